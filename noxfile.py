@@ -1,0 +1,60 @@
+"""What the project checks of itself; `nox -s tests` is all of it."""
+
+import nox
+
+nox.options.sessions = ["tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str, project: bool = True) -> None:
+    packages = ["-e", "."] if project else []
+    packages += [need for group in groups for need in nox.project.dependency_groups(PYPROJECT, group)]
+    session.install("-c", "constraints.txt", *packages)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests: the suite, doctests and README examples, ruff, mypy, import-linter."""
+    install(session, "test", "lint", "types")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff and import-linter."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict, on the package."""
+    install(session, "types")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The doctests and the README's examples."""
+    install(session, "test")
+    session.run("pytest", "optlab", "tests/test_readme.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks; name one to run it alone."""
+    install(session)
+    for script in session.posargs or ["benchmarks/tutorial_loop.py"]:
+        session.run("python", script)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The experiments, with their figures under results/."""
+    install(session)
+    for name in ("tutorial", "diabetes", "conditioning"):
+        session.run("optlab", "run", f"experiments/{name}.py", "--figures", f"results/{name}")

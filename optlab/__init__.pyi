@@ -1,0 +1,25 @@
+from . import datasets as datasets
+from .experiment import Experiment as Experiment
+from .experiment import compare as compare
+from .lab.minimize import Solution as Solution
+from .lab.minimize import minimize as minimize
+from .lab.status import Status as Status
+from .optimizers.batches import Batches as Batches
+from .optimizers.lstsq import Lstsq as Lstsq
+from .optimizers.manual_sgd import ManualSGD as ManualSGD
+from .optimizers.optimizer import Iterate as Iterate
+from .optimizers.optimizer import Optimizer as Optimizer
+from .optimizers.registry import register as register
+from .optimizers.sklearn_linear_regression import (
+    SklearnLinearRegression as SklearnLinearRegression,
+)
+from .optimizers.torch_optimizer import TorchOptimizer as TorchOptimizer
+from .optimizers.torch_sgd import TorchSGD as TorchSGD
+from .problems.linear_regression import LinearRegression as LinearRegression
+from .problems.problem import Batch as Batch
+from .problems.problem import Optimum as Optimum
+from .problems.problem import Parameters as Parameters
+from .problems.problem import Problem as Problem
+from .results import Results as Results
+
+__version__: str

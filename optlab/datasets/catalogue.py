@@ -1,0 +1,38 @@
+"""The datasets that need no argument, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from optlab.datasets.dataset import Dataset
+from optlab.datasets.diabetes import diabetes
+from optlab.datasets.tutorial import tutorial
+
+_NAMED: dict[str, Callable[[], Dataset]] = {"tutorial": tutorial, "diabetes": diabetes}
+
+
+def names() -> list[str]:
+    """Return the names that `load` knows."""
+    return list(_NAMED)
+
+
+def load(name: str) -> Dataset:
+    """Return a dataset by name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, with the nearest known one.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> ol.datasets.load("diabetes")
+    Dataset('diabetes', n=442, d=10, float64)
+    """
+    if name not in _NAMED:
+        near = difflib.get_close_matches(name, _NAMED, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"unknown dataset {name!r}: {hint}there are {', '.join(_NAMED)}")
+    return _NAMED[name]()

@@ -1,0 +1,221 @@
+"""The grid of trials that a person asks for, and what running it gives."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+from cyclopts import App
+
+from optlab.lab import Budget, Grid, Status, machine, run_grid, traces_table, trials_table
+from optlab.lab.budget import Record
+from optlab.lab.trial import Watcher
+from optlab.optimizers import BatchSize, Optimizer
+from optlab.options import RunOptions
+from optlab.problems import Problem
+from optlab.results import Results
+from optlab.terminal import TrialProgress, print_summary
+from optlab.usage import bad_input, call
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Experiment:
+    """Every optimizer on every problem, batch size, device, dtype and seed.
+
+    Parameters
+    ----------
+    name
+        The experiment's name.
+    problems
+        A problem or several, of different names.
+    optimizers
+        Optimizers, or a dict of names and optimizers.
+    batch_sizes
+        Rows a mini-batch, or ``"full"``. Direct methods have one trial for the whole axis.
+    devices
+        Where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"xpu"``. On one that is
+        not there the trials are skipped, with the reason.
+    dtypes
+        ``"float32"``, ``"float64"``; the problem's own where left out.
+    seeds
+        A seed draws the start and the batches' order, the same for all optimizers and devices.
+    repeats
+        How often each trial is run.
+    epochs
+        The most passes over the data.
+    target
+        Stop where the suboptimality is at most this share of the start's.
+    record
+        ``"growing"``: some 100 epochs at growing distances; a number k: every k-th; or epochs.
+    conclude
+        Called with the results at the end of `main`: to print or save what this experiment is
+        about.
+
+    Raises
+    ------
+    ValueError
+        For an argument that cannot be, before anything runs.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    >>> experiment = ol.Experiment(
+    ...     name="steps",
+    ...     problems=problem,
+    ...     optimizers=[ol.ManualSGD(0.01), ol.ManualSGD(0.1)],
+    ...     epochs=50,
+    ... )
+    >>> experiment.run()
+    Results('steps', 2 trials: 2 finished)
+    """
+
+    name: str = "experiment"
+    problems: Problem | Sequence[Problem]
+    optimizers: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer]
+    batch_sizes: Iterable[BatchSize] = ("full",)
+    devices: Iterable[str | torch.device] = ("cpu",)
+    dtypes: Iterable[str | torch.dtype] | None = None
+    seeds: Iterable[int] = (0,)
+    repeats: int = 1
+    epochs: int = 1000
+    target: float | None = None
+    record: Record = "growing"
+    conclude: Callable[[Results], object] | None = None
+
+    def __post_init__(self) -> None:
+        self.grid()  # so that what cannot be is refused where it is written
+        self.budget()
+
+    def grid(self) -> Grid:
+        """Return the checked axes."""
+        return Grid.of(
+            self.problems,
+            self.optimizers,
+            batch_sizes=self.batch_sizes,
+            devices=self.devices,
+            dtypes=self.dtypes,
+            seeds=self.seeds,
+            repeats=self.repeats,
+        )
+
+    def budget(self) -> Budget:
+        """Return how long each trial may go on, and what of it is recorded."""
+        return Budget(epochs=self.epochs, target=self.target, record=self.record)
+
+    def run(
+        self,
+        *,
+        watch: Watcher | None = None,
+        started: Callable[..., None] | None = None,
+        finished: Callable[..., None] | None = None,
+    ) -> Results:
+        """Run every trial and return the results.
+
+        An optimizer that raises gives a failed row; the others go on. After Ctrl-C the results
+        hold what had finished, the running trial's partial trace, and a row for each trial that
+        had not started.
+
+        Parameters
+        ----------
+        watch, started, finished
+            Called at each recorded iterate, and before and after each trial; off the clock.
+        """
+        grid, budget = self.grid(), self.budget()
+        records = run_grid(grid, budget, watch=watch, started=started, finished=finished)
+        return Results(
+            name=self.name,
+            trials=trials_table(records, grid.optimizers),
+            traces=traces_table(records),
+            problems=grid.problems,
+            machine=machine(),
+            _parameters={r.trial.number: r.parameters for r in records if r.parameters},
+            _tracebacks={r.trial.number: r.traceback for r in records if r.traceback},
+        )
+
+    def execute(self, options: RunOptions | None = None) -> int:
+        """Run with progress, print the summary, write what was asked for; return the exit status.
+
+        0 when every trial ended in a result (diverged and skipped are results), 1 when one failed,
+        130 after Ctrl-C.
+        """
+        options = options or RunOptions()
+        with bad_input():
+            experiment = replace(self, **options.axes())
+        grid, budget = experiment.grid(), experiment.budget()
+        with TrialProgress(len(grid.trials()), budget.epochs) as progress:
+            results = experiment.run(
+                watch=progress.watch, started=progress.started, finished=progress.finished
+            )
+        print_summary(results.summary(), self.name)
+        if options.csv is not None:
+            results.to_csv(options.csv)
+        if options.figures is not None:
+            results.save_figures(options.figures)
+        statuses = {Status(status) for status in results.trials["status"]}
+        if Status.INTERRUPTED in statuses:
+            return 130
+        if self.conclude is not None:
+            self.conclude(results)
+        return 0 if all(status.is_result for status in statuses) else 1
+
+    def main(self, arguments: Sequence[str] | None = None) -> NoReturn:
+        """Run as a script, with the options of ``optlab run``, and exit with its status."""
+
+        def run(*, options: RunOptions | None = None) -> int:
+            return self.execute(options)
+
+        app = App(name=Path(sys.argv[0]).name, help=f"Run the experiment {self.name!r}.")
+        app.default(run)
+        sys.exit(call(app, arguments))
+
+
+def compare(
+    problem: Problem | Sequence[Problem],
+    optimizers: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer],
+    *,
+    batch_sizes: Iterable[BatchSize] = ("full",),
+    devices: Iterable[str | torch.device] = ("cpu",),
+    dtypes: Iterable[str | torch.dtype] | None = None,
+    seeds: Iterable[int] = (0,),
+    repeats: int = 1,
+    epochs: int = 1000,
+    target: float | None = None,
+    record: Record = "growing",
+) -> Results:
+    """Compare optimizers on a problem, or on several; the keywords are those of `Experiment`.
+
+    Raises
+    ------
+    ValueError
+        For an argument that cannot be, before anything runs.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    >>> results = ol.compare(
+    ...     problem, [ol.ManualSGD(0.1), ol.Lstsq()], batch_sizes=[5, "full"], seeds=[1], epochs=200
+    ... )
+    >>> results.trials[["optimizer", "batch_size", "status"]]
+       optimizer batch_size    status
+    0  ManualSGD          5  finished
+    1  ManualSGD       full  finished
+    2      Lstsq       <NA>  finished
+    """
+    return Experiment(
+        problems=problem,
+        optimizers=optimizers,
+        batch_sizes=batch_sizes,
+        devices=devices,
+        dtypes=dtypes,
+        seeds=seeds,
+        repeats=repeats,
+        epochs=epochs,
+        target=target,
+        record=record,
+    ).run()

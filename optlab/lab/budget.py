@@ -1,0 +1,75 @@
+"""When a trial ends and when it is looked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+Record: TypeAlias = Literal["growing"] | int | Sequence[int]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long an optimizer is asked for iterates, and which of them are recorded.
+
+    Parameters
+    ----------
+    epochs
+        The most passes over the data, at least 1.
+    target
+        Stop with status converged at the first recorded iterate whose suboptimality is at most
+        ``target`` times the start's.
+    record
+        ``"growing"``: some 100 epochs at growing distances; a whole number k: every k-th epoch
+        from the first; a sequence: these epochs. The start (epoch 0), the first and the last are
+        always recorded.
+
+    Raises
+    ------
+    ValueError
+        For fewer than one epoch, a target or record that is no such thing.
+
+    Examples
+    --------
+    >>> sorted(Budget(epochs=25, record=10).recorded)
+    [1, 11, 21, 25]
+    """
+
+    epochs: int = 1000
+    target: float | None = None
+    record: Record = "growing"
+
+    def __post_init__(self) -> None:
+        check_count("epochs", self.epochs)
+        if self.target is not None and not (math.isfinite(self.target) and self.target > 0):
+            raise ValueError(f"target must be positive and finite, not {self.target!r}")
+        if isinstance(self.record, str):
+            if self.record != "growing":
+                raise ValueError(f"record must be 'growing', a distance or epochs, "
+                                 f"not {self.record!r}")  # fmt: skip
+        elif isinstance(self.record, int):
+            check_count("record", self.record)
+        else:
+            for epoch in self.record:
+                check_count("each epoch of record", epoch)
+
+    @property
+    def recorded(self) -> frozenset[int]:
+        """The epochs after which the clock stops and the iterate is recorded."""
+        if isinstance(self.record, int):
+            chosen = set(range(1, self.epochs + 1, self.record))
+        elif isinstance(self.record, str):
+            chosen = set(np.rint(np.geomspace(1, self.epochs, 100)).astype(int).tolist())
+        else:
+            chosen = {epoch for epoch in self.record if epoch <= self.epochs}
+        return frozenset(chosen | {1, self.epochs})
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise a ValueError that names the argument unless it is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")

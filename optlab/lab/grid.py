@@ -1,0 +1,190 @@
+"""The grid of trials: every combination of the axes, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import product
+from typing import TypeVar
+
+import torch
+
+from optlab.lab.budget import check_count
+from optlab.lab.devices import check_device
+from optlab.lab.trial import Trial
+from optlab.optimizers import (
+    BatchSize,
+    Optimizer,
+    check_batch_size,
+    optimizer_name,
+)
+from optlab.problems import Problem
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The axes of an experiment, each checked, problems and optimizers under their names.
+
+    Use `Grid.of`, which takes what people write.
+    """
+
+    problems: Mapping[str, Problem]
+    optimizers: Mapping[str, Optimizer]
+    batch_sizes: tuple[BatchSize, ...]
+    devices: tuple[str, ...]
+    dtypes: tuple[str | None, ...]
+    seeds: tuple[int, ...]
+    repeats: int
+
+    @classmethod
+    def of(
+        cls,
+        problems: Problem | Sequence[Problem],
+        optimizers: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer],
+        *,
+        batch_sizes: Iterable[BatchSize] = ("full",),
+        devices: Iterable[str | torch.device] = ("cpu",),
+        dtypes: Iterable[str | torch.dtype] | None = None,
+        seeds: Iterable[int] = (0,),
+        repeats: int = 1,
+    ) -> Grid:
+        """Check the axes and name their entries.
+
+        Raises
+        ------
+        ValueError
+            Naming the argument, the value and what is allowed.
+        """
+        check_count("repeats", repeats)
+        dtype_axis = (None,) if dtypes is None else _axis("dtypes", dtypes, _check_dtype)
+        return cls(
+            problems=_named_problems(problems),
+            optimizers=named_optimizers(optimizers),
+            batch_sizes=_axis("batch_sizes", batch_sizes, check_batch_size),
+            devices=_axis("devices", devices, check_device),
+            dtypes=dtype_axis,
+            seeds=_axis("seeds", seeds, _check_seed),
+            repeats=repeats,
+        )
+
+    def trials(self) -> list[Trial]:
+        """Return every trial, numbered; a method without batches has one for all batch sizes."""
+        combinations = [
+            (problem, optimizer, batch_size, device, dtype or _dtype_of(self.problems[problem]))
+            for problem, (optimizer, method) in product(self.problems, self.optimizers.items())
+            for batch_size in (self.batch_sizes if method.uses_batches else (None,))
+            for device, dtype in product(self.devices, self.dtypes)
+        ]
+        runs = product(combinations, self.seeds, range(1, self.repeats + 1))
+        return [
+            Trial(number, *combination, seed=seed, repeat=repeat)
+            for number, (combination, seed, repeat) in enumerate(runs)
+        ]
+
+
+def named_optimizers(
+    optimizers: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer],
+) -> dict[str, Optimizer]:
+    """Return optimizers under their names; those of one name show the fields that differ.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> list(named_optimizers([ol.ManualSGD(0.1), ol.ManualSGD(0.2), ol.Lstsq()]))
+    ['ManualSGD(learning_rate=0.1)', 'ManualSGD(learning_rate=0.2)', 'Lstsq']
+    """
+    if isinstance(optimizers, Mapping):
+        named = {str(name): optimizer for name, optimizer in optimizers.items()}
+    else:
+        several = [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
+        for optimizer in several:
+            _check_optimizer(optimizer)
+        labels = [_label(optimizer, several) for optimizer in several]
+        twins = sorted({label for label in labels if labels.count(label) > 1})
+        if twins:
+            raise ValueError(
+                f"optimizers given twice: {', '.join(twins)}; to run one under two names, pass a "
+                "dict of names"
+            )
+        named = dict(zip(labels, several, strict=True))
+    if not named:
+        raise ValueError("optimizers is empty: there is nothing to compare")
+    for optimizer in named.values():
+        _check_optimizer(optimizer)
+    return named
+
+
+def _check_optimizer(optimizer: object) -> None:
+    if isinstance(optimizer, type):
+        raise ValueError(f"optimizers holds the class {optimizer.__name__}: did you mean "
+                         f"{optimizer.__name__}()?")  # fmt: skip
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(
+            f"{optimizer!r} is no optimizer: it needs `uses_batches` and `iterates(problem, "
+            "batches, start)`"
+        )
+
+
+def _label(optimizer: Optimizer, all_of_them: Sequence[Optimizer]) -> str:
+    name = optimizer_name(optimizer)
+    namesakes = [other for other in all_of_them if optimizer_name(other) == name]
+    if len(namesakes) == 1:
+        return name
+    alike = all(type(other) is type(optimizer) for other in namesakes)
+    if not (alike and is_dataclass(optimizer)):
+        return f"{type(optimizer).__module__}.{name}"
+    differing = [
+        field.name
+        for field in fields(optimizer)
+        if any(getattr(o, field.name) != getattr(optimizer, field.name) for o in namesakes)
+    ]
+    settings: dict[str, object] = {}
+    for field_name in differing:
+        value = getattr(optimizer, field_name)
+        if isinstance(value, Mapping):  # the options of an adapter
+            settings |= value
+        else:
+            settings[field_name] = value
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})"
+
+
+def _named_problems(problems: Problem | Sequence[Problem]) -> dict[str, Problem]:
+    several = [problems] if isinstance(problems, Problem) else list(problems)
+    for problem in several:
+        if not isinstance(problem, Problem):
+            raise ValueError(f"{problem!r} is no problem; LinearRegression(X, y) makes one")
+    names = [problem.name for problem in several]
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise ValueError(f"several problems are called {', '.join(twins)}: give each a name=")
+    if not several:
+        raise ValueError("problems is empty: there is nothing to solve")
+    return dict(zip(names, several, strict=True))
+
+
+def _axis(name: str, values: object, check: Callable[[object], T]) -> tuple[T, ...]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} must be a list, such as [{values!r}], not {values!r}")
+    checked = tuple(dict.fromkeys(check(value) for value in values))
+    if not checked:
+        raise ValueError(f"{name} is empty: give at least one")
+    return checked
+
+
+def _check_dtype(value: object) -> str:
+    name = str(value).removeprefix("torch.")
+    if name not in {"float32", "float64"}:
+        raise ValueError(f"dtypes must be float32 or float64, not {name!r}")
+    return name
+
+
+def _check_seed(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError(f"seeds must be whole numbers of at least 0, not {value!r}")
+    return value
+
+
+def _dtype_of(problem: Problem) -> str:
+    return str(problem.X.dtype).removeprefix("torch.")

@@ -1,0 +1,48 @@
+"""What this machine and its libraries are."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from optlab.lab.devices import available_devices
+
+_PACKAGES = ("optlab", "torch", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
+
+
+def machine() -> dict[str, str]:
+    """Return what decides speed and last digits: processor, threads, libraries, devices.
+
+    Examples
+    --------
+    >>> sorted(machine())[:3]
+    ['cores', 'device cpu', 'matplotlib']
+    """
+    found = {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+    }
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    found["torch threads"] = str(torch.get_num_threads())
+    found |= {f"device {name}": what for name, what in available_devices().items()}
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
+    except (OSError, StopIteration):  # not Linux, or a processor without a model name
+        return platform.processor() or platform.machine()

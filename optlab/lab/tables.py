@@ -1,0 +1,67 @@
+"""The two tidy tables that everything after the lab reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+
+import pandas as pd
+
+from optlab.lab.trial import TraceRow, TrialRecord
+from optlab.optimizers import Optimizer, hyperparameters, versions
+
+NAN = float("nan")
+
+
+def trials_table(
+    records: Iterable[TrialRecord], optimizers: Mapping[str, Optimizer]
+) -> pd.DataFrame:
+    """Return a row for each trial.
+
+    Losses, suboptimality, parameter error and gradient norm are those of the last recorded
+    iterate; ``samples`` counts rows touched. ``batch_size`` is ``<NA>`` for methods that use none.
+    """
+    rows = [_trial_row(record, optimizers[record.trial.optimizer]) for record in records]
+    table = pd.DataFrame(rows)
+    sizes = [pd.NA if size is None else size for size in table["batch_size"]]
+    table["batch_size"] = pd.Series(sizes, index=table.index, dtype=object)
+    return table
+
+
+def _trial_row(record: TrialRecord, optimizer: Optimizer) -> dict[str, object]:
+    trial, last = record.trial, record.trace[-1] if record.trace else None
+    return {
+        "trial": trial.number,
+        "problem": trial.problem,
+        "optimizer": trial.optimizer,
+        "hyperparameters": json.dumps(hyperparameters(optimizer)),
+        "batch_size": trial.batch_size,
+        "device": trial.device,
+        "dtype": trial.dtype,
+        "seed": trial.seed,
+        "repeat": trial.repeat,
+        "status": str(record.status),
+        "message": record.message,
+        "epochs": last.epoch if last else 0,
+        "samples": last.samples if last else 0,
+        "transfer_seconds": record.transfer_seconds,
+        "first_pass_seconds": record.first_pass_seconds,
+        "seconds": record.seconds,
+        "contended": False,
+        "loss": last.loss if last else NAN,
+        "suboptimality": last.suboptimality if last else NAN,
+        "parameter_error": last.parameter_error if last else NAN,
+        "gradient_norm": last.gradient_norm if last else NAN,
+        "peak_bytes": pd.NA,
+        "versions": json.dumps(versions(optimizer)),
+    }
+
+
+def traces_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
+    """Return a row for each recorded iterate; epoch 0 is the start, where no time has passed."""
+    columns = ["trial", *(f.name for f in fields(TraceRow))]
+    rows = [
+        {"trial": record.trial.number, **asdict(row)} for record in records for row in record.trace
+    ]
+    return pd.DataFrame(rows, columns=columns)

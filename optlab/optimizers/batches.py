@@ -1,0 +1,110 @@
+"""The order in which mini-batches are visited, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from optlab.problems import Batch
+
+BatchSize: TypeAlias = int | Literal["full"]
+
+
+class Batches:
+    """Epochs without end; each is an iterator of `Batch`.
+
+    The order is, bit for bit, the one in which ``DataLoader(TensorDataset(X, y), batch_size,
+    shuffle=True)`` visits the rows when the global generator is in the state that ``generator`` is
+    in here. It is drawn on the CPU, so every device sees the same rows in the same order.
+
+    A ``"full"`` batch is the data as they are: nothing is drawn, nothing is copied.
+
+    Parameters
+    ----------
+    X, y
+        Data of shape ``(n, d)`` and ``(n,)``.
+    batch_size
+        Rows a batch, at least 1, or ``"full"``. One larger than n is one batch of n rows, shuffled.
+    generator
+        A CPU generator; its state is advanced by each epoch.
+    shuffle
+        Whether a new order is drawn for each epoch.
+    drop_last
+        Whether a last batch that is short is left out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from optlab.optimizers import Batches
+    >>> X, y = torch.arange(5.0).reshape(5, 1), torch.arange(5.0)
+    >>> batches = Batches(X, y, 2, torch.Generator().manual_seed(0))
+    >>> first_epoch = next(iter(batches))
+    >>> [batch.y.tolist() for batch in first_epoch]
+    [[0.0, 2.0], [1.0, 3.0], [4.0]]
+
+    References
+    ----------
+    torch/utils/data/dataloader.py and sampler.py (RandomSampler), torch 2.13.
+    """
+
+    def __init__(
+        self,
+        X: Tensor,
+        y: Tensor,
+        batch_size: BatchSize,
+        generator: torch.Generator,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = False,
+    ) -> None:
+        self.X, self.y = X, y
+        self.batch_size = check_batch_size(batch_size)
+        self.generator = generator
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        n = len(y)
+        size = n if batch_size == "full" else min(batch_size, n)
+        short = 0 if batch_size == "full" or not drop_last else n % batch_size
+        if short == n:
+            raise ValueError(
+                f"drop_last leaves nothing of {n} rows at batch size {batch_size}: "
+                f"the batch size must be at most {n}"
+            )
+        self._size = size
+        self.samples = n - short
+        """Rows visited each epoch."""
+
+    def __iter__(self) -> Iterator[Iterator[Batch]]:
+        while True:
+            yield self._epoch()
+
+    def _epoch(self) -> Iterator[Batch]:
+        X, y = self.X, self.y
+        if self.batch_size != "full":
+            order = self._order() if self.shuffle else None
+            if order is not None:
+                order = order[: self.samples].to(X.device)
+                X, y = X.index_select(0, order), y.index_select(0, order)
+            else:
+                X, y = X[: self.samples], y[: self.samples]
+        return map(Batch, X.split(self._size), y.split(self._size))
+
+    def _order(self) -> Tensor:
+        # A DataLoader draws two int64 an epoch: the seed of its worker processes, unused here, and
+        # the seed of the generator that permutes.
+        torch.empty((), dtype=torch.int64).random_(generator=self.generator)
+        seed = torch.empty((), dtype=torch.int64).random_(generator=self.generator).item()
+        return torch.randperm(len(self.y), generator=torch.Generator().manual_seed(int(seed)))
+
+
+def check_batch_size(batch_size: object) -> BatchSize:
+    """Return the batch size, or raise a ValueError that says what it must be."""
+    if batch_size == "full":
+        return "full"
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number of at least 1 or 'full', "
+                         f"not {batch_size!r}")  # fmt: skip
+    return batch_size

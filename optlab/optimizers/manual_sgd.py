@@ -1,0 +1,65 @@
+"""Stochastic gradient descent, written out as the tutorial does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from optlab.optimizers.batches import Batches
+from optlab.optimizers.optimizer import Iterate, check_positive
+from optlab.problems import Parameters, Problem
+
+
+@dataclass(frozen=True)
+class ManualSGD:
+    r"""Stochastic gradient descent by autograd and a hand-written update.
+
+    .. math:: w \leftarrow w - \eta \, \nabla_w f_B(w)
+
+    for each mini-batch B, with learning rate :math:`\eta`.
+
+    Parameters
+    ----------
+    learning_rate
+        Step size, positive and finite.
+
+    Raises
+    ------
+    ValueError
+        For a learning rate that is not positive and finite.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    >>> solution = ol.minimize(problem, ol.ManualSGD(), epochs=2000, batch_size=1, seed=1)
+    >>> round(solution.parameters["weight"].item(), 5)
+    2.70672
+
+    References
+    ----------
+    Robbins and Monro, A Stochastic Approximation Method (1951); the loop is the tutorial's.
+    """
+
+    learning_rate: float = 0.001
+    uses_batches: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_positive("learning_rate", self.learning_rate)
+
+    def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
+        """Yield the parameters after each epoch."""
+        parameters = {name: value.requires_grad_() for name, value in start.items()}
+        for epoch in batches:
+            for batch in epoch:
+                loss = problem.loss(parameters, batch)
+                loss.backward()
+                with torch.no_grad():
+                    for value in parameters.values():
+                        assert value.grad is not None
+                        value -= value.grad * self.learning_rate  # noqa: PLW2901 - in place, as the tutorial
+                        value.grad.zero_()
+            yield Iterate(parameters, loss.detach())

@@ -1,0 +1,118 @@
+"""What an optimizer is: a frozen dataclass of hyperparameters that yields iterates."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from optlab.optimizers.batches import Batches
+from optlab.problems import Parameters, Problem
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Iterate:
+    """The parameters after one pass over the data.
+
+    Parameters
+    ----------
+    parameters
+        Where the optimizer is now. The tensors may be the optimizer's own, changed later: whoever
+        keeps them copies them.
+    batch_loss
+        The last mini-batch's loss, before its update, where there is one: a 0-dimensional tensor.
+    """
+
+    parameters: Parameters
+    batch_loss: Tensor | None = None
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """A method: it owns the mathematics, the runner owns the clock and the end.
+
+    Two more members are looked for and may be left out:
+
+    - ``unsupported(problem, device) -> str | None`` says in a sentence why this pair cannot run;
+      such trials are recorded as skipped, with that sentence.
+    - ``name``, a string that stands in tables (otherwise the class's name).
+    - ``versions()``, a dict of the packages that compute the answer, kept with each trial.
+    """
+
+    uses_batches: ClassVar[bool]
+    """Whether the batch size matters; a method without has one trial for the whole axis."""
+
+    def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
+        """Yield the parameters after each pass, for ever; a direct method yields once.
+
+        ``start`` is the optimizer's own to change.
+        """
+
+
+def unsupported(optimizer: Optimizer, problem: Problem, device: torch.device) -> str | None:
+    """Return why an optimizer cannot run on a problem and device, in a sentence, or None."""
+    ask = getattr(optimizer, "unsupported", None)
+    return None if ask is None else ask(problem, device)
+
+
+def optimizer_name(optimizer: Optimizer) -> str:
+    """Return an optimizer's name in tables: its ``name``, or its class's."""
+    return str(getattr(optimizer, "name", type(optimizer).__name__))
+
+
+def hyperparameters(optimizer: Optimizer) -> dict[str, Any]:
+    """Return an optimizer's hyperparameters as values that JSON can hold.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> from optlab.optimizers import hyperparameters
+    >>> hyperparameters(ol.ManualSGD(learning_rate=0.1))
+    {'learning_rate': 0.1}
+    """
+    if not dataclasses.is_dataclass(optimizer):
+        return {key: _plain(value) for key, value in vars(optimizer).items()}
+    fields = dataclasses.fields(optimizer)
+    return {field.name: _plain(getattr(optimizer, field.name)) for field in fields}
+
+
+def versions(optimizer: Optimizer) -> dict[str, str]:
+    """Return the packages, with versions, that compute an optimizer's answer, as far as it says."""
+    ask = getattr(optimizer, "versions", None)
+    return {} if ask is None else ask()
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise a ValueError that names the argument unless the value is positive and finite."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive and finite, not {value!r}")
+
+
+def check_momentum(name: str, value: float) -> None:
+    """Raise a ValueError that names the argument unless the value is in [0, 1)."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and less than 1, not {value!r}")
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)  # JSON has no NaN
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        inside = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"class": type(value).__name__, **inside}
+    return repr(value)

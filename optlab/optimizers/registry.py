@@ -1,0 +1,82 @@
+"""Optimizers by name: ours, and those of other packages."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+ENTRY_POINT_GROUP = "optlab.optimizers"
+
+_BUILT_IN = {
+    "manual-sgd": "optlab.optimizers.manual_sgd:ManualSGD",
+    "torch-sgd": "optlab.optimizers.torch_sgd:TorchSGD",
+    "lstsq": "optlab.optimizers.lstsq:Lstsq",
+    "sklearn": "optlab.optimizers.sklearn_linear_regression:SklearnLinearRegression",
+}
+
+_registered: dict[str, type[Any]] = {}
+
+
+@cache
+def _known() -> dict[str, str]:
+    plugins = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    # Ours win: installing a package must not change what a name of the lab means.
+    return plugins | _BUILT_IN
+
+
+def names() -> list[str]:
+    """Return the names of all registered optimizers; nothing is imported for it."""
+    return [*_BUILT_IN, *(name for name in sorted(_known()) if name not in _BUILT_IN), *_registered]
+
+
+def register(name: str, cls: type[Any]) -> None:
+    """Add an optimizer class to the registry of this process.
+
+    A package registers its optimizers for good by entry points of the group
+    ``optlab.optimizers``: ``name = "module:Class"``.
+
+    Raises
+    ------
+    ValueError
+        For a name that is taken.
+    """
+    if name in _known() or _registered.get(name, cls) is not cls:
+        raise ValueError(f"the optimizer name {name!r} is taken")
+    _registered[name] = cls
+
+
+def get(name: str) -> type[Any]:
+    """Return an optimizer class by name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, with the nearest known one.
+
+    Examples
+    --------
+    >>> from optlab.optimizers import registry
+    >>> registry.get("lstsq")()
+    Lstsq(driver=None)
+    """
+    if name in _registered:
+        return _registered[name]
+    if name not in _known():
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"unknown optimizer {name!r}: {hint}there are {', '.join(names())}")
+    module, _, qualified_name = _known()[name].partition(":")
+    cls: Any = importlib.import_module(module)
+    for part in qualified_name.split("."):
+        cls = getattr(cls, part)
+    return cls  # type: ignore[no-any-return]
+
+
+def classes() -> Iterator[tuple[str, type[Any]]]:
+    """Yield every registered optimizer's name and class."""
+    for name in names():
+        yield name, get(name)

@@ -1,0 +1,88 @@
+"""Stochastic gradient descent by torch.optim.SGD."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from optlab.optimizers.batches import Batches
+from optlab.optimizers.optimizer import Iterate, check_momentum, check_positive
+from optlab.problems import Parameters, Problem
+
+
+@dataclass(frozen=True)
+class TorchSGD:
+    r"""`torch.optim.SGD`, with momentum and weight decay in torch's own form.
+
+    .. math::
+        g \leftarrow \nabla_w f_B(w) + \lambda w, \quad
+        v \leftarrow m v + g, \quad
+        w \leftarrow w - \eta v \quad (\text{Nesterov: } w \leftarrow w - \eta (g + m v))
+
+    Parameters
+    ----------
+    learning_rate
+        Step size :math:`\eta`, positive and finite.
+    momentum
+        :math:`m`, at least 0 and less than 1.
+    nesterov
+        Whether the look-ahead form is used; it needs a momentum.
+    weight_decay
+        :math:`\lambda`, at least 0. Unlike the problem's ``l2`` it shrinks the bias too, and the
+        optimum that trials are judged against does not know of it.
+
+    Raises
+    ------
+    ValueError
+        For a value outside these bounds.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    >>> ol.minimize(problem, ol.TorchSGD(0.1), epochs=500, target=1e-9).status
+    <Status.CONVERGED: 'converged'>
+
+    References
+    ----------
+    `torch.optim.SGD`; Sutskever, Martens, Dahl and Hinton, On the importance of initialization and
+    momentum in deep learning (2013).
+    """
+
+    learning_rate: float = 0.001
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    uses_batches: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_positive("learning_rate", self.learning_rate)
+        check_momentum("momentum", self.momentum)
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov=True needs a momentum greater than 0, not 0")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(
+                f"weight_decay must be finite and at least 0, not {self.weight_decay!r}"
+            )
+
+    def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
+        """Yield the parameters after each epoch."""
+        parameters = {name: value.requires_grad_() for name, value in start.items()}
+        sgd = torch.optim.SGD(
+            parameters.values(),
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+        )
+        for epoch in batches:
+            for batch in epoch:
+                sgd.zero_grad()
+                loss = problem.loss(parameters, batch)
+                loss.backward()
+                sgd.step()
+            yield Iterate(parameters, loss.detach())

@@ -1,0 +1,86 @@
+"""The options that every way of running an experiment shares; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RunOptions:
+    """What of an experiment is changed for this run, and what is written.
+
+    Parameters
+    ----------
+    devices
+        Devices, such as cpu,cuda.
+    batch_sizes
+        Batch sizes, such as 1,5,full.
+    dtypes
+        float32, float64 or both; the data's own where left out.
+    seeds
+        Seeds, such as 1,2,3.
+    epochs
+        The most passes over the data.
+    repeats
+        How often each trial is repeated.
+    target
+        Stop where the suboptimality is this share of the start's.
+    csv
+        A folder for trials.csv and traces.csv.
+    figures
+        A folder for the figures, as PNG.
+    """
+
+    devices: str | None = None
+    batch_sizes: str | None = None
+    dtypes: str | None = None
+    seeds: str | None = None
+    epochs: int | None = None
+    repeats: int | None = None
+    target: float | None = None
+    csv: Annotated[Path | None, Parameter(name="--csv")] = None
+    figures: Path | None = None
+
+    def axes(self) -> dict[str, Any]:
+        """Return the experiment's keywords that these options set.
+
+        Raises
+        ------
+        ValueError
+            For a batch size or seed that is no number.
+
+        Examples
+        --------
+        >>> RunOptions(batch_sizes="1,full", epochs=5).axes()
+        {'batch_sizes': [1, 'full'], 'epochs': 5}
+        """
+        parsed = {
+            "devices": _listed(self.devices),
+            "batch_sizes": _numbers("--batch-sizes", self.batch_sizes, word="full"),
+            "dtypes": _listed(self.dtypes),
+            "seeds": _numbers("--seeds", self.seeds),
+            "epochs": self.epochs,
+            "repeats": self.repeats,
+            "target": self.target,
+        }
+        return {name: value for name, value in parsed.items() if value is not None}
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
+def _numbers(option: str, text: str | None, word: str | None = None) -> list[int | str] | None:
+    parts = _listed(text)
+    if parts is None:
+        return None
+    allowed = "whole numbers" + (f" or {word!r}" if word else "")
+    try:
+        return [part if part == word else int(part) for part in parts]
+    except ValueError:
+        raise ValueError(f"{option} takes {allowed}, with commas between, not {text!r}") from None

@@ -1,0 +1,245 @@
+"""Linear regression: mean squared error over weight and bias."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from optlab.datasets.checks import checked_design
+from optlab.datasets.dataset import Dataset
+from optlab.problems.problem import Batch, Evaluation, Optimum, Parameters
+
+
+class LeastSquaresSystem(NamedTuple):
+    """``min ||A w - b||`` and the way back from its solution to a problem's parameters.
+
+    ``A`` has shape ``(m, d)`` and ``b`` shape ``(m,)``: see
+    `LinearRegression.as_least_squares`.
+    """
+
+    A: Tensor
+    b: Tensor
+    to_parameters: Callable[[Tensor], Parameters]
+
+
+class LinearRegression:
+    r"""Fit ``y`` by ``X @ weight + bias``, minimising the mean squared error.
+
+    .. math::
+        f(w, b) = \frac{1}{n} \sum_i (x_i \cdot w + b - y_i)^2 + \frac{l_2}{2} \lVert w \rVert^2
+
+    The intercept ``b`` is not penalised. A batch's loss is the mean over that batch, so its
+    gradient is an unbiased estimate of the full one.
+
+    Parameters
+    ----------
+    X
+        Features, an array or tensor of shape ``(n, d)``; float32 and float64 are kept, integers
+        and booleans become float64.
+    y
+        Target, shape ``(n,)``; it takes the dtype of ``X``.
+    fit_intercept
+        Whether there is a bias.
+    l2
+        Strength of the penalty on the weights, as `torch.optim`'s ``weight_decay``; at least 0.
+    name
+        The name that stands in tables.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes do not fit, the data are empty, not numbers, or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optlab as ol
+    >>> problem = ol.LinearRegression(np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0]))
+    >>> problem
+    LinearRegression('data', n=3, d=1, float64, cpu)
+    >>> optimum = problem.optimum()
+    >>> round(optimum.parameters["weight"].item(), 12), round(optimum.parameters["bias"].item(), 12)
+    (2.0, 1.0)
+
+    References
+    ----------
+    Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 3.2.
+    """
+
+    def __init__(
+        self,
+        X: ArrayLike | Tensor,
+        y: ArrayLike | Tensor,
+        *,
+        fit_intercept: bool = True,
+        l2: float = 0.0,
+        name: str = "data",
+        feature_names: tuple[str, ...] | None = None,
+    ) -> None:
+        if not (math.isfinite(l2) and l2 >= 0):
+            raise ValueError(f"l2 must be finite and at least 0, not {l2!r}")
+        self.X, self.y = checked_design(X, y, feature_names)
+        self.fit_intercept = fit_intercept
+        self.l2 = float(l2)
+        self.name = name
+        self.feature_names = feature_names or tuple(f"x{j}" for j in range(self.X.shape[1]))
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Dataset,
+        *,
+        fit_intercept: bool | None = None,
+        l2: float = 0.0,
+        name: str | None = None,
+    ) -> Self:
+        """Make the problem of fitting a dataset's target by its features.
+
+        ``fit_intercept`` left out follows the dataset, which may say that its model has none.
+        """
+        return cls(
+            dataset.X,
+            dataset.y,
+            fit_intercept=dataset.fit_intercept if fit_intercept is None else fit_intercept,
+            l2=l2,
+            name=name or dataset.name,
+            feature_names=dataset.feature_names,
+        )
+
+    def __repr__(self) -> str:
+        n, d = self.X.shape
+        dtype = str(self.X.dtype).removeprefix("torch.")
+        extra = ("" if self.fit_intercept else ", no intercept") + (
+            f", l2={self.l2:g}" if self.l2 else ""
+        )
+        return f"LinearRegression({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
+
+    def predict(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
+        """Return ``X @ weight + bias``, shape ``(B,)``; over the problem's own ``X`` by default."""
+        prediction = (self.X if X is None else X) @ parameters["weight"]
+        return prediction + parameters["bias"] if self.fit_intercept else prediction
+
+    def loss(self, parameters: Parameters, batch: Batch | None = None) -> Tensor:
+        """Mean squared error over a batch (all data where none is given), plus the penalty."""
+        X, y = (self.X, self.y) if batch is None else batch
+        error = (self.predict(parameters, X) - y).pow(2).mean()
+        return error + self.l2 / 2 * parameters["weight"].pow(2).sum() if self.l2 else error
+
+    def gradient(self, parameters: Parameters, batch: Batch | None = None) -> Parameters:
+        """Gradient of `loss` in closed form: ``2 X'r / B + l2 w`` and ``2 mean(r)``."""
+        X, y = (self.X, self.y) if batch is None else batch
+        residual = self.predict(parameters, X) - y
+        weight = X.T @ residual * (2 / len(y))
+        if self.l2:
+            weight = weight + self.l2 * parameters["weight"]
+        return {"weight": weight} | ({"bias": 2 * residual.mean()} if self.fit_intercept else {})
+
+    def start(self, generator: torch.Generator) -> Parameters:
+        """Draw the weight from a standard normal and set the bias to zero.
+
+        The draw is in float32 for every dtype, so that all dtypes of one seed start at the same
+        point and leave the generator in the same state.
+        """
+        weight = torch.randn(self.X.shape[1], generator=generator, dtype=torch.float32)
+        start = {"weight": weight.to(self.X.device, self.X.dtype)}
+        return start | ({"bias": self.X.new_zeros(())} if self.fit_intercept else {})
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        """Return the same problem with its data on another device or in another dtype."""
+        X = self.X.to(device, dtype)
+        if X is self.X:
+            return self
+        moved = object.__new__(type(self))
+        moved.__dict__.update(
+            X=X,
+            y=self.y.to(device, dtype),
+            fit_intercept=self.fit_intercept,
+            l2=self.l2,
+            name=self.name,
+            feature_names=self.feature_names,
+        )
+        return moved
+
+    def as_least_squares(self) -> LeastSquaresSystem:
+        """Return the least-squares system whose minimum-norm solution is this problem's.
+
+        Centring the columns takes the intercept out, so that the norm minimised is that of the
+        weights alone; the penalty becomes d more rows, ``sqrt(n l2 / 2) I``.
+        """
+        A, b = self.X, self.y
+        if self.fit_intercept:
+            X_mean, y_mean = A.mean(0), b.mean()
+            A, b = A - X_mean, b - y_mean
+        if self.l2:
+            n, d = A.shape
+            root = math.sqrt(n * self.l2 / 2)
+            A = torch.cat([A, root * torch.eye(d, dtype=A.dtype, device=A.device)])
+            b = torch.cat([b, b.new_zeros(d)])
+
+        def to_parameters(weight: Tensor) -> Parameters:
+            if not self.fit_intercept:
+                return {"weight": weight}
+            return {"weight": weight, "bias": y_mean - X_mean @ weight}
+
+        return LeastSquaresSystem(A, b, to_parameters)
+
+    @cached_property
+    def _reference(self) -> Self:
+        """The same data in float64 on the CPU; float32 values are represented exactly."""
+        return self.to("cpu", torch.float64)
+
+    @cached_property
+    def _optimum(self) -> Optimum:
+        system = self._reference.as_least_squares()
+        # Columns scaled by powers of two (exact) before the rank is judged: a cut-off on raw
+        # columns would call a badly scaled design rank-deficient.
+        largest = system.A.abs().amax(0)
+        scale = torch.where(largest > 0, torch.exp2(-torch.frexp(largest).exponent.double()), 1.0)
+        solution = torch.linalg.lstsq(system.A * scale, system.b[:, None], driver="gelsd")
+        parameters = system.to_parameters(solution.solution[:, 0] * scale)
+        return Optimum(
+            parameters=parameters,
+            loss=self._reference.loss(parameters).item(),
+            rank=int(solution.rank),
+            message="torch.linalg.lstsq (gelsd) in float64 on centred, scaled columns",
+        )
+
+    def optimum(self) -> Optimum:
+        """Return the minimiser of this problem's own data, solved once and kept."""
+        return self._optimum
+
+    def evaluate(self, parameters: Parameters) -> Evaluation:
+        r"""Judge a point against the optimum, in float64 on the CPU whatever the point's dtype.
+
+        The suboptimality is not a difference of two losses, which would lose all digits near the
+        optimum, but the quadratic form it equals, as ``f`` is quadratic and its gradient zero at
+        the optimum:
+
+        .. math:: f(w) - f(w_*) = \frac{1}{n} \lVert X (w - w_*) + (b - b_*) \rVert^2
+            + \frac{l_2}{2} \lVert w - w_* \rVert^2
+
+        The parameter error is the distance to the optimum's parameters over the optimum's norm
+        (the distance itself where that norm is zero).
+        """
+        reference, best = self._reference, self._optimum.parameters
+        point = {k: v.detach().to("cpu", torch.float64) for k, v in parameters.items()}
+        apart = {k: point[k] - best[k] for k in best}
+        gap = reference.predict(apart).pow(2).mean() + self.l2 / 2 * apart["weight"].pow(2).sum()
+        norm = _norm(best)
+        return Evaluation(
+            loss=reference.loss(point).item(),
+            suboptimality=gap.item(),
+            gradient_norm=_norm(reference.gradient(point)),
+            parameter_error=_norm(apart) / (norm if norm > 0 else 1.0),
+        )
+
+
+def _norm(parameters: Parameters) -> float:
+    return float(np.sqrt(sum(value.pow(2).sum().item() for value in parameters.values())))

@@ -1,0 +1,89 @@
+"""What is minimised: the protocol every problem follows, and the values that travel with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
+
+import torch
+from torch import Tensor
+
+Parameters: TypeAlias = dict[str, Tensor]
+"""Named parameters; for linear models ``{"weight": (d,), "bias": ()}``."""
+
+
+class Batch(NamedTuple):
+    """Rows of a dataset: ``X`` of shape ``(B, d)`` and ``y`` of shape ``(B,)``."""
+
+    X: Tensor
+    y: Tensor
+
+
+class Evaluation(NamedTuple):
+    """What is known of one point, in float64: see `Problem.evaluate`."""
+
+    loss: float
+    suboptimality: float
+    gradient_norm: float
+    parameter_error: float
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """The minimiser that every trial is judged against.
+
+    Parameters
+    ----------
+    parameters
+        The minimiser, float64 on the CPU. Where there are many, the one of minimum norm over the
+        weights.
+    loss
+        Its loss.
+    rank
+        Numerical rank of the centred, scaled design (d where the minimiser is unique).
+    message
+        How it was found, in a sentence.
+    """
+
+    parameters: Parameters
+    loss: float
+    rank: int
+    message: str
+
+
+@runtime_checkable
+class Problem(Protocol):
+    """A dataset and the mean loss to minimise over parameters.
+
+    Implementations are immutable: `to` returns another problem.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that stands in tables."""
+
+    @property
+    def X(self) -> Tensor:  # noqa: N802 - the field's name for the design matrix
+        """The features, shape ``(n, d)``."""
+
+    @property
+    def y(self) -> Tensor:
+        """The target, shape ``(n,)``."""
+
+    def loss(self, parameters: Parameters, batch: Batch | None = None) -> Tensor:
+        """Mean loss over a batch (all data where none is given), a 0-dimensional tensor."""
+
+    def gradient(self, parameters: Parameters, batch: Batch | None = None) -> Parameters:
+        """Gradient of `loss`, in closed form."""
+
+    def start(self, generator: torch.Generator) -> Parameters:
+        """Draw the point where descent starts from a CPU generator."""
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        """Return the same problem with its data on another device or in another dtype."""
+
+    def optimum(self) -> Optimum:
+        """Return the minimiser of this problem's own data, solved once and kept."""
+
+    def evaluate(self, parameters: Parameters) -> Evaluation:
+        """Judge a point against the optimum, in float64 on the CPU whatever the point's dtype."""

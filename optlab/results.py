@@ -1,0 +1,135 @@
+"""What an experiment found: two tidy tables, and what people ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from optlab.analysis.statistics import summary
+from optlab.problems import Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The outcome of an experiment.
+
+    Parameters
+    ----------
+    name
+        The experiment's name.
+    trials
+        A row for each trial asked for, whatever became of it.
+    traces
+        A row for each recorded iterate.
+    problems
+        The problems, by name.
+    machine
+        What it ran on.
+    """
+
+    name: str
+    trials: pd.DataFrame
+    traces: pd.DataFrame
+    problems: Mapping[str, Problem]
+    machine: Mapping[str, str]
+    _parameters: Mapping[int, dict[str, np.ndarray[Any, Any]]]
+    _tracebacks: Mapping[int, str]
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {s}" for s, n in self.trials["status"].value_counts().items())
+        return f"Results({self.name!r}, {len(self.trials)} trials: {counts})"
+
+    def summary(self) -> pd.DataFrame:
+        """Return a row for each optimizer, batch size, device and dtype, with medians."""
+        return summary(self.trials)
+
+    def parameters(self, trial: int) -> dict[str, np.ndarray[Any, Any]]:
+        """Return a trial's final parameters as arrays, in the dtype it computed in.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such trial, or it yielded none.
+        """
+        if trial in self._parameters:
+            return self._parameters[trial]
+        rows = self.trials[self.trials["trial"] == trial]
+        if rows.empty:
+            raise ValueError(
+                f"there is no trial {trial}: they run from 0 to {len(self.trials) - 1}"
+            )
+        raise ValueError(
+            f"trial {trial} has no parameters: it was {rows['status'].iloc[0]} "
+            f"({rows['message'].iloc[0]})"
+        )
+
+    def traceback(self, trial: int) -> str:
+        """Return the traceback of a failed trial, or an empty string."""
+        return self._tracebacks.get(trial, "")
+
+    def to_csv(self, folder: str | Path) -> None:
+        """Write ``trials.csv`` and ``traces.csv`` into a folder, made where it is missing."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.trials.to_csv(folder / "trials.csv", index=False)
+        self.traces.to_csv(folder / "traces.csv", index=False)
+
+    def plot_convergence(self, problem: str | None = None) -> Figure:
+        """Draw the suboptimality over epochs, samples and seconds; direct methods as lines.
+
+        ``problem`` may be left out where there is one.
+        """
+        from optlab.report import figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
+
+        return figures.convergence(self.trials, self.traces, self._one(problem))
+
+    def plot_fit(self, problem: str | None = None) -> Figure:
+        """Draw the points of a one-feature problem and the line each optimizer ended with.
+
+        Raises
+        ------
+        ValueError
+            For a problem with several features.
+        """
+        from optlab.report import figures  # noqa: PLC0415 - as above
+
+        name = self._one(problem)
+        return figures.fit(self.trials, self._parameters, self.problems[name])
+
+    def plot_seconds(self, problem: str | None = None) -> Figure:
+        """Draw the seconds of each optimizer by batch size, a panel for each device."""
+        from optlab.report import figures  # noqa: PLC0415 - as above
+
+        return figures.seconds(self.trials, self._one(problem))
+
+    def save_figures(self, folder: str | Path) -> list[Path]:
+        """Save every figure these results have as PNG into a folder and return the files."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        saved = []
+        for number, (name, problem) in enumerate(self.problems.items()):
+            plots = {"convergence": self.plot_convergence, "seconds": self.plot_seconds}
+            if problem.X.shape[1] == 1:
+                plots["fit"] = self.plot_fit
+            for kind, plot in plots.items():
+                prefix = f"{number}-" if len(self.problems) > 1 else ""
+                path = folder / f"{prefix}{kind}.png"
+                plot(name).savefig(path, dpi=150)
+                saved.append(path)
+        return saved
+
+    def _one(self, problem: str | None) -> str:
+        if problem is None and len(self.problems) == 1:
+            return next(iter(self.problems))
+        if problem in self.problems:
+            return str(problem)
+        names = ", ".join(repr(name) for name in self.problems)
+        raise ValueError(f"problem must be one of {names}, not {problem!r}")

@@ -1,0 +1,37 @@
+"""How a command ends: with an exit status, and no traceback where the input was at fault."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from cyclopts import App, CycloptsError
+
+
+class UsageError(Exception):
+    """The input of a command was at fault: its message is all that the person needs."""
+
+
+@contextmanager
+def bad_input() -> Iterator[None]:
+    """Turn a ValueError, which says what was wrong with an argument, into a UsageError."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def call(app: App, arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 2 for bad input, 130 after Ctrl-C."""
+    tokens = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        status = app(tokens, exit_on_error=False, result_action="return_value")
+    except CycloptsError:  # the message has been printed
+        return 2
+    except UsageError as error:
+        print(f"{app.name[0]}: error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return int(status or 0)
