@@ -10,7 +10,9 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 def install(session: nox.Session, *groups: str, project: bool = True) -> None:
     packages = ["-e", "."] if project else []
-    packages += [need for group in groups for need in nox.project.dependency_groups(PYPROJECT, group)]
+    packages += [
+        need for group in groups for need in nox.project.dependency_groups(PYPROJECT, group)
+    ]
     session.install("-c", "constraints.txt", *packages)
 
 

@@ -85,17 +85,17 @@ def print_summary(summary: pd.DataFrame, name: str) -> None:
     console = Console()
     if not console.is_terminal:  # piped into a file: nothing is wrapped or cut
         console = Console(width=max(console.width, 200), soft_wrap=True)
-    several = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
-    several += ["trials"] if (summary["trials"] > 1).any() else []
+    axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
+    axes += ["trials"] if (summary["trials"] > 1).any() else []
     table = Table(title=Text(name), title_justify="left", header_style="bold")
     words = ["optimizer", "batch size", "device", "status"]
-    for heading in [*several, *words]:
+    for heading in [*axes, *words]:
         table.add_column(heading, overflow="fold")
     for heading in ("epochs", "seconds", "loss", "suboptimality", "parameter error"):
         table.add_column(heading, justify="right", no_wrap=True)
     for _, row in summary.iterrows():
         size = "-" if pd.isna(row["batch_size"]) else str(row["batch_size"])
-        named = [str(row[column]) for column in several]
+        named = [str(row[column]) for column in axes]
         table.add_row(
             *[Text(t) for t in (*named, row["optimizer"], size, row["device"], row["status"])],
             _number(row["epochs"]) if row["epochs"] else "-",
@@ -107,7 +107,9 @@ def print_summary(summary: pd.DataFrame, name: str) -> None:
     console.print(table)
     unusual = summary[~summary["status"].isin(["finished", "converged"])]
     for (status, message), rows in unusual.groupby(["status", "message"], sort=False):
-        where = ", ".join(dict.fromkeys(_cell(row) for _, row in rows.iterrows()))
+        cells = list(dict.fromkeys(_cell(row) for _, row in rows.iterrows()))
+        several = f"{len(cells)} rows: {cells[0]}, ..., {cells[-1]}"
+        where = several if len(cells) > 3 else ", ".join(cells)
         console.print(Text(f"{status}: {message} ({where})"))
 
 

@@ -13,6 +13,10 @@ from optlab.problems import Batch
 BatchSize: TypeAlias = int | Literal["full"]
 
 
+_GATHERED_BYTES = 1 << 18
+"""Rows gathered at once: enough to hide the calls, little enough to stay in the cache."""
+
+
 class Batches:
     """Epochs without end; each is an iterator of `Batch`.
 
@@ -74,6 +78,8 @@ class Batches:
                 f"the batch size must be at most {n}"
             )
         self._size = size
+        row_bytes = X.element_size() * X.shape[1]
+        self._gathered = size * max(1, _GATHERED_BYTES // (row_bytes * size))
         self.samples = n - short
         """Rows visited each epoch."""
 
@@ -82,15 +88,17 @@ class Batches:
             yield self._epoch()
 
     def _epoch(self) -> Iterator[Batch]:
-        X, y = self.X, self.y
-        if self.batch_size != "full":
-            order = self._order() if self.shuffle else None
-            if order is not None:
-                order = order[: self.samples].to(X.device)
-                X, y = X.index_select(0, order), y.index_select(0, order)
-            else:
-                X, y = X[: self.samples], y[: self.samples]
-        return map(Batch, X.split(self._size), y.split(self._size))
+        X, y, size = self.X, self.y, self._size
+        if self.batch_size == "full" or not self.shuffle:
+            rows = slice(0, self.samples)
+            yield from map(Batch, X[rows].split(size), y[rows].split(size))
+            return
+        # Rows are gathered some batches at a time: one gather a batch costs calls where batches
+        # are small, one an epoch costs a second way through memory where the data are large.
+        order = self._order()[: self.samples].to(X.device)
+        for rows in order.split(self._gathered):
+            picked = X.index_select(0, rows), y.index_select(0, rows)
+            yield from map(Batch, picked[0].split(size), picked[1].split(size))
 
     def _order(self) -> Tensor:
         # A DataLoader draws two int64 an epoch: the seed of its worker processes, unused here, and

@@ -33,7 +33,7 @@ def convergence(trials: pd.DataFrame, traces: pd.DataFrame, problem: str) -> Fig
     devices = list(dict.fromkeys(view["device"]))
     figure = Figure(figsize=(13, 4.2 * max(1, len(devices))), layout="constrained")
     grid = figure.subplots(max(1, len(devices)), 3, sharey=True, squeeze=False)
-    figure.suptitle(f"Convergence on {problem}")
+    grid[0][0].set_title(f"Convergence on {problem}", loc="left")
     for row, device in zip(grid, devices, strict=False):
         for axes, (x, label) in zip(row, _AXES.items(), strict=True):
             _draw_convergence(axes, view[view["device"] == device], x, styles)
@@ -66,7 +66,6 @@ def seconds(trials: pd.DataFrame, problem: str) -> Figure:
     sizes = views.batch_size_order(view["batch_size"])
     figure = Figure(figsize=(4.5 * max(1, len(devices)) + 2.5, 4), layout="constrained")
     row = figure.subplots(1, max(1, len(devices)), sharey=True, squeeze=False)[0]
-    figure.suptitle(f"Seconds of work on {problem}")
     for axes, device in zip(row, devices, strict=False):
         for optimizer, line in view[view["device"] == device].groupby("optimizer", sort=False):
             style = styles.line(str(optimizer))
@@ -77,8 +76,10 @@ def seconds(trials: pd.DataFrame, problem: str) -> Figure:
             error = [line["median"] - line["min"], line["max"] - line["median"]]
             axes.errorbar(x, line["median"], yerr=error, marker="o", capsize=3, **style)
         axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
-        axes.set(xlabel="batch size", yscale="log", title=device)
+        axes.set(xlabel="batch size", yscale="log")
+        axes.set_title(device, loc="right")
         axes.grid(alpha=0.25)
+    row[0].set_title(f"Seconds of work on {problem}", loc="left")
     row[0].set_ylabel("seconds (median; bars from least to most)")
     figure.legend(
         handles=styles.legend(view, sizes=False), loc="outside right upper", frameon=False
@@ -110,7 +111,8 @@ def fit(
             ends, line, label=f"{trial['optimizer']}{size}", **styles.line(trial["optimizer"])
         )
     feature = getattr(problem, "feature_names", ("x",))[0]
-    axes.set(xlabel=feature, ylabel="y", title=f"{problem.name}: data and fitted lines")
+    axes.set(xlabel=feature, ylabel="y")
+    axes.set_title(f"Lines fitted to {problem.name}", loc="left")
     axes.grid(alpha=0.25)
     figure.legend(loc="outside right upper", frameon=False)
     return figure
@@ -131,14 +133,14 @@ class _Styles:
         return {
             "color": _lighter(PALETTE[place % len(PALETTE)], shade),
             "linestyle": DASHES[place % len(DASHES)],
-            "linewidth": 2.0 - 0.25 * min(place, 3),  # so that lines that coincide all show
+            "linewidth": (4.0, 2.6, 1.8, 1.2)[min(place, 3)],  # lines that coincide all show
         }
 
     def legend(self, view: pd.DataFrame, *, sizes: bool = True) -> Sequence[Line2D]:
         drawn = [name for name in self.optimizers if name in set(view["optimizer"])]
         handles = [Line2D([], [], label=name, **self.line(name)) for name in drawn]
         if sizes and len(self.sizes) > 1:
-            handles.append(Line2D([], [], linestyle="", label="shade: batch size"))
+            handles.append(Line2D([], [], linestyle="", label="batch size, by shade"))
             for index, size in enumerate(self.sizes):
                 shade = _lighter("#333333", 0.75 * index / (len(self.sizes) - 1))
                 handles.append(Line2D([], [], color=shade, linewidth=4, label=str(size)))

@@ -43,7 +43,8 @@ def seconds(trials: pd.DataFrame, problem: str) -> pd.DataFrame:
     chosen = trials[(trials["problem"] == problem) & trials["seconds"].notna()]
     groups = chosen.groupby(CELL, sort=False, dropna=False)["seconds"]
     view: pd.DataFrame = groups.agg(["median", "min", "max"]).reset_index()
-    return view.assign(direct=view["batch_size"].isna())
+    view["direct"] = view["batch_size"].isna()
+    return view
 
 
 def best_trials(trials: pd.DataFrame, problem: str) -> pd.DataFrame:
