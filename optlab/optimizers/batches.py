@@ -47,7 +47,7 @@ class Batches:
     >>> batches = Batches(X, y, 2, torch.Generator().manual_seed(0))
     >>> first_epoch = next(iter(batches))
     >>> [batch.y.tolist() for batch in first_epoch]
-    [[0.0, 2.0], [1.0, 3.0], [4.0]]
+    [[1.0, 4.0], [2.0, 3.0], [0.0]]
 
     References
     ----------

@@ -38,7 +38,7 @@ def convergence(trials: pd.DataFrame, traces: pd.DataFrame, problem: str) -> Fig
         for axes, (x, label) in zip(row, _AXES.items(), strict=True):
             _draw_convergence(axes, view[view["device"] == device], x, styles)
             axes.set_xlabel(label)
-        row[0].set_ylabel(f"suboptimality, relative to the start\n({device})")
+        row[0].set_ylabel(f"suboptimality, relative to the start ({device})")
     figure.legend(handles=styles.legend(view), loc="outside right upper", frameon=False)
     return figure
 
@@ -76,8 +76,7 @@ def seconds(trials: pd.DataFrame, problem: str) -> Figure:
             error = [line["median"] - line["min"], line["max"] - line["median"]]
             axes.errorbar(x, line["median"], yerr=error, marker="o", capsize=3, **style)
         axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
-        axes.set(xlabel="batch size", yscale="log")
-        axes.set_title(device, loc="right")
+        axes.set(xlabel=f"batch size ({device})", yscale="log")
         axes.grid(alpha=0.25)
     row[0].set_title(f"Seconds of work on {problem}", loc="left")
     row[0].set_ylabel("seconds (median; bars from least to most)")
@@ -133,7 +132,7 @@ class _Styles:
         return {
             "color": _lighter(PALETTE[place % len(PALETTE)], shade),
             "linestyle": DASHES[place % len(DASHES)],
-            "linewidth": (4.0, 2.6, 1.8, 1.2)[min(place, 3)],  # lines that coincide all show
+            "linewidth": (3.2, 2.3, 1.7, 1.2)[min(place, 3)],  # lines that coincide all show
         }
 
     def legend(self, view: pd.DataFrame, *, sizes: bool = True) -> Sequence[Line2D]:

@@ -42,13 +42,13 @@ def seconds(trials: pd.DataFrame, problem: str) -> pd.DataFrame:
     """Return each cell's median seconds with the least and the most over seeds and repeats."""
     chosen = trials[(trials["problem"] == problem) & trials["seconds"].notna()]
     groups = chosen.groupby(CELL, sort=False, dropna=False)["seconds"]
-    view: pd.DataFrame = groups.agg(["median", "min", "max"]).reset_index()
-    view["direct"] = view["batch_size"].isna()
-    return view
+    columns = {"median": groups.median(), "min": groups.min(), "max": groups.max()}
+    view = pd.DataFrame(columns).reset_index()
+    return view.assign(direct=view["batch_size"].isna())
 
 
 def best_trials(trials: pd.DataFrame, problem: str) -> pd.DataFrame:
     """Return each optimizer's trial of least loss."""
-    chosen = trials[(trials["problem"] == problem) & np.isfinite(trials["loss"])]
+    chosen = trials[(trials["problem"] == problem) & (trials["loss"].abs() < np.inf)]
     best = chosen.groupby("optimizer", sort=False)["loss"].idxmin()
-    return chosen.loc[best]
+    return chosen[chosen.index.isin(best)]
