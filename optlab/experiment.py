@@ -11,7 +11,16 @@ from typing import NoReturn
 import torch
 from cyclopts import App
 
-from optlab.lab import Budget, Grid, Status, machine, run_grid, traces_table, trials_table
+from optlab.lab import (
+    Budget,
+    Grid,
+    ProblemFacts,
+    Status,
+    machine,
+    run_grid,
+    traces_table,
+    trials_table,
+)
 from optlab.lab.budget import Record
 from optlab.lab.trial import Watcher
 from optlab.optimizers import BatchSize, Optimizer
@@ -131,7 +140,7 @@ class Experiment:
             name=self.name,
             trials=trials_table(records, grid.optimizers),
             traces=traces_table(records),
-            problems=grid.problems,
+            problems={name: ProblemFacts.of(name, p) for name, p in grid.problems.items()},
             machine=machine(),
             _parameters={r.trial.number: r.parameters for r in records if r.parameters},
             _tracebacks={r.trial.number: r.traceback for r in records if r.traceback},

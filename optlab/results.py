@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.statistics import summary
-from optlab.problems import Problem
+from optlab.lab import ProblemFacts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ class Results:
     traces
         A row for each recorded iterate.
     problems
-        The problems, by name.
+        What is known of each problem, by name: its size, its optimum and certificate.
     machine
         What it ran on.
     """
@@ -38,7 +38,7 @@ class Results:
     name: str
     trials: pd.DataFrame
     traces: pd.DataFrame
-    problems: Mapping[str, Problem]
+    problems: Mapping[str, ProblemFacts]
     machine: Mapping[str, str]
     _parameters: Mapping[int, dict[str, np.ndarray[Any, Any]]]
     _tracebacks: Mapping[int, str]
@@ -117,7 +117,7 @@ class Results:
         saved = []
         for number, (name, problem) in enumerate(self.problems.items()):
             plots = {"convergence": self.plot_convergence, "seconds": self.plot_seconds}
-            if problem.X.shape[1] == 1:
+            if problem.d == 1:
                 plots["fit"] = self.plot_fit
             for kind, plot in plots.items():
                 prefix = f"{number}-" if len(self.problems) > 1 else ""

@@ -2,6 +2,7 @@
 
 from optlab.lab.budget import Budget as Budget
 from optlab.lab.devices import available_devices as available_devices
+from optlab.lab.facts import ProblemFacts as ProblemFacts
 from optlab.lab.grid import Grid as Grid
 from optlab.lab.machine import machine as machine
 from optlab.lab.minimize import Solution as Solution

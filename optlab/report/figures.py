@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from optlab.problems import Problem
+from optlab.lab import ProblemFacts
 from optlab.report import views
 
 # Okabe and Ito's colours, told apart by colour-blind eyes; the order keeps neighbours far apart.
@@ -89,14 +89,12 @@ def seconds(trials: pd.DataFrame, problem: str) -> Figure:
 def fit(
     trials: pd.DataFrame,
     parameters: Mapping[int, Mapping[str, np.ndarray[Any, Any]]],
-    problem: Problem,
+    problem: ProblemFacts,
 ) -> Figure:
     """Draw the points of a one-feature problem, and the line of each optimizer's best trial."""
-    if problem.X.shape[1] != 1:
-        raise ValueError(
-            f"a fitted line needs one feature; {problem.name} has {problem.X.shape[1]}"
-        )
-    X, y = problem.X[:, 0].cpu().numpy(), problem.y.cpu().numpy()
+    if problem.d != 1:
+        raise ValueError(f"a fitted line needs one feature; {problem.name} has {problem.d}")
+    X, y = problem.x, problem.y
     styles = _Styles(trials)
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -109,8 +107,7 @@ def fit(
         axes.plot(
             ends, line, label=f"{trial['optimizer']}{size}", **styles.line(trial["optimizer"])
         )
-    feature = getattr(problem, "feature_names", ("x",))[0]
-    axes.set(xlabel=feature, ylabel="y")
+    axes.set(xlabel=problem.feature_names[0] if problem.feature_names else "x", ylabel="y")
     axes.set_title(f"Lines fitted to {problem.name}", loc="left")
     axes.grid(alpha=0.25)
     figure.legend(loc="outside right upper", frameon=False)

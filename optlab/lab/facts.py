@@ -1,0 +1,73 @@
+"""What is known of a problem, as plain values that can be stored and drawn without the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from optlab.problems import Problem
+
+Array = np.ndarray[Any, Any]
+
+MOST_POINTS = 5000
+"""Of a one-feature problem, at most so many points are kept for drawing, evenly spread."""
+
+
+@dataclass(frozen=True, eq=False)
+class ProblemFacts:
+    """What is known of a problem.
+
+    Parameters
+    ----------
+    name, kind
+        Its name, and its class's.
+    n, d, dtype
+        Rows, columns, and the dtype of its data.
+    feature_names
+        What the columns are called.
+    optimum
+        The optimum's parameters, float64.
+    optimum_loss
+        Its loss.
+    certificate
+        How the optimum was found and how far it can be trusted, as values that JSON can hold.
+    x, y
+        The points of a one-feature problem, for drawing; empty otherwise.
+    """
+
+    name: str
+    kind: str
+    n: int
+    d: int
+    dtype: str
+    feature_names: tuple[str, ...]
+    optimum: Mapping[str, Array]
+    optimum_loss: float
+    certificate: Mapping[str, Any]
+    x: Array = field(default_factory=lambda: np.empty(0), repr=False)
+    y: Array = field(default_factory=lambda: np.empty(0), repr=False)
+
+    @classmethod
+    def of(cls, name: str, problem: Problem) -> ProblemFacts:
+        """Gather the facts of a problem; its optimum is solved for where it has not been."""
+        n, d = problem.X.shape
+        optimum = problem.optimum()
+        points = {}
+        if d == 1:
+            rows = np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).astype(int))
+            points = {"x": problem.X[rows, 0].cpu().numpy(), "y": problem.y[rows].cpu().numpy()}
+        return cls(
+            name=name,
+            kind=type(problem).__name__,
+            n=n,
+            d=d,
+            dtype=str(problem.X.dtype).removeprefix("torch."),
+            feature_names=tuple(getattr(problem, "feature_names", ())),
+            optimum={key: value.numpy() for key, value in optimum.parameters.items()},
+            optimum_loss=optimum.loss,
+            certificate={"rank": optimum.rank, "message": optimum.message},
+            **points,
+        )
