@@ -22,7 +22,7 @@ from optlab.lab import (
     trials_table,
 )
 from optlab.lab.budget import Record
-from optlab.lab.trial import Watcher
+from optlab.lab.records import Watcher
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.options import RunOptions
 from optlab.problems import Problem

@@ -11,7 +11,7 @@ import torch
 
 from optlab.lab.budget import check_count
 from optlab.lab.devices import check_device
-from optlab.lab.trial import Trial
+from optlab.lab.records import Trial
 from optlab.optimizers import (
     BatchSize,
     Optimizer,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 from optlab.lab.budget import Budget
 from optlab.lab.grid import Grid
+from optlab.lab.records import Trial, TrialRecord, Watcher
 from optlab.lab.status import Status
-from optlab.lab.trial import Trial, TrialRecord, Watcher, run_trial
+from optlab.lab.trial import run_trial
 
 Finished = Callable[[TrialRecord], None]
 

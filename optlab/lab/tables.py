@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 
 import pandas as pd
 
-from optlab.lab.trial import TraceRow, TrialRecord
+from optlab.lab.records import TraceRow, TrialRecord
 from optlab.optimizers import Optimizer, hyperparameters, versions
 
 NAN = float("nan")
@@ -48,12 +48,12 @@ def _trial_row(record: TrialRecord, optimizer: Optimizer) -> dict[str, object]:
         "transfer_seconds": record.transfer_seconds,
         "first_pass_seconds": record.first_pass_seconds,
         "seconds": record.seconds,
-        "contended": False,
+        "contended": record.contended,
         "loss": last.loss if last else NAN,
         "suboptimality": last.suboptimality if last else NAN,
         "parameter_error": last.parameter_error if last else NAN,
         "gradient_norm": last.gradient_norm if last else NAN,
-        "peak_bytes": pd.NA,
+        "peak_bytes": pd.NA if record.peak_bytes is None else record.peak_bytes,
         "versions": json.dumps(versions(optimizer)),
     }
 

@@ -151,15 +151,18 @@ class LinearRegression:
         start = {"weight": weight.to(self.X.device, self.X.dtype)}
         return start | ({"bias": self.X.new_zeros(())} if self.fit_intercept else {})
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
-        """Return the same problem with its data on another device or in another dtype."""
-        X = self.X.to(device, dtype)
+    def to(self, device: torch.device | str, dtype: torch.dtype, *, copy: bool = False) -> Self:
+        """Return the same problem with its data on another device or in another dtype.
+
+        With ``copy`` the data are the new problem's own even where nothing had to be converted.
+        """
+        X = self.X.to(device, dtype, copy=copy)
         if X is self.X:
             return self
         moved = object.__new__(type(self))
         moved.__dict__.update(
             X=X,
-            y=self.y.to(device, dtype),
+            y=self.y.to(device, dtype, copy=copy),
             fit_intercept=self.fit_intercept,
             l2=self.l2,
             name=self.name,
