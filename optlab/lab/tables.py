@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
 
 import pandas as pd
 
@@ -60,8 +59,6 @@ def _trial_row(record: TrialRecord, optimizer: Optimizer) -> dict[str, object]:
 
 def traces_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """Return a row for each recorded iterate; epoch 0 is the start, where no time has passed."""
-    columns = ["trial", *(f.name for f in fields(TraceRow))]
-    rows = [
-        {"trial": record.trial.number, **asdict(row)} for record in records for row in record.trace
-    ]
+    columns = ["trial", *TraceRow._fields]
+    rows = [(record.trial.number, *row) for record in records for row in record.trace]
     return pd.DataFrame(rows, columns=columns)
