@@ -70,6 +70,7 @@ class TrialRecord:
     seconds: float = float("nan")
     trace: list[TraceRow] = field(default_factory=list)
     parameters: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
 
 
 Watcher = Callable[[Trial, TraceRow], None]

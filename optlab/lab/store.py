@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -37,6 +37,18 @@ CREATE TABLE traces (key TEXT REFERENCES trials (key), place INTEGER,
 PRAGMA user_version = {SCHEMA_VERSION};
 PRAGMA application_id = {_APPLICATION};
 """
+
+
+_RECORD_COLUMNS = (
+    "status",
+    "message",
+    "traceback",
+    "contended",
+    "peak_bytes",
+    "transfer_seconds",
+    "first_pass_seconds",
+    "seconds",
+)
 
 
 class StoreError(ValueError):
@@ -188,45 +200,25 @@ class Store:
             query = "SELECT 1 FROM trials WHERE key = ? AND status != 'interrupted'"
             return self._database.execute(query, (key,)).fetchone() is not None
 
-    def records(self) -> Iterator[tuple[str, TrialRecord, dict[str, Any]]]:
-        """Yield every trial's key, record, and what is known of its optimizer."""
+    def records(self, keys: Collection[str] | None = None) -> Iterator[tuple[str, TrialRecord]]:
+        """Yield the key and record of these trials (all where none are named), in grid order."""
+        wanted = None if keys is None else set(keys)
         with self._errors("read"):
             traces: dict[str, list[TraceRow]] = {}
             for key, _, *values in self._database.execute("SELECT * FROM traces ORDER BY 1, 2"):
-                epoch, samples, *numbers = values
-                row = TraceRow(int(epoch), int(samples), *(_number(n) for n in numbers))
-                traces.setdefault(key, []).append(row)
-            query = """SELECT key, trial, optimizer, status, message, traceback, contended,
-                peak_bytes, transfer_seconds, first_pass_seconds, seconds, parameters
-                FROM trials ORDER BY number, rowid"""
-            for (
-                key,
-                trial,
-                optimizer,
-                status,
-                message,
-                trace,
-                contended,
-                *rest,
-            ) in self._database.execute(query):
-                peak, transfer, first, seconds, parameters = rest
-                yield (
-                    key,
-                    TrialRecord(
-                        trial=Trial(**json.loads(trial)),
-                        status=Status(status),
-                        message=message,
-                        traceback=trace,
-                        contended=bool(contended),
-                        peak_bytes=peak,
-                        transfer_seconds=_number(transfer),
-                        first_pass_seconds=_number(first),
-                        seconds=_number(seconds),
-                        trace=traces.get(key, []),
-                        parameters=_unpacked(parameters),
-                    ),
-                    json.loads(optimizer),
-                )
+                if wanted is None or key in wanted:
+                    epoch, samples, *numbers = values
+                    row = TraceRow(int(epoch), int(samples), *(_number(n) for n in numbers))
+                    traces.setdefault(key, []).append(row)
+            columns = ", ".join(_RECORD_COLUMNS)
+            rows = self._database.execute(
+                f"SELECT key, trial, optimizer, parameters, {columns} FROM trials "
+                "ORDER BY number, rowid"
+            )
+            for key, trial, optimizer, parameters, *plain in rows:
+                if wanted is None or key in wanted:
+                    values = dict(zip(_RECORD_COLUMNS, plain, strict=True))
+                    yield key, _record(trial, optimizer, parameters, values, traces.get(key, []))
 
     def problems(self) -> dict[str, ProblemFacts]:
         """Return what is known of each problem, by name."""
@@ -284,6 +276,24 @@ class Store:
             raise
         except (sqlite3.Error, ValueError, TypeError, KeyError, BadZipFile) as error:
             raise StoreError(f"{self.path} cannot be {what}: {error}") from error
+
+
+def _record(
+    trial: str, optimizer: str, parameters: bytes, values: dict[str, Any], trace: list[TraceRow]
+) -> TrialRecord:
+    seconds = {name: _number(values[name]) for name in values if name.endswith("seconds")}
+    return TrialRecord(
+        trial=Trial(**json.loads(trial)),
+        optimizer=json.loads(optimizer),
+        parameters=_unpacked(parameters),
+        trace=trace,
+        status=Status(values["status"]),
+        contended=bool(values["contended"]),
+        message=values["message"],
+        traceback=values["traceback"],
+        peak_bytes=values["peak_bytes"],
+        **seconds,
+    )
 
 
 def _packed(arrays: Mapping[str, Any]) -> bytes:
