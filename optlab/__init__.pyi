@@ -1,6 +1,6 @@
 from . import datasets as datasets
+from .comparison import compare as compare
 from .experiment import Experiment as Experiment
-from .experiment import compare as compare
 from .lab.minimize import Solution as Solution
 from .lab.minimize import minimize as minimize
 from .lab.status import Status as Status

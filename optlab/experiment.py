@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -32,7 +32,7 @@ from optlab.options import RunOptions
 from optlab.problems import Problem
 from optlab.results import Results
 from optlab.terminal import TrialProgress, print_summary
-from optlab.usage import bad_input, call, stoppable
+from optlab.usage import bad_input, call, check_folder, stoppable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,6 +101,10 @@ class Experiment:
     conclude: Callable[[Results], object] | None = None
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Iterator):  # it could be read only once
+                object.__setattr__(self, field.name, tuple(value))
         self.grid()  # so that what cannot be is refused where it is written
         self.budget()
 
@@ -221,6 +225,8 @@ class Experiment:
         options = options or RunOptions()
         with bad_input():
             experiment = replace(self, **options.axes())
+            for folder in filter(None, (options.csv, options.figures)):
+                check_folder(folder)
         trials = len(experiment.grid().trials())
         with TrialProgress(trials, experiment.epochs) as progress, stoppable(), bad_input():
             results = experiment.run(**options.execution(), listener=progress.listener())
@@ -249,50 +255,3 @@ class Experiment:
 
 def _always(executor: Executor, _: object) -> Executor:
     return executor
-
-
-def compare(
-    problem: Problem | Sequence[Problem],
-    optimizers: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer],
-    *,
-    batch_sizes: Iterable[BatchSize] = ("full",),
-    devices: Iterable[str | torch.device] = ("cpu",),
-    dtypes: Iterable[str | torch.dtype] | None = None,
-    seeds: Iterable[int] = (0,),
-    repeats: int = 1,
-    epochs: int = 1000,
-    target: float | None = None,
-    record: Record = "growing",
-) -> Results:
-    """Compare optimizers on a problem, or on several; the keywords are those of `Experiment`.
-
-    Raises
-    ------
-    ValueError
-        For an argument that cannot be, before anything runs.
-
-    Examples
-    --------
-    >>> import optlab as ol
-    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
-    >>> results = ol.compare(
-    ...     problem, [ol.ManualSGD(0.1), ol.Lstsq()], batch_sizes=[5, "full"], seeds=[1], epochs=200
-    ... )
-    >>> results.trials[["optimizer", "batch_size", "status"]]
-       optimizer batch_size    status
-    0  ManualSGD          5  finished
-    1  ManualSGD       full  finished
-    2      Lstsq       <NA>  finished
-    """
-    return Experiment(
-        problems=problem,
-        optimizers=optimizers,
-        batch_sizes=batch_sizes,
-        devices=devices,
-        dtypes=dtypes,
-        seeds=seeds,
-        repeats=repeats,
-        epochs=epochs,
-        target=target,
-        record=record,
-    ).run()

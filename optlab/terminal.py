@@ -93,35 +93,45 @@ def _describe(trial: Trial) -> str:
 
 def print_summary(summary: pd.DataFrame, name: str) -> None:
     """Print a row for each optimizer, batch size and device, and why some have no numbers."""
-    console = Console()
-    if not console.is_terminal:  # piped into a file: nothing is wrapped or cut
-        console = Console(width=max(console.width, 200), soft_wrap=True)
-    axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
-    axes += ["trials"] if (summary["trials"] > 1).any() else []
-    table = Table(title=Text(name), title_justify="left", header_style="bold")
-    words = ["optimizer", "batch size", "device", "status"]
-    for heading in [*axes, *words]:
-        table.add_column(heading, overflow="fold")
-    for heading in ("epochs", "seconds", "loss", "suboptimality", "parameter error"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for _, row in summary.iterrows():
-        size = "-" if pd.isna(row["batch_size"]) else str(row["batch_size"])
-        named = [str(row[column]) for column in axes]
-        table.add_row(
-            *[Text(t) for t in (*named, row["optimizer"], size, row["device"], row["status"])],
-            _number(row["epochs"]) if row["epochs"] else "-",
-            format_seconds(row["seconds"]),
-            _number(row["loss"]),
-            _number(row["suboptimality"], digits=2),
-            _number(row["parameter_error"], digits=2),
-        )
+    console = Console(soft_wrap=True)  # what is too wide runs on: no name or number is cut
+    table = _table(summary, name, hidden=0)
+    for hidden in range(1, 4):
+        if not console.is_terminal or console.measure(table).maximum <= console.width:
+            break
+        table = _table(summary, name, hidden=hidden)
     console.print(table)
-    unusual = summary[~summary["status"].isin(["finished", "converged"])]
+    fine = summary["status"].isin(["finished", "converged"])
+    unusual = summary[~fine | summary["message"].str.contains("not reached")]
     for (status, message), rows in unusual.groupby(["status", "message"], sort=False):
         cells = list(dict.fromkeys(_cell(row) for _, row in rows.iterrows()))
         several = f"{len(cells)} rows: {cells[0]}, ..., {cells[-1]}"
         where = several if len(cells) > 3 else ", ".join(cells)
         console.print(Text(f"{status}: {message} ({where})"))
+
+
+def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
+    """Return the summary's table without its last columns, for terminals too narrow for all."""
+    axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
+    axes += ["trials"] if (summary["trials"] > 1).any() else []
+    numbers = ["epochs", "seconds", "loss", "suboptimality", "parameter error"]
+    shown = numbers[: len(numbers) - hidden]
+    table = Table(title=Text(name), title_justify="left", header_style="bold")
+    for heading in [*axes, "optimizer", "batch size", "device", "status"]:
+        table.add_column(heading, no_wrap=True)
+    for heading in shown:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for _, row in summary.iterrows():
+        size = "-" if pd.isna(row["batch_size"]) else str(row["batch_size"])
+        words = [*(str(row[c]) for c in axes), row["optimizer"], size, row["device"], row["status"]]
+        cells = {
+            "epochs": _number(row["epochs"]) if row["epochs"] else "-",
+            "seconds": format_seconds(row["seconds"]),
+            "loss": _number(row["loss"]),
+            "suboptimality": _number(row["suboptimality"], digits=2),
+            "parameter error": _number(row["parameter_error"], digits=2),
+        }
+        table.add_row(*(Text(word) for word in words), *(cells[heading] for heading in shown))
+    return table
 
 
 def format_seconds(seconds: float) -> str:

@@ -100,11 +100,14 @@ def run_grid(
     records: dict[int, TrialRecord] = {}
     ended = _run(resume.missing(waiting) if resume else waiting, execution, threads, listener)
     with closing(ended):  # so that workers end with us, whatever happens
-        for record in ended:
-            records[record.trial.number] = record
-            if resume:
-                resume.keep(record)
-            listener.finished(record)
+        try:
+            for record in ended:
+                records[record.trial.number] = record
+                if resume:
+                    resume.keep(record)
+                listener.finished(record)
+        except KeyboardInterrupt:  # it came between two trials; within one, the trial takes it
+            pass
     if resume:
         records |= resume.records()
     for task in tasks:

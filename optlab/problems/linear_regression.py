@@ -86,9 +86,11 @@ class LinearRegression:
         name: str = "data",
         feature_names: tuple[str, ...] | None = None,
     ) -> None:
-        if not (math.isfinite(l2) and l2 >= 0):
+        if not (isinstance(l2, int | float) and math.isfinite(l2) and l2 >= 0):
             raise ValueError(f"l2 must be finite and at least 0, not {l2!r}")
-        self.X, self.y = checked_design(X, y, feature_names)
+        checked_X, checked_y = checked_design(X, y, feature_names)
+        # A copy: whoever changes the arrays later does not change the problem.
+        self.X, self.y = checked_X.clone(), checked_y.clone()
         self.fit_intercept = fit_intercept
         self.l2 = float(l2)
         self.name = name
@@ -150,7 +152,8 @@ class LinearRegression:
         The draw is in float32 for every dtype, so that all dtypes of one seed start at the same
         point and leave the generator in the same state.
         """
-        weight = torch.randn(self.X.shape[1], generator=generator, dtype=torch.float32)
+        d = self.X.shape[1]
+        weight = torch.randn(d, generator=generator, dtype=torch.float32, device="cpu")
         start = {"weight": weight.to(self.X.device, self.X.dtype)}
         return start | ({"bias": self.X.new_zeros(())} if self.fit_intercept else {})
 
@@ -183,6 +186,10 @@ class LinearRegression:
         if self.fit_intercept:
             X_mean, y_mean = A.mean(0), b.mean()
             A, b = A - X_mean, b - y_mean
+            # A mean is rounded, which matters where the offset dwarfs the spread: centre again,
+            # and leave no rounding where a constant column stood.
+            A, b = A - A.mean(0), b - b.mean()
+            A = torch.where((self.X[0] == self.X).all(0), 0.0, A)
         if self.l2:
             n, d = A.shape
             root = math.sqrt(n * self.l2 / 2)
