@@ -7,11 +7,11 @@ from optlab.lab.grid import Grid as Grid
 from optlab.lab.machine import machine as machine
 from optlab.lab.minimize import Solution as Solution
 from optlab.lab.minimize import minimize as minimize
+from optlab.lab.records import TraceRow as TraceRow
+from optlab.lab.records import Trial as Trial
+from optlab.lab.records import TrialRecord as TrialRecord
 from optlab.lab.runner import run_grid as run_grid
 from optlab.lab.status import Status as Status
 from optlab.lab.tables import traces_table as traces_table
 from optlab.lab.tables import trials_table as trials_table
-from optlab.lab.trial import TraceRow as TraceRow
-from optlab.lab.trial import Trial as Trial
-from optlab.lab.trial import TrialRecord as TrialRecord
 from optlab.lab.trial import run_trial as run_trial

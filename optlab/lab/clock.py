@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from functools import cache
 
 import torch
 
@@ -47,3 +49,17 @@ class Stopwatch:
     def seconds(self) -> float:
         """The seconds between all starts and stops so far."""
         return self._nanoseconds / 1e9
+
+
+@cache
+def clock_resolution() -> float:
+    """Return the least seconds that the clock can tell apart, its own call included.
+
+    Examples
+    --------
+    >>> 0 < clock_resolution() < 1e-3
+    True
+    """
+    readings = [time.perf_counter_ns() for _ in range(1000)]
+    steps = [b - a for a, b in itertools.pairwise(readings) if b > a]
+    return min(steps) / 1e9

@@ -3,87 +3,23 @@
 from __future__ import annotations
 
 import gc
+import math
+import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
 import torch
 
 from optlab.lab.budget import Budget
-from optlab.lab.clock import Stopwatch
+from optlab.lab.clock import Stopwatch, clock_resolution
 from optlab.lab.devices import unavailable
+from optlab.lab.records import TraceRow, Trial, TrialRecord, Watcher
 from optlab.lab.status import Status
-from optlab.optimizers import Batches, BatchSize, Iterate, Optimizer, unsupported
+from optlab.lab.threads import set_threads
+from optlab.lab.verdict import Verdict
+from optlab.optimizers import Batches, Iterate, Optimizer, unsupported
 from optlab.problems import Parameters, Problem
-
-DIVERGED_ABOVE = 1e6
-"""A loss this many times the start's counts as diverged."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One optimizer on one problem at one batch size, device, dtype, seed and repeat.
-
-    Parameters
-    ----------
-    number
-        Its place in the grid, from 0.
-    problem, optimizer
-        Their names in the experiment.
-    batch_size
-        None for a method that uses no batches.
-    device, dtype
-        As torch writes them: ``"cuda:0"``, ``"float32"``.
-    seed
-        Of the generator that draws the start and the batches' order.
-    repeat
-        From 1.
-    """
-
-    number: int
-    problem: str
-    optimizer: str
-    batch_size: BatchSize | None
-    device: str
-    dtype: str
-    seed: int
-    repeat: int = 1
-
-
-@dataclass(frozen=True)
-class TraceRow:
-    """What is recorded of one iterate; epoch 0 is the start."""
-
-    epoch: int
-    samples: int
-    seconds: float
-    loss: float
-    suboptimality: float
-    gradient_norm: float
-    batch_loss: float
-    parameter_error: float = field(repr=False)
-
-
-@dataclass
-class TrialRecord:
-    """What became of a trial."""
-
-    trial: Trial
-    status: Status = Status.INTERRUPTED
-    message: str = ""
-    traceback: str = ""
-    transfer_seconds: float = float("nan")
-    first_pass_seconds: float = float("nan")
-    seconds: float = float("nan")
-    trace: list[TraceRow] = field(default_factory=list)
-    parameters: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
-
-
-Watcher = Callable[[Trial, TraceRow], None]
-"""Called at each recorded iterate, off the clock."""
 
 
 def run_trial(
@@ -94,6 +30,8 @@ def run_trial(
     *,
     watch: Watcher | None = None,
     warm_up: bool = True,
+    threads: int | None = None,
+    time_limit: float | None = None,
     catch: type[BaseException] | tuple[type[BaseException], ...] = (Exception, KeyboardInterrupt),
 ) -> TrialRecord:
     """Run one trial under the clock and return what became of it; it never raises.
@@ -110,13 +48,21 @@ def run_trial(
     warm_up
         Whether one pass is made and timed first (``first_pass_seconds``), then thrown away, so
         that ``seconds`` holds no first-time costs.
+    threads
+        How many threads torch, BLAS and OpenMP may use; as many as torch does now where left out.
+    time_limit
+        Seconds of wall time, everything included, after which the trial ends as timed out. It is
+        looked at between iterates: an optimizer that yields none is not stopped by it.
     catch
         The exceptions that become statuses.
     """
     record = TrialRecord(trial)
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     try:
+        set_threads(threads)
         with _garbage_collection_off():
-            _run(record, problem, optimizer, budget, watch or (lambda *_: None), warm_up)
+            run = _Run(record, problem, optimizer, budget, watch or (lambda *_: None), deadline)
+            run.go(warm_up=warm_up)
     except catch as error:
         if isinstance(error, KeyboardInterrupt):
             record.status, record.message = Status.INTERRUPTED, "stopped by Ctrl-C"
@@ -127,119 +73,126 @@ def run_trial(
     return record
 
 
-def _run(
-    record: TrialRecord,
-    problem: Problem,
-    optimizer: Optimizer,
-    budget: Budget,
-    watch: Watcher,
-    warm_up: bool,
-) -> None:
-    trial, dtype = record.trial, getattr(torch, record.trial.dtype)
-    reason = unavailable(trial.device, dtype)
-    reason = reason or unsupported(optimizer, problem, torch.device(trial.device))
-    if reason:
-        record.status, record.message = Status.SKIPPED, reason
-        return
-    watch_device = Stopwatch(torch.device(trial.device))
-    watch_device.start()
-    local = problem.to(trial.device, dtype)
-    record.transfer_seconds = watch_device.stop()
-    if warm_up:
-        _, _, iterates = _prepare(trial, local, optimizer)
-        watch_device = Stopwatch(torch.device(trial.device))
-        watch_device.start()
-        next(iterates, None)
-        record.first_pass_seconds = watch_device.stop()
-        del iterates
-    _solve(record, problem, local, optimizer, budget, watch)
+class _Run:
+    """One run of a trial: its data on the device, its iterates, its clock."""
 
+    def __init__(
+        self,
+        record: TrialRecord,
+        problem: Problem,
+        optimizer: Optimizer,
+        budget: Budget,
+        watch: Watcher,
+        deadline: float,
+    ) -> None:
+        self.record, self.problem, self.optimizer = record, problem, optimizer
+        self.budget, self.watch, self.deadline = budget, watch, deadline
+        self.trial, self.device = record.trial, torch.device(record.trial.device)
 
-def _prepare(
-    trial: Trial, local: Problem, optimizer: Optimizer
-) -> tuple[Batches, Parameters, Iterator[Iterate]]:
-    """Return the batches, a copy of the start, and the iterates, all from the trial's seed."""
-    generator = torch.Generator().manual_seed(trial.seed)
-    start = local.start(generator)
-    batches = Batches(local.X, local.y, trial.batch_size or "full", generator)
-    kept = {name: value.clone() for name, value in start.items()}
-    return batches, kept, iter(optimizer.iterates(local, batches, start))
+    def go(self, *, warm_up: bool) -> None:
+        """Run the trial and put what became of it into the record."""
+        record, dtype = self.record, getattr(torch, self.trial.dtype)
+        reason = unavailable(self.trial.device, dtype)
+        reason = reason or unsupported(self.optimizer, self.problem, self.device)
+        if reason:
+            record.status, record.message = Status.SKIPPED, reason
+            return
+        clock = Stopwatch(self.device)
+        clock.start()
+        # A copy, so that an optimizer that changes its data harms nobody else.
+        self.local = self.problem.to(self.device, dtype, copy=True)
+        record.transfer_seconds = clock.stop()
+        if warm_up:
+            record.first_pass_seconds = self._timed_passes(1)
+        end = self._solve()
+        if not self._data_are_untouched(dtype):
+            raise RuntimeError(f"{self.trial.optimizer} changed the problem's data")
+        if record.trace[-1].epoch == 1 and not self.optimizer.uses_batches:
+            self._time_in_blocks()
+        record.status, record.message = end
 
+    def _prepare(self) -> tuple[Batches, Parameters, Iterator[Iterate]]:
+        """Return the batches, a copy of the start, and the iterates, all from the trial's seed."""
+        generator = torch.Generator().manual_seed(self.trial.seed)
+        start = self.local.start(generator)
+        size = self.trial.batch_size or "full"
+        batches = Batches(self.local.X, self.local.y, size, generator)
+        kept = {name: value.clone() for name, value in start.items()}
+        return batches, kept, iter(self.optimizer.iterates(self.local, batches, start))
 
-def _solve(
-    record: TrialRecord,
-    problem: Problem,
-    local: Problem,
-    optimizer: Optimizer,
-    budget: Budget,
-    watch: Watcher,
-) -> None:
-    trial, clock = record.trial, Stopwatch(torch.device(record.trial.device))
-    batches, start, iterates = _prepare(trial, local, optimizer)
+    def _timed_passes(self, count: int) -> float:
+        """Return the seconds of the first pass of so many fresh starts."""
+        fresh = [self._prepare()[2] for _ in range(count)]
+        clock = Stopwatch(self.device)
+        clock.start()
+        for iterates in fresh:
+            next(iterates, None)
+        return clock.stop()
 
-    def judge(epoch: int, iterate: Iterate) -> TraceRow:
-        _check_iterate(iterate, start, epoch)
-        point = problem.evaluate(iterate.parameters)
+    def _time_in_blocks(self) -> None:
+        """Time a direct method too short for the clock in blocks, until the clock reads 0.1 %."""
+        record, enough = self.record, 1000 * clock_resolution()
+        if record.seconds < enough:
+            count = math.ceil(enough / max(record.seconds, clock_resolution()))
+            record.seconds = self._timed_passes(count) / count
+
+    def _data_are_untouched(self, dtype: torch.dtype) -> bool:
+        data = self.problem.to(self.device, dtype)
+        return torch.equal(data.X, self.local.X) and torch.equal(data.y, self.local.y)
+
+    def _solve(self) -> tuple[Status, str]:
+        trial, clock = self.trial, Stopwatch(self.device)
+        batches, start, iterates = self._prepare()
+
+        def judge(epoch: int, iterate: Iterate) -> TraceRow:
+            _check_iterate(iterate, start, epoch)
+            return self._judged(epoch, epoch * batches.samples, clock.seconds, iterate)
+
+        verdict = Verdict(judge(0, Iterate(start)), self.budget)
+        recorded, deadline, epoch = self.budget.recorded, self.deadline, 0
+        iterate: Iterate | None = None
+        clock.start()
+        for epoch, iterate in enumerate(iterates, start=1):
+            late = time.monotonic() > deadline
+            if epoch in recorded or late:
+                clock.stop()
+                if end := verdict.of(judge(epoch, iterate)):
+                    return end
+                if late:
+                    return Status.TIMED_OUT, f"the time limit ran out after epoch {epoch}"
+                clock.start()
+        clock.stop()
+        if iterate is None:
+            raise RuntimeError(f"{trial.optimizer} yielded no iterate")
+        stopped = (
+            "answered in one pass" if epoch == 1 else f"stopped by itself after {epoch} epochs"
+        )
+        judged = self.record.trace[-1].epoch == epoch
+        end = None if judged else verdict.of(judge(epoch, iterate))
+        return end or (Status.FINISHED, stopped)
+
+    def _judged(self, epoch: int, samples: int, seconds: float, iterate: Iterate) -> TraceRow:
+        """Judge an iterate and record it; the clock stands still meanwhile."""
+        point = self.problem.evaluate(iterate.parameters)
         row = TraceRow(
             epoch=epoch,
-            samples=epoch * batches.samples,
-            seconds=clock.seconds,
+            samples=samples,
+            seconds=seconds,
             loss=point.loss,
             suboptimality=point.suboptimality,
             gradient_norm=point.gradient_norm,
-            batch_loss=float("nan") if iterate.batch_loss is None else float(iterate.batch_loss),
+            batch_loss=math.nan if iterate.batch_loss is None else float(iterate.batch_loss),
             parameter_error=point.parameter_error,
         )
+        record = self.record
         record.trace.append(row)
         record.parameters = {
             name: value.detach().cpu().numpy().copy() for name, value in iterate.parameters.items()
         }
-        record.seconds = row.seconds
-        watch(trial, row)
+        record.seconds = seconds
+        self.watch(self.trial, row)
         gc.collect(0)  # what the optimizer left behind, off the clock
         return row
-
-    verdict = _Verdict(judge(0, Iterate(start)), budget)
-    recorded, epoch = budget.recorded, 0
-    iterate: Iterate | None = None
-    clock.start()
-    for epoch, iterate in enumerate(iterates, start=1):
-        if epoch in recorded:
-            clock.stop()
-            if end := verdict.of(judge(epoch, iterate)):
-                record.status, record.message = end
-                return
-            clock.start()
-    clock.stop()
-    if iterate is None:
-        raise RuntimeError(f"{trial.optimizer} yielded no iterate")
-    end = None if epoch in recorded else verdict.of(judge(epoch, iterate))
-    by_itself = "answered in one pass" if epoch == 1 else f"stopped by itself after {epoch} epochs"
-    record.status, record.message = end or (Status.FINISHED, by_itself)
-
-
-class _Verdict:
-    """What an iterate's evaluation says of its trial: an end with its message, or None to go on."""
-
-    def __init__(self, start: TraceRow, budget: Budget) -> None:
-        self.start, self.budget = start, budget
-
-    def of(self, row: TraceRow) -> tuple[Status, str] | None:
-        start, target = self.start, self.budget.target
-        if not np.isfinite(row.loss):
-            return Status.DIVERGED, f"the loss is {row.loss} after epoch {row.epoch}"
-        if row.loss > DIVERGED_ABOVE * start.loss > 0:
-            times = row.loss / start.loss
-            return (
-                Status.DIVERGED,
-                f"the loss is {times:.1e} times its start after epoch {row.epoch}",
-            )
-        if target is not None and row.suboptimality <= target * start.suboptimality:
-            return Status.CONVERGED, f"target {target:g} reached after epoch {row.epoch}"
-        if row.epoch >= self.budget.epochs:
-            spent = f"budget spent after epoch {row.epoch}"
-            return Status.FINISHED, spent + (f", target {target:g} not reached" if target else "")
-        return None
 
 
 def _check_iterate(iterate: object, start: Parameters, epoch: int) -> None:

@@ -79,8 +79,11 @@ class Problem(Protocol):
     def start(self, generator: torch.Generator) -> Parameters:
         """Draw the point where descent starts from a CPU generator."""
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
-        """Return the same problem with its data on another device or in another dtype."""
+    def to(self, device: torch.device | str, dtype: torch.dtype, *, copy: bool = False) -> Self:
+        """Return the same problem with its data on another device or in another dtype.
+
+        With ``copy`` the data are the new problem's own even where nothing had to be converted.
+        """
 
     def optimum(self) -> Optimum:
         """Return the minimiser of this problem's own data, solved once and kept."""

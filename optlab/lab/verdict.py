@@ -1,0 +1,34 @@
+"""When a trial has ended, and what that end is called."""
+
+from __future__ import annotations
+
+import math
+
+from optlab.lab.budget import Budget
+from optlab.lab.records import TraceRow
+from optlab.lab.status import Status
+
+DIVERGED_ABOVE = 1e6
+"""A loss this many times the start's counts as diverged."""
+
+
+class Verdict:
+    """What an iterate's evaluation says of its trial: an end with its message, or None to go on."""
+
+    def __init__(self, start: TraceRow, budget: Budget) -> None:
+        self.start, self.budget = start, budget
+
+    def of(self, row: TraceRow) -> tuple[Status, str] | None:
+        """Return how a trial ends at this iterate, or None."""
+        start, target = self.start, self.budget.target
+        if not math.isfinite(row.loss):
+            return Status.DIVERGED, f"the loss is {row.loss} after epoch {row.epoch}"
+        if row.loss > DIVERGED_ABOVE * start.loss > 0:
+            times = f"{row.loss / start.loss:.1e} times its start"
+            return Status.DIVERGED, f"the loss is {times} after epoch {row.epoch}"
+        if target is not None and row.suboptimality <= target * start.suboptimality:
+            return Status.CONVERGED, f"target {target:g} reached after epoch {row.epoch}"
+        if row.epoch >= self.budget.epochs:
+            spent = f"budget spent after epoch {row.epoch}"
+            return Status.FINISHED, spent + (f", target {target:g} not reached" if target else "")
+        return None
