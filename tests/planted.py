@@ -26,6 +26,15 @@ class Raises:
 
 
 @dataclass(frozen=True)
+class TellsSettings:
+    uses_batches: ClassVar[bool] = False
+
+    def iterates(self, problem, batches, start):
+        yield ol.Iterate(start)
+        raise ArithmeticError(str(torch.get_default_dtype()))
+
+
+@dataclass(frozen=True)
 class YieldsNaN:
     uses_batches: ClassVar[bool] = False
 
@@ -181,7 +190,6 @@ class TalksAndListens:
     def iterates(self, problem, batches, start):
         print("\x80\x04K\x01." * 100)  # noqa: T201 - that is what is planted
         os.write(1, b"raw bytes\n")
-        sys.stdout.close()
         assert not sys.stdin.read()
         yield ol.Iterate(start)
 

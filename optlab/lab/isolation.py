@@ -8,17 +8,18 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import wait
-from types import TracebackType
 from typing import Self
 
 import torch
 
 from optlab.lab.records import Trial, TrialRecord, Watcher
 from optlab.lab.status import Status
+from optlab.lab.task import Task
 from optlab.lab.worker import Setup, TorchSettings
-from optlab.lab.worker_process import Task, WorkerProcess
+from optlab.lab.worker_process import WorkerProcess
 
-__all__ = ["IsolatedWorkers", "Task"]
+Starting = Callable[[Trial], None]
+"""Called when a trial begins."""
 
 _GRACE = 0.5
 """Seconds after its limit that a trial has to end by itself, as one that yields iterates does."""
@@ -33,8 +34,7 @@ _MOST_STILLBORN = 3
 class IsolatedWorkers:
     """Processes that run trials, kept warm, and replaced when they die or are killed.
 
-    A trial here gives the same numbers as `run_trial`, bit for bit: it is `run_trial`, in the same
-    versions, threads and settings of torch.
+    A trial gives the numbers of `run_trial`, bit for bit: it is that, in equal settings of torch.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ class IsolatedWorkers:
         Seconds a trial may take. One that yields no iterate by then, in an endless loop of Python
         or C, is killed within a second, with its partial trace kept.
     threads
-        Of torch, BLAS and OpenMP in each process; as many as torch has here where left out.
+        Of torch, BLAS and OpenMP in each process; as many as torch has here by default.
     memory_limit
         Bytes that a process may hold beyond what it held before its first trial (Linux only). More
-        is refused by the system: the trial fails, or its process crashes, and nothing else.
+        is refused by the system: the trial fails, or its process crashes.
     peak_memory
         Whether each result's peak memory is measured, in a second pass (see `peak_bytes`).
 
@@ -59,9 +59,8 @@ class IsolatedWorkers:
 
     Notes
     -----
-    Optimizers and problems are pickled, by value where the other process could not import their
-    class. Seconds here hold no start of a process. On other systems than Linux a process in an
-    endless loop in C outlives this one where this one is killed.
+    Optimizers and problems are pickled, by value where their class could not be imported there. On
+    other systems than Linux a process in an endless loop in C outlives this one if this is killed.
     """
 
     def __init__(
@@ -73,14 +72,7 @@ class IsolatedWorkers:
         memory_limit: int | None = None,
         peak_memory: bool = False,
     ) -> None:
-        if sys.platform == "win32":
-            raise ValueError("trials can be isolated on Linux and macOS, not on Windows")
-        if memory_limit is not None and sys.platform != "linux":
-            raise ValueError(f"memory_limit can be held on Linux, not on {sys.platform}")
-        limits = {"count": count, "time_limit": time_limit, "threads": threads}
-        for name, value in (limits | {"memory_limit": memory_limit}).items():
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, not {value!r}")
+        _check(count=count, time_limit=time_limit, threads=threads, memory_limit=memory_limit)
         self.count = count
         self._setup = Setup(
             threads=threads or torch.get_num_threads(),
@@ -99,35 +91,21 @@ class IsolatedWorkers:
         self._workers += [WorkerProcess(self._setup) for _ in range(self.count)]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def run(
         self,
         tasks: Iterable[Task],
         *,
-        started: Callable[[Trial], None] | None = None,
-        watch: Watcher | None = None,
+        started: Starting = lambda _: None,
+        watch: Watcher = lambda *_: None,
     ) -> Iterator[TrialRecord]:
         """Run tasks and yield a record of each as it ends.
 
-        Tasks are asked for one at a time, when a process is free. With one process, nothing is
-        computed here while a trial is under the clock: it waits for ``watch``, and the next begins
-        when the next record is asked for.
-
-        Parameters
-        ----------
-        tasks
-            What to run, in this order.
-        started
-            Called when a trial begins.
-        watch
-            Called at each recorded iterate.
+        Tasks are asked for one at a time. With one process, nothing is computed here while a trial
+        is under the clock: it waits for ``watch``, called at each recorded iterate, and the next
+        begins when the next record is asked for.
 
         Raises
         ------
@@ -145,16 +123,14 @@ class IsolatedWorkers:
                 self._ended.popleft()
             self._hand_out(waiting)
             if any(worker.task for worker in self._workers):
-                self._listen(started or (lambda _: None), watch or (lambda *_: None))
+                self._listen(started, watch)
             elif not self._ended:
                 return
 
     def interrupt(self) -> list[TrialRecord]:
         """End all processes; return the records of trials that ended or were running.
 
-        To be called after Ctrl-C, wherever it came. Those that were running are recorded as
-        interrupted, with their partial trace. A record that the caller was given last can come
-        once more.
+        To be called after Ctrl-C, wherever it came. The record given last can come once more.
         """
         records = list(self._ended)
         self._ended.clear()
@@ -168,30 +144,27 @@ class IsolatedWorkers:
 
     def close(self) -> None:
         """End all processes."""
-        for worker in self._workers:
-            worker.kill()
-            worker.close()
-        self._workers.clear()
+        while self._workers:
+            self._workers[-1].kill()
+            self._workers.pop().close()
 
     def _hand_out(self, waiting: Iterator[Task]) -> None:
-        for worker in [w for w in self._workers if w.task is None and not w.is_alive]:
-            self._bury(worker)
+        for dead in [w for w in self._workers if w.task is None and not w.is_alive]:
+            self._bury(dead)
         for worker in self._workers:
             if worker.task is None and (task := next(waiting, None)):
-                self._assign(worker, task)
+                worker.assign(task)
+                self._send(worker)
         while len(self._workers) < self.count and (task := next(waiting, None)):
             self._workers.append(WorkerProcess(self._setup))
-            self._assign(self._workers[-1], task)
+            self._workers[-1].assign(task)
         busy = [worker for worker in self._workers if worker.task or not worker.ready]
         for worker in busy:
             worker.contended |= len(busy) > 1
 
-    def _assign(self, worker: WorkerProcess, task: Task) -> None:
-        worker.assign(task)
-        if worker.ready:
-            self._send(worker)
-
     def _send(self, worker: WorkerProcess) -> None:
+        if not worker.ready:
+            return
         try:
             worker.send_task()
         except Exception as error:
@@ -200,25 +173,22 @@ class IsolatedWorkers:
             record.traceback = "".join(traceback.format_exception(error))
             self._ended.append(record)
 
-    def _listen(self, started: Callable[[Trial], None], watch: Watcher) -> None:
+    def _listen(self, started: Starting, watch: Watcher) -> None:
         """Wait for what the processes tell, and see to those that cannot tell."""
-        now = time.monotonic()
-        soonest = min(worker.deadline for worker in self._workers) - now
-        telling = wait(
-            [worker.connection for worker in self._workers], max(0.0, min(_LOOK_EVERY, soonest))
-        )
+        soonest = min(worker.deadline for worker in self._workers) - time.monotonic()
+        patience = max(0.0, min(_LOOK_EVERY, soonest))
+        telling = wait([worker.connection for worker in self._workers], patience)
         for worker in list(self._workers):
             if worker.connection in telling:
                 self._receive(worker, started, watch)
             elif not worker.is_alive and not worker.connection.poll(0):
                 self._bury(worker)
-            if worker in self._workers and time.monotonic() > worker.deadline:
-                worker.kill()
-                self._bury(worker, late=True)
+            late = time.monotonic() > worker.deadline
+            # What it has told in time counts, even if we come late to hear it.
+            if late and worker in self._workers and not worker.connection.poll(0):
+                self._bury(worker, by_us=True)
 
-    def _receive(
-        self, worker: WorkerProcess, started: Callable[[Trial], None], watch: Watcher
-    ) -> None:
+    def _receive(self, worker: WorkerProcess, started: Starting, watch: Watcher) -> None:
         try:
             kind, what = worker.receive()
         except Exception:  # it died, or tells nonsense
@@ -230,8 +200,7 @@ class IsolatedWorkers:
                 self._send(worker)
             return
         task, record = worker.task, worker.record
-        assert task is not None
-        assert record is not None
+        assert task is not None and record is not None  # noqa: PT018 - only busy ones tell more
         match kind:
             case "started":
                 worker.started = True
@@ -249,12 +218,12 @@ class IsolatedWorkers:
                 record.peak_bytes = what
             case "idle":
                 self._ended.append(worker.take_record())
-                if not what:
-                    self._bury(worker)
+                if not what:  # it is no longer fit for another trial
+                    self._bury(worker, by_us=True)
 
-    def _bury(self, worker: WorkerProcess, *, late: bool = False) -> None:
+    def _bury(self, worker: WorkerProcess, *, by_us: bool = False) -> None:
         """End a process that died or has to; record what became of its trial."""
-        how = worker.end()
+        how = worker.end(at_once=by_us)
         if not worker.ready:
             self._stillborn += 1
             if self._stillborn >= _MOST_STILLBORN:
@@ -263,13 +232,21 @@ class IsolatedWorkers:
                 self._workers.append(WorkerProcess(self._setup))
                 self._workers[-1].assign(worker.task)
         elif worker.task:
-            if late:
+            if by_us:
                 limit = self._setup.time_limit
-                worker.record_end(
-                    Status.TIMED_OUT, f"killed: the time limit of {limit:g} s ran out"
-                )
+                worker.record_end(Status.TIMED_OUT, f"killed at its time limit of {limit:g} s")
             else:
                 worker.record_end(Status.CRASHED, how)
             self._ended.append(worker.take_record())
         self._workers.remove(worker)
         worker.close()
+
+
+def _check(**limits: float | None) -> None:
+    if sys.platform == "win32":
+        raise ValueError("trials can be isolated on Linux and macOS, not on Windows")
+    if limits["memory_limit"] is not None and sys.platform != "linux":
+        raise ValueError(f"memory_limit can be held on Linux, not on {sys.platform}")
+    for name, value in limits.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} must be positive, not {value!r}")

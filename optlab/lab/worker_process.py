@@ -16,14 +16,13 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any
 
-from optlab.lab.budget import Budget
 from optlab.lab.parcel import pack
-from optlab.lab.records import Trial, TrialRecord
+from optlab.lab.records import TrialRecord
 from optlab.lab.status import Status
+from optlab.lab.task import Task
 from optlab.lab.worker import Setup
-from optlab.optimizers import Optimizer
 from optlab.problems import Problem
 
 # The path first: `-m optlab.lab.worker` would look for optlab where this process may not look.
@@ -42,15 +41,6 @@ _DYING_SECONDS = 5
 
 _MOST_LAST_WORDS = 20_000
 """Bytes kept of what a dying process says."""
-
-
-class Task(NamedTuple):
-    """A trial and all that running it needs."""
-
-    trial: Trial
-    problem: Problem
-    optimizer: Optimizer
-    budget: Budget
 
 
 class WorkerProcess:
@@ -116,12 +106,12 @@ class WorkerProcess:
             Where the task cannot be pickled.
         """
         assert self.task is not None
-        trial, problem, optimizer, budget = self.task
+        trial, problem = self.task.trial, self.task.problem
         key, packed = id(problem), None
         if key not in self._problems:
             problem.optimum()  # solved here, once, and not by every worker
             packed = pack(problem)
-        parcel = pickle.dumps((trial, key, packed, pack((optimizer, budget))))
+        parcel = pickle.dumps((trial, key, packed, pack((self.task.optimizer, self.task.budget))))
         self._problems[key] = problem  # held, so that its id stays its own
         self._send(parcel)
 
@@ -168,10 +158,10 @@ class WorkerProcess:
         if self.record.trace:
             self.record.seconds = self.record.trace[-1].seconds
 
-    def end(self) -> str:
+    def end(self, *, at_once: bool) -> str:
         """End the process and all that it started; return how it ended by itself, in words."""
         with suppress(subprocess.TimeoutExpired):  # its connection closes a moment before it ends
-            self.process.wait(0.5)
+            self.process.wait(0 if at_once else 0.5)
         code = self.process.returncode
         self.kill()
         return _in_words(code)
