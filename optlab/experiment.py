@@ -135,6 +135,7 @@ class Experiment:
         dask: str | None = None,
         time_limit: float | None = None,
         threads: int | None = None,
+        memory_limit: int | None = None,
         measure_memory: bool = False,
         listener: Listener | None = None,
     ) -> Results:
@@ -166,6 +167,9 @@ class Experiment:
         threads
             How many threads torch, BLAS and OpenMP may use in a trial; torch's present number where
             left out.
+        memory_limit
+            Bytes that a worker process may hold beyond what it needs itself; with ``isolate`` or
+            ``jobs``, on Linux.
         measure_memory
             Run each trial once more, untimed, to measure its peak memory.
         listener
@@ -181,6 +185,8 @@ class Experiment:
         check_count("jobs", jobs)
         if threads is not None:
             check_count("threads", threads)
+        if memory_limit is not None and not (isolate or jobs > 1):
+            raise ValueError("memory_limit holds in worker processes only: ask for isolate or jobs")
         if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
             raise ValueError(f"time_limit must be positive and finite, not {time_limit!r}")
         grid = self.grid()
@@ -203,6 +209,7 @@ class Experiment:
                     isolate=isolate,
                     jobs=jobs,
                     executor_for=executor_for,
+                    memory_limit=memory_limit,
                     measure_memory=measure_memory,
                 ),
                 store=kept,

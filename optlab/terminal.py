@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,16 +14,32 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.progress import Task as RichTask
+from rich.table import Column, Table
 from rich.text import Text
 
 from optlab.lab import TraceRow, Trial, TrialRecord
 from optlab.lab.runner import Listener
+
+
+class _Now(ProgressColumn):
+    """What the running trial does, cut where the terminal ends rather than squeezing the rest."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+
+    def render(self, task: RichTask) -> Text:
+        return task.fields["now"]  # type: ignore[no-any-return]  # put there by us
+
+
+_SHOW_EVERY = 0.1
+"""Seconds between two drawings of the bar: eyes need no more."""
 
 
 class TrialProgress:
@@ -36,15 +53,17 @@ class TrialProgress:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[now]}"),
+            _Now(),
             console=Console(stderr=True),
             disable=not sys.stderr.isatty(),
             # Drawn when a trial reports, never by a thread of its own: that thread would run
             # beside the optimizer, on its clock.
             auto_refresh=False,
+            expand=True,
             transient=True,
         )
-        self._task: TaskID = self._bar.add_task("trials", total=trials, now="")
+        self._task: TaskID = self._bar.add_task("trials", total=trials, now=Text(""))
+        self._shown = 0.0
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -82,7 +101,9 @@ class TrialProgress:
         self._bar.refresh()
 
     def _show(self, text: str) -> None:
-        if not self._bar.disable:
+        now = time.monotonic()
+        if not self._bar.disable and now - self._shown > _SHOW_EVERY:
+            self._shown = now
             self._bar.update(self._task, now=Text(text), refresh=True)
 
 
@@ -93,12 +114,14 @@ def _describe(trial: Trial) -> str:
 
 def print_summary(summary: pd.DataFrame, name: str) -> None:
     """Print a row for each optimizer, batch size and device, and why some have no numbers."""
-    console = Console(soft_wrap=True)  # what is too wide runs on: no name or number is cut
-    table = _table(summary, name, hidden=0)
-    for hidden in range(1, 4):
-        if not console.is_terminal or console.measure(table).maximum <= console.width:
-            break
+    console = Console(soft_wrap=True)
+    unbounded = console.options.update(width=10_000)
+    for hidden in range(4):
         table = _table(summary, name, hidden=hidden)
+        natural = console.measure(table, options=unbounded).maximum
+        if not console.is_terminal or natural <= console.width:
+            break
+    console.width = max(console.width, natural)  # too wide, it runs on: nothing is cut
     console.print(table)
     fine = summary["status"].isin(["finished", "converged"])
     unusual = summary[~fine | summary["message"].str.contains("not reached")]

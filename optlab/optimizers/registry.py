@@ -15,6 +15,10 @@ _BUILT_IN = {
     "manual-sgd": "optlab.optimizers.manual_sgd:ManualSGD",
     "torch-sgd": "optlab.optimizers.torch_sgd:TorchSGD",
     "lstsq": "optlab.optimizers.lstsq:Lstsq",
+    "refined-lstsq": "optlab.optimizers.refined_lstsq:RefinedLstsq",
+    "streaming-lstsq": "optlab.optimizers.streaming_lstsq:StreamingLstsq",
+    "normal-equations": "optlab.optimizers.normal_equations:NormalEquations",
+    "qr": "optlab.optimizers.qr:QR",
     "sklearn": "optlab.optimizers.sklearn_linear_regression:SklearnLinearRegression",
 }
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from optlab.datasets.checks import checked_design
 from optlab.datasets.dataset import Dataset
+from optlab.linalg import least_squares
 from optlab.problems.problem import Batch, Evaluation, Optimum, Parameters
 
 _SMALL = 1 << 15
@@ -210,19 +211,31 @@ class LinearRegression:
 
     @cached_property
     def _optimum(self) -> Optimum:
-        system = self._reference.as_least_squares()
-        # Columns scaled by powers of two (exact) before the rank is judged: a cut-off on raw
-        # columns would call a badly scaled design rank-deficient.
-        largest = system.A.abs().amax(0)
-        scale = torch.where(largest > 0, torch.exp2(-torch.frexp(largest).exponent.double()), 1.0)
-        solution = torch.linalg.lstsq(system.A * scale, system.b[:, None], driver="gelsd")
-        parameters = system.to_parameters(solution.solution[:, 0] * scale)
-        return Optimum(
-            parameters=parameters,
-            loss=self._reference.loss(parameters).item(),
-            rank=int(solution.rank),
-            message="torch.linalg.lstsq (gelsd) in float64 on centred, scaled columns",
-        )
+        reference = self._reference
+        try:
+            solution = least_squares(
+                reference.X, reference.y, fit_intercept=self.fit_intercept, l2=self.l2
+            )
+        except OverflowError as error:
+            raise ValueError(f"problem {self.name!r} has no optimum in float64: {error}") from error
+        parameters = solution.parameters if self.fit_intercept else {"weight": solution.weight}
+        loss = reference.loss(parameters).item()
+        return Optimum(parameters, loss, solution.certificate)
+
+    def why_no_unique_optimum(self) -> str | None:
+        """Say why methods that take full rank for granted cannot solve this problem, or None.
+
+        Judged in the dtype of the data: a design whose condition number leaves no digit of it has,
+        for such methods, no full rank.
+        """
+        certificate = self._optimum.certificate
+        if certificate.rank < certificate.unknowns:
+            return f"the design has rank {certificate.rank} of {certificate.unknowns}"
+        condition = certificate.condition_scaled
+        if condition * torch.finfo(self.X.dtype).eps > 0.1:
+            dtype = str(self.X.dtype).removeprefix("torch.")
+            return f"the design's condition number {condition:.1e} leaves no digit in {dtype}"
+        return None
 
     def optimum(self) -> Optimum:
         """Return the minimiser of this problem's own data, solved once and kept."""
