@@ -133,7 +133,7 @@ class _Worker:
                 watch=self.watch,
                 threads=setup.threads,
                 time_limit=setup.time_limit,
-                catch=BaseException,
+                catch=(BaseException,),
             )
         except BaseException as error:  # no memory even to tell what happened
             record = _failed(trial, error)
