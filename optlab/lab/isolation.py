@@ -28,7 +28,7 @@ _LOOK_EVERY = 0.5
 """Seconds after which a process is looked at that cannot tell its death, as its children live."""
 
 _MOST_STILLBORN = 3
-"""So many processes in a row may die before they are ready; then something is wrong with us."""
+"""So many processes in a row may die before they are ready."""
 
 
 class IsolatedWorkers:
@@ -59,8 +59,8 @@ class IsolatedWorkers:
 
     Notes
     -----
-    Optimizers and problems are pickled, by value where their class could not be imported there. On
-    other systems than Linux a process in an endless loop in C outlives this one if this is killed.
+    What an optimizer changes in its process (a global, a file) is there for the next, as it is
+    without isolation. On macOS a process in an endless loop in C outlives this one.
     """
 
     def __init__(
@@ -117,8 +117,7 @@ class IsolatedWorkers:
         waiting = iter(tasks)
         while True:
             while self._ended:
-                # Taken out only when the next is asked for: a record whose keeping was interrupted
-                # is given once more, by `interrupt`.
+                # Taken out only when the next is asked for: its keeping may be interrupted.
                 yield self._ended[0]
                 self._ended.popleft()
             self._hand_out(waiting)
@@ -154,7 +153,8 @@ class IsolatedWorkers:
         for worker in self._workers:
             if worker.task is None and (task := next(waiting, None)):
                 worker.assign(task)
-                self._send(worker)
+                if worker.ready:
+                    self._send(worker)
         while len(self._workers) < self.count and (task := next(waiting, None)):
             self._workers.append(WorkerProcess(self._setup))
             self._workers[-1].assign(task)
@@ -163,8 +163,6 @@ class IsolatedWorkers:
             worker.contended |= len(busy) > 1
 
     def _send(self, worker: WorkerProcess) -> None:
-        if not worker.ready:
-            return
         try:
             worker.send_task()
         except Exception as error:
