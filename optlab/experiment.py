@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -23,7 +22,7 @@ from optlab.lab import (
     machine,
     run_grid,
 )
-from optlab.lab.budget import Record, check_count
+from optlab.lab.budget import Record
 from optlab.lab.executors import ExecutorFor, dask_executors
 from optlab.lab.runner import Execution, Listener
 from optlab.lab.store import Store
@@ -182,13 +181,6 @@ class Experiment:
         """
         if (executor is not None) + (dask is not None) + (isolate or jobs > 1) > 1:
             raise ValueError("executor, dask, and isolate or jobs exclude each other: choose one")
-        check_count("jobs", jobs)
-        if threads is not None:
-            check_count("threads", threads)
-        if memory_limit is not None and not (isolate or jobs > 1):
-            raise ValueError("memory_limit holds in worker processes only: ask for isolate or jobs")
-        if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
-            raise ValueError(f"time_limit must be positive and finite, not {time_limit!r}")
         grid = self.grid()
         with ExitStack() as stack:
             kept = None if store is None else stack.enter_context(Store(store))

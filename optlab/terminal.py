@@ -93,16 +93,17 @@ class TrialProgress:
 
     def watch(self, trial: Trial, row: TraceRow) -> None:
         """Show the running trial's epoch and loss."""
-        self._show(f"{_describe(trial)}  epoch {row.epoch}/{self.epochs}  loss {row.loss:.4g}")
+        now = f"{_describe(trial)}  epoch {row.epoch}/{self.epochs}  loss {row.loss:.4g}"
+        self._show(now, at_once=row.epoch == self.epochs)
 
     def finished(self, _: TrialRecord) -> None:
         """Count a trial as done."""
         self._bar.advance(self._task)
         self._bar.refresh()
 
-    def _show(self, text: str) -> None:
+    def _show(self, text: str, *, at_once: bool = False) -> None:
         now = time.monotonic()
-        if not self._bar.disable and now - self._shown > _SHOW_EVERY:
+        if not self._bar.disable and (at_once or now - self._shown > _SHOW_EVERY):
             self._shown = now
             self._bar.update(self._task, now=Text(text), refresh=True)
 

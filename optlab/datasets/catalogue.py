@@ -14,7 +14,7 @@ from optlab.datasets.tutorial import tutorial
 _NAMED: dict[str, Callable[[], Dataset]] = {
     "tutorial": tutorial,
     "diabetes": diabetes,
-    **{name.lower(): partial(nist, name) for name in NAMES},
+    **{name: partial(nist, name) for name in NAMES},
 }
 
 

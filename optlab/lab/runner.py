@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from optlab.lab.budget import Budget
+from optlab.lab.budget import Budget, check_count
 from optlab.lab.executors import ExecutorFor, run_on_executor
 from optlab.lab.grid import Grid
 from optlab.lab.isolation import IsolatedWorkers
@@ -19,6 +19,7 @@ from optlab.lab.store import Store
 from optlab.lab.task import Task
 from optlab.lab.threads import set_threads
 from optlab.lab.trial import run_trial
+from optlab.optimizers.optimizer import check_positive
 
 NOT_STARTED = "not started: the experiment was stopped"
 
@@ -54,6 +55,15 @@ class Execution:
     executor_for: ExecutorFor | None = None
     memory_limit: int | None = None
     measure_memory: bool = False
+
+    def __post_init__(self) -> None:
+        check_count("jobs", self.jobs)
+        if self.threads is not None:
+            check_count("threads", self.threads)
+        if self.time_limit is not None:
+            check_positive("time_limit", self.time_limit)
+        if self.memory_limit is not None and not (self.isolate or self.jobs > 1):
+            raise ValueError("memory_limit holds in worker processes only: ask for isolate or jobs")
 
 
 @dataclass(frozen=True)

@@ -14,22 +14,11 @@ from zipfile import BadZipFile
 
 from optlab.lab.blobs import packed, unpacked
 from optlab.lab.facts import ProblemFacts
-from optlab.lab.records import TraceRow, Trial, TrialRecord
+from optlab.lab.records import TraceRow, TrialRecord
+from optlab.lab.rows import RECORD_COLUMNS, number, read_record, written_record
 from optlab.lab.schema import APPLICATION, SCHEMA, SCHEMA_VERSION
-from optlab.lab.status import Status
 
 _BUSY_SECONDS = 60.0
-
-_RECORD_COLUMNS = (
-    "status",
-    "message",
-    "traceback",
-    "contended",
-    "peak_bytes",
-    "transfer_seconds",
-    "first_pass_seconds",
-    "seconds",
-)
 
 
 class StoreError(ValueError):
@@ -137,22 +126,7 @@ class Store:
 
         An interrupted trial gives way to a later one of the same key.
         """
-        row = {
-            "key": key,
-            "number": record.trial.number,
-            "trial": json.dumps(asdict(record.trial)),
-            "optimizer": json.dumps(optimizer),
-            "status": str(record.status),
-            "message": record.message,
-            "traceback": record.traceback,
-            "contended": record.contended,
-            "peak_bytes": record.peak_bytes,
-            "transfer_seconds": record.transfer_seconds,
-            "first_pass_seconds": record.first_pass_seconds,
-            "seconds": record.seconds,
-            "parameters": packed(record.parameters),
-            "machine": experiment,
-        }
+        row = {"key": key, **written_record(record, optimizer), "machine": experiment}
         marks = ", ".join("?" * len(row))
         trace_marks = ", ".join("?" * (2 + len(TraceRow._fields)))
         trace = [(key, place, *values) for place, values in enumerate(record.trace)]
@@ -189,17 +163,20 @@ class Store:
             for key, _, *values in self._database.execute("SELECT * FROM traces ORDER BY 1, 2"):
                 if wanted is None or key in wanted:
                     epoch, samples, *numbers = values
-                    row = TraceRow(int(epoch), int(samples), *(_number(n) for n in numbers))
+                    row = TraceRow(int(epoch), int(samples), *(number(n) for n in numbers))
                     traces.setdefault(key, []).append(row)
-            columns = ", ".join(_RECORD_COLUMNS)
+            columns = ", ".join(RECORD_COLUMNS)
             rows = self._database.execute(
                 f"SELECT key, trial, optimizer, parameters, {columns} FROM trials "
                 "ORDER BY number, rowid"
             )
             for key, trial, optimizer, parameters, *plain in rows:
                 if wanted is None or key in wanted:
-                    values = dict(zip(_RECORD_COLUMNS, plain, strict=True))
-                    yield key, _record(trial, optimizer, parameters, values, traces.get(key, []))
+                    values = dict(zip(RECORD_COLUMNS, plain, strict=True))
+                    yield (
+                        key,
+                        read_record(trial, optimizer, parameters, values, traces.get(key, [])),
+                    )
 
     def problems(self) -> dict[str, ProblemFacts]:
         """Return what is known of each problem, by name."""
@@ -257,28 +234,6 @@ class Store:
             raise
         except (sqlite3.Error, ValueError, TypeError, KeyError, BadZipFile) as error:
             raise StoreError(f"{self.path} cannot be {what}: {error}") from error
-
-
-def _record(
-    trial: str, optimizer: str, parameters: bytes, values: dict[str, Any], trace: list[TraceRow]
-) -> TrialRecord:
-    seconds = {name: _number(values[name]) for name in values if name.endswith("seconds")}
-    return TrialRecord(
-        trial=Trial(**json.loads(trial)),
-        optimizer=json.loads(optimizer),
-        parameters=unpacked(parameters),
-        trace=trace,
-        status=Status(values["status"]),
-        contended=bool(values["contended"]),
-        message=values["message"],
-        traceback=values["traceback"],
-        peak_bytes=values["peak_bytes"],
-        **seconds,
-    )
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)  # SQLite keeps NaN as NULL
 
 
 def _now() -> str:

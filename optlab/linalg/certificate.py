@@ -18,7 +18,8 @@ from scipy.linalg import lapack
 
 from optlab.linalg import double_double as dd
 from optlab.linalg.factor import EPS, Factor
-from optlab.linalg.passes import Pair, qr_triangle
+from optlab.linalg.passes import Pair
+from optlab.linalg.triangle import qr_triangle
 
 Vector = npt.NDArray[np.float64]
 

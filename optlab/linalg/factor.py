@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import lapack
 
-from optlab.linalg.passes import Gram, qr_triangle
+from optlab.linalg.passes import Gram
+from optlab.linalg.triangle import qr_triangle
 
 Vector = npt.NDArray[np.float64]
 

@@ -7,10 +7,10 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from optlab.linalg.passes import triangle
 from optlab.linalg.rows import Block, check_finite, in_memory, rescaled
 from optlab.linalg.solution import LeastSquaresSolution, make_solution
 from optlab.linalg.solve import by_gram, by_triangle
+from optlab.linalg.triangle import triangle
 
 Route = Literal["auto", "fast", "full"]
 

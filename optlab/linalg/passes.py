@@ -6,27 +6,19 @@ The unknowns are ``c = [bias, weight...]`` (without the bias where there is no i
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.linalg import lapack
 
 from optlab.linalg import double_double as dd
-from optlab.linalg.rows import CHUNK_ROWS, Block, Rows, check_finite, offset
+from optlab.linalg.rows import CHUNK_ROWS, Block, Rows, offset
+from optlab.linalg.visits import empty_like, is_large, like, rows_first, to_numpy, visit
 
 Vector = npt.NDArray[np.float64]
 Pair = tuple[Vector, Vector]
-
-CHOLESKY_QR_CONDITION = 1e6  # rounding leaves Q'Q within 1e-3 of I: the second round mends it
-SMALL_QR = 1 << 13  # above, torch's QR is faster; below, calling LAPACK at once is
-COMPILED_ELEMENTS = 1 << 20  # smaller passes are over before numba has loaded
 
 
 class Gram(NamedTuple):
@@ -46,16 +38,6 @@ class Gradient(NamedTuple):
     rows: int
 
 
-@cache
-def kernels() -> ModuleType | None:
-    """Return the compiled kernels, or None where numba (the extra ``fast``) is not installed."""
-    try:
-        from optlab.linalg import kernels as compiled  # noqa: PLC0415 - numba loads slowly
-    except ImportError:
-        return None
-    return compiled
-
-
 def gram(rows: Rows) -> Gram:
     """Return the Gram matrix of the rows, by a symmetric rank-k product of each chunk.
 
@@ -67,7 +49,7 @@ def gram(rows: Rows) -> Gram:
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         sample = rows.whole if rows.whole is not None else next(iter(rows.blocks()))
         shift = offset(sample) if rows.intercept else None
-        large = rows.whole is None or _is_large(rows.whole)
+        large = rows.whole is None or is_large(rows.whole)
         if shift is None and large and rows.features and not isinstance(sample.X, torch.Tensor):
             return _gram_in_place(rows)
         return _gram_of_copies(rows, shift)
@@ -81,7 +63,7 @@ def _gram_of_copies(rows: Rows, shift: tuple[Any, Any] | None) -> Gram:
     for block in rows.blocks():
         m = block.X.shape[0]
         if scratch is None or scratch.shape[0] < m:
-            scratch = _empty_like(block.X, (m, rows.unknowns + 1))
+            scratch = empty_like(block.X, (m, rows.unknowns + 1))
             scratch[:, :first] = 1.0
         part = scratch[:m]
         part[:, first:-1] = block.X - X_shift
@@ -91,8 +73,8 @@ def _gram_of_copies(rows: Rows, shift: tuple[Any, Any] | None) -> Gram:
         count += m
     shifts = np.zeros(rows.features + 1)
     if shift is not None:
-        shifts[:-1], shifts[-1] = _to_numpy(X_shift), float(y_shift)
-    return Gram(_to_numpy(total), shifts, count)
+        shifts[:-1], shifts[-1] = to_numpy(X_shift), float(y_shift)
+    return Gram(to_numpy(total), shifts, count)
 
 
 def _gram_in_place(rows: Rows) -> Gram:
@@ -106,7 +88,7 @@ def _gram_in_place(rows: Rows) -> Gram:
     for block in rows.blocks() if rows.whole is None else [rows.whole]:
         inner += block.X.T @ block.X  # numpy sees the transpose of itself and calls dsyrk
     sums, count = np.zeros((3, max(d, 2))), 0
-    for ones, products, squares, m in _visit(rows, _column_sums):
+    for ones, products, squares, m in visit(rows, _column_sums):
         sums[0, :d] += ones
         sums[1, :d] += products
         sums[2, :2] += squares
@@ -128,78 +110,8 @@ def _column_sums(block: Block, compiled: ModuleType | None) -> Sums:
         ones = np.ones(len(y))
         return ones @ X, y @ X, np.array([float(ones @ y), float(y @ y)]), len(y)
     totals, products, sums = np.zeros(X.shape[1]), np.zeros(X.shape[1]), np.zeros(2)
-    compiled.column_sums(*_rows_first(block), totals, products, sums)
+    compiled.column_sums(*rows_first(block), totals, products, sums)
     return totals, products, sums, len(y)
-
-
-def triangle(rows: Rows) -> tuple[Vector, int]:
-    """Return R of the QR factorisation of ``[1 X | y]``, (p+1, p+1) upper, and the number of rows.
-
-    One pass: each block of rows is reduced to its own triangle, stacked under the triangle so far,
-    and factored again. Scaling columns by powers of two would not change a bit of the directions,
-    so none is applied.
-    """
-    size = rows.unknowns + 1
-    R = np.zeros((size, size))
-    count = 0
-    for block in rows.blocks():
-        m = block.X.shape[0]
-        stack = _empty_like(block.X, (m, size))
-        stack[:, : rows.intercept] = 1.0
-        stack[:, rows.intercept : -1] = block.X
-        stack[:, -1] = block.y
-        with np.errstate(all="ignore"):
-            own = _cholesky_qr(stack)
-            part = _to_numpy(qr_triangle(stack)) if own is None else own
-            R = qr_triangle(np.concatenate([R, part])) if count else part
-        if not np.isfinite(R).all():  # say where, unless it is overflow
-            check_finite(block, count)
-            raise OverflowError("X or y are too large to be factored: divide them by 2**64, say")
-        count += m
-    return R, count
-
-
-def _cholesky_qr(A: Any) -> Vector | None:
-    """Return R of A (m, p) by two rounds of Cholesky, or None where Householder must do it.
-
-    Three large products instead of p small steps. Up to the condition number asked for, with
-    columns scaled, its backward error is Householder's.
-
-    Source: Y. Yamamoto, Y. Nakatsukasa, Y. Yanagisawa, T. Fukaya, ETNA 44 (2015) 306-326.
-    """
-    if isinstance(A, torch.Tensor) or A.size < COMPILED_ELEMENTS or A.shape[0] < 8 * A.shape[1]:
-        return None
-    G = A.T @ A
-    squares = G.diagonal()
-    if not (squares.min() > 2.0**-900 and squares.max() < 2.0**900):
-        return None
-    powers = np.ldexp(1.0, -np.frexp(np.sqrt(squares))[1])
-    R, info = lapack.dpotrf(G * powers * powers[:, None])
-    if info:
-        return None
-    inverse, info = lapack.dtrtri(R)
-    if info or np.linalg.norm(R) * np.linalg.norm(inverse) > CHOLESKY_QR_CONDITION:
-        return None
-    Q = A @ (inverse * powers[:, None])
-    again, info = lapack.dpotrf(Q.T @ Q)
-    product: Vector = again @ R / powers
-    return None if info else product
-
-
-def qr_triangle(A: Any) -> Any:
-    """Return R (p, p) of a QR factorisation of A (m, p), with zero rows below where m < p."""
-    m, p = A.shape
-    if m < p:
-        short = A
-        A = _empty_like(short, (p, p))
-        A[:m], A[m:] = short, 0.0
-    if isinstance(A, torch.Tensor):
-        return torch.linalg.qr(A, mode="r").R
-    if A.size > SMALL_QR:
-        return torch.linalg.qr(torch.from_numpy(A), mode="r").R.numpy()
-    # A copy in column order is what LAPACK works on; its workspace wants some 64 columns.
-    factored, _, _, _ = lapack.dgeqrf(np.asfortranarray(A), lwork=64 * p, overwrite_a=1)
-    return np.triu(factored[:p])
 
 
 def gradient(rows: Rows, c: Vector) -> Gradient:
@@ -208,7 +120,7 @@ def gradient(rows: Rows, c: Vector) -> Gradient:
         high, _, square, m = _plain(rows.whole, rows, c, None)
         return Gradient(high, np.zeros_like(high), float(square[0]), m)
     total, squares, count = np.zeros(rows.unknowns), 0.0, 0
-    for high, _, square, m in _visit(rows, lambda block, fast: _plain(block, rows, c, fast)):
+    for high, _, square, m in visit(rows, lambda block, fast: _plain(block, rows, c, fast)):
         total, squares, count = total + high, squares + float(square[0]), count + m
     return Gradient(total, np.zeros_like(total), squares, count)
 
@@ -217,7 +129,7 @@ def accurate_gradient(rows: Rows, c: Pair) -> Gradient:
     """Return ``A'r`` as a pair and ``r'r``, with ``r = y - A c``, all in double-double."""
     total = (np.zeros(rows.unknowns), np.zeros(rows.unknowns))
     squares, count = (np.zeros(1), np.zeros(1)), 0
-    for high, low, square, m in _visit(rows, lambda block, fast: _accurate(block, rows, c, fast)):
+    for high, low, square, m in visit(rows, lambda block, fast: _accurate(block, rows, c, fast)):
         total = dd.pair_add(total, (high, low))
         squares = dd.pair_add(squares, (square[:1], square[1:]))
         count += m
@@ -231,13 +143,13 @@ def accurate_gram(rows: Rows) -> Pair:
         X, X_low = block.X, block.X_low
         if rows.intercept:
             m = X.shape[0]
-            X, extra = _empty_like(block.X, (m, rows.unknowns)), X_low
+            X, extra = empty_like(block.X, (m, rows.unknowns)), X_low
             X[:, 0], X[:, 1:] = 1.0, block.X
             if extra is not None:
-                X_low = _empty_like(block.X, (m, rows.unknowns))
+                X_low = empty_like(block.X, (m, rows.unknowns))
                 X_low[:, 0], X_low[:, 1:] = 0.0, extra
         high, low = dd.gram(X, X_low)
-        total = dd.pair_add(total, (_to_numpy(high), _to_numpy(low)))
+        total = dd.pair_add(total, (to_numpy(high), to_numpy(low)))
     return total
 
 
@@ -250,14 +162,14 @@ def _plain(block: Block, rows: Rows, c: Vector, compiled: ModuleType | None) -> 
     out, sums = np.zeros(rows.unknowns), np.zeros(2)
     if compiled is not None:
         bias = float(c[0]) if first else 0.0
-        compiled.residual_gradient(*_rows_first(block), bias, c[first:], out[first:], sums)
+        compiled.residual_gradient(*rows_first(block), bias, c[first:], out[first:], sums)
         out[:first] = sums[:first]
         return out, out, sums[1:], len(block.y)
-    r = block.y - block.X @ _like(c[first:], block.X)
+    r = block.y - block.X @ like(c[first:], block.X)
     if first:
         r = r - float(c[0])
         out[0] = float(r.sum())
-    out[first:] = _to_numpy(r @ block.X)
+    out[first:] = to_numpy(r @ block.X)
     sums[0] = float(r @ r)
     return out, out, sums, len(block.y)
 
@@ -270,77 +182,19 @@ def _accurate(block: Block, rows: Rows, c: Pair, compiled: ModuleType | None) ->
         sums, bias = np.zeros(4), np.zeros(2)
         bias[:first], bias[1 : 1 + first] = c[0][:first], c[1][:first]
         compiled.accurate_residual_gradient(
-            *_rows_first(block), bias, c[0][first:], c[1][first:], high[first:], low[first:], sums
+            *rows_first(block), bias, c[0][first:], c[1][first:], high[first:], low[first:], sums
         )
         high[:first], low[:first] = sums[:first], sums[1 : 1 + first]
         return high, low, sums[2:], len(block.y)
-    minus = (_like(-c[0][first:], block.X), _like(-c[1][first:], block.X))
+    minus = (like(-c[0][first:], block.X), like(-c[1][first:], block.X))
     r = dd.matvec(block.X, minus, block.X_low)
     r = dd.pair_add(r, (block.y, 0.0 * block.y if block.y_low is None else block.y_low))
     if first:
-        r = dd.pair_add(r, (_like(-c[0][:1], block.X), _like(-c[1][:1], block.X)))
+        r = dd.pair_add(r, (like(-c[0][:1], block.X), like(-c[1][:1], block.X)))
         ones = dd.pair_sum(*r, 0)
         high[0], low[0] = float(ones[0]), float(ones[1])
     g = dd.transposed_matvec(block.X, r, block.X_low)
-    high[first:], low[first:] = _to_numpy(g[0]), _to_numpy(g[1])
+    high[first:], low[first:] = to_numpy(g[0]), to_numpy(g[1])
     p, e = dd.two_product(r[0], r[0])
     square = dd.pair_sum(p, e + 2.0 * r[0] * r[1], 0)
     return high, low, np.array([float(square[0]), float(square[1])]), len(block.y)
-
-
-def _visit(rows: Rows, work: Callable[[Block, ModuleType | None], Sums]) -> Iterator[Sums]:
-    """Yield the work done on each block, in the blocks' order; compiled work runs in threads.
-
-    Which way is taken depends on the data's size and kind only, so a call repeats bit by bit.
-    """
-    if rows.whole is not None and not _is_large(rows.whole):
-        for block in rows.blocks():
-            yield work(block, None)
-        return
-    compiled = kernels()
-    workers = torch.get_num_threads()
-    if compiled is None or workers == 1:
-        for block in rows.blocks():
-            yield work(block, None if isinstance(block.X, torch.Tensor) else compiled)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        running: deque[Future[Sums]] = deque()
-        for block in rows.blocks():
-            fast = None if isinstance(block.X, torch.Tensor) else compiled
-            running.append(pool.submit(work, block, fast))
-            if len(running) > 2 * workers:  # blocks read from a file must not pile up
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
-
-
-def _is_large(block: Block) -> bool:
-    """Return whether the block is worth compiled kernels: on the CPU, and a million numbers."""
-    return not isinstance(block.X, torch.Tensor) and block.X.size >= COMPILED_ELEMENTS
-
-
-def _rows_first(block: Block) -> tuple[Vector, Vector]:
-    """Return X and y laid out row by row, as the compiled kernels read them."""
-    return np.require(block.X, requirements=["C", "A"]), np.require(
-        block.y, requirements=["C", "A"]
-    )
-
-
-def _empty_like(values: Any, shape: tuple[int, ...]) -> Any:
-    """Return an unset float64 array or tensor of this shape, where ``values`` is."""
-    if isinstance(values, torch.Tensor):
-        return torch.empty(shape, dtype=torch.float64, device=values.device)
-    return np.empty(shape)
-
-
-def _to_numpy(values: Any) -> Vector:
-    """Return the array or tensor as a numpy array."""
-    array: Vector = values.cpu().numpy() if isinstance(values, torch.Tensor) else values
-    return array
-
-
-def _like(values: Vector, model: Any) -> Any:
-    """Return the numpy array as what ``model`` is, where ``model`` is."""
-    if isinstance(model, torch.Tensor):
-        return torch.from_numpy(np.ascontiguousarray(values)).to(model.device)
-    return values

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from optlab.linalg.factor import from_triangle
-from optlab.linalg.passes import qr_triangle, triangle
 from optlab.linalg.rows import (
     CHUNK_ROWS,
     Block,
@@ -23,6 +22,7 @@ from optlab.linalg.rows import (
 )
 from optlab.linalg.solution import LeastSquaresSolution, make_solution
 from optlab.linalg.solve import by_gram, by_triangle
+from optlab.linalg.triangle import qr_triangle, triangle
 
 BlockSource = Iterable[tuple[Any, Any]] | Callable[[], Iterable[tuple[Any, Any]]]
 

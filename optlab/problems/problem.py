@@ -50,6 +50,11 @@ class Optimum:
     loss: float
     certificate: Certificate
 
+    @property
+    def rank(self) -> int:
+        """Numerical rank of the design, the intercept's column left out; d where unique."""
+        return self.certificate.rank - ("bias" in self.parameters)
+
 
 @runtime_checkable
 class Problem(Protocol):
