@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,7 +22,7 @@ from optlab.lab import (
     run_grid,
 )
 from optlab.lab.budget import Record
-from optlab.lab.executors import ExecutorFor, dask_executors
+from optlab.lab.executors import always, dask_executors
 from optlab.lab.runner import Execution, Listener
 from optlab.lab.store import Store
 from optlab.optimizers import BatchSize, Optimizer
@@ -186,9 +185,7 @@ class Experiment:
             kept = None if store is None else stack.enter_context(Store(store))
             if kept and fresh:
                 kept.set_aside()
-            executor_for: ExecutorFor | None = None
-            if executor is not None:
-                executor_for = partial(_always, executor)
+            executor_for = None if executor is None else always(executor)
             if dask is not None:
                 executor_for = stack.enter_context(dask_executors(dask))
             records = run_grid(
@@ -250,7 +247,3 @@ class Experiment:
         app = App(name=Path(sys.argv[0]).name, help=f"Run the experiment {self.name!r}.")
         app.default(run)
         sys.exit(call(app, arguments))
-
-
-def _always(executor: Executor, _: object) -> Executor:
-    return executor

@@ -22,6 +22,11 @@ ExecutorFor = Callable[[Trial], Executor | str]
 """The executor for a trial, or why there is none for it, in a sentence."""
 
 
+def always(executor: Executor) -> ExecutorFor:
+    """Return one executor for all trials."""
+    return lambda _: executor
+
+
 def run_on_executor(
     tasks: Iterable[Task],
     executor_for: ExecutorFor,
