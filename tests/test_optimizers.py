@@ -209,9 +209,7 @@ def test_svd_drivers_answer_rank_deficient_problems_with_the_least_weights(optim
 
 def test_gels_refuses_a_rank_deficient_problem_with_a_sentence():
     problem = synthetic(rank=2, seed=1)
-    sentence = (
-        "gels takes full rank for granted, but the rank is 2 of 3; driver='gelsd' can"
-    )
+    sentence = "gels takes full rank for granted, but the rank is 2 of 3; driver='gelsd' can"
     with pytest.raises(ValueError, match=sentence):
         ol.minimize(problem, ol.Lstsq("gels"))
     results = ol.compare(problem, [ol.Lstsq("gels"), ol.Lstsq("gelsd")])
