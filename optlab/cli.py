@@ -10,7 +10,7 @@ from cyclopts import App
 
 from optlab import __version__
 from optlab.options import RunOptions
-from optlab.usage import bad_input, call
+from optlab.usage import bad_input, call, check_folder
 
 app = App(
     name="optlab",
@@ -89,6 +89,37 @@ def compare(
             target=1e-6,
         )
     return experiment.execute(options)
+
+
+@app.command
+def export(
+    file: Path,
+    /,
+    *,
+    csv: Path | None = None,
+    parquet: Path | None = None,
+    latex: Path | None = None,
+) -> int:
+    """Write the tables of a results file: trials, traces and the summary.
+
+    Parameters
+    ----------
+    file
+        A file that `--store` wrote.
+    csv, parquet, latex
+        A folder for the tables in this format. LaTeX is written of the summary alone.
+    """
+    from optlab.results import Results
+
+    with bad_input():
+        if csv is None and parquet is None and latex is None:
+            raise ValueError("name at least one folder: --csv DIR, --parquet DIR or --latex DIR")
+        results = Results.load(file)
+        for kind, folder in {"csv": csv, "parquet": parquet, "latex": latex}.items():
+            if folder is not None:
+                check_folder(folder)
+                results.export(folder, kind)
+    return 0
 
 
 @app.command(name="list")

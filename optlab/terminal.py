@@ -43,7 +43,7 @@ _SHOW_EVERY = 0.1
 
 
 class TrialProgress:
-    """A bar of trials done, with the running trial's epoch and loss; silent off a terminal."""
+    """A bar of trials done, with the running trial's epoch and loss; off a terminal, lines."""
 
     def __init__(self, trials: int, epochs: int) -> None:
         self.epochs = epochs
@@ -96,10 +96,15 @@ class TrialProgress:
         now = f"{_describe(trial)}  epoch {row.epoch}/{self.epochs}  loss {row.loss:.4g}"
         self._show(now, at_once=row.epoch == self.epochs)
 
-    def finished(self, _: TrialRecord) -> None:
-        """Count a trial as done."""
+    def finished(self, record: TrialRecord) -> None:
+        """Count a trial as done; off a terminal, in a line of its own."""
         self._bar.advance(self._task)
         self._bar.refresh()
+        if self._bar.disable:
+            task = self._bar.tasks[0]
+            spent = "" if math.isnan(record.seconds) else f" in {format_seconds(record.seconds)}"
+            line = f"{task.completed:.0f}/{task.total:.0f} {_describe(record.trial)}"
+            print(f"{line}: {record.status}{spent}", file=sys.stderr, flush=True)  # noqa: T201
 
     def _show(self, text: str, *, at_once: bool = False) -> None:
         now = time.monotonic()
