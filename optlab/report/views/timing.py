@@ -1,0 +1,237 @@
+"""How long it took: to the end, to a target, by phase, beside a baseline, on each device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from optlab.analysis.statistics import CELL
+from optlab.report.views.interim import ratios, summary, time_to_target
+from optlab.report.views.view import (
+    Axis,
+    View,
+    answered,
+    batch_size_order,
+    uncontended,
+)
+
+TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
+"""The shares of the start's suboptimality that times are given for."""
+
+_BATCH_SIZE = Axis("batch_size", "batch size", scale="category")
+_INTERVAL = "Medians over seeds and repeats, bars are 95 % bootstrap intervals"
+
+
+def seconds(trials: pd.DataFrame, problem: str | None = None) -> pd.DataFrame:
+    """Return each cell's median seconds and its interval, over trials that had an answer.
+
+    Columns: the cell's, ``median, low, high, min, max``, ``trials``, ``unstable`` (the spread is
+    over 10 %) and ``direct``. Trials that ran beside others are left out.
+    """
+    chosen = trials if problem is None else trials[trials["problem"] == problem]
+    chosen = uncontended(answered(chosen))
+    chosen = chosen[chosen["seconds"].notna()]
+    if chosen.empty:
+        columns = [*CELL, "median", "low", "high", "min", "max", "trials", "unstable", "direct"]
+        return pd.DataFrame(columns=columns)
+    groups = chosen.groupby(CELL, sort=False, dropna=False)["seconds"]
+    table = groups.agg(["min", "max"]).reset_index()
+    found = summary(chosen)
+    for column, source in {"median": "seconds", "low": "seconds_low", "high": "seconds_high",
+                           "trials": "trials", "unstable": "unstable"}.items():  # fmt: skip
+        table[column] = found[source].to_numpy()
+    return table.assign(direct=table["batch_size"].isna())
+
+
+def seconds_view(table: pd.DataFrame) -> View:
+    """Return the view of seconds by batch size, made from `seconds`."""
+    return View(
+        key="seconds",
+        title="Seconds",
+        question="Who was fast?",
+        how="Seconds the optimizer worked, warm, in trials that finished or converged with the "
+        f"machine to themselves. {_INTERVAL}; a single trial has none.",
+        kind="points",
+        table=table.drop(columns="direct"),
+        x=(_BATCH_SIZE,),
+        y=(Axis("median", "seconds of work", "s", "log", "linear", "low", "high"),),
+        missing="No trial that ended with an answer had the machine to itself.",
+    )
+
+
+def to_targets(trials: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:
+    """Return each cell's seconds and epochs to each of `TARGETS` that any trial reached.
+
+    Columns: the cell's, ``target`` (as text, ``"1e-06"``), ``seconds, low, high, epochs``,
+    ``reached`` and ``trials``.
+    """
+    chosen = uncontended(trials[~trials["status"].isin(["skipped"])])
+    parts = []
+    for target in TARGETS:
+        found = time_to_target(chosen, traces, target)
+        if found.empty or not found["reached"].any():
+            break  # nor is a smaller one
+        parts.append(found.assign(target=f"{target:.0e}"))
+    columns = [*CELL, "target", "seconds", "low", "high", "epochs", "reached", "trials"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    table = pd.concat(parts, ignore_index=True)[columns]
+    return table.assign(**{c: finite(table[c]) for c in ("seconds", "low", "high", "epochs")})
+
+
+def target_view(table: pd.DataFrame) -> View:
+    """Return the view of seconds and epochs to a target, made from `to_targets`."""
+    return View(
+        key="target",
+        title="Seconds to a target",
+        question="Who gets as near as I need, first?",
+        how="Until the first recorded iterate whose suboptimality is at most the target's share of "
+        "the start's. Trials that never got there count as longer than any that did; where half or "
+        "more never did there is no median, and no mark; the table tells how many did. "
+        f"{_INTERVAL}.",
+        kind="points",
+        table=table,
+        x=(_BATCH_SIZE,),
+        y=(
+            Axis("seconds", "seconds to the target", "s", "log", "linear", "low", "high"),
+            Axis("epochs", "epochs to the target", "", "log", "linear"),
+        ),
+        choose=("target", "target"),
+        missing="No trial reached a tenth of its starting suboptimality.",
+    )
+
+
+PHASES = {
+    "transfer": "transfer",
+    "first pass": "first pass (cold)",
+    "warm pass": "a pass, warm",
+    "solve": "whole solve, warm",
+}
+
+
+def phases(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return each cell's median seconds of each phase, with the least and the most.
+
+    ``warm pass`` is the warm solve's seconds over its epochs, to set beside the cold first pass.
+    """
+    chosen = uncontended(answered(trials))
+    each = chosen["epochs"].astype(float).clip(lower=1)
+    columns = {
+        "transfer": chosen["transfer_seconds"],
+        "first pass": chosen["first_pass_seconds"],
+        "warm pass": chosen["seconds"] / each,
+        "solve": chosen["seconds"],
+    }
+    parts = [
+        chosen[CELL].assign(phase=PHASES[name], seconds=values.astype(float))
+        for name, values in columns.items()
+    ]
+    rows = pd.concat(parts)
+    rows = rows[rows["seconds"] > 0]  # what took no time has no place on a logarithmic axis
+    groups = rows.groupby([*CELL, "phase"], sort=False, dropna=False)["seconds"]
+    table: pd.DataFrame = groups.agg(seconds="median", low="min", high="max").reset_index()
+    return table
+
+
+def phases_view(trials: pd.DataFrame) -> View:
+    """Return the view of the phases."""
+    return View(
+        key="phases",
+        title="Cold, warm, transfer",
+        question="What does the first time cost?",
+        how="Moving data to the device, the first (cold) pass over the data, a warm pass (the "
+        "solve's seconds over its epochs) and the whole warm solve. They are measured apart and "
+        "never summed. Medians, bars from the least to the most.",
+        kind="points",
+        table=phases(trials),
+        x=(Axis("phase", "phase", scale="category"),),
+        y=(Axis("seconds", "seconds", "s", "log", "linear", "low", "high"),),
+        missing="No trial that ended with an answer had the machine to itself.",
+    )
+
+
+def crossover(table: pd.DataFrame) -> pd.DataFrame:
+    """Return seconds by batch size and device, marking the fastest and where it changes.
+
+    Parameters
+    ----------
+    table
+        As `seconds` returns it.
+
+    Returns
+    -------
+    DataFrame
+        A row each cell with ``seconds, low, high``; ``fastest`` where no other device has a lower
+        median, and it has rivals; ``crossover`` at the fastest of a batch size whose fastest device
+        is not that of the next smaller batch size.
+    """
+    keys = ["problem", "optimizer", "dtype"]
+    order = {size: place for place, size in enumerate(batch_size_order(table["batch_size"]))}
+    view = table[[*CELL, "median", "low", "high"]].rename(columns={"median": "seconds"})
+    groups = view.groupby([*keys, "batch_size"], sort=False, dropna=False)["seconds"]
+    rivals = groups.transform("size") > 1
+    view["fastest"] = rivals & (view["seconds"] == groups.transform("min"))
+    view["crossover"] = False
+    marked = view[view["fastest"] & view["batch_size"].notna()]
+    for _, rows in marked.groupby(keys, sort=False):
+        ordered = rows.assign(place=rows["batch_size"].map(order)).sort_values("place")
+        devices: Sequence[str] = list(ordered["device"])
+        for before, index, device in zip(devices, ordered.index[1:], devices[1:], strict=False):
+            view.loc[index, "crossover"] = device != before
+    return view
+
+
+def crossover_view(table: pd.DataFrame) -> View:
+    """Return the table of batch sizes by devices, made from `seconds`."""
+    return View(
+        key="crossover",
+        title="Batch size by device",
+        question="From which batch size on does another device pay?",
+        how="Median seconds of work. The fastest device of a row is marked, and the crossover: "
+        "the first batch size whose fastest device is another than in the row above.",
+        kind="matrix",
+        table=crossover(table),
+        x=(Axis("device", "device", scale="category"),),
+        y=(Axis("seconds", "seconds of work", "s", "log", low="low", high="high"),),
+        facets=False,
+        missing="No trial that ended with an answer had the machine to itself.",
+    )
+
+
+def all_ratios(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the paired ratios of seconds with every optimizer as the baseline in its turn.
+
+    Columns: the cell's, ``baseline, ratio, low, high, pairs, verdict``.
+    """
+    chosen = uncontended(answered(trials))
+    parts = [ratios(chosen, name) for name in dict.fromkeys(chosen["optimizer"])]
+    columns = [*CELL, "baseline", "ratio", "low", "high", "pairs", "verdict"]
+    parts = [part for part in parts if not part.empty]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def ratios_view(table: pd.DataFrame) -> View:
+    """Return the view of ratios to a baseline, made from `all_ratios`."""
+    return View(
+        key="ratio",
+        title="Beside a baseline",
+        question="Faster than what, and how sure is it?",
+        how="Seconds over the baseline's seconds, paired by problem, batch size, device, dtype, "
+        "seed and repeat; below 1 is faster. Bars are 95 % bootstrap intervals: two are called "
+        "different only where the interval leaves out 1.",
+        kind="points",
+        table=table,
+        x=(_BATCH_SIZE,),
+        y=(Axis("ratio", "seconds / baseline's", "", "log", "linear", "low", "high", 1.0),),
+        choose=("baseline", "baseline"),
+        missing="A ratio needs two optimizers with timed answers on the same device.",
+    )
+
+
+def finite(values: pd.Series) -> pd.Series:
+    """Return numbers with what is infinite as missing."""
+    return values.astype(float).replace([np.inf, -np.inf], np.nan)
