@@ -28,17 +28,20 @@ function duration(seconds) {
 
 const shown = (value, axis) => (axis.unit === "s" ? duration(value) : number(value));
 
+/** Whether an axis has the batch sizes for its places. */
+const bySize = (axis) => axis.column === "batch_size" || axis.column === "at";
+
 /** Rows of one series: one optimizer at one batch size on one panel. */
-function series(view, rows, bySize) {
+function series(view, rows, apart) {
   const c = view.table.columns, groups = new Map();
   const at = (name, i) => (c[name] ? c[name][i] : "");
   for (const i of rows) {
     const panel = view.facets ? `${at("device", i)}, ${at("dtype", i)}` : "";
-    const parts = [panel, at("optimizer", i), bySize ? at("batch_size", i) : ""];
+    const parts = [panel, at("optimizer", i), apart ? at("batch_size", i) : ""];
     if (!view.facets) parts.push(at("device", i), at("dtype", i));
     const key = JSON.stringify(parts);
     if (!groups.has(key)) {
-      const size = bySize ? at("batch_size", i) : null;
+      const size = apart ? at("batch_size", i) : null;
       groups.set(key, { panel, optimizer: c.optimizer[i], size, direct: at("batch_size", i) === null,
                         where: view.facets ? "" : `, ${at("device", i)}`, rows: [] });
     }
@@ -109,7 +112,7 @@ function pointTraces(view, x, y, group, ink, places, dodge) {
   const bound = (name, sign) => rows.map((i) =>
     y.low && c[name][i] !== null ? Math.max(0, sign * (c[name][i] - c[y.column][i])) : 0);
   const hover = rows.map((i) => {
-    const where = x.column === "batch_size" ? "" : `<br>${escape(c[x.column][i])}`;
+    const where = bySize(x) ? "" : `<br>${escape(c[x.column][i])}`;
     const size = group.size === null && c.batch_size[i] !== null ? `, batch size ${c.batch_size[i]}` : "";
     const interval = y.low && c[y.low][i] !== null && c[y.low][i] !== c[y.high][i]
       ? ` [${shown(c[y.low][i], y)}, ${shown(c[y.high][i], y)}]` : "";
@@ -133,7 +136,7 @@ function pointTraces(view, x, y, group, ink, places, dodge) {
 /** The categories of an axis, in order, with their places. */
 function placesOf(view, x, rows, order) {
   const values = new Set(rows.map((i) => view.table.columns[x.column][i]));
-  const names = x.column === "batch_size" ? order.filter((size) => values.has(size)) : [...values];
+  const names = bySize(x) ? order.filter((size) => values.has(size)) : [...values];
   if (values.has(null)) names.push("direct");
   return new Map(names.map((name, place) => [name, place]));
 }
@@ -141,7 +144,7 @@ function placesOf(view, x, rows, order) {
 /** The traces of a view, each with its panel and the name that an exported legend shows. */
 function tracesOf(view, rows, x, y, page, dark) {
   const categories = x.scale === "category";
-  const all = series(view, rows, !(categories && x.column === "batch_size"));
+  const all = series(view, rows, !bySize(x));
   const kept = thinned(all), c = view.table.columns;
   const places = categories ? placesOf(view, x, rows, page.styles.sizes) : new Map();
   const names = Object.keys(page.styles.optimizers).filter((n) => kept.some((s) => s.optimizer === n));

@@ -11,17 +11,21 @@ from optlab.report.views.accuracy import (
 )
 from optlab.report.views.convergence import FLOOR, convergence
 from optlab.report.views.convergence import view as convergence_view
-from optlab.report.views.profile import profile_view
-from optlab.report.views.timing import (
+from optlab.report.views.targets import (
     TARGETS,
+    headline,
+    profile,
+    profile_view,
+    target_view,
+    to_targets,
+)
+from optlab.report.views.timing import (
     all_ratios,
     crossover_view,
     phases_view,
     ratios_view,
     seconds,
     seconds_view,
-    target_view,
-    to_targets,
 )
 from optlab.report.views.view import Axis, Outcome, View, batch_size_order
 
@@ -35,6 +39,7 @@ __all__ = [
     "batch_size_order",
     "best_trials",
     "convergence",
+    "headline",
     "seconds",
 ]
 
@@ -47,16 +52,18 @@ def all_views(results: Outcome) -> dict[str, View]:
     trials, traces = results.trials, results.traces
     timed = seconds(trials)
     found = found_parameters(results)
+    reached = to_targets(trials, traces)
+    target = headline(reached)
     views = [
         convergence_view(trials, traces),
         digits_view(trials),
         seconds_view(timed),
-        target_view(to_targets(trials, traces)),
+        target_view(reached),
         ratios_view(all_ratios(trials)),
         parameters_view(results, found),
         fit_view(results, found),
         phases_view(trials),
         crossover_view(timed),
-        profile_view(trials),
+        profile_view(profile(trials, traces, target), target),
     ]
     return {view.key: view for view in views}

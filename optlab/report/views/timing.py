@@ -1,14 +1,13 @@
-"""How long it took: to the end, to a target, by phase, beside a baseline, on each device."""
+"""How long it took: to the end, by phase, beside a baseline, on each device."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
-from optlab.analysis.statistics import CELL
-from optlab.report.views.interim import ratios, summary, time_to_target
+from optlab.analysis.comparison import ratios
+from optlab.analysis.statistics import CELL, summary
 from optlab.report.views.view import (
     Axis,
     View,
@@ -17,31 +16,43 @@ from optlab.report.views.view import (
     uncontended,
 )
 
-TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
-"""The shares of the start's suboptimality that times are given for."""
-
 _BATCH_SIZE = Axis("batch_size", "batch size", scale="category")
-_INTERVAL = "Medians over seeds and repeats, bars are 95 % bootstrap intervals"
+_INTERVAL = (
+    "Medians over seeds and repeats; bars are intervals that cover the median in 95 % of "
+    "experiments (in less with fewer than six trials; the table says in how many)"
+)
+
+MOST_BASELINES = 12
+"""At most so many optimizers take their turn as the baseline."""
 
 
 def seconds(trials: pd.DataFrame, problem: str | None = None) -> pd.DataFrame:
     """Return each cell's median seconds and its interval, over trials that had an answer.
 
-    Columns: the cell's, ``median, low, high, min, max``, ``trials``, ``unstable`` (the spread is
-    over 10 %) and ``direct``. Trials that ran beside others are left out.
+    Columns: the cell's, ``median, low, high, coverage`` (of the interval), ``min, max, timed`` (how
+    many trials), ``spread`` (IQR / median), ``unstable`` (the spread is over 10 %) and ``direct``.
+    Trials that ran beside others are left out.
     """
     chosen = trials if problem is None else trials[trials["problem"] == problem]
     chosen = uncontended(answered(chosen))
     chosen = chosen[chosen["seconds"].notna()]
+    names = {
+        "median": "seconds",
+        "low": "seconds_low",
+        "high": "seconds_high",
+        "coverage": "seconds_coverage",
+        "min": "min",
+        "max": "max",
+        "timed": "timed",
+        "spread": "spread",
+        "unstable": "unstable",
+    }
     if chosen.empty:
-        columns = [*CELL, "median", "low", "high", "min", "max", "trials", "unstable", "direct"]
-        return pd.DataFrame(columns=columns)
-    groups = chosen.groupby(CELL, sort=False, dropna=False)["seconds"]
-    table = groups.agg(["min", "max"]).reset_index()
+        return pd.DataFrame(columns=[*CELL, *names, "direct"])
     found = summary(chosen)
-    for column, source in {"median": "seconds", "low": "seconds_low", "high": "seconds_high",
-                           "trials": "trials", "unstable": "unstable"}.items():  # fmt: skip
-        table[column] = found[source].to_numpy()
+    groups = chosen.groupby(CELL, sort=False, dropna=False)["seconds"]
+    found[["min", "max"]] = groups.agg(["min", "max"]).to_numpy()
+    table = found[[*CELL, *names.values()]].set_axis([*CELL, *names], axis=1)
     return table.assign(direct=table["batch_size"].isna())
 
 
@@ -58,48 +69,6 @@ def seconds_view(table: pd.DataFrame) -> View:
         x=(_BATCH_SIZE,),
         y=(Axis("median", "seconds of work", "s", "log", "linear", "low", "high"),),
         missing="No trial that ended with an answer had the machine to itself.",
-    )
-
-
-def to_targets(trials: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:
-    """Return each cell's seconds and epochs to each of `TARGETS` that any trial reached.
-
-    Columns: the cell's, ``target`` (as text, ``"1e-06"``), ``seconds, low, high, epochs``,
-    ``reached`` and ``trials``.
-    """
-    chosen = uncontended(trials[~trials["status"].isin(["skipped"])])
-    parts = []
-    for target in TARGETS:
-        found = time_to_target(chosen, traces, target)
-        if found.empty or not found["reached"].any():
-            break  # nor is a smaller one
-        parts.append(found.assign(target=f"{target:.0e}"))
-    columns = [*CELL, "target", "seconds", "low", "high", "epochs", "reached", "trials"]
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    table = pd.concat(parts, ignore_index=True)[columns]
-    return table.assign(**{c: finite(table[c]) for c in ("seconds", "low", "high", "epochs")})
-
-
-def target_view(table: pd.DataFrame) -> View:
-    """Return the view of seconds and epochs to a target, made from `to_targets`."""
-    return View(
-        key="target",
-        title="Seconds to a target",
-        question="Who gets as near as I need, first?",
-        how="Until the first recorded iterate whose suboptimality is at most the target's share of "
-        "the start's. Trials that never got there count as longer than any that did; where half or "
-        "more never did there is no median, and no mark; the table tells how many did. "
-        f"{_INTERVAL}.",
-        kind="points",
-        table=table,
-        x=(_BATCH_SIZE,),
-        y=(
-            Axis("seconds", "seconds to the target", "s", "log", "linear", "low", "high"),
-            Axis("epochs", "epochs to the target", "", "log", "linear"),
-        ),
-        choose=("target", "target"),
-        missing="No trial reached a tenth of its starting suboptimality.",
     )
 
 
@@ -201,17 +170,22 @@ def crossover_view(table: pd.DataFrame) -> View:
 
 
 def all_ratios(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the paired ratios of seconds with every optimizer as the baseline in its turn.
+    """Return the paired ratios of seconds with each optimizer as the baseline in its turn.
 
-    Columns: the cell's, ``baseline, ratio, low, high, pairs, verdict``.
+    Columns: the cell's, ``baseline``, ``at`` (the batch size where the two were compared, also for
+    a method without batches), ``ratio, low, high, pairs, verdict, unstable``.
     """
-    chosen = uncontended(answered(trials))
-    parts = [ratios(chosen, name) for name in dict.fromkeys(chosen["optimizer"])]
-    columns = [*CELL, "baseline", "ratio", "low", "high", "pairs", "verdict"]
-    parts = [part for part in parts if not part.empty]
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(parts, ignore_index=True)[columns]
+    columns = {"ratio_low": "low", "ratio_high": "high"}
+    kept = [*CELL, "baseline", "at", "ratio", "low", "high", "pairs", "verdict", "unstable"]
+    chosen = trials[trials["status"] != "skipped"]
+    parts = []
+    for name in list(dict.fromkeys(chosen["optimizer"]))[:MOST_BASELINES]:
+        part = ratios(chosen, name).rename(columns=columns)
+        part = part[part["pairs"] > 0]
+        sizes = part["batch_size"].astype(object)
+        parts.append(part.assign(at=sizes.where(sizes.notna(), part["baseline_batch_size"])))
+    parts = [part[kept] for part in parts if not part.empty]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=kept)
 
 
 def ratios_view(table: pd.DataFrame) -> View:
@@ -220,18 +194,13 @@ def ratios_view(table: pd.DataFrame) -> View:
         key="ratio",
         title="Beside a baseline",
         question="Faster than what, and how sure is it?",
-        how="Seconds over the baseline's seconds, paired by problem, batch size, device, dtype, "
-        "seed and repeat; below 1 is faster. Bars are 95 % bootstrap intervals: two are called "
-        "different only where the interval leaves out 1.",
+        how="Seconds over the baseline's, paired by problem, batch size, device, dtype, seed and "
+        "repeat; below 1 is faster. Bars are 95 % intervals of the mean ratio: two are called "
+        "different only where the interval leaves out 1, and not at all with fewer than 3 pairs.",
         kind="points",
         table=table,
-        x=(_BATCH_SIZE,),
+        x=(Axis("at", "batch size", scale="category"),),
         y=(Axis("ratio", "seconds / baseline's", "", "log", "linear", "low", "high", 1.0),),
         choose=("baseline", "baseline"),
         missing="A ratio needs two optimizers with timed answers on the same device.",
     )
-
-
-def finite(values: pd.Series) -> pd.Series:
-    """Return numbers with what is infinite as missing."""
-    return values.astype(float).replace([np.inf, -np.inf], np.nan)
