@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,17 +22,17 @@ from optlab.lab import (
     Status,
     machine,
     run_grid,
-    traces_table,
-    trials_table,
 )
-from optlab.lab.budget import Record
-from optlab.lab.records import Watcher
+from optlab.lab.budget import Record, check_count
+from optlab.lab.executors import ExecutorFor, dask_executors
+from optlab.lab.runner import Execution, Listener
+from optlab.lab.store import Store
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.options import RunOptions
 from optlab.problems import Problem
 from optlab.results import Results
 from optlab.terminal import TrialProgress, print_summary
-from optlab.usage import bad_input, call
+from optlab.usage import bad_input, call, stoppable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,9 +123,16 @@ class Experiment:
     def run(
         self,
         *,
-        watch: Watcher | None = None,
-        started: Callable[..., None] | None = None,
-        finished: Callable[..., None] | None = None,
+        store: str | Path | None = None,
+        fresh: bool = False,
+        isolate: bool = False,
+        jobs: int = 1,
+        executor: Executor | None = None,
+        dask: str | None = None,
+        time_limit: float | None = None,
+        threads: int | None = None,
+        measure_memory: bool = False,
+        listener: Listener | None = None,
     ) -> Results:
         """Run every trial and return the results.
 
@@ -131,19 +142,74 @@ class Experiment:
 
         Parameters
         ----------
-        watch, started, finished
-            Called at each recorded iterate, and before and after each trial; off the clock.
+        store
+            A file that each trial is written to as soon as it ends. Trials that it already holds,
+            with the same data, code, versions, machine and threads, are not run again.
+        fresh
+            Start over: what the store holds is set aside in a file beside it.
+        isolate
+            Run the trials in a worker process, replaced when it dies: a trial that crashes is a row
+            of status crashed, and the next goes on.
+        jobs
+            Run the trials in so many worker processes at once. Their seconds are then marked as
+            contended, and never ranked.
+        executor, dask
+            Run the trials on an executor of yours, or on the workers of the Dask scheduler at this
+            address; seconds are contended here too.
+        time_limit
+            Seconds of wall time that a trial may take. With ``isolate`` or ``jobs`` it is hard;
+            without, and on executors, it is looked at between iterates.
+        threads
+            How many threads torch, BLAS and OpenMP may use in a trial; torch's present number where
+            left out.
+        measure_memory
+            Run each trial once more, untimed, to measure its peak memory.
+        listener
+            Who is told of trials that start, are watched and end; off the clock.
+
+        Raises
+        ------
+        ValueError
+            For arguments that exclude each other, and for a store that cannot be used.
         """
-        grid, budget = self.grid(), self.budget()
-        records = run_grid(grid, budget, watch=watch, started=started, finished=finished)
-        return Results(
-            name=self.name,
-            trials=trials_table(records, grid.optimizers),
-            traces=traces_table(records),
-            problems={name: ProblemFacts.of(name, p) for name, p in grid.problems.items()},
-            machine=machine(),
-            _parameters={r.trial.number: r.parameters for r in records if r.parameters},
-            _tracebacks={r.trial.number: r.traceback for r in records if r.traceback},
+        if (executor is not None) + (dask is not None) + (isolate or jobs > 1) > 1:
+            raise ValueError("executor, dask, and isolate or jobs exclude each other: choose one")
+        check_count("jobs", jobs)
+        if threads is not None:
+            check_count("threads", threads)
+        if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
+            raise ValueError(f"time_limit must be positive and finite, not {time_limit!r}")
+        grid = self.grid()
+        with ExitStack() as stack:
+            kept = None if store is None else stack.enter_context(Store(store))
+            if kept and fresh:
+                kept.set_aside()
+            executor_for: ExecutorFor | None = None
+            if executor is not None:
+                executor_for = partial(_always, executor)
+            if dask is not None:
+                executor_for = stack.enter_context(dask_executors(dask))
+            records = run_grid(
+                grid,
+                self.budget(),
+                name=self.name,
+                execution=Execution(
+                    threads=threads,
+                    time_limit=time_limit,
+                    isolate=isolate,
+                    jobs=jobs,
+                    executor_for=executor_for,
+                    measure_memory=measure_memory,
+                ),
+                store=kept,
+                listener=listener,
+            )
+        return Results.of(
+            self.name,
+            records,
+            {name: ProblemFacts.of(name, problem) for name, problem in grid.problems.items()},
+            machine(),
+            grid.definition() | self.budget().definition(),
         )
 
     def execute(self, options: RunOptions | None = None) -> int:
@@ -155,11 +221,9 @@ class Experiment:
         options = options or RunOptions()
         with bad_input():
             experiment = replace(self, **options.axes())
-        grid, budget = experiment.grid(), experiment.budget()
-        with TrialProgress(len(grid.trials()), budget.epochs) as progress:
-            results = experiment.run(
-                watch=progress.watch, started=progress.started, finished=progress.finished
-            )
+        trials = len(experiment.grid().trials())
+        with TrialProgress(trials, experiment.epochs) as progress, stoppable(), bad_input():
+            results = experiment.run(**options.execution(), listener=progress.listener())
         print_summary(results.summary(), self.name)
         if options.csv is not None:
             results.to_csv(options.csv)
@@ -181,6 +245,10 @@ class Experiment:
         app = App(name=Path(sys.argv[0]).name, help=f"Run the experiment {self.name!r}.")
         app.default(run)
         sys.exit(call(app, arguments))
+
+
+def _always(executor: Executor, _: object) -> Executor:
+    return executor
 
 
 def compare(

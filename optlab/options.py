@@ -30,6 +30,23 @@ class RunOptions:
         How often each trial is repeated.
     target
         Stop where the suboptimality is this share of the start's.
+    store
+        A file that each trial is written to when it ends; trials that it holds are not run again.
+    fresh
+        Start over: what the store holds is set aside in a file beside it.
+    isolate
+        Run the trials in a worker process that is replaced when it dies.
+    jobs
+        Worker processes at once; more than one marks all seconds as contended.
+    dask
+        The address of a Dask scheduler, whose workers run the trials.
+    time_limit
+        Seconds that a trial may take; hard with --isolate or --jobs, else looked at between
+        iterates.
+    threads
+        Threads of torch, BLAS and OpenMP in a trial.
+    memory
+        Run each trial once more, untimed, to measure its peak memory.
     csv
         A folder for trials.csv and traces.csv.
     figures
@@ -43,6 +60,14 @@ class RunOptions:
     epochs: int | None = None
     repeats: int | None = None
     target: float | None = None
+    store: Path | None = None
+    fresh: Annotated[bool, Parameter(negative="")] = False
+    isolate: Annotated[bool, Parameter(negative="")] = False
+    jobs: int = 1
+    dask: str | None = None
+    time_limit: float | None = None
+    threads: int | None = None
+    memory: Annotated[bool, Parameter(negative="")] = False
     csv: Annotated[Path | None, Parameter(name="--csv")] = None
     figures: Path | None = None
 
@@ -69,6 +94,11 @@ class RunOptions:
             "target": self.target,
         }
         return {name: value for name, value in parsed.items() if value is not None}
+
+    def execution(self) -> dict[str, Any]:
+        """Return the keywords of `Experiment.run` that these options set."""
+        names = ("store", "fresh", "isolate", "jobs", "dask", "time_limit", "threads")
+        return {name: getattr(self, name) for name in names} | {"measure_memory": self.memory}
 
 
 def _listed(text: str | None) -> list[str] | None:

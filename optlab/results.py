@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
 from optlab.analysis.statistics import summary
-from optlab.lab import ProblemFacts
+from optlab.lab import ProblemFacts, TrialRecord, traces_table, trials_table
+from optlab.lab.store import Store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +34,8 @@ class Results:
         What is known of each problem, by name: its size, its optimum and certificate.
     machine
         What it ran on.
+    definition
+        The axes and the budget that were asked for.
     """
 
     name: str
@@ -40,8 +43,50 @@ class Results:
     traces: pd.DataFrame
     problems: Mapping[str, ProblemFacts]
     machine: Mapping[str, str]
+    definition: Mapping[str, Any]
     _parameters: Mapping[int, dict[str, np.ndarray[Any, Any]]]
     _tracebacks: Mapping[int, str]
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        records: Sequence[TrialRecord],
+        problems: Mapping[str, ProblemFacts],
+        machine: Mapping[str, str],
+        definition: Mapping[str, Any],
+    ) -> Self:
+        """Make the two tables from the records of trials."""
+        return cls(
+            name=name,
+            trials=trials_table(records),
+            traces=traces_table(records),
+            problems=problems,
+            machine=machine,
+            definition=definition,
+            _parameters={r.trial.number: r.parameters for r in records if r.parameters},
+            _tracebacks={r.trial.number: r.traceback for r in records if r.traceback},
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read the results in a file that ``--store`` wrote; nothing in the file is run.
+
+        All trials that it holds are there, numbered anew from 0 in the order of their grid.
+
+        Raises
+        ------
+        ValueError
+            For a file that is missing, damaged, no results file, or from a newer optlab.
+        """
+        with Store(path, create=False) as store:
+            records = [record for _, record in store.records()]
+            for number, record in enumerate(records):
+                record.trial = replace(record.trial, number=number)
+            last = store.experiments()[-1:] or [{"name": "", "machine": {}, "definition": {}}]
+            named = ("name", "machine", "definition")
+            name, machine, definition = (last[0][key] for key in named)
+            return cls.of(name, records, store.problems(), machine, definition)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {s}" for s, n in self.trials["status"].value_counts().items())

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optlab.lab import TraceRow, Trial, TrialRecord
+from optlab.lab.runner import Listener
 
 
 class TrialProgress:
@@ -56,6 +57,16 @@ class TrialProgress:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+    def listener(self) -> Listener:
+        """Return what tells this bar of the trials."""
+        return Listener(
+            known=self.known, started=self.started, watch=self.watch, finished=self.finished
+        )
+
+    def known(self, count: int) -> None:
+        """Count the trials that the store has already."""
+        self._bar.advance(self._task, count)
 
     def started(self, trial: Trial) -> None:
         """Show which trial runs now."""

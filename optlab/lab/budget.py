@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -56,6 +56,11 @@ class Budget:
         else:
             for epoch in self.record:
                 check_count("each epoch of record", epoch)
+
+    def definition(self) -> dict[str, Any]:
+        """Return the budget as values that JSON can hold."""
+        record = self.record if isinstance(self.record, str | int) else list(self.record)
+        return {"epochs": self.epochs, "target": self.target, "record": record}
 
     @property
     def recorded(self) -> frozenset[int]:

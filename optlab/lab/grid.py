@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import product
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,6 +16,7 @@ from optlab.optimizers import (
     BatchSize,
     Optimizer,
     check_batch_size,
+    hyperparameters,
     optimizer_name,
 )
 from optlab.problems import Problem
@@ -68,6 +69,21 @@ class Grid:
             seeds=_axis("seeds", seeds, _check_seed),
             repeats=repeats,
         )
+
+    def definition(self) -> dict[str, Any]:
+        """Return the axes as values that JSON can hold."""
+        return {
+            "problems": {name: repr(problem) for name, problem in self.problems.items()},
+            "optimizers": {
+                name: {"class": type(optimizer).__name__, **hyperparameters(optimizer)}
+                for name, optimizer in self.optimizers.items()
+            },
+            "batch_sizes": self.batch_sizes,
+            "devices": self.devices,
+            "dtypes": self.dtypes,
+            "seeds": self.seeds,
+            "repeats": self.repeats,
+        }
 
     def trials(self) -> list[Trial]:
         """Return every trial, numbered; a method without batches has one for all batch sizes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,8 +42,7 @@ class Trial:
     repeat: int = 1
 
 
-@dataclass(frozen=True)
-class TraceRow:
+class TraceRow(NamedTuple):
     """What is recorded of one iterate; epoch 0 is the start."""
 
     epoch: int
@@ -53,7 +52,7 @@ class TraceRow:
     suboptimality: float
     gradient_norm: float
     batch_loss: float
-    parameter_error: float = field(repr=False)
+    parameter_error: float
 
 
 @dataclass
@@ -71,6 +70,7 @@ class TrialRecord:
     seconds: float = float("nan")
     trace: list[TraceRow] = field(default_factory=list)
     parameters: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
 
 
 Watcher = Callable[[Trial, TraceRow], None]

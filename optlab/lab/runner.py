@@ -1,60 +1,146 @@
-"""The trials of a grid, run one after the other."""
+"""All trials of a grid: in which order, by whom, and what is already known of them."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 
 from optlab.lab.budget import Budget
+from optlab.lab.executors import ExecutorFor, run_on_executor
 from optlab.lab.grid import Grid
-from optlab.lab.records import Trial, TrialRecord, Watcher
+from optlab.lab.records import TraceRow, Trial, TrialRecord
+from optlab.lab.resume import Resume
 from optlab.lab.status import Status
+from optlab.lab.store import Store
+from optlab.lab.task import Task
+from optlab.lab.threads import set_threads
 from optlab.lab.trial import run_trial
 
-Finished = Callable[[TrialRecord], None]
+NOT_STARTED = "not started: the experiment was stopped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How trials are run.
+
+    Parameters
+    ----------
+    threads
+        How many threads torch, BLAS and OpenMP may use; as many as torch does now by default.
+    time_limit
+        Seconds of wall time a trial may take, everything included. It is looked at between
+        iterates; with ``isolate`` or ``jobs`` it is hard.
+    isolate
+        Whether trials run in a worker process that is replaced when it dies.
+    jobs
+        How many worker processes run trials at once; more than one marks all seconds as contended.
+    executor_for
+        The executor for a trial, where trials run on executors of the caller's.
+    measure_memory
+        Whether each trial is run once more, untimed, to measure its peak memory.
+    """
+
+    threads: int | None = None
+    time_limit: float | None = None
+    isolate: bool = False
+    jobs: int = 1
+    executor_for: ExecutorFor | None = None
+    measure_memory: bool = False
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told what happens: each may be left out."""
+
+    known: Callable[[int], None] = field(default=lambda _: None)
+    started: Callable[[Trial], None] = field(default=lambda _: None)
+    watch: Callable[[Trial, TraceRow], None] = field(default=lambda *_: None)
+    finished: Callable[[TrialRecord], None] = field(default=lambda _: None)
 
 
 def run_grid(
     grid: Grid,
     budget: Budget,
     *,
-    watch: Watcher | None = None,
-    started: Callable[[Trial], None] | None = None,
-    finished: Finished | None = None,
+    name: str = "experiment",
+    execution: Execution | None = None,
+    store: Store | None = None,
+    listener: Listener | None = None,
 ) -> list[TrialRecord]:
-    """Run every trial and return a record of each, in the grid's order.
+    """Run every trial that the store does not know, and return a record of each of the grid's.
 
-    After Ctrl-C the running trial keeps its partial trace, and those that had not started are
+    After Ctrl-C the running trials keep their partial trace, and those that had not started are
     recorded as interrupted too.
 
     Parameters
     ----------
     grid, budget
         What to run, and for how long.
-    watch
-        Called at each recorded iterate.
-    started, finished
-        Called before and after each trial.
+    name
+        The experiment's name, for the store.
+    execution
+        How the trials are run: here, one after the other, where left out.
+    store
+        Where each trial is kept as soon as it ends, and where those that are done are found.
+    listener
+        Who is told of trials that start, are watched, and end.
     """
-    trials = grid.trials()
+    execution, listener = execution or Execution(), listener or Listener()
+    threads = set_threads(execution.threads)
+    tasks = [
+        Task(trial, grid.problems[trial.problem], grid.optimizers[trial.optimizer], budget)
+        for trial in grid.trials()
+    ]
+    about = grid.definition() | budget.definition()
+    resume = Resume(store, name, about, grid, tasks, threads) if store else None
+    waiting = _interleaved(tasks)
+    listener.known(resume.known() if resume else 0)
     records: dict[int, TrialRecord] = {}
-    for trial in interleaved(trials):
-        if started:
-            started(trial)
-        record = run_trial(
-            trial,
-            grid.problems[trial.problem],
-            grid.optimizers[trial.optimizer],
-            budget,
-            watch=watch,
+    ended = _run(resume.missing(waiting) if resume else waiting, execution, threads, listener)
+    with closing(ended):  # so that workers end with us, whatever happens
+        for record in ended:
+            records[record.trial.number] = record
+            if resume:
+                resume.keep(record)
+            listener.finished(record)
+    if resume:
+        records |= resume.records()
+    for task in tasks:
+        not_started = TrialRecord(task.trial, message=NOT_STARTED)
+        record = records.setdefault(task.trial.number, not_started)
+        record.optimizer = task.about_optimizer()
+    return [records[task.trial.number] for task in tasks]
+
+
+def _run(
+    tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
+) -> Generator[TrialRecord]:
+    if execution.executor_for is not None:
+        return run_on_executor(
+            tasks, execution.executor_for, threads=threads, time_limit=execution.time_limit
         )
-        records[trial.number] = record
-        if finished:
-            finished(record)
+    return _run_here(tasks, execution, threads, listener)
+
+
+def _run_here(
+    tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
+) -> Generator[TrialRecord]:
+    for task in tasks:
+        listener.started(task.trial)
+        record = run_trial(
+            task.trial,
+            task.problem,
+            task.optimizer,
+            task.budget,
+            watch=listener.watch,
+            threads=threads,
+            time_limit=execution.time_limit,
+        )
+        yield record
         if record.status == Status.INTERRUPTED:
-            break
-    not_started = "not started: the experiment was stopped by Ctrl-C"
-    return [records.get(trial.number, TrialRecord(trial, message=not_started)) for trial in trials]
+            return
 
 
 def interleaved(trials: Sequence[Trial]) -> list[Trial]:
@@ -70,3 +156,8 @@ def interleaved(trials: Sequence[Trial]) -> list[Trial]:
         generator.shuffle(turn)
         order += turn
     return order
+
+
+def _interleaved(tasks: Sequence[Task]) -> list[Task]:
+    by_number = {task.trial.number: task for task in tasks}
+    return [by_number[trial.number] for trial in interleaved([task.trial for task in tasks])]

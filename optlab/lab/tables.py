@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Iterable
 
 import pandas as pd
 
 from optlab.lab.records import TraceRow, TrialRecord
-from optlab.optimizers import Optimizer, hyperparameters, versions
 
 NAN = float("nan")
 
 
-def trials_table(
-    records: Iterable[TrialRecord], optimizers: Mapping[str, Optimizer]
-) -> pd.DataFrame:
+def trials_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """Return a row for each trial.
 
     Losses, suboptimality, parameter error and gradient norm are those of the last recorded
     iterate; ``samples`` counts rows touched. ``batch_size`` is ``<NA>`` for methods that use none.
     """
-    rows = [_trial_row(record, optimizers[record.trial.optimizer]) for record in records]
+    rows = [_trial_row(record) for record in records]
     table = pd.DataFrame(rows)
     sizes = [pd.NA if size is None else size for size in table["batch_size"]]
     table["batch_size"] = pd.Series(sizes, index=table.index, dtype=object)
     return table
 
 
-def _trial_row(record: TrialRecord, optimizer: Optimizer) -> dict[str, object]:
+def _trial_row(record: TrialRecord) -> dict[str, object]:
     trial, last = record.trial, record.trace[-1] if record.trace else None
     return {
         "trial": trial.number,
         "problem": trial.problem,
         "optimizer": trial.optimizer,
-        "hyperparameters": json.dumps(hyperparameters(optimizer)),
+        "hyperparameters": json.dumps(record.optimizer.get("hyperparameters", {})),
         "batch_size": trial.batch_size,
         "device": trial.device,
         "dtype": trial.dtype,
@@ -54,14 +50,12 @@ def _trial_row(record: TrialRecord, optimizer: Optimizer) -> dict[str, object]:
         "parameter_error": last.parameter_error if last else NAN,
         "gradient_norm": last.gradient_norm if last else NAN,
         "peak_bytes": pd.NA if record.peak_bytes is None else record.peak_bytes,
-        "versions": json.dumps(versions(optimizer)),
+        "versions": json.dumps(record.optimizer.get("versions", {})),
     }
 
 
 def traces_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """Return a row for each recorded iterate; epoch 0 is the start, where no time has passed."""
-    columns = ["trial", *(f.name for f in fields(TraceRow))]
-    rows = [
-        {"trial": record.trial.number, **asdict(row)} for record in records for row in record.trace
-    ]
+    columns = ["trial", *TraceRow._fields]
+    rows = [(record.trial.number, *row) for record in records for row in record.trace]
     return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,128 @@
+"""Trials on other people's workers: any concurrent.futures.Executor, and a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import CancelledError, Executor, Future, as_completed
+from contextlib import contextmanager
+from typing import Any
+
+import cloudpickle
+
+from optlab.lab.records import Trial, TrialRecord
+from optlab.lab.status import Status
+from optlab.lab.task import Task
+from optlab.lab.trial import run_trial
+
+MOST_RERUNS = 2
+"""A trial whose Dask worker was lost is run again elsewhere at most so many times."""
+
+ExecutorFor = Callable[[Trial], Executor | str]
+"""The executor for a trial, or why there is none for it, in a sentence."""
+
+
+def run_on_executor(
+    tasks: Iterable[Task],
+    executor_for: ExecutorFor,
+    *,
+    threads: int,
+    time_limit: float | None = None,
+) -> Generator[TrialRecord]:
+    """Submit all trials and yield their records as they end, marked as contended.
+
+    A trial whose worker died, as far as the executor says so, is a crashed record. After Ctrl-C
+    what has not begun is cancelled, and the KeyboardInterrupt goes on to the caller.
+    """
+    waiting: dict[Future[bytes], Trial] = {}
+    try:
+        for task in tasks:
+            executor = executor_for(task.trial)
+            if isinstance(executor, str):
+                yield TrialRecord(task.trial, Status.SKIPPED, executor)
+                continue
+            try:
+                payload = cloudpickle.dumps((task, threads, time_limit))
+                waiting[executor.submit(_run_pickled, payload)] = task.trial
+            except Exception as error:  # a broken executor refuses what is submitted later
+                yield _crashed(task.trial, error)
+        for future in as_completed(waiting):
+            yield _record_of(future, waiting[future])
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _record_of(future: Future[bytes], trial: Trial) -> TrialRecord:
+    try:
+        record: TrialRecord = cloudpickle.loads(future.result())
+    except (Exception, CancelledError) as error:
+        return _crashed(trial, error)
+    record.contended = True
+    return record
+
+
+def _crashed(trial: Trial, error: BaseException) -> TrialRecord:
+    message = f"its worker was lost: {type(error).__name__}: {error}"
+    return TrialRecord(trial, Status.CRASHED, message, contended=True)
+
+
+def _run_pickled(payload: bytes) -> bytes:
+    """Run a trial on a worker; pickled by value, so that classes of scripts travel too."""
+    task, threads, time_limit = cloudpickle.loads(payload)
+    record = run_trial(
+        task.trial,
+        task.problem,
+        task.optimizer,
+        task.budget,
+        threads=threads,
+        time_limit=time_limit,
+    )
+    return bytes(cloudpickle.dumps(record))
+
+
+@contextmanager
+def dask_executors(address: str) -> Iterator[ExecutorFor]:
+    """Connect to a Dask scheduler; trials on a device go to workers that have it.
+
+    A worker says what it has by Dask's resources: ``dask worker ADDRESS --resources cuda=1``.
+    Trials on the CPU go anywhere. While connected, the scheduler gives up on a task after
+    `MOST_RERUNS` reruns on other workers.
+
+    Raises
+    ------
+    ValueError
+        Where distributed is not installed, or no scheduler answers.
+    """
+    try:
+        from distributed import Client  # noqa: PLC0415 - optional: the extra `cluster`
+    except ImportError:
+        raise ValueError("--dask needs distributed: pip install 'optlab[cluster]'") from None
+    try:
+        client = Client(address, timeout=10, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
+    usual = client.run_on_scheduler(_allow_failures, failures=MOST_RERUNS)
+    executors: dict[str, Executor] = {}
+
+    def executor_for(trial: Trial) -> Executor | str:
+        kind = trial.device.partition(":")[0]
+        if kind not in executors:
+            needs = {} if kind == "cpu" else {kind: 1}
+            workers = client.scheduler_info(n_workers=-1)["workers"].values()
+            if needs and not any(worker["resources"].get(kind) for worker in workers):
+                return f"no worker of the Dask cluster offers the resource {kind!r}"
+            executors[kind] = client.get_executor(pure=False, resources=needs)
+        return executors[kind]
+
+    try:
+        yield executor_for
+    finally:
+        client.run_on_scheduler(_allow_failures, failures=usual)
+        client.close()
+
+
+def _allow_failures(failures: int, dask_scheduler: Any = None) -> int:
+    """Set how many lost workers a task may have, on the scheduler, and return the old number."""
+    usual = int(dask_scheduler.allowed_failures)
+    dask_scheduler.allowed_failures = failures
+    return usual

@@ -1,0 +1,317 @@
+"""Results that cannot be lost: one SQLite file an experiment, a transaction a trial."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+from zipfile import BadZipFile
+
+import numpy as np
+
+from optlab.lab.facts import ProblemFacts
+from optlab.lab.records import TraceRow, Trial, TrialRecord
+from optlab.lab.status import Status
+
+SCHEMA_VERSION = 1
+_APPLICATION = int.from_bytes(b"optl", "big")
+_BUSY_SECONDS = 60.0
+
+_SCHEMA = f"""
+CREATE TABLE experiments (id INTEGER PRIMARY KEY, started TEXT, name TEXT, definition TEXT,
+    machine TEXT);
+CREATE TABLE problems (name TEXT PRIMARY KEY, facts TEXT, optimum BLOB, x BLOB, y BLOB);
+CREATE TABLE trials (key TEXT PRIMARY KEY, number INTEGER, trial TEXT, optimizer TEXT,
+    status TEXT, message TEXT, traceback TEXT, contended INTEGER, peak_bytes INTEGER,
+    transfer_seconds REAL, first_pass_seconds REAL, seconds REAL, parameters BLOB,
+    machine INTEGER REFERENCES experiments (id));
+CREATE TABLE traces (key TEXT REFERENCES trials (key), place INTEGER,
+    {", ".join(f"{name} REAL" for name in TraceRow._fields)}, PRIMARY KEY (key, place))
+    WITHOUT ROWID;
+PRAGMA user_version = {SCHEMA_VERSION};
+PRAGMA application_id = {_APPLICATION};
+"""
+
+
+_RECORD_COLUMNS = (
+    "status",
+    "message",
+    "traceback",
+    "contended",
+    "peak_bytes",
+    "transfer_seconds",
+    "first_pass_seconds",
+    "seconds",
+)
+
+
+class StoreError(ValueError):
+    """A results file that cannot be read or written, with the reason."""
+
+
+class Store:
+    """Trials, traces, parameters, problems and machines in one SQLite file.
+
+    Each trial is written in a transaction of its own, so a killed process loses none that had
+    finished. Several processes may write one file. Opening a file runs nothing that is in it:
+    arrays are read without pickle, everything else is numbers and JSON.
+
+    Parameters
+    ----------
+    path
+        The file; made where it is missing, unless ``create`` is False.
+
+    Raises
+    ------
+    StoreError
+        For a file that is missing (without ``create``), is no optlab results file, was written by a
+        newer optlab, is damaged, or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, Store(f"{folder}/results.db") as store:
+    ...     store.finished_keys()
+    set()
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = True) -> None:
+        self.path = Path(path)
+        if not create and not self.path.is_file():
+            raise StoreError(f"there is no file {self.path}")
+        if not self.path.parent.is_dir():
+            raise StoreError(f"there is no folder {self.path.parent} for {self.path.name}")
+        with self._errors("opened"):
+            # Autocommit: transactions are begun and ended in so many words, below.
+            self._database = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._open()
+            except BaseException:
+                self._database.close()
+                raise
+
+    def _open(self) -> None:
+        application = self._database.execute("PRAGMA application_id").fetchone()[0]
+        tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and application != _APPLICATION:
+            raise StoreError(f"{self.path} is an SQLite file, but not one of optlab's")
+        self._database.execute("PRAGMA journal_mode = WAL")
+        # WAL with NORMAL survives the death of the process, and a power cut without damage.
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        with self._transaction():
+            version = self._database.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    self._database.execute(statement)
+            elif version > SCHEMA_VERSION:
+                raise StoreError(
+                    f"{self.path} has schema {version}: it was written by a newer optlab, this one "
+                    f"reads up to {SCHEMA_VERSION}"
+                )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def begin_experiment(
+        self, name: str, definition: Mapping[str, Any], machine: Mapping[str, str]
+    ) -> int:
+        """Record that an experiment begins here, and return its number."""
+        row = (_now(), name, json.dumps(definition, default=str), json.dumps(dict(machine)))
+        with self._errors("written"), self._transaction():
+            cursor = self._database.execute(
+                "INSERT INTO experiments (started, name, definition, machine) VALUES (?, ?, ?, ?)",
+                row,
+            )
+            return int(cursor.lastrowid or 0)
+
+    def add_problem(self, facts: ProblemFacts) -> None:
+        """Record what is known of a problem."""
+        plain = {k: v for k, v in asdict(facts).items() if k not in {"optimum", "x", "y"}}
+        row = (facts.name, json.dumps(plain, default=str), _packed(facts.optimum))
+        points = (_packed({"x": facts.x}), _packed({"y": facts.y}))
+        with self._errors("written"), self._transaction():
+            self._database.execute(
+                "INSERT OR REPLACE INTO problems VALUES (?, ?, ?, ?, ?)", (*row, *points)
+            )
+
+    def add(
+        self, key: str, record: TrialRecord, optimizer: Mapping[str, Any], experiment: int
+    ) -> None:
+        """Record what became of a trial, in one transaction; the first to come stays.
+
+        An interrupted trial gives way to a later one of the same key.
+        """
+        row = {
+            "key": key,
+            "number": record.trial.number,
+            "trial": json.dumps(asdict(record.trial)),
+            "optimizer": json.dumps(optimizer),
+            "status": str(record.status),
+            "message": record.message,
+            "traceback": record.traceback,
+            "contended": record.contended,
+            "peak_bytes": record.peak_bytes,
+            "transfer_seconds": record.transfer_seconds,
+            "first_pass_seconds": record.first_pass_seconds,
+            "seconds": record.seconds,
+            "parameters": _packed(record.parameters),
+            "machine": experiment,
+        }
+        marks = ", ".join("?" * len(row))
+        trace_marks = ", ".join("?" * (2 + len(TraceRow._fields)))
+        trace = [(key, place, *values) for place, values in enumerate(record.trace)]
+        with self._errors("written"), self._transaction():
+            gone = "key = ? AND status = 'interrupted'"
+            self._database.execute(
+                f"DELETE FROM traces WHERE key IN (SELECT key FROM trials WHERE {gone})", (key,)
+            )
+            self._database.execute(f"DELETE FROM trials WHERE {gone}", (key,))
+            columns = ", ".join(row)
+            added = self._database.execute(
+                f"INSERT OR IGNORE INTO trials ({columns}) VALUES ({marks})", tuple(row.values())
+            )
+            if added.rowcount:
+                self._database.executemany(f"INSERT INTO traces VALUES ({trace_marks})", trace)
+
+    def finished_keys(self) -> set[str]:
+        """Return the keys of the trials that are done: all but the interrupted."""
+        with self._errors("read"):
+            rows = self._database.execute("SELECT key FROM trials WHERE status != 'interrupted'")
+            return {key for (key,) in rows}
+
+    def has(self, key: str) -> bool:
+        """Whether a trial is done."""
+        with self._errors("read"):
+            query = "SELECT 1 FROM trials WHERE key = ? AND status != 'interrupted'"
+            return self._database.execute(query, (key,)).fetchone() is not None
+
+    def records(self, keys: Collection[str] | None = None) -> Iterator[tuple[str, TrialRecord]]:
+        """Yield the key and record of these trials (all where none are named), in grid order."""
+        wanted = None if keys is None else set(keys)
+        with self._errors("read"):
+            traces: dict[str, list[TraceRow]] = {}
+            for key, _, *values in self._database.execute("SELECT * FROM traces ORDER BY 1, 2"):
+                if wanted is None or key in wanted:
+                    epoch, samples, *numbers = values
+                    row = TraceRow(int(epoch), int(samples), *(_number(n) for n in numbers))
+                    traces.setdefault(key, []).append(row)
+            columns = ", ".join(_RECORD_COLUMNS)
+            rows = self._database.execute(
+                f"SELECT key, trial, optimizer, parameters, {columns} FROM trials "
+                "ORDER BY number, rowid"
+            )
+            for key, trial, optimizer, parameters, *plain in rows:
+                if wanted is None or key in wanted:
+                    values = dict(zip(_RECORD_COLUMNS, plain, strict=True))
+                    yield key, _record(trial, optimizer, parameters, values, traces.get(key, []))
+
+    def problems(self) -> dict[str, ProblemFacts]:
+        """Return what is known of each problem, by name."""
+        with self._errors("read"):
+            found = {}
+            for name, facts, optimum, x, y in self._database.execute("SELECT * FROM problems"):
+                plain = json.loads(facts)
+                plain["feature_names"] = tuple(plain["feature_names"])
+                points = _unpacked(x) | _unpacked(y)
+                found[name] = ProblemFacts(**plain, optimum=_unpacked(optimum), **points)
+            return found
+
+    def experiments(self) -> list[dict[str, Any]]:
+        """Return the experiments run into this file, oldest first."""
+        with self._errors("read"):
+            query = "SELECT started, name, definition, machine FROM experiments ORDER BY id"
+            return [
+                {
+                    "started": started,
+                    "name": name,
+                    "definition": json.loads(definition),
+                    "machine": json.loads(machine),
+                }
+                for started, name, definition, machine in self._database.execute(query)
+            ]
+
+    def set_aside(self) -> Path:
+        """Copy everything into a file beside this one, empty this one, and return the copy."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        copy = self.path.with_name(f"{self.path.stem}-{stamp}{self.path.suffix}")
+        with self._errors("written"):
+            self._database.execute("VACUUM INTO ?", (str(copy),))
+            with self._transaction():
+                for table in ("traces", "trials", "problems", "experiments"):
+                    self._database.execute(f"DELETE FROM {table}")
+        return copy
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        """Say which file could not be opened, read or written, and why."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except (sqlite3.Error, ValueError, TypeError, KeyError, BadZipFile) as error:
+            raise StoreError(f"{self.path} cannot be {what}: {error}") from error
+
+
+def _record(
+    trial: str, optimizer: str, parameters: bytes, values: dict[str, Any], trace: list[TraceRow]
+) -> TrialRecord:
+    seconds = {name: _number(values[name]) for name in values if name.endswith("seconds")}
+    return TrialRecord(
+        trial=Trial(**json.loads(trial)),
+        optimizer=json.loads(optimizer),
+        parameters=_unpacked(parameters),
+        trace=trace,
+        status=Status(values["status"]),
+        contended=bool(values["contended"]),
+        message=values["message"],
+        traceback=values["traceback"],
+        peak_bytes=values["peak_bytes"],
+        **seconds,
+    )
+
+
+def _packed(arrays: Mapping[str, Any]) -> bytes:
+    # The names are an array too: as keywords some, such as "file", would be taken for savez's own.
+    names = np.array(list(arrays), dtype=np.str_)
+    file = io.BytesIO()
+    np.savez(file, names, *map(np.asarray, arrays.values()))
+    return file.getvalue()
+
+
+def _unpacked(blob: bytes) -> dict[str, Any]:
+    with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
+        return {str(k): arrays[f"arr_{place}"] for place, k in enumerate(arrays["arr_0"], 1)}
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)  # SQLite keeps NaN as NULL
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

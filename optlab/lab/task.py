@@ -1,0 +1,28 @@
+"""A trial with all that running it takes, ready to be sent elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from optlab.lab.budget import Budget
+from optlab.lab.records import Trial
+from optlab.optimizers import Optimizer, hyperparameters, versions
+from optlab.problems import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A trial, its problem, its optimizer, and how long it may go on."""
+
+    trial: Trial
+    problem: Problem
+    optimizer: Optimizer
+    budget: Budget
+
+    def about_optimizer(self) -> dict[str, Any]:
+        """Return what the tables say of the optimizer: hyperparameters and versions."""
+        return {
+            "hyperparameters": hyperparameters(self.optimizer),
+            "versions": versions(self.optimizer),
+        }

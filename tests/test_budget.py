@@ -1,0 +1,63 @@
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optlab.lab import Budget
+
+
+@given(
+    epochs=st.integers(1, 5000),
+    record=st.one_of(
+        st.just("growing"), st.integers(1, 6000), st.lists(st.integers(1, 6000), max_size=9)
+    ),
+)
+def test_first_and_last_are_always_recorded_and_nothing_beyond(epochs, record):
+    recorded = Budget(epochs=epochs, record=record).recorded
+    assert {1, epochs} <= recorded
+    assert min(recorded) == 1
+    assert max(recorded) == epochs
+
+
+@given(st.integers(1, 10**6))
+def test_growing_records_at_most_a_hundred_epochs_at_distances_that_grow(epochs):
+    recorded = sorted(Budget(epochs=epochs).recorded)
+    assert len(recorded) <= 100
+    # A geometric sequence of ratio q, rounded: no gap exceeds (q - 1) times its epoch by over 1.
+    q = epochs ** (1 / 99)
+    gaps = itertools.pairwise(recorded)
+    assert all(later - earlier <= (q - 1) * (earlier + 0.5) + 1 for earlier, later in gaps)
+
+
+def test_growing_records_every_epoch_of_few():
+    assert Budget(epochs=20).recorded == frozenset(range(1, 21))
+
+
+@given(epochs=st.integers(1, 500), distance=st.integers(1, 600))
+def test_a_distance_records_every_so_many_from_the_first(epochs, distance):
+    recorded = Budget(epochs=epochs, record=distance).recorded
+    assert recorded == {1, epochs} | {e for e in range(1, epochs + 1) if (e - 1) % distance == 0}
+
+
+def test_epochs_named_are_recorded_as_far_as_they_are_reached():
+    assert Budget(epochs=10, record=[3, 7, 11]).recorded == {1, 3, 7, 10}
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "sentence"),
+    [
+        *[("epochs", value, "epochs must be a whole number of at least 1, not")
+          for value in (0, -1, 1.5, True, "5", None, float("nan"))],
+        *[("target", value, "target must be positive and finite, not")
+          for value in (0, -1e-3, float("nan"), float("inf"))],
+        *[("record", value, "record must be a whole number of at least 1, not")
+          for value in (0, -1, True)],
+        ("record", "all", "record must be 'growing', a distance or epochs, not 'all'"),
+        ("record", [3, 0], "each epoch of record must be a whole number of at least 1, not 0"),
+        ("record", [3, 1.5], "each epoch of record must be a whole number of at least 1, not 1.5"),
+    ],
+)  # fmt: skip
+def test_what_is_no_budget_is_refused_by_name_and_value(argument, value, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Budget(**{argument: value})

@@ -1,0 +1,108 @@
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import optlab as ol
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return ol.LinearRegression.from_dataset(ol.datasets.synthetic(20, 2, condition=2, seed=1))
+
+
+def test_the_solution_is_judged_as_the_problem_judges_its_parameters(problem):
+    solution = ol.minimize(problem, ol.ManualSGD(0.1), epochs=30, batch_size=5, seed=3)
+    point = problem.evaluate(solution.parameters)
+    found = (solution.loss, solution.suboptimality, solution.parameter_error)
+    assert found == (point.loss, point.suboptimality, point.parameter_error)
+    assert (solution.status, solution.epochs) == (ol.Status.FINISHED, 30)
+
+
+def test_the_trace_ends_with_the_solution(problem):
+    solution = ol.minimize(problem, ol.ManualSGD(0.1), epochs=30, record=10)
+    trace = solution.trace
+    assert trace["epoch"].tolist() == [0, 1, 11, 21, 30]
+    assert trace["loss"].iloc[-1] == solution.loss
+    assert trace["seconds"].is_monotonic_increasing
+    assert "trial" not in trace
+
+
+def test_minimize_and_compare_give_the_same_bits(problem):
+    solution = ol.minimize(problem, ol.TorchSGD(0.1), epochs=20, batch_size=3, seed=5)
+    results = ol.compare(problem, ol.TorchSGD(0.1), epochs=20, batch_sizes=[3], seeds=[5])
+    for name, value in results.parameters(0).items():
+        np.testing.assert_array_equal(solution.parameters[name].numpy(), value, strict=True)
+
+
+def test_another_seed_gives_another_start(problem):
+    a, b = (ol.minimize(problem, ol.ManualSGD(), epochs=1, seed=seed) for seed in (1, 2))
+    assert a.trace["loss"][0] != b.trace["loss"][0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", torch.float32])
+def test_parameters_have_the_dtype_computed_in(problem, dtype):
+    solution = ol.minimize(problem, ol.ManualSGD(), epochs=2, dtype=dtype)
+    assert solution.parameters["weight"].dtype == torch.float32
+    assert ol.minimize(problem, ol.ManualSGD(), epochs=2).parameters["bias"].dtype == torch.float64
+
+
+def test_a_batch_size_above_n_is_one_batch_of_all(problem):
+    solution = ol.minimize(problem, ol.ManualSGD(), epochs=2, batch_size=1000)
+    assert solution.trace["samples"].tolist() == [0, 20, 40]
+
+
+def test_reaching_the_target_stops(problem):
+    solution = ol.minimize(problem, ol.ManualSGD(0.1), target=1e-3, record=1)
+    assert solution.status == ol.Status.CONVERGED
+    assert solution.epochs < 1000
+
+
+def test_divergence_is_a_status_not_an_exception(problem):
+    assert ol.minimize(problem, ol.ManualSGD(100.0)).status == ol.Status.DIVERGED
+
+
+def test_the_solution_shows_what_it_is(problem):
+    text = repr(ol.minimize(problem, ol.Lstsq()))
+    assert text.startswith("Solution(finished: answered in one pass; loss ")
+    assert "weight=[" in text
+
+
+def test_what_an_optimizer_raises_is_raised(problem):
+    class Broken:
+        uses_batches = True
+
+        def iterates(self, problem, batches, start):
+            raise ZeroDivisionError("on purpose")
+
+    with pytest.raises(ZeroDivisionError, match="on purpose"):
+        ol.minimize(problem, Broken())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, not 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1 or 'full', not 0"),
+        ({"batch_size": -3}, "not -3"),
+        ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"dtype": "float16"}, "dtypes must be float32 or float64, not 'float16'"),
+        ({"seed": -1}, "seeds must be whole numbers of at least 0, not -1"),
+        ({"target": 0.0}, "target must be positive and finite, not 0.0"),
+        ({"record": 0}, "record must be"),
+        ({"optimizer": ol.ManualSGD}, "did you mean ManualSGD()"),
+        ({"optimizer": "lstsq"}, "'lstsq' is no optimizer"),
+        ({"problem": np.eye(2)}, "is no problem"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name_and_value(problem, arguments, sentence):
+    arguments = {"problem": problem, "optimizer": ol.ManualSGD()} | arguments
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        ol.minimize(**arguments)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_device_that_is_not_there_is_a_value_error_with_the_reason(problem):
+    with pytest.raises(ValueError, match=r"ManualSGD cannot run here: no .* device"):
+        ol.minimize(problem, ol.ManualSGD(), device="cuda")

@@ -1,0 +1,311 @@
+import dataclasses
+import gc
+import time
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import optlab as ol
+from optlab.lab import Budget, Trial, run_trial
+
+
+@dataclasses.dataclass(frozen=True)
+class Scripted:
+    """Descends; after `epochs` passes it does what `then` says, and only then."""
+
+    then: object = None
+    epochs: int = 3
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        for _ in range(self.epochs):
+            gradient = problem.gradient(start)
+            start = {name: value - 0.1 * gradient[name] for name, value in start.items()}
+            yield ol.Iterate(start)
+        if isinstance(self.then, BaseException):
+            raise self.then
+        if self.then is not None:
+            yield self.then
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return ol.LinearRegression.from_dataset(ol.datasets.synthetic(20, 2, condition=2, seed=1))
+
+
+def run(problem, optimizer, *, epochs=10, batch_size="full", device="cpu", dtype="float64",
+        seed=0, target=None, record=1, **options):  # fmt: skip
+    trial = Trial(0, "problem", "optimizer", batch_size, device, dtype, seed)
+    budget = Budget(epochs=epochs, target=target, record=record)
+    return run_trial(trial, problem, optimizer, budget, **options)
+
+
+def epochs_of(record):
+    return [row.epoch for row in record.trace]
+
+
+def test_a_spent_budget_is_finished(problem):
+    record = run(problem, ol.ManualSGD(), epochs=7)
+    assert record.status == "finished"
+    assert record.message == "budget spent after epoch 7"
+    assert epochs_of(record) == list(range(8))
+
+
+def test_a_target_not_reached_is_finished_and_says_so(problem):
+    record = run(problem, ol.ManualSGD(), epochs=2, target=1e-9)
+    assert record.status == "finished"
+    assert "target 1e-09 not reached" in record.message
+
+
+def test_the_first_epoch_that_reaches_the_target_ends_the_trial_as_converged(problem):
+    record = run(problem, ol.ManualSGD(0.1), epochs=1000, target=1e-3)
+    gaps = [row.suboptimality for row in record.trace]
+    assert record.status == "converged"
+    assert gaps[-1] <= 1e-3 * gaps[0] < gaps[-2]
+    assert record.trace[-1].epoch < 1000
+
+
+def test_a_direct_method_is_finished_after_one_epoch(problem):
+    record = run(problem, ol.Lstsq())
+    assert (record.status, record.message) == ("finished", "answered in one pass")
+    assert epochs_of(record) == [0, 1]
+
+
+def test_a_direct_method_that_reaches_the_target_is_converged(problem):
+    assert run(problem, ol.Lstsq(), target=1e-6).status == "converged"
+
+
+def test_an_optimizer_that_ends_by_itself_is_finished_and_its_last_iterate_is_judged(problem):
+    record = run(problem, Scripted(), record=[2])
+    assert (record.status, record.message) == ("finished", "stopped by itself after 3 epochs")
+    assert epochs_of(record) == [0, 1, 2, 3]
+
+
+def test_the_trace_starts_at_the_start_which_costs_nothing(problem):
+    record = run(problem, ol.ManualSGD())
+    start = problem.evaluate(problem.start(torch.Generator().manual_seed(0)))
+    first = record.trace[0]
+    assert (first.epoch, first.samples, first.seconds) == (0, 0, 0.0)
+    assert (first.loss, first.suboptimality) == (start.loss, start.suboptimality)
+    assert np.isnan(first.batch_loss)
+
+
+def test_samples_count_the_rows_touched(problem):
+    record = run(problem, ol.ManualSGD(), batch_size=3, epochs=4)
+    assert [row.samples for row in record.trace] == [0, 20, 40, 60, 80]
+
+
+@pytest.mark.parametrize("record", [1, [400]])  # caught on the way up, and as inf or nan
+def test_divergence_is_a_status(problem, record):
+    found = run(problem, ol.ManualSGD(1e3), epochs=400, record=record)
+    assert found.status == "diverged"
+    assert "the loss is" in found.message
+    assert not found.trace[-1].loss <= 1e6 * found.trace[0].loss
+
+
+def test_a_point_that_is_not_a_number_has_diverged(problem):
+    point = {"weight": torch.full((2,), torch.nan), "bias": torch.tensor(0.0)}
+    record = run(problem, Scripted(then=ol.Iterate(point)))
+    assert (record.status, record.message) == ("diverged", "the loss is nan after epoch 4")
+
+
+def test_an_optimizer_that_raises_has_failed_with_message_traceback_and_what_it_had(problem):
+    record = run(problem, Scripted(then=ZeroDivisionError("on purpose")))
+    assert (record.status, record.message) == ("failed", "ZeroDivisionError: on purpose")
+    assert "in iterates" in record.traceback
+    assert epochs_of(record) == [0, 1, 2, 3]
+    assert record.parameters.keys() == {"weight", "bias"}
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        ({"weight": torch.zeros(2)}, "must yield Iterate, not dict"),
+        (ol.Iterate({"weight": torch.zeros(2)}), "epoch 4 has parameters of shapes"),
+        (ol.Iterate({"weight": torch.zeros(3), "bias": torch.zeros(())}), "were expected"),
+    ],
+)
+def test_what_is_no_iterate_of_this_problem_has_failed(problem, found, sentence):
+    record = run(problem, Scripted(then=found))
+    assert record.status == "failed"
+    assert sentence in record.message
+
+
+def test_an_optimizer_that_yields_nothing_has_failed(problem):
+    record = run(problem, Scripted(epochs=0))
+    assert record.status == "failed"
+    assert "yielded no iterate" in record.message
+
+
+def test_an_optimizer_that_changes_the_data_has_failed_and_harms_nobody(problem):
+    @dataclasses.dataclass(frozen=True)
+    class Vandal:
+        uses_batches: ClassVar[bool] = True
+
+        def iterates(self, problem, batches, start):
+            while True:
+                problem.X.zero_()
+                yield ol.Iterate(start)
+
+    before = problem.X.clone()
+    record = run(problem, Vandal())
+    assert record.status == "failed"
+    assert "changed the problem's data" in record.message
+    assert torch.equal(problem.X, before)
+
+
+def test_ctrl_c_inside_an_optimizer_is_interrupted_and_keeps_the_trace(problem):
+    record = run(problem, Scripted(then=KeyboardInterrupt()))
+    assert (record.status, record.message) == ("interrupted", "stopped by Ctrl-C")
+    assert epochs_of(record) == [0, 1, 2, 3]
+
+
+def test_a_pair_that_cannot_run_is_skipped_with_its_sentence(problem):
+    @dataclasses.dataclass(frozen=True)
+    class Picky(Scripted):
+        def unsupported(self, problem, device):
+            return f"not on {device.type}s"
+
+    record = run(problem, Picky())
+    assert (record.status, record.message, record.trace) == ("skipped", "not on cpus", [])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_device_that_is_not_there_is_skipped_with_the_reason(problem):
+    record = run(problem, ol.ManualSGD(), device="cuda")
+    assert record.status == "skipped"
+    assert "no CUDA device" in record.message or "no cuda device" in record.message
+
+
+def test_a_time_limit_ends_a_trial_and_keeps_the_iterate_it_came_after(problem):
+    record = run(problem, ol.ManualSGD(), record=[10], time_limit=1e-9)
+    assert record.status == "timed out"
+    assert epochs_of(record) == [0, 1]
+
+
+methods = [
+    ol.ManualSGD(0.05),
+    ol.TorchSGD(0.05, momentum=0.9),
+    ol.TorchOptimizer(torch.optim.Adam, lr=0.1),
+    ol.TorchOptimizer(torch.optim.LBFGS, max_iter=2),
+]
+
+
+def same_bits(a, b):
+    return all(np.array_equal(a.parameters[name], b.parameters[name]) for name in a.parameters)
+
+
+@settings(max_examples=12)
+@pytest.mark.parametrize("optimizer", methods, ids=lambda optimizer: type(optimizer).__name__)
+@given(
+    record=st.one_of(
+        st.just("growing"), st.integers(1, 6), st.lists(st.integers(1, 6), max_size=3)
+    ),
+    warm_up=st.booleans(),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_looking_changes_no_bit_of_the_trajectory(problem, optimizer, record, warm_up, dtype):
+    options = {"epochs": 6, "batch_size": 7, "dtype": dtype, "seed": 4}
+    every = run(problem, optimizer, **options)
+    some = run(problem, optimizer, **options, record=record, warm_up=warm_up)
+    assert same_bits(every, some)
+    # All but the seconds, of those that both have recorded.
+    seen = {row.epoch: row._replace(seconds=0, batch_loss=0) for row in every.trace}
+    for row in some.trace:
+        assert row._replace(seconds=0, batch_loss=0) == seen[row.epoch]
+
+
+def test_what_a_watcher_does_to_the_global_generator_changes_nothing(problem):
+    def meddle(*_):
+        torch.manual_seed(0)
+        np.random.default_rng(0)
+
+    with torch.random.fork_rng(devices=[]):
+        watched = run(problem, methods[0], batch_size=3, watch=meddle)
+    assert same_bits(watched, run(problem, methods[0], batch_size=3))
+
+
+def test_final_parameters_are_arrays_in_the_trials_dtype(problem):
+    record = run(problem, ol.ManualSGD(0.1), dtype="float32")
+    assert record.parameters["weight"].dtype == np.float32
+    assert record.parameters["bias"].shape == ()
+
+
+@pytest.fixture
+def ticks(monkeypatch):
+    """Time that passes only when told to, by whole seconds."""
+
+    class Ticks:
+        now = 0
+
+        def pass_by(self, seconds):
+            self.now += seconds * 10**9
+
+    clock = Ticks()
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: clock.now)
+    return clock
+
+
+@dataclasses.dataclass(frozen=True)
+class Ticking:
+    """Works 3 seconds an epoch."""
+
+    ticks: object
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        while True:
+            self.ticks.pass_by(3)
+            yield ol.Iterate(start)
+
+
+class SlowlyJudged(ol.LinearRegression):
+    """Judging takes 1000 seconds, and moving 50."""
+
+    def evaluate(self, parameters):
+        self.ticks.pass_by(1000)
+        return super().evaluate(parameters)
+
+    def to(self, device, dtype, *, copy=False):
+        moved = super().to(device, dtype, copy=copy)
+        moved.ticks = self.ticks
+        if copy:
+            self.ticks.pass_by(50)
+        return moved
+
+
+@pytest.mark.parametrize("recorded", [1, [4], "growing"])
+def test_the_clock_stands_still_while_an_iterate_is_judged_and_watched(ticks, recorded):
+    problem = SlowlyJudged(np.eye(2), np.ones(2))
+    problem.ticks = ticks
+    record = run(
+        problem, Ticking(ticks), record=recorded, watch=lambda *_: ticks.pass_by(10**6), epochs=5
+    )
+    assert record.seconds == 15
+    assert [(row.epoch, row.seconds) for row in record.trace] == [
+        (epoch, 3 * epoch) for epoch in epochs_of(record)
+    ]
+
+
+def test_moving_the_first_pass_and_the_solve_are_timed_apart(ticks):
+    problem = SlowlyJudged(np.eye(2), np.ones(2))
+    problem.ticks = ticks
+    record = run(problem, Ticking(ticks), epochs=5)
+    assert (record.transfer_seconds, record.first_pass_seconds, record.seconds) == (50, 3, 15)
+
+
+def test_without_warm_up_there_is_no_first_pass(problem):
+    assert np.isnan(run(problem, ol.ManualSGD(), warm_up=False).first_pass_seconds)
+
+
+@pytest.mark.parametrize("then", [None, ValueError("x"), KeyboardInterrupt()])
+def test_garbage_collection_is_off_inside_and_on_again_after(problem, then):
+    inside = []
+    run(problem, Scripted(then=then), watch=lambda *_: inside.append(gc.isenabled()))
+    assert inside
+    assert not any(inside)
+    assert gc.isenabled()
