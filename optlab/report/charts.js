@@ -31,6 +31,23 @@ const shown = (value, axis) => (axis.unit === "s" ? duration(value) : number(val
 /** Whether an axis has the batch sizes for its places. */
 const bySize = (axis) => axis.column === "batch_size" || axis.column === "at";
 
+/** Ticks of a logarithmic axis: decades, or 1-2-5 where it spans few; seconds with their unit. */
+function logTicks(values, unit) {
+  const good = values.filter((v) => typeof v === "number" && v > 0);
+  if (!good.length) return {};
+  const low = Math.log10(Math.min(...good)), high = Math.log10(Math.max(...good));
+  const step = Math.max(1, Math.ceil((high - low) / 6)), within = high - low < 1.6 ? [1, 2, 5] : [1];
+  const tickvals = [];
+  for (let power = Math.floor(low) - 1; power <= high + 1; power++)
+    if (step === 1 || power % step === 0) for (const m of within) tickvals.push(m * 10 ** power);
+  const text = (v) => {
+    if (unit === "s") return duration(v);
+    return v >= 1e-2 && v < 1e4 ? String(Number(v.toPrecision(1))) :
+      `${within.length > 1 ? `${Math.round(v / 10 ** Math.floor(Math.log10(v) + 1e-9))}·` : ""}10<sup>${Math.floor(Math.log10(v) + 1e-9)}</sup>`;
+  };
+  return { tickvals, ticktext: tickvals.map(text) };
+}
+
 /** Rows of one series: one optimizer at one batch size on one panel. */
 function series(view, rows, apart) {
   const c = view.table.columns, groups = new Map();
@@ -176,10 +193,11 @@ function backdrop(view, x, y, problem, places, ink) {
   if (view.extra.points)
     return { x: rows.map((i) => c.x[i]), y: rows.map((i) => c.y[i]), mode: "markers", name: "data",
              marker: { color: faint(ink, 0.6), size: rows.length > 300 ? 4 : 9 }, hoverinfo: "x+y" };
-  const here = rows.filter((i) => places.has(c.parameter[i]));
-  return { x: here.map((i) => places.get(c.parameter[i])), y: here.map((i) => c.value[i]), name: "optimum",
-           mode: "markers", hovertext: here.map((i) => `optimum<br>${escape(c.parameter[i])}: ${number(c.value[i], 8)}`),
-           hoverinfo: "text", marker: { symbol: "line-ew", size: 34, color: ink, line: { color: ink, width: 2 } } };
+  const here = rows.filter((i) => places.has(c.parameter[i])), ends = (list) => [...list, null];
+  return { x: here.flatMap((i) => ends([-0.42, 0.42].map((d) => places.get(c.parameter[i]) + d))), name: "optimum",
+           y: here.flatMap((i) => ends([c.value[i], c.value[i]])), mode: "lines", line: { color: ink, width: 1.5 },
+           hovertext: here.flatMap((i) => Array(3).fill(`optimum<br>${escape(c.parameter[i])}: ${number(c.value[i], 8)}`)),
+           hoverinfo: "text" };
 }
 
 /** The whole figure: traces over panels, and a layout in the page's colours. */
@@ -193,10 +211,14 @@ function figureOf(view, rows, x, y, page, width) {
   const columns = width < 640 ? 1 : Math.min(panels.length, width < 1000 ? 2 : 3) || 1;
   const down = Math.max(1, Math.ceil(panels.length / columns));
   const tall = width < 640 ? 300 : columns > 1 ? 330 : 390;
-  const layout = { width, height: tall * down + 20, margin: { l: 66, r: 14, t: 30, b: 52 }, showlegend: false,
+  const layout = { width, height: tall * down + 20, margin: { l: 80, r: 14, t: 30, b: 52 }, showlegend: false,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", annotations: [],
     font: { family: "system-ui, sans-serif", size: 13, color: tone("--ink") }, shapes: [],
     hoverlabel: { bgcolor: tone("--card"), bordercolor: tone("--rule"), font: { color: tone("--ink") }, align: "left" } };
+  const all = (key, error) => drawn.flatMap((t) => t[key].flatMap((v, i) =>
+    error && t.error_y ? [v, v + t.error_y.array[i], v - t.error_y.arrayminus[i]] : [v]));
+  const ticksX = !places.size && x.now === "log" ? logTicks(all("x"), x.unit) : {};
+  const ticksY = y.now === "log" ? logTicks(all("y", true).concat(y.reference || []), y.unit) : {};
   const data = [], gapX = columns > 1 ? 0.055 : 0, gapY = down > 1 ? 76 / layout.height : 0;
   panels.forEach((panel, p) => {
     const n = p ? String(p + 1) : "", col = p % columns, row = Math.floor(p / columns);
@@ -207,13 +229,13 @@ function figureOf(view, rows, x, y, page, width) {
     const below = p + columns >= panels.length; // the lowest of its column says what x is
     layout["xaxis" + n] = { ...common, domain: [left, left + wide], anchor: "y" + n,
       title: { text: below ? escape(x.title) : "", standoff: 8 }, type: x.now === "log" ? "log" : "linear",
-      ...(p && !places.size ? { matches: "x" } : {}),
+      ...(p && !places.size ? { matches: "x" } : {}), ...ticksX,
       ...(places.size ? { range: [-0.6, places.size - 0.4], tickvals: [...places.values()], showgrid: false,
         ticktext: [...places.keys()].map((t) => escape(short(t, width / columns / places.size < 70 ? 8 : 22))) } : {}) };
     layout["yaxis" + n] = { ...common, domain: [Math.max(0, top - high), top], anchor: "x" + n, matches: p ? "y" : undefined,
-      title: { text: col ? "" : escape(y.title), standoff: 6 }, type: y.now === "log" ? "log" : "linear",
+      title: { text: col ? "" : escape(y.title), standoff: 10 }, type: y.now === "log" ? "log" : "linear", ...ticksY,
       showticklabels: !col, ...(view.key === "profile" ? { range: [-0.02, 1.04] } : {}),
-      ...(y.now !== "log" && view.key === "digits" ? { range: [-0.4, 16.6] } : {}) };
+      ...(view.key === "digits" ? { rangemode: "tozero" } : {}) };
     if (panels.length > 1 || (panel && view.facets)) layout.annotations.push({ text: escape(panel), showarrow: false,
       xref: "paper", yref: "paper", x: left, y: top, xanchor: "left", yanchor: "bottom", font: { size: 13, color: tone("--soft") } });
     if (y.reference) layout.shapes.push({ type: "line", xref: `x${n} domain`, yref: "y" + n, x0: 0, x1: 1,

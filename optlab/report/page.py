@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from optlab.analysis.statistics import CELL
 from optlab.report.embed import axes_of, columns_of, in_script, view_data
 from optlab.report.sentences import Sentence, doubts, findings
 from optlab.report.style import Styles
@@ -123,8 +124,8 @@ def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
     trials, styles = results.trials, Styles.of_trials(results.trials)
     each = ["optimizer", "hyperparameters", *(["versions"] if "versions" in trials else [])]
     tables = {
-        "summary": results.summary(),
-        "trials": trials.drop(columns=["hyperparameters", "versions"], errors="ignore"),
+        "summary": _ordered(results.summary()),
+        "trials": _ordered(trials.drop(columns=["hyperparameters", "versions"], errors="ignore")),
         "optimizers": trials[each].drop_duplicates(),
     }
     return {
@@ -141,6 +142,15 @@ def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
         "tables": {name: columns_of(table, digits=None) for name, table in tables.items()},
         "views": [view_data(view) for view in views.values()],
     }
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with what is read first to the left, and the long messages last."""
+    first = ["trial", *CELL, "seed", "repeat", "trials", "status", "seconds", "seconds_low"]
+    first += ["seconds_high", "spread", "unstable", "epochs", "suboptimality", "parameter_error"]
+    columns = [name for name in first if name in table]
+    columns += [name for name in table if name not in [*first, "message"]]
+    return table[[*columns, *(["message"] if "message" in table else [])]]
 
 
 def _sentences(said: Iterable[Sentence], *, named: bool) -> str:

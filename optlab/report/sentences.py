@@ -142,8 +142,8 @@ def _first(
     yield Sentence("first", text + ".", problem, found)
     same = rows[(rows["optimizer"] == best["optimizer"]) & (rows["device"] == best["device"])]
     same = same[same["dtype"] == best["dtype"]]
-    if len(same) > 1 and len(rows) > 2:
-        slow = same.iloc[-1]
+    slow = same.iloc[-1]
+    if len(same) > 1 and tuple(map(str, slow[CELL])) != tuple(map(str, rows.iloc[1][CELL])):
         told, more = _beside(results, best, slow, target)
         text = (
             f"{slow['optimizer']} at batch size {slow['batch_size']} needs "

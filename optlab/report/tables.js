@@ -72,6 +72,7 @@ function makeTable(box, table, name, rowsNow, open = false) {
   const state = { sort: null, down: false, at: 0, made: false };
   const names = Object.keys(table.columns).filter((n) => !(page.single.includes(n)));
   const grid = element("table"), head = element("tr"), body = element("tbody"), where = element("span", { role: "status" });
+  const numeric = new Set(names.filter((column) => isNumeric(table, column)));
   const turn = (step) => { state.at += step; fill(); };
   const back = element("button", { type: "button", textContent: "‹ before", onclick: () => turn(-ROWS) });
   const on = element("button", { type: "button", textContent: "next ›", onclick: () => turn(ROWS) });
@@ -104,11 +105,13 @@ function makeTable(box, table, name, rowsNow, open = false) {
   function fill() {
     const rows = ordered();
     state.at = Math.max(0, Math.min(state.at, Math.floor((rows.length - 1) / ROWS) * ROWS));
-    const some = rows.slice(state.at, page.printing ? rows.length : state.at + ROWS);
+    const some = rows.slice(state.at, state.at + (page.printing ? 10 * ROWS : ROWS));
     body.replaceChildren(...some.map((i) => element("tr", {}, ...names.map((column) => {
       const value = table.columns[column][i];
       const cell = element("td", { textContent: shownCell(column, value) });
-      if (typeof value === "number") { cell.className = "number"; cell.title = String(value); }
+      if (numeric.has(column)) cell.className = "number";
+      if (typeof value === "number") cell.title = String(value);
+      if (column === "message") cell.className = "long";
       return cell;
     }))));
     where.textContent = rows.length ? `rows ${state.at + 1} to ${state.at + some.length} of ${rows.length}` : "no rows";

@@ -76,7 +76,6 @@ PHASES = {
     "transfer": "transfer",
     "first pass": "first pass (cold)",
     "warm pass": "a pass, warm",
-    "solve": "whole solve, warm",
 }
 
 
@@ -91,7 +90,6 @@ def phases(trials: pd.DataFrame) -> pd.DataFrame:
         "transfer": chosen["transfer_seconds"],
         "first pass": chosen["first_pass_seconds"],
         "warm pass": chosen["seconds"] / each,
-        "solve": chosen["seconds"],
     }
     parts = [
         chosen[CELL].assign(phase=PHASES[name], seconds=values.astype(float))
@@ -110,9 +108,9 @@ def phases_view(trials: pd.DataFrame) -> View:
         key="phases",
         title="Cold, warm, transfer",
         question="What does the first time cost?",
-        how="Moving data to the device, the first (cold) pass over the data, a warm pass (the "
-        "solve's seconds over its epochs) and the whole warm solve. They are measured apart and "
-        "never summed. Medians, bars from the least to the most.",
+        how="Moving data to the device, the first (cold) pass over the data, and a warm pass (the "
+        "warm solve's seconds over its epochs). They are measured apart and never summed. "
+        "Medians, bars from the least to the most.",
         kind="points",
         table=phases(trials),
         x=(Axis("phase", "phase", scale="category"),),
