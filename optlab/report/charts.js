@@ -42,7 +42,7 @@ function logTicks(values, unit) {
     if (step === 1 || power % step === 0) for (const m of within) tickvals.push(m * 10 ** power);
   const text = (v) => {
     if (unit === "s") return duration(v);
-    return v >= 1e-2 && v < 1e4 ? String(Number(v.toPrecision(1))) :
+    return v > 0.9e-3 && v < 1e4 ? String(Number(v.toPrecision(1))) :
       `${within.length > 1 ? `${Math.round(v / 10 ** Math.floor(Math.log10(v) + 1e-9))}·` : ""}10<sup>${Math.floor(Math.log10(v) + 1e-9)}</sup>`;
   };
   return { tickvals, ticktext: tickvals.map(text) };
@@ -139,7 +139,8 @@ function pointTraces(view, x, y, group, ink, places, dodge) {
   const joined = x.column !== "parameter";
   const traces = [{
     x: xs, y: values, mode: joined ? "lines+markers" : "markers", hovertext: hover, hoverinfo: "text",
-    line: { color: ink.colour, dash: ink.dash, width: Math.min(ink.width, 2) },
+    line: { color: x.column === "phase" ? faint(ink.colour, 0.35) : ink.colour, dash: ink.dash,
+            width: Math.min(ink.width, 2) },
     marker: { color: ink.colour, symbol: ink.marker, size: 9, line: { width: 0 } },
     ...(y.low ? { error_y: { type: "data", symmetric: false, array: bound(y.high, 1),
       arrayminus: bound(y.low, -1), color: ink.colour, thickness: 1.4, width: 4 } } : {}) }];
@@ -218,7 +219,11 @@ function figureOf(view, rows, x, y, page, width) {
   const all = (key, error) => drawn.flatMap((t) => t[key].flatMap((v, i) =>
     error && t.error_y ? [v, v + t.error_y.array[i], v - t.error_y.arrayminus[i]] : [v]));
   const ticksX = !places.size && x.now === "log" ? logTicks(all("x"), x.unit) : {};
-  const ticksY = y.now === "log" ? logTicks(all("y", true).concat(y.reference || []), y.unit) : {};
+  // What diverged would leave no room for the rest: it runs out of the picture.
+  const values = all("y", true).filter((v) => v > 0), most = Math.max(...values), least = Math.min(...values);
+  const capped = view.key === "convergence" && most > 30
+    ? { range: y.now === "log" ? [Math.log10(least) - 0.5, 1] : [-0.1, 2] } : {};
+  const ticksY = y.now === "log" ? logTicks(all("y", true).filter((v) => !capped.range || v < 10).concat(y.reference || []), y.unit) : {};
   const data = [], gapX = columns > 1 ? 0.055 : 0, gapY = down > 1 ? 76 / layout.height : 0;
   panels.forEach((panel, p) => {
     const n = p ? String(p + 1) : "", col = p % columns, row = Math.floor(p / columns);
@@ -228,14 +233,14 @@ function figureOf(view, rows, x, y, page, width) {
                      zeroline: false, showline: true, exponentformat: "power", automargin: false };
     const below = p + columns >= panels.length; // the lowest of its column says what x is
     layout["xaxis" + n] = { ...common, domain: [left, left + wide], anchor: "y" + n,
-      title: { text: below ? escape(x.title) : "", standoff: 8 }, type: x.now === "log" ? "log" : "linear",
+      title: { text: below ? escape(x.title) : "", standoff: 8, font: { size: 13 } }, type: x.now === "log" ? "log" : "linear",
       ...(p && !places.size ? { matches: "x" } : {}), ...ticksX,
       ...(places.size ? { range: [-0.6, places.size - 0.4], tickvals: [...places.values()], showgrid: false,
         ticktext: [...places.keys()].map((t) => escape(short(t, width / columns / places.size < 70 ? 8 : 22))) } : {}) };
     layout["yaxis" + n] = { ...common, domain: [Math.max(0, top - high), top], anchor: "x" + n, matches: p ? "y" : undefined,
-      title: { text: col ? "" : escape(y.title), standoff: 10 }, type: y.now === "log" ? "log" : "linear", ...ticksY,
+      title: { text: col ? "" : escape(y.title), standoff: 10, font: { size: 13 } }, type: y.now === "log" ? "log" : "linear", ...ticksY,
       showticklabels: !col, ...(view.key === "profile" ? { range: [-0.02, 1.04] } : {}),
-      ...(view.key === "digits" ? { rangemode: "tozero" } : {}) };
+      ...(view.key === "digits" ? { rangemode: "tozero" } : {}), ...capped };
     if (panels.length > 1 || (panel && view.facets)) layout.annotations.push({ text: escape(panel), showarrow: false,
       xref: "paper", yref: "paper", x: left, y: top, xanchor: "left", yanchor: "bottom", font: { size: 13, color: tone("--soft") } });
     if (y.reference) layout.shapes.push({ type: "line", xref: `x${n} domain`, yref: "y" + n, x0: 0, x1: 1,

@@ -141,7 +141,7 @@ function drawMatrix(chart) {
     lines.get(key).set(c.device[i], i);
   }
   const table = element("table"), head = element("tr");
-  table.append(element("caption", { textContent: "Median seconds of work [95 % interval]" }), element("thead", {}, head));
+  table.append(element("caption", { textContent: "Median seconds of work [its interval]" }), element("thead", {}, head));
   for (const name of ["optimizer", ...(dtypes ? ["dtype"] : []), "batch size"]) head.append(element("th", { scope: "col", textContent: name }));
   for (const name of devices) head.append(element("th", { scope: "col", className: "number", textContent: name }));
   const body = element("tbody");

@@ -70,7 +70,8 @@ def render_page(
     command
         The command that repeats the experiment.
     definition
-        What the experiment was asked for, by keyword; read off the trials where left out.
+        What the experiment was asked for, by keyword; the results' own where left out, or else
+        read off the trials.
     """
     views = all_views(results)
     parts = {
@@ -215,7 +216,8 @@ def _certificate(facts: Any) -> str:
 
 
 def _experiment(results: Outcome, command: str, definition: Mapping[str, Any] | None) -> str:
-    if definition is None:
+    definition = definition or getattr(results, "definition", None)
+    if not definition:
         columns = ["problem", "optimizer", "batch_size", "device", "dtype", "seed", "repeat"]
         definition = {
             f"{name.replace('_', ' ')}s": ", ".join(

@@ -216,12 +216,7 @@ def _mishaps(trials: pd.DataFrame) -> Iterator[Sentence]:
     bad = trials[~trials["status"].isin(ENDED_WELL)]
     groups = list(bad.groupby(["status", "message"], sort=False))
     for (status, message), rows in groups[:12]:
-        columns = [c for c in ("optimizer", "batch_size", "device") if trials[c].nunique() > 1]
-        cells = rows[["optimizer", "batch_size", "device"]].drop_duplicates()
-        if "device" in columns and rows["device"].nunique() == 1 and len(cells) > 3:
-            where = f"on {rows['device'].iloc[0]}"
-        else:
-            where = several([f"{setting(r)} on {r['device']}" for _, r in cells.iterrows()])
+        where = several(list(_where(rows, trials)))
         verb = "was" if len(rows) == 1 else "were"
         trial = "1 trial" if len(rows) == 1 else f"{len(rows)} trials"
         did = f"{verb} interrupted" if status == "interrupted" else str(status)
@@ -233,11 +228,31 @@ def _mishaps(trials: pd.DataFrame) -> Iterator[Sentence]:
         yield Sentence("more", f"{left} more trials ended otherwise; the trials' table has them.")
 
 
+def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
+    """Yield what trials have in common, in as few words as cover them."""
+    axes = ["optimizer", "batch_size", "device"]
+    asked, here = trials[axes].drop_duplicates(), rows[axes].drop_duplicates()
+    for device, on_device in here.groupby("device", sort=False):
+        if len(on_device) == (asked["device"] == device).sum() and asked["device"].nunique() > 1:
+            yield f"all on {device}"
+            continue
+        for optimizer, cells in on_device.groupby("optimizer", sort=False):
+            every = asked[(asked["optimizer"] == optimizer) & (asked["device"] == device)]
+            if len(every) == len(cells):
+                yield f"{optimizer} on {device}"
+            else:
+                yield from (f"{setting(row)} on {device}" for _, row in cells.iterrows())
+
+
 def _unstable(views: dict[str, View]) -> Iterator[Sentence]:
     table = views["seconds"].table
     rows = table[table["unstable"].astype(bool)].sort_values("spread", ascending=False)
     if len(rows):
-        worst = [f"{place(r, views)} ({100 * r['spread']:.0f} %)" for _, r in rows.iterrows()]
+        many = table["problem"].nunique() > 1
+        worst = [
+            f"{place(r, views)}{', ' + r['problem'] if many else ''} ({100 * r['spread']:.0f} %)"
+            for _, r in rows.iterrows()
+        ]
         one = len(rows) == 1
         text = (
             f"The seconds of {len(rows)} setting{'' if one else 's'} {'is' if one else 'are'} "

@@ -13,7 +13,7 @@ from optlab.lab import ProblemFacts
 from optlab.report.views.view import Axis, Outcome, View, answered, one_feature
 
 MOST_DIGITS = 15.95
-"""-log10 of float64's eps: no distance below it is told apart from none."""
+"""−log10 of float64's eps: no distance below it is told apart from none."""
 
 MOST_PARAMETERS = 30
 """Of a problem's parameters the view shows at most so many, those largest at the optimum."""
@@ -42,7 +42,7 @@ def digits_view(trials: pd.DataFrame) -> View:
         key="digits",
         title="Accuracy in digits",
         question="Who was right?",
-        how="-log10 of the distance to the optimum's parameters, relative to their norm, at the "
+        how="−log10 of the distance to the optimum's parameters, relative to their norm, at the "
         "end of each trial that finished or converged; float64 holds 15.95 digits, float32 7.2. "
         "Medians over seeds and repeats, bars from the least to the most.",
         kind="points",
@@ -61,8 +61,9 @@ def best_trials(trials: pd.DataFrame, problem: str) -> pd.DataFrame:
 
 
 def middle_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return each cell's trial of median loss, the lower one where there are two."""
-    chosen = trials[np.isfinite(trials["loss"].astype(float))].sort_values("loss", kind="stable")
+    """Return each cell's trial of median loss, the lower of two; none that diverged."""
+    chosen = trials[np.isfinite(trials["loss"].astype(float)) & (trials["status"] != "diverged")]
+    chosen = chosen.sort_values("loss", kind="stable")
     groups = chosen.groupby(CELL, sort=False, dropna=False)
     place, size = groups.cumcount(), groups["loss"].transform("size")
     return chosen[place == (size - 1) // 2].sort_index()
@@ -108,7 +109,7 @@ def parameters_view(
         question="Are they the optimum's?",
         how="The parameters each setting ended with (of its seeds and repeats, the trial of median "
         "loss) beside the optimum's, which are the black bars. At most "
-        f"{MOST_PARAMETERS} parameters are shown, the largest at the optimum.",
+        f"{MOST_PARAMETERS} parameters are shown, the largest at the optimum. What diverged is left out.",
         kind="points",
         table=pd.DataFrame(rows, columns=columns),
         x=(Axis("parameter", "parameter", scale="category"),),
@@ -157,7 +158,7 @@ def fit_view(results: Outcome, found: list[tuple[dict[str, Any], Mapping[str, An
         title="Fitted line",
         question="What does the answer look like?",
         how="The points of the problem, and the line each setting ended with (of its seeds and "
-        "repeats, the trial of median loss).",
+        "repeats, the trial of median loss). What diverged is left out.",
         kind="fit",
         table=pd.DataFrame(lines, columns=[*CELL, "x", "y", "slope", "intercept"]),
         x=(Axis("x", names.pop() if len(names) == 1 else "x"),),

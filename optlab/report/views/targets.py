@@ -139,11 +139,11 @@ def profile_view(table: pd.DataFrame, target: str) -> View:
         question="Who is reliably near the fastest, over all problems and seeds?",
         how=f"The share of instances (a problem with a seed) on which a setting gets to {target or 'the'} "
         "of the start's suboptimality within a factor of the fastest's seconds. High and to the "
-        "left is good (Dolan and Moré, 2002). The problem filter does not act here.",
+        "left is good (Dolan and Moré, 2002). The fastest may be on another device. The problem "
+        "filter does not act here.",
         kind="lines",
         table=table,
         x=(Axis("factor", "seconds, as a multiple of the fastest's", "", "log", "linear"),),
         y=(Axis("share", "share of instances"),),
-        facets=False,
         missing="A profile needs at least two problems or seeds, and a target that some reached.",
     )
