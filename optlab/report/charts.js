@@ -209,10 +209,10 @@ function figureOf(view, rows, x, y, page, width) {
   let panels = [...new Set(drawn.map((t) => t.panel))];
   const hidden = panels.length - MOST_PANELS;
   panels = panels.slice(0, MOST_PANELS);
-  const columns = width < 640 ? 1 : Math.min(panels.length, width < 1000 ? 2 : 3) || 1;
+  const columns = width < 600 ? 1 : Math.min(panels.length, width < 1000 ? 2 : 3) || 1;
   const down = Math.max(1, Math.ceil(panels.length / columns));
-  const tall = width < 640 ? 300 : columns > 1 ? 330 : 390;
-  const layout = { width, height: tall * down + 20, margin: { l: 80, r: 14, t: 30, b: 52 }, showlegend: false,
+  const tall = page.printing ? 265 : width < 640 ? 300 : columns > 1 ? 330 : 390;
+  const layout = { width, height: tall * down + 20, margin: { l: width < 640 ? 72 : 80, r: 14, t: 30, b: 52 }, showlegend: false,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", annotations: [],
     font: { family: "system-ui, sans-serif", size: 13, color: tone("--ink") }, shapes: [],
     hoverlabel: { bgcolor: tone("--card"), bordercolor: tone("--rule"), font: { color: tone("--ink") }, align: "left" } };
@@ -235,7 +235,7 @@ function figureOf(view, rows, x, y, page, width) {
     layout["xaxis" + n] = { ...common, domain: [left, left + wide], anchor: "y" + n,
       title: { text: below ? escape(x.title) : "", standoff: 8, font: { size: 13 } }, type: x.now === "log" ? "log" : "linear",
       ...(p && !places.size ? { matches: "x" } : {}), ...ticksX,
-      ...(places.size ? { range: [-0.6, places.size - 0.4], tickvals: [...places.values()], showgrid: false,
+      ...(places.size ? { range: [-0.6, places.size - 0.4], tickvals: [...places.values()], showgrid: false, ...(places.size <= 6 ? { tickangle: 0 } : {}),
         ticktext: [...places.keys()].map((t) => escape(short(t, width / columns / places.size < 70 ? 8 : 22))) } : {}) };
     layout["yaxis" + n] = { ...common, domain: [Math.max(0, top - high), top], anchor: "x" + n, matches: p ? "y" : undefined,
       title: { text: col ? "" : escape(y.title), standoff: 10, font: { size: 13 } }, type: y.now === "log" ? "log" : "linear", ...ticksY,

@@ -192,20 +192,20 @@ function refresh() {
 
 function swatch(optimizer, size) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("width", "34"); svg.setAttribute("height", "12"); svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("width", "30"); svg.setAttribute("height", "12"); svg.setAttribute("aria-hidden", "true");
   const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
   const dark = page.dark();
   let colour, dash = "", width = 7;
   if (optimizer === null) {
     const place = page.styles.sizes.indexOf(size), last = Math.max(1, page.styles.sizes.length - 1);
-    const grey = Math.round(50 + (150 * place) / last);
+    const grey = Math.round((dark ? 110 : 50) + ((dark ? 130 : 150) * place) / last);
     colour = `rgb(${grey},${grey},${grey})`;
   } else {
     const ink = inkOf(page.styles, optimizer, null, dark);
     colour = ink.colour; width = Math.max(2, ink.width);
     dash = ink.dash === "solid" ? "" : ink.dash;
   }
-  for (const [name, value] of Object.entries({ x1: 0, x2: 34, y1: 6, y2: 6, stroke: colour, "stroke-width": width, "stroke-dasharray": dash }))
+  for (const [name, value] of Object.entries({ x1: 0, x2: 30, y1: 6, y2: 6, stroke: colour, "stroke-width": width, "stroke-dasharray": dash }))
     line.setAttribute(name, value);
   svg.append(line);
   return svg;
@@ -286,7 +286,7 @@ window.addEventListener("beforeprint", () => {
   page.printing = true;
   document.documentElement.dataset.theme = "light";
   $("#side").open = true;
-  for (const chart of charts) { chart.stale = true; draw(chart, 660); }
+  for (const chart of charts) { chart.stale = true; draw(chart, 640); }
   window.addEventListener("afterprint", () => {
     page.printing = false;
     document.documentElement.dataset.theme = before;

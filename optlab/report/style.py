@@ -21,7 +21,8 @@ MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "
 WIDTHS = (3.2, 2.3, 1.7, 1.2)
 """In points, from the first optimizer on: lines that coincide all show."""
 
-_DARKEST, _LIGHTEST = -0.25, 0.45
+_ON_LIGHT = (-0.25, 0.45)  # darker than the colour itself up to lighter: all keep some contrast
+_ON_DARK_GROUND = (0.0, 0.65)
 _ON_DARK = {"#000000": "#F2F2F2", "#0072B2": "#3FA0DB"}  # too near the dark page's ground
 
 
@@ -85,18 +86,19 @@ def _style(place: int, sizes: int) -> Style:
     base = PALETTE[place % len(PALETTE)]
     on_dark = _ON_DARK.get(base, base)
     return Style(
-        shades=(*(shade(base, share) for share in _shares(sizes)), base.lower()),
-        dark=(*(shade(on_dark, share) for share in _shares(sizes)), on_dark.lower()),
+        shades=(*_shades(base, sizes, _ON_LIGHT), base.lower()),
+        dark=(*_shades(on_dark, sizes, _ON_DARK_GROUND), on_dark.lower()),
         dash=DASHES[place % len(DASHES)],
         marker=MARKERS[place % len(MARKERS)],
         width=WIDTHS[min(place, len(WIDTHS) - 1)],
     )
 
 
-def _shares(sizes: int) -> list[float]:
+def _shades(colour: str, sizes: int, reach: tuple[float, float]) -> list[str]:
     if sizes < 2:
-        return [0.0] * sizes
-    return [_DARKEST + (_LIGHTEST - _DARKEST) * i / (sizes - 1) for i in range(sizes)]
+        return [colour.lower()] * sizes
+    first, last = reach
+    return [shade(colour, first + (last - first) * i / (sizes - 1)) for i in range(sizes)]
 
 
 def shade(colour: str, share: float) -> str:

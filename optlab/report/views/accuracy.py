@@ -108,7 +108,7 @@ def parameters_view(
         title="Final parameters",
         question="Are they the optimum's?",
         how="The parameters each setting ended with (of its seeds and repeats, the trial of median "
-        "loss) beside the optimum's, which are the black bars. At most "
+        "loss) beside the optimum's, which are the thin lines. At most "
         f"{MOST_PARAMETERS} parameters are shown, the largest at the optimum. What diverged is left out.",
         kind="points",
         table=pd.DataFrame(rows, columns=columns),

@@ -74,8 +74,8 @@ def seconds_view(table: pd.DataFrame) -> View:
 
 PHASES = {
     "transfer": "transfer",
-    "first pass": "first pass (cold)",
-    "warm pass": "a pass, warm",
+    "first pass": "cold pass",
+    "warm pass": "warm pass",
 }
 
 
@@ -108,7 +108,7 @@ def phases_view(trials: pd.DataFrame) -> View:
         key="phases",
         title="Cold, warm, transfer",
         question="What does the first time cost?",
-        how="Moving data to the device, the first (cold) pass over the data, and a warm pass (the "
+        how="Moving data to the device, the first, cold pass over the data, and a warm pass (the "
         "warm solve's seconds over its epochs). They are measured apart and never summed. "
         "Medians, bars from the least to the most.",
         kind="points",
