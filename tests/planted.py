@@ -14,7 +14,7 @@ from optlab.analysis.statistics import summary
 from optlab.lab.facts import ProblemFacts
 
 HOSTILE = "<script>alert(1)</script>"
-EVIL = '"quotes" \'single\' </script><img src=x onerror=alert(2)> $x_1$ %{x} {{b}} <b>bold</b> \u2028 &amp;'
+EVIL = "\"quotes\" 'single' </script><img src=x onerror=alert(2)> $x_1$ %{x} {{b}} <b>bold</b> \u2028 &amp;"
 
 
 @dataclass
@@ -25,7 +25,9 @@ class Planted:
     trials: pd.DataFrame
     traces: pd.DataFrame
     problems: dict[str, ProblemFacts]
-    machine: dict[str, str] = field(default_factory=lambda: {"processor": "abacus", "torch": "2.13"})
+    machine: dict[str, str] = field(
+        default_factory=lambda: {"processor": "abacus", "torch": "2.13"}
+    )
     found: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def parameters(self, trial: int) -> dict[str, Any]:
@@ -74,7 +76,11 @@ def plant(
         is_direct = optimizer in direct
         for size, device, dtype in product([pd.NA] if is_direct else sizes, devices, dtypes):
             rate = 0.05 * 10 ** rng.uniform(-0.5, 0.5)
-            cost = 1e-4 * 10 ** rng.uniform(0, 1) * (0.3 if (device, str(size)) == ("cuda", "full") else 1)
+            cost = (
+                1e-4
+                * 10 ** rng.uniform(0, 1)
+                * (0.3 if (device, str(size)) == ("cuda", "full") else 1)
+            )
             noise = 0.3 if mishaps and (optimizer, str(size)) == ("Adam", "8") else 0.01
             for s, repeat in product(range(seeds), range(1, repeats + 1)):
                 number = len(rows)
@@ -114,7 +120,9 @@ def plant(
                     for key in ("loss", "suboptimality", "parameter_error", "gradient_norm"):
                         row[key] = last[key]
                     off = last["parameter_error"]
-                    found[number] = {k: np.asarray(v) + off for k, v in facts_of[problem].optimum.items()}
+                    found[number] = {
+                        k: np.asarray(v) + off for k, v in facts_of[problem].optimum.items()
+                    }
                 rows.append(row)
     trials = pd.DataFrame(rows)
     trials["batch_size"] = trials["batch_size"].astype(object)

@@ -24,8 +24,8 @@ from optlab.report.words import duration
 WIDTH = 6.3
 """Inches: the text of an A4 or letter page in one column. Text in it is 8 points high."""
 
-_SAVED = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "optlab"}
-_DRAWN = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
+_SAVED: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "optlab"}
+_DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
 
 
 class PaperFigure(Figure):
@@ -78,7 +78,7 @@ def fit(
 
 
 def article(problem: ProblemFacts, parameters: Mapping[str, np.ndarray[Any, Any]]) -> Figure:
-    """Draw the tutorial article's figure: its points, and the fitted line dashed, as it styles them.
+    """Draw the tutorial article's figure: its points, and the fitted line, as it styles them.
 
     The points are circles, the line is dashed and thick; the axes are called x and y, the legend
     says "Training examples" and "Linear Reg.".
@@ -136,7 +136,9 @@ def all_figures(results: Outcome, problem: str) -> dict[str, Figure]:
     return figures
 
 
-def save_all(results: Outcome, folder: str | Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+def save_all(
+    results: Outcome, folder: str | Path, formats: Sequence[str] = ("png", "svg")
+) -> list[Path]:
     """Save every figure of every problem into a folder, made where it is missing."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +158,10 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
     over = view.x if view.key == "convergence" else view.x[:1]
     across = len(over) if len(over) > 1 else min(len(panels), 3)
     down = len(panels) if len(over) > 1 else -(-len(panels) // across)
-    figure = PaperFigure(figsize=(WIDTH, 0.9 + 2.0 * down), layout="constrained")
+    shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}
+    handles = _legend(rows, styles, shades=shades)
+    height = 0.75 + 2.0 * down + 0.16 * -(-len(handles) // _columns(handles))
+    figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
     grid = figure.subplots(down, across, sharey=True, squeeze=False)
     y = view.y[0]
     places = places_of(rows[over[0].column], over[0]) if over[0].scale == "category" else {}
@@ -174,16 +179,18 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
         if len(over) == 1 or place % across == 0:
             axes.set_title(plain(f"{device}, {dtype}"), loc="left", fontsize=7.5, color="#55606c")
     figure.suptitle(plain(title), x=0.01, ha="left", fontsize=9)
-    shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}
-    _put_legend(figure, _legend(rows, styles, shades=shades))
+    _put_legend(figure, handles)
     return figure
 
 
 def _put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """Put the legend below, in as many columns as the longest label leaves room for."""
+    figure.legend(handles=handles, loc="outside lower left", ncols=_columns(handles), frameon=False)
+
+
+def _columns(handles: Sequence[Line2D]) -> int:
+    """Return how many columns of the longest label fit side by side."""
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
-    ncols = max(1, int((WIDTH - 0.2) / (0.6 + 0.06 * longest)))
-    figure.legend(handles=handles, loc="outside lower left", ncols=ncols, frameon=False)
+    return max(1, int((WIDTH - 0.2) / (0.6 + 0.06 * longest)))
 
 
 def _behind(axes: Any, view: View, problem: str, places: Mapping[object, int]) -> None:
@@ -192,10 +199,12 @@ def _behind(axes: Any, view: View, problem: str, places: Mapping[object, int]) -
         points = points[points["problem"] == problem]
         axes.plot(points["x"], points["y"], "o", color="#767676", markersize=3.5, zorder=1)
     if "optimum" in view.extra:
-        optimum = view.extra["optimum"].set_index(["problem", "parameter"])["value"]
+        optimum = view.extra["optimum"]
+        optimum = optimum[optimum["problem"] == problem]
+        values = dict(zip(optimum["parameter"], optimum["value"], strict=True))
         for name, place in places.items():
-            axes.plot([place - 0.42, place + 0.42], [optimum[problem, name]] * 2, color=INK,
-                      linewidth=1, zorder=1)  # fmt: skip
+            ends = [place - 0.42, place + 0.42]
+            axes.plot(ends, [values[name]] * 2, color=INK, linewidth=1, zorder=1)
 
 
 def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:
@@ -214,30 +223,37 @@ def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Lin
 
 def _matrix(title: str, rows: pd.DataFrame) -> Figure:
     devices = list(dict.fromkeys(rows["device"]))
-    lines = list(rows.groupby(["optimizer", "dtype", "batch_size"], sort=False, dropna=False))
-    text, bold = [], []
-    for (optimizer, dtype, size), cells in lines:
+    keys = ["optimizer", "dtype", "batch_size"]
+    lines = rows.groupby(keys, sort=False, dropna=False)
+    text: list[list[str]] = []
+    bold: set[tuple[int, int]] = set()
+    for _, cells in lines:
+        optimizer, dtype, size = (cells[name].iloc[0] for name in keys)
         by_device = cells.set_index("device")
         line = [plain(optimizer), str(dtype), "direct" if pd.isna(size) else str(size)]
         for place, device in enumerate(devices):
             if device not in by_device.index:
-                line.append("–")
+                line.append("-")
                 continue
             cell = by_device.loc[device]
             mark = " (crossover)" if cell["crossover"] else ""
             line.append(duration(cell["seconds"]) + mark)
-            bold += [(len(text) + 1, place + 3)] if cell["fastest"] else []
+            if cell["fastest"]:
+                bold.add((len(text) + 1, place + 3))
         text.append(line)
     figure = PaperFigure(figsize=(WIDTH, 0.5 + 0.21 * (len(text) + 1)), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
     axes.set_title(plain(f"{title}: median seconds, the fastest bold"), loc="left")
     heads = ["optimizer", "dtype", "batch size", *map(plain, devices)]
-    table = axes.table(text, colLabels=heads, loc="upper left", cellLoc="left", colLoc="left", edges="horizontal")
+    table = axes.table(
+        text, colLabels=heads, loc="upper left", cellLoc="left", colLoc="left", edges="horizontal"
+    )
     table.auto_set_font_size(False)
-    for place, cell in table.get_celld().items():
-        cell.set_linewidth(0.4)
-        cell.set_text_props(weight="bold" if place in bold or place[0] == 0 else "normal", size=7.5)
+    for (down, across), part in table.get_celld().items():
+        part.set_linewidth(0.4)
+        heavy = down == 0 or (down, across) in bold
+        part.set_text_props(weight="bold" if heavy else "normal", size=7.5)
     return figure
 
 

@@ -29,22 +29,6 @@ LABELS = {"low": "from", "high": "to", "seconds_low": "from", "seconds_high": "t
           "median": "seconds", "timed": "trials timed", "at": "at batch size"}  # fmt: skip
 """What columns are called in tables, where not by their name."""
 
-MEASURED = (
-    "The clock runs while the optimizer works and stands still while an iterate is judged. Where "
-    "the device is an accelerator it is synchronised where the clock starts and stops.",
-    "Moving data to the device, the first (cold) pass and the warm solve are timed apart and "
-    "never mixed. Repeats are interleaved over the optimizers.",
-    "Seconds are medians, with the interval that covers the median in at least 95 % of "
-    "experiments from six trials on, and in less below (the tables say in how many). A spread "
-    "(IQR / median) over 10 % is marked unstable.",
-    "Two optimizers are called different only where the interval of their paired ratio leaves "
-    "out 1. Seconds of trials that ran beside others are not ranked; seconds of trials that "
-    "diverged, failed, crashed or ran out of time are not compared.",
-    "Suboptimality is the loss minus the optimum's loss, computed without cancellation in "
-    "float64, whatever the trial's dtype. Trials of one seed share their start and the order of "
-    "their mini-batches.",
-)
-
 
 def write_page(results: Outcome, path: str | Path, **keywords: Any) -> Path:
     """Write the page into a file, in a folder made where it is missing, and return the file.
@@ -83,7 +67,6 @@ def render_page(
         "nav": " ".join(f'<a href="#{v.key}">{html.escape(v.title)}</a>' for v in views.values()),
         "views": "\n".join(_section(view) for view in views.values()),
         "certificates": "".join(_certificate(facts) for facts in results.problems.values()),
-        "measured": "".join(f"<p>{html.escape(text)}</p>" for text in MEASURED),
         "machine": _list(results.machine.items()),
         "experiment": _experiment(results, command, definition),
         "tracebacks": _tracebacks(results),
@@ -139,7 +122,7 @@ def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
         "target": headline(views["target"].table),
         "labels": LABELS,
         "seconds": SECONDS,
-        "single": [c for c in ("problem", "device", "dtype") if trials[c].nunique() < 2],
+        "single": [c for c in ("problem", "device", "dtype") if len(set(trials[c])) < 2],
         "tables": {name: columns_of(table, digits=None) for name, table in tables.items()},
         "views": [view_data(view) for view in views.values()],
     }
@@ -150,7 +133,7 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     first = ["trial", *CELL, "seed", "repeat", "trials", "status", "seconds", "seconds_low"]
     first += ["seconds_high", "spread", "unstable", "epochs", "suboptimality", "parameter_error"]
     columns = [name for name in first if name in table]
-    columns += [name for name in table if name not in [*first, "message"]]
+    columns += [str(name) for name in table if name not in [*first, "message"]]
     return table[[*columns, *(["message"] if "message" in table else [])]]
 
 
@@ -225,8 +208,10 @@ def _experiment(results: Outcome, command: str, definition: Mapping[str, Any] | 
             )
             for name in columns
         }
-    told = {key: value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-            for key, value in definition.items()}  # fmt: skip
+    told = {
+        key: value if isinstance(value, str) else json.dumps(value, default=str)
+        for key, value in definition.items()
+    }
     again = f"<p>This repeats it:</p><pre>{html.escape(command)}</pre>" if command else ""
     return _list(told.items()) + again
 
@@ -243,4 +228,6 @@ def _tracebacks(results: Outcome) -> str:
             title = html.escape(f"Trial {row['trial']}, {row['optimizer']}")
             shown.append(f'<details class="plain"><summary>{title}</summary>'
                          f"<pre>{html.escape(text)}</pre></details>")  # fmt: skip
-    return f'<section id="tracebacks"><h2>Tracebacks</h2>{"".join(shown)}</section>' if shown else ""
+    if not shown:
+        return ""
+    return f'<section id="tracebacks"><h2>Tracebacks</h2>{"".join(shown)}</section>'

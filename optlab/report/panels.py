@@ -78,19 +78,19 @@ def _log_ticks(axes: Axes, y: Axis) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
 
 
-def _lines(
-    axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles
-) -> None:
+def _lines(axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles) -> None:
     highest = 1.0
-    for (optimizer, size), line in rows.groupby(["optimizer", "batch_size"], sort=False, dropna=False):
-        style = line_style(styles, str(optimizer), size)
+    for _, line in rows.groupby(["optimizer", "batch_size"], sort=False, dropna=False):
+        optimizer, size = line["optimizer"].iloc[0], line["batch_size"].iloc[0]
+        style = line_style(styles, optimizer, size)
         if view.key == "convergence" and pd.isna(size) and len(line) <= 2:
             axes.axhline(line[y.column].iloc[-1], **style)
             continue
         # The start has no place on a logarithmic axis.
         drawn = line[line[x.column] > 0] if x.scale == "log" else line
-        steps = {"drawstyle": "steps-post"} if view.key == "profile" else {}
-        axes.plot(drawn[x.column], drawn[y.column], **style, **steps)
+        if view.key == "profile":
+            style["drawstyle"] = "steps-post"
+        axes.plot(drawn[x.column], drawn[y.column], **style)
         highest = max(highest, drawn[y.column].max())
         if y.low and (drawn[y.high] > drawn[y.low] * 1.001).any():
             axes.fill_between(drawn[x.column], drawn[y.low], drawn[y.high], alpha=0.15,
@@ -120,10 +120,10 @@ def _points(
             error = [np.maximum(0, values - low), np.maximum(0, high - values)]
         if apart:
             style |= {"linestyle": "none"}
-        axes.errorbar(at, values, yerr=error, marker=marker, markersize=4.5, capsize=2,
-                      elinewidth=0.8, **(style | {"linewidth": min(style["linewidth"], 1.3)}))  # fmt: skip
+        style |= {"linewidth": min(style["linewidth"], 1.3), "marker": marker, "markersize": 4.5}
+        axes.errorbar(at, values, yerr=error, capsize=2, elinewidth=0.8, **style)
         if x.column == "batch_size" and names == ["direct"] and len(places) > 1:
-            axes.axhline(values[0], **(style | {"linewidth": 0.8, "alpha": 0.6}))
+            axes.axhline(values[0], **(style | {"linewidth": 0.8, "alpha": 0.6, "marker": ""}))
     axes.set_xticks(list(places.values()), [plain(name) for name in places])
     axes.set_xlim(-0.5, len(places) - 0.5)
     if len(places) > 5 and apart:
@@ -136,4 +136,6 @@ def places_of(values: pd.Series[Any], x: Axis) -> Places:
         names = batch_size_order(values)
     else:
         names = list(dict.fromkeys(values.dropna()))
-    return {name: i for i, name in enumerate([*names, *(["direct"] if values.isna().any() else [])])}
+    return {
+        name: i for i, name in enumerate([*names, *(["direct"] if values.isna().any() else [])])
+    }

@@ -66,9 +66,9 @@ def findings(results: Outcome, views: dict[str, View]) -> list[Sentence]:
 def place(row: Any, views: dict[str, View]) -> str:
     """Return a setting in words, with its device and dtype where several were tried."""
     table, words = views["digits"].table, setting(row)
-    several_devices = table["device"].nunique() > 1
+    several_devices = len(set(table["device"])) > 1
     words += f" on {row['device']}" if several_devices else ""
-    return words + (f" in {row['dtype']}" if table["dtype"].nunique() > 1 else "")
+    return words + (f" in {row['dtype']}" if len(set(table["dtype"])) > 1 else "")
 
 
 def _interval(low: float, high: float) -> str:
@@ -177,8 +177,8 @@ def paired_ratio(
         times = times[times["reached"]].assign(optimizer=name, batch_size="full", device="",
                                                dtype="", status="converged")  # fmt: skip
         sides.append(times)
-    row: dict[str, Any] = ratios(pd.concat(sides, ignore_index=True), "best").iloc[0].to_dict()
-    return row
+    row = ratios(pd.concat(sides, ignore_index=True), "best").iloc[0]
+    return {str(name): value for name, value in row.items()}
 
 
 def _devices(views: dict[str, View], problem: str) -> Iterator[Sentence]:
@@ -233,7 +233,7 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
     axes = ["optimizer", "batch_size", "device"]
     asked, here = trials[axes].drop_duplicates(), rows[axes].drop_duplicates()
     for device, on_device in here.groupby("device", sort=False):
-        if len(on_device) == (asked["device"] == device).sum() and asked["device"].nunique() > 1:
+        if len(on_device) == (asked["device"] == device).sum() and len(set(asked["device"])) > 1:
             yield f"all on {device}"
             continue
         for optimizer, cells in on_device.groupby("optimizer", sort=False):
@@ -248,7 +248,7 @@ def _unstable(views: dict[str, View]) -> Iterator[Sentence]:
     table = views["seconds"].table
     rows = table[table["unstable"].astype(bool)].sort_values("spread", ascending=False)
     if len(rows):
-        many = table["problem"].nunique() > 1
+        many = len(set(table["problem"])) > 1
         worst = [
             f"{place(r, views)}{', ' + r['problem'] if many else ''} ({100 * r['spread']:.0f} %)"
             for _, r in rows.iterrows()
@@ -280,6 +280,6 @@ def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
         )
         yield Sentence("once", text, "", {"few": few, "once": once, "settings": len(timed)})
     with_batches = trials[trials["batch_size"].notna()]
-    if len(with_batches) and with_batches["seed"].nunique() == 1:
+    if len(with_batches) and len(set(with_batches["seed"])) == 1:
         text = "All trials share one seed: how far results depend on start and order is not known."
         yield Sentence("one seed", text, "", {})

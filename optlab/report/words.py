@@ -11,10 +11,10 @@ def number(value: float, digits: int = 3) -> str:
     Examples
     --------
     >>> number(1234567.0), number(1200), number(0.03456), number(2.3e-9), number(float("nan"))
-    ('1.23e+06', '1200', '0.0346', '2.3e-09', '–')
+    ('1.23e+06', '1200', '0.0346', '2.3e-09', '-')
     """
     if value is None or not math.isfinite(value):
-        return "–"
+        return "-"
     if float(value).is_integer() and abs(value) < 1e6:
         return str(int(value))
     return f"{value:.{digits}g}"
@@ -29,7 +29,7 @@ def duration(seconds: float) -> str:
     ('1.23 ms', '75.5 s', '4.5 µs')
     """
     if seconds is None or not math.isfinite(seconds):
-        return "–"
+        return "-"
     for unit, scale in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= scale or seconds == 0:
             return f"{seconds / scale:.3g} {unit}"
@@ -44,6 +44,8 @@ def share(target: str) -> str:
     >>> share("1e-06"), share("1e-01")
     ('1e-6', '0.1')
     """
+    if not target:
+        return "a share"
     value = float(target)
     return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
 

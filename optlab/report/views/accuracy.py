@@ -13,7 +13,7 @@ from optlab.lab import ProblemFacts
 from optlab.report.views.view import Axis, Outcome, View, answered, one_feature
 
 MOST_DIGITS = 15.95
-"""−log10 of float64's eps: no distance below it is told apart from none."""
+"""-log10 of float64's eps: no distance below it is told apart from none."""
 
 MOST_PARAMETERS = 30
 """Of a problem's parameters the view shows at most so many, those largest at the optimum."""
@@ -42,7 +42,7 @@ def digits_view(trials: pd.DataFrame) -> View:
         key="digits",
         title="Accuracy in digits",
         question="Who was right?",
-        how="−log10 of the distance to the optimum's parameters, relative to their norm, at the "
+        how="-log10 of the distance to the optimum's parameters, relative to their norm, at the "
         "end of each trial that finished or converged; float64 holds 15.95 digits, float32 7.2. "
         "Medians over seeds and repeats, bars from the least to the most.",
         kind="points",
@@ -71,8 +71,10 @@ def middle_trials(trials: pd.DataFrame) -> pd.DataFrame:
 
 def found_parameters(results: Outcome) -> list[tuple[dict[str, Any], Mapping[str, Any]]]:
     """Return the cell and the final parameters of each cell's middle trial."""
-    found = []
-    for row in middle_trials(results.trials).to_dict("records"):
+    found: list[tuple[dict[str, Any], Mapping[str, Any]]] = []
+    middle = middle_trials(results.trials)
+    for values in middle.itertuples(index=False, name=None):
+        row = dict(zip(map(str, middle.columns), values, strict=True))
         try:
             found.append((row, results.parameters(int(row["trial"]))))
         except (KeyError, ValueError):  # kept by none: an interrupted trial, or a thinned file
@@ -86,9 +88,9 @@ def parameters_view(
     """Return the view of the final parameters beside the optimum's."""
     shown = {name: _parameter_names(facts) for name, facts in results.problems.items()}
     rows, optimum = [], []
-    for name, facts in results.problems.items():
+    for name, known in results.problems.items():
         optimum += [
-            {"problem": name, "parameter": label, "value": float(np.ravel(facts.optimum[key])[j])}
+            {"problem": name, "parameter": label, "value": float(np.ravel(known.optimum[key])[j])}
             for label, key, j in shown[name]
         ]
     for cell, parameters in found:
@@ -109,7 +111,8 @@ def parameters_view(
         question="Are they the optimum's?",
         how="The parameters each setting ended with (of its seeds and repeats, the trial of median "
         "loss) beside the optimum's, which are the thin lines. At most "
-        f"{MOST_PARAMETERS} parameters are shown, the largest at the optimum. What diverged is left out.",
+        f"{MOST_PARAMETERS} parameters are shown, the largest at the optimum. What diverged is "
+        "left out.",
         kind="points",
         table=pd.DataFrame(rows, columns=columns),
         x=(Axis("parameter", "parameter", scale="category"),),

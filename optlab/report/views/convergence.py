@@ -40,7 +40,9 @@ def convergence(
     named = names.iloc[view["cell"]].reset_index(drop=True)
     view = pd.concat([named, view.drop(columns="cell")], axis=1)
     view = view[np.isfinite(view["suboptimality"])]
-    return view.assign(direct=view["batch_size"].isna()).reset_index(drop=True)
+    view["direct"] = view["batch_size"].isna()
+    table: pd.DataFrame = view.reset_index(drop=True)
+    return table
 
 
 _BAND = ["suboptimality", "low", "high"]
@@ -52,7 +54,8 @@ def _relative(traces: pd.DataFrame) -> pd.DataFrame:
     share = traces["suboptimality"] / traces["trial"].map(start).clip(lower=1e-300)
     columns = ["trial", "epoch", "samples", "seconds"]
     rows = traces[columns].assign(suboptimality=share.fillna(np.inf).clip(lower=FLOOR))
-    return rows[np.isfinite(traces["trial"].map(start))]
+    judged: pd.DataFrame = rows[np.isfinite(traces["trial"].map(start))]
+    return judged
 
 
 def _filled(rows: pd.DataFrame) -> pd.DataFrame:
@@ -63,12 +66,9 @@ def _filled(rows: pd.DataFrame) -> pd.DataFrame:
     step = np.ceil((last + 1) / MOST_EPOCHS)
     epochs = epochs[(place % step == 0) | (place == last)]
     wanted = rows[["cell", "trial"]].drop_duplicates().merge(epochs, on="cell")
-    return pd.merge_asof(
-        wanted.sort_values("epoch"),
-        rows.drop(columns="cell").sort_values("epoch"),
-        on="epoch",
-        by="trial",
-    )
+    known = rows.drop(columns="cell").sort_values("epoch")
+    full: pd.DataFrame = pd.merge_asof(wanted.sort_values("epoch"), known, on="epoch", by="trial")
+    return full
 
 
 def view(trials: pd.DataFrame, traces: pd.DataFrame) -> View:

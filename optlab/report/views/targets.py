@@ -12,6 +12,7 @@ from optlab.analysis.profiles import performance_profile
 from optlab.analysis.statistics import CELL, cell_numbers
 from optlab.analysis.targets import time_to_target
 from optlab.report.views.view import Axis, View, uncontended
+from optlab.report.words import share
 
 TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 """The shares of the start's suboptimality that times are given for."""
@@ -36,7 +37,9 @@ def to_targets(trials: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:
         if not times["reached"].any():
             break  # nor is a smaller one
         parts.append(_medians(times).assign(target=f"{target:.0e}"))
-    return pd.concat(parts, ignore_index=True)[_COLUMNS] if parts else pd.DataFrame(columns=_COLUMNS)
+    return (
+        pd.concat(parts, ignore_index=True)[_COLUMNS] if parts else pd.DataFrame(columns=_COLUMNS)
+    )
 
 
 def _medians(times: pd.DataFrame) -> pd.DataFrame:
@@ -80,8 +83,8 @@ def headline(table: pd.DataFrame) -> str:
     """
     with_batches = table[table["batch_size"].notna()]
     for rows, needed in ((with_batches, 0.5), (table, 1e-9)):
-        share = (rows["reached"] == rows["trials"]).groupby(rows["target"]).mean()
-        good = [target for target, value in share.items() if value >= needed]
+        reached = (rows["reached"] == rows["trials"]).groupby(rows["target"]).mean()
+        good = [target for target, value in reached.items() if value >= needed]
         if good:
             return min((str(target) for target in good), key=float)
     return ""
@@ -137,10 +140,10 @@ def profile_view(table: pd.DataFrame, target: str) -> View:
         key="profile",
         title="Performance profile",
         question="Who is reliably near the fastest, over all problems and seeds?",
-        how=f"The share of instances (a problem with a seed) on which a setting gets to {target or 'the'} "
-        "of the start's suboptimality within a factor of the fastest's seconds. High and to the "
-        "left is good (Dolan and Moré, 2002). The fastest may be on another device. The problem "
-        "filter does not act here.",
+        how="The share of instances (a problem with a seed) on which a setting gets to "
+        f"{share(target)} of the start's suboptimality within a factor of the fastest's seconds. "
+        "High and to the left is good (Dolan and Moré, 2002). The fastest may be on another "
+        "device. The problem filter does not act here.",
         kind="lines",
         table=table,
         x=(Axis("factor", "seconds, as a multiple of the fastest's", "", "log", "linear"),),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -17,17 +17,25 @@ Scale = Literal["linear", "log", "category"]
 class Outcome(Protocol):
     """What a report is made from: `optlab.Results`, or whatever has the same shape."""
 
-    name: str
-    trials: pd.DataFrame
-    traces: pd.DataFrame
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
 
     @property
-    def problems(self) -> Any:
-        """What is known of each problem: `ProblemFacts` by name."""
+    def trials(self) -> pd.DataFrame:
+        """A row for each trial."""
 
     @property
-    def machine(self) -> Any:
-        """What it ran on, by name."""
+    def traces(self) -> pd.DataFrame:
+        """A row for each recorded iterate."""
+
+    @property
+    def problems(self) -> Mapping[str, ProblemFacts]:
+        """What is known of each problem."""
+
+    @property
+    def machine(self) -> Mapping[str, str]:
+        """What it ran on."""
 
     def parameters(self, trial: int) -> dict[str, np.ndarray[Any, Any]]:
         """Return a trial's final parameters."""
@@ -111,7 +119,7 @@ class View:
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def is_number(size: object) -> bool:
+def is_number(size: object) -> TypeGuard[int]:
     """Say whether a batch size is a number of rows."""
     return isinstance(size, int | np.integer) and not isinstance(size, bool)
 
@@ -125,7 +133,7 @@ def batch_size_order(sizes: Iterable[object]) -> list[object]:
     [1, 8, 'full']
     """
     known = {size for size in sizes if not pd.isna(size)}  # type: ignore[call-overload]
-    numbers = sorted(int(size) for size in known if is_number(size))
+    numbers = sorted(size for size in known if is_number(size))
     return [*numbers, *(["full"] if "full" in known else [])]
 
 
