@@ -16,6 +16,11 @@ from optlab.lab.facts import ProblemFacts
 HOSTILE = "<script>alert(1)</script>"
 EVIL = "\"quotes\" 'single' </script><img src=x onerror=alert(2)> $x_1$ %{x} {{b}} <b>bold</b> \u2028 &amp;"
 
+TRACE = [
+    "trial", "epoch", "samples", "seconds", "loss", "suboptimality", "gradient_norm", "batch_loss",
+    "parameter_error",
+]  # fmt: skip
+
 
 @dataclass
 class Planted:
@@ -126,7 +131,7 @@ def plant(
                 rows.append(row)
     trials = pd.DataFrame(rows)
     trials["batch_size"] = trials["batch_size"].astype(object)
-    return Planted(name, trials, pd.DataFrame(traces), facts_of, found=found)
+    return Planted(name, trials, pd.DataFrame(traces, columns=TRACE), facts_of, found=found)
 
 
 def _mishap(

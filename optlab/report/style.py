@@ -78,7 +78,8 @@ class Styles:
 
     def colour(self, optimizer: str, size: object = None) -> str:
         """Return the colour of an optimizer at a batch size as ``#rrggbb``, on a light ground."""
-        place = self.sizes.index(size) if size in self.sizes else -1
+        known = not pd.isna(size) and size in self.sizes  # type: ignore[call-overload]
+        place = self.sizes.index(size) if known else -1
         return self.by_optimizer[optimizer].shades[place]
 
 
