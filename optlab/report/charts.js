@@ -1,12 +1,12 @@
-// Draws a view with plotly. Names come from users: everything that plotly would read as markup goes
-// through escape(), and nothing goes through templates ("%{x}" in a name stays as it is).
+// Draws a view with plotly. Names come from users: everything that plotly would read as markup or
+// as TeX goes through escape(), and nothing goes through templates ("%{x}" in a name stays as it is).
 "use strict";
 
 const MOST_LINES = 48; // a chart with more is a carpet; the filters choose which
 const MOST_PANELS = 6;
 
 const escape = (text) =>
-  String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\$/g, "&#36;");
 const short = (text, most = 22) =>
   text.length > most ? text.slice(0, most - 1) + "…" : text;
 

@@ -58,7 +58,7 @@ function choiceOf(name, labels, change) {
 
 function makeChart(section) {
   const view = page.views.find((v) => v.key === section.dataset.view);
-  const chart = { view, section, box: $(".chart", section), seen: false, stale: true, x: 0, y: 0, pick: null };
+  const chart = { view, section, box: $(".chart", section), seen: false, stale: true, times: 0, x: 0, y: 0, pick: null };
   const tools = $(".tools", section), redraw = () => { chart.stale = true; draw(chart); };
   if (!view.table.rows || !tools) return;
   view.x.concat(view.y).forEach((axis) => { axis.now = axis.scale; });
@@ -126,7 +126,7 @@ function draw(chart, width = chart.box.clientWidth) {
     box.setAttribute("aria-label", `${view.title}: ${data.filter((t) => t.showlegend !== false).length} series drawn. ` +
       "The table below the chart has the numbers.");
   }
-  box.dataset.drawn = String(Number(box.dataset.drawn || 0) + 1);
+  box.dataset.drawn = String(++chart.times);
   if (chart.behind) chart.behind.refresh();
 }
 
@@ -186,7 +186,11 @@ async function saveChart(chart, format) {
 /* ---- filters ---- */
 
 function refresh() {
-  for (const chart of charts) { chart.stale = true; if (chart.seen) draw(chart); }
+  for (const chart of charts) {
+    chart.stale = true;
+    delete chart.box.dataset.drawn; // until it is in sight again
+    if (chart.seen) draw(chart);
+  }
   for (const table of tables) table.refresh();
 }
 

@@ -173,7 +173,8 @@ def paired_ratio(
     sides = []
     for name, cell in (("best", best), ("other", other)):
         same = np.logical_and.reduce([trials[c].map(str) == str(cell[c]) for c in CELL])
-        times = time_to_target(trials[same], traces, target)
+        chosen = trials[same]
+        times = time_to_target(chosen, traces[traces["trial"].isin(chosen["trial"])], target)
         times = times[times["reached"]].assign(optimizer=name, batch_size="full", device="",
                                                dtype="", status="converged")  # fmt: skip
         sides.append(times)
