@@ -14,11 +14,18 @@ from optlab.analysis.statistics import summary
 from optlab.lab.facts import ProblemFacts
 
 HOSTILE = "<script>alert(1)</script>"
-EVIL = "\"quotes\" 'single' </script><img src=x onerror=alert(2)> $x_1$ %{x} {{b}} <b>bold</b> \u2028 &amp;"
+EVIL = (
+    "\"quotes\" 'single' </script><img src=x onerror=alert(2)> $x_1$ %{x} {{b}} <b>bold</b> "
+    "\u2028 &amp;"
+)
 
 TRACE = [
     "trial", "epoch", "samples", "seconds", "loss", "suboptimality", "gradient_norm", "batch_loss",
     "parameter_error",
+]  # fmt: skip
+
+MISSING = [
+    "first_pass_seconds", "seconds", "loss", "suboptimality", "parameter_error", "gradient_norm",
 ]  # fmt: skip
 
 
@@ -74,64 +81,65 @@ def plant(
     """Make results: exponential convergence, seconds with noise, and mishaps in chosen cells."""
     rng = np.random.default_rng(seed)
     facts_of = {p: facts(p, d=1 if i == 0 else 3) for i, p in enumerate(problems)}
+    planted = Planted(name, pd.DataFrame(), pd.DataFrame(), facts_of)
     rows: list[dict[str, Any]] = []
     traces: list[dict[str, Any]] = []
-    found: dict[int, dict[str, Any]] = {}
     for problem, optimizer in product(problems, optimizers):
         is_direct = optimizer in direct
         for size, device, dtype in product([pd.NA] if is_direct else sizes, devices, dtypes):
             rate = 0.05 * 10 ** rng.uniform(-0.5, 0.5)
-            cost = (
-                1e-4
-                * 10 ** rng.uniform(0, 1)
-                * (0.3 if (device, str(size)) == ("cuda", "full") else 1)
-            )
+            cost = 1e-4 * 10 ** rng.uniform(0, 1)
+            cost *= 0.3 if (device, str(size)) == ("cuda", "full") else 1
             noise = 0.3 if mishaps and (optimizer, str(size)) == ("Adam", "8") else 0.01
             for s, repeat in product(range(seeds), range(1, repeats + 1)):
-                number = len(rows)
                 status, message = "finished", "budget spent"
                 if mishaps:
                     status, message = _mishap(optimizer, size, device, problem, s, status, message)
-                row: dict[str, Any] = {
-                    "trial": number, "problem": problem, "optimizer": optimizer,
+                where = (problem, optimizer, str(size))
+                row = {
+                    "trial": len(rows), "problem": problem, "optimizer": optimizer,
                     "hyperparameters": json.dumps({"learning_rate": 0.01}), "batch_size": size,
                     "device": device, "dtype": dtype, "seed": s, "repeat": repeat,
-                    "status": status, "message": message, "epochs": 0, "samples": 0,
-                    "transfer_seconds": 1e-5, "first_pass_seconds": np.nan, "seconds": np.nan,
-                    "contended": bool(mishaps and problem == problems[-1] and optimizer == "TorchSGD"
-                                      and str(size) == "8"),
-                    "loss": np.nan, "suboptimality": np.nan, "parameter_error": np.nan,
-                    "gradient_norm": np.nan, "peak_bytes": pd.NA,
-                    "versions": json.dumps({"torch": "2.13.0"}),
+                    "status": status, "message": message,
+                    "contended": mishaps and where == (problems[-1], "TorchSGD", "8"),
+                    "epochs": 0, "samples": 0, "transfer_seconds": 1e-5,
+                    **dict.fromkeys(MISSING, np.nan), "peak_bytes": pd.NA, "versions": "{}",
                 }  # fmt: skip
                 if status != "skipped":
+                    pace = cost * max(0.2, 1 + noise * rng.normal())
                     steps = (0, 1) if is_direct else (0, *epochs)
-                    if status in ("crashed", "timed out", "failed"):
-                        steps = steps[:4]
-                    factor = cost * max(0.2, 1 + noise * rng.normal())
-                    wobble = 1 + 0.2 * rng.uniform()
-                    for e in steps:
-                        share = 1e-15 if is_direct and e else np.exp(-rate * e * wobble)
-                        share = 10.0 ** min(e, 30) if status == "diverged" else share
-                        traces.append({
-                            "trial": number, "epoch": e, "samples": 10 * e, "seconds": factor * e,
-                            "loss": 0.25 + 5 * share, "suboptimality": 5 * share,
-                            "gradient_norm": share, "batch_loss": 5 * share,
-                            "parameter_error": np.sqrt(share),
-                        })  # fmt: skip
-                    last = traces[-1]
-                    row |= {"epochs": last["epoch"], "samples": last["samples"],
-                            "seconds": last["seconds"], "first_pass_seconds": factor * 5}  # fmt: skip
-                    for key in ("loss", "suboptimality", "parameter_error", "gradient_norm"):
-                        row[key] = last[key]
-                    off = last["parameter_error"]
-                    found[number] = {
-                        k: np.asarray(v) + off for k, v in facts_of[problem].optimum.items()
+                    trace = _trace(row, steps, rate * (1 + 0.2 * rng.uniform()), pace)
+                    traces += trace
+                    row |= {name: value for name, value in trace[-1].items() if name in row}
+                    row |= {"epochs": trace[-1]["epoch"], "first_pass_seconds": 5 * pace}
+                    planted.found[row["trial"]] = {
+                        key: np.asarray(value) + row["parameter_error"]
+                        for key, value in facts_of[problem].optimum.items()
                     }
                 rows.append(row)
-    trials = pd.DataFrame(rows)
-    trials["batch_size"] = trials["batch_size"].astype(object)
-    return Planted(name, trials, pd.DataFrame(traces, columns=TRACE), facts_of, found=found)
+    planted.trials = pd.DataFrame(rows)
+    planted.trials["batch_size"] = planted.trials["batch_size"].astype(object)
+    planted.traces = pd.DataFrame(traces, columns=TRACE)
+    return planted
+
+
+def _trace(
+    row: dict[str, Any], epochs: tuple[int, ...], rate: float, pace: float
+) -> list[dict[str, Any]]:
+    """Return a trace that falls exponentially, climbs, or ends early, as the status has it."""
+    if row["status"] in {"crashed", "timed out", "failed"}:
+        epochs = epochs[:4]
+    trace = []
+    for epoch in epochs:
+        share = np.exp(-rate * epoch)
+        if pd.isna(row["batch_size"]) and epoch:
+            share = 1e-15
+        if row["status"] == "diverged":
+            share = 10.0 ** min(epoch, 30)
+        values = [row["trial"], epoch, 10 * epoch, pace * epoch, 0.25 + 5 * share, 5 * share]
+        values += [share, 5 * share, np.sqrt(share)]
+        trace.append(dict(zip(TRACE, values, strict=True)))
+    return trace
 
 
 def _mishap(

@@ -212,7 +212,7 @@ function figureOf(view, rows, x, y, page, width) {
   const columns = width < 600 ? 1 : Math.min(panels.length, width < 1000 ? 2 : 3) || 1;
   const down = Math.max(1, Math.ceil(panels.length / columns));
   const tall = page.printing ? 265 : width < 640 ? 300 : columns > 1 ? 330 : 390;
-  const layout = { width, height: tall * down + 20, margin: { l: width < 640 ? 72 : 80, r: 14, t: 30, b: 52 }, showlegend: false,
+  const layout = { width, height: tall * down + 20, margin: { l: width < 640 ? 74 : 84, r: 14, t: 30, b: 52 }, showlegend: false,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", annotations: [],
     font: { family: "system-ui, sans-serif", size: 13, color: tone("--ink") }, shapes: [],
     hoverlabel: { bgcolor: tone("--card"), bordercolor: tone("--rule"), font: { color: tone("--ink") }, align: "left" } };
