@@ -1,18 +1,23 @@
 from . import datasets as datasets
+from . import linalg as linalg
+from .comparison import compare as compare
 from .experiment import Experiment as Experiment
-from .experiment import compare as compare
 from .lab.minimize import Solution as Solution
 from .lab.minimize import minimize as minimize
 from .lab.status import Status as Status
 from .optimizers.batches import Batches as Batches
 from .optimizers.lstsq import Lstsq as Lstsq
 from .optimizers.manual_sgd import ManualSGD as ManualSGD
+from .optimizers.normal_equations import NormalEquations as NormalEquations
 from .optimizers.optimizer import Iterate as Iterate
 from .optimizers.optimizer import Optimizer as Optimizer
+from .optimizers.qr import QR as QR
+from .optimizers.refined_lstsq import RefinedLstsq as RefinedLstsq
 from .optimizers.registry import register as register
 from .optimizers.sklearn_linear_regression import (
     SklearnLinearRegression as SklearnLinearRegression,
 )
+from .optimizers.streaming_lstsq import StreamingLstsq as StreamingLstsq
 from .optimizers.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.torch_sgd import TorchSGD as TorchSGD
 from .problems.linear_regression import LinearRegression as LinearRegression

@@ -30,9 +30,7 @@ def run(script: Path, /, *, options: RunOptions | None = None) -> int:
     """
     from optlab.script import load_experiment
 
-    with bad_input():
-        experiment = load_experiment(script)
-    return experiment.execute(options)
+    return load_experiment(script).execute(options)
 
 
 @app.command
@@ -47,6 +45,9 @@ def compare(
     options: RunOptions | None = None,
 ) -> int:
     """Compare optimizers on fitting one column of a table by all others.
+
+    Where left out, the batch size is full, the device cpu, the seed 0, 100 epochs are made, and a
+    trial stops where its suboptimality is 1e-6 of the start's.
 
     Parameters
     ----------
@@ -77,19 +78,22 @@ def compare(
         chosen = {}
         for name in dict.fromkeys(part.strip() for part in optimizers.split(",")):
             cls = registry.get(name)
-            takes_rate = learning_rate is not None and "learning_rate" in cls.__dataclass_fields__
-            chosen[name] = cls(learning_rate=learning_rate) if takes_rate else cls()
+            fields = getattr(cls, "__dataclass_fields__", {})
+            rated = learning_rate is not None and "learning_rate" in fields
+            chosen[name] = cls(learning_rate=learning_rate) if rated else cls()
         experiment = Experiment(
             name=f"compare {dataset.name}",
             problems=LinearRegression.from_dataset(dataset),
             optimizers=list(chosen.values()),
+            epochs=100,
+            target=1e-6,
         )
     return experiment.execute(options)
 
 
 @app.command(name="list")
-def list_(what: Literal["optimizers", "datasets", "devices"], /) -> int:
-    """List what there is: optimizers, datasets or devices.
+def list_(what: Literal["optimizers", "datasets", "devices"] | None = None, /) -> int:
+    """List what there is: optimizers, datasets, devices, or all of them.
 
     Parameters
     ----------
@@ -98,24 +102,15 @@ def list_(what: Literal["optimizers", "datasets", "devices"], /) -> int:
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("name", "what it is", header_style="bold", box=None)
-    if what == "optimizers":
-        from optlab.optimizers import registry
-
-        for name, cls in registry.classes():
-            table.add_row(name, _first_line(cls))
-    elif what == "datasets":
-        from optlab import datasets
-
-        for name in datasets.names():
-            table.add_row(name, repr(datasets.load(name)))
-    else:
-        from optlab.lab import available_devices
-
-        for name, description in available_devices().items():
-            table.add_row(name, description)
-    Console(soft_wrap=True).print(table)
+    kinds = {"optimizers": _optimizers, "datasets": _datasets, "devices": _devices}
+    console = Console(soft_wrap=True)
+    for kind in kinds if what is None else [what]:
+        table = Table(kind, "what it is", header_style="bold", box=None)
+        for name, description in kinds[kind]().items():
+            table.add_row(Text(name), Text(description))
+        console.print(table)
     return 0
 
 
@@ -134,8 +129,28 @@ def info() -> int:
     return 0
 
 
-def _first_line(cls: type) -> str:
-    return (cls.__doc__ or "").strip().partition("\n")[0]
+def _optimizers() -> dict[str, str]:
+    from optlab.optimizers import registry
+
+    found = {}
+    for name in registry.names():
+        try:
+            found[name] = (registry.get(name).__doc__ or "").strip().partition("\n")[0]
+        except ValueError as error:  # another package's, which cannot be loaded
+            found[name] = str(error)
+    return found
+
+
+def _datasets() -> dict[str, str]:
+    from optlab import datasets
+
+    return {name: repr(datasets.load(name)) for name in datasets.names()}
+
+
+def _devices() -> dict[str, str]:
+    from optlab.lab import available_devices
+
+    return available_devices()
 
 
 def main() -> NoReturn:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -23,7 +22,7 @@ from optlab.lab import (
     machine,
     run_grid,
 )
-from optlab.lab.budget import Record, check_count
+from optlab.lab.budget import Record
 from optlab.lab.executors import ExecutorFor, dask_executors
 from optlab.lab.runner import Execution, Listener
 from optlab.lab.store import Store
@@ -32,7 +31,7 @@ from optlab.options import RunOptions
 from optlab.problems import Problem
 from optlab.results import Results
 from optlab.terminal import TrialProgress, print_summary
-from optlab.usage import bad_input, call, stoppable
+from optlab.usage import bad_input, call, check_folder, stoppable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,6 +100,10 @@ class Experiment:
     conclude: Callable[[Results], object] | None = None
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Iterator):  # it could be read only once
+                object.__setattr__(self, field.name, tuple(value))
         self.grid()  # so that what cannot be is refused where it is written
         self.budget()
 
@@ -131,6 +134,7 @@ class Experiment:
         dask: str | None = None,
         time_limit: float | None = None,
         threads: int | None = None,
+        memory_limit: int | None = None,
         measure_memory: bool = False,
         listener: Listener | None = None,
     ) -> Results:
@@ -162,6 +166,9 @@ class Experiment:
         threads
             How many threads torch, BLAS and OpenMP may use in a trial; torch's present number where
             left out.
+        memory_limit
+            Bytes that a worker process may hold beyond what it needs itself; with ``isolate`` or
+            ``jobs``, on Linux.
         measure_memory
             Run each trial once more, untimed, to measure its peak memory.
         listener
@@ -174,11 +181,6 @@ class Experiment:
         """
         if (executor is not None) + (dask is not None) + (isolate or jobs > 1) > 1:
             raise ValueError("executor, dask, and isolate or jobs exclude each other: choose one")
-        check_count("jobs", jobs)
-        if threads is not None:
-            check_count("threads", threads)
-        if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
-            raise ValueError(f"time_limit must be positive and finite, not {time_limit!r}")
         grid = self.grid()
         with ExitStack() as stack:
             kept = None if store is None else stack.enter_context(Store(store))
@@ -199,6 +201,7 @@ class Experiment:
                     isolate=isolate,
                     jobs=jobs,
                     executor_for=executor_for,
+                    memory_limit=memory_limit,
                     measure_memory=measure_memory,
                 ),
                 store=kept,
@@ -221,6 +224,8 @@ class Experiment:
         options = options or RunOptions()
         with bad_input():
             experiment = replace(self, **options.axes())
+            for folder in filter(None, (options.csv, options.figures)):
+                check_folder(folder)
         trials = len(experiment.grid().trials())
         with TrialProgress(trials, experiment.epochs) as progress, stoppable(), bad_input():
             results = experiment.run(**options.execution(), listener=progress.listener())
@@ -249,50 +254,3 @@ class Experiment:
 
 def _always(executor: Executor, _: object) -> Executor:
     return executor
-
-
-def compare(
-    problem: Problem | Sequence[Problem],
-    optimizers: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer],
-    *,
-    batch_sizes: Iterable[BatchSize] = ("full",),
-    devices: Iterable[str | torch.device] = ("cpu",),
-    dtypes: Iterable[str | torch.dtype] | None = None,
-    seeds: Iterable[int] = (0,),
-    repeats: int = 1,
-    epochs: int = 1000,
-    target: float | None = None,
-    record: Record = "growing",
-) -> Results:
-    """Compare optimizers on a problem, or on several; the keywords are those of `Experiment`.
-
-    Raises
-    ------
-    ValueError
-        For an argument that cannot be, before anything runs.
-
-    Examples
-    --------
-    >>> import optlab as ol
-    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
-    >>> results = ol.compare(
-    ...     problem, [ol.ManualSGD(0.1), ol.Lstsq()], batch_sizes=[5, "full"], seeds=[1], epochs=200
-    ... )
-    >>> results.trials[["optimizer", "batch_size", "status"]]
-       optimizer batch_size    status
-    0  ManualSGD          5  finished
-    1  ManualSGD       full  finished
-    2      Lstsq       <NA>  finished
-    """
-    return Experiment(
-        problems=problem,
-        optimizers=optimizers,
-        batch_sizes=batch_sizes,
-        devices=devices,
-        dtypes=dtypes,
-        seeds=seeds,
-        repeats=repeats,
-        epochs=epochs,
-        target=target,
-        record=record,
-    ).run()

@@ -29,7 +29,7 @@ class RunOptions:
     repeats
         How often each trial is repeated.
     target
-        Stop where the suboptimality is this share of the start's.
+        Stop a trial where its suboptimality is this share of the start's, such as 1e-6.
     store
         A file that each trial is written to when it ends; trials that it holds are not run again.
     fresh
@@ -59,7 +59,7 @@ class RunOptions:
     seeds: str | None = None
     epochs: int | None = None
     repeats: int | None = None
-    target: float | None = None
+    target: Annotated[float | None, Parameter(name="--stop-at")] = None
     store: Path | None = None
     fresh: Annotated[bool, Parameter(negative="")] = False
     isolate: Annotated[bool, Parameter(negative="")] = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from optlab.analysis.statistics import summary
+from optlab import analysis
 from optlab.lab import ProblemFacts, TrialRecord, traces_table, trials_table
 from optlab.lab.store import Store
 
@@ -98,8 +98,40 @@ class Results:
         return results_html(self)
 
     def summary(self) -> pd.DataFrame:
-        """Return a row for each optimizer, batch size, device and dtype, with medians."""
-        return summary(self.trials)
+        """Return a row for each optimizer, batch size, device and dtype: medians and intervals.
+
+        The columns are those of `optlab.analysis.summary`.
+        """
+        return analysis.summary(self.trials)
+
+    def ratios(self, baseline: str) -> pd.DataFrame:
+        """Return how many times a baseline's seconds each other optimizer takes, and a verdict.
+
+        The verdict is ``faster``, ``slower``, ``no difference shown`` or ``too few repeats to
+        say``: see `optlab.analysis.ratios` for the columns and the method.
+
+        Raises
+        ------
+        ValueError
+            For a baseline that is none of the optimizers.
+        """
+        return analysis.ratios(self.trials, baseline)
+
+    def time_to_target(self, target: float) -> pd.DataFrame:
+        """Return what it took each cell to bring the suboptimality to a share of the start's.
+
+        Trials that never get there are censored, not dropped: see `optlab.analysis.target_summary`.
+        """
+        return analysis.target_summary(analysis.time_to_target(self.trials, self.traces, target))
+
+    def performance_profile(self, target: float, cost: str = "seconds") -> pd.DataFrame:
+        """Return the share of problems that each optimizer solves within a factor of the best.
+
+        ``cost`` is ``"seconds"``, ``"epochs"`` or ``"samples"`` to the target: see
+        `optlab.analysis.performance_profile`.
+        """
+        times = analysis.time_to_target(self.trials, self.traces, target)
+        return analysis.performance_profile(times, cost)
 
     def parameters(self, trial: int) -> dict[str, np.ndarray[Any, Any]]:
         """Return a trial's final parameters as arrays, in the dtype it computed in.

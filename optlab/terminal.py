@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,16 +14,32 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.progress import Task as RichTask
+from rich.table import Column, Table
 from rich.text import Text
 
 from optlab.lab import TraceRow, Trial, TrialRecord
 from optlab.lab.runner import Listener
+
+
+class _Now(ProgressColumn):
+    """What the running trial does, cut where the terminal ends rather than squeezing the rest."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+
+    def render(self, task: RichTask) -> Text:
+        return task.fields["now"]  # type: ignore[no-any-return]  # put there by us
+
+
+_SHOW_EVERY = 0.1
+"""Seconds between two drawings of the bar: eyes need no more."""
 
 
 class TrialProgress:
@@ -36,15 +53,17 @@ class TrialProgress:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[now]}"),
+            _Now(),
             console=Console(stderr=True),
             disable=not sys.stderr.isatty(),
             # Drawn when a trial reports, never by a thread of its own: that thread would run
             # beside the optimizer, on its clock.
             auto_refresh=False,
+            expand=True,
             transient=True,
         )
-        self._task: TaskID = self._bar.add_task("trials", total=trials, now="")
+        self._task: TaskID = self._bar.add_task("trials", total=trials, now=Text(""))
+        self._shown = 0.0
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -74,15 +93,18 @@ class TrialProgress:
 
     def watch(self, trial: Trial, row: TraceRow) -> None:
         """Show the running trial's epoch and loss."""
-        self._show(f"{_describe(trial)}  epoch {row.epoch}/{self.epochs}  loss {row.loss:.4g}")
+        now = f"{_describe(trial)}  epoch {row.epoch}/{self.epochs}  loss {row.loss:.4g}"
+        self._show(now, at_once=row.epoch == self.epochs)
 
     def finished(self, _: TrialRecord) -> None:
         """Count a trial as done."""
         self._bar.advance(self._task)
         self._bar.refresh()
 
-    def _show(self, text: str) -> None:
-        if not self._bar.disable:
+    def _show(self, text: str, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if not self._bar.disable and (at_once or now - self._shown > _SHOW_EVERY):
+            self._shown = now
             self._bar.update(self._task, now=Text(text), refresh=True)
 
 
@@ -93,35 +115,47 @@ def _describe(trial: Trial) -> str:
 
 def print_summary(summary: pd.DataFrame, name: str) -> None:
     """Print a row for each optimizer, batch size and device, and why some have no numbers."""
-    console = Console()
-    if not console.is_terminal:  # piped into a file: nothing is wrapped or cut
-        console = Console(width=max(console.width, 200), soft_wrap=True)
-    axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
-    axes += ["trials"] if (summary["trials"] > 1).any() else []
-    table = Table(title=Text(name), title_justify="left", header_style="bold")
-    words = ["optimizer", "batch size", "device", "status"]
-    for heading in [*axes, *words]:
-        table.add_column(heading, overflow="fold")
-    for heading in ("epochs", "seconds", "loss", "suboptimality", "parameter error"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for _, row in summary.iterrows():
-        size = "-" if pd.isna(row["batch_size"]) else str(row["batch_size"])
-        named = [str(row[column]) for column in axes]
-        table.add_row(
-            *[Text(t) for t in (*named, row["optimizer"], size, row["device"], row["status"])],
-            _number(row["epochs"]) if row["epochs"] else "-",
-            format_seconds(row["seconds"]),
-            _number(row["loss"]),
-            _number(row["suboptimality"], digits=2),
-            _number(row["parameter_error"], digits=2),
-        )
+    console = Console(soft_wrap=True)
+    unbounded = console.options.update(width=10_000)
+    for hidden in range(4):
+        table = _table(summary, name, hidden=hidden)
+        natural = console.measure(table, options=unbounded).maximum
+        if not console.is_terminal or natural <= console.width:
+            break
+    console.width = max(console.width, natural)  # too wide, it runs on: nothing is cut
     console.print(table)
-    unusual = summary[~summary["status"].isin(["finished", "converged"])]
+    fine = summary["status"].isin(["finished", "converged"])
+    unusual = summary[~fine | summary["message"].str.contains("not reached")]
     for (status, message), rows in unusual.groupby(["status", "message"], sort=False):
         cells = list(dict.fromkeys(_cell(row) for _, row in rows.iterrows()))
         several = f"{len(cells)} rows: {cells[0]}, ..., {cells[-1]}"
         where = several if len(cells) > 3 else ", ".join(cells)
         console.print(Text(f"{status}: {message} ({where})"))
+
+
+def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
+    """Return the summary's table without its last columns, for terminals too narrow for all."""
+    axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
+    axes += ["trials"] if (summary["trials"] > 1).any() else []
+    numbers = ["epochs", "seconds", "loss", "suboptimality", "parameter error"]
+    shown = numbers[: len(numbers) - hidden]
+    table = Table(title=Text(name), title_justify="left", header_style="bold")
+    for heading in [*axes, "optimizer", "batch size", "device", "status"]:
+        table.add_column(heading, no_wrap=True)
+    for heading in shown:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for _, row in summary.iterrows():
+        size = "-" if pd.isna(row["batch_size"]) else str(row["batch_size"])
+        words = [*(str(row[c]) for c in axes), row["optimizer"], size, row["device"], row["status"]]
+        cells = {
+            "epochs": _number(row["epochs"]) if row["epochs"] else "-",
+            "seconds": format_seconds(row["seconds"]),
+            "loss": _number(row["loss"]),
+            "suboptimality": _number(row["suboptimality"], digits=2),
+            "parameter error": _number(row["parameter_error"], digits=2),
+        }
+        table.add_row(*(Text(word) for word in words), *(cells[heading] for heading in shown))
+    return table
 
 
 def format_seconds(seconds: float) -> str:

@@ -6,6 +6,8 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
 
 from cyclopts import App, CycloptsError
 
@@ -50,3 +52,13 @@ def call(app: App, arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return int(status or 0)
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder and write into it, before hours of trials rather than after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"{folder} is no folder that can be written to: {error}") from None

@@ -95,7 +95,7 @@ def test_two_classes_of_one_name_are_told_apart():
         ({"optimizers": []}, "optimizers is empty"),
         ({"optimizers": [ol.ManualSGD]}, "the class ManualSGD: did you mean ManualSGD()"),
         ({"optimizers": ["manual-sgd"]}, "'manual-sgd' is no optimizer"),
-        ({"optimizers": {"a": 1}}, "1 is no optimizer"),
+        ({"optimizers": {"a": 1}}, "is no optimizer"),
         ({"problems": []}, "problems is empty"),
         ({"problems": [problem("a"), problem("a")]}, "several problems are called a"),
         ({"problems": [np.eye(2)]}, "is no problem; LinearRegression(X, y) makes one"),

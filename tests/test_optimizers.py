@@ -209,7 +209,9 @@ def test_svd_drivers_answer_rank_deficient_problems_with_the_least_weights(optim
 
 def test_gels_refuses_a_rank_deficient_problem_with_a_sentence():
     problem = synthetic(rank=2, seed=1)
-    sentence = "gels takes full rank for granted, but the rank is 2 of 3; driver='gelsd' can"
+    sentence = (
+        "gels takes full rank for granted, but the design has rank 3 of 4; driver='gelsd' can"
+    )
     with pytest.raises(ValueError, match=sentence):
         ol.minimize(problem, ol.Lstsq("gels"))
     results = ol.compare(problem, [ol.Lstsq("gels"), ol.Lstsq("gelsd")])
@@ -236,7 +238,7 @@ def test_off_the_cpu_lstsq_takes_gels_and_refuses_the_drivers_that_are_not_there
     assert ol.Lstsq().unsupported(problem, cuda) is None
     assert "no driver gelsd on cuda, only gels" in ol.Lstsq("gelsd").unsupported(problem, cuda)
     deficient = synthetic(rank=2, seed=1)
-    assert "the rank is 2 of 3" in ol.Lstsq().unsupported(deficient, cuda)
+    assert "rank 3 of 4" in ol.Lstsq().unsupported(deficient, cuda)
 
 
 def test_sklearn_refuses_what_it_cannot_do():

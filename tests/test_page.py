@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from planted import EVIL, HOSTILE, plant
+from tests.planted_results import EVIL, HOSTILE, plant
 
 from optlab.report.page import write_page
 

@@ -6,7 +6,7 @@ import statistics
 from collections import Counter, defaultdict
 
 import pytest
-from planted import plant
+from tests.planted_results import plant
 
 from optlab.report.sentences import doubts, findings
 from optlab.report.views import TARGETS, all_views

@@ -6,7 +6,7 @@ import statistics
 import numpy as np
 import pandas as pd
 import pytest
-from planted import plant
+from tests.planted_results import plant
 
 from optlab.report import views
 from optlab.report.style import DASHES, MARKERS, PALETTE, Styles

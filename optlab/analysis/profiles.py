@@ -36,7 +36,8 @@ def performance_profile(
         ``"seconds"``, ``"epochs"`` or ``"samples"`` to the target; the median over repeats.
     solver
         The columns that name a solver. An instance is a value of the others among problem,
-        optimizer, batch_size, device, dtype and seed.
+        optimizer, batch_size, device, dtype and seed; without ``"batch_size"`` here, methods that
+        use no batches have instances of their own.
     taus
         Where to give the shares; where they change, if left out, from 1 on.
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from functools import partial
 
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.diabetes import diabetes
+from optlab.datasets.nist import NAMES, nist
 from optlab.datasets.tutorial import tutorial
 
-_NAMED: dict[str, Callable[[], Dataset]] = {"tutorial": tutorial, "diabetes": diabetes}
+_NAMED: dict[str, Callable[[], Dataset]] = {
+    "tutorial": tutorial,
+    "diabetes": diabetes,
+    **{name: partial(nist, name) for name in NAMES},
+}
 
 
 def names() -> list[str]:

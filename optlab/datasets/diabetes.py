@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sklearn.datasets import load_diabetes
-
 from optlab.datasets.dataset import Dataset
 
 
@@ -22,6 +20,8 @@ def diabetes() -> Dataset:
     >>> ol.datasets.diabetes()
     Dataset('diabetes', n=442, d=10, float64)
     """
+    from sklearn.datasets import load_diabetes  # noqa: PLC0415 - a second of import, used here only
+
     bunch = load_diabetes(scaled=False)
     return Dataset(
         name="diabetes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,8 @@ def read_table(path: str | Path, *, target: str) -> Dataset:
         near = difflib.get_close_matches(target, [str(c) for c in frame.columns], n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         columns = ", ".join(repr(str(column)) for column in frame.columns)
+        if len(frame.columns) == 1 and set(";\t") & set(columns):
+            hint += " (fields must be separated by commas)"
         raise ValueError(f"{path} has no column {target!r}{hint}; its columns are {columns}")
     if frame.empty:
         raise ValueError(f"{path} has a header but no rows")
@@ -79,13 +82,19 @@ def _read(path: Path) -> pd.DataFrame:
         except (OSError, pyarrow.lib.ArrowException) as error:
             raise ValueError(f"{path} cannot be read as Parquet: {error}") from None
     try:
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
-        duplicates = sorted({str(name) for name in header[header.duplicated()]})
+        first_line = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+        header = ["" if pd.isna(name) else str(name).strip() for name in first_line]
+        if "" in header:
+            raise ValueError(f"column {header.index('')} has no name: is there a header line?")
+        duplicates = sorted({name for name in header if header.count(name) > 1})
         if duplicates:
             raise ValueError(f"its header names columns twice: {', '.join(duplicates)}")
-        # index_col=False: a row longer than the header is an error, not a shift of the columns.
-        return pd.read_csv(path, index_col=False, skipinitialspace=True)
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        # Rows longer than the header are an error: without index_col=False they shift the columns
+        # silently, with it they are cut with a warning.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, index_col=False, skipinitialspace=True, header=0, names=header)
+    except (ValueError, pd.errors.ParserWarning) as error:
         raise ValueError(f"{path} cannot be read as CSV: {error}") from None
 
 
@@ -94,7 +103,10 @@ def _check_numeric(path: Path, frame: pd.DataFrame, column: str) -> None:
     if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
         numbers = pd.to_numeric(values, errors="coerce")
         texts = values[numbers.isna() & values.notna()]
-        first = texts.index[0] if len(texts) else values.index[0]
+        if texts.empty:  # whole numbers beyond int64, or booleans with gaps
+            _check_numeric(path, frame.assign(**{column: numbers.astype(float)}), column)
+            return
+        first = texts.index[0]
         raise ValueError(
             f"{path}: column {column!r} holds text, not numbers: {values[first]!r} in row {first} "
             f"(rows counted from 0), {len(texts)} such values; drop or encode the column first"

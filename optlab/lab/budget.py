@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import numbers
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+
+from optlab.optimizers.optimizer import check_positive
 
 Record: TypeAlias = Literal["growing"] | int | Sequence[int]
 
@@ -45,17 +47,20 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs)
-        if self.target is not None and not (math.isfinite(self.target) and self.target > 0):
-            raise ValueError(f"target must be positive and finite, not {self.target!r}")
-        if isinstance(self.record, str):
-            if self.record != "growing":
-                raise ValueError(f"record must be 'growing', a distance or epochs, "
-                                 f"not {self.record!r}")  # fmt: skip
-        elif isinstance(self.record, int):
+        if self.target is not None:
+            check_positive("target", self.target)
+        if isinstance(self.record, numbers.Integral):
             check_count("record", self.record)
-        else:
-            for epoch in self.record:
+            object.__setattr__(self, "record", int(self.record))
+        elif self.record != "growing":
+            if isinstance(self.record, str) or not isinstance(self.record, Iterable):
+                raise ValueError(
+                    f"record must be 'growing', a distance or epochs, not {self.record!r}"
+                )
+            epochs = tuple(self.record)
+            for epoch in epochs:
                 check_count("each epoch of record", epoch)
+            object.__setattr__(self, "record", tuple(int(epoch) for epoch in epochs))
 
     def definition(self) -> dict[str, Any]:
         """Return the budget as values that JSON can hold."""
@@ -76,5 +81,5 @@ class Budget:
 
 def check_count(name: str, value: object) -> None:
     """Raise a ValueError that names the argument unless it is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")

@@ -24,8 +24,9 @@ def check_device(name: object) -> str:
     """
     text = str(name)
     kind, colon, index = text.partition(":")
-    if kind not in _KNOWN or (colon and not index.isdecimal()):
-        near = difflib.get_close_matches(kind, _KNOWN, n=1)
+    if kind not in _KNOWN or (colon and not (index.isdecimal() and kind != "cpu")):
+        near = difflib.get_close_matches(kind.lower(), _KNOWN, n=1)
+        near = ["cuda"] if kind.lower() == "gpu" else near
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(
             f"unknown device {text!r}: {hint}there are {', '.join(_KNOWN)}, with a number after a "

@@ -9,6 +9,7 @@ from typing import Any
 
 import cloudpickle
 
+from optlab.lab.parcel import pack
 from optlab.lab.records import Trial, TrialRecord
 from optlab.lab.status import Status
 from optlab.lab.task import Task
@@ -41,7 +42,7 @@ def run_on_executor(
                 yield TrialRecord(task.trial, Status.SKIPPED, executor)
                 continue
             try:
-                payload = cloudpickle.dumps((task, threads, time_limit))
+                payload = pack((task, threads, time_limit))
                 waiting[executor.submit(_run_pickled, payload)] = task.trial
             except Exception as error:  # a broken executor refuses what is submitted later
                 yield _crashed(task.trial, error)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab.linalg import Certificate
 from optlab.problems import Problem
 
 Array = np.ndarray[Any, Any]
@@ -68,6 +69,28 @@ class ProblemFacts:
             feature_names=tuple(getattr(problem, "feature_names", ())),
             optimum={key: value.numpy() for key, value in optimum.parameters.items()},
             optimum_loss=optimum.loss,
-            certificate={"rank": optimum.rank, "message": optimum.message},
+            certificate=_plain(optimum.certificate),
             **points,
         )
+
+
+def _plain(certificate: Certificate) -> dict[str, Any]:
+    """Return a certificate as values that JSON can hold."""
+    errors = certificate.standard_errors
+    return {
+        "route": certificate.route,
+        "rank": certificate.rank,
+        "unknowns": certificate.unknowns,
+        "rank_tolerance": certificate.rank_tolerance,
+        "condition_raw": certificate.condition_raw,
+        "condition_scaled": certificate.condition_scaled,
+        "backward_error": certificate.backward_error,
+        "digits": certificate.digits,
+        "refinement_steps": certificate.refinement_steps,
+        "residual_sum_of_squares": certificate.residual_sum_of_squares,
+        "standard_errors": None
+        if errors is None
+        else {name: value.tolist() for name, value in errors.items()},
+        "trusted": certificate.trusted,
+        "message": certificate.message,
+    }

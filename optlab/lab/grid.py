@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import product
@@ -18,6 +20,7 @@ from optlab.optimizers import (
     check_batch_size,
     hyperparameters,
     optimizer_name,
+    versions,
 )
 from optlab.problems import Problem
 
@@ -113,6 +116,8 @@ def named_optimizers(
     """
     if isinstance(optimizers, Mapping):
         named = {str(name): optimizer for name, optimizer in optimizers.items()}
+        if len(named) < len(optimizers):
+            raise ValueError(f"optimizers' names are not told apart as text: {list(optimizers)}")
     else:
         several = [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
         for optimizer in several:
@@ -127,8 +132,12 @@ def named_optimizers(
         named = dict(zip(labels, several, strict=True))
     if not named:
         raise ValueError("optimizers is empty: there is nothing to compare")
-    for optimizer in named.values():
+    for name, optimizer in named.items():
         _check_optimizer(optimizer)
+        try:  # what the tables will say of it is asked now, not when the trials have run
+            json.dumps([hyperparameters(optimizer), versions(optimizer)])
+        except Exception as error:
+            raise ValueError(f"optimizer {name!r} cannot be described: {error}") from error
     return named
 
 
@@ -137,9 +146,14 @@ def _check_optimizer(optimizer: object) -> None:
         raise ValueError(f"optimizers holds the class {optimizer.__name__}: did you mean "
                          f"{optimizer.__name__}()?")  # fmt: skip
     if not isinstance(optimizer, Optimizer):
+        if isinstance(optimizer, str):
+            raise ValueError(
+                f"{optimizer!r} is no optimizer, but a name; optimizers are objects, such as "
+                f"optlab.ManualSGD(); optlab.optimizers.registry.get({optimizer!r}) gives the class"
+            )
         raise ValueError(
-            f"{optimizer!r} is no optimizer: it needs `uses_batches` and `iterates(problem, "
-            "batches, start)`"
+            f"{type(optimizer).__name__} is no optimizer: it needs `uses_batches` and "
+            "`iterates(problem, batches, start)`"
         )
 
 
@@ -154,7 +168,8 @@ def _label(optimizer: Optimizer, all_of_them: Sequence[Optimizer]) -> str:
     differing = [
         field.name
         for field in fields(optimizer)
-        if any(getattr(o, field.name) != getattr(optimizer, field.name) for o in namesakes)
+        # By repr: fields that hold arrays have no plain equality.
+        if len({repr(getattr(other, field.name)) for other in namesakes}) > 1
     ]
     settings: dict[str, object] = {}
     for field_name in differing:
@@ -170,7 +185,8 @@ def _named_problems(problems: Problem | Sequence[Problem]) -> dict[str, Problem]
     several = [problems] if isinstance(problems, Problem) else list(problems)
     for problem in several:
         if not isinstance(problem, Problem):
-            raise ValueError(f"{problem!r} is no problem; LinearRegression(X, y) makes one")
+            kind = type(problem).__name__
+            raise ValueError(f"{kind} is no problem; LinearRegression(X, y) makes one")
     names = [problem.name for problem in several]
     twins = sorted({name for name in names if names.count(name) > 1})
     if twins:
@@ -197,9 +213,10 @@ def _check_dtype(value: object) -> str:
 
 
 def _check_seed(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or not 0 <= int(value) < 2**63:  # type: ignore[call-overload]  # whole: a number
         raise ValueError(f"seeds must be whole numbers of at least 0, not {value!r}")
-    return value
+    return int(value)  # type: ignore[call-overload,no-any-return]  # as above
 
 
 def _dtype_of(problem: Problem) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from optlab.lab.budget import Budget
+from optlab.lab.budget import Budget, check_count
 from optlab.lab.executors import ExecutorFor, run_on_executor
 from optlab.lab.grid import Grid
+from optlab.lab.isolation import IsolatedWorkers
+from optlab.lab.memory import peak_bytes
 from optlab.lab.records import TraceRow, Trial, TrialRecord
 from optlab.lab.resume import Resume
 from optlab.lab.status import Status
@@ -17,6 +19,7 @@ from optlab.lab.store import Store
 from optlab.lab.task import Task
 from optlab.lab.threads import set_threads
 from optlab.lab.trial import run_trial
+from optlab.optimizers.optimizer import check_positive
 
 NOT_STARTED = "not started: the experiment was stopped"
 
@@ -38,6 +41,9 @@ class Execution:
         How many worker processes run trials at once; more than one marks all seconds as contended.
     executor_for
         The executor for a trial, where trials run on executors of the caller's.
+    memory_limit
+        Bytes that a worker process may hold beyond what it held before its first trial; Linux only,
+        with ``isolate`` or ``jobs``.
     measure_memory
         Whether each trial is run once more, untimed, to measure its peak memory.
     """
@@ -47,7 +53,17 @@ class Execution:
     isolate: bool = False
     jobs: int = 1
     executor_for: ExecutorFor | None = None
+    memory_limit: int | None = None
     measure_memory: bool = False
+
+    def __post_init__(self) -> None:
+        check_count("jobs", self.jobs)
+        if self.threads is not None:
+            check_count("threads", self.threads)
+        if self.time_limit is not None:
+            check_positive("time_limit", self.time_limit)
+        if self.memory_limit is not None and not (self.isolate or self.jobs > 1):
+            raise ValueError("memory_limit holds in worker processes only: ask for isolate or jobs")
 
 
 @dataclass(frozen=True)
@@ -100,11 +116,14 @@ def run_grid(
     records: dict[int, TrialRecord] = {}
     ended = _run(resume.missing(waiting) if resume else waiting, execution, threads, listener)
     with closing(ended):  # so that workers end with us, whatever happens
-        for record in ended:
-            records[record.trial.number] = record
-            if resume:
-                resume.keep(record)
-            listener.finished(record)
+        try:
+            for record in ended:
+                records[record.trial.number] = record
+                if resume:
+                    resume.keep(record)
+                listener.finished(record)
+        except KeyboardInterrupt:  # it came between two trials; within one, the trial takes it
+            pass
     if resume:
         records |= resume.records()
     for task in tasks:
@@ -121,7 +140,25 @@ def _run(
         return run_on_executor(
             tasks, execution.executor_for, threads=threads, time_limit=execution.time_limit
         )
+    if execution.isolate or execution.jobs > 1:
+        return _run_isolated(tasks, execution, threads, listener)
     return _run_here(tasks, execution, threads, listener)
+
+
+def _run_isolated(
+    tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
+) -> Generator[TrialRecord]:
+    with IsolatedWorkers(
+        execution.jobs,
+        threads=threads,
+        time_limit=execution.time_limit,
+        memory_limit=execution.memory_limit,
+        peak_memory=execution.measure_memory,
+    ) as workers:
+        try:
+            yield from workers.run(tasks, started=listener.started, watch=listener.watch)
+        except KeyboardInterrupt:
+            yield from workers.interrupt()
 
 
 def _run_here(
@@ -138,6 +175,9 @@ def _run_here(
             threads=threads,
             time_limit=execution.time_limit,
         )
+        if execution.measure_memory and record.trace and record.status.is_result:
+            passes = replace(task.budget, epochs=max(1, record.trace[-1].epoch))
+            record.peak_bytes = peak_bytes(task.trial, task.problem, task.optimizer, passes)
         yield record
         if record.status == Status.INTERRUPTED:
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
@@ -13,42 +12,13 @@ from pathlib import Path
 from typing import Any, Self
 from zipfile import BadZipFile
 
-import numpy as np
-
+from optlab.lab.blobs import packed, unpacked
 from optlab.lab.facts import ProblemFacts
-from optlab.lab.records import TraceRow, Trial, TrialRecord
-from optlab.lab.status import Status
+from optlab.lab.records import TraceRow, TrialRecord
+from optlab.lab.rows import RECORD_COLUMNS, number, read_record, written_record
+from optlab.lab.schema import APPLICATION, SCHEMA, SCHEMA_VERSION
 
-SCHEMA_VERSION = 1
-_APPLICATION = int.from_bytes(b"optl", "big")
 _BUSY_SECONDS = 60.0
-
-_SCHEMA = f"""
-CREATE TABLE experiments (id INTEGER PRIMARY KEY, started TEXT, name TEXT, definition TEXT,
-    machine TEXT);
-CREATE TABLE problems (name TEXT PRIMARY KEY, facts TEXT, optimum BLOB, x BLOB, y BLOB);
-CREATE TABLE trials (key TEXT PRIMARY KEY, number INTEGER, trial TEXT, optimizer TEXT,
-    status TEXT, message TEXT, traceback TEXT, contended INTEGER, peak_bytes INTEGER,
-    transfer_seconds REAL, first_pass_seconds REAL, seconds REAL, parameters BLOB,
-    machine INTEGER REFERENCES experiments (id));
-CREATE TABLE traces (key TEXT REFERENCES trials (key), place INTEGER,
-    {", ".join(f"{name} REAL" for name in TraceRow._fields)}, PRIMARY KEY (key, place))
-    WITHOUT ROWID;
-PRAGMA user_version = {SCHEMA_VERSION};
-PRAGMA application_id = {_APPLICATION};
-"""
-
-
-_RECORD_COLUMNS = (
-    "status",
-    "message",
-    "traceback",
-    "contended",
-    "peak_bytes",
-    "transfer_seconds",
-    "first_pass_seconds",
-    "seconds",
-)
 
 
 class StoreError(ValueError):
@@ -101,7 +71,7 @@ class Store:
     def _open(self) -> None:
         application = self._database.execute("PRAGMA application_id").fetchone()[0]
         tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and application != _APPLICATION:
+        if tables and application != APPLICATION:
             raise StoreError(f"{self.path} is an SQLite file, but not one of optlab's")
         self._database.execute("PRAGMA journal_mode = WAL")
         # WAL with NORMAL survives the death of the process, and a power cut without damage.
@@ -109,7 +79,7 @@ class Store:
         with self._transaction():
             version = self._database.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
-                for statement in _SCHEMA.split(";"):
+                for statement in SCHEMA.split(";"):
                     self._database.execute(statement)
             elif version > SCHEMA_VERSION:
                 raise StoreError(
@@ -142,8 +112,8 @@ class Store:
     def add_problem(self, facts: ProblemFacts) -> None:
         """Record what is known of a problem."""
         plain = {k: v for k, v in asdict(facts).items() if k not in {"optimum", "x", "y"}}
-        row = (facts.name, json.dumps(plain, default=str), _packed(facts.optimum))
-        points = (_packed({"x": facts.x}), _packed({"y": facts.y}))
+        row = (facts.name, json.dumps(plain, default=str), packed(facts.optimum))
+        points = (packed({"x": facts.x}), packed({"y": facts.y}))
         with self._errors("written"), self._transaction():
             self._database.execute(
                 "INSERT OR REPLACE INTO problems VALUES (?, ?, ?, ?, ?)", (*row, *points)
@@ -156,22 +126,7 @@ class Store:
 
         An interrupted trial gives way to a later one of the same key.
         """
-        row = {
-            "key": key,
-            "number": record.trial.number,
-            "trial": json.dumps(asdict(record.trial)),
-            "optimizer": json.dumps(optimizer),
-            "status": str(record.status),
-            "message": record.message,
-            "traceback": record.traceback,
-            "contended": record.contended,
-            "peak_bytes": record.peak_bytes,
-            "transfer_seconds": record.transfer_seconds,
-            "first_pass_seconds": record.first_pass_seconds,
-            "seconds": record.seconds,
-            "parameters": _packed(record.parameters),
-            "machine": experiment,
-        }
+        row = {"key": key, **written_record(record, optimizer), "machine": experiment}
         marks = ", ".join("?" * len(row))
         trace_marks = ", ".join("?" * (2 + len(TraceRow._fields)))
         trace = [(key, place, *values) for place, values in enumerate(record.trace)]
@@ -208,17 +163,20 @@ class Store:
             for key, _, *values in self._database.execute("SELECT * FROM traces ORDER BY 1, 2"):
                 if wanted is None or key in wanted:
                     epoch, samples, *numbers = values
-                    row = TraceRow(int(epoch), int(samples), *(_number(n) for n in numbers))
+                    row = TraceRow(int(epoch), int(samples), *(number(n) for n in numbers))
                     traces.setdefault(key, []).append(row)
-            columns = ", ".join(_RECORD_COLUMNS)
+            columns = ", ".join(RECORD_COLUMNS)
             rows = self._database.execute(
                 f"SELECT key, trial, optimizer, parameters, {columns} FROM trials "
                 "ORDER BY number, rowid"
             )
             for key, trial, optimizer, parameters, *plain in rows:
                 if wanted is None or key in wanted:
-                    values = dict(zip(_RECORD_COLUMNS, plain, strict=True))
-                    yield key, _record(trial, optimizer, parameters, values, traces.get(key, []))
+                    values = dict(zip(RECORD_COLUMNS, plain, strict=True))
+                    yield (
+                        key,
+                        read_record(trial, optimizer, parameters, values, traces.get(key, [])),
+                    )
 
     def problems(self) -> dict[str, ProblemFacts]:
         """Return what is known of each problem, by name."""
@@ -227,8 +185,8 @@ class Store:
             for name, facts, optimum, x, y in self._database.execute("SELECT * FROM problems"):
                 plain = json.loads(facts)
                 plain["feature_names"] = tuple(plain["feature_names"])
-                points = _unpacked(x) | _unpacked(y)
-                found[name] = ProblemFacts(**plain, optimum=_unpacked(optimum), **points)
+                points = unpacked(x) | unpacked(y)
+                found[name] = ProblemFacts(**plain, optimum=unpacked(optimum), **points)
             return found
 
     def experiments(self) -> list[dict[str, Any]]:
@@ -276,41 +234,6 @@ class Store:
             raise
         except (sqlite3.Error, ValueError, TypeError, KeyError, BadZipFile) as error:
             raise StoreError(f"{self.path} cannot be {what}: {error}") from error
-
-
-def _record(
-    trial: str, optimizer: str, parameters: bytes, values: dict[str, Any], trace: list[TraceRow]
-) -> TrialRecord:
-    seconds = {name: _number(values[name]) for name in values if name.endswith("seconds")}
-    return TrialRecord(
-        trial=Trial(**json.loads(trial)),
-        optimizer=json.loads(optimizer),
-        parameters=_unpacked(parameters),
-        trace=trace,
-        status=Status(values["status"]),
-        contended=bool(values["contended"]),
-        message=values["message"],
-        traceback=values["traceback"],
-        peak_bytes=values["peak_bytes"],
-        **seconds,
-    )
-
-
-def _packed(arrays: Mapping[str, Any]) -> bytes:
-    # The names are an array too: as keywords some, such as "file", would be taken for savez's own.
-    names = np.array(list(arrays), dtype=np.str_)
-    file = io.BytesIO()
-    np.savez(file, names, *map(np.asarray, arrays.values()))
-    return file.getvalue()
-
-
-def _unpacked(blob: bytes) -> dict[str, Any]:
-    with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
-        return {str(k): arrays[f"arr_{place}"] for place, k in enumerate(arrays["arr_0"], 1)}
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)  # SQLite keeps NaN as NULL
 
 
 def _now() -> str:

@@ -58,4 +58,6 @@ def traces_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """Return a row for each recorded iterate; epoch 0 is the start, where no time has passed."""
     columns = ["trial", *TraceRow._fields]
     rows = [(record.trial.number, *row) for record in records for row in record.trace]
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
+    whole = {"trial": "int64", "epoch": "int64", "samples": "int64"}
+    return table.astype({column: whole.get(column, "float64") for column in columns})

@@ -32,7 +32,7 @@ def run_trial(
     warm_up: bool = True,
     threads: int | None = None,
     time_limit: float | None = None,
-    catch: type[BaseException] | tuple[type[BaseException], ...] = (Exception, KeyboardInterrupt),
+    catch: tuple[type[BaseException], ...] = (Exception, KeyboardInterrupt, SystemExit),
 ) -> TrialRecord:
     """Run one trial under the clock and return what became of it; it never raises.
 
@@ -60,7 +60,8 @@ def run_trial(
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     try:
         set_threads(threads)
-        with _garbage_collection_off():
+        # The caller's own torch.no_grad() or inference_mode() is no part of the experiment.
+        with _garbage_collection_off(), torch.inference_mode(False), torch.enable_grad():
             run = _Run(record, problem, optimizer, budget, watch or (lambda *_: None), deadline)
             run.go(warm_up=warm_up)
     except catch as error:
@@ -92,9 +93,7 @@ class _Run:
     def go(self, *, warm_up: bool) -> None:
         """Run the trial and put what became of it into the record."""
         record, dtype = self.record, getattr(torch, self.trial.dtype)
-        reason = unavailable(self.trial.device, dtype)
-        reason = reason or unsupported(self.optimizer, self.problem, self.device)
-        if reason:
+        if reason := unavailable(self.trial.device, dtype):
             record.status, record.message = Status.SKIPPED, reason
             return
         clock = Stopwatch(self.device)
@@ -102,6 +101,10 @@ class _Run:
         # A copy, so that an optimizer that changes its data harms nobody else.
         self.local = self.problem.to(self.device, dtype, copy=True)
         record.transfer_seconds = clock.stop()
+        # Asked of the data as this trial has them: in float32 a design can lose its rank.
+        if reason := unsupported(self.optimizer, self.local, self.device):
+            record.status, record.message = Status.SKIPPED, reason
+            return
         if warm_up:
             record.first_pass_seconds = self._timed_passes(1)
         end = self._solve()

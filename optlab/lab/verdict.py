@@ -26,7 +26,9 @@ class Verdict:
         if row.loss > DIVERGED_ABOVE * start.loss > 0:
             times = f"{row.loss / start.loss:.1e} times its start"
             return Status.DIVERGED, f"the loss is {times} after epoch {row.epoch}"
-        if target is not None and row.suboptimality <= target * start.suboptimality:
+        reached = target is not None and row.suboptimality <= target * start.suboptimality
+        # A start whose loss overflows, or underflows to 0, says nothing of what was reached.
+        if reached and 0 < start.suboptimality < math.inf:
             return Status.CONVERGED, f"target {target:g} reached after epoch {row.epoch}"
         if row.epoch >= self.budget.epochs:
             spent = f"budget spent after epoch {row.epoch}"

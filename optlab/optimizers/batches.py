@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
@@ -103,16 +104,23 @@ class Batches:
     def _order(self) -> Tensor:
         # A DataLoader draws two int64 an epoch: the seed of its worker processes, unused here, and
         # the seed of the generator that permutes.
-        torch.empty((), dtype=torch.int64).random_(generator=self.generator)
-        seed = torch.empty((), dtype=torch.int64).random_(generator=self.generator).item()
-        return torch.randperm(len(self.y), generator=torch.Generator().manual_seed(int(seed)))
+        _draw(self.generator)
+        seed = _draw(self.generator)
+        permuted = torch.Generator().manual_seed(seed)
+        return torch.randperm(len(self.y), generator=permuted, device="cpu")
+
+
+def _draw(generator: torch.Generator) -> int:
+    return int(torch.empty((), dtype=torch.int64, device="cpu").random_(generator=generator).item())
 
 
 def check_batch_size(batch_size: object) -> BatchSize:
     """Return the batch size, or raise a ValueError that says what it must be."""
-    if batch_size == "full":
+    if isinstance(batch_size, str) and batch_size == "full":
         return "full"
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number of at least 1 or 'full', "
-                         f"not {batch_size!r}")  # fmt: skip
-    return batch_size
+    whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
+    if not whole or int(batch_size) < 1:  # type: ignore[call-overload]  # whole is a number
+        raise ValueError(
+            f"batch_size must be a whole number of at least 1 or 'full', not {batch_size!r}"
+        )
+    return int(batch_size)  # type: ignore[call-overload,no-any-return]  # as above

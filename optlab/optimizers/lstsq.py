@@ -69,11 +69,9 @@ class Lstsq:
         driver = self._driver(device)
         if device.type != "cpu" and driver != "gels":
             return f"torch.linalg.lstsq has no driver {driver} on {device.type}, only gels"
-        rank, d = problem.optimum().rank, problem.X.shape[1]
-        if driver == "gels" and rank < d and not problem.l2:
-            return f"gels takes full rank for granted, but the rank is {rank} of {d}" + (
-                "; driver='gelsd' can solve it" if device.type == "cpu" else ""
-            )
+        if driver == "gels" and (reason := problem.why_no_unique_optimum()):
+            hint = "; driver='gelsd' can solve it" if device.type == "cpu" else ""
+            return f"gels takes full rank for granted, but {reason}{hint}"
         return None
 
     def _driver(self, device: torch.device) -> Driver:

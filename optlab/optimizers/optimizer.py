@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import numbers
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -77,7 +76,8 @@ def hyperparameters(optimizer: Optimizer) -> dict[str, Any]:
     {'learning_rate': 0.1}
     """
     if not dataclasses.is_dataclass(optimizer):
-        return {key: _plain(value) for key, value in vars(optimizer).items()}
+        own = getattr(optimizer, "__dict__", {})
+        return {key: _plain(value) for key, value in own.items()}
     fields = dataclasses.fields(optimizer)
     return {field.name: _plain(getattr(optimizer, field.name)) for field in fields}
 
@@ -85,20 +85,34 @@ def hyperparameters(optimizer: Optimizer) -> dict[str, Any]:
 def versions(optimizer: Optimizer) -> dict[str, str]:
     """Return the packages, with versions, that compute an optimizer's answer, as far as it says."""
     ask = getattr(optimizer, "versions", None)
-    return {} if ask is None else ask()
+    found = ask() if callable(ask) else (ask or {})
+    return {str(package): str(version) for package, version in found.items()}
 
 
-def check_positive(name: str, value: float) -> None:
+def check_positive(name: str, value: object) -> None:
     """Raise a ValueError that names the argument unless the value is positive and finite."""
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and value > 0):
+    number = float("nan") if isinstance(value, bool | str) else _as_float(value)
+    if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{name} must be positive and finite, not {value!r}")
 
 
-def check_momentum(name: str, value: float) -> None:
+def check_momentum(name: str, value: object) -> None:
     """Raise a ValueError that names the argument unless the value is in [0, 1)."""
-    if not 0 <= value < 1:
+    if not 0 <= _as_float(value) < 1:
         raise ValueError(f"{name} must be at least 0 and less than 1, not {value!r}")
+
+
+def check_not_negative(name: str, value: object) -> None:
+    """Raise a ValueError that names the argument unless the value is finite and at least 0."""
+    if not 0 <= _as_float(value) < math.inf:
+        raise ValueError(f"{name} must be finite and at least 0, not {value!r}")
+
+
+def _as_float(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]  # what is no number ends below
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
 
 
 def _plain(value: object) -> Any:

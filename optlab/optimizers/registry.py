@@ -15,6 +15,10 @@ _BUILT_IN = {
     "manual-sgd": "optlab.optimizers.manual_sgd:ManualSGD",
     "torch-sgd": "optlab.optimizers.torch_sgd:TorchSGD",
     "lstsq": "optlab.optimizers.lstsq:Lstsq",
+    "refined-lstsq": "optlab.optimizers.refined_lstsq:RefinedLstsq",
+    "streaming-lstsq": "optlab.optimizers.streaming_lstsq:StreamingLstsq",
+    "normal-equations": "optlab.optimizers.normal_equations:NormalEquations",
+    "qr": "optlab.optimizers.qr:QR",
     "sklearn": "optlab.optimizers.sklearn_linear_regression:SklearnLinearRegression",
 }
 
@@ -66,14 +70,25 @@ def get(name: str) -> type[Any]:
     if name in _registered:
         return _registered[name]
     if name not in _known():
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        plain = {known.replace("-", ""): known for known in names()}
+        near = difflib.get_close_matches(name.lower().replace("-", ""), plain, n=1)
+        hint = f"did you mean {plain[near[0]]!r}? " if near else ""
         raise ValueError(f"unknown optimizer {name!r}: {hint}there are {', '.join(names())}")
-    module, _, qualified_name = _known()[name].partition(":")
-    cls: Any = importlib.import_module(module)
-    for part in qualified_name.split("."):
-        cls = getattr(cls, part)
-    return cls  # type: ignore[no-any-return]
+    return _loaded(name, _known()[name])
+
+
+def _loaded(name: str, place: str) -> type[Any]:
+    module, _, qualified_name = place.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in qualified_name.split("."):
+            found = getattr(found, part)
+    except Exception as error:  # another package's code: whatever it raises is its own matter
+        problem = f"{type(error).__name__}: {error}"
+        raise ValueError(f"optimizer {name!r} ({place}) cannot be loaded: {problem}") from error
+    if not isinstance(found, type):
+        raise ValueError(f"optimizer {name!r} ({place}) is no class, but {found!r}")
+    return found
 
 
 def classes() -> Iterator[tuple[str, type[Any]]]:

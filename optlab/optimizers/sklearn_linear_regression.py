@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import ClassVar
 
-import sklearn
 import torch
-from sklearn.linear_model import LinearRegression as SklearnModel
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate, check_positive
@@ -63,10 +62,13 @@ class SklearnLinearRegression:
 
     def versions(self) -> dict[str, str]:
         """Return scikit-learn's version."""
-        return {"scikit-learn": sklearn.__version__}
+        return {"scikit-learn": version("scikit-learn")}
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the solution, once."""
+        # A second of import, which only those pay who use it; the first pass, not the warm one.
+        from sklearn.linear_model import LinearRegression as SklearnModel  # noqa: PLC0415
+
         assert isinstance(problem, LinearRegression)
         X, y = problem.X, problem.y
         tol = self.tol if self.tol is not None else torch.finfo(X.dtype).eps

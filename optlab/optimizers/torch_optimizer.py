@@ -53,11 +53,14 @@ class TorchOptimizer:
         if "lr" in options and not isinstance(options["lr"], Tensor):
             check_positive("lr", options["lr"])
         try:  # a wrong option is refused where it is written, not when the trial runs
-            cls([torch.zeros(1, requires_grad=True)], **options)
+            cls([torch.zeros(1, requires_grad=True, device="cpu")], **options)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{cls.__name__} does not take {options}: {error}") from None
         object.__setattr__(self, "cls", cls)
         object.__setattr__(self, "options", options)
+
+    def __hash__(self) -> int:
+        return hash((self.cls, repr(sorted(self.options.items()))))
 
     @property
     def name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +9,12 @@ from typing import ClassVar
 import torch
 
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.optimizer import Iterate, check_momentum, check_positive
+from optlab.optimizers.optimizer import (
+    Iterate,
+    check_momentum,
+    check_not_negative,
+    check_positive,
+)
 from optlab.problems import Parameters, Problem
 
 
@@ -64,10 +68,7 @@ class TorchSGD:
         check_momentum("momentum", self.momentum)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs a momentum greater than 0, not 0")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(
-                f"weight_decay must be finite and at least 0, not {self.weight_decay!r}"
-            )
+        check_not_negative("weight_decay", self.weight_decay)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""

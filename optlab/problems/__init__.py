@@ -1,6 +1,6 @@
 """What is minimised: the problem protocol and its implementations."""
 
-from optlab.problems.linear_regression import LeastSquaresSystem as LeastSquaresSystem
+from optlab.problems.least_squares_system import LeastSquaresSystem as LeastSquaresSystem
 from optlab.problems.linear_regression import LinearRegression as LinearRegression
 from optlab.problems.problem import Batch as Batch
 from optlab.problems.problem import Evaluation as Evaluation

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.datasets.checks import checked_design
 from optlab.datasets.dataset import Dataset
+from optlab.linalg import least_squares
+from optlab.problems.judge import Judge
+from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
 from optlab.problems.problem import Batch, Evaluation, Optimum, Parameters
-
-_SMALL = 1 << 15
-"""Entries of X below which BLAS uses one thread."""
-
-
-class LeastSquaresSystem(NamedTuple):
-    """``min ||A w - b||`` and the way back from its solution to a problem's parameters.
-
-    ``A`` has shape ``(m, d)`` and ``b`` shape ``(m,)``: see
-    `LinearRegression.as_least_squares`.
-    """
-
-    A: Tensor
-    b: Tensor
-    to_parameters: Callable[[Tensor], Parameters]
 
 
 class LinearRegression:
@@ -86,9 +72,11 @@ class LinearRegression:
         name: str = "data",
         feature_names: tuple[str, ...] | None = None,
     ) -> None:
-        if not (math.isfinite(l2) and l2 >= 0):
+        if not (isinstance(l2, int | float) and math.isfinite(l2) and l2 >= 0):
             raise ValueError(f"l2 must be finite and at least 0, not {l2!r}")
-        self.X, self.y = checked_design(X, y, feature_names)
+        checked_X, checked_y = checked_design(X, y, feature_names)
+        # A copy: whoever changes the arrays later does not change the problem.
+        self.X, self.y = checked_X.clone(), checked_y.clone()
         self.fit_intercept = fit_intercept
         self.l2 = float(l2)
         self.name = name
@@ -115,6 +103,10 @@ class LinearRegression:
             name=name or dataset.name,
             feature_names=dataset.feature_names,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what can be made again: for large data it is most of what would be sent."""
+        return {k: v for k, v in vars(self).items() if k not in {"_reference", "_judge"}}
 
     def __repr__(self) -> str:
         n, d = self.X.shape
@@ -150,7 +142,8 @@ class LinearRegression:
         The draw is in float32 for every dtype, so that all dtypes of one seed start at the same
         point and leave the generator in the same state.
         """
-        weight = torch.randn(self.X.shape[1], generator=generator, dtype=torch.float32)
+        d = self.X.shape[1]
+        weight = torch.randn(d, generator=generator, dtype=torch.float32, device="cpu")
         start = {"weight": weight.to(self.X.device, self.X.dtype)}
         return start | ({"bias": self.X.new_zeros(())} if self.fit_intercept else {})
 
@@ -179,22 +172,7 @@ class LinearRegression:
         Centring the columns takes the intercept out, so that the norm minimised is that of the
         weights alone; the penalty becomes d more rows, ``sqrt(n l2 / 2) I``.
         """
-        A, b = self.X, self.y
-        if self.fit_intercept:
-            X_mean, y_mean = A.mean(0), b.mean()
-            A, b = A - X_mean, b - y_mean
-        if self.l2:
-            n, d = A.shape
-            root = math.sqrt(n * self.l2 / 2)
-            A = torch.cat([A, root * torch.eye(d, dtype=A.dtype, device=A.device)])
-            b = torch.cat([b, b.new_zeros(d)])
-
-        def to_parameters(weight: Tensor) -> Parameters:
-            if not self.fit_intercept:
-                return {"weight": weight}
-            return {"weight": weight, "bias": y_mean - X_mean @ weight}
-
-        return LeastSquaresSystem(A, b, to_parameters)
+        return least_squares_system(self.X, self.y, fit_intercept=self.fit_intercept, l2=self.l2)
 
     @cached_property
     def _reference(self) -> Self:
@@ -203,19 +181,31 @@ class LinearRegression:
 
     @cached_property
     def _optimum(self) -> Optimum:
-        system = self._reference.as_least_squares()
-        # Columns scaled by powers of two (exact) before the rank is judged: a cut-off on raw
-        # columns would call a badly scaled design rank-deficient.
-        largest = system.A.abs().amax(0)
-        scale = torch.where(largest > 0, torch.exp2(-torch.frexp(largest).exponent.double()), 1.0)
-        solution = torch.linalg.lstsq(system.A * scale, system.b[:, None], driver="gelsd")
-        parameters = system.to_parameters(solution.solution[:, 0] * scale)
-        return Optimum(
-            parameters=parameters,
-            loss=self._reference.loss(parameters).item(),
-            rank=int(solution.rank),
-            message="torch.linalg.lstsq (gelsd) in float64 on centred, scaled columns",
-        )
+        reference = self._reference
+        try:
+            solution = least_squares(
+                reference.X, reference.y, fit_intercept=self.fit_intercept, l2=self.l2
+            )
+        except OverflowError as error:
+            raise ValueError(f"problem {self.name!r} has no optimum in float64: {error}") from error
+        parameters = solution.parameters if self.fit_intercept else {"weight": solution.weight}
+        loss = reference.loss(parameters).item()
+        return Optimum(parameters, loss, solution.certificate)
+
+    def why_no_unique_optimum(self) -> str | None:
+        """Say why methods that take full rank for granted cannot solve this problem, or None.
+
+        Judged in the dtype of the data: a design whose condition number leaves no digit of it has,
+        for such methods, no full rank.
+        """
+        certificate = self._optimum.certificate
+        if certificate.rank < certificate.unknowns:
+            return f"the rank is {self._optimum.rank} of {self.X.shape[1]}"
+        condition = certificate.condition_scaled
+        if condition * torch.finfo(self.X.dtype).eps > 0.1:
+            dtype = str(self.X.dtype).removeprefix("torch.")
+            return f"the design's condition number {condition:.1e} leaves no digit in {dtype}"
+        return None
 
     def optimum(self) -> Optimum:
         """Return the minimiser of this problem's own data, solved once and kept."""
@@ -234,32 +224,9 @@ class LinearRegression:
         The parameter error is the distance to the optimum's parameters over the optimum's norm
         (the distance itself where that norm is zero).
         """
-        X, y, weight_best, bias_best = self._judged_by
-        # Numpy's calls cost a fraction of torch's, which is most of the time on small data; on
-        # large data torch's threads are used, so that no second pool of threads wakes beside them.
-        kind = np.asarray if isinstance(X, np.ndarray) else torch.as_tensor
-        point = {k: kind(v.detach().to("cpu", torch.float64)) for k, v in parameters.items()}
-        weight, bias = point["weight"], point.get("bias", 0.0)
-        apart, bias_apart = weight - weight_best, bias - bias_best
-        with np.errstate(all="ignore"):  # where descent diverges, infinity is the answer
-            residual = X @ weight + bias - y
-            gap = X @ apart + bias_apart
-            slope = X.T @ residual * (2 / len(y)) + self.l2 * weight
-            bias_slope = 2 * residual.mean() if self.fit_intercept else 0.0
-            norm = math.sqrt(weight_best @ weight_best + bias_best * bias_best)
-            distance = math.sqrt(apart @ apart + bias_apart * bias_apart)
-            return Evaluation(
-                loss=float(residual @ residual / len(y) + self.l2 / 2 * (weight @ weight)),
-                suboptimality=float(gap @ gap / len(y) + self.l2 / 2 * (apart @ apart)),
-                gradient_norm=math.sqrt(slope @ slope + bias_slope * bias_slope),
-                parameter_error=distance / (norm or 1.0),
-            )
+        return self._judge(parameters)
 
     @cached_property
-    def _judged_by(self) -> tuple[Any, Any, Any, float]:
-        """The data and the optimum that `evaluate` needs: arrays where small, tensors where not."""
-        X, y, best = self._reference.X, self._reference.y, self._optimum.parameters
-        bias = best["bias"].item() if self.fit_intercept else 0.0
-        if X.numel() > _SMALL:
-            return X, y, best["weight"], bias
-        return X.numpy(), y.numpy(), best["weight"].numpy(), bias
+    def _judge(self) -> Judge:
+        reference = self._reference
+        return Judge(reference.X, reference.y, self._optimum.parameters, self.l2)

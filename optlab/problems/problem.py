@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 import torch
 from torch import Tensor
 
+from optlab.linalg import Certificate
+
 Parameters: TypeAlias = dict[str, Tensor]
 """Named parameters; for linear models ``{"weight": (d,), "bias": ()}``."""
 
@@ -39,16 +41,19 @@ class Optimum:
         weights.
     loss
         Its loss.
-    rank
-        Numerical rank of the centred, scaled design (d where the minimiser is unique).
-    message
-        How it was found, in a sentence.
+    certificate
+        The proof that it is right: rank, condition, backward error, predicted digits, and whether
+        it can be trusted.
     """
 
     parameters: Parameters
     loss: float
-    rank: int
-    message: str
+    certificate: Certificate
+
+    @property
+    def rank(self) -> int:
+        """Numerical rank of the design, the intercept's column left out; d where unique."""
+        return self.certificate.rank - ("bias" in self.parameters)
 
 
 @runtime_checkable

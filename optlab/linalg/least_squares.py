@@ -1,0 +1,128 @@
+"""The reference least-squares solve: the right answer, and the proof that it is right."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args
+
+import torch
+
+from optlab.linalg.rows import Block, check_finite, in_memory, rescaled
+from optlab.linalg.solution import LeastSquaresSolution, make_solution
+from optlab.linalg.solve import by_gram, by_triangle
+from optlab.linalg.triangle import triangle
+
+Route = Literal["auto", "fast", "full"]
+
+
+def least_squares(
+    X: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    fit_intercept: bool = True,
+    l2: float = 0.0,
+    route: Route = "auto",
+    X_low: torch.Tensor | None = None,
+    y_low: torch.Tensor | None = None,
+) -> LeastSquaresSolution:
+    """Return the minimiser of ``mean((X w + b - y)**2) + l2/2 ||w||**2``, with a certificate.
+
+    Parameters
+    ----------
+    X, y
+        Shapes (n, d) and (n,), float64 or float32, on one device. float32 data is taken as exact
+        and computed with in float64.
+    fit_intercept
+        Whether there is a b. It is a column of ones like any other, but it bears no penalty, and
+        in a rank-deficient problem the norm of w alone is made least.
+    l2
+        The ridge penalty, at least 0.
+    route
+        ``"fast"``: Gram matrix, Cholesky, corrections in working precision: backward stable.
+        ``"full"``: corrections in double-double: all the digits the data has. ``"auto"``: full for
+        small data and where fast predicts fewer than 8 digits. Where the factor says that the route
+        asked for cannot be taken (condition above 5e6 for fast; rank-deficient), the next safer one
+        is, and the certificate says which.
+    X_low, y_low
+        Low parts of data known to more than float64: the problem solved is that of ``X + X_low``
+        and ``y + y_low`` (full route).
+
+    Raises
+    ------
+    ValueError
+        Shapes, dtypes or options that are not allowed; no rows; elements that are not finite (row,
+        column and count are named).
+    OverflowError
+        Coefficients beyond the range of float64.
+
+    Examples
+    --------
+    >>> X = torch.tensor([[0.0], [1.0], [2.0]], dtype=torch.float64)
+    >>> solution = least_squares(X, 3.0 * X[:, 0] + 1.0)
+    >>> solution.weight.item(), solution.bias.item(), solution.certificate.rank
+    (3.0, 1.0, 2)
+
+    Source: Å. Björck, Numerical Methods for Least Squares Problems (1996), sections 2.4 to 2.9.
+    """
+    block = _checked(X, y, l2, route, X_low=X_low, y_low=y_low)
+    rows = in_memory(block, fit_intercept)
+    if rows.unknowns == 0:
+        raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
+    n = block.X.shape[0]
+    if X_low is not None or y_low is not None:
+        check_finite(block)
+        route = "full"
+    found = None
+    if n >= rows.unknowns:
+        found = by_gram(rows, l2, route)
+    if found is None and (moderate := rescaled(rows, l2 * n / 2)) is not rows:
+        rows = moderate
+        if n >= rows.unknowns:
+            found = by_gram(rows, l2, route)
+    if found is None:
+        R, _ = triangle(rows)
+        found = by_triangle(rows, R, n, l2)
+    return make_solution(rows, found, n, l2, X.device)
+
+
+def _checked(
+    X: torch.Tensor,
+    y: torch.Tensor,
+    l2: float,
+    route: str,
+    *,
+    X_low: torch.Tensor | None,
+    y_low: torch.Tensor | None,
+) -> Block:
+    """Return the data as one block, or raise ValueError saying what is not allowed."""
+    if X.ndim != 2 or y.ndim != 1 or X.shape[0] != y.shape[0]:
+        raise ValueError(
+            f"X must have shape (n, d) and y (n,), not {tuple(X.shape)} and {tuple(y.shape)}"
+        )
+    if X.shape[0] == 0:
+        raise ValueError("X has no rows (n = 0): there is nothing to fit")
+    if X.device != y.device:
+        raise ValueError(f"X and y must be on one device, not on {X.device} and {y.device}")
+    if not 0.0 <= l2 < math.inf:
+        raise ValueError(f"l2 must be finite and at least 0, not {l2}")
+    if route not in get_args(Route):
+        raise ValueError(f"route must be one of {', '.join(get_args(Route))}, not {route!r}")
+    parts = [_as_float64("X", X), _as_float64("y", y)]
+    for name, low, high in (("X_low", X_low, X), ("y_low", y_low, y)):
+        if low is not None and low.shape != high.shape:
+            raise ValueError(
+                f"{name} must have the shape {tuple(high.shape)}, not {tuple(low.shape)}"
+            )
+        parts.append(None if low is None else _as_float64(name, low))
+    if X.device.type == "cpu":
+        parts = [None if part is None else part.numpy() for part in parts]
+    return Block(*parts)
+
+
+def _as_float64(name: str, values: torch.Tensor) -> Any:
+    """Return the tensor in float64 (exact), without its history of gradients."""
+    if values.dtype != torch.float64:
+        if values.dtype != torch.float32:
+            raise ValueError(f"{name} must be float64 or float32, not {values.dtype}")
+        values = values.double()
+    return values.detach() if values.requires_grad else values

@@ -1,0 +1,150 @@
+"""The answer as it is handed out: back in the units of the data, with its certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from optlab.linalg.certificate import (
+    BACKWARD_LIMIT,
+    DIGITS_LIMIT,
+    Certificate,
+    Small,
+    predicted_digits,
+)
+from optlab.linalg.passes import accurate_gram
+from optlab.linalg.rows import Rows
+from optlab.linalg.solve import Found, rank_tolerance
+
+Vector = npt.NDArray[np.float64]
+
+ERROR_ELEMENTS = 1 << 14  # n p^2 up to which standard errors get a Gram matrix in double-double
+CLEAR_GAP = 100.0  # kept over dropped singular values: less, and the rank could be argued about
+
+
+@dataclass(frozen=True)
+class LeastSquaresSolution:
+    """A least-squares answer and its certificate.
+
+    Attributes
+    ----------
+    weight, bias
+        (d,) and (), float64, on the device of X; the bias is zero where none was fitted.
+    weight_low, bias_low
+        What rounding to float64 took off: ``weight + weight_low`` has more digits still where the
+        full route was taken; zero elsewhere.
+    certificate
+        See :class:`Certificate`.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    weight_low: torch.Tensor
+    bias_low: torch.Tensor
+    certificate: Certificate
+
+    @property
+    def parameters(self) -> dict[str, torch.Tensor]:
+        """``{"weight": (d,), "bias": ()}``."""
+        return {"weight": self.weight, "bias": self.bias}
+
+
+def make_solution(
+    rows: Rows, found: Found, n: int, l2: float, device: torch.device
+) -> LeastSquaresSolution:
+    """Return the solution in the units of the data, on this device, with its certificate.
+
+    Raises OverflowError where a coefficient is beyond the range of float64.
+    """
+    high, low, digits = found.answer.high, found.answer.low, found.digits
+    errors = found.answer.errors
+    p, first = rows.unknowns, int(rows.intercept)
+    exponents = np.zeros(p, dtype=np.int64)
+    if rows.column_exponents is not None:
+        exponents[first:] = rows.column_exponents
+        high, low, errors = _unscaled(rows, found, exponents)
+        digits = predicted_digits(found.answer.high / found.powers, errors)
+    values = torch.from_numpy(high)
+    lows = torch.from_numpy(low)
+    if device.type != "cpu":
+        values, lows = values.to(device), lows.to(device)
+    small = Small(
+        found.triangle,
+        None if found.factor is None or l2 > 0.0 else found.factor.inverse,
+        found.powers,
+        exponents,
+        rows.target_exponent,
+        found.answer.squares,
+        n - p,
+        rows.intercept,
+        accurate_gram(rows) if found.route == "full" and n * p * p <= ERROR_ELEMENTS else None,
+    )
+    trusted, message = _verdict(found, digits, errors, p)
+    certificate = Certificate(
+        route=found.route,
+        rank=found.rank,
+        unknowns=p,
+        rank_tolerance=rank_tolerance(rows, n),
+        backward_error=found.answer.backward,
+        digits=digits,
+        refinement_steps=found.answer.steps,
+        residual_sum_of_squares=_power(found.answer.squares, 2 * rows.target_exponent),
+        trusted=trusted,
+        message=message,
+        small=small,
+    )
+    if first:
+        return LeastSquaresSolution(values[1:], values[0], lows[1:], lows[0], certificate)
+    zero = values.new_zeros(())
+    return LeastSquaresSolution(values, zero, lows, zero, certificate)
+
+
+def _unscaled(
+    rows: Rows, found: Found, exponents: npt.NDArray[np.int64]
+) -> tuple[Vector, Vector, Vector]:
+    """Return the unknowns in the units of the data, and the scaled errors, underflow included."""
+    shift = rows.target_exponent - exponents
+    with np.errstate(over="ignore", under="ignore"):
+        high = np.ldexp(found.answer.high, shift)
+        low = np.ldexp(found.answer.low, shift)
+    if not np.isfinite(high).all():
+        j = int(np.argmin(np.isfinite(high))) - int(rows.intercept)
+        name = f"the weight of column {j}" if j >= 0 else "the bias"
+        raise OverflowError(
+            f"{name} is beyond the range of float64 (about 1.8e308): rescale X or y before fitting"
+        )
+    lost = np.abs(np.ldexp(high, -shift) - found.answer.high) / found.powers
+    return high, low, found.answer.errors + lost
+
+
+def _verdict(found: Found, digits: float, errors: Vector, p: int) -> tuple[bool, str]:
+    """Return whether to trust the answer, and why, in a sentence.
+
+    A coefficient that is zero but for rounding has no digits, and that is no reason for mistrust:
+    here the errors are measured against the largest coefficient, columns scaled.
+    """
+    backward = found.answer.backward
+    facts = f"{digits:.1f} digits predicted"
+    if backward is not None:
+        facts += f", backward error {backward:.2g} eps"
+    if found.rank < p:
+        facts = f"rank {found.rank} of {p}, minimum-norm weights, {facts}"
+        if found.gap < CLEAR_GAP:
+            return False, f"{facts}; not trusted: a singular value lies too near the tolerance"
+    else:
+        facts = f"full rank {p}, {facts}"
+    if backward is not None and backward > BACKWARD_LIMIT:
+        return False, f"{facts}; not trusted: the corrections did not reach a small backward error"
+    largest = float(np.abs(found.answer.high / found.powers).max(initial=0.0))
+    if float(errors.max(initial=0.0)) > 10**-DIGITS_LIMIT * largest:
+        return False, f"{facts}; not trusted: errors may exceed 1e-4 of the largest coefficient"
+    return True, facts
+
+
+def _power(value: float, exponent: int) -> float:
+    """Return ``value * 2**exponent``, inf where that is beyond float64."""
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(value, exponent))

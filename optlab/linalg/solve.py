@@ -1,0 +1,138 @@
+"""From a factor to an answer: which route can be taken, and what rank the problem has."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from optlab.linalg import double_double as dd
+from optlab.linalg.certificate import predicted_digits
+from optlab.linalg.factor import EPS, Factor, from_gram, from_triangle, with_ridge
+from optlab.linalg.minimum_norm import minimum_norm, scaled_triangle
+from optlab.linalg.passes import Pair, gram
+from optlab.linalg.routes import Answer, fast, full
+from optlab.linalg.rows import Rows
+
+Vector = npt.NDArray[np.float64]
+
+SMALL_ELEMENTS = 1 << 16  # "auto" gives all digits to problems this small: it takes milliseconds
+FAST_DIGITS = 8.0  # "auto" goes on to all digits where the fast route predicts fewer than these
+DEFICIENT_STEPS = 2
+
+
+class Found(NamedTuple):
+    """What a route found, in the units of the rows as seen."""
+
+    route: str
+    answer: Answer
+    factor: Factor | None  # None where rank-deficient
+    triangle: Vector  # of the scaled columns
+    powers: Vector
+    rank: int
+    gap: float  # the smallest singular value kept over the largest dropped
+    digits: float
+    rows: int
+
+
+def rank_tolerance(rows: Rows, n: int) -> float:
+    """Return the share of the largest singular value below which one counts as zero."""
+    return EPS * max(n, rows.unknowns)
+
+
+def penalties(rows: Rows, n: int, l2: float) -> Pair | None:
+    """Return n l2/2 for every unknown (p,), zero for the bias, in the units seen, as a pair."""
+    if l2 == 0.0:
+        return None
+    high, low = dd.two_product(np.array([0.5 * n]), np.array([l2]))
+    scale = np.ones(rows.unknowns)
+    scale[: int(rows.intercept)] = 0.0
+    if rows.column_exponents is not None:
+        scale[int(rows.intercept) :] = np.ldexp(1.0, -2 * rows.column_exponents)
+    return high * scale, low * scale
+
+
+def by_gram(rows: Rows, l2: float, route: str, steps: int | None = None) -> Found | None:
+    """Return the answer by Gram matrix and Cholesky, or None where the factor says it is not safe.
+
+    ``route`` is "auto", "fast" or "full"; with ``steps``, so many passes in double-double are made.
+    """
+    matrix = gram(rows)
+    n = matrix.rows
+    ridge = penalties(rows, n, l2)
+    made = from_gram(matrix, rows.intercept, None if ridge is None else ridge[0])
+    if made is None:
+        return None
+    factor, c = made
+    if factor.norm * factor.inverse_norm * rank_tolerance(rows, n) >= 1.0:
+        return None  # full rank is not certain
+    if route == "fast" or (route == "auto" and n * rows.unknowns > SMALL_ELEMENTS):
+        answer = fast(rows, factor, c, ridge)
+        if answer is not None:
+            found = _full_rank("fast", answer, factor, n)
+            if route == "fast" or found.digits >= FAST_DIGITS:
+                return found
+            c = answer.high
+    if steps is None:
+        answer = full(rows, factor, c, ridge)
+    else:
+        share = 16 * rows.unknowns * EPS * (factor.norm * factor.inverse_norm) ** 2
+        answer = full(rows, factor, c, ridge, steps=steps, shrinking=min(1.0, share))
+    return None if answer is None else _full_rank("full", answer, factor, n)
+
+
+def by_triangle(rows: Rows, R: Vector, n: int, l2: float, steps: int | None = None) -> Found:
+    """Return the answer from the triangle of ``[1 X | y]``: full rank, or minimum norm.
+
+    ``steps`` is the number of refinement passes allowed (None: as many as it takes).
+    """
+    p = rows.unknowns
+    ridge = penalties(rows, n, l2)
+    R = with_ridge(R, None if ridge is None else ridge[0])
+    factor = from_triangle(np.asfortranarray(R[:-1, :-1]))
+    tolerance = rank_tolerance(rows, n)
+    if factor is None or factor.norm * factor.inverse_norm * tolerance >= 1.0:
+        values = np.linalg.svd(scaled_triangle(R[:-1, :-1])[0], compute_uv=False)
+        rank = int((values > tolerance * values[0]).sum())
+        if factor is None:
+            rank = min(rank, p - 1)
+        if factor is None or rank < p:
+            return _deficient(
+                rows, R, rank, ridge, DEFICIENT_STEPS if steps is None else steps, n=n
+            )
+    c = (factor.inverse @ R[:-1, -1]) * factor.powers
+    # Householder's triangle is that of data with relative errors eps: a correction leaves about
+    # eps * condition. Sixteen p times that is a cautious guess where nothing is measured.
+    shrinking = min(1.0, 16 * p * EPS * factor.norm * factor.inverse_norm)
+    answer = None
+    if steps is None:
+        answer = full(rows, factor, c, ridge)
+    elif steps > 0:
+        answer = full(rows, factor, c, ridge, steps=steps, shrinking=shrinking)
+    if answer is None:
+        x = c / factor.powers
+        share = shrinking if steps == 0 else 1.0
+        residual = float(R[-1, -1])
+        # Wedin: the residual counts with the condition number once more.
+        spread = np.abs(x).max(initial=0.0) + factor.inverse_norm * abs(residual)
+        errors = np.full(p, share * float(spread))
+        answer = Answer(c, np.zeros(p), residual * residual, 0, None, errors)
+    return _full_rank("full", answer, factor, n)
+
+
+def _full_rank(route: str, answer: Answer, factor: Factor, n: int) -> Found:
+    digits = predicted_digits(answer.high / factor.powers, answer.errors)
+    rank = len(factor.powers)
+    return Found(route, answer, factor, factor.triangle, factor.powers, rank, math.inf, digits, n)
+
+
+def _deficient(
+    rows: Rows, R: Vector, rank: int, ridge: Pair | None, steps: int, *, n: int
+) -> Found:
+    c, squares, backward, errors, gap = minimum_norm(rows, R, rank, ridge, steps)
+    U, powers = scaled_triangle(R[:-1, :-1])
+    answer = Answer(c, np.zeros_like(c), squares, steps, backward, errors)
+    digits = predicted_digits(np.full(len(c), np.abs(c / powers).max(initial=0.0)), errors)
+    return Found("minimum norm", answer, None, U, powers, rank, gap, digits, n)

@@ -1,0 +1,225 @@
+"""Least squares for data in blocks: the same answer and certificate, memory independent of n."""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from optlab.linalg.factor import from_triangle
+from optlab.linalg.rows import (
+    CHUNK_ROWS,
+    Block,
+    Rows,
+    pieces,
+    times_power,
+    with_safe_exponents,
+)
+from optlab.linalg.solution import LeastSquaresSolution, make_solution
+from optlab.linalg.solve import by_gram, by_triangle
+from optlab.linalg.triangle import qr_triangle, triangle
+
+BlockSource = Iterable[tuple[Any, Any]] | Callable[[], Iterable[tuple[Any, Any]]]
+
+MOST_PASSES = 10
+BLOCK_ELEMENTS = 1 << 22  # 32 MB: large enough for BLAS, and a handful of them are in memory
+# The Gram matrix is three times faster than QR. It is tried where the first block's condition
+# number leaves it some room below its limit of 5e6.
+GRAM_CONDITION = 1e6
+
+
+@dataclass(frozen=True)
+class ArrayBlocks:
+    """Blocks of rows of two arrays or memory-mapped files, from :func:`array_blocks`."""
+
+    X: Any
+    y: Any
+    rows: int
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        for start in range(0, len(self.y), self.rows):
+            yield self.X[start : start + self.rows], self.y[start : start + self.rows]
+            _forget(self.X)
+            _forget(self.y)
+
+
+def array_blocks(X: Any, y: Any, rows: int | None = None) -> ArrayBlocks:
+    """Return ``(X, y)`` cut into blocks of so many rows, to be visited any number of times.
+
+    Parameters
+    ----------
+    X, y
+        Tensors, arrays or ``numpy.memmap`` of shapes (n, d) and (n,). Pages of a memory-mapped file
+        are given back to the system after use, so the resident memory stays small.
+    rows
+        Rows a block, at least 1; by default as many as take 32 MB.
+
+    Examples
+    --------
+    >>> [len(y) for _, y in array_blocks(np.zeros((5, 2)), np.zeros(5), rows=2)]
+    [2, 2, 1]
+    """
+    if rows is None:
+        rows = max(1, BLOCK_ELEMENTS // max(1, X.shape[1]))
+    if rows < 1:
+        raise ValueError(f"rows must be at least 1, not {rows}")
+    if len(X) != len(y):
+        raise ValueError(f"X and y must have as many rows, not {len(X)} and {len(y)}")
+    return ArrayBlocks(X, y, rows)
+
+
+def streaming_least_squares(
+    blocks: BlockSource,
+    *,
+    fit_intercept: bool = True,
+    l2: float = 0.0,
+    refinement_passes: int = 2,
+) -> LeastSquaresSolution:
+    """Return the minimiser of ``mean((X w + b - y)**2) + l2/2 ||w||**2`` over all blocks.
+
+    Parameters
+    ----------
+    blocks
+        Pairs ``(X (m, d), y (m,))`` of tensors or arrays, float64 or float32 on one device: a
+        sequence, an iterable that starts afresh each time (:func:`array_blocks`), or a callable
+        that returns one. A one-shot iterator will do where ``refinement_passes`` is 0.
+    fit_intercept, l2
+        As in :func:`least_squares`.
+    refinement_passes
+        0: one pass, a running QR of ``[R; block]``: backward stable, predicted digits cautious.
+        1 or 2 more passes, in double-double: all the digits the data has. Where these are asked for
+        and the first block is well conditioned, the first pass takes the Gram matrix, not QR.
+
+    Raises
+    ------
+    ValueError
+        Shapes, dtypes or options that are not allowed; no rows; elements that are not finite.
+    OverflowError
+        Coefficients beyond the range of float64.
+
+    Notes
+    -----
+    Memory: a handful of blocks of at most 32 MB, and a few (d, d) matrices.
+
+    Examples
+    --------
+    >>> X = np.arange(6.0)[:, None]
+    >>> solution = streaming_least_squares(array_blocks(X, 2.0 * X[:, 0] - 1.0, rows=4))
+    >>> solution.weight.item(), solution.bias.item()
+    (2.0, -1.0)
+
+    Source: G. H. Golub, C. F. Van Loan, Matrix Computations (2013), section 6.5 (row updating).
+    """
+    if not 0 <= refinement_passes <= MOST_PASSES:
+        raise ValueError(f"refinement_passes must be 0 to {MOST_PASSES}, not {refinement_passes}")
+    if not 0.0 <= l2 < float("inf"):
+        raise ValueError(f"l2 must be finite and at least 0, not {l2}")
+    rows, device, sample = _rows(blocks, fit_intercept, refinement_passes > 0)
+    found = None
+    if refinement_passes and _well_conditioned(sample, fit_intercept):
+        found = by_gram(rows, l2, "full", refinement_passes)
+    if found is not None:
+        n = found.rows
+    else:
+        R, n = triangle(rows)
+        if n == 0:
+            raise ValueError("blocks has no rows (n = 0): there is nothing to fit")
+        largest = np.abs(R).max(axis=0)[int(fit_intercept) :]
+        moderate = with_safe_exponents(rows, largest, 0.5 * n * l2)
+        if moderate is not rows and moderate.column_exponents is not None:
+            exponents = np.zeros(R.shape[0], dtype=np.int64)
+            exponents[int(fit_intercept) : -1] = moderate.column_exponents
+            exponents[-1] = moderate.target_exponent
+            R, rows = times_power(R, -exponents), moderate
+        found = by_triangle(rows, R, n, l2, refinement_passes)
+    return make_solution(rows, found._replace(route=_name(found.route)), n, l2, device)
+
+
+def _name(route: str) -> str:
+    return "streaming" if route == "full" else route
+
+
+def _rows(source: BlockSource, intercept: bool, again: bool) -> tuple[Rows, torch.device, Block]:
+    """Return the rows of the source, cut into chunks that fit the cache, and its first block."""
+
+    def start() -> Iterator[tuple[Any, Any]]:
+        return iter(source() if callable(source) else source)
+
+    pending: list[Iterator[tuple[Any, Any]]] = []
+    first = start()
+    if first is source:
+        if again:
+            raise ValueError(
+                "blocks can be visited only once (an iterator), but refinement_passes is not 0: "
+                "pass a sequence or a callable that starts afresh"
+            )
+        head, rest = next(first, None), first
+        pending.append(itertools.chain([] if head is None else [head], rest))
+    else:
+        head = next(first, None)
+    if head is None:
+        raise ValueError("blocks is empty (n = 0): there is nothing to fit")
+    sample = _block(*head)
+    features = sample.X.shape[1]
+    if features + intercept == 0:
+        raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
+
+    def visit() -> Iterator[Block]:
+        for X, y in pending.pop() if pending else start():
+            block = _block(X, y)
+            if block.X.shape[1] != features:
+                raise ValueError(
+                    f"blocks must have one number of columns, not {features} and {block.X.shape[1]}"
+                )
+            if len(block.y):
+                yield from pieces(block, BLOCK_ELEMENTS)
+
+    device = sample.X.device if isinstance(sample.X, torch.Tensor) else torch.device("cpu")
+    return Rows(visit, features, intercept), device, sample
+
+
+def _block(X: Any, y: Any) -> Block:
+    """Return a block as float64: numpy arrays on the CPU, tensors on other devices."""
+    parts = []
+    for name, values in (("X", X), ("y", y)):
+        if isinstance(values, torch.Tensor):
+            values = values.detach()  # noqa: PLW2901 - the same values, without their history
+            if values.device.type == "cpu":
+                values = values.numpy()  # noqa: PLW2901 - likewise
+        if str(values.dtype).rsplit(".", maxsplit=1)[-1] not in ("float64", "float32"):
+            raise ValueError(f"{name} must be float64 or float32, not {values.dtype}")
+        is_tensor = isinstance(values, torch.Tensor)
+        parts.append(values.double() if is_tensor else np.asarray(values, dtype=np.float64))
+    if parts[0].ndim != 2 or parts[1].shape != parts[0].shape[:1]:
+        raise ValueError(
+            "blocks must be pairs of X (m, d) and y (m,), not of shapes "
+            f"{tuple(parts[0].shape)} and {tuple(parts[1].shape)}"
+        )
+    return Block(*parts)
+
+
+def _well_conditioned(sample: Block, intercept: bool) -> bool:
+    """Return whether the first block has a condition number that the Gram matrix can bear."""
+    m, d = sample.X.shape
+    if m < d + intercept or isinstance(sample.X, torch.Tensor):
+        return False
+    chunk = np.ones((min(m, CHUNK_ROWS), d + int(intercept)))
+    chunk[:, int(intercept) :] = sample.X[: len(chunk)]
+    if not np.isfinite(chunk).all():
+        return False
+    with np.errstate(all="ignore"):  # squares out of range: the scaled way will be taken
+        factor = from_triangle(np.asfortranarray(qr_triangle(chunk)))
+    return factor is not None and factor.norm * factor.inverse_norm < GRAM_CONDITION
+
+
+def _forget(array: Any) -> None:
+    """Give the resident pages of a memory-mapped file back (they stay in the system's cache)."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is None or getattr(array, "mode", "c") == "c" or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    mapped.madvise(mmap.MADV_DONTNEED)

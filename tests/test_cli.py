@@ -1,0 +1,384 @@
+"""The commands, as subprocesses: the way people run them."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from optlab import cli
+
+ROOT = Path(__file__).parents[1]
+OPTLAB = str(Path(sys.executable).parent / "optlab")
+NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+
+SCRIPT = """
+import optlab as ol
+
+problem = ol.LinearRegression.from_dataset(ol.datasets.synthetic(20, 2, seed=1))
+experiment = ol.Experiment(
+    name="small", problems=problem, optimizers=[ol.ManualSGD(), ol.Lstsq()], epochs=3
+)
+
+if __name__ == "__main__":
+    experiment.main()
+"""
+
+FAILING = """
+import optlab as ol
+
+
+class Fails:
+    uses_batches = True
+
+    def iterates(self, problem, batches, start):
+        yield ol.Iterate(start)
+        raise ZeroDivisionError("on purpose")
+
+
+problem = ol.LinearRegression.from_dataset(ol.datasets.synthetic(20, 2, seed=1))
+experiment = ol.Experiment(problems=problem, optimizers=[ol.ManualSGD(), Fails()], epochs=3)
+"""
+
+SLOW = """
+import time
+
+import optlab as ol
+
+
+class Slow:
+    uses_batches = True
+
+    def iterates(self, problem, batches, start):
+        while True:
+            time.sleep(0.4)  # the bar is drawn a few times a second at most
+            yield ol.Iterate(start)
+
+
+problem = ol.LinearRegression.from_dataset(ol.datasets.synthetic(20, 2, seed=1))
+experiment = ol.Experiment(problems=problem, optimizers=[Slow(), ol.Lstsq()], epochs=3)
+"""
+
+# The first of two repeats takes two passes of `iterates` (cold, then timed); the second hangs.
+HANGING = """
+import pathlib
+import time
+
+import optlab as ol
+
+
+class HangsInRepeatTwo:
+    uses_batches = True
+    calls = 0
+
+    def iterates(self, problem, batches, start):
+        HangsInRepeatTwo.calls += 1
+        yield ol.Iterate(start)
+        if HangsInRepeatTwo.calls > 2:
+            pathlib.Path("hanging").touch()
+            time.sleep(200)
+
+
+problem = ol.LinearRegression.from_dataset(ol.datasets.synthetic(20, 2, seed=1))
+experiment = ol.Experiment(
+    problems=problem, optimizers=[ol.ManualSGD(), HangsInRepeatTwo(), ol.Lstsq()],
+    epochs=3, repeats=3,
+)
+"""
+
+
+def run(*command, cwd=ROOT, timeout=200):
+    return subprocess.run(
+        [*map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def optlab(*arguments, **options):
+    return run(OPTLAB, *arguments, **options)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with tables and scripts, good and bad."""
+    folder = tmp_path_factory.mktemp("cli")
+    generator = np.random.default_rng(1)
+    X = generator.standard_normal((40, 2)) * [1, 100]
+    frame = pd.DataFrame({"age": X[:, 0], "size": X[:, 1], "y": X @ [1, 2] + 3})
+    frame.to_csv(folder / "some.csv", index=False)
+    frame.assign(size=frame["size"].where(frame.index != 7)).to_csv(folder / "nan.csv", index=False)
+    frame.assign(age="old").to_csv(folder / "text.csv", index=False)
+    for name, text in (
+        ("small", SCRIPT), ("slow", SLOW), ("failing", FAILING), ("hanging", HANGING),
+        ("empty", "x = 1\n"), ("wrong", SCRIPT.replace("epochs=3", "epochs=0")),
+    ):  # fmt: skip
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory):
+    figures = tmp_path_factory.mktemp("tutorial")
+    return optlab("run", "experiments/tutorial.py", "--figures", figures), figures
+
+
+def test_the_tutorial_prints_the_articles_log_and_final_parameters(tutorial):
+    done, _ = tutorial
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    for published in (
+        "Epoch 0  Loss 45.0782",
+        "Epoch 10  Loss 26.4366",
+        "Epoch 1970  Loss 0.2523",
+        "Epoch 1980  Loss 0.2521",
+        "Epoch 1990  Loss 0.0471",
+    ):
+        assert published in lines
+    assert lines[-1] == "Final Parameters: 2.706723928451538 4.969954013824463"
+    logged = [line for line in lines if line.startswith("Epoch ")]
+    assert [line.split()[1] for line in logged] == [str(epoch) for epoch in range(0, 2000, 10)]
+
+
+def test_the_tutorial_compares_four_optimizers_at_four_batch_sizes_on_both_devices(tutorial):
+    done, _ = tutorial
+    rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
+    assert len(rows) == (2 * 4 + 2) * 2
+
+
+def test_the_tutorial_saves_its_figures(tutorial):
+    _, figures = tutorial
+    assert {path.name for path in figures.iterdir()} == {"convergence.png", "seconds.png",
+                                                         "fit.png"}  # fmt: skip
+
+
+def test_nothing_is_written_to_stderr_when_it_is_no_terminal(tutorial):
+    done, _ = tutorial
+    assert done.stderr == ""
+
+
+def without_seconds(text):
+    return re.sub(r" *[\d.e+-]+ (us|ms|s) *", " ? ", text)
+
+
+def test_python_and_optlab_run_do_the_same_with_the_same_options(folder):
+    options = ("--batch-sizes", "2,full", "--epochs", "4", "--seeds", "7,8", "--dtypes", "float32")
+    a = optlab("run", "small.py", *options, "--csv", "a", cwd=folder)
+    b = run(sys.executable, "small.py", *options, "--csv", "b", cwd=folder)
+    assert (a.returncode, a.stderr) == (b.returncode, b.stderr) == (0, "")
+    assert without_seconds(a.stdout) == without_seconds(b.stdout)
+    for name in ("trials.csv", "traces.csv"):
+        read = [
+            table.drop(columns=[column for column in table if "seconds" in column])
+            for table in (pd.read_csv(folder / side / name) for side in "ab")
+        ]
+        pd.testing.assert_frame_equal(*read)
+    assert set(read[0]["epoch"]) <= set(range(5))
+
+
+def test_a_script_has_the_options_of_optlab_run_in_its_help(folder):
+    ours, theirs = (
+        run(*command, "--help", cwd=folder).stdout
+        for command in ([OPTLAB, "run"], [sys.executable, "small.py"])
+    )
+    options = set(re.findall(r"--[a-z-]+", ours)) - {"--version"}
+    assert {"--devices", "--batch-sizes", "--epochs", "--csv", "--figures"} <= options
+    assert options <= set(re.findall(r"--[a-z-]+", theirs))
+
+
+@NO_CUDA
+def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(folder):
+    done = optlab(
+        "compare", "some.csv", "--target", "y",
+        "--optimizers", "manual-sgd,torch-sgd,lstsq,sklearn",
+        "--batch-sizes", "1,32,full", "--devices", "cpu,cuda", "--epochs", "20",
+        "--csv", "tables", "--figures", "drawn", cwd=folder,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    header = next(line for line in done.stdout.splitlines() if "optimizer" in line)
+    assert [cell.strip() for cell in re.split("[┃│|]", header) if cell.strip()] == [
+        "optimizer", "batch size", "device", "status", "epochs", "seconds", "loss",
+        "suboptimality", "parameter error",
+    ]  # fmt: skip
+    _, reasons = re.split("^└.*┘$", done.stdout, flags=re.MULTILINE)  # below the table only these
+    assert re.search("^skipped: no (cuda|CUDA) device", reasons, re.MULTILINE)
+    assert all(re.match(r"(skipped|finished): ", line) for line in reasons.split("\n") if line)
+    trials = pd.read_csv(folder / "tables" / "trials.csv")
+    assert len(trials) == (2 * 3 + 2) * 2
+    assert set(trials.loc[trials["device"] == "cuda", "status"]) == {"skipped"}
+    assert set(trials.loc[trials["device"] == "cpu", "status"]) <= {"finished", "converged"}
+    # Standardized columns are of order 1: closed forms are right to some 100 eps.
+    direct = trials[(trials["batch_size"].isna()) & (trials["device"] == "cpu")]
+    assert (direct["parameter_error"] < 1e-13).all()
+    assert len(list((folder / "drawn").glob("*.png"))) == 2
+
+
+@NO_CUDA
+def test_where_every_trial_is_skipped_the_exit_status_is_0(folder):
+    done = optlab("run", "small.py", "--devices", "cuda", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_failing_optimizer_gives_exit_status_1_and_its_row_with_the_message(folder):
+    done = optlab("run", "failing.py", "--csv", "failed", cwd=folder)
+    assert done.returncode == 1
+    assert "failed: ZeroDivisionError: on purpose (Fails batch size full on cpu)" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    trials = pd.read_csv(folder / "failed" / "trials.csv").set_index("optimizer")
+    assert trials["status"].to_dict() == {"ManualSGD": "finished", "Fails": "failed"}
+
+
+COMPARE = ("compare", "some.csv", "--target", "y")
+REFUSED = {
+    "missing target": (("compare", "some.csv", "--target", "price"),
+                       "no column 'price'", "'age', 'size', 'y'"),
+    "no target": (("compare", "some.csv"), "--target is missing"),
+    "no such file": (("compare", "nowhere.csv", "--target", "y"), "no file nowhere.csv"),
+    "nan": (("compare", "nan.csv", "--target", "y"), "column 'size'", "row 7", "1 missing"),
+    "text": (("compare", "text.csv", "--target", "y"), "column 'age' holds text", "'old' in row 0"),
+    "batch size 0": ((*COMPARE, "--batch-sizes", "1,0"), "at least 1 or 'full', not 0"),
+    "batch size -4": ((*COMPARE, "--batch-sizes", "-4"), "at least 1 or 'full', not -4"),
+    "batch size x": ((*COMPARE, "--batch-sizes", "half"), "--batch-sizes takes whole numbers"),
+    "rate 0": ((*COMPARE, "--learning-rate", "0"), "learning_rate must be positive and finite"),
+    "rate -1": ((*COMPARE, "--learning-rate", "-1"), "learning_rate must be positive and finite"),
+    "rate nan": ((*COMPARE, "--learning-rate", "nan"), "learning_rate must be positive and finite"),
+    "epochs 0": ((*COMPARE, "--epochs", "0"), "epochs must be a whole number of at least 1, not 0"),
+    "epochs x": ((*COMPARE, "--epochs", "many"), "--epochs", "many"),
+    "optimizer": ((*COMPARE, "--optimizers", "manual-sdg"),
+                  "unknown optimizer 'manual-sdg': did you mean 'manual-sgd'?"),
+    "device": ((*COMPARE, "--devices", "cudda"), "unknown device 'cudda': did you mean 'cuda'?"),
+    "dataset": (("compare", "diabets"), "unknown dataset 'diabets': did you mean 'diabetes'?"),
+    "option": ((*COMPARE, "--epoch", "3"), "--epoch"),
+    "list": (("list", "animals"), "animals", "optimizers", "datasets", "devices"),
+    "command": (("comprae",), "comprae"),
+    "script": (("run", "nowhere.py"), "there is no file nowhere.py"),
+    "no experiment": (("run", "empty.py"), "must hold `experiment = optlab.Experiment(...)`"),
+    "wrong script": (("run", "wrong.py"), "wrong.py, line 5: epochs must be"),
+}  # fmt: skip
+
+
+def assert_refused(status, out, err, sentences):
+    assert (status, out) == (2, "")
+    assert "Traceback" not in err
+    said = " ".join(re.sub("[│╭╮╰╯─]", " ", err).split())  # a box, folded to the terminal
+    for sentence in sentences:
+        assert sentence in said
+
+
+@pytest.fixture
+def main(monkeypatch, folder, capsys):
+    """What the command `optlab` calls, without the seconds that loading torch takes each time."""
+
+    def call(*arguments):
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["optlab", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        return exit_.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_input_gives_exit_status_2_and_says_what_is_wrong_without_a_traceback(main, name):
+    arguments, *sentences = REFUSED[name]
+    assert_refused(*main(*arguments), sentences)
+
+
+@pytest.mark.parametrize("name", ["missing target", "option", "wrong script"])
+def test_bad_input_to_the_command_itself_ends_likewise(folder, name):
+    arguments, *sentences = REFUSED[name]
+    done = optlab(*arguments, cwd=folder)
+    assert_refused(done.returncode, done.stdout, done.stderr, sentences)
+
+
+def test_ctrl_c_gives_exit_status_130_and_keeps_what_had_finished(folder):
+    # A shell that starts us in the background makes us ignore SIGINT, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [OPTLAB, "run", "hanging.py", "--csv", "stopped"], cwd=folder,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        while not (folder / "hanging").exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert "interrupted" in out
+    trials = pd.read_csv(folder / "stopped" / "trials.csv")
+    assert len(trials) == 9
+    assert set(trials.loc[trials["repeat"] == 1, "status"]) == {"finished"}
+    assert set(trials.loc[trials["repeat"] == 3, "status"]) == {"interrupted"}
+    stopped = trials[(trials["optimizer"] == "HangsInRepeatTwo") & (trials["repeat"] == 2)].iloc[0]
+    assert (stopped["status"], stopped["epochs"]) == ("interrupted", 1)
+
+
+def test_a_terminal_shows_trials_done_and_the_current_ones_epoch_and_loss(folder):
+    ours, theirs = pty.openpty()
+    with (folder / "out").open("w") as out:
+        process = subprocess.Popen(
+            [OPTLAB, "run", "slow.py"], cwd=folder, stdout=out, stderr=theirs,
+            env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "150", "LINES": "40"},
+        )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert re.search(r"trials .* 1/2 .*", plain)
+    assert "2/2" in plain
+    assert re.search(r"Slow batch size full on cpu +epoch [123]/3 +loss \d", plain)
+    assert "parameter error" in (folder / "out").read_text()
+
+
+def imported(*command):
+    done = run(sys.executable, "-X", "importtime", *command)
+    assert done.returncode == 0, done.stderr
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+
+
+@pytest.mark.parametrize(
+    "command", [(OPTLAB, "--help"), ("-c", "import optlab")], ids=["help", "import"]
+)
+def test_nothing_heavy_is_imported_for(command):
+    modules = imported(*command)
+    assert "optlab" in modules
+    assert not modules & {"torch", "sklearn", "pandas", "matplotlib", "numpy"}
+
+
+def test_help_names_the_commands():
+    said = optlab("--help").stdout
+    for command in ("compare", "run", "list", "info"):
+        assert re.search(rf"^│ {command} ", said, re.MULTILINE)
+
+
+def test_list_names_optimizers_datasets_and_devices(main):
+    optimizers, datasets, devices = (
+        main("list", what)[1] for what in ("optimizers", "datasets", "devices")
+    )
+    for name in ("manual-sgd", "torch-sgd", "lstsq", "sklearn"):
+        assert re.search(rf"^ *{name} +\S", optimizers, re.MULTILINE)
+    assert "Dataset('diabetes', n=442, d=10, float64)" in " ".join(datasets.split())
+    assert "cpu" in devices
+
+
+def test_info_says_what_decides_speed_and_last_digits():
+    said = optlab("info").stdout
+    assert torch.__version__ in said
+    for word in ("processor", "torch threads", "scikit-learn", "numpy"):
+        assert word in said

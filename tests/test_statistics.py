@@ -1,0 +1,188 @@
+import itertools
+import math
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from optlab.analysis.intervals import (
+    kaplan_meier_median,
+    median_ranks,
+    trimmed_mean_interval,
+    wilson_interval,
+)
+from optlab.analysis.statistics import CELL, summary
+
+OUTCOMES = {"loss": 1.0, "suboptimality": 0.1, "parameter_error": 0.1, "gradient_norm": 0.1}
+STATUSES = ["finished", "converged", "diverged", "failed", "skipped", "timed out"]
+
+
+def trial(optimizer="A", seconds=1.0, **changes):
+    cell = {"problem": "p", "batch_size": "full", "device": "cpu", "dtype": "float32"}
+    run = {"seed": 0, "repeat": 1, "status": "finished", "message": "", "contended": False}
+    took = {"epochs": 5, "samples": 50, "transfer_seconds": 0.0, "first_pass_seconds": 0.1}
+    return cell | run | took | OUTCOMES | {"optimizer": optimizer, "seconds": seconds} | changes
+
+
+@st.composite
+def tables(draw):
+    row = st.fixed_dictionaries({
+        "optimizer": st.sampled_from("AB"),
+        "batch_size": st.sampled_from([1, "full", pd.NA]),
+        "seed": st.integers(0, 2),
+        "repeat": st.integers(1, 4),
+        "status": st.sampled_from(STATUSES),
+        "contended": st.booleans(),
+        "seconds": st.one_of(st.floats(1e-6, 1e3), st.just(0.0), st.just(math.nan)),
+    })  # fmt: skip
+
+    def key(row):
+        return tuple(str(row[column]) for column in ("optimizer", "batch_size", "seed", "repeat"))
+
+    rows = draw(st.lists(row, min_size=1, max_size=25, unique_by=key))
+    return pd.DataFrame([trial(**row) for row in rows])
+
+
+def cells_of(table):
+    """The cells by brute force, in order of appearance."""
+    cells = {}
+    for _, row in table.iterrows():
+        cells.setdefault(tuple(str(row[column]) for column in CELL), []).append(row)
+    return cells
+
+
+@given(tables())
+def test_a_summary_is_what_counting_by_hand_gives(table):
+    rows, cells = summary(table), cells_of(table)
+    assert list(cells_of(rows)) == list(cells)
+    for (_, row), members in zip(rows.iterrows(), cells.values(), strict=True):
+        assert row["trials"] == len(members)
+        assert row["contended"] == any(m["contended"] for m in members)
+        good = [m for m in members if m["status"] in {"finished", "converged"}]
+        alone = [m for m in good if not m["contended"] and not math.isnan(m["seconds"])]
+        values = sorted(m["seconds"] for m in alone)
+        assert row["timed"] == len(values)
+        np.testing.assert_equal(row["seconds"], np.median(values) if values else math.nan)
+        if len(values) < 2:
+            assert row[["seconds_low", "seconds_high", "seconds_coverage"]].isna().all()
+        else:
+            k, coverage = median_ranks(len(values))
+            assert row["seconds_low"] == values[k - 1] <= row["seconds"]
+            assert row["seconds_high"] == values[-k] >= row["seconds"]
+            assert row["seconds_coverage"] == coverage
+        expected = spread_by_hand(alone)
+        np.testing.assert_allclose(row["spread"], expected, rtol=1e-9, atol=1e-12)
+        if not abs(expected - 0.1) <= 1e-9:
+            assert row["unstable"] == (expected > 0.1)
+
+
+def spread_by_hand(members):
+    spreads = []
+    for seed in {m["seed"] for m in members}:
+        own = [m["seconds"] for m in members if m["seed"] == seed]
+        iqr, median = stats.iqr(own), np.median(own)
+        if len(own) > 1 and (iqr or median):
+            spreads.append(iqr / median if median else math.inf)
+    return np.median(spreads) if spreads else math.nan
+
+
+def test_statuses_are_counted_and_the_message_is_of_the_first_that_did_not_end_well():
+    rows = [
+        trial(message="fine"),
+        trial(status="failed", message="first", repeat=2),
+        trial(repeat=3),
+        trial(status="skipped", message="second", repeat=4),
+    ]
+    row = summary(pd.DataFrame(rows)).iloc[0]
+    assert row["status"] == "2 finished, 1 failed, 1 skipped"
+    assert row["message"] == "first"
+    assert summary(pd.DataFrame(rows[:1]))["message"][0] == "fine"
+
+
+def test_no_trials_give_no_rows():
+    assert summary(pd.DataFrame([trial()]).iloc[:0]).empty
+
+
+def test_row_labels_of_the_table_do_not_matter():
+    table = pd.DataFrame([trial(o, s, repeat=s) for o in "AB" for s in (1, 2, 3)])
+    relabelled = table.set_index(pd.Index([7, 7, 7, 5, 5, 5]))
+    pd.testing.assert_frame_equal(summary(table), summary(relabelled))
+
+
+def test_seeds_that_differ_are_not_called_unstable():
+    rows = [trial(seconds=s + r / 100, seed=s, repeat=r) for s in (1, 2, 9) for r in (1, 2, 3)]
+    row = summary(pd.DataFrame(rows)).iloc[0]
+    assert row["spread"] == pytest.approx(0.01 / 2.02)
+    assert not row["unstable"]
+
+
+@pytest.mark.parametrize("cells", [100, 10_000])
+def test_ten_thousand_trials_are_summarised_within_three_seconds(cells):
+    rows = [
+        trial(problem=f"p{i % cells}", repeat=i // cells, seconds=i + 1.0) for i in range(10_000)
+    ]
+    table = pd.DataFrame(rows)
+    before = time.process_time()
+    assert len(summary(table)) == cells
+    assert time.process_time() - before < 3
+
+
+@pytest.mark.parametrize("n", range(1, 13))
+def test_the_median_intervals_coverage_is_what_all_coin_tosses_say(n):
+    k, coverage = median_ranks(n)
+    below = [sum(sides) for sides in itertools.product([0, 1], repeat=n)]
+    covered = [k <= count <= n - k for count in below]
+    assert np.mean(covered) == pytest.approx(coverage, abs=1e-12)
+    assert coverage >= 0.95 or k == 1
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=12), st.floats(-2, 2), st.floats(0.1, 10))
+def test_the_trimmed_interval_moves_and_grows_with_the_samples(values, shift, scale):
+    n, samples = len(values), np.array([values])
+    one = np.array(trimmed_mean_interval(samples))
+    two = np.array(trimmed_mean_interval(scale * samples[:, ::-1] + shift))
+    np.testing.assert_allclose(two, scale * one + shift, rtol=1e-6, atol=1e-6)
+    flipped = np.array(trimmed_mean_interval(-samples))[[0, 2, 1]]
+    np.testing.assert_allclose(flipped, -one, rtol=1e-6, atol=1e-6)
+    if 2 <= n <= 4:  # Student's
+        half = stats.t.ppf(0.975, n - 1) * stats.sem(values)
+        np.testing.assert_allclose(one[2] - one[0], half, rtol=1e-6, atol=1e-6)
+    if n >= 5:
+        cut = (n + 1) // 4
+        assert one[0, 0] == pytest.approx(np.mean(sorted(values)[cut : n - cut]), abs=1e-9)
+        samples[0, np.argmax(samples)] = 1e6  # one outlier does not carry it away
+        assert np.all(np.abs(trimmed_mean_interval(samples)) < 1e3)
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 6, 7, 8, 10, 15, 20, 30, 31, 50])
+def test_the_trimmed_interval_covers_95_percent_of_normal_samples(n):
+    draws = np.random.default_rng(1000 + n).standard_normal((50_000, n))
+    _, low, high = trimmed_mean_interval(draws)
+    # The standard error of a share of 0.95 over 50 000 draws is 0.001; the seed is fixed.
+    assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.95, abs=0.0035)
+
+
+def test_wilson_agrees_with_scipy():
+    for n in (1, 4, 20):
+        for k in range(n + 1):
+            theirs = stats.binomtest(k, n).proportion_ci(0.95, "wilson")
+            assert wilson_interval(k / n, n) == pytest.approx(tuple(theirs), abs=1e-12)
+    assert all(math.isnan(end) for end in wilson_interval(math.nan, 0))
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=10))
+def test_kaplan_and_meiers_median_is_that_of_their_product_formula(runs):
+    times, reached = np.array([float(t) for t, _ in runs]), np.array([r for _, r in runs])
+    survival, median = 1.0, math.inf
+    for t in sorted(set(times[reached])):
+        survival *= 1 - np.sum((times == t) & reached) / np.sum(times >= t)
+        if survival <= 0.5 + 1e-12:
+            median = t
+            break
+    assert kaplan_meier_median(times, reached) == median
+    if reached.all():
+        assert median == sorted(times)[(len(runs) - 1) // 2]
