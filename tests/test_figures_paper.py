@@ -8,12 +8,12 @@ import matplotlib.colors
 import numpy as np
 import pytest
 from matplotlib.lines import Line2D
-from tests.planted_results import EVIL, HOSTILE, plant
 
 import optlab as ol
 from optlab.report import figures
 from optlab.report.page import render_page
 from optlab.report.style import Styles
+from tests.planted_results import EVIL, HOSTILE, plant
 
 COLUMN = 6.5
 """Inches: the text of a letter page in one column."""

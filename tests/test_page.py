@@ -9,9 +9,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from tests.planted_results import EVIL, HOSTILE, plant
 
 from optlab.report.page import write_page
+from tests.planted_results import EVIL, HOSTILE, plant
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",

@@ -6,11 +6,11 @@ import statistics
 from collections import Counter, defaultdict
 
 import pytest
-from tests.planted_results import plant
 
 from optlab.report.sentences import doubts, findings
 from optlab.report.views import TARGETS, all_views
 from optlab.report.words import duration, number, share
+from tests.planted_results import plant
 
 WELL = {"finished", "converged"}
 NEVER = {"diverged", "failed", "crashed"}

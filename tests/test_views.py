@@ -6,13 +6,13 @@ import statistics
 import numpy as np
 import pandas as pd
 import pytest
-from tests.planted_results import plant
 
 from optlab.report import views
 from optlab.report.style import DASHES, MARKERS, PALETTE, Styles
 from optlab.report.views.accuracy import digits
 from optlab.report.views.targets import to_targets
 from optlab.report.views.timing import crossover, phases
+from tests.planted_results import plant
 
 
 @pytest.fixture(scope="module")

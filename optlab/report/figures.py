@@ -168,7 +168,7 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
     for place, axes in enumerate(grid.flat):
         number, x = (place // across, over[place % across]) if len(over) > 1 else (place, over[0])
         if number >= len(panels):
-            axes.set_visible(False)
+            axes.remove()
             continue
         (device, dtype), part = panels[number]
         draw(axes, view, part, x, y, styles, places)
@@ -177,8 +177,8 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
         if place % across == 0:
             axes.set_ylabel(plain(y.title))
         if len(over) == 1 or place % across == 0:
-            axes.set_title(plain(f"{device}, {dtype}"), loc="left", fontsize=7.5, color="#55606c")
-    figure.suptitle(plain(title), x=0.01, ha="left", fontsize=9)
+            panel = f"{device}, {dtype}"
+            axes.set_title(plain(panel) if place else f"{plain(title)}\n{plain(panel)}", loc="left")
     _put_legend(figure, handles)
     return figure
 

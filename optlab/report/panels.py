@@ -107,35 +107,50 @@ def _points(
     groups = list(rows[rows[y.column].notna()].groupby(keys, sort=False, dropna=False))
     wide = min(0.6, 0.09 * len(groups))
     for nth, (key, line) in enumerate(groups):
-        size = key[1] if apart else None
-        style = line_style(styles, str(key[0]), size)
-        marker = MARKERS[styles[str(key[0])].marker]
-        dodge = wide * (nth / (len(groups) - 1) - 0.5) if len(groups) > 1 else 0.0
+        style = line_style(styles, str(key[0]), key[1] if apart else None)
+        values, error = line[y.column].to_numpy(float), _error(line, y)
         names = ["direct" if pd.isna(value) else value for value in line[x.column]]
+        if names == ["direct"] and "direct" not in places:
+            _across(axes, values[0], error, style)
+            continue
+        dodge = wide * (nth / (len(groups) - 1) - 0.5) if len(groups) > 1 else 0.0
         at = np.array([places[name] for name in names]) + dodge
-        values = line[y.column].to_numpy(float)
-        error = None
-        if y.low:
-            low, high = (line[c].astype(float).fillna(line[y.column]) for c in (y.low, y.high))
-            error = [np.maximum(0, values - low), np.maximum(0, high - values)]
-        if apart:
-            style |= {"linestyle": "none"}
-        style |= {"linewidth": min(style["linewidth"], 1.3), "marker": marker, "markersize": 4.5}
+        style |= {"marker": MARKERS[styles[str(key[0])].marker], "markersize": 4.5}
+        style |= {"linestyle": "none"} if apart else {"linewidth": min(style["linewidth"], 1.3)}
         axes.errorbar(at, values, yerr=error, capsize=2, elinewidth=0.8, **style)
-        if x.column == "batch_size" and names == ["direct"] and len(places) > 1:
-            axes.axhline(values[0], **(style | {"linewidth": 0.8, "alpha": 0.6, "marker": ""}))
     axes.set_xticks(list(places.values()), [plain(name) for name in places])
     axes.set_xlim(-0.5, len(places) - 0.5)
     if len(places) > 5 and apart:
         axes.tick_params(axis="x", rotation=60)
 
 
+def _error(line: pd.DataFrame, y: Axis) -> np.ndarray[Any, Any] | None:
+    """Return how far the interval reaches below and above, (2, n); 0 where it is not known."""
+    if not y.low:
+        return None
+    values = line[y.column].astype(float)
+    low, high = (line[column].astype(float).fillna(values) for column in (y.low, y.high))
+    reach: np.ndarray[Any, Any] = np.maximum(0, np.array([values - low, high - values]))
+    return reach
+
+
+def _across(
+    axes: Axes, value: float, error: np.ndarray[Any, Any] | None, style: dict[str, Any]
+) -> None:
+    """Draw a method without batches: a line across, and its interval as a band."""
+    axes.axhline(value, **style)
+    if error is not None and error.any():
+        low, high = value - error[0, 0], value + error[1, 0]
+        axes.axhspan(low, high, color=style["color"], alpha=0.12, linewidth=0)
+
+
 def places_of(values: pd.Series[Any], x: Axis) -> Places:
-    """Return the categories of an axis with their places: batch sizes in order, "direct" last."""
+    """Return the categories of an axis with their places: batch sizes in order.
+
+    Methods without batches are lines across; where there is nothing else, they stand at "direct".
+    """
     if x.column in {"batch_size", "at"}:
-        names = batch_size_order(values)
+        names = batch_size_order(values) or ["direct"]
     else:
         names = list(dict.fromkeys(values.dropna()))
-    return {
-        name: i for i, name in enumerate([*names, *(["direct"] if values.isna().any() else [])])
-    }
+    return {name: place for place, name in enumerate(names)}
