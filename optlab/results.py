@@ -94,6 +94,11 @@ class Results:
         counts = ", ".join(f"{n} {s}" for s, n in self.trials["status"].value_counts().items())
         return f"Results({self.name!r}, {len(self.trials)} trials: {counts})"
 
+    def _repr_html_(self) -> str:
+        from optlab.report.notebook import results_html  # noqa: PLC0415 - as the figures below
+
+        return results_html(self)
+
     def summary(self) -> pd.DataFrame:
         """Return a row for each optimizer, batch size, device and dtype: medians and intervals.
 

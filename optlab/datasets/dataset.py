@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from optlab.datasets.checks import checked_design
+from optlab.markup import facts_html
 
 FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -64,6 +65,13 @@ class Dataset:
     def __repr__(self) -> str:
         n, d = self.X.shape
         return f"Dataset({self.name!r}, n={n}, d={d}, {self.X.dtype})"
+
+    def _repr_html_(self) -> str:
+        n, d = self.X.shape
+        names = ", ".join(self.feature_names[:8]) + (", ..." if d > 8 else "")
+        facts = {"rows": n, "features": f"{d} ({names})", "target": self.target_name}
+        facts |= {"dtype": self.X.dtype, "source": self.source, "known": ", ".join(self.known)}
+        return facts_html(self.name, {name: value for name, value in facts.items() if value})
 
     def standardized(self) -> Self:
         """Return the dataset with each column at mean 0 and standard deviation 1.

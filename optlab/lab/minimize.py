@@ -12,6 +12,7 @@ from optlab.lab.grid import Grid
 from optlab.lab.status import Status
 from optlab.lab.tables import traces_table
 from optlab.lab.trial import run_trial
+from optlab.markup import facts_html
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.problems import Parameters, Problem
 
@@ -50,6 +51,16 @@ class Solution:
             f"Solution({self.status}: {self.message}; loss {self.loss:.6g}, suboptimality "
             f"{self.suboptimality:.2g}, {self.seconds:.3g} s; {shown})"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {"message": self.message, "loss": f"{self.loss:.6g}"}
+        facts |= {"suboptimality": f"{self.suboptimality:.2g}", "epochs": str(self.epochs)}
+        facts |= {
+            "parameter error": f"{self.parameter_error:.2g}",
+            "seconds": f"{self.seconds:.3g}",
+        }
+        facts |= {name: _short(value) for name, value in self.parameters.items()}
+        return facts_html(f"Solution: {self.status}", facts)
 
 
 def minimize(

@@ -1,89 +1,51 @@
-"""The views as matplotlib figures."""
+"""The views as matplotlib figures: PNG, SVG and PDF that fit a paper's column."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import matplotlib.colors
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from optlab.lab import ProblemFacts
 from optlab.report import views
+from optlab.report.panels import INK, MARKERS, draw, line_style, places_of, plain
+from optlab.report.style import Styles, shade
+from optlab.report.views import Outcome, View
+from optlab.report.views.convergence import view as convergence_view
+from optlab.report.views.timing import seconds_view
+from optlab.report.words import duration
 
-# Okabe and Ito's colours, told apart by colour-blind eyes; the order keeps neighbours far apart.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)))
+WIDTH = 6.3
+"""Inches: the text of an A4 or letter page in one column. Text in it is 8 points high."""
 
-_AXES = {
-    "epoch": "epochs",
-    "samples": "samples touched",
-    "seconds": "seconds of work",
-}
+_SAVED: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "optlab"}
+_DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
+
+
+class PaperFigure(Figure):
+    """A figure whose text stays text in SVG and PDF, however it is saved."""
+
+    def savefig(self, *arguments: Any, **keywords: Any) -> None:
+        """Save as `matplotlib.figure.Figure.savefig` does; at 200 dots an inch by default."""
+        with mpl.rc_context(_SAVED):
+            super().savefig(*arguments, **({"dpi": 200} | keywords))
 
 
 def convergence(trials: pd.DataFrame, traces: pd.DataFrame, problem: str) -> Figure:
     """Draw suboptimality over epochs, samples and seconds; direct methods as horizontal lines."""
-    view = views.convergence(trials, traces, problem)
-    styles = _Styles(trials)
-    devices = list(dict.fromkeys(view["device"]))
-    figure = Figure(figsize=(13, 4.2 * max(1, len(devices))), layout="constrained")
-    grid = figure.subplots(max(1, len(devices)), 3, sharey=True, squeeze=False)
-    grid[0][0].set_title(f"Convergence on {problem}", loc="left")
-    for row, device in zip(grid, devices, strict=False):
-        for axes, (x, label) in zip(row, _AXES.items(), strict=True):
-            _draw_convergence(axes, view[view["device"] == device], x, styles)
-            axes.set_xlabel(label)
-        row[0].set_ylabel(f"suboptimality, relative to the start ({device})")
-    figure.legend(handles=styles.legend(view), loc="outside right upper", frameon=False)
-    return figure
-
-
-def _draw_convergence(axes: Axes, view: pd.DataFrame, x: str, styles: _Styles) -> None:
-    for (optimizer, size, _), line in view.groupby(
-        ["optimizer", "batch_size", "dtype"], sort=False, dropna=False
-    ):
-        style = styles.line(str(optimizer), size)
-        if line["direct"].iloc[0] and len(line) <= 2:
-            axes.axhline(line["suboptimality"].iloc[-1], **style)
-        else:
-            later = line[line["epoch"] > 0]  # the start has no place on a logarithmic axis
-            axes.plot(later[x], later["suboptimality"], **style)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.grid(alpha=0.25)
+    view = convergence_view(trials[trials["problem"] == problem], traces)
+    return figure_of(view, problem, Styles.of_trials(trials))
 
 
 def seconds(trials: pd.DataFrame, problem: str) -> Figure:
-    """Draw median seconds by batch size, a panel for each device; bars from least to most."""
-    view = views.seconds(trials, problem)
-    styles = _Styles(trials)
-    devices = list(dict.fromkeys(view["device"]))
-    sizes = views.batch_size_order(view["batch_size"])
-    figure = Figure(figsize=(4.5 * max(1, len(devices)) + 2.5, 4), layout="constrained")
-    row = figure.subplots(1, max(1, len(devices)), sharey=True, squeeze=False)[0]
-    for axes, device in zip(row, devices, strict=False):
-        for optimizer, line in view[view["device"] == device].groupby("optimizer", sort=False):
-            style = styles.line(str(optimizer))
-            if line["direct"].iloc[0]:
-                axes.axhline(line["median"].median(), **style)
-                continue
-            x = [sizes.index(size) for size in line["batch_size"]]
-            error = [line["median"] - line["min"], line["max"] - line["median"]]
-            axes.errorbar(x, line["median"], yerr=error, marker="o", capsize=3, **style)
-        axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
-        axes.set(xlabel=f"batch size ({device})", yscale="log")
-        axes.grid(alpha=0.25)
-    row[0].set_title(f"Seconds of work on {problem}", loc="left")
-    row[0].set_ylabel("seconds (median; bars from least to most)")
-    figure.legend(
-        handles=styles.legend(view, sizes=False), loc="outside right upper", frameon=False
-    )
-    return figure
+    """Draw median seconds by batch size with their intervals, a panel for each device."""
+    return figure_of(seconds_view(views.seconds(trials)), problem, Styles.of_trials(trials))
 
 
 def fit(
@@ -94,56 +56,211 @@ def fit(
     """Draw the points of a one-feature problem, and the line of each optimizer's best trial."""
     if problem.d != 1:
         raise ValueError(f"a fitted line needs one feature; {problem.name} has {problem.d}")
-    X, y = problem.x, problem.y
-    styles = _Styles(trials)
-    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(X, y, "o", color="0.35", markersize=8, label="data", zorder=1)
-    ends = np.array([X.min(), X.max()])
-    for _, trial in views.best_trials(trials, problem.name).iterrows():
-        found = parameters[int(trial["trial"])]
-        line = ends * found["weight"][0] + found.get("bias", np.zeros(()))
-        size = "" if pd.isna(trial["batch_size"]) else f", batch size {trial['batch_size']}"
-        axes.plot(
-            ends, line, label=f"{trial['optimizer']}{size}", **styles.line(trial["optimizer"])
-        )
-    axes.set(xlabel=problem.feature_names[0] if problem.feature_names else "x", ylabel="y")
-    axes.set_title(f"Lines fitted to {problem.name}", loc="left")
-    axes.grid(alpha=0.25)
-    figure.legend(loc="outside right upper", frameon=False)
+    styles = Styles.of_trials(trials)
+    with mpl.rc_context(_DRAWN):
+        figure = PaperFigure(figsize=(WIDTH, 3.4), layout="constrained")
+        axes = figure.subplots()
+        handles = axes.plot(problem.x, problem.y, "o", color="#767676", markersize=5, label="data")
+        ends = np.array([problem.x.min(), problem.x.max()])
+        for _, trial in views.best_trials(trials, problem.name).iterrows():
+            found = parameters[int(trial["trial"])]
+            line = ends * np.ravel(found["weight"])[0] + found.get("bias", np.zeros(()))
+            size = "" if pd.isna(trial["batch_size"]) else f", batch size {trial['batch_size']}"
+            style = line_style(styles, trial["optimizer"])
+            label = plain(f"{trial['optimizer']}{size}")
+            handles += axes.plot(ends, line, label=label, **style)
+        name = problem.feature_names[0] if problem.feature_names else "x"
+        axes.set(xlabel=plain(name), ylabel="y")
+        axes.set_title(plain(f"Lines fitted to {problem.name}"), loc="left")
+        axes.grid(alpha=0.25)
+        _put_legend(figure, handles)
     return figure
 
 
-class _Styles:
-    """One colour and dash for an optimizer on every figure; the batch size is the shade."""
+def article(problem: ProblemFacts, parameters: Mapping[str, np.ndarray[Any, Any]]) -> Figure:
+    """Draw the tutorial article's figure: its points, and the fitted line, as it styles them.
 
-    def __init__(self, trials: pd.DataFrame) -> None:
-        self.optimizers = list(dict.fromkeys(trials["optimizer"]))
-        self.sizes = views.batch_size_order(trials["batch_size"])
-
-    def line(self, optimizer: str, size: object = None) -> dict[str, Any]:
-        place = self.optimizers.index(optimizer)
-        shade = 0.0
-        if size in self.sizes and len(self.sizes) > 1:
-            shade = 0.65 * self.sizes.index(size) / (len(self.sizes) - 1)
-        return {
-            "color": _lighter(PALETTE[place % len(PALETTE)], shade),
-            "linestyle": DASHES[place % len(DASHES)],
-            "linewidth": (3.2, 2.3, 1.7, 1.2)[min(place, 3)],  # lines that coincide all show
-        }
-
-    def legend(self, view: pd.DataFrame, *, sizes: bool = True) -> Sequence[Line2D]:
-        drawn = [name for name in self.optimizers if name in set(view["optimizer"])]
-        handles = [Line2D([], [], label=name, **self.line(name)) for name in drawn]
-        if sizes and len(self.sizes) > 1:
-            handles.append(Line2D([], [], linestyle="", label="batch size, by shade"))
-            for index, size in enumerate(self.sizes):
-                shade = _lighter("#333333", 0.75 * index / (len(self.sizes) - 1))
-                handles.append(Line2D([], [], color=shade, linewidth=4, label=str(size)))
-        return handles
+    The points are circles, the line is dashed and thick; the axes are called x and y, the legend
+    says "Training examples" and "Linear Reg.".
+    """
+    if problem.d != 1:
+        raise ValueError(f"the article's figure needs one feature; {problem.name} has {problem.d}")
+    slope, intercept = np.ravel(parameters["weight"])[0], np.ravel(parameters["bias"])[0]
+    with mpl.rc_context(_DRAWN):
+        figure = PaperFigure(figsize=(0.6 * WIDTH, 0.5 * WIDTH), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(problem.x, problem.y, "o", markersize=6, color=Styles.of("a", []).colour("a"))
+        x = np.linspace(problem.x.min(), problem.x.max(), 100)
+        axes.plot(x, slope * x + intercept, "--", linewidth=2, color="#D55E00")
+        axes.legend(["Training examples", "Linear Reg."])
+        axes.set(xlabel="x", ylabel="y")
+    return figure
 
 
-def _lighter(colour: str, share: float) -> tuple[float, float, float]:
-    rgb = np.array(matplotlib.colors.to_rgb(colour))
-    r, g, b = rgb + (1 - rgb) * share
-    return float(r), float(g), float(b)
+def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = None) -> Figure:
+    """Draw a view for one problem.
+
+    Convergence has a column for each x axis and a row for each device and dtype; other views have
+    a panel for each device and dtype. ``chosen`` is the target or baseline, the first where it is
+    left out.
+    """
+    rows = view.table
+    if "problem" in rows:
+        rows = rows[rows["problem"] == problem]
+    title = f"{view.title} on {problem}" if "problem" in view.table else view.title
+    if view.choose and len(rows):
+        column = view.choose[0]
+        chosen = chosen if chosen is not None else rows[column].iloc[0]
+        rows = rows[rows[column] == chosen]
+        title += f", {view.choose[1]} {chosen}"
+    with mpl.rc_context(_DRAWN):
+        if rows.empty:
+            return _empty(title, view)
+        if view.kind == "matrix":
+            return _matrix(title, rows)
+        return _panels(title, view, rows, problem, styles)
+
+
+def all_figures(results: Outcome, problem: str) -> dict[str, Figure]:
+    """Return every view that has something to draw for a problem, by key."""
+    styles, target = Styles.of_trials(results.trials), None
+    figures = {}
+    for key, view in views.all_views(results).items():
+        table = view.table
+        if "problem" in table and not (table["problem"] == problem).any():
+            continue
+        if table.empty:
+            continue
+        target = views.headline(table) if key == "target" else None
+        figures[key] = figure_of(view, problem, styles, target or None)
+    return figures
+
+
+def save_all(
+    results: Outcome, folder: str | Path, formats: Sequence[str] = ("png", "svg")
+) -> list[Path]:
+    """Save every figure of every problem into a folder, made where it is missing."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    saved = []
+    for number, problem in enumerate(results.problems):
+        prefix = f"{number}-" if len(results.problems) > 1 else ""
+        for key, figure in all_figures(results, problem).items():
+            for kind in formats:
+                path = folder / f"{prefix}{key}.{kind}"
+                figure.savefig(path)
+                saved.append(path)
+    return saved
+
+
+def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: Styles) -> Figure:
+    panels = list(rows.groupby(["device", "dtype"], sort=False))
+    over = view.x if view.key == "convergence" else view.x[:1]
+    across = len(over) if len(over) > 1 else min(len(panels), 3)
+    down = len(panels) if len(over) > 1 else -(-len(panels) // across)
+    shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}
+    handles = _legend(rows, styles, shades=shades)
+    height = 0.75 + 2.0 * down + 0.16 * -(-len(handles) // _columns(handles))
+    figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
+    grid = figure.subplots(down, across, sharey=True, squeeze=False)
+    y = view.y[0]
+    places = places_of(rows[over[0].column], over[0]) if over[0].scale == "category" else {}
+    for place, axes in enumerate(grid.flat):
+        number, x = (place // across, over[place % across]) if len(over) > 1 else (place, over[0])
+        if number >= len(panels):
+            axes.remove()
+            continue
+        (device, dtype), part = panels[number]
+        draw(axes, view, part, x, y, styles, places)
+        _behind(axes, view, problem, places)
+        axes.set_xlabel(plain(x.title))
+        if place % across == 0:
+            axes.set_ylabel(plain(y.title))
+        if len(over) == 1 or place % across == 0:
+            panel = f"{device}, {dtype}"
+            axes.set_title(plain(panel) if place else f"{plain(title)}\n{plain(panel)}", loc="left")
+    _put_legend(figure, handles)
+    return figure
+
+
+def _put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
+    figure.legend(handles=handles, loc="outside lower left", ncols=_columns(handles), frameon=False)
+
+
+def _columns(handles: Sequence[Line2D]) -> int:
+    """Return how many columns of the longest label fit side by side."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    return max(1, int((WIDTH - 0.2) / (0.6 + 0.06 * longest)))
+
+
+def _behind(axes: Any, view: View, problem: str, places: Mapping[object, int]) -> None:
+    if "points" in view.extra:
+        points = view.extra["points"]
+        points = points[points["problem"] == problem]
+        axes.plot(points["x"], points["y"], "o", color="#767676", markersize=3.5, zorder=1)
+    if "optimum" in view.extra:
+        optimum = view.extra["optimum"]
+        optimum = optimum[optimum["problem"] == problem]
+        values = dict(zip(optimum["parameter"], optimum["value"], strict=True))
+        for name, place in places.items():
+            ends = [place - 0.42, place + 0.42]
+            axes.plot(ends, [values[name]] * 2, color=INK, linewidth=1, zorder=1)
+
+
+def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:
+    drawn = [name for name in styles.by_optimizer if name in set(rows["optimizer"])]
+    handles = [
+        Line2D([], [], label=plain(name), marker="" if shades else MARKERS[styles[name].marker],
+               markersize=4.5, **line_style(styles, name))
+        for name in drawn
+    ]  # fmt: skip
+    if shades and len(styles.sizes) > 1:
+        for index, size in enumerate(styles.sizes):
+            grey = shade("#333333", 0.75 * index / (len(styles.sizes) - 1))
+            handles.append(Line2D([], [], color=grey, linewidth=4, label=f"batch size {size}"))
+    return handles
+
+
+def _matrix(title: str, rows: pd.DataFrame) -> Figure:
+    devices = list(dict.fromkeys(rows["device"]))
+    keys = ["optimizer", "dtype", "batch_size"]
+    lines = rows.groupby(keys, sort=False, dropna=False)
+    text: list[list[str]] = []
+    bold: set[tuple[int, int]] = set()
+    for _, cells in lines:
+        optimizer, dtype, size = (cells[name].iloc[0] for name in keys)
+        by_device = cells.set_index("device")
+        line = [plain(optimizer), str(dtype), "direct" if pd.isna(size) else str(size)]
+        for place, device in enumerate(devices):
+            if device not in by_device.index:
+                line.append("-")
+                continue
+            cell = by_device.loc[device]
+            mark = " (crossover)" if cell["crossover"] else ""
+            line.append(duration(cell["seconds"]) + mark)
+            if cell["fastest"]:
+                bold.add((len(text) + 1, place + 3))
+        text.append(line)
+    figure = PaperFigure(figsize=(WIDTH, 0.5 + 0.21 * (len(text) + 1)), layout="constrained")
+    axes = figure.subplots()
+    axes.axis("off")
+    axes.set_title(plain(f"{title}: median seconds, the fastest bold"), loc="left")
+    heads = ["optimizer", "dtype", "batch size", *map(plain, devices)]
+    table = axes.table(
+        text, colLabels=heads, loc="upper left", cellLoc="left", colLoc="left", edges="horizontal"
+    )
+    table.auto_set_font_size(False)
+    for (down, across), part in table.get_celld().items():
+        part.set_linewidth(0.4)
+        heavy = down == 0 or (down, across) in bold
+        part.set_text_props(weight="bold" if heavy else "normal", size=7.5)
+    return figure
+
+
+def _empty(title: str, view: View) -> Figure:
+    figure = PaperFigure(figsize=(WIDTH, 1.2), layout="constrained")
+    axes = figure.subplots()
+    axes.axis("off")
+    axes.set_title(plain(title), loc="left")
+    axes.text(0, 0.5, plain(view.missing), transform=axes.transAxes)
+    return figure

@@ -1,0 +1,33 @@
+"""What results look like in a notebook."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from optlab.markup import table_html
+from optlab.report.views import Outcome
+from optlab.report.words import duration, number
+
+
+def results_html(results: Outcome) -> str:
+    """Return the summary as a small table: a row each cell, at most 20."""
+    summary = results.summary()
+    axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
+    columns = [*axes, "optimizer", "batch size", "device", "status", "seconds", "epochs"]
+    rows = [
+        [
+            *(row[axis] for axis in axes),
+            row["optimizer"],
+            "-" if pd.isna(row["batch_size"]) else row["batch_size"],
+            row["device"],
+            row["status"],
+            duration(row["seconds"]),
+            number(row["epochs"]),
+            number(row["suboptimality"]),
+            number(row["parameter_error"]),
+        ]
+        for _, row in summary.iterrows()
+    ]
+    counts = ", ".join(f"{n} {s}" for s, n in results.trials["status"].value_counts().items())
+    title = f"{results.name}: {len(results.trials)} trials, {counts}"
+    return table_html(title, [*columns, "suboptimality", "parameter error"], rows)

@@ -1,0 +1,300 @@
+// The page's behaviour: filters that act on every view, charts drawn when they come into sight, theme.
+// What users wrote reaches the page by textContent only.
+"use strict";
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties))
+    if (name in made && name !== "style") made[name] = value;
+    else made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** Tables come column-wise, text as codes into a list of levels. */
+function decoded(table) {
+  const columns = {};
+  for (const [name, column] of Object.entries(table.columns))
+    columns[name] = column.levels ? column.codes.map((code) => (code < 0 ? null : column.levels[code])) : column;
+  return { ...table, columns };
+}
+
+const page = JSON.parse($("#data").textContent);
+for (const view of page.views) {
+  view.table = decoded(view.table);
+  for (const name of Object.keys(view.extra)) view.extra[name] = decoded(view.extra[name]);
+}
+for (const name of Object.keys(page.tables)) page.tables[name] = decoded(page.tables[name]);
+page.printing = false;
+page.dark = () => !page.printing && document.documentElement.dataset.theme === "dark";
+page.state = { problem: page.axes.problem[0], optimizer: new Set(page.axes.optimizer),
+               batch_size: new Set(page.axes.batch_size), device: new Set(page.axes.device),
+               dtype: new Set(page.axes.dtype) };
+
+/** The places of the rows that the filters let through; a table without a column is not filtered by it. */
+function passing(table, { problem = true } = {}) {
+  const { columns } = table, rows = [];
+  const sets = ["optimizer", "batch_size", "device", "dtype"].filter((name) => columns[name])
+    .map((name) => [columns[name], page.state[name]]);
+  const one = problem && columns.problem;
+  for (let i = 0; i < table.rows; i++)
+    if ((!one || one[i] === page.state.problem) &&
+        sets.every(([column, set]) => column[i] === null || set.has(column[i]))) rows.push(i);
+  return rows;
+}
+
+/* ---- charts ---- */
+
+const charts = [];
+
+function choiceOf(name, labels, change) {
+  const select = element("select", { onchange: change });
+  labels.forEach((text, i) => select.append(element("option", { value: String(i), textContent: text })));
+  return [element("label", {}, name, select), select];
+}
+
+function makeChart(section) {
+  const view = page.views.find((v) => v.key === section.dataset.view);
+  const chart = { view, section, box: $(".chart", section), seen: false, stale: true, times: 0, x: 0, y: 0, pick: null };
+  const tools = $(".tools", section), redraw = () => { chart.stale = true; draw(chart); };
+  if (!view.table.rows || !tools) return;
+  view.x.concat(view.y).forEach((axis) => { axis.now = axis.scale; });
+  const several = (name, axes, key) => {
+    if (axes.length < 2) return;
+    const [label, select] = choiceOf(name, axes.map((a) => a.title), () => {
+      chart[key] = Number(select.value); scales(); redraw();
+    });
+    tools.append(label);
+  };
+  if (view.choose) {
+    const values = [...new Set(view.table.columns[view.choose[0]])];
+    const start = view.choose[0] === "target" ? Math.max(0, values.indexOf(page.target)) : 0;
+    const [label, select] = choiceOf(view.choose[1], values, () => { chart.pick = values[Number(select.value)]; redraw(); });
+    select.value = String(start);
+    chart.pick = values[start];
+    tools.append(label);
+  }
+  several("show", view.y, "y");
+  several("over", view.x, "x");
+  const boxes = element("span");
+  const scales = () => {
+    boxes.replaceChildren();
+    for (const [axis, name] of [[view.x[chart.x], "x"], [view.y[chart.y], "y"]]) {
+      if (!axis.other) continue;
+      const box = element("input", { type: "checkbox", checked: axis.now === "log",
+        onchange: () => { axis.now = box.checked ? "log" : "linear"; redraw(); } });
+      boxes.append(element("label", {}, box, `log ${name} `));
+    }
+  };
+  scales();
+  tools.append(boxes);
+  if (view.kind !== "matrix")
+    tools.append(element("span", { className: "last" },
+      ...["svg", "png"].map((format) => element("button", { type: "button", textContent: format.toUpperCase(),
+        title: `Save this chart as ${format.toUpperCase()}`, onclick: () => saveChart(chart, format) }))));
+  chart.behind = makeTable($(".behind", section), view.table, `${page.name}-${view.key}`, () => chartRows(chart));
+  charts.push(chart);
+}
+
+function chartRows(chart) {
+  const rows = passing(chart.view.table);
+  if (!chart.view.choose) return rows;
+  const column = chart.view.table.columns[chart.view.choose[0]];
+  return rows.filter((i) => column[i] === chart.pick);
+}
+
+function figureFor(chart, width) {
+  const { view } = chart;
+  return figureOf(view, chartRows(chart), view.x[chart.x], view.y[chart.y], page, width);
+}
+
+function draw(chart, width = chart.box.clientWidth) {
+  if (!chart.stale) return;
+  chart.stale = false;
+  const { view, box, section } = chart;
+  if (view.kind === "matrix") drawMatrix(chart);
+  else {
+    const { data, layout, note } = figureFor(chart, width);
+    const empty = !data.some((trace) => trace.x && trace.x.length);
+    box.classList.toggle("text", empty);
+    $(".note", section).textContent = empty ? "Nothing is left by these filters." : note;
+    if (empty) { Plotly.purge(box); box.replaceChildren(); }
+    else Plotly.react(box, data, layout, { displayModeBar: false, responsive: false });
+    box.setAttribute("aria-label", `${view.title}: ${data.filter((t) => t.showlegend !== false).length} series drawn. ` +
+      "The table below the chart has the numbers.");
+  }
+  box.dataset.drawn = String(++chart.times);
+  if (chart.behind) chart.behind.refresh();
+}
+
+/** Batch sizes down, devices across; the fastest of a row and the crossover are marked. */
+function drawMatrix(chart) {
+  const { view, box } = chart, c = view.table.columns, rows = chartRows(chart);
+  const devices = page.axes.device.filter((device) => page.state.device.has(device));
+  const dtypes = page.axes.dtype.length > 1, lines = new Map();
+  for (const i of rows) {
+    const key = JSON.stringify([c.optimizer[i], c.dtype[i], c.batch_size[i]]);
+    if (!lines.has(key)) lines.set(key, new Map());
+    lines.get(key).set(c.device[i], i);
+  }
+  const table = element("table"), head = element("tr");
+  table.append(element("caption", { textContent: "Median seconds of work [its interval]" }), element("thead", {}, head));
+  for (const name of ["optimizer", ...(dtypes ? ["dtype"] : []), "batch size"]) head.append(element("th", { scope: "col", textContent: name }));
+  for (const name of devices) head.append(element("th", { scope: "col", className: "number", textContent: name }));
+  const body = element("tbody");
+  let before = "";
+  for (const [key, cells] of lines) {
+    const [optimizer, dtype, size] = JSON.parse(key), line = element("tr", { className: optimizer === before ? "" : "first" });
+    line.append(element("td", { textContent: optimizer === before ? "" : optimizer }));
+    if (optimizer === before) line.firstChild.append(element("span", { className: "sr", textContent: "" }));
+    if (dtypes) line.append(element("td", { textContent: dtype }));
+    line.append(element("td", { textContent: size === null ? "direct" : size }));
+    for (const device of devices) {
+      const i = cells.get(device), cell = element("td", { className: "number" });
+      if (i === undefined) cell.textContent = "–";
+      else {
+        const interval = c.low[i] !== null && c.low[i] !== c.high[i] ? ` [${duration(c.low[i])}, ${duration(c.high[i])}]` : "";
+        cell.textContent = duration(c.seconds[i]) + interval;
+        if (c.fastest[i]) { cell.classList.add("fastest"); cell.append(" ◀ fastest"); }
+        if (c.crossover[i]) cell.append(element("b", { className: "crossover", textContent: " · crossover" }));
+      }
+      line.append(cell);
+    }
+    before = optimizer;
+    body.append(line);
+  }
+  table.append(body);
+  box.replaceChildren(rows.length ? element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: view.title }, table)
+                                  : element("p", { className: "missing", textContent: "Nothing is left by these filters." }));
+}
+
+async function saveChart(chart, format) {
+  const { data, layout } = figureFor(chart, 860), css = getComputedStyle(document.documentElement);
+  const legend = { orientation: "h", y: -64 / layout.height, yanchor: "top", font: { size: 12 } };
+  const rows = Math.ceil(data.filter((t) => t.showlegend !== false).length / 3);
+  const height = layout.height + 24 * rows + 30, paper = css.getPropertyValue("--ground").trim();
+  const whole = { ...layout, height, showlegend: true, legend, paper_bgcolor: paper, plot_bgcolor: paper,
+    title: { text: escape(`${chart.view.title}: ${page.state.problem}`), x: 0.01, font: { size: 16 } },
+    margin: { ...layout.margin, t: 64, b: layout.margin.b + 24 * rows + 10 } };
+  const url = await Plotly.toImage({ data, layout: whole }, { format, width: 860, height, scale: format === "png" ? 2 : 1 });
+  save(`${page.name}-${chart.view.key}.${format}`, await (await fetch(url)).blob());
+}
+
+/* ---- filters ---- */
+
+function refresh() {
+  for (const chart of charts) {
+    chart.stale = true;
+    delete chart.box.dataset.drawn; // until it is in sight again
+    if (chart.seen) draw(chart);
+  }
+  for (const table of tables) table.refresh();
+}
+
+function swatch(optimizer, size) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("width", "30"); svg.setAttribute("height", "12"); svg.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  const dark = page.dark();
+  let colour, dash = "", width = 7;
+  if (optimizer === null) {
+    const place = page.styles.sizes.indexOf(size), last = Math.max(1, page.styles.sizes.length - 1);
+    const grey = Math.round((dark ? 110 : 50) + ((dark ? 130 : 150) * place) / last);
+    colour = `rgb(${grey},${grey},${grey})`;
+  } else {
+    const ink = inkOf(page.styles, optimizer, null, dark);
+    colour = ink.colour; width = Math.max(2, ink.width);
+    dash = ink.dash === "solid" ? "" : ink.dash;
+  }
+  for (const [name, value] of Object.entries({ x1: 0, x2: 30, y1: 6, y2: 6, stroke: colour, "stroke-width": width, "stroke-dasharray": dash }))
+    line.setAttribute(name, value);
+  svg.append(line);
+  return svg;
+}
+
+function makeFilters() {
+  const box = $("#filters");
+  const rebuild = () => {
+    box.replaceChildren();
+    if (page.axes.problem.length > 1) {
+      const [label, select] = choiceOf("", page.axes.problem, () => { page.state.problem = page.axes.problem[Number(select.value)]; refresh(); });
+      select.value = String(page.axes.problem.indexOf(page.state.problem));
+      select.id = "filter-problem"; label.style.display = "block";
+      box.append(element("fieldset", {}, element("legend", { textContent: "problem" }), label));
+      select.setAttribute("aria-label", "problem");
+    }
+    for (const [axis, name] of [["optimizer", "optimizer"], ["batch_size", "batch size, by shade"], ["device", "device"], ["dtype", "dtype"]]) {
+      if (!page.axes[axis].length) continue;
+      const set = element("fieldset", { id: `filter-${axis}` }, element("legend", { textContent: name }));
+      for (const value of page.axes[axis]) {
+        const tick = element("input", { type: "checkbox", checked: page.state[axis].has(value), value });
+        const label = element("label", {}, tick);
+        tick.onchange = () => { tick.checked ? page.state[axis].add(value) : page.state[axis].delete(value); label.className = tick.checked ? "" : "off"; refresh(); };
+        label.className = tick.checked ? "" : "off";
+        if (axis === "optimizer") label.append(swatch(value, null));
+        if (axis === "batch_size" && page.axes[axis].length > 1) label.append(swatch(null, value));
+        label.append(element("span", { textContent: value }));
+        set.append(label);
+      }
+      box.append(set);
+    }
+    box.append(element("div", { className: "acts" }, element("button", { type: "button", id: "reset", textContent: "Show all", onclick: () => {
+      for (const axis of ["optimizer", "batch_size", "device", "dtype"]) page.state[axis] = new Set(page.axes[axis]);
+      rebuild(); refresh();
+    } })));
+  };
+  rebuild();
+  return rebuild;
+}
+
+/* ---- theme, sight, print ---- */
+
+const wide = window.matchMedia("(min-width: 901px)");
+const night = window.matchMedia("(prefers-color-scheme: dark)");
+let chosen = null;
+const theme = () => { document.documentElement.dataset.theme = chosen || (night.matches ? "dark" : "light"); };
+theme();
+$$("section[data-view]").forEach(makeChart);
+for (const box of $$("[data-table]"))
+  tables.push(makeTable(box, page.tables[box.dataset.table], `${page.name}-${box.dataset.table}`,
+                        () => passing(page.tables[box.dataset.table]), box.tagName !== "DETAILS"));
+const rebuildFilters = makeFilters();
+const retheme = () => { theme(); rebuildFilters(); refresh(); };
+night.addEventListener("change", retheme);
+$("#theme").onclick = () => { chosen = document.documentElement.dataset.theme === "dark" ? "light" : "dark"; retheme(); };
+$("#print").onclick = () => window.print();
+$("#side").open = wide.matches;
+wide.addEventListener("change", () => { $("#side").open = wide.matches; });
+
+const sight = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    const chart = charts.find((c) => c.box === entry.target);
+    chart.seen = entry.isIntersecting;
+    if (chart.seen) draw(chart);
+  }
+}, { rootMargin: "200px" });
+charts.forEach((chart) => sight.observe(chart.box));
+
+let widthBefore = window.innerWidth, waiting = 0;
+window.addEventListener("resize", () => {
+  if (window.innerWidth === widthBefore || page.printing) return;
+  widthBefore = window.innerWidth;
+  clearTimeout(waiting);
+  waiting = setTimeout(refresh, 120);
+});
+window.addEventListener("beforeprint", () => {
+  const before = document.documentElement.dataset.theme;
+  page.printing = true;
+  document.documentElement.dataset.theme = "light";
+  $("#side").open = true;
+  for (const chart of charts) { chart.stale = true; draw(chart, 640); }
+  window.addEventListener("afterprint", () => {
+    page.printing = false;
+    document.documentElement.dataset.theme = before;
+    $("#side").open = wide.matches;
+    refresh();
+  }, { once: true });
+});

@@ -1,0 +1,156 @@
+"""Draws one panel of a view with matplotlib."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from optlab.report.style import Styles
+from optlab.report.views.view import Axis, View, batch_size_order
+from optlab.report.words import duration, number
+
+MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x": "X",
+           "triangle-down": "v", "cross": "P", "star": "*"}  # fmt: skip
+"""matplotlib's names for the markers of `optlab.report.style`."""
+
+INK = "#1a1f26"
+
+
+def plain(text: object) -> str:
+    r"""Return text that matplotlib shows as it is: no mathematics, no hidden labels.
+
+    Examples
+    --------
+    >>> plain("$x_1$"), plain("_private")
+    ('\\$x_1\\$', ' _private')
+    """
+    words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return (" " if words.startswith("_") else "") + words.replace("$", r"\$")
+
+
+def line_style(styles: Styles, optimizer: str, size: object = None) -> dict[str, Any]:
+    """Return matplotlib's keywords for an optimizer's line at a batch size."""
+    style = styles[optimizer]
+    return {
+        "color": styles.colour(optimizer, size),
+        "linestyle": (0, style.dash) if style.dash else "-",
+        "linewidth": 0.7 * style.width,
+    }
+
+
+Places = dict[object, int]
+"""Where each category of an axis stands."""
+
+
+def draw(
+    axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles, places: Places
+) -> None:
+    """Draw some rows of a view's table: one problem, one device and dtype."""
+    if x.scale == "log":
+        axes.set_xscale("log")
+    if y.scale == "log":
+        axes.set_yscale("log", nonpositive="mask")
+    if x.scale == "category":
+        _points(axes, rows, x, y, styles, places)
+    else:
+        _lines(axes, view, rows, x, y, styles)
+    if y.scale == "log":
+        _log_ticks(axes, y)
+    if y.reference is not None:
+        axes.axhline(y.reference, color=INK, linewidth=0.8)
+    axes.grid(alpha=0.25, linewidth=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _log_ticks(axes: Axes, y: Axis) -> None:
+    """Label decades, or 1, 2 and 5 of each where there are few; seconds with their unit."""
+    low, high = axes.get_ylim()
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    few = high < 40 * low
+    if few:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    if few or y.unit == "s":
+        told = duration if y.unit == "s" else number
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
+
+
+def _lines(axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles) -> None:
+    highest = 1.0
+    for _, line in rows.groupby(["optimizer", "batch_size"], sort=False, dropna=False):
+        optimizer, size = line["optimizer"].iloc[0], line["batch_size"].iloc[0]
+        style = line_style(styles, optimizer, size)
+        if view.key == "convergence" and pd.isna(size) and len(line) <= 2:
+            axes.axhline(line[y.column].iloc[-1], **style)
+            continue
+        # The start has no place on a logarithmic axis.
+        drawn = line[line[x.column] > 0] if x.scale == "log" else line
+        if view.key == "profile":
+            style["drawstyle"] = "steps-post"
+        axes.plot(drawn[x.column], drawn[y.column], **style)
+        highest = max(highest, drawn[y.column].max())
+        if y.low and (drawn[y.high] > drawn[y.low] * 1.001).any():
+            axes.fill_between(drawn[x.column], drawn[y.low], drawn[y.high], alpha=0.15,
+                              color=style["color"], linewidth=0)  # fmt: skip
+    if view.key == "convergence" and highest > 30:  # what diverged would leave no room
+        axes.set_ylim(top=10)
+
+
+def _points(
+    axes: Axes, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles, places: Places
+) -> None:
+    apart = x.column in {"parameter", "phase"}
+    keys = ["optimizer", "batch_size"] if apart else ["optimizer"]
+    groups = list(rows[rows[y.column].notna()].groupby(keys, sort=False, dropna=False))
+    wide = min(0.6, 0.09 * len(groups))
+    for nth, (key, line) in enumerate(groups):
+        style = line_style(styles, str(key[0]), key[1] if apart else None)
+        values, error = line[y.column].to_numpy(float), _error(line, y)
+        names = ["direct" if pd.isna(value) else value for value in line[x.column]]
+        if names == ["direct"] and "direct" not in places:
+            _across(axes, values[0], error, style)
+            continue
+        dodge = wide * (nth / (len(groups) - 1) - 0.5) if len(groups) > 1 else 0.0
+        at = np.array([places[name] for name in names]) + dodge
+        style |= {"marker": MARKERS[styles[str(key[0])].marker], "markersize": 4.5}
+        style |= {"linestyle": "none"} if apart else {"linewidth": min(style["linewidth"], 1.3)}
+        axes.errorbar(at, values, yerr=error, capsize=2, elinewidth=0.8, **style)
+    axes.set_xticks(list(places.values()), [plain(name) for name in places])
+    axes.set_xlim(-0.5, len(places) - 0.5)
+    if len(places) > 5 and apart:
+        axes.tick_params(axis="x", rotation=60)
+
+
+def _error(line: pd.DataFrame, y: Axis) -> np.ndarray[Any, Any] | None:
+    """Return how far the interval reaches below and above, (2, n); 0 where it is not known."""
+    if not y.low:
+        return None
+    values = line[y.column].astype(float)
+    low, high = (line[column].astype(float).fillna(values) for column in (y.low, y.high))
+    reach: np.ndarray[Any, Any] = np.maximum(0, np.array([values - low, high - values]))
+    return reach
+
+
+def _across(
+    axes: Axes, value: float, error: np.ndarray[Any, Any] | None, style: dict[str, Any]
+) -> None:
+    """Draw a method without batches: a line across, and its interval as a band."""
+    axes.axhline(value, **style)
+    if error is not None and error.any():
+        low, high = value - error[0, 0], value + error[1, 0]
+        axes.axhspan(low, high, color=style["color"], alpha=0.12, linewidth=0)
+
+
+def places_of(values: pd.Series[Any], x: Axis) -> Places:
+    """Return the categories of an axis with their places: batch sizes in order.
+
+    Methods without batches are lines across; where there is nothing else, they stand at "direct".
+    """
+    if x.column in {"batch_size", "at"}:
+        names = batch_size_order(values) or ["direct"]
+    else:
+        names = list(dict.fromkeys(values.dropna()))
+    return {name: place for place, name in enumerate(names)}

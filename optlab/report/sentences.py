@@ -1,0 +1,286 @@
+"""What was found, and what cannot be said, in words made from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from optlab.analysis.comparison import ratios
+from optlab.analysis.statistics import CELL, ENDED_WELL
+from optlab.analysis.targets import time_to_target
+from optlab.report.views import Outcome, View, headline
+from optlab.report.views.view import setting
+from optlab.report.words import duration, number, several, share
+
+MOST_PROBLEMS = 4
+"""Each of so many problems gets its own sentences; of more, the first ones do."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence and the numbers it was made from.
+
+    Parameters
+    ----------
+    kind
+        What it speaks of: ``right, reached, first, batch size, device``; of doubts ``skipped,
+        failed, ..., unstable, contended, once, one seed``.
+    text
+        Plain text: names in it are as users wrote them.
+    problem
+        The problem it speaks of, or empty.
+    numbers
+        What it says, unrounded.
+    """
+
+    kind: str
+    text: str
+    problem: str = ""
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+def findings(results: Outcome, views: dict[str, View]) -> list[Sentence]:
+    """Return what was found: who was right, who got there, who was first, on what."""
+    said: list[Sentence] = []
+    problems = list(results.problems)
+    target = headline(views["target"].table)
+    for name in problems[:MOST_PROBLEMS]:
+        said += _right(views, name)
+        said += _reached(views, name, target)
+        said += _first(results, views, name, target)
+        said += _devices(views, name)
+    if not said:
+        said = [Sentence("nothing", "No trial ended with an answer: there is nothing to compare.")]
+    elif len(problems) > MOST_PROBLEMS:
+        rest = len(problems) - MOST_PROBLEMS
+        said.append(
+            Sentence("more", f"{rest} more problems: choose one in the filters to see its charts.")
+        )
+    return said
+
+
+def place(row: Any, views: dict[str, View]) -> str:
+    """Return a setting in words, with its device and dtype where several were tried."""
+    table, words = views["digits"].table, setting(row)
+    several_devices = len(set(table["device"])) > 1
+    words += f" on {row['device']}" if several_devices else ""
+    return words + (f" in {row['dtype']}" if len(set(table["dtype"])) > 1 else "")
+
+
+def _interval(low: float, high: float) -> str:
+    if not (np.isfinite(low) and np.isfinite(high)) or low == high:
+        return ""
+    return f" [{duration(low)}, {duration(high)}]"
+
+
+def _right(views: dict[str, View], problem: str) -> Iterator[Sentence]:
+    table = views["digits"].table
+    rows = table[table["problem"] == problem]
+    if rows.empty:
+        return
+    timed = views["seconds"].table
+    best = _fastest(rows[rows["digits"] >= rows["digits"].max() - 0.05], timed)
+    seconds = timed.merge(best[CELL].to_frame().T.astype(object), on=CELL)
+    found = {"cell": tuple(best[CELL]), "digits": float(best["digits"])}
+    text = f"{place(best, views)} is nearest the optimum: {best['digits']:.1f} digits"
+    if len(seconds):
+        one = seconds.iloc[0]
+        found["seconds"] = float(one["median"])
+        text += f" in {duration(one['median'])}{_interval(one['low'], one['high'])}"
+    yield Sentence("right", text + ".", problem, found)
+
+
+def _fastest(rows: pd.DataFrame, timed: pd.DataFrame) -> Any:
+    """Return the row of least median seconds; the first where none was timed."""
+    seconds = rows[CELL].merge(timed[[*CELL, "median"]], on=CELL, how="left")["median"]
+    return rows.iloc[int(np.argmin(seconds.astype(float).fillna(np.inf)))]
+
+
+def _reached(views: dict[str, View], problem: str, target: str) -> Iterator[Sentence]:
+    table = views["target"].table
+    with_batches = table[(table["problem"] == problem) & table["batch_size"].notna()]
+    rows = with_batches[with_batches["target"] == target]
+    settings = with_batches[CELL].drop_duplicates()
+    if settings.empty:
+        return
+    good = int((rows["reached"] == rows["trials"]).sum())
+    some = int(((rows["reached"] > 0) & (rows["reached"] < rows["trials"])).sum())
+    text = (
+        f"{good} of {len(settings)} settings of methods with batches come down to {share(target)} "
+        "of the starting suboptimality in every trial"
+    )
+    text += f", {some} in some." if some else "."
+    found = {"target": target, "good": good, "some": some, "settings": len(settings)}
+    yield Sentence("reached", text, problem, found)
+
+
+def _first(
+    results: Outcome, views: dict[str, View], problem: str, target: str
+) -> Iterator[Sentence]:
+    table = views["target"].table
+    rows = table[(table["problem"] == problem) & (table["target"] == target)]
+    rows = rows[rows["batch_size"].notna() & (rows["reached"] == rows["trials"])]
+    rows = rows[rows["seconds"].notna()].sort_values("seconds", kind="stable")
+    if rows.empty:
+        return
+    best = rows.iloc[0]
+    found = {"target": target, "cell": tuple(best[CELL]), "seconds": float(best["seconds"])}
+    found["epochs"] = float(best["epochs"])
+    text = (
+        f"{place(best, views)} has the lowest median seconds to {share(target)} among them: "
+        f"{duration(best['seconds'])}{_interval(best['low'], best['high'])}, "
+        f"{number(best['epochs'])} epochs"
+    )
+    if len(rows) > 1:
+        told, more = _beside(results, best, rows.iloc[1], target)
+        text += f"; {place(rows.iloc[1], views)} {told}"
+        found |= more
+    yield Sentence("first", text + ".", problem, found)
+    same = rows[(rows["optimizer"] == best["optimizer"]) & (rows["device"] == best["device"])]
+    same = same[same["dtype"] == best["dtype"]]
+    slow = same.iloc[-1]
+    if len(same) > 1 and tuple(map(str, slow[CELL])) != tuple(map(str, rows.iloc[1][CELL])):
+        told, more = _beside(results, best, slow, target)
+        text = (
+            f"{slow['optimizer']} at batch size {slow['batch_size']} needs "
+            f"{number(slow['epochs'])} epochs for {share(target)} and {told}, beside batch size "
+            f"{best['batch_size']}."
+        )
+        found = {"target": target, "cell": tuple(slow[CELL]), "epochs": float(slow["epochs"])}
+        yield Sentence("batch size", text, problem, found | more)
+
+
+def _beside(results: Outcome, best: Any, other: Any, target: str) -> tuple[str, dict[str, Any]]:
+    """Return how many times the best's seconds another needs, paired by seed and repeat."""
+    pairs = paired_ratio(results.trials, results.traces, best, other, float(target))
+    ratio, low, high = pairs["ratio"], pairs["ratio_low"], pairs["ratio_high"]
+    found = {"ratio": ratio, "low": low, "high": high, "verdict": pairs["verdict"]}
+    text = f"takes {number(ratio)} times the seconds"
+    if np.isfinite(low):
+        text += f" [{number(low)}, {number(high)}]"
+        return (text + ", no difference shown" if low <= 1 <= high else text), found
+    return text + " (too few repeats for an interval)", found
+
+
+def paired_ratio(
+    trials: pd.DataFrame, traces: pd.DataFrame, best: Any, other: Any, target: float
+) -> dict[str, Any]:
+    """Return the ratio of two cells' seconds to a target, with its interval and verdict."""
+    sides = []
+    for name, cell in (("best", best), ("other", other)):
+        same = np.logical_and.reduce([trials[c].map(str) == str(cell[c]) for c in CELL])
+        chosen = trials[same]
+        times = time_to_target(chosen, traces[traces["trial"].isin(chosen["trial"])], target)
+        times = times[times["reached"]].assign(optimizer=name, batch_size="full", device="",
+                                               dtype="", status="converged")  # fmt: skip
+        sides.append(times)
+    row = ratios(pd.concat(sides, ignore_index=True), "best").iloc[0]
+    return {str(name): value for name, value in row.items()}
+
+
+def _devices(views: dict[str, View], problem: str) -> Iterator[Sentence]:
+    table = views["crossover"].table
+    rows = table[(table["problem"] == problem) & table["fastest"].astype(bool)]
+    rows = rows[rows["batch_size"].notna()]
+    if rows.empty:
+        return
+    turns = rows[rows["crossover"].astype(bool)]
+    for _, row in turns.head(3).iterrows():
+        text = f"For {row['optimizer']}, {row['device']} has the lowest median seconds from batch "
+        text += f"size {row['batch_size']} on."
+        yield Sentence("device", text, problem, {"cell": tuple(row[CELL])})
+    keys = ["optimizer", "dtype"]
+    turned = set(turns[keys].itertuples(index=False, name=None))
+    always = rows[[key not in turned for key in rows[keys].itertuples(index=False, name=None)]]
+    for device, same in always.groupby("device", sort=False):
+        names = list(dict.fromkeys(same["optimizer"].astype(str)))
+        text = f"{device} has the lowest median seconds at every batch size that several devices "
+        text += f"answered, for {several(names)}."
+        yield Sentence("device", text, problem, {"device": device, "optimizers": names})
+
+
+def doubts(results: Outcome, views: dict[str, View]) -> list[Sentence]:
+    """Return what cannot be said, and why."""
+    return [
+        *_mishaps(results.trials),
+        *_unstable(views),
+        *_contended(results.trials),
+        *_once(views, results.trials),
+    ]
+
+
+def _mishaps(trials: pd.DataFrame) -> Iterator[Sentence]:
+    bad = trials[~trials["status"].isin(ENDED_WELL)]
+    groups = list(bad.groupby(["status", "message"], sort=False))
+    for (status, message), rows in groups[:12]:
+        where = several(list(_where(rows, trials)))
+        verb = "was" if len(rows) == 1 else "were"
+        trial = "1 trial" if len(rows) == 1 else f"{len(rows)} trials"
+        did = f"{verb} interrupted" if status == "interrupted" else str(status)
+        did = f"{verb} skipped" if status == "skipped" else did
+        text = f"{trial} {did} ({where}): {message or 'no message'}"
+        yield Sentence(str(status), text, "", {"trials": len(rows), "message": str(message)})
+    if len(groups) > 12:
+        left = sum(len(rows) for _, rows in groups[12:])
+        yield Sentence("more", f"{left} more trials ended otherwise; the trials' table has them.")
+
+
+def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
+    """Yield what trials have in common, in as few words as cover them."""
+    axes = ["optimizer", "batch_size", "device"]
+    asked, here = trials[axes].drop_duplicates(), rows[axes].drop_duplicates()
+    for device, on_device in here.groupby("device", sort=False):
+        if len(on_device) == (asked["device"] == device).sum() and len(set(asked["device"])) > 1:
+            yield f"all on {device}"
+            continue
+        for optimizer, cells in on_device.groupby("optimizer", sort=False):
+            every = asked[(asked["optimizer"] == optimizer) & (asked["device"] == device)]
+            if len(every) == len(cells):
+                yield f"{optimizer} on {device}"
+            else:
+                yield from (f"{setting(row)} on {device}" for _, row in cells.iterrows())
+
+
+def _unstable(views: dict[str, View]) -> Iterator[Sentence]:
+    table = views["seconds"].table
+    rows = table[table["unstable"].astype(bool)].sort_values("spread", ascending=False)
+    if len(rows):
+        many = len(set(table["problem"])) > 1
+        worst = [
+            f"{place(r, views)}{', ' + r['problem'] if many else ''} ({100 * r['spread']:.0f} %)"
+            for _, r in rows.iterrows()
+        ]
+        one = len(rows) == 1
+        text = (
+            f"The seconds of {len(rows)} setting{'' if one else 's'} {'is' if one else 'are'} "
+            f"unstable, with a spread (IQR / median) over 10 %: {several(worst)}. Differences of "
+            "that size mean nothing."
+        ).replace("seconds of 1 setting is", "seconds of 1 setting are")
+        yield Sentence("unstable", text, "", {"settings": len(rows)})
+
+
+def _contended(trials: pd.DataFrame) -> Iterator[Sentence]:
+    count = int(trials["contended"].fillna(False).astype(bool).sum())
+    if count:
+        text = f"{count} trials ran beside others: their seconds are neither drawn nor ranked."
+        yield Sentence("contended", text, "", {"trials": count})
+
+
+def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
+    timed = views["seconds"].table
+    once = int((timed["timed"] == 1).sum())
+    few = int((timed["timed"] < 3).sum())
+    if few:
+        text = (
+            f"{few} of {len(timed)} settings were timed fewer than three times ({once} only once): "
+            "nothing is said of who is faster there; more repeats would."
+        )
+        yield Sentence("once", text, "", {"few": few, "once": once, "settings": len(timed)})
+    with_batches = trials[trials["batch_size"].notna()]
+    if len(with_batches) and len(set(with_batches["seed"])) == 1:
+        text = "All trials share one seed: how far results depend on start and order is not known."
+        yield Sentence("one seed", text, "", {})

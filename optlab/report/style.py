@@ -1,0 +1,115 @@
+"""One colour, dash and marker for an optimizer, and one shade for a batch size, on every chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from optlab.report.views.view import batch_size_order
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours, told apart by colour-blind eyes; the order keeps neighbours apart."""
+
+DASHES = ((), (5.0, 2.0), (1.0, 1.2), (6.0, 2.0, 1.0, 2.0))
+"""Dashes and gaps in line widths; the empty one is a solid line."""
+
+MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star")
+"""Names as plotly has them."""
+
+WIDTHS = (3.2, 2.3, 1.7, 1.2)
+"""In points, from the first optimizer on: lines that coincide all show."""
+
+_ON_LIGHT = (-0.25, 0.45)  # darker than the colour itself up to lighter: all keep some contrast
+_ON_DARK_GROUND = (0.0, 0.65)
+_ON_DARK = {"#000000": "#F2F2F2", "#0072B2": "#3FA0DB"}  # too near the dark page's ground
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one optimizer is drawn.
+
+    Parameters
+    ----------
+    shades
+        A colour for each batch size, from the smallest on; the last is for methods without batches.
+    dark
+        The same on a dark ground.
+    dash, marker, width
+        See `DASHES`, `MARKERS`, `WIDTHS`.
+    """
+
+    shades: tuple[str, ...]
+    dark: tuple[str, ...]
+    dash: tuple[float, ...]
+    marker: str
+    width: float
+
+
+@dataclass(frozen=True)
+class Styles:
+    """The styles of an experiment's optimizers.
+
+    Examples
+    --------
+    >>> styles = Styles.of(["a", "b"], [1, 8, "full"])
+    >>> styles.colour("a", 8) == styles.colour("a", None), styles["b"].marker
+    (False, 'square')
+    """
+
+    by_optimizer: dict[str, Style]
+    sizes: tuple[object, ...]
+
+    @classmethod
+    def of(cls, optimizers: Iterable[object], sizes: Iterable[object]) -> Styles:
+        """Give each optimizer its style, in order of appearance."""
+        ordered = tuple(batch_size_order(sizes))
+        names = dict.fromkeys(str(name) for name in optimizers)
+        return cls({name: _style(i, len(ordered)) for i, name in enumerate(names)}, ordered)
+
+    @classmethod
+    def of_trials(cls, trials: pd.DataFrame) -> Styles:
+        """Give each optimizer of a trials table its style."""
+        return cls.of(trials["optimizer"], trials["batch_size"])
+
+    def __getitem__(self, optimizer: str) -> Style:
+        return self.by_optimizer[optimizer]
+
+    def colour(self, optimizer: str, size: object = None) -> str:
+        """Return the colour of an optimizer at a batch size as ``#rrggbb``, on a light ground."""
+        known = not pd.isna(size) and size in self.sizes  # type: ignore[call-overload]
+        place = self.sizes.index(size) if known else -1
+        return self.by_optimizer[optimizer].shades[place]
+
+
+def _style(place: int, sizes: int) -> Style:
+    base = PALETTE[place % len(PALETTE)]
+    on_dark = _ON_DARK.get(base, base)
+    return Style(
+        shades=(*_shades(base, sizes, _ON_LIGHT), base.lower()),
+        dark=(*_shades(on_dark, sizes, _ON_DARK_GROUND), on_dark.lower()),
+        dash=DASHES[place % len(DASHES)],
+        marker=MARKERS[place % len(MARKERS)],
+        width=WIDTHS[min(place, len(WIDTHS) - 1)],
+    )
+
+
+def _shades(colour: str, sizes: int, reach: tuple[float, float]) -> list[str]:
+    if sizes < 2:
+        return [colour.lower()] * sizes
+    first, last = reach
+    return [shade(colour, first + (last - first) * i / (sizes - 1)) for i in range(sizes)]
+
+
+def shade(colour: str, share: float) -> str:
+    """Return a colour nearer to white (share above 0) or to black (below).
+
+    Examples
+    --------
+    >>> shade("#0072B2", 0.0), shade("#000000", 1.0), shade("#0072B2", -1.0)
+    ('#0072b2', '#ffffff', '#000000')
+    """
+    end = 255 if share > 0 else 0
+    parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(part + (end - part) * abs(share)):02x}" for part in parts)

@@ -1,0 +1,128 @@
+// Tables that sort, turn pages, and are saved as CSV and LaTeX.
+"use strict";
+
+const ROWS = 20;
+const tables = [];
+
+function save(name, blob) {
+  const url = URL.createObjectURL(blob);
+  const link = element("a", { href: url, download: name.replace(/[^\p{L}\p{N}._-]+/gu, "_") });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}
+
+const quoted = (value) => {
+  const text = value === null ? "" : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+};
+
+function csv(table, rows) {
+  const names = Object.keys(table.columns);
+  const lines = rows.map((i) => names.map((name) => quoted(table.columns[name][i])).join(","));
+  return [names.map(quoted).join(","), ...lines].join("\r\n") + "\r\n";
+}
+
+const TEX = { "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", $: "\\$", "&": "\\&", "#": "\\#", _: "\\_", "%": "\\%",
+              "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}",
+              "|": "\\textbar{}", '"': "\\textquotedbl{}" };
+const tex = (text) => String(text).replace(/[\\{}$&#_%~^<>|"]/g, (c) => TEX[c]).replace(/\s+/g, " ");
+
+function texNumber(value) {
+  const [digits, power] = number(value).split("e");
+  return power === undefined ? `$${digits}$` : `$${digits} \\times 10^{${Number(power)}}$`;
+}
+
+function latex(table, rows) {
+  const names = Object.keys(table.columns), numeric = names.map((name) => isNumeric(table, name));
+  const cell = (value, isNumber) =>
+    value === null ? "--" : isNumber && typeof value === "number" ? texNumber(value) : tex(value);
+  const lines = rows.map((i) => names.map((name, j) => cell(table.columns[name][i], numeric[j])).join(" & ") + " \\\\");
+  return ["% \\usepackage{booktabs}", `\\begin{tabular}{${numeric.map((n) => (n ? "r" : "l")).join("")}}`, "\\toprule",
+          names.map((name) => tex(page.labels[name] || name.replace(/_/g, " "))).join(" & ") + " \\\\", "\\midrule",
+          ...lines, "\\bottomrule", "\\end{tabular}", ""].join("\n");
+}
+
+const isNumeric = (table, name) => {
+  const value = table.columns[name].find((v) => v !== null);
+  return typeof value === "number";
+};
+
+/** Order rows by a column: numbers by size, texts by name with their numbers by size, missing last. */
+function sorted(table, rows, name, down) {
+  const column = table.columns[name], collator = new Intl.Collator("en", { numeric: true });
+  const compare = isNumeric(table, name) ? (a, b) => a - b : (a, b) => collator.compare(String(a), String(b));
+  return [...rows].sort((i, j) => {
+    const a = column[i], b = column[j];
+    if (a === null || b === null) return (a === null) - (b === null);
+    return down ? compare(b, a) : compare(a, b);
+  });
+}
+
+function shownCell(name, value) {
+  if (value === null) return "–";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value !== "number") return value;
+  return page.seconds.includes(name) ? duration(value) : number(value);
+}
+
+/** A table in a box; in a <details> it is made when that is opened. */
+function makeTable(box, table, name, rowsNow, open = false) {
+  const state = { sort: null, down: false, at: 0, made: false };
+  const names = Object.keys(table.columns).filter((n) => !(page.single.includes(n)));
+  const grid = element("table"), head = element("tr"), body = element("tbody"), where = element("span", { role: "status" });
+  const numeric = new Set(names.filter((column) => isNumeric(table, column)));
+  const turn = (step) => { state.at += step; fill(); };
+  const back = element("button", { type: "button", textContent: "‹ before", onclick: () => turn(-ROWS) });
+  const on = element("button", { type: "button", textContent: "next ›", onclick: () => turn(ROWS) });
+  const ordered = () => (state.sort ? sorted(table, rowsNow(), state.sort, state.down) : rowsNow());
+  function make() {
+    state.made = true;
+    grid.append(element("thead", {}, head), body);
+    for (const column of names) {
+      const th = element("th", { scope: "col", className: isNumeric(table, column) ? "number" : "" });
+      const text = page.labels[column] || column.replace(/_/g, " ");
+      th.append(element("button", { type: "button", textContent: text, title: `Sort by ${text}`, onclick: () => {
+        state.down = state.sort === column ? !state.down : false;
+        state.sort = column; state.at = 0;
+        for (const other of head.children) other.removeAttribute("aria-sort");
+        th.setAttribute("aria-sort", state.down ? "descending" : "ascending");
+        for (const [i, other] of [...head.children].entries())
+          other.firstChild.textContent = (page.labels[names[i]] || names[i].replace(/_/g, " ")) +
+            (other === th ? (state.down ? " ▾" : " ▴") : "");
+        fill();
+      } }));
+      head.append(th);
+    }
+    const text = (format, type, make_) => element("button", { type: "button", textContent: format,
+      title: `Save all rows that the filters let through as ${format}`,
+      onclick: () => save(`${name}.${type}`, new Blob([make_(table, ordered())], { type: "text/plain;charset=utf-8" })) });
+    box.append(element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: `table ${name}` }, grid),
+               element("div", { className: "tools" }, back, where, on,
+                       element("span", { className: "last" }, text("CSV", "csv", csv), text("LaTeX", "tex", latex))));
+  }
+  function fill() {
+    const rows = ordered();
+    state.at = Math.max(0, Math.min(state.at, Math.floor((rows.length - 1) / ROWS) * ROWS));
+    const some = rows.slice(state.at, state.at + (page.printing ? 10 * ROWS : ROWS));
+    body.replaceChildren(...some.map((i) => element("tr", {}, ...names.map((column) => {
+      const value = table.columns[column][i];
+      const cell = element("td", { textContent: shownCell(column, value) });
+      if (numeric.has(column)) cell.className = "number";
+      if (typeof value === "number") cell.title = String(value);
+      if (column === "message") cell.className = "long";
+      else if (typeof value === "string" && value.length < 24) cell.className = "short";
+      return cell;
+    }))));
+    where.textContent = rows.length ? `rows ${state.at + 1} to ${state.at + some.length} of ${rows.length}` : "no rows";
+    back.disabled = state.at === 0;
+    on.disabled = state.at + ROWS >= rows.length;
+    back.hidden = on.hidden = rows.length <= ROWS;
+  }
+  const shownNow = () => open || box.open;
+  const refresh_ = () => { if (!shownNow()) return; if (!state.made) make(); fill(); };
+  if (!open) box.addEventListener("toggle", refresh_);
+  else refresh_();
+  return { refresh: refresh_ };
+}

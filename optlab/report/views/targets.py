@@ -1,0 +1,152 @@
+"""How long it took to get as near the optimum as one needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from optlab.analysis.intervals import median_ranks
+from optlab.analysis.profiles import performance_profile
+from optlab.analysis.statistics import CELL, cell_numbers
+from optlab.analysis.targets import time_to_target
+from optlab.report.views.view import Axis, View, uncontended
+from optlab.report.words import share
+
+TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
+"""The shares of the start's suboptimality that times are given for."""
+
+_COLUMNS = [*CELL, "target", "seconds", "low", "high", "epochs", "reached", "trials"]
+_SOLVER = ["optimizer", "batch_size", "device", "dtype"]
+
+
+def to_targets(trials: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:
+    """Return each cell's seconds and epochs to each of `TARGETS` that any trial reached.
+
+    Columns: the cell's, ``target`` (as text, ``"1e-06"``), ``seconds`` with ``low`` and ``high``,
+    ``epochs``, ``reached`` and ``trials`` (how many ran). Medians are the lower ones; a trial that
+    did not get there counts as longer than any that did, and where that makes a median or an end
+    of an interval infinite, it is missing. Seconds are those of trials that ran alone.
+    """
+    ran = trials[trials["status"] != "skipped"]
+    parts = []
+    for target in TARGETS:
+        times = time_to_target(ran, traces, target)
+        times = times[times["epochs"].notna()]
+        if not times["reached"].any():
+            break  # nor is a smaller one
+        parts.append(_medians(times).assign(target=f"{target:.0e}"))
+    return (
+        pd.concat(parts, ignore_index=True)[_COLUMNS] if parts else pd.DataFrame(columns=_COLUMNS)
+    )
+
+
+def _medians(times: pd.DataFrame) -> pd.DataFrame:
+    cell = cell_numbers(times)
+    rows = times.loc[~cell.duplicated(), CELL].reset_index(drop=True)
+    rows["trials"] = times.groupby(cell).size()
+    rows["reached"] = times["reached"].groupby(cell).sum().astype(int)
+    reached = times["reached"].astype(bool)
+    seconds = times["seconds"].astype(float).where(reached, np.inf)
+    alone = ~times["contended"].astype(bool)
+    rows[["seconds", "low", "high"]] = _middle(seconds[alone], cell[alone], len(rows))
+    epochs = times["epochs"].astype(float).where(reached, np.inf)
+    rows["epochs"] = _middle(epochs, cell, len(rows))[:, 0]
+    costs = ["seconds", "low", "high", "epochs"]
+    rows[costs] = rows[costs].where(np.isfinite(rows[costs]))
+    return rows
+
+
+def _middle(values: pd.Series[float], cell: pd.Series[int], cells: int) -> np.ndarray[Any, Any]:
+    """Return each cell's lower median and the ends of its interval, NaN where there is none."""
+    order = np.lexsort((values, cell))
+    ordered = values.to_numpy()[order]
+    counts = np.bincount(cell, minlength=cells)
+    first = np.cumsum(counts) - counts
+    found = np.full((cells, 3), np.nan)
+    for n in np.unique(counts[counts > 0]):
+        chosen = np.flatnonzero(counts == n)
+        found[chosen, 0] = ordered[first[chosen] + (n - 1) // 2]
+        if n > 1:
+            k, _ = median_ranks(int(n))
+            found[chosen, 1] = ordered[first[chosen] + k - 1]
+            found[chosen, 2] = ordered[first[chosen] + n - k]
+    return found
+
+
+def headline(table: pd.DataFrame) -> str:
+    """Return the target that is spoken of, as text; empty where none was reached.
+
+    The smallest that at least half of the cells with batches reach in all their trials; where
+    there is none, the smallest that any cell reaches in all.
+    """
+    with_batches = table[table["batch_size"].notna()]
+    for rows, needed in ((with_batches, 0.5), (table, 1e-9)):
+        reached = (rows["reached"] == rows["trials"]).groupby(rows["target"]).mean()
+        good = [target for target, value in reached.items() if value >= needed]
+        if good:
+            return min((str(target) for target in good), key=float)
+    return ""
+
+
+def target_view(table: pd.DataFrame) -> View:
+    """Return the view of seconds and epochs to a target, made from `to_targets`."""
+    return View(
+        key="target",
+        title="Seconds to a target",
+        question="Who gets as near as I need, first?",
+        how="Until the first recorded iterate whose suboptimality is at most the target's share of "
+        "the start's. Medians over seeds and repeats, with intervals as for the seconds. Trials "
+        "that never got there count as longer than any that did; where most never did, there is "
+        "no mark, and the table tells how many did.",
+        kind="points",
+        table=table,
+        x=(Axis("batch_size", "batch size", scale="category"),),
+        y=(
+            Axis("seconds", "seconds to the target", "s", "log", "linear", "low", "high"),
+            Axis("epochs", "epochs to the target", "", "log", "linear"),
+        ),
+        choose=("target", "target"),
+        missing="No trial reached a tenth of its starting suboptimality.",
+    )
+
+
+def profile(trials: pd.DataFrame, traces: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Return the performance profile over problems and seeds, by seconds to a target.
+
+    Columns: the cell's without the problem, ``factor`` and ``share``; empty where there are fewer
+    than two instances, or no target.
+    """
+    columns = [*_SOLVER, "factor", "share"]
+    ran = uncontended(trials[trials["status"] != "skipped"])
+    if not target or len(ran[["problem", "seed"]].drop_duplicates()) < 2:
+        return pd.DataFrame(columns=columns)
+    times = time_to_target(ran, traces, float(target))
+    if not times["reached"].any():
+        return pd.DataFrame(columns=columns)
+    table = performance_profile(times, solver=_SOLVER, taus=np.geomspace(1, 1e5, 101).tolist())
+    table = table.rename(columns={"tau": "factor"})
+    step = table["share"].groupby([table[c] for c in _SOLVER], dropna=False).diff()
+    end = 1.5 * table.loc[step > 0, "factor"].max() if (step > 0).any() else 2.0
+    table = table[table["factor"] <= end]
+    ends = table["factor"].isin([table["factor"].min(), table["factor"].max()])
+    return table.loc[ends | (step > 0), columns].reset_index(drop=True)
+
+
+def profile_view(table: pd.DataFrame, target: str) -> View:
+    """Return the view of `profile`."""
+    return View(
+        key="profile",
+        title="Performance profile",
+        question="Who is reliably near the fastest, over all problems and seeds?",
+        how="The share of instances (a problem with a seed) on which a setting gets to "
+        f"{share(target)} of the start's suboptimality within a factor of the fastest's seconds. "
+        "High and to the left is good (Dolan and Moré, 2002). The fastest may be on another "
+        "device. The problem filter does not act here.",
+        kind="lines",
+        table=table,
+        x=(Axis("factor", "seconds, as a multiple of the fastest's", "", "log", "linear"),),
+        y=(Axis("share", "share of instances"),),
+        missing="A profile needs at least two problems or seeds, and a target that some reached.",
+    )

@@ -1,0 +1,204 @@
+"""How long it took: to the end, by phase, beside a baseline, on each device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from optlab.analysis.comparison import ratios
+from optlab.analysis.statistics import CELL, summary
+from optlab.report.views.view import (
+    Axis,
+    View,
+    answered,
+    batch_size_order,
+    uncontended,
+)
+
+_BATCH_SIZE = Axis("batch_size", "batch size", scale="category")
+_INTERVAL = (
+    "Medians over seeds and repeats; bars are intervals that cover the median in 95 % of "
+    "experiments (in less with fewer than six trials; the table says in how many)"
+)
+
+MOST_BASELINES = 12
+"""At most so many optimizers take their turn as the baseline."""
+
+
+def seconds(trials: pd.DataFrame, problem: str | None = None) -> pd.DataFrame:
+    """Return each cell's median seconds and its interval, over trials that had an answer.
+
+    Columns: the cell's, ``median, low, high, coverage`` (of the interval), ``min, max, timed`` (how
+    many trials), ``spread`` (IQR / median), ``unstable`` (the spread is over 10 %) and ``direct``.
+    Trials that ran beside others are left out.
+    """
+    chosen = trials if problem is None else trials[trials["problem"] == problem]
+    chosen = uncontended(answered(chosen))
+    chosen = chosen[chosen["seconds"].notna()]
+    names = {
+        "median": "seconds",
+        "low": "seconds_low",
+        "high": "seconds_high",
+        "coverage": "seconds_coverage",
+        "min": "min",
+        "max": "max",
+        "timed": "timed",
+        "spread": "spread",
+        "unstable": "unstable",
+    }
+    if chosen.empty:
+        return pd.DataFrame(columns=[*CELL, *names, "direct"])
+    found = summary(chosen)
+    groups = chosen.groupby(CELL, sort=False, dropna=False)["seconds"]
+    found[["min", "max"]] = groups.agg(["min", "max"]).to_numpy()
+    table = found[[*CELL, *names.values()]].set_axis([*CELL, *names], axis=1)
+    return table.assign(direct=table["batch_size"].isna())
+
+
+def seconds_view(table: pd.DataFrame) -> View:
+    """Return the view of seconds by batch size, made from `seconds`."""
+    return View(
+        key="seconds",
+        title="Seconds",
+        question="Who was fast?",
+        how="Seconds the optimizer worked, warm, in trials that finished or converged with the "
+        f"machine to themselves. {_INTERVAL}; a single trial has none.",
+        kind="points",
+        table=table.drop(columns="direct"),
+        x=(_BATCH_SIZE,),
+        y=(Axis("median", "seconds of work", "s", "log", "linear", "low", "high"),),
+        missing="No trial that ended with an answer had the machine to itself.",
+    )
+
+
+PHASES = {
+    "transfer": "transfer",
+    "first pass": "cold pass",
+    "warm pass": "warm pass",
+}
+
+
+def phases(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return each cell's median seconds of each phase, with the least and the most.
+
+    ``warm pass`` is the warm solve's seconds over its epochs, to set beside the cold first pass.
+    """
+    chosen = uncontended(answered(trials))
+    each = chosen["epochs"].astype(float).clip(lower=1)
+    columns = {
+        "transfer": chosen["transfer_seconds"],
+        "first pass": chosen["first_pass_seconds"],
+        "warm pass": chosen["seconds"] / each,
+    }
+    parts = [
+        chosen[CELL].assign(phase=PHASES[name], seconds=values.astype(float))
+        for name, values in columns.items()
+    ]
+    rows = pd.concat(parts)
+    rows = rows[rows["seconds"] > 0]  # what took no time has no place on a logarithmic axis
+    groups = rows.groupby([*CELL, "phase"], sort=False, dropna=False)["seconds"]
+    table: pd.DataFrame = groups.agg(seconds="median", low="min", high="max").reset_index()
+    return table
+
+
+def phases_view(trials: pd.DataFrame) -> View:
+    """Return the view of the phases."""
+    return View(
+        key="phases",
+        title="Cold, warm, transfer",
+        question="What does the first time cost?",
+        how="Moving data to the device, the first, cold pass over the data, and a warm pass (the "
+        "warm solve's seconds over its epochs). They are measured apart and never summed. "
+        "Medians, bars from the least to the most.",
+        kind="points",
+        table=phases(trials),
+        x=(Axis("phase", "phase", scale="category"),),
+        y=(Axis("seconds", "seconds", "s", "log", "linear", "low", "high"),),
+        missing="No trial that ended with an answer had the machine to itself.",
+    )
+
+
+def crossover(table: pd.DataFrame) -> pd.DataFrame:
+    """Return seconds by batch size and device, marking the fastest and where it changes.
+
+    Parameters
+    ----------
+    table
+        As `seconds` returns it.
+
+    Returns
+    -------
+    DataFrame
+        A row each cell with ``seconds, low, high``; ``fastest`` where no other device has a lower
+        median, and it has rivals; ``crossover`` at the fastest of a batch size whose fastest device
+        is not that of the next smaller batch size.
+    """
+    keys = ["problem", "optimizer", "dtype"]
+    order = {size: place for place, size in enumerate(batch_size_order(table["batch_size"]))}
+    view = table[[*CELL, "median", "low", "high"]].rename(columns={"median": "seconds"})
+    groups = view.groupby([*keys, "batch_size"], sort=False, dropna=False)["seconds"]
+    rivals = groups.transform("size") > 1
+    view["fastest"] = rivals & (view["seconds"] == groups.transform("min"))
+    view["crossover"] = False
+    marked = view[view["fastest"] & view["batch_size"].notna()]
+    for _, rows in marked.groupby(keys, sort=False):
+        ordered = rows.assign(place=rows["batch_size"].map(order)).sort_values("place")
+        devices: Sequence[str] = list(ordered["device"])
+        for before, index, device in zip(devices, ordered.index[1:], devices[1:], strict=False):
+            view.loc[index, "crossover"] = device != before
+    return view
+
+
+def crossover_view(table: pd.DataFrame) -> View:
+    """Return the table of batch sizes by devices, made from `seconds`."""
+    return View(
+        key="crossover",
+        title="Batch size by device",
+        question="From which batch size on does another device pay?",
+        how="Median seconds of work. The fastest device of a row is marked, and the crossover: "
+        "the first batch size whose fastest device is another than in the row above.",
+        kind="matrix",
+        table=crossover(table),
+        x=(Axis("device", "device", scale="category"),),
+        y=(Axis("seconds", "seconds of work", "s", "log", low="low", high="high"),),
+        facets=False,
+        missing="No trial that ended with an answer had the machine to itself.",
+    )
+
+
+def all_ratios(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the paired ratios of seconds with each optimizer as the baseline in its turn.
+
+    Columns: the cell's, ``baseline``, ``at`` (the batch size where the two were compared, also for
+    a method without batches), ``ratio, low, high, pairs, verdict, unstable``.
+    """
+    columns = {"ratio_low": "low", "ratio_high": "high"}
+    kept = [*CELL, "baseline", "at", "ratio", "low", "high", "pairs", "verdict", "unstable"]
+    chosen = trials[trials["status"] != "skipped"]
+    parts = []
+    for name in list(dict.fromkeys(chosen["optimizer"]))[:MOST_BASELINES]:
+        part = ratios(chosen, name).rename(columns=columns)
+        part = part[part["pairs"] > 0]
+        sizes = part["batch_size"].astype(object)
+        parts.append(part.assign(at=sizes.where(sizes.notna(), part["baseline_batch_size"])))
+    parts = [part[kept] for part in parts if not part.empty]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=kept)
+
+
+def ratios_view(table: pd.DataFrame) -> View:
+    """Return the view of ratios to a baseline, made from `all_ratios`."""
+    return View(
+        key="ratio",
+        title="Beside a baseline",
+        question="Faster than what, and how sure is it?",
+        how="Seconds over the baseline's, paired by problem, batch size, device, dtype, seed and "
+        "repeat; below 1 is faster. Bars are 95 % intervals of the mean ratio: two are called "
+        "different only where the interval leaves out 1, and not at all with fewer than 3 pairs.",
+        kind="points",
+        table=table,
+        x=(Axis("at", "batch size", scale="category"),),
+        y=(Axis("ratio", "seconds / baseline's", "", "log", "linear", "low", "high", 1.0),),
+        choose=("baseline", "baseline"),
+        missing="A ratio needs two optimizers with timed answers on the same device.",
+    )

@@ -1,0 +1,158 @@
+"""A view: a tidy table, and what its columns are as axes. It says nothing of ink."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeGuard
+
+import numpy as np
+import pandas as pd
+
+from optlab.lab import ProblemFacts
+
+Scale = Literal["linear", "log", "category"]
+
+
+class Outcome(Protocol):
+    """What a report is made from: `optlab.Results`, or whatever has the same shape."""
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row for each trial."""
+
+    @property
+    def traces(self) -> pd.DataFrame:
+        """A row for each recorded iterate."""
+
+    @property
+    def problems(self) -> Mapping[str, ProblemFacts]:
+        """What is known of each problem."""
+
+    @property
+    def machine(self) -> Mapping[str, str]:
+        """What it ran on."""
+
+    def parameters(self, trial: int) -> dict[str, np.ndarray[Any, Any]]:
+        """Return a trial's final parameters."""
+
+    def summary(self) -> pd.DataFrame:
+        """Return a row for each cell."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a chart.
+
+    Parameters
+    ----------
+    column
+        The column drawn along it.
+    title
+        What stands beside it, unit included.
+    unit
+        ``"s"``, ``""``; for the numbers shown when a mark is pointed at.
+    scale
+        The scale that it opens with; ``"category"`` for names.
+    other
+        Another scale that a reader may choose.
+    low, high
+        The columns that bound the interval around the value; empty where there is none.
+    reference
+        A value that a line is drawn at: 1 for ratios.
+    """
+
+    column: str
+    title: str
+    unit: str = ""
+    scale: Scale = "linear"
+    other: Scale | None = None
+    low: str = ""
+    high: str = ""
+    reference: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What to draw.
+
+    Parameters
+    ----------
+    key
+        A short name for files and anchors.
+    title, question, how
+        Its heading; the question it answers; how it was computed, in a sentence.
+    kind
+        ``"lines"`` over a numeric x; ``"points"`` with intervals over categories; ``"fit"``, points
+        and lines; ``"matrix"``, a table with batch sizes down and devices across.
+    table
+        Tidy: a row each mark. Cells are named by ``CELL``; methods without batches have a missing
+        batch size.
+    x, y
+        The axes to choose from; the first is the one it opens with.
+    facets
+        Whether there is a panel for each device and dtype.
+    choose
+        A column of which one value is shown at a time, such as the target or the baseline, and
+        what that is called.
+    missing
+        Why there is nothing to draw, where there is nothing.
+    extra
+        Small tables drawn with it: the points of a fit, the parameters of the optimum.
+    """
+
+    key: str
+    title: str
+    question: str
+    how: str
+    kind: Literal["lines", "points", "fit", "matrix"]
+    table: pd.DataFrame
+    x: tuple[Axis, ...]
+    y: tuple[Axis, ...]
+    facets: bool = True
+    choose: tuple[str, str] | None = None
+    missing: str = ""
+    extra: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def is_number(size: object) -> TypeGuard[int]:
+    """Say whether a batch size is a number of rows."""
+    return isinstance(size, int | np.integer) and not isinstance(size, bool)
+
+
+def batch_size_order(sizes: Iterable[object]) -> list[object]:
+    """Return batch sizes from the smallest to "full"; those that use none are left out.
+
+    Examples
+    --------
+    >>> batch_size_order(["full", 8, 1, None])
+    [1, 8, 'full']
+    """
+    known = {size for size in sizes if not pd.isna(size)}  # type: ignore[call-overload]
+    numbers = sorted(size for size in known if is_number(size))
+    return [*numbers, *(["full"] if "full" in known else [])]
+
+
+def answered(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that ended with an answer: neither diverged nor without an end."""
+    return trials[trials["status"].isin(["finished", "converged"])]
+
+
+def uncontended(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that had the machine to themselves: only theirs are seconds to rank."""
+    return trials[~trials["contended"].fillna(False).astype(bool)]
+
+
+def setting(row: Any) -> str:
+    """Return what was tried in words: the optimizer and its batch size."""
+    size = row["batch_size"]
+    return str(row["optimizer"]) + ("" if pd.isna(size) else f" at batch size {size}")
+
+
+def one_feature(facts: ProblemFacts) -> bool:
+    """Say whether a problem's fit can be drawn as a line."""
+    return facts.d == 1 and len(facts.x) > 0

@@ -1,0 +1,63 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number in a few digits.
+
+    Examples
+    --------
+    >>> number(1234567.0), number(1200), number(0.03456), number(2.3e-9), number(float("nan"))
+    ('1.23e+06', '1200', '0.0346', '2.3e-09', '-')
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    if float(value).is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.{digits}g}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in a unit that suits them.
+
+    Examples
+    --------
+    >>> duration(0.001234), duration(75.5), duration(4.5e-6)
+    ('1.23 ms', '75.5 s', '4.5 µs')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale or seconds == 0:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"
+
+
+def share(target: str) -> str:
+    """Return a target as people write it.
+
+    Examples
+    --------
+    >>> share("1e-06"), share("1e-01")
+    ('1e-6', '0.1')
+    """
+    if not target:
+        return "a share"
+    value = float(target)
+    return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
+
+
+def several(names: list[str], most: int = 3) -> str:
+    """Return names in a row, the first few where there are many.
+
+    Examples
+    --------
+    >>> several(["a", "b"]), several(list("abcdef"))
+    ('a and b', 'a, b, c and 3 more')
+    """
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -1,0 +1,156 @@
+"""Figures for papers: sizes, text that stays text, and the page's colours."""
+
+import json
+import re
+from xml.etree import ElementTree as ET
+
+import matplotlib.colors
+import numpy as np
+import pytest
+from matplotlib.lines import Line2D
+
+import optlab as ol
+from optlab.report import figures
+from optlab.report.page import render_page
+from optlab.report.style import Styles
+from tests.planted_results import EVIL, HOSTILE, plant
+
+COLUMN = 6.5
+"""Inches: the text of a letter page in one column."""
+
+
+@pytest.fixture(scope="module")
+def results():
+    return plant(seed=1)
+
+
+@pytest.fixture(scope="module")
+def drawn(results):
+    return figures.all_figures(results, "line")
+
+
+def test_every_view_is_a_figure(drawn, results):
+    assert set(drawn) == {"convergence", "digits", "seconds", "target", "ratio", "parameters",
+                          "fit", "phases", "crossover", "profile"}  # fmt: skip
+    assert set(drawn) - set(figures.all_figures(results, "plane")) == {"fit"}
+
+
+def test_figures_fit_a_paper_and_nothing_is_cut(drawn):
+    for key, figure in drawn.items():
+        width, height = figure.get_size_inches()
+        assert width <= COLUMN, key
+        assert height <= 8, key
+        figure.draw_without_rendering()
+        inside = figure.bbox.padded(1)
+        for legend in figure.legends:
+            box = legend.get_window_extent()
+            assert inside.containsx(box.x0), key
+            assert inside.containsx(box.x1), key
+            for axes in figure.axes:
+                assert not box.overlaps(axes.get_window_extent()), key  # outside the data
+
+
+def test_svg_text_stays_text(drawn, tmp_path):
+    for key, figure in drawn.items():
+        path = tmp_path / f"{key}.svg"
+        figure.savefig(path)
+        texts = ["".join(e.itertext()) for e in ET.parse(path).findall(".//{*}text")]
+        assert any("ManualSGD" in text for text in texts), key
+
+
+def test_pdf_text_stays_text(drawn, tmp_path):
+    drawn["seconds"].savefig(tmp_path / "seconds.pdf")
+    assert b"/Type3" not in (tmp_path / "seconds.pdf").read_bytes()
+
+
+def test_figures_have_the_pages_colours(results, drawn):
+    html = render_page(results)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.DOTALL)[1])
+    styles, sizes = data["styles"]["optimizers"], data["styles"]["sizes"]
+    known = {shade for style in styles.values() for shade in style["shades"]}
+    for key in ("convergence", "fit", "profile"):
+        lines = [line for axes in drawn[key].axes for line in axes.get_lines()]
+        colours = {matplotlib.colors.to_hex(line.get_color()) for line in lines}
+        assert colours - {"#767676"} <= known, key
+    mine = Styles.of_trials(results.trials)
+    for name, style in styles.items():
+        for size, shade in zip(sizes, style["shades"], strict=False):
+            assert mine.colour(name, size if size == "full" else int(size)) == shade
+        handle = next(
+            h for h in drawn["seconds"].legends[0].legend_handles if h.get_label() == name
+        )
+        line = handle if isinstance(handle, Line2D) else handle[0]
+        assert matplotlib.colors.to_hex(line.get_color()) == style["shades"][-1]
+
+
+def test_what_users_wrote_is_text(tmp_path):
+    results = plant(problems=(HOSTILE,), optimizers=("$x_1$", EVIL, "_private", "a\nb"),
+                    direct=(), devices=("cpu",), mishaps=False)  # fmt: skip
+    drawn = figures.all_figures(results, HOSTILE)
+    for key in ("crossover", "parameters", "seconds"):
+        drawn[key].savefig(tmp_path / "hostile.svg")
+    shown = ET.parse(tmp_path / "hostile.svg").findall(".//{*}text")
+    texts = {"".join(e.itertext()).strip() for e in shown}
+    assert {"$x_1$", "_private", "a b", f"Seconds on {HOSTILE}"} <= texts
+    assert any("$x_1$ %{x}" in text for text in texts)
+
+
+def test_convergence_draws_the_views_numbers(results):
+    figure = figures.convergence(results.trials, results.traces, "line")
+    assert len(figure.axes) == 6  # epochs, samples, seconds; cpu and cuda
+    (first, *_) = figure.axes
+    line = next(l for l in first.get_lines() if len(l.get_xdata()) > 2)  # noqa: E741
+    assert line.get_xdata().tolist() == [1, 2, 4, 8, 16, 32, 64, 128, 256, 400]
+
+
+def test_the_articles_figure_is_drawn_as_the_article_describes_it(tutorial):
+    """Its listing: points 'o', line '--', "x" and "y", the legend's two entries."""
+    results = ol.compare(tutorial, ol.ManualSGD(1e-3), batch_sizes=[1], seeds=[1], epochs=3)
+    facts = next(iter(results.problems.values()))
+    found = results.parameters(0)
+    (axes,) = figures.article(facts, found).axes
+    points, line = axes.get_lines()
+    assert (points.get_marker(), points.get_linestyle()) == ("o", "None")
+    assert points.get_ydata().tolist() == tutorial.y.tolist()
+    assert line.get_linestyle() == "--"
+    expected = found["weight"] * np.asarray(line.get_xdata()) + found["bias"]
+    assert np.allclose(line.get_ydata(), expected)
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == [
+        "Training examples",
+        "Linear Reg.",
+    ]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y")
+
+
+def test_a_line_needs_one_feature(results):
+    facts = results.problems["plane"]
+    for draw in (
+        lambda: figures.fit(results.trials, results.found, facts),
+        lambda: figures.article(facts, results.parameters(0)),
+    ):
+        with pytest.raises(ValueError, match="needs one feature; plane has 3"):
+            draw()
+
+
+def test_all_are_saved(tmp_path):
+    small = plant(problems=("line", "plane"), optimizers=("A",), direct=(), sizes=(1,), seeds=1,
+                  devices=("cpu",), mishaps=False)  # fmt: skip
+    saved = figures.save_all(small, tmp_path / "new", ["svg"])
+    assert {path.stem.partition("-")[0] for path in saved} == {"0", "1"}
+    assert {"0-fit", "0-convergence", "1-convergence"} <= {path.stem for path in saved}
+    assert all(path.stat().st_size > 1000 for path in saved)
+
+
+def test_notebooks_show_small_escaped_tables(tutorial):
+    from optlab.report.notebook import results_html
+
+    planted = plant(optimizers=(HOSTILE, "B", "C"), direct=())
+    html = results_html(planted)
+    assert "<script" not in html
+    assert html.count("<tr>") == 21
+    assert "and 16 more rows" in html
+    solution = ol.minimize(tutorial, ol.ManualSGD(0.1), epochs=5)
+    assert solution.message in solution._repr_html_()
+    assert "tutorial" in ol.datasets.tutorial()._repr_html_()
+    wide = ol.datasets.synthetic(20, 100, condition=2, seed=1)
+    assert len(wide._repr_html_()) < 2000

@@ -1,0 +1,243 @@
+"""The page's sentences, computed again from the raw tables by loops in plain Python."""
+
+import math
+import re
+import statistics
+from collections import Counter, defaultdict
+
+import pytest
+
+from optlab.report.sentences import doubts, findings
+from optlab.report.views import TARGETS, all_views
+from optlab.report.words import duration, number, share
+from tests.planted_results import plant
+
+WELL = {"finished", "converged"}
+NEVER = {"diverged", "failed", "crashed"}
+
+
+def key(row):
+    size = row["batch_size"]
+    size = None if size is None or size != size or str(size) == "<NA>" else size  # noqa: PLR0124
+    return (row["problem"], row["optimizer"], size, row["device"], row["dtype"])
+
+
+def cells_of(results):
+    cells = defaultdict(list)
+    for row in results.trials.to_dict("records"):
+        cells[key(row)].append(row)
+    return cells
+
+
+def traces_of(results):
+    traces = defaultdict(list)
+    for row in results.traces.sort_values("epoch").to_dict("records"):
+        traces[row["trial"]].append(row)
+    return traces
+
+
+def first_hit(trial, trace, target):
+    """Return (seconds, epochs) at the target, or None."""
+    if trial["status"] in NEVER:
+        return None
+    start = trace[0]["suboptimality"]
+    for row in trace[1:]:
+        if row["suboptimality"] <= target * start:
+            return row["seconds"], row["epoch"]
+    return None
+
+
+def lower_median(values):
+    return sorted(values)[(len(values) - 1) // 2]
+
+
+def reached_by_cell(results, target):
+    """Return, for each cell that ran, its hits, one (or None) a trial."""
+    traces = traces_of(results)
+    found = {}
+    for cell, trials in cells_of(results).items():
+        ran = [t for t in trials if t["status"] != "skipped" and traces[t["trial"]]]
+        if ran:
+            found[cell] = [(t, first_hit(t, traces[t["trial"]], target)) for t in ran]
+    return found
+
+
+def headline(results):
+    """Return the smallest target that half of the cells with batches reach in all trials."""
+    best = None
+    for target in TARGETS:
+        hits = {c: h for c, h in reached_by_cell(results, target).items() if c[2] is not None}
+        good = sum(all(hit for _, hit in h) for h in hits.values())
+        if hits and good >= 0.5 * len(hits):
+            best = target
+    return best
+
+
+RANDOM = [
+    {"seed": 1},
+    {"seed": 2, "mishaps": False, "repeats": 5, "seeds": 1},
+    {"seed": 3, "repeats": 1},
+    {"seed": 4, "sizes": (1, 2, 4, 8, "full"), "devices": ("cpu",)},
+    {"seed": 5, "problems": ("one",), "dtypes": ("float32", "float64"), "seeds": 1},
+    {"seed": 6, "optimizers": ("ManualSGD", "Lstsq"), "seeds": 4},
+    {"seed": 7, "direct": (), "mishaps": False},
+    {"seed": 8, "epochs": (1, 3, 10, 30, 100, 300, 1000), "seeds": 3},
+]
+
+
+@pytest.fixture(scope="module", params=RANDOM, ids=lambda o: f"seed {o['seed']}")
+def told(request):
+    results = plant(**request.param)
+    views = all_views(results)
+    return results, findings(results, views), doubts(results, views)
+
+
+def only(sentences, kind, problem):
+    found = [s for s in sentences if (s.kind, s.problem) == (kind, problem)]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def test_who_was_right(told):
+    results, sentences, _ = told
+    for problem in results.problems:
+        digits = {}
+        for cell, trials in cells_of(results).items():
+            errors = [t["parameter_error"] for t in trials if t["status"] in WELL]
+            if cell[0] == problem and errors:
+                each = [min(15.95, max(0.0, -math.log10(e))) if e else 15.95 for e in errors]
+                digits[cell] = statistics.median(each)
+        sentence = only(sentences, "right", problem)
+        most = max(digits.values())
+        near = [c for c, value in digits.items() if value >= most - 0.05]
+        said = tuple(sentence.numbers["cell"])
+        said = (*said[:2], None if str(said[2]) in {"nan", "<NA>"} else said[2], *said[3:])
+        assert said in near
+        assert f"{digits[said]:.1f} digits" in sentence.text
+        seconds = [
+            t["seconds"]
+            for t in cells_of(results)[said]
+            if t["status"] in WELL and not t["contended"]
+        ]
+        if seconds:
+            assert f" in {duration(statistics.median(seconds))}" in sentence.text
+        assert said[1] in sentence.text
+
+
+def test_who_got_there(told):
+    results, sentences, _ = told
+    target = headline(results)
+    for problem in results.problems:
+        hits = {
+            c: h
+            for c, h in reached_by_cell(results, target).items()
+            if c[0] == problem and c[2] is not None
+        }
+        good = sum(all(hit for _, hit in h) for h in hits.values())
+        some = sum(0 < sum(hit is not None for _, hit in h) < len(h) for h in hits.values())
+        sentence = only(sentences, "reached", problem)
+        assert sentence.text.startswith(f"{good} of {len(hits)} settings")
+        assert f"down to {share(f'{target:.0e}')} of" in sentence.text
+        assert sentence.text.endswith(f", {some} in some." if some else "in every trial.")
+
+
+def test_who_was_first(told):
+    results, sentences, _ = told
+    target = headline(results)
+    for problem in results.problems:
+        times = {}
+        for cell, hits in reached_by_cell(results, target).items():
+            alone = [hit for trial, hit in hits if not trial["contended"]]
+            if cell[0] == problem and cell[2] is not None and alone and all(h for _, h in hits):
+                times[cell] = lower_median([s for s, _ in alone])
+        sentence = only(sentences, "first", problem)
+        if not times:
+            assert sentence is None
+            continue
+        best, *others = sorted(times, key=times.get)
+        epochs = lower_median([h[1] for _, h in reached_by_cell(results, target)[best]])
+        assert sentence.text.startswith(f"{best[1]} at batch size {best[2]}")
+        assert f"among them: {duration(times[best])}" in sentence.text
+        assert f", {number(epochs)} epochs" in sentence.text
+        if others:
+            ratio = paired(reached_by_cell(results, target), best, others[0])
+            assert f"takes {number(ratio)} times the seconds" in sentence.text
+            low, high = sentence.numbers["low"], sentence.numbers["high"]
+            if math.isfinite(low):
+                assert low <= ratio <= high
+                assert ("no difference shown" in sentence.text) == (low <= 1 <= high)
+
+
+def paired(hits, best, other):
+    """Return exp of the trimmed mean of log ratios, paired by seed and repeat."""
+    sides = [{(t["seed"], t["repeat"]): h[0] for t, h in hits[cell]} for cell in (best, other)]
+    logs = sorted(math.log(sides[1][k] / sides[0][k]) for k in sides[0])
+    cut = (len(logs) + 1) // 4 if len(logs) >= 5 else 0
+    return math.exp(statistics.fmean(logs[cut : len(logs) - cut]))
+
+
+def test_what_cannot_be_said(told):
+    results, _, sentences = told
+    rows = results.trials.to_dict("records")
+    bad = Counter((r["status"], r["message"]) for r in rows if r["status"] not in WELL)
+    said = {(s.kind, s.numbers["message"]): s for s in sentences if "message" in s.numbers}
+    assert {k: s.numbers["trials"] for k, s in said.items()} == dict(bad)
+    for (_, message), sentence in said.items():
+        assert sentence.text.endswith(message)
+        assert sentence.text.startswith(f"{sentence.numbers['trials']} trial")
+    kinds = {s.kind: s for s in sentences}
+    contended = sum(r["contended"] for r in rows)
+    assert ("contended" in kinds) == bool(contended)
+    if contended:
+        assert kinds["contended"].text.startswith(f"{contended} trials")
+    timed = Counter(key(r) for r in rows if r["status"] in WELL and not r["contended"])
+    few = sum(count < 3 for count in timed.values())
+    assert ("once" in kinds) == bool(few)
+    if few:
+        assert kinds["once"].text.startswith(f"{few} of {len(timed)} settings")
+    seeds = {r["seed"] for r in rows if key(r)[2] is not None}
+    assert ("one seed" in kinds) == (len(seeds) == 1)
+
+
+def test_unstable_settings_are_named_with_their_spread(told):
+    results, _, sentences = told
+    unstable = {}
+    for cell, trials in cells_of(results).items():
+        by_seed = defaultdict(list)
+        for t in trials:
+            if t["status"] in WELL and not t["contended"]:
+                by_seed[t["seed"]].append(t["seconds"])
+        spreads = []
+        for seconds in by_seed.values():
+            if len(seconds) > 1:
+                low, middle, high = statistics.quantiles(seconds, n=4, method="inclusive")
+                spreads.append((high - low) / middle)
+        if spreads and statistics.median(spreads) > 0.1:
+            unstable[cell] = statistics.median(spreads)
+    said = [s for s in sentences if s.kind == "unstable"]
+    assert bool(said) == bool(unstable)
+    if said:
+        assert said[0].numbers["settings"] == len(unstable)
+        worst = max(unstable.values())
+        assert re.search(rf"\({100 * worst:.0f} %\)", said[0].text)
+
+
+def test_nothing_is_claimed_of_nothing():
+    results = plant(optimizers=("Adam",), direct=(), devices=("cuda",))
+    views = all_views(results)
+    (sentence,) = findings(results, views)
+    assert sentence.kind == "nothing"
+    assert {s.kind for s in doubts(results, views)} == {"skipped", "timed out"} - {"timed out"}
+
+
+def test_a_crossover_is_told_with_its_batch_size():
+    results = plant(optimizers=("A",), direct=(), sizes=(1, 8, 64), mishaps=False)
+    trials = results.trials
+    slow = {("cpu", 1): 1.0, ("cuda", 1): 2.0, ("cpu", 8): 1.0, ("cuda", 8): 0.5,
+            ("cpu", 64): 1.0, ("cuda", 64): 0.25}  # fmt: skip
+    trials["seconds"] = [
+        slow[d, b] for d, b in zip(trials["device"], trials["batch_size"], strict=True)
+    ]
+    sentences = findings(results, all_views(results))
+    told = [s.text for s in sentences if s.kind == "device" and s.problem == "line"]
+    assert told == ["For A, cuda has the lowest median seconds from batch size 8 on."]

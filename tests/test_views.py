@@ -1,0 +1,200 @@
+"""Each view's numbers, computed again in another way."""
+
+import math
+import statistics
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from optlab.report import views
+from optlab.report.style import DASHES, MARKERS, PALETTE, Styles
+from optlab.report.views.accuracy import digits
+from optlab.report.views.targets import to_targets
+from optlab.report.views.timing import crossover, phases
+from tests.planted_results import plant
+
+
+@pytest.fixture(scope="module")
+def results():
+    return plant(seed=11)
+
+
+def one(table, **cell):
+    for name, value in cell.items():
+        table = table[table[name].isna() if value is None else table[name] == value]
+    assert len(table) == 1
+    return table.iloc[0]
+
+
+CELL = {"problem": "line", "optimizer": "ManualSGD", "batch_size": 8, "device": "cpu"}
+
+
+def trials_of(results, **cell):
+    table = results.trials
+    for name, value in cell.items():
+        table = table[table[name] == value]
+    return table
+
+
+def test_convergence_is_the_median_over_trials_relative_to_each_start(results):
+    view = views.convergence(results.trials, results.traces, "line")
+    shares = []
+    for number in trials_of(results, **CELL)["trial"]:
+        trace = results.traces[results.traces["trial"] == number].set_index("epoch")
+        shares.append(trace["suboptimality"][32] / trace["suboptimality"][0])
+    row = one(view, **CELL, epoch=32)
+    assert row["suboptimality"] == pytest.approx(statistics.median(shares))
+    assert (row["low"], row["high"]) == pytest.approx((min(shares), max(shares)))
+    assert (view["suboptimality"] >= views.FLOOR).all()
+    assert set(view.loc[view["direct"], "optimizer"]) == {"Lstsq"}
+
+
+def test_a_trial_that_ended_counts_on_with_its_last_iterate():
+    results = plant(problems=("line",), optimizers=("A",), direct=(), sizes=(1,), devices=("cpu",),
+                    seeds=3, repeats=1, mishaps=False)  # fmt: skip
+    traces = results.traces
+    traces = traces[~((traces["trial"] == 0) & (traces["epoch"] > 8))]
+    view = views.convergence(results.trials, traces, "line")
+    last = one(view, epoch=400)
+    stopped = traces[traces["trial"] == 0]
+    share = stopped["suboptimality"].iloc[-1] / stopped["suboptimality"].iloc[0]
+    assert last["high"] == pytest.approx(share)  # not dropped: the median is over all three
+
+
+def test_long_traces_are_thinned_but_keep_their_last_epoch():
+    results = plant(problems=("line",), optimizers=("A",), direct=(), sizes=(1,), devices=("cpu",),
+                    epochs=tuple(range(1, 1000)), mishaps=False)  # fmt: skip
+    view = views.convergence(results.trials, results.traces)
+    assert len(view) <= 152
+    assert view["epoch"].max() == 999
+
+
+def test_seconds_leave_out_contended_and_unanswered_trials(results):
+    view = views.seconds(results.trials)
+    assert not len(view[(view["problem"] == "plane") & (view["optimizer"] == "TorchSGD")
+                        & (view["batch_size"] == 8)])  # fmt: skip
+    assert not len(view[(view["optimizer"] == "TorchSGD") & (view["batch_size"] == 1)])
+    row, seconds = one(view, **CELL), sorted(trials_of(results, **CELL)["seconds"])
+    assert row["median"] == pytest.approx(statistics.median(seconds))
+    assert (row["min"], row["max"]) == (seconds[0], seconds[-1])
+    assert (row["low"], row["high"]) == (seconds[0], seconds[-1])  # what six trials can cover
+    assert row["timed"] == 6
+
+
+def test_targets_count_those_that_never_arrive_as_longer(results):
+    traces = results.traces.copy()
+    cell = trials_of(results, **CELL)["trial"].tolist()
+    late = traces["trial"].isin(cell[:4]) & (traces["epoch"] > 0)
+    traces.loc[late, "suboptimality"] = traces["suboptimality"].max()
+    row = one(to_targets(results.trials, traces), **CELL, target="1e-01")
+    assert (row["reached"], row["trials"]) == (2, 6)
+    assert math.isnan(row["seconds"])
+    late = traces["trial"].isin(cell[2:4]) & (traces["epoch"] > 0)
+    traces.loc[late, "suboptimality"] = 0
+    row = one(to_targets(results.trials, traces), **CELL, target="1e-01")
+    assert row["reached"] == 4
+    assert math.isfinite(row["seconds"])
+    assert math.isnan(row["high"])
+
+
+def test_digits_stop_where_float64_does(results):
+    trials = results.trials.copy()
+    trials.loc[trials["optimizer"] == "Lstsq", "parameter_error"] = 0.0
+    view = digits(trials)
+    assert (view.loc[view["optimizer"] == "Lstsq", "digits"] == 15.95).all()
+    row, errors = one(view, **CELL), trials_of(results, **CELL)["parameter_error"]
+    assert row["digits"] == pytest.approx(statistics.median(-math.log10(e) for e in errors))
+
+
+def test_phases_are_apart(results):
+    row = one(phases(results.trials), **CELL, phase="warm pass")
+    per_pass = [t["seconds"] / t["epochs"] for _, t in trials_of(results, **CELL).iterrows()]
+    assert row["seconds"] == pytest.approx(statistics.median(per_pass))
+
+
+def test_the_crossover_is_the_first_batch_size_with_another_fastest_device():
+    seconds = {"cpu": [1, 1, 1, 1], "cuda": [4, 2, 0.5, 0.2]}
+    rows = [
+        {"problem": "p", "optimizer": "A", "batch_size": size, "device": device,
+         "dtype": "float32", "median": s, "low": s, "high": s}
+        for device, each in seconds.items()
+        for size, s in zip([1, 8, 64, "full"], each, strict=True)
+    ]  # fmt: skip
+    view = crossover(pd.DataFrame(rows).sample(frac=1, random_state=0))
+    marked = view[view["crossover"]]
+    assert marked[["batch_size", "device"]].to_numpy().tolist() == [[64, "cuda"]]
+    assert view["fastest"].sum() == 4
+
+
+def test_one_device_has_no_fastest(results):
+    table = views.seconds(results.trials[results.trials["device"] == "cpu"])
+    assert not crossover(table)["fastest"].any()
+
+
+def test_parameters_are_those_of_the_trial_of_median_loss(results):
+    view = views.all_views(results)["parameters"]
+    cell = trials_of(results, **CELL).sort_values("loss")
+    middle = results.parameters(int(cell["trial"].iloc[(len(cell) - 1) // 2]))
+    row = one(view.table, **CELL, parameter="bias")
+    assert row["value"] == pytest.approx(float(middle["bias"]))
+    assert row["error"] == pytest.approx(abs(float(middle["bias"]) - 1.0))
+    assert "TorchSGD" not in set(
+        view.table.loc[(view.table["batch_size"] == 1) & (view.table["device"] == "cpu"),
+                       "optimizer"]
+    )  # it diverged  # fmt: skip
+
+
+def test_the_profile_is_dolan_and_mores(results):
+    found = views.all_views(results)
+    profile, target = found["profile"].table, views.headline(found["target"].table)
+    trials, traces = results.trials, results.traces
+    times = {}
+    for row in trials[~trials["contended"]].to_dict("records"):
+        trace = traces[traces["trial"] == row["trial"]]
+        hit = trace[(trace["epoch"] > 0)
+                    & (trace["suboptimality"] <= float(target) * 5)]["seconds"]  # fmt: skip
+        solver = (row["optimizer"], str(row["batch_size"]), row["device"])
+        bad = row["status"] in {"diverged", "failed", "crashed", "skipped"} or hit.empty
+        times.setdefault((row["problem"], row["seed"]), {}).setdefault(solver, []).append(
+            math.inf if bad else hit.iloc[0]
+        )
+    solver = ("ManualSGD", "8", "cpu")
+    ratios = []
+    for solvers in times.values():
+        medians = {s: np.median(t) for s, t in solvers.items()}
+        ratios.append(medians[solver] / min(medians.values()))
+    mine = profile[(profile["optimizer"] == "ManualSGD") & (profile["batch_size"] == 8)
+                   & (profile["device"] == "cpu")]  # fmt: skip
+    for _, row in mine.iterrows():
+        expected = sum(r <= row["factor"] * (1 + 1e-9) for r in ratios) / len(ratios)
+        assert row["share"] == pytest.approx(expected)
+
+
+def test_a_view_without_marks_says_why():
+    results = plant(optimizers=("Adam",), direct=(), devices=("cuda",), problems=("one",))
+    for view in views.all_views(results).values():
+        assert view.table.empty
+        assert view.missing.endswith(".")
+
+
+def test_styles_tell_many_optimizers_apart():
+    styles = Styles.of([f"o{i}" for i in range(24)], [1, 8, "full"])
+    looks = {(s.shades[-1], s.dash, s.marker) for s in styles.by_optimizer.values()}
+    assert len(looks) == 24
+    assert len(PALETTE) * len(DASHES) * len(MARKERS) > 24
+
+
+@pytest.mark.parametrize("ground", ["shades", "dark"])
+def test_base_colours_stand_out_from_their_ground(ground):
+    """At least 2 to 1 everywhere, and dashes and markers tell apart what is paler than 3 to 1."""
+    back = luminance("#ffffff" if ground == "shades" else "#12161b")
+    for style in Styles.of([str(i) for i in range(7)], []).by_optimizer.values():
+        front = luminance(getattr(style, ground)[-1])
+        assert (max(front, back) + 0.05) / (min(front, back) + 0.05) >= 2
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
