@@ -216,10 +216,11 @@ def test_suboptimality_near_the_optimum_keeps_digits_that_a_difference_would_los
     X = np.array([[0.0], [1.0], [2.0], [3.0]])
     problem = ol.LinearRegression(X, X[:, 0] + 1024 * np.array([1.0, -1.0, -1.0, 1.0]))
     step = 2.0**-30
-    point = {"weight": torch.tensor([1 + step]).double(), "bias": torch.zeros(()).double()}
+    weight, bias = torch.tensor([1 + step], dtype=torch.float64), torch.zeros(()).double()
     exact = step**2 * (0 + 1 + 4 + 9) / 4  # 3e-18, where the loss is 1e6 and its rounding 1e-10
+    found = problem.evaluate({"weight": weight, "bias": bias}).suboptimality
     # The optimum's own error, some 1e-13 (eps times the residual's 1e3), against a step of 1e-9.
-    assert problem.evaluate(point).suboptimality == pytest.approx(exact, rel=1e-3)
+    assert found == pytest.approx(exact, rel=1e-3, abs=0)
 
 
 def test_a_float32_problem_is_judged_in_float64_at_its_own_data():
@@ -230,7 +231,7 @@ def test_a_float32_problem_is_judged_in_float64_at_its_own_data():
     exact = float(exact_loss(problem, weight, bias))
     # Three terms of order 1 and no cancellation: below 20 roundings in float64, while computing in
     # float32 would be off by some 1e-7.
-    assert problem.evaluate(point).loss == pytest.approx(exact, rel=20 * EPS)
+    assert problem.evaluate(point).loss == pytest.approx(exact, rel=20 * EPS, abs=0)
 
 
 def test_parameter_error_and_gradient_norm_are_euclidean_over_weight_and_bias():
@@ -239,10 +240,10 @@ def test_parameter_error_and_gradient_norm_are_euclidean_over_weight_and_bias():
         {"weight": torch.tensor([7.0]).double(), "bias": torch.tensor(7.0).double()}
     )
     # (3, 4) away from (4, 3): 5 / 5; gradient 2 (3, 4). One digit numbers: a few roundings.
-    assert found.parameter_error == pytest.approx(1, rel=20 * EPS)
-    assert found.gradient_norm == pytest.approx(10, rel=20 * EPS)
-    assert found.suboptimality == pytest.approx(25, rel=20 * EPS)
-    assert found.loss == pytest.approx(25, rel=20 * EPS)
+    assert found.parameter_error == pytest.approx(1, rel=20 * EPS, abs=0)
+    assert found.gradient_norm == pytest.approx(10, rel=20 * EPS, abs=0)
+    assert found.suboptimality == pytest.approx(25, rel=20 * EPS, abs=0)
+    assert found.loss == pytest.approx(25, rel=20 * EPS, abs=0)
 
 
 def assert_normal_equations_hold(problem):
@@ -306,7 +307,7 @@ def test_of_many_minimisers_the_one_of_least_weights_is_the_optimum():
     assert optimum.certificate.rank == 1 + 1  # the column of ones counts
     # w along (1, 1, 2) with w . (1, 1, 2) = 6. Six rows of digits, condition 1: 1e-13 is 450 eps.
     np.testing.assert_allclose(optimum.parameters["weight"], [1, 1, 2], rtol=1e-13)
-    assert optimum.parameters["bias"].item() == pytest.approx(1, rel=1e-13)
+    assert optimum.parameters["bias"].item() == pytest.approx(1, rel=1e-13, abs=0)
 
 
 def test_the_rank_of_fewer_rows_than_columns_is_their_number_with_or_without_intercept():
@@ -322,7 +323,7 @@ def test_a_constant_column_and_a_constant_target_have_an_optimum():
     found = problem.optimum()
     # Numbers of size 3, some ten roundings.
     np.testing.assert_allclose(found.parameters["weight"], [0, 0], rtol=0, atol=30 * EPS)
-    assert found.parameters["bias"].item() == pytest.approx(3, rel=10 * EPS)
+    assert found.parameters["bias"].item() == pytest.approx(3, rel=10 * EPS, abs=0)
     assert found.loss <= (30 * EPS) ** 2
     assert found.certificate.rank == 2
 

@@ -135,7 +135,7 @@ def test_the_summary_has_a_row_for_each_cell_with_medians_over_seeds(results):
     assert cell["trials"] == 2
     assert cell["status"] == "finished"
     # Of two values the median is their mean: exact up to one rounding.
-    assert cell["loss"] == pytest.approx(own["loss"].mean(), rel=1e-15)
+    assert cell["loss"] == pytest.approx(own["loss"].mean(), rel=1e-15, abs=0)
 
 
 def test_the_summary_counts_statuses_that_differ_and_gives_the_bad_ones_message(problem):
