@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import webbrowser
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from optlab import __version__
 from optlab.options import RunOptions
@@ -89,6 +90,37 @@ def compare(
             target=1e-6,
         )
     return experiment.execute(options)
+
+
+@app.command
+def report(
+    *files: Path,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("report.html"),
+    show: Annotated[bool, Parameter(name="--open", negative="")] = False,
+) -> int:
+    """Write one HTML page of results files: what was found, and how sure that is.
+
+    Parameters
+    ----------
+    files
+        Files that `--store` wrote.
+    output
+        The page's file.
+    show
+        Open the page in the browser.
+    """
+    from optlab.results import Results
+
+    with bad_input():
+        if not files:
+            raise ValueError("name at least one results file, as --store wrote it")
+        results = Results.load(*files)
+        check_folder(output.resolve().parent)
+    results.report(output)
+    print(f"wrote {output}", file=sys.stderr)  # noqa: T201
+    if show:
+        webbrowser.open(output.resolve().as_uri())
+    return 0
 
 
 @app.command

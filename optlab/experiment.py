@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -221,7 +222,8 @@ class Experiment:
         options = options or RunOptions()
         with bad_input():
             experiment = replace(self, **options.axes())
-            for folder in filter(None, (options.csv, options.figures)):
+            page = options.report.resolve().parent if options.report else None
+            for folder in filter(None, (options.csv, options.figures, page)):
                 check_folder(folder)
         trials = len(experiment.grid().trials())
         with TrialProgress(trials, experiment.epochs) as progress, stoppable(), bad_input():
@@ -231,6 +233,8 @@ class Experiment:
             results.to_csv(options.csv)
         if options.figures is not None:
             results.save_figures(options.figures)
+        if options.report is not None:
+            results.report(options.report, command=shlex.join(["optlab", *sys.argv[1:]]))
         statuses = {Status(status) for status in results.trials["status"]}
         if Status.INTERRUPTED in statuses:
             return 130

@@ -47,10 +47,12 @@ class RunOptions:
         Threads of torch, BLAS and OpenMP in a trial.
     memory
         Run each trial once more, untimed, to measure its peak memory.
+    report
+        A file for the results' HTML page.
     csv
         A folder for trials.csv and traces.csv.
     figures
-        A folder for the figures, as PNG.
+        A folder for the figures, as PNG and SVG.
     """
 
     devices: str | None = None
@@ -68,6 +70,7 @@ class RunOptions:
     time_limit: float | None = None
     threads: int | None = None
     memory: Annotated[bool, Parameter(negative="")] = False
+    report: Path | None = None
     csv: Annotated[Path | None, Parameter(name="--csv")] = None
     figures: Path | None = None
 

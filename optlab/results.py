@@ -71,24 +71,28 @@ class Results:
         )
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read the results in a file that ``--store`` wrote; nothing in the file is run.
+    def load(cls, *paths: str | Path) -> Self:
+        """Read the results in files that ``--store`` wrote; nothing in a file is run.
 
-        All trials that it holds are there, numbered anew from 0 in the order of their grid.
+        All trials that the files hold are there, numbered anew from 0, file by file, in the order
+        of their grids. Of several files, the name, machine and definition are the last one's.
 
         Raises
         ------
         ValueError
             For a file that is missing, damaged, no results file, or from a newer optlab.
         """
-        with Store(path, create=False) as store:
-            records = [record for _, record in store.records()]
-            for number, record in enumerate(records):
-                record.trial = replace(record.trial, number=number)
-            last = store.experiments()[-1:] or [{"name": "", "machine": {}, "definition": {}}]
-            named = ("name", "machine", "definition")
-            name, machine, definition = (last[0][key] for key in named)
-            return cls.of(name, records, store.problems(), machine, definition)
+        records: list[TrialRecord] = []
+        problems: dict[str, ProblemFacts] = {}
+        last: dict[str, Any] = {"name": "", "machine": {}, "definition": {}}
+        for path in paths:
+            with Store(path, create=False) as store:
+                records += [record for _, record in store.records()]
+                problems |= store.problems()
+                last = [last, *store.experiments()][-1]
+        for number, record in enumerate(records):
+            record.trial = replace(record.trial, number=number)
+        return cls.of(last["name"], records, problems, last["machine"], last["definition"])
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {s}" for s, n in self.trials["status"].value_counts().items())
@@ -226,21 +230,27 @@ class Results:
 
         return figures.seconds(self.trials, self._one(problem))
 
-    def save_figures(self, folder: str | Path) -> list[Path]:
-        """Save every figure these results have as PNG into a folder and return the files."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        saved = []
-        for number, (name, problem) in enumerate(self.problems.items()):
-            plots = {"convergence": self.plot_convergence, "seconds": self.plot_seconds}
-            if problem.d == 1:
-                plots["fit"] = self.plot_fit
-            for kind, plot in plots.items():
-                prefix = f"{number}-" if len(self.problems) > 1 else ""
-                path = folder / f"{prefix}{kind}.png"
-                plot(name).savefig(path, dpi=150)
-                saved.append(path)
-        return saved
+    def save_figures(
+        self, folder: str | Path, formats: Sequence[str] = ("png", "svg")
+    ) -> list[Path]:
+        """Save every figure these results have into a folder and return the files."""
+        from optlab.report import figures  # noqa: PLC0415 - as above
+
+        return figures.save_all(self, folder, formats)
+
+    def report(self, path: str | Path, *, command: str = "") -> Path:
+        """Write one HTML page that works offline: what was found, and how sure that is.
+
+        Parameters
+        ----------
+        path
+            The file.
+        command
+            The command that repeats the experiment, to be shown.
+        """
+        from optlab.report import page  # noqa: PLC0415 - as above
+
+        return page.write_page(self, path, command=command, definition=self.definition)
 
     def _one(self, problem: str | None) -> str:
         if problem is None and len(self.problems) == 1:
