@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from optlab import analysis
-from optlab.lab import ProblemFacts, TrialRecord, traces_table, trials_table
+from optlab.lab import ProblemFacts, Trial, TrialRecord, traces_table, trials_table
 from optlab.lab.store import Store
 from optlab.report.latex import latex_table
 
@@ -74,8 +74,10 @@ class Results:
     def load(cls, *paths: str | Path) -> Self:
         """Read the results in files that ``--store`` wrote; nothing in a file is run.
 
-        All trials that the files hold are there, numbered anew from 0, file by file, in the order
-        of their grids. Of several files, the name, machine and definition are the last one's.
+        Trials are numbered anew from 0, file by file, in the order of their grids. Where a file
+        holds one trial several times, as data or code have changed since, it is the newest. The
+        repeats of a second file go on counting where those of the first end. The name, machine and
+        definition are the last file's.
 
         Raises
         ------
@@ -87,7 +89,7 @@ class Results:
         last: dict[str, Any] = {"name": "", "machine": {}, "definition": {}}
         for path in paths:
             with Store(path, create=False) as store:
-                records += [record for _, record in store.records()]
+                records += _newest(store, after=records)
                 problems |= store.problems()
                 last = [last, *store.experiments()][-1]
         for number, record in enumerate(records):
@@ -259,3 +261,15 @@ class Results:
             return str(problem)
         names = ", ".join(repr(name) for name in self.problems)
         raise ValueError(f"problem must be one of {names}, not {problem!r}")
+
+
+def _newest(store: Store, *, after: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return a store's trials in grid order, the newest of each, as repeats after others."""
+    found: dict[Trial, TrialRecord] = {}
+    for _, record in store.records():
+        found[replace(record.trial, number=0)] = record
+    known = {replace(record.trial, number=0) for record in after}
+    shift = max((trial.repeat for trial in known), default=0) if known & found.keys() else 0
+    for record in found.values():
+        record.trial = replace(record.trial, repeat=record.trial.repeat + shift)
+    return sorted(found.values(), key=lambda record: record.trial.number)

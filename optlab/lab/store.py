@@ -156,7 +156,7 @@ class Store:
             return self._database.execute(query, (key,)).fetchone() is not None
 
     def records(self, keys: Collection[str] | None = None) -> Iterator[tuple[str, TrialRecord]]:
-        """Yield the key and record of these trials (all where none are named), in grid order."""
+        """Yield the key and record of these trials (all where none are named), oldest first."""
         wanted = None if keys is None else set(keys)
         with self._errors("read"):
             traces: dict[str, list[TraceRow]] = {}
@@ -167,8 +167,7 @@ class Store:
                     traces.setdefault(key, []).append(row)
             columns = ", ".join(RECORD_COLUMNS)
             rows = self._database.execute(
-                f"SELECT key, trial, optimizer, parameters, {columns} FROM trials "
-                "ORDER BY number, rowid"
+                f"SELECT key, trial, optimizer, parameters, {columns} FROM trials ORDER BY rowid"
             )
             for key, trial, optimizer, parameters, *plain in rows:
                 if wanted is None or key in wanted:
