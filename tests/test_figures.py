@@ -137,8 +137,9 @@ def test_a_problem_of_several_features_has_no_fitted_line():
 
 def test_figures_are_saved_as_png_one_of_each_kind(results, tmp_path):
     saved = results.save_figures(tmp_path / "figures")
-    assert {path.name for path in saved} == {"convergence.png", "seconds.png", "fit.png"}
-    for path in saved:
+    drawings = [path for path in saved if path.suffix == ".png"]
+    assert {path.stem for path in drawings} >= {"convergence", "seconds", "fit"}
+    for path in drawings:
         assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
@@ -149,7 +150,9 @@ def test_figures_of_several_problems_do_not_overwrite_each_other(tmp_path):
     ]
     results = ol.compare(problems, [ol.ManualSGD(0.1), ol.Lstsq()], epochs=5)
     saved = results.save_figures(tmp_path)
-    assert len(set(saved)) == len(list(tmp_path.glob("*.png"))) == 4
+    assert len(set(saved)) == len(saved) == len(list(tmp_path.iterdir()))
+    for problem in (0, 1):
+        assert (tmp_path / f"{problem}-convergence.png") in saved
     with pytest.raises(ValueError, match="problem must be one of 'p1', 'p2', not None"):
         results.plot_convergence()
     assert "p2" in results.plot_convergence("p2").axes[0].get_title(loc="left")
