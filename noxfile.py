@@ -50,13 +50,13 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """The benchmarks; name one to run it alone."""
     install(session)
-    for script in session.posargs or ["benchmarks/tutorial_loop.py"]:
+    for script in session.posargs or ["benchmarks/tutorial_loop.py", "benchmarks/accuracy.py"]:
         session.run("python", script)
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """The experiments, with their figures under results/."""
+    """The experiments, with their pages under results/."""
     install(session)
-    for name in ("tutorial", "diabetes", "conditioning"):
-        session.run("optlab", "run", f"experiments/{name}.py", "--figures", f"results/{name}")
+    for name in ("tutorial", "diabetes", "conditioning", "nist"):
+        session.run("optlab", "run", f"experiments/{name}.py", "--report", f"results/{name}.html")
