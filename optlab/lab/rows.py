@@ -32,6 +32,8 @@ def written_record(record: TrialRecord, optimizer: Mapping[str, Any]) -> dict[st
         "parameters": packed(record.parameters),
         **{name: getattr(record, name) for name in RECORD_COLUMNS},
         "status": str(record.status),
+        "message": _encodable(record.message),
+        "traceback": _encodable(record.traceback),
     }
 
 
@@ -57,3 +59,8 @@ def read_record(
 def number(value: float | None) -> float:
     """Return a number as it was before it was written: SQLite keeps NaN as NULL."""
     return float("nan") if value is None else float(value)
+
+
+def _encodable(text: str) -> str:
+    """Return a text that UTF-8 can hold: a file's name in an error's message may not be one."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

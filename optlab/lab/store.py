@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
-from zipfile import BadZipFile
 
 from optlab.lab.blobs import packed, unpacked
 from optlab.lab.facts import ProblemFacts
@@ -58,34 +57,70 @@ class Store:
         if not self.path.parent.is_dir():
             raise StoreError(f"there is no folder {self.path.parent} for {self.path.name}")
         with self._errors("opened"):
-            # Autocommit: transactions are begun and ended in so many words, below.
-            self._database = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            try:
-                self._open()
-            except BaseException:
-                self._database.close()
-                raise
+            if create:
+                self._connect(self._begin_to_write)
+            else:
+                self._connect_to_read()
 
-    def _open(self) -> None:
+    def _connect(self, begin: Callable[[], None], uri: str = "") -> None:
+        # Autocommit: transactions are begun and ended in so many words, below.
+        self._database = sqlite3.connect(
+            uri or self.path,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=bool(uri),
+        )
+        try:
+            begin()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _connect_to_read(self) -> None:
+        """Open the file without writing to it, also on a disk that is full or read only.
+
+        SQLite makes an index of the write-ahead log in a file beside; where that cannot be, it is
+        kept in memory by whoever has the file alone, and is not needed where there is no log.
+        """
+        try:
+            self._connect(self._check)
+        except sqlite3.OperationalError:
+            log = self.path.with_name(f"{self.path.name}-wal")
+            if log.is_file() and log.stat().st_size:
+                self._connect(self._check_alone)
+            else:
+                self._connect(self._check, f"{self.path.absolute().as_uri()}?immutable=1")
+
+    def _check(self) -> None:
         application = self._database.execute("PRAGMA application_id").fetchone()[0]
         tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables and application != APPLICATION:
             raise StoreError(f"{self.path} is an SQLite file, but not one of optlab's")
+        self._version()
+
+    def _check_alone(self) -> None:
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._check()
+
+    def _version(self) -> int:
+        version = int(self._database.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.path} has schema {version}: it was written by a newer optlab, this one "
+                f"reads up to {SCHEMA_VERSION}"
+            )
+        return version
+
+    def _begin_to_write(self) -> None:
+        self._check()
         self._database.execute("PRAGMA journal_mode = WAL")
         # WAL with NORMAL survives the death of the process, and a power cut without damage.
         self._database.execute("PRAGMA synchronous = NORMAL")
         with self._transaction():
-            version = self._database.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
+            if self._version() == 0:
                 for statement in SCHEMA.split(";"):
                     self._database.execute(statement)
-            elif version > SCHEMA_VERSION:
-                raise StoreError(
-                    f"{self.path} has schema {version}: it was written by a newer optlab, this one "
-                    f"reads up to {SCHEMA_VERSION}"
-                )
 
     def __enter__(self) -> Self:
         return self
@@ -231,7 +266,7 @@ class Store:
             yield
         except StoreError:
             raise
-        except (sqlite3.Error, ValueError, TypeError, KeyError, BadZipFile) as error:
+        except Exception as error:  # a damaged file can make the libraries raise anything
             raise StoreError(f"{self.path} cannot be {what}: {error}") from error
 
 
