@@ -140,9 +140,8 @@ class Experiment:
     ) -> Results:
         """Run every trial and return the results.
 
-        An optimizer that raises gives a failed row; the others go on. After Ctrl-C the results
-        hold what had finished, the running trial's partial trace, and a row for each trial that
-        had not started.
+        An optimizer that raises gives a failed row; the others go on. After Ctrl-C there is what
+        had finished, the running trial's partial trace, and a row for each that had not started.
 
         Parameters
         ----------
@@ -164,15 +163,14 @@ class Experiment:
             Seconds of wall time that a trial may take. With ``isolate`` or ``jobs`` it is hard;
             without, and on executors, it is looked at between iterates.
         threads
-            How many threads torch, BLAS and OpenMP may use in a trial; torch's present number where
-            left out.
+            How many threads torch, BLAS and OpenMP may use in a trial; by default as many as torch
+            uses now, shared among the jobs.
         memory_limit
-            Bytes that a worker process may hold beyond what it needs itself; with ``isolate`` or
-            ``jobs``, on Linux.
+            Bytes that a worker process may hold beyond its own; with ``isolate`` or ``jobs``.
         measure_memory
             Run each trial once more, untimed, to measure its peak memory.
         listener
-            Who is told of trials that start, are watched and end; off the clock.
+            Who is told of trials that start and end; off the clock.
 
         Raises
         ------
@@ -216,8 +214,7 @@ class Experiment:
     def execute(self, options: RunOptions | None = None) -> int:
         """Run with progress, print the summary, write what was asked for; return the exit status.
 
-        0 when every trial ended in a result (diverged and skipped are results), 1 when one failed,
-        130 after Ctrl-C.
+        0 when every trial ended in a result, 1 when one did not, 130 after Ctrl-C.
         """
         options = options or RunOptions()
         with bad_input():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from optlab import analysis
-from optlab.lab import ProblemFacts, Trial, TrialRecord, traces_table, trials_table
-from optlab.lab.store import Store
+from optlab.lab import ProblemFacts, TrialRecord, traces_table, trials_table
+from optlab.lab.loading import read_stores
 from optlab.report.latex import latex_table
 
 if TYPE_CHECKING:
@@ -84,16 +84,7 @@ class Results:
         ValueError
             For a file that is missing, damaged, no results file, or from a newer optlab.
         """
-        records: list[TrialRecord] = []
-        problems: dict[str, ProblemFacts] = {}
-        last: dict[str, Any] = {"name": "", "machine": {}, "definition": {}}
-        for path in paths:
-            with Store(path, create=False) as store:
-                records += _newest(store, after=records)
-                problems |= store.problems()
-                last = [last, *store.experiments()][-1]
-        for number, record in enumerate(records):
-            record.trial = replace(record.trial, number=number)
+        records, problems, last = read_stores(paths)
         return cls.of(last["name"], records, problems, last["machine"], last["definition"])
 
     def __repr__(self) -> str:
@@ -261,15 +252,3 @@ class Results:
             return str(problem)
         names = ", ".join(repr(name) for name in self.problems)
         raise ValueError(f"problem must be one of {names}, not {problem!r}")
-
-
-def _newest(store: Store, *, after: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return a store's trials in grid order, the newest of each, as repeats after others."""
-    found: dict[Trial, TrialRecord] = {}
-    for _, record in store.records():
-        found[replace(record.trial, number=0)] = record
-    known = {replace(record.trial, number=0) for record in after}
-    shift = max((trial.repeat for trial in known), default=0) if known & found.keys() else 0
-    for record in found.values():
-        record.trial = replace(record.trial, repeat=record.trial.repeat + shift)
-    return sorted(found.values(), key=lambda record: record.trial.number)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import sys
 import sysconfig
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from dataclasses import asdict, fields, is_dataclass
 from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import resolve_name
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import cloudpickle
+import numpy as np
+import torch
 
 import optlab
 from optlab.lab.budget import Budget
@@ -48,9 +53,36 @@ def problem_fingerprint(problem: Problem) -> str:
 
 
 def optimizer_fingerprint(optimizer: Optimizer) -> str:
-    """Return a hash of an optimizer's hyperparameters and source, helper code included."""
+    """Return a hash of an optimizer's hyperparameters and source, helper code included.
+
+    So are the sources of classes, functions and objects that it holds, and arrays to the last bit:
+    tables say of them what `repr` does, which leaves most of a long array out.
+    """
     settings = json.dumps(hyperparameters(optimizer), sort_keys=True)
-    return _digest(settings + source_fingerprint(type(optimizer)))
+    return _digest(settings, *_held_in(optimizer, set()))
+
+
+def _held_in(value: object, seen: set[int]) -> Iterator[str | bytes]:
+    """Yield what `hyperparameters` does not tell of a value and what is in it."""
+    if id(value) in seen or value is None or isinstance(value, bool | int | float | str | bytes):
+        return
+    seen.add(id(value))
+    if isinstance(value, type | FunctionType):
+        yield source_fingerprint(value)
+    elif isinstance(value, np.ndarray | torch.Tensor):
+        array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
+        yield f"{array.dtype} {array.shape}"
+        yield array.tobytes()
+    elif isinstance(value, Mapping):
+        yield from _held_in(list(value.values()), seen)
+    elif isinstance(value, Iterable) and isinstance(value, Sized):
+        for entry in value:
+            yield from _held_in(entry, seen)
+    elif type(value).__module__ != "builtins":
+        yield source_fingerprint(type(value))
+        inside = fields(value) if is_dataclass(value) and not isinstance(value, type) else ()
+        own = {field.name: getattr(value, field.name) for field in inside}
+        yield from _held_in(own or getattr(value, "__dict__", {}), seen)
 
 
 @cache
@@ -63,13 +95,13 @@ def surroundings(threads: int) -> str:
 
 
 @cache
-def source_fingerprint(cls: type[Any]) -> str:
-    """Return a hash of the source of a class's module and of the modules it uses.
+def source_fingerprint(cls: type[Any] | FunctionType) -> str:
+    """Return a hash of the source of a class's (or function's) module and of the modules it uses.
 
     Caches that look at the class alone miss a change of the helper it calls; so the files of all
-    modules that its module's names come from are read, and theirs, as far as they are neither the
-    standard library's nor an installed package's. A class without a file (typed at a prompt) is
-    hashed by what pickles it.
+    modules that its module imports, anywhere in it, or that its names come from are read, and
+    theirs, as far as they are neither the standard library's nor an installed package's. A class
+    without a file (typed at a prompt) is hashed by what pickles it.
     """
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
@@ -81,26 +113,51 @@ def source_fingerprint(cls: type[Any]) -> str:
 
 def _files_used_by(module: ModuleType) -> Iterator[Path]:
     seen: set[str] = set()
-    waiting = [module]
+    waiting = [module.__name__]
     while waiting:
-        current = waiting.pop()
-        if current.__name__ in seen or not _is_ours(current):
+        name = waiting.pop()
+        if name in seen:
             continue
-        seen.add(current.__name__)
-        yield Path(str(current.__file__))
-        for value in list(vars(current).values()):
-            name = value.__name__ if isinstance(value, ModuleType) else None
-            name = name or getattr(value, "__module__", None)
-            if isinstance(name, str) and name in sys.modules:
-                waiting.append(sys.modules[name])
+        seen.add(name)
+        loaded = sys.modules.get(name)
+        file, package = _place(name, loaded)
+        if file is None:
+            continue
+        yield file
+        waiting += _imported_in(file, package)
+        for value in list(vars(loaded).values()) if loaded else []:
+            origin = value.__name__ if isinstance(value, ModuleType) else None
+            origin = origin or getattr(value, "__module__", None)
+            if isinstance(origin, str):
+                waiting.append(origin)
 
 
-def _is_ours(module: ModuleType) -> bool:
-    file = getattr(module, "__file__", None)
-    if not file or not str(file).endswith(".py"):
-        return False
-    installed = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
-    return not any(Path(file).is_relative_to(folder) for folder in installed)
+def _imported_in(file: Path, package: str) -> Iterator[str]:
+    """Yield the names of modules, and what could be one, in the imports of a file.
+
+    A constant does not tell where it comes from, and an import within a function has not been made.
+    """
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
+            origin = resolve_name("." * node.level + (node.module or ""), package)
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _place(name: str, loaded: ModuleType | None) -> tuple[Path | None, str]:
+    """Return a module's file and package; no file for one that is not ours."""
+    if loaded is not None:
+        file, package = getattr(loaded, "__file__", None), loaded.__package__
+    else:  # looking for a part of a package would run the package, which is not loaded
+        spec = None if "." in name else PathFinder.find_spec(name)
+        file, package = (spec.origin, spec.parent) if spec else (None, "")
+    if not file or not str(file).endswith(".py") or not Path(file).is_file():
+        return None, ""
+    installed = {sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")}
+    ours = not any(Path(file).is_relative_to(folder) for folder in installed)
+    return Path(file) if ours else None, package or ""
 
 
 def _digest(*parts: str | bytes) -> str:

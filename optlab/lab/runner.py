@@ -31,7 +31,8 @@ class Execution:
     Parameters
     ----------
     threads
-        How many threads torch, BLAS and OpenMP may use; as many as torch does now by default.
+        How many threads torch, BLAS and OpenMP may use in a trial; torch's present number, shared
+        among the jobs, by default.
     time_limit
         Seconds of wall time a trial may take, everything included. It is looked at between
         iterates; with ``isolate`` or ``jobs`` it is hard.
@@ -105,6 +106,8 @@ def run_grid(
     """
     execution, listener = execution or Execution(), listener or Listener()
     threads = set_threads(execution.threads)
+    if execution.threads is None:  # those that run at once share the processor
+        threads = max(1, threads // execution.jobs)
     tasks = [
         Task(trial, grid.problems[trial.problem], grid.optimizers[trial.optimizer], budget)
         for trial in grid.trials()
@@ -116,14 +119,19 @@ def run_grid(
     records: dict[int, TrialRecord] = {}
     ended = _run(resume.missing(waiting) if resume else waiting, execution, threads, listener)
     with closing(ended):  # so that workers end with us, whatever happens
+
+        def keep(record: TrialRecord) -> None:
+            records[record.trial.number] = record
+            if resume:
+                resume.keep(record)
+
         try:
             for record in ended:
-                records[record.trial.number] = record
-                if resume:
-                    resume.keep(record)
+                keep(record)
                 listener.finished(record)
         except KeyboardInterrupt:  # it came between two trials; within one, the trial takes it
-            pass
+            for record in _cut_short(ended):
+                keep(record)
     if resume:
         records |= resume.records()
     for task in tasks:
@@ -131,6 +139,15 @@ def run_grid(
         record = records.setdefault(task.trial.number, not_started)
         record.optimizer = task.about_optimizer()
     return [records[task.trial.number] for task in tasks]
+
+
+def _cut_short(ended: Generator[TrialRecord]) -> Generator[TrialRecord]:
+    """Tell whoever runs the trials of Ctrl-C, and yield the records of those that were running."""
+    try:
+        yield ended.throw(KeyboardInterrupt)
+        yield from ended
+    except (StopIteration, KeyboardInterrupt):
+        return
 
 
 def _run(
