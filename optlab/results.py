@@ -234,12 +234,7 @@ class Results:
     def report(self, path: str | Path, *, command: str = "") -> Path:
         """Write one HTML page that works offline: what was found, and how sure that is.
 
-        Parameters
-        ----------
-        path
-            The file.
-        command
-            The command that repeats the experiment, to be shown.
+        ``command`` is shown as what repeats the experiment.
         """
         from optlab.report import page  # noqa: PLC0415 - as above
 

@@ -79,9 +79,10 @@ def _held_in(value: object, seen: set[int]) -> Iterator[str | bytes]:
         for entry in value:
             yield from _held_in(entry, seen)
     elif type(value).__module__ != "builtins":
-        yield source_fingerprint(type(value))
-        inside = fields(value) if is_dataclass(value) and not isinstance(value, type) else ()
-        own = {field.name: getattr(value, field.name) for field in inside}
+        cls: type[Any] = type(value)
+        yield source_fingerprint(cls)
+        names = [field.name for field in fields(cls)] if is_dataclass(cls) else []
+        own = {name: getattr(value, name) for name in names}
         yield from _held_in(own or getattr(value, "__dict__", {}), seen)
 
 
