@@ -339,7 +339,10 @@ def test_paper_shows_every_chart_in_light_and_nothing_to_press(open_page, result
     page.emulate_media(media="print")
     for key in DRAWN:
         assert page.locator(f"#{key} .chart[data-drawn]").count() == 1
-    assert page.locator("button:visible").count() == 0
+    assert page.locator("button:visible:not(th button)").count() == 0
+    assert page.locator("#side").get_attribute("open") is not None  # the legend
+    heads = page.locator("[data-table=summary] th:visible").all_inner_texts()
+    assert {"optimizer", "batch size", "device", "seconds"} <= set(heads)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     page.emulate_media(media="screen")
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
