@@ -111,9 +111,7 @@ def act(page, section, change):
     )
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(1400, "light"), (1400, "dark"), (400, "light"), (400, "dark")]
-)
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (1400, "dark"), (400, "dark")])
 def test_every_view_is_drawn(open_page, results, width, scheme):
     page = open_page(results, width=width, scheme=scheme)
     for key in DRAWN:
@@ -285,26 +283,27 @@ def test_themes_turn(open_page, results):
     assert ground == "rgb(255, 255, 255)"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_contrast(open_page, results, scheme):
-    page = open_page(results, scheme=scheme)
-    ratios = page.evaluate(
-        """() => {
-        const light = (c) => { const p = c.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
-            .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-            return 0.2126 * p[0] + 0.7152 * p[1] + 0.0722 * p[2]; };
-        const ground = (e) => { for (; e; e = e.parentElement) {
-            const c = getComputedStyle(e).backgroundColor; if (!c.startsWith("rgba(")) return c; }
-            return "rgb(255, 255, 255)"; };
-        return ["h1", "header p", ".found li", ".doubts li", "nav a", ".question", ".how", "legend",
-                "summary", "td", "dt", "footer", "button", ".fastest"].map((s) => {
-          const e = document.querySelector(s);
-          const a = light(getComputedStyle(e).color), b = light(ground(e));
-          return [s, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]; }); }"""
-        if show(page, "crossover")
-        else ""
-    )
-    assert all(ratio >= 4.5 for _, ratio in ratios), ratios
+CONTRASTS = """() => {
+    const light = (c) => { const p = c.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+        .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * p[0] + 0.7152 * p[1] + 0.0722 * p[2]; };
+    const ground = (e) => { for (; e; e = e.parentElement) {
+        const c = getComputedStyle(e).backgroundColor; if (!c.startsWith("rgba(")) return c; }
+        return "rgb(255, 255, 255)"; };
+    return ["h1", "header p", ".found li", ".doubts li", "nav a", ".question", ".how", "legend",
+            "summary", "td", "dt", "footer", "button", ".fastest"].map((s) => {
+      const e = document.querySelector(s);
+      const a = light(getComputedStyle(e).color), b = light(ground(e));
+      return [s, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]; }); }"""
+
+
+def test_text_has_contrast(open_page, results):
+    page = open_page(results)
+    for _ in ("light", "dark"):
+        show(page, "crossover")
+        ratios = page.evaluate(CONTRASTS)
+        assert all(ratio >= 4.5 for _, ratio in ratios), ratios
+        page.get_by_role("button", name="Switch between light and dark").click()
 
 
 def test_the_keyboard_and_a_screen_reader_get_everywhere(open_page, results):
@@ -339,7 +338,10 @@ def test_paper_shows_every_chart_in_light_and_nothing_to_press(open_page, result
     page.emulate_media(media="print")
     for key in DRAWN:
         assert page.locator(f"#{key} .chart[data-drawn]").count() == 1
-    assert page.locator("button:visible").count() == 0
+    assert page.locator("button:visible:not(th button)").count() == 0
+    assert page.locator("#side").get_attribute("open") is not None  # the legend
+    heads = page.locator("[data-table=summary] th:visible").all_inner_texts()
+    assert {"optimizer", "batch size", "device", "seconds"} <= set(heads)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     page.emulate_media(media="screen")
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")

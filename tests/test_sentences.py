@@ -4,6 +4,7 @@ import math
 import re
 import statistics
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import pytest
 
@@ -241,3 +242,31 @@ def test_a_crossover_is_told_with_its_batch_size():
     sentences = findings(results, all_views(results))
     told = [s.text for s in sentences if s.kind == "device" and s.problem == "line"]
     assert told == ["For A, cuda has the lowest median seconds from batch size 8 on."]
+
+
+def test_which_device_is_fastest(told):
+    results, sentences, _ = told
+    order = {1: 1, 2: 2, 4: 4, 8: 8, "full": math.inf}
+    for problem in results.problems:
+        medians = defaultdict(lambda: defaultdict(dict))
+        for (name, optimizer, size, device, dtype), trials in cells_of(results).items():
+            good = [t["seconds"] for t in trials if t["status"] in WELL and not t["contended"]]
+            if name == problem and size is not None and good:
+                medians[optimizer, dtype][order[size]][device] = statistics.median(good)
+        said = [s for s in sentences if (s.kind, s.problem) == ("device", problem)]
+        text = " ".join(s.text for s in said)
+        for (optimizer, dtype), by_size in medians.items():
+            fastest = [min(d, key=d.get) for _, d in sorted(by_size.items()) if len(d) > 1]
+            if not fastest:
+                continue
+            turns = sum(a != b for a, b in pairwise(fastest))
+            several = len(set(results.trials["dtype"])) > 1
+            name = f"{optimizer} in {dtype}" if several else optimizer
+            (mine,) = {s.text for s in said if name in s.numbers["optimizers"]}
+            if turns > 1:
+                assert "to and fro" in mine
+            elif turns:
+                assert f"{fastest[-1]} has the lowest median seconds from batch size" in mine
+            else:
+                assert f"{fastest[0]} has the lowest median seconds wherever" in mine
+        assert bool(text) == any(len(d) > 1 for s in medians.values() for d in s.values())

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from optlab.lab import ProblemFacts
 from optlab.report import views
-from optlab.report.panels import INK, MARKERS, draw, line_style, places_of, plain
+from optlab.report.panels import INK, MARKERS, draw, line_style, places_of, plain, set_log_scale
 from optlab.report.style import Styles, shade
 from optlab.report.views import Outcome, View
 from optlab.report.views.convergence import view as convergence_view
@@ -164,6 +164,8 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
     figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
     grid = figure.subplots(down, across, sharey=True, squeeze=False)
     y = view.y[0]
+    if y.scale == "log":
+        set_log_scale(grid[0][0], view, rows, y)  # and with it all, which share it
     places = places_of(rows[over[0].column], over[0]) if over[0].scale == "category" else {}
     for place, axes in enumerate(grid.flat):
         number, x = (place // across, over[place % across]) if len(over) > 1 else (place, over[0])

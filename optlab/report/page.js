@@ -267,7 +267,7 @@ night.addEventListener("change", retheme);
 $("#theme").onclick = () => { chosen = document.documentElement.dataset.theme === "dark" ? "light" : "dark"; retheme(); };
 $("#print").onclick = () => window.print();
 $("#side").open = wide.matches;
-wide.addEventListener("change", () => { $("#side").open = wide.matches; });
+wide.addEventListener("change", () => { if (!page.printing) $("#side").open = wide.matches; });
 
 const sight = new IntersectionObserver((entries) => {
   for (const entry of entries) {

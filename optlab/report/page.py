@@ -188,14 +188,24 @@ def _certificate(facts: Any) -> str:
         "problem": f"{facts.kind}, {facts.n} rows, {facts.d} "
         f"{'column' if facts.d == 1 else 'columns'}, {facts.dtype}",
         "loss at the optimum": number(facts.optimum_loss, 10),
-        **facts.certificate,
+        **{str(key).replace("_", " "): _told(value) for key, value in facts.certificate.items()},
     }
     lines = []
     for key, values in facts.optimum.items():
-        flat = np.ravel(values)
-        shown = ", ".join(number(float(value), 10) for value in flat[:12])
-        lines.append((key, shown + (f", ... ({len(flat)} values)" if len(flat) > 12 else "")))
+        lines.append((key, _told(np.ravel(values).tolist())))
     return f"<h3>{html.escape(facts.name)}</h3>{_list([*told.items(), *lines])}"
+
+
+def _told(value: Any) -> str:
+    """Return a certificate's value in a line: numbers in 10 digits, the first 12 of a list."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_told(part)}" for key, part in value.items())
+    if isinstance(value, list | tuple):
+        more = f", ... ({len(value)} values)" if len(value) > 12 else ""
+        return ", ".join(_told(part) for part in value[:12]) + more
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value, 10) if isinstance(value, float) else str(value)
 
 
 def _experiment(results: Outcome, command: str, definition: Mapping[str, Any] | None) -> str:

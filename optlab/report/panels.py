@@ -52,8 +52,6 @@ def draw(
     """Draw some rows of a view's table: one problem, one device and dtype."""
     if x.scale == "log":
         axes.set_xscale("log")
-    if y.scale == "log":
-        axes.set_yscale("log", nonpositive="mask")
     if x.scale == "category":
         _points(axes, rows, x, y, styles, places)
     else:
@@ -64,6 +62,24 @@ def draw(
         axes.axhline(y.reference, color=INK, linewidth=0.8)
     axes.grid(alpha=0.25, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def set_log_scale(axes: Axes, view: View, rows: pd.DataFrame, y: Axis) -> None:
+    """Make y logarithmic, with room for every row's value and interval.
+
+    Set before anything is drawn: matplotlib warns, or fails, where one value is all it knows.
+    """
+    columns = [name for name in (y.column, y.low, y.high) if name]
+    values = rows[columns].to_numpy(float).ravel()
+    values = np.append(values, [] if y.reference is None else y.reference)
+    values = values[np.isfinite(values) & (values > 0)]
+    axes.set_yscale("log", nonpositive="mask")
+    if values.size:
+        low, high = values.min(), values.max()
+        if view.key == "convergence" and high > 30:  # what diverged would leave no room
+            high = 10.0
+        room = 1.25 * (high / low) ** 0.05
+        axes.set_ylim(low / room, high * room)
 
 
 def _log_ticks(axes: Axes, y: Axis) -> None:
@@ -79,7 +95,6 @@ def _log_ticks(axes: Axes, y: Axis) -> None:
 
 
 def _lines(axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles) -> None:
-    highest = 1.0
     for _, line in rows.groupby(["optimizer", "batch_size"], sort=False, dropna=False):
         optimizer, size = line["optimizer"].iloc[0], line["batch_size"].iloc[0]
         style = line_style(styles, optimizer, size)
@@ -91,12 +106,9 @@ def _lines(axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles:
         if view.key == "profile":
             style["drawstyle"] = "steps-post"
         axes.plot(drawn[x.column], drawn[y.column], **style)
-        highest = max(highest, drawn[y.column].max())
         if y.low and (drawn[y.high] > drawn[y.low] * 1.001).any():
             axes.fill_between(drawn[x.column], drawn[y.low], drawn[y.high], alpha=0.15,
                               color=style["color"], linewidth=0)  # fmt: skip
-    if view.key == "convergence" and highest > 30:  # what diverged would leave no room
-        axes.set_ylim(top=10)
 
 
 def _points(

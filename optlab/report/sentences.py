@@ -16,7 +16,7 @@ from optlab.report.views import Outcome, View, headline
 from optlab.report.views.view import setting
 from optlab.report.words import duration, number, several, share
 
-MOST_PROBLEMS = 4
+MOST_PROBLEMS = 3
 """Each of so many problems gets its own sentences; of more, the first ones do."""
 
 
@@ -56,10 +56,8 @@ def findings(results: Outcome, views: dict[str, View]) -> list[Sentence]:
     if not said:
         said = [Sentence("nothing", "No trial ended with an answer: there is nothing to compare.")]
     elif len(problems) > MOST_PROBLEMS:
-        rest = len(problems) - MOST_PROBLEMS
-        said.append(
-            Sentence("more", f"{rest} more problems: choose one in the filters to see its charts.")
-        )
+        text = f"{len(problems)} problems in all: the filters show each one's charts and tables."
+        said.append(Sentence("more", text))
     return said
 
 
@@ -183,24 +181,32 @@ def paired_ratio(
 
 
 def _devices(views: dict[str, View], problem: str) -> Iterator[Sentence]:
+    """Yield where a device is the fastest throughout, and where another takes over for good."""
     table = views["crossover"].table
     rows = table[(table["problem"] == problem) & table["fastest"].astype(bool)]
     rows = rows[rows["batch_size"].notna()]
-    if rows.empty:
-        return
-    turns = rows[rows["crossover"].astype(bool)]
-    for _, row in turns.head(3).iterrows():
-        text = f"For {row['optimizer']}, {row['device']} has the lowest median seconds from batch "
-        text += f"size {row['batch_size']} on."
-        yield Sentence("device", text, problem, {"cell": tuple(row[CELL])})
-    keys = ["optimizer", "dtype"]
-    turned = set(turns[keys].itertuples(index=False, name=None))
-    always = rows[[key not in turned for key in rows[keys].itertuples(index=False, name=None)]]
-    for device, same in always.groupby("device", sort=False):
-        names = list(dict.fromkeys(same["optimizer"].astype(str)))
-        text = f"{device} has the lowest median seconds at every batch size that several devices "
-        text += f"answered, for {several(names)}."
-        yield Sentence("device", text, problem, {"device": device, "optimizers": names})
+    several_dtypes = len(set(table["dtype"])) > 1
+    said: dict[str, list[str]] = {}
+    for (optimizer, dtype), same in rows.groupby(["optimizer", "dtype"], sort=False):
+        name = f"{optimizer} in {dtype}" if several_dtypes else str(optimizer)
+        turns = same[same["crossover"].astype(bool)]
+        first = same["device"].iloc[0]
+        if turns.empty:
+            text = f"{first} has the lowest median seconds wherever several devices answered"
+        elif len(turns) == 1:
+            turn = turns.iloc[0]
+            text = f"{turn['device']} has the lowest median seconds from batch size "
+            text += f"{turn['batch_size']} on"
+        else:
+            text = "which device is the fastest goes to and fro with the batch size"
+        said.setdefault(text, []).append(name)
+    for text, names in said.items():
+        yield Sentence(
+            "device",
+            f"For {several(names)}, {text}.",
+            problem,
+            {"optimizers": names},
+        )
 
 
 def doubts(results: Outcome, views: dict[str, View]) -> list[Sentence]:
