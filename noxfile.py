@@ -48,10 +48,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks; name one to run it alone."""
-    install(session)
-    for script in session.posargs or ["benchmarks/tutorial_loop.py", "benchmarks/accuracy.py"]:
-        session.run("python", script)
+    """The benchmarks; name some (`nox -s bench -- tutorial_loop`) to run them alone."""
+    install(session, "test")
+    for name in session.posargs or ["tutorial_loop", "accuracy", "closed_form_speed"]:
+        session.run("python", "-m", f"benchmarks.{name}")
 
 
 @nox.session

@@ -3,7 +3,7 @@
 One interleaved run; each row says how many times as fast ManualSGD is, and where its time goes: the
 share that autograd's forward and backward alone take, on batches cut beforehand.
 
-    python benchmarks/tutorial_loop.py
+    python -m benchmarks.tutorial_loop
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from statistics import median
 
 import numpy as np
 import torch
-from interleaved import interleaved, ratio
 from torch.utils.data import DataLoader, TensorDataset
 
 import optlab as ol
+from benchmarks.interleaved import interleaved, ratio
 
 LEARNING_RATE = 0.001
 
