@@ -14,27 +14,15 @@ from matplotlib.lines import Line2D
 
 from optlab.lab import ProblemFacts
 from optlab.report import views
+from optlab.report.matrix import matrix
 from optlab.report.panels import INK, MARKERS, draw, line_style, places_of, plain, set_log_scale
+from optlab.report.paper import WIDTH, PaperFigure
 from optlab.report.style import Styles, shade
 from optlab.report.views import Outcome, View
 from optlab.report.views.convergence import view as convergence_view
 from optlab.report.views.timing import seconds_view
-from optlab.report.words import duration
 
-WIDTH = 6.3
-"""Inches: the text of an A4 or letter page in one column. Text in it is 8 points high."""
-
-_SAVED: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "optlab"}
 _DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
-
-
-class PaperFigure(Figure):
-    """A figure whose text stays text in SVG and PDF, however it is saved."""
-
-    def savefig(self, *arguments: Any, **keywords: Any) -> None:
-        """Save as `matplotlib.figure.Figure.savefig` does; at 200 dots an inch by default."""
-        with mpl.rc_context(_SAVED):
-            super().savefig(*arguments, **({"dpi": 200} | keywords))
 
 
 def convergence(trials: pd.DataFrame, traces: pd.DataFrame, problem: str) -> Figure:
@@ -117,7 +105,7 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
         if rows.empty:
             return _empty(title, view)
         if view.kind == "matrix":
-            return _matrix(title, rows)
+            return matrix(title, rows)
         return _panels(title, view, rows, problem, styles)
 
 
@@ -221,42 +209,6 @@ def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Lin
             grey = shade("#333333", 0.75 * index / (len(styles.sizes) - 1))
             handles.append(Line2D([], [], color=grey, linewidth=4, label=f"batch size {size}"))
     return handles
-
-
-def _matrix(title: str, rows: pd.DataFrame) -> Figure:
-    devices = list(dict.fromkeys(rows["device"]))
-    keys = ["optimizer", "dtype", "batch_size"]
-    lines = rows.groupby(keys, sort=False, dropna=False)
-    text: list[list[str]] = []
-    bold: set[tuple[int, int]] = set()
-    for _, cells in lines:
-        optimizer, dtype, size = (cells[name].iloc[0] for name in keys)
-        by_device = cells.set_index("device")
-        line = [plain(optimizer), str(dtype), "direct" if pd.isna(size) else str(size)]
-        for place, device in enumerate(devices):
-            if device not in by_device.index:
-                line.append("-")
-                continue
-            cell = by_device.loc[device]
-            mark = " (crossover)" if cell["crossover"] else ""
-            line.append(duration(cell["seconds"]) + mark)
-            if cell["fastest"]:
-                bold.add((len(text) + 1, place + 3))
-        text.append(line)
-    figure = PaperFigure(figsize=(WIDTH, 0.5 + 0.21 * (len(text) + 1)), layout="constrained")
-    axes = figure.subplots()
-    axes.axis("off")
-    axes.set_title(plain(f"{title}: median seconds, the fastest bold"), loc="left")
-    heads = ["optimizer", "dtype", "batch size", *map(plain, devices)]
-    table = axes.table(
-        text, colLabels=heads, loc="upper left", cellLoc="left", colLoc="left", edges="horizontal"
-    )
-    table.auto_set_font_size(False)
-    for (down, across), part in table.get_celld().items():
-        part.set_linewidth(0.4)
-        heavy = down == 0 or (down, across) in bold
-        part.set_text_props(weight="bold" if heavy else "normal", size=7.5)
-    return figure
 
 
 def _empty(title: str, view: View) -> Figure:

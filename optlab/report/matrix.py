@@ -1,0 +1,47 @@
+"""A table of seconds by setting and device, as a figure."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from optlab.report.panels import plain
+from optlab.report.paper import WIDTH, PaperFigure
+from optlab.report.words import duration
+
+
+def matrix(title: str, rows: pd.DataFrame) -> Figure:
+    """Draw a row each setting, a column each device, the fastest bold, crossovers marked."""
+    devices = list(dict.fromkeys(rows["device"]))
+    keys = ["optimizer", "dtype", "batch_size"]
+    lines = rows.groupby(keys, sort=False, dropna=False)
+    text: list[list[str]] = []
+    bold: set[tuple[int, int]] = set()
+    for _, cells in lines:
+        optimizer, dtype, size = (cells[name].iloc[0] for name in keys)
+        by_device = cells.set_index("device")
+        line = [plain(optimizer), str(dtype), "direct" if pd.isna(size) else str(size)]
+        for place, device in enumerate(devices):
+            if device not in by_device.index:
+                line.append("-")
+                continue
+            cell = by_device.loc[device]
+            mark = " (crossover)" if cell["crossover"] else ""
+            line.append(duration(cell["seconds"]) + mark)
+            if cell["fastest"]:
+                bold.add((len(text) + 1, place + 3))
+        text.append(line)
+    figure = PaperFigure(figsize=(WIDTH, 0.5 + 0.21 * (len(text) + 1)), layout="constrained")
+    axes = figure.subplots()
+    axes.axis("off")
+    axes.set_title(plain(f"{title}: median seconds, the fastest bold"), loc="left")
+    heads = ["optimizer", "dtype", "batch size", *map(plain, devices)]
+    table = axes.table(
+        text, colLabels=heads, loc="upper left", cellLoc="left", colLoc="left", edges="horizontal"
+    )
+    table.auto_set_font_size(False)
+    for (down, across), part in table.get_celld().items():
+        part.set_linewidth(0.4)
+        heavy = down == 0 or (down, across) in bold
+        part.set_text_props(weight="bold" if heavy else "normal", size=7.5)
+    return figure

@@ -1,0 +1,22 @@
+"""Figures that fit a paper's column, with text that stays text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+WIDTH = 6.3
+"""Inches: the text of an A4 or letter page in one column. Text in it is 8 points high."""
+
+_SAVED: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "optlab"}
+
+
+class PaperFigure(Figure):
+    """A figure whose text stays text in SVG and PDF, however it is saved."""
+
+    def savefig(self, *arguments: Any, **keywords: Any) -> None:
+        """Save as `matplotlib.figure.Figure.savefig` does; at 200 dots an inch by default."""
+        with mpl.rc_context(_SAVED):
+            super().savefig(*arguments, **({"dpi": 200} | keywords))
