@@ -79,7 +79,7 @@ def _held_in(value: object, seen: set[int]) -> Iterator[str | bytes]:
         for entry in value:
             yield from _held_in(entry, seen)
     elif type(value).__module__ != "builtins":
-        cls: type[Any] = type(value)
+        cls: Any = type(value)
         yield source_fingerprint(cls)
         names = [field.name for field in fields(cls)] if is_dataclass(cls) else []
         own = {name: getattr(value, name) for name in names}
