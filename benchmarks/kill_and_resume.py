@@ -85,8 +85,8 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> Seen:
         process = _start(script, store, log)
         seen.starts += 1
         if seen.kills < kills:
-            # So that about a third of the trials is left for the last, undisturbed start.
-            most = max(1, TRIALS // (kills + 1) // 2)
+            # So that about half of the trials is left for the last, undisturbed start.
+            most = max(1, TRIALS // (kills + 1))
             _wait_for_trials(process, log, chance.randint(1, most))
             time.sleep(chance.uniform(0, 0.02))
             process.send_signal(signal.SIGKILL)
