@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from optlab.report.sentences import doubts, findings
+from optlab.report.doubts import doubts
+from optlab.report.sentences import findings
 from optlab.report.views import TARGETS, all_views
 from optlab.report.words import duration, number, share
 from tests.planted_results import plant

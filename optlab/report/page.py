@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.statistics import CELL
+from optlab.report.doubts import doubts
 from optlab.report.embed import axes_of, columns_of, in_script, view_data
-from optlab.report.sentences import Sentence, doubts, findings
+from optlab.report.sentences import Sentence, findings
 from optlab.report.style import Styles
 from optlab.report.views import Outcome, View, all_views, headline
 from optlab.report.words import number
@@ -28,6 +29,10 @@ SECONDS = ("seconds", "seconds_low", "seconds_high", "median", "min", "max", "tr
 LABELS = {"low": "from", "high": "to", "seconds_low": "from", "seconds_high": "to",
           "median": "seconds", "timed": "trials timed", "at": "at batch size"}  # fmt: skip
 """What columns are called in tables, where not by their name."""
+
+
+SCRIPTS = ("tables", "charts", "filters", "page")
+"""In this order, in one function, so that nothing of theirs is global."""
 
 
 def write_page(results: Outcome, path: str | Path, **keywords: Any) -> Path:
@@ -73,7 +78,9 @@ def render_page(
         "version": html.escape(_version()),
         "data": in_script(_data(results, views)),
         "plotly": _plotly(),
-        "scripts": "\n".join(_file(name) for name in ("tables.js", "charts.js", "page.js")),
+        "scripts": "\n".join(
+            _file(name) for name in ("tables.js", "charts.js", "filters.js", "page.js")
+        ),
     }
     return Template(_file("page.html")).substitute(parts)
 

@@ -1,4 +1,4 @@
-"""What was found, and what cannot be said, in words made from the numbers."""
+"""What was found, in words made from the numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.comparison import ratios
-from optlab.analysis.statistics import CELL, ENDED_WELL
+from optlab.analysis.statistics import CELL
 from optlab.analysis.targets import time_to_target
 from optlab.report.views import Outcome, View, headline
 from optlab.report.views.view import setting
@@ -207,86 +207,3 @@ def _devices(views: dict[str, View], problem: str) -> Iterator[Sentence]:
             problem,
             {"optimizers": names},
         )
-
-
-def doubts(results: Outcome, views: dict[str, View]) -> list[Sentence]:
-    """Return what cannot be said, and why."""
-    return [
-        *_mishaps(results.trials),
-        *_unstable(views),
-        *_contended(results.trials),
-        *_once(views, results.trials),
-    ]
-
-
-def _mishaps(trials: pd.DataFrame) -> Iterator[Sentence]:
-    bad = trials[~trials["status"].isin(ENDED_WELL)]
-    groups = list(bad.groupby(["status", "message"], sort=False))
-    for (status, message), rows in groups[:12]:
-        where = several(list(_where(rows, trials)))
-        verb = "was" if len(rows) == 1 else "were"
-        trial = "1 trial" if len(rows) == 1 else f"{len(rows)} trials"
-        did = f"{verb} interrupted" if status == "interrupted" else str(status)
-        did = f"{verb} skipped" if status == "skipped" else did
-        text = f"{trial} {did} ({where}): {message or 'no message'}"
-        yield Sentence(str(status), text, "", {"trials": len(rows), "message": str(message)})
-    if len(groups) > 12:
-        left = sum(len(rows) for _, rows in groups[12:])
-        yield Sentence("more", f"{left} more trials ended otherwise; the trials' table has them.")
-
-
-def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
-    """Yield what trials have in common, in as few words as cover them."""
-    axes = ["optimizer", "batch_size", "device"]
-    asked, here = trials[axes].drop_duplicates(), rows[axes].drop_duplicates()
-    for device, on_device in here.groupby("device", sort=False):
-        if len(on_device) == (asked["device"] == device).sum() and len(set(asked["device"])) > 1:
-            yield f"all on {device}"
-            continue
-        for optimizer, cells in on_device.groupby("optimizer", sort=False):
-            every = asked[(asked["optimizer"] == optimizer) & (asked["device"] == device)]
-            if len(every) == len(cells):
-                yield f"{optimizer} on {device}"
-            else:
-                yield from (f"{setting(row)} on {device}" for _, row in cells.iterrows())
-
-
-def _unstable(views: dict[str, View]) -> Iterator[Sentence]:
-    table = views["seconds"].table
-    rows = table[table["unstable"].astype(bool)].sort_values("spread", ascending=False)
-    if len(rows):
-        many = len(set(table["problem"])) > 1
-        worst = [
-            f"{place(r, views)}{', ' + r['problem'] if many else ''} ({100 * r['spread']:.0f} %)"
-            for _, r in rows.iterrows()
-        ]
-        one = len(rows) == 1
-        text = (
-            f"The seconds of {len(rows)} setting{'' if one else 's'} {'is' if one else 'are'} "
-            f"unstable, with a spread (IQR / median) over 10 %: {several(worst)}. Differences of "
-            "that size mean nothing."
-        ).replace("seconds of 1 setting is", "seconds of 1 setting are")
-        yield Sentence("unstable", text, "", {"settings": len(rows)})
-
-
-def _contended(trials: pd.DataFrame) -> Iterator[Sentence]:
-    count = int(trials["contended"].fillna(False).astype(bool).sum())
-    if count:
-        text = f"{count} trials ran beside others: their seconds are neither drawn nor ranked."
-        yield Sentence("contended", text, "", {"trials": count})
-
-
-def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
-    timed = views["seconds"].table
-    once = int((timed["timed"] == 1).sum())
-    few = int((timed["timed"] < 3).sum())
-    if few:
-        text = (
-            f"{few} of {len(timed)} settings were timed fewer than three times ({once} only once): "
-            "nothing is said of who is faster there; more repeats would."
-        )
-        yield Sentence("once", text, "", {"few": few, "once": once, "settings": len(timed)})
-    with_batches = trials[trials["batch_size"].notna()]
-    if len(with_batches) and len(set(with_batches["seed"])) == 1:
-        text = "All trials share one seed: how far results depend on start and order is not known."
-        yield Sentence("one seed", text, "", {})
