@@ -1,0 +1,282 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+import optlab as ol
+from optlab.lab.executors import MOST_RERUNS
+
+
+@dataclass(frozen=True)
+class KillsItsProcess:
+    """Dies as one whose memory the system wants back."""
+
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        yield ol.Iterate(start)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Descends with pauses, and leaves the number of its process behind."""
+
+    folder: str
+    learning_rate: float = 0.01
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        with (Path(self.folder) / str(os.getpid())).open("a", encoding="utf-8") as file:
+            file.write("run\n")
+        time.sleep(0.02)
+        yield from ol.ManualSGD(self.learning_rate).iterates(problem, batches, start)
+
+
+def experiment_of(problem, optimizers, **axes):
+    return ol.Experiment(
+        problems=problem, optimizers=optimizers, **({"epochs": 20, "record": 1} | axes)
+    )
+
+
+@pytest.fixture(scope="module")
+def experiment(tutorial):
+    optimizers = [ol.ManualSGD(0.01), ol.TorchSGD(0.01), ol.Lstsq(), ol.SklearnLinearRegression()]
+    return experiment_of(tutorial, optimizers, batch_sizes=[3, "full"], seeds=[0, 1])
+
+
+@pytest.fixture(scope="module")
+def serial(experiment):
+    return experiment.run(threads=1)
+
+
+def spawning():
+    # A fork of this process, which has used torch's threads, could hang.
+    return ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+
+
+def assert_same_numbers(one, other):
+    """Equal to the last bit, but for the seconds and who ran beside whom."""
+    for mine, its in ((one.trials, other.trials), (one.traces, other.traces)):
+        plain = [c for c in its if not c.endswith("seconds") and c != "contended"]
+        assert mine[plain].equals(its[plain])
+    for trial in other.trials["trial"]:
+        for name, value in other.parameters(trial).items():
+            assert one.parameters(trial)[name].tobytes() == value.tobytes()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: ThreadPoolExecutor(2), spawning], ids=["thread", "process"]
+)
+def test_an_executor_gives_the_serial_numbers_and_its_seconds_are_never_ranked(
+    experiment, serial, make
+):
+    with make() as executor:
+        results = experiment.run(executor=executor, threads=1)
+    assert_same_numbers(results, serial)
+    assert results.trials["contended"].all()
+    assert results.trials["seconds"].notna().all()  # known, but
+    summary = results.summary()
+    assert summary["contended"].all()
+    assert summary[["seconds", "seconds_low", "seconds_high"]].isna().all(axis=None)
+    assert (summary["timed"] == 0).all()
+    assert (results.ratios("ManualSGD")["pairs"] == 0).all()
+    assert set(results.ratios("ManualSGD")["verdict"]) == {"too few repeats to say"}
+    assert not serial.trials["contended"].any()
+
+
+def test_a_store_takes_what_an_executor_gives_and_nothing_is_run_again(
+    experiment, serial, tmp_path
+):
+    store = tmp_path / "results.db"
+    with spawning() as executor:
+        first = experiment.run(executor=executor, threads=1, store=store)
+    assert_same_numbers(ol.Results.load(store), serial)
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit = None  # it would be a TypeError
+        again = experiment.run(executor=executor, threads=1, store=store)
+    assert again.trials.equals(first.trials)
+
+
+def test_a_killed_worker_process_gives_crashed_rows_and_no_exception(tutorial):
+    optimizers = {"kills": KillsItsProcess(), "good": ol.ManualSGD(0.01)}
+    experiment = experiment_of(tutorial, optimizers, repeats=3)
+    with spawning() as executor:
+        trials = experiment.run(executor=executor, threads=1).trials
+    assert len(trials) == 6
+    assert set(trials.query("optimizer == 'kills'")["status"]) == {"crashed"}
+    assert set(trials.query("optimizer == 'good'")["status"]) <= {"crashed", "finished"}
+    lost = trials[trials["status"] == "crashed"]
+    assert lost["message"].str.startswith("its worker was lost: BrokenProcessPool").all()
+    assert lost["contended"].all()
+
+
+def test_an_executor_that_is_shut_down_gives_crashed_rows(tutorial):
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    trials = experiment_of(tutorial, ol.Lstsq()).run(executor=executor).trials
+    assert list(trials["status"]) == ["crashed"]
+    assert "shutdown" in trials["message"].iloc[0]
+
+
+@pytest.mark.parametrize("more", [{"isolate": True}, {"jobs": 2}, {"dask": "tcp://127.0.0.1:1"}])
+def test_ways_to_run_exclude_each_other(experiment, more):
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ValueError, match="exclude each other"):
+        experiment.run(executor=executor, **more)
+
+
+class Cluster:
+    """A real scheduler and real workers, as processes on this machine."""
+
+    def __init__(self, folder):
+        self.folder, self.file = folder, folder / "scheduler.json"
+        self.processes = {}
+        self.start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        wait_until(self.file.exists)
+
+    def start(self, name, *options):
+        kind = "scheduler" if name == "scheduler" else "worker"
+        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--scheduler-file"]
+        log = (self.folder / f"{name}.log").open("w", encoding="utf-8")
+        with log:
+            self.processes[name] = subprocess.Popen(
+                [*command, str(self.file), "--no-dashboard", *options],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+            )
+
+    def start_workers(self, *names, options=()):
+        once = ["--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"]
+        for name in names:
+            self.start(name, *once, *options)
+        wait_until(lambda: all("Registered to" in self.log(name) for name in names))
+
+    def log(self, name):
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8")
+
+    @property
+    def address(self):
+        import json
+
+        return json.loads(self.file.read_text(encoding="utf-8"))["address"]
+
+    def stop(self):
+        for process in reversed(self.processes.values()):
+            process.kill()
+            process.wait()
+
+
+def wait_until(true, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    pytest.importorskip("distributed")
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.stop()
+
+
+# What Dask's own threads leave behind when a client is closed is not ours to close.
+dask = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+def hundred(problem, folder):
+    return experiment_of(problem, Slow(str(folder)), batch_sizes=[5], seeds=range(100), epochs=3)
+
+
+@dask
+def test_a_dask_worker_killed_half_way_costs_no_trial(cluster, tutorial, tmp_path):
+    runs, alone = tmp_path / "runs", tmp_path / "alone"
+    runs.mkdir()
+    alone.mkdir()
+    cluster.start_workers("one", "two")
+    victim = cluster.processes["one"]
+    told = []
+
+    def finished(record):
+        told.append(record)
+        if len(told) == 50:
+            assert (runs / str(victim.pid)).exists()  # it had its share
+            victim.send_signal(signal.SIGKILL)
+
+    from optlab.lab.runner import Listener
+
+    results = hundred(tutorial, runs).run(
+        dask=cluster.address, threads=1, listener=Listener(finished=finished)
+    )
+    assert victim.wait(timeout=10) == -signal.SIGKILL
+    assert len(results.trials) == 100
+    assert set(results.trials["status"]) == {"finished"}
+    assert results.trials["contended"].all()
+    # The hyperparameters name the folder; it decides no number.
+    serial = hundred(tutorial, alone).run(threads=1)
+    for each in (results, serial):
+        each.trials["hyperparameters"] = ""
+    assert_same_numbers(results, serial)
+
+
+@dask
+def test_a_trial_that_kills_every_worker_is_crashed_and_the_scheduler_is_left_as_it_was(
+    cluster, tutorial
+):
+    names = [f"worker {number}" for number in range(MOST_RERUNS + 2)]
+    cluster.start_workers(*names)
+    from distributed import Client
+
+    def allowed(dask_scheduler):
+        return dask_scheduler.allowed_failures
+
+    with Client(cluster.address, set_as_default=False) as client:
+        before = client.run_on_scheduler(allowed)
+        trials = (
+            experiment_of(tutorial, KillsItsProcess()).run(dask=cluster.address, threads=1).trials
+        )
+        assert client.run_on_scheduler(allowed) == before
+    assert list(trials["status"]) == ["crashed"]
+    assert "KilledWorker" in trials["message"].iloc[0]
+    dead = [name for name in names if cluster.processes[name].poll() is not None]
+    assert len(dead) == MOST_RERUNS + 1
+
+
+@dask
+def test_trials_on_a_device_go_to_workers_that_have_it(cluster, tutorial):
+    cluster.start_workers("plain")
+    experiment = experiment_of(tutorial, ol.ManualSGD(), devices=["cpu", "cuda:0"], epochs=2)
+    rows = experiment.run(dask=cluster.address).trials.set_index("device")
+    assert rows.loc["cpu", "status"] == "finished"
+    assert rows.loc["cuda:0", "status"] == "skipped"
+    assert (
+        "no worker of the Dask cluster offers the resource 'cuda'" in rows.loc["cuda:0", "message"]
+    )
+    cluster.start_workers("gifted", options=["--resources", "cuda=1"])
+    rows = experiment.run(dask=cluster.address).trials.set_index("device")
+    # It was sent, and it is the worker that says what it has.
+    assert "no worker" not in rows.loc["cuda:0", "message"]
+
+
+@dask
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://", "127.0.0.1"])
+def test_no_scheduler_is_a_value_error(experiment, address):
+    pytest.importorskip("distributed")
+    with pytest.raises(ValueError, match="no Dask scheduler answers at"):
+        experiment.run(dask=address)
+
+
+def test_without_distributed_the_error_names_the_extra(experiment, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ValueError, match=r"optlab\[cluster\]"):
+        experiment.run(dask="tcp://127.0.0.1:8786")
