@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,15 +12,9 @@ from typing import Any, Self
 
 from optlab.lab.blobs import packed, unpacked
 from optlab.lab.facts import ProblemFacts
+from optlab.lab.opening import StoreError, open_to_read, open_to_write, transaction
 from optlab.lab.records import TraceRow, TrialRecord
 from optlab.lab.rows import RECORD_COLUMNS, number, read_record, written_record
-from optlab.lab.schema import APPLICATION, SCHEMA, SCHEMA_VERSION
-
-_BUSY_SECONDS = 60.0
-
-
-class StoreError(ValueError):
-    """A results file that cannot be read or written, with the reason."""
 
 
 class Store:
@@ -57,70 +50,8 @@ class Store:
         if not self.path.parent.is_dir():
             raise StoreError(f"there is no folder {self.path.parent} for {self.path.name}")
         with self._errors("opened"):
-            if create:
-                self._connect(self._begin_to_write)
-            else:
-                self._connect_to_read()
-
-    def _connect(self, begin: Callable[[], None], uri: str = "") -> None:
-        # Autocommit: transactions are begun and ended in so many words, below.
-        self._database = sqlite3.connect(
-            uri or self.path,
-            timeout=_BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-            uri=bool(uri),
-        )
-        try:
-            begin()
-        except BaseException:
-            self._database.close()
-            raise
-
-    def _connect_to_read(self) -> None:
-        """Open the file without writing to it, also on a disk that is full or read only.
-
-        SQLite makes an index of the write-ahead log in a file beside; where that cannot be, it is
-        kept in memory by whoever has the file alone, and is not needed where there is no log.
-        """
-        try:
-            self._connect(self._check)
-        except sqlite3.OperationalError:
-            log = self.path.with_name(f"{self.path.name}-wal")
-            if log.is_file() and log.stat().st_size:
-                self._connect(self._check_alone)
-            else:
-                self._connect(self._check, f"{self.path.absolute().as_uri()}?immutable=1")
-
-    def _check(self) -> None:
-        application = self._database.execute("PRAGMA application_id").fetchone()[0]
-        tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and application != APPLICATION:
-            raise StoreError(f"{self.path} is an SQLite file, but not one of optlab's")
-        self._version()
-
-    def _check_alone(self) -> None:
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._check()
-
-    def _version(self) -> int:
-        version = int(self._database.execute("PRAGMA user_version").fetchone()[0])
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.path} has schema {version}: it was written by a newer optlab, this one "
-                f"reads up to {SCHEMA_VERSION}"
-            )
-        return version
-
-    def _begin_to_write(self) -> None:
-        self._check()
-        self._database.execute("PRAGMA journal_mode = WAL")
-        # WAL with NORMAL survives the death of the process, and a power cut without damage.
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        with self._transaction():
-            if self._version() == 0:
-                for statement in SCHEMA.split(";"):
-                    self._database.execute(statement)
+            opened = open_to_write if create else open_to_read
+            self._database = opened(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -137,7 +68,7 @@ class Store:
     ) -> int:
         """Record that an experiment begins here, and return its number."""
         row = (_now(), name, json.dumps(definition, default=str), json.dumps(dict(machine)))
-        with self._errors("written"), self._transaction():
+        with self._errors("written"), transaction(self._database):
             cursor = self._database.execute(
                 "INSERT INTO experiments (started, name, definition, machine) VALUES (?, ?, ?, ?)",
                 row,
@@ -149,7 +80,7 @@ class Store:
         plain = {k: v for k, v in asdict(facts).items() if k not in {"optimum", "x", "y"}}
         row = (facts.name, json.dumps(plain, default=str), packed(facts.optimum))
         points = (packed({"x": facts.x}), packed({"y": facts.y}))
-        with self._errors("written"), self._transaction():
+        with self._errors("written"), transaction(self._database):
             self._database.execute(
                 "INSERT OR REPLACE INTO problems VALUES (?, ?, ?, ?, ?)", (*row, *points)
             )
@@ -165,7 +96,7 @@ class Store:
         marks = ", ".join("?" * len(row))
         trace_marks = ", ".join("?" * (2 + len(TraceRow._fields)))
         trace = [(key, place, *values) for place, values in enumerate(record.trace)]
-        with self._errors("written"), self._transaction():
+        with self._errors("written"), transaction(self._database):
             gone = "key = ? AND status = 'interrupted'"
             self._database.execute(
                 f"DELETE FROM traces WHERE key IN (SELECT key FROM trials WHERE {gone})", (key,)
@@ -243,21 +174,10 @@ class Store:
         copy = self.path.with_name(f"{self.path.stem}-{stamp}{self.path.suffix}")
         with self._errors("written"):
             self._database.execute("VACUUM INTO ?", (str(copy),))
-            with self._transaction():
+            with transaction(self._database):
                 for table in ("traces", "trials", "problems", "experiments"):
                     self._database.execute(f"DELETE FROM {table}")
         return copy
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
