@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from optlab import __version__
 from optlab.options import RunOptions
-from optlab.usage import bad_input, call, check_folder
+from optlab.usage import bad_input, call, check_file, check_folder
 
 app = App(
     name="optlab",
@@ -115,7 +115,7 @@ def report(
         if not files:
             raise ValueError("name at least one results file, as --store wrote it")
         results = Results.load(*files)
-        check_folder(output.resolve().parent)
+        check_file(output)
     results.report(output)
     print(f"wrote {output}", file=sys.stderr)  # noqa: T201
     if show:

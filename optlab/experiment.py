@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -31,7 +30,7 @@ from optlab.options import RunOptions
 from optlab.problems import Problem
 from optlab.results import Results
 from optlab.terminal import TrialProgress, print_summary
-from optlab.usage import bad_input, call, check_folder, stoppable
+from optlab.usage import as_typed, bad_input, call, check_file, check_folder, stoppable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -219,9 +218,10 @@ class Experiment:
         options = options or RunOptions()
         with bad_input():
             experiment = replace(self, **options.axes())
-            page = options.report.resolve().parent if options.report else None
-            for folder in filter(None, (options.csv, options.figures, page)):
+            for folder in filter(None, (options.csv, options.figures)):
                 check_folder(folder)
+            if options.report is not None:
+                check_file(options.report)
         trials = len(experiment.grid().trials())
         with TrialProgress(trials, experiment.epochs) as progress, stoppable(), bad_input():
             results = experiment.run(**options.execution(), listener=progress.listener())
@@ -231,7 +231,7 @@ class Experiment:
         if options.figures is not None:
             results.save_figures(options.figures)
         if options.report is not None:
-            results.report(options.report, command=shlex.join(["optlab", *sys.argv[1:]]))
+            results.report(options.report, command=as_typed())
         statuses = {Status(status) for status in results.trials["status"]}
         if Status.INTERRUPTED in statuses:
             return 130

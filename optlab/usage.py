@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -62,3 +63,16 @@ def check_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise ValueError(f"{folder} is no folder that can be written to: {error}") from None
+
+
+def check_file(file: Path) -> None:
+    """Refuse a file that cannot be written because it is a folder, or stands in none."""
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder; name a file")
+    check_folder(file.resolve().parent)
+
+
+def as_typed() -> str:
+    """Return the command that is running, as it was typed."""
+    script = Path(sys.argv[0]).suffix == ".py"
+    return shlex.join((["python", sys.argv[0]] if script else ["optlab"]) + sys.argv[1:])

@@ -122,7 +122,7 @@ class _Worker:
         self.tell("started")
         if setup.time_limit is not None:
             faulthandler.dump_traceback_later(
-                setup.time_limit + LAST_WORDS_AFTER, file=self.last_words
+                min(setup.time_limit + LAST_WORDS_AFTER, 1e6), file=self.last_words
             )
         try:
             record = run_trial(

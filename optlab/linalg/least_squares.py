@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from optlab.linalg.rows import Block, check_finite, in_memory, rescaled
+from optlab.linalg.shift import shifted
 from optlab.linalg.solution import LeastSquaresSolution, make_solution
 from optlab.linalg.solve import by_gram, by_triangle
 from optlab.linalg.triangle import triangle
@@ -64,6 +65,26 @@ def least_squares(
 
     Source: Å. Björck, Numerical Methods for Least Squares Problems (1996), sections 2.4 to 2.9.
     """
+    solution = _solved(X, y, fit_intercept, l2, route, X_low, y_low)
+    deficient = solution.certificate.rank < solution.certificate.unknowns
+    if deficient and fit_intercept and X_low is None and y_low is None:
+        # An offset that dwarfs the spread makes a column look like the intercept's.
+        apart = shifted(X, y)
+        other = _solved(apart.X, apart.y, fit_intercept, l2, route, None, None)
+        if other.certificate.rank > solution.certificate.rank:
+            return apart.back(other)
+    return solution
+
+
+def _solved(
+    X: torch.Tensor,
+    y: torch.Tensor,
+    fit_intercept: bool,
+    l2: float,
+    route: str,
+    X_low: torch.Tensor | None,
+    y_low: torch.Tensor | None,
+) -> LeastSquaresSolution:
     block = _checked(X, y, l2, route, X_low=X_low, y_low=y_low)
     rows = in_memory(block, fit_intercept)
     if rows.unknowns == 0:

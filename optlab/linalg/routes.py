@@ -77,19 +77,20 @@ def full(
     from the second step on it is measured.
     """
     x: Pair = (c, np.zeros_like(c))
-    before = math.inf
+    before, expected = math.inf, shrinking
     for step in range(1, steps + 1):
         visit = accurate_gradient(rows, x)
         g, penalty = _with_ridge(visit, x, ridge)
         d, size = factor.correction(g)
-        if step > 1:
-            shrinking = min(1.0, size / before) if before else 0.0
+        measured = min(1.0, size / before) if step > 1 and before else 0.0
+        if step > 1:  # one ratio alone can be luck: the second step is held to what was expected
+            shrinking = max(measured, expected) if step == 2 else measured
         x = dd.pair_add(x, (d, np.zeros_like(d)))
         floor = error_bounds(factor, x[0], visit.squares + penalty, FULL_UNIT)
         left = np.abs(d / factor.powers) * shrinking
         if (left <= 2.0**-60 * np.abs(x[0] / factor.powers) + floor).all():
             break
-        if shrinking > 0.5 and step > 1:
+        if measured > 0.5:
             return None
         before = size
     high, low = x

@@ -41,6 +41,9 @@ class NormalEquations:
             return "the normal equations minimise squared error only"
         if reason := problem.why_no_unique_optimum():
             return f"the normal equations take full rank for granted, but {reason}"
+        condition = problem.optimum().certificate.condition_scaled
+        if condition * condition * torch.finfo(problem.X.dtype).eps > 0.1:
+            return f"the condition number {condition:.1e}, squared, leaves no digit"
         A, _, _ = problem.as_least_squares()
         if torch.linalg.cholesky_ex(A.T @ A).info.item():
             return "the Gram matrix has no Cholesky factor: rounding left it indefinite"

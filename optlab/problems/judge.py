@@ -51,13 +51,26 @@ class Judge:
             apart, bias_apart = weight - self.weight, bias - self.bias
             residual = X @ weight + bias - y
             gap = X @ apart + bias_apart
-            slope = X.T @ residual * (2 / len(y)) + l2 * weight
+            slope = X.T @ residual * (2 / len(y))
+            loss, suboptimality = residual @ residual / len(y), gap @ gap / len(y)
+            if l2:
+                slope = slope + l2 * weight
+                loss = loss + l2 / 2 * (weight @ weight)
+                suboptimality = suboptimality + l2 / 2 * (apart @ apart)
             bias_slope = 2 * residual.mean() if self.has_bias else 0.0
-            norm = math.sqrt(self.weight @ self.weight + self.bias * self.bias)
-            distance = math.sqrt(apart @ apart + bias_apart * bias_apart)
+            norm = _norm(self.weight, self.bias)
             return Evaluation(
-                loss=float(residual @ residual / len(y) + l2 / 2 * (weight @ weight)),
-                suboptimality=float(gap @ gap / len(y) + l2 / 2 * (apart @ apart)),
-                gradient_norm=math.sqrt(slope @ slope + bias_slope * bias_slope),
-                parameter_error=distance / (norm or 1.0),
+                loss=float(loss),
+                suboptimality=float(suboptimality),
+                gradient_norm=_norm(slope, bias_slope),
+                parameter_error=_norm(apart, bias_apart) / (norm or 1.0),
             )
+
+
+def _norm(vector: Any, number: Any) -> float:
+    """Return the Euclidean norm of a vector and a number, also where its square is not a float."""
+    largest = max(float(abs(vector).max()), abs(float(number)))
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    vector, number = vector / largest, float(number) / largest
+    return largest * math.sqrt(float(vector @ vector) + number * number)

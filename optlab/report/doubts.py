@@ -85,9 +85,11 @@ def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
     once = int((timed["timed"] == 1).sum())
     few = int((timed["timed"] < 3).sum())
     if few:
+        counted = f"{few} of {len(timed)} settings were" if few < len(timed) else "No setting was"
+        times = "fewer than three times" if few < len(timed) else "three times"
         text = (
-            f"{few} of {len(timed)} settings were timed fewer than three times ({once} only once): "
-            "nothing is said of who is faster there; more repeats would."
+            f"{counted} timed {times}: nothing is said of who is faster there. "
+            "Ask for three repeats or more."
         )
         yield Sentence("once", text, "", {"few": few, "once": once, "settings": len(timed)})
     with_batches = trials[trials["batch_size"].notna()]

@@ -13,7 +13,7 @@ _COLUMNS = {
     "device": "device",
     "status": "status",
     "epochs": "epochs",
-    "seconds": "seconds",
+    "seconds": "seconds (median)",
     "loss": "loss",
     "suboptimality": "suboptimality",
     "parameter_error": "parameter error",
@@ -22,6 +22,8 @@ _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
     **{character: "\\" + character for character in "&%$#_{}"},
 }
 

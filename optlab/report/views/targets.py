@@ -78,16 +78,17 @@ def _middle(values: pd.Series[float], cell: pd.Series[int], cells: int) -> np.nd
 def headline(table: pd.DataFrame) -> str:
     """Return the target that is spoken of, as text; empty where none was reached.
 
-    The smallest that at least half of the cells with batches reach in all their trials; where
-    there is none, the smallest that any cell reaches in all.
+    The smallest that at least half of the cells with batches reach in all their trials; else the
+    smallest that any of them reaches in all; else the largest that any cell reaches at all.
     """
     with_batches = table[table["batch_size"].notna()]
-    for rows, needed in ((with_batches, 0.5), (table, 1e-9)):
-        reached = (rows["reached"] == rows["trials"]).groupby(rows["target"]).mean()
-        good = [target for target, value in reached.items() if value >= needed]
+    whole = with_batches["reached"] == with_batches["trials"]
+    reached = whole.groupby(with_batches["target"]).mean()
+    for needed in (0.5, 1e-9):
+        good = [str(target) for target, value in reached.items() if value >= needed]
         if good:
-            return min((str(target) for target in good), key=float)
-    return ""
+            return min(good, key=float)
+    return max((str(target) for target in table["target"]), key=float, default="")
 
 
 def target_view(table: pd.DataFrame) -> View:
