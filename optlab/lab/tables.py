@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from optlab.lab.records import TraceRow, TrialRecord
+from optlab.lab.records import TraceRow, Trial, TrialRecord
 
 NAN = float("nan")
 
@@ -19,7 +19,8 @@ def trials_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     iterate; ``samples`` counts rows touched. ``batch_size`` is ``<NA>`` for methods that use none.
     """
     rows = [_trial_row(record) for record in records]
-    table = pd.DataFrame(rows)
+    nothing = TrialRecord(Trial(0, "", "", None, "", "", 0))
+    table = pd.DataFrame(rows, columns=list(_trial_row(nothing)))
     sizes = [pd.NA if size is None else size for size in table["batch_size"]]
     table["batch_size"] = pd.Series(sizes, index=table.index, dtype=object)
     return table

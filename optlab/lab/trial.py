@@ -134,10 +134,14 @@ class _Run:
 
     def _time_in_blocks(self) -> None:
         """Time a direct method too short for the clock in blocks, until the clock reads 0.1 %."""
-        record, enough = self.record, 1000 * clock_resolution()
-        if record.seconds < enough:
-            count = math.ceil(enough / max(record.seconds, clock_resolution()))
-            record.seconds = self._timed_passes(count) / count
+        # A reading can be short by one step of the clock at its ends.
+        enough = 1001 * clock_resolution()
+        count, total = 1, self.record.seconds
+        while total < enough:
+            needed = math.ceil(count * enough / max(total, clock_resolution()))
+            count = max(2 * count, needed)
+            total = self._timed_passes(count)
+        self.record.seconds = total / count
 
     def _data_are_untouched(self, dtype: torch.dtype) -> bool:
         data = self.problem.to(self.device, dtype)
