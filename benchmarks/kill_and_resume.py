@@ -3,7 +3,7 @@
 Nothing that was finished may be lost, nothing that was stored may be run again, the file must be
 whole after every kill, and the final tables must equal an undisturbed run's except for times.
 
-    python -m benchmarks.kill_and_resume.py [KILLS]
+    python -m benchmarks.kill_and_resume [KILLS]
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Goals: at most 0.2 ms a recorded iterate beyond the optimizer's own work on 10 p
 1.5 s for a run of four optimizers beyond importing torch and scikit-learn. Interleaved; the
 difference is taken round by round, and its median and range over the rounds are printed.
 
-    python benchmarks/overhead.py
+    python -m benchmarks.overhead
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from interleaved import interleaved
 
 import optlab as ol
+from benchmarks.interleaved import interleaved
 
 EPOCHS = 1000
 OPTLAB = Path(sys.executable).with_name("optlab")
