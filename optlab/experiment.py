@@ -29,7 +29,7 @@ from optlab.optimizers import BatchSize, Optimizer
 from optlab.options import RunOptions
 from optlab.problems import Problem
 from optlab.results import Results
-from optlab.terminal import TrialProgress, print_summary
+from optlab.terminal import TrialProgress, print_optima, print_summary
 from optlab.usage import as_typed, bad_input, call, check_file, check_folder, stoppable
 
 
@@ -145,13 +145,12 @@ class Experiment:
         Parameters
         ----------
         store
-            A file that each trial is written to as soon as it ends. Trials that it already holds,
-            with the same data, code, versions, machine and threads, are not run again.
+            A file that each trial is written to as it ends. Trials that it holds already, of the
+            same data, code, versions, machine and threads, are not run again.
         fresh
             Start over: what the store holds is set aside in a file beside it.
         isolate
-            Run the trials in a worker process, replaced when it dies: a trial that crashes is a row
-            of status crashed, and the next goes on.
+            Run the trials in a worker process, replaced when it dies: who crashes is a crashed row.
         jobs
             Run the trials in so many worker processes at once. Their seconds are then marked as
             contended, and never ranked.
@@ -226,6 +225,7 @@ class Experiment:
         with TrialProgress(trials, experiment.epochs) as progress, stoppable(), bad_input():
             results = experiment.run(**options.execution(), listener=progress.listener())
         print_summary(results.summary(), self.name)
+        print_optima(results.problems)
         if options.csv is not None:
             results.to_csv(options.csv)
         if options.figures is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ from rich.progress import Task as RichTask
 from rich.table import Column, Table
 from rich.text import Text
 
-from optlab.lab import TraceRow, Trial, TrialRecord
+from optlab.lab import ProblemFacts, TraceRow, Trial, TrialRecord
 from optlab.lab.runner import Listener
 
 
@@ -116,6 +117,13 @@ class TrialProgress:
 def _describe(trial: Trial) -> str:
     size = "" if trial.batch_size is None else f" batch size {trial.batch_size}"
     return f"{trial.optimizer}{size} on {trial.device}"
+
+
+def print_optima(problems: Mapping[str, ProblemFacts]) -> None:
+    """Print how far each problem's optimum, which all is judged against, can be trusted."""
+    console = Console(soft_wrap=True)
+    for name, facts in problems.items():
+        console.print(Text(f"optimum of {name}: {facts.certificate['message']}"))
 
 
 def print_summary(summary: pd.DataFrame, name: str) -> None:

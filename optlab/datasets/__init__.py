@@ -5,6 +5,7 @@ from optlab.datasets.catalogue import names as names
 from optlab.datasets.dataset import Dataset as Dataset
 from optlab.datasets.diabetes import diabetes as diabetes
 from optlab.datasets.nist import nist as nist
+from optlab.datasets.parquet_blocks import ParquetBlocks as ParquetBlocks
 from optlab.datasets.synthetic import synthetic as synthetic
 from optlab.datasets.tables import read_table as read_table
 from optlab.datasets.tutorial import tutorial as tutorial
