@@ -114,7 +114,7 @@ def methods():
         except TypeError:  # an adapter: it needs to be told what it adapts
             continue
     yield pytest.param(ol.TorchOptimizer(torch.optim.Adam, lr=0.01), id="Adam")
-    yield pytest.param(ol.TorchOptimizer(torch.optim.LBFGS), id="LBFGS")
+    yield pytest.param(ol.TorchOptimizer(torch.optim.LBFGS, max_iter=4), id="LBFGS")
 
 
 @pytest.mark.parametrize("optimizer", list(methods()))
