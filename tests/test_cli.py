@@ -210,7 +210,11 @@ def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(f
     ]  # fmt: skip
     _, reasons = re.split("^└.*┘$", done.stdout, flags=re.MULTILINE)  # below the table only these
     assert re.search("^skipped: no (cuda|CUDA) device", reasons, re.MULTILINE)
-    assert all(re.match(r"(skipped|finished): |optimum of some", line) for line in reasons.split("\n") if line)
+    assert all(
+        re.match(r"(skipped|finished): |optimum of some", line)
+        for line in reasons.split("\n")
+        if line
+    )
     trials = pd.read_csv(folder / "tables" / "trials.csv")
     assert len(trials) == (2 * 3 + 2) * 2
     assert set(trials.loc[trials["device"] == "cuda", "status"]) == {"skipped"}
