@@ -192,11 +192,17 @@ def _run_here(
             threads=threads,
             time_limit=execution.time_limit,
         )
+        stopped = record.status == Status.INTERRUPTED
         if execution.measure_memory and record.trace and record.status.is_result:
             passes = replace(task.budget, epochs=max(1, record.trace[-1].epoch))
-            record.peak_bytes = peak_bytes(task.trial, task.problem, task.optimizer, passes)
+            try:
+                record.peak_bytes = peak_bytes(task.trial, task.problem, task.optimizer, passes)
+            except Exception:  # the trial itself went well: its record stands, without this figure
+                record.peak_bytes = None
+            except KeyboardInterrupt:  # likewise, and the next trial does not start
+                stopped = True
         yield record
-        if record.status == Status.INTERRUPTED:
+        if stopped:
             return
 
 
