@@ -13,24 +13,20 @@ from typing import NoReturn
 import torch
 from cyclopts import App
 
-from optlab.lab import (
-    Budget,
-    Grid,
-    ProblemFacts,
-    Status,
-    machine,
-    run_grid,
-)
+from optlab.lab import Budget, Grid, ProblemFacts, Status, machine, run_grid
 from optlab.lab.budget import Record
-from optlab.lab.executors import always, dask_executors
+from optlab.lab.executors import chosen_executor
+from optlab.lab.origin import origin
+from optlab.lab.redo import check_redo
 from optlab.lab.runner import Execution, Listener
 from optlab.lab.store import Store
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.options import RunOptions
+from optlab.outputs import Outputs
 from optlab.problems import Problem
 from optlab.results import Results
-from optlab.terminal import TrialProgress, print_optima, print_summary
-from optlab.usage import as_typed, bad_input, call, check_file, check_folder, stoppable
+from optlab.terminal import BESIDE, TrialProgress, print_note, print_optima, print_summary
+from optlab.usage import as_typed, bad_input, call, stoppable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,6 +123,7 @@ class Experiment:
         *,
         store: str | Path | None = None,
         fresh: bool = False,
+        redo: Iterable[str] = (),
         isolate: bool = False,
         jobs: int = 1,
         executor: Executor | None = None,
@@ -135,6 +132,7 @@ class Experiment:
         threads: int | None = None,
         memory_limit: int | None = None,
         measure_memory: bool = False,
+        command: str = "",
         listener: Listener | None = None,
     ) -> Results:
         """Run every trial and return the results.
@@ -149,6 +147,9 @@ class Experiment:
             same data, code, versions, machine and threads, are not run again.
         fresh
             Start over: what the store holds is set aside in a file beside it.
+        redo
+            Of the trials in the store, run these again, in the old's place: ``"failed"`` (failed,
+            crashed or timed out), ``"contended"``, ``"unmeasured"`` (no peak memory).
         isolate
             Run the trials in a worker process, replaced when it dies: who crashes is a crashed row.
         jobs
@@ -167,6 +168,8 @@ class Experiment:
             Bytes that a worker process may hold beyond its own; with ``isolate`` or ``jobs``.
         measure_memory
             Run each trial once more, untimed, to measure its peak memory.
+        command
+            What repeats the experiment, for the record.
         listener
             Who is told of trials that start and end; off the clock.
 
@@ -178,27 +181,27 @@ class Experiment:
         if (executor is not None) + (dask is not None) + (isolate or jobs > 1) > 1:
             raise ValueError("executor, dask, and isolate or jobs exclude each other: choose one")
         grid = self.grid()
+        about = origin(command) | grid.definition() | self.budget().definition()
         with ExitStack() as stack:
             kept = None if store is None else stack.enter_context(Store(store))
             if kept and fresh:
                 kept.set_aside()
-            executor_for = None if executor is None else always(executor)
-            if dask is not None:
-                executor_for = stack.enter_context(dask_executors(dask))
             records = run_grid(
                 grid,
                 self.budget(),
                 name=self.name,
+                definition=about,
                 execution=Execution(
                     threads=threads,
                     time_limit=time_limit,
                     isolate=isolate,
                     jobs=jobs,
-                    executor_for=executor_for,
+                    executor_for=stack.enter_context(chosen_executor(executor, dask)),
                     memory_limit=memory_limit,
                     measure_memory=measure_memory,
                 ),
                 store=kept,
+                redo=check_redo(redo),
                 listener=listener,
             )
         return Results.of(
@@ -206,7 +209,7 @@ class Experiment:
             records,
             {name: ProblemFacts.of(name, problem) for name, problem in grid.problems.items()},
             machine(),
-            grid.definition() | self.budget().definition(),
+            about,
         )
 
     def execute(self, options: RunOptions | None = None) -> int:
@@ -215,23 +218,20 @@ class Experiment:
         0 when every trial ended in a result, 1 when one did not, 130 after Ctrl-C.
         """
         options = options or RunOptions()
+        outputs = Outputs(options.csv, options.figures, options.report)
         with bad_input():
             experiment = replace(self, **options.axes())
-            for folder in filter(None, (options.csv, options.figures)):
-                check_folder(folder)
-            if options.report is not None:
-                check_file(options.report)
+            outputs.check()
+        if options.runs_beside:
+            print_note(BESIDE)
         trials = len(experiment.grid().trials())
         with TrialProgress(trials, experiment.epochs) as progress, stoppable(), bad_input():
-            results = experiment.run(**options.execution(), listener=progress.listener())
+            results = experiment.run(
+                **options.execution(), command=as_typed(), listener=progress.listener()
+            )
         print_summary(results.summary(), self.name)
         print_optima(results.problems)
-        if options.csv is not None:
-            results.to_csv(options.csv)
-        if options.figures is not None:
-            results.save_figures(options.figures)
-        if options.report is not None:
-            results.report(options.report, command=as_typed())
+        outputs.write(results)
         statuses = {Status(status) for status in results.trials["status"]}
         if Status.INTERRUPTED in statuses:
             return 130

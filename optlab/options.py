@@ -34,6 +34,9 @@ class RunOptions:
         A file that each trial is written to when it ends; trials that it holds are not run again.
     fresh
         Start over: what the store holds is set aside in a file beside it.
+    redo
+        Of the trials in the store, run these again, with commas between: failed (failed, crashed or
+        timed out), contended, unmeasured (no peak memory).
     isolate
         Run the trials in a worker process that is replaced when it dies.
     jobs
@@ -64,6 +67,7 @@ class RunOptions:
     target: Annotated[float | None, Parameter(name="--stop-at")] = None
     store: Path | None = None
     fresh: Annotated[bool, Parameter(negative="")] = False
+    redo: str | None = None
     isolate: Annotated[bool, Parameter(negative="")] = False
     jobs: int = 1
     dask: str | None = None
@@ -101,7 +105,14 @@ class RunOptions:
     def execution(self) -> dict[str, Any]:
         """Return the keywords of `Experiment.run` that these options set."""
         names = ("store", "fresh", "isolate", "jobs", "dask", "time_limit", "threads")
-        return {name: getattr(self, name) for name in names} | {"measure_memory": self.memory}
+        redo = _listed(self.redo) or ()
+        chosen = {name: getattr(self, name) for name in names}
+        return chosen | {"redo": redo, "measure_memory": self.memory}
+
+    @property
+    def runs_beside(self) -> bool:
+        """Whether trials run beside others, so that their seconds rank nowhere."""
+        return self.jobs > 1 or self.dask is not None
 
 
 def _listed(text: str | None) -> list[str] | None:

@@ -37,7 +37,8 @@ class Results:
     machine
         What it ran on.
     definition
-        The axes and the budget that were asked for.
+        The axes and the budget that were asked for; when (``started``), by which ``command``, and
+        from which ``commit``, as far as these are known.
     """
 
     name: str
@@ -231,14 +232,11 @@ class Results:
 
         return figures.save_all(self, folder, formats)
 
-    def report(self, path: str | Path, *, command: str = "") -> Path:
-        """Write one HTML page that works offline: what was found, and how sure that is.
-
-        ``command`` is shown as what repeats the experiment.
-        """
+    def report(self, path: str | Path) -> Path:
+        """Write one HTML page that works offline: what was found, and how sure that is."""
         from optlab.report import page  # noqa: PLC0415 - as above
 
-        return page.write_page(self, path, command=command, definition=self.definition)
+        return page.write_page(self, path)
 
     def _one(self, problem: str | None) -> str:
         if problem is None and len(self.problems) == 1:

@@ -26,7 +26,19 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from optlab.lab import ProblemFacts, TraceRow, Trial, TrialRecord
+from optlab.lab.redo import Redo
+from optlab.lab.resume import Known
 from optlab.lab.runner import Listener
+
+BESIDE = (
+    "trials run beside others: their seconds are kept as contended and rank nowhere; "
+    "to compare speed, leave out --jobs and --dask"
+)
+
+_TO_REDO: Mapping[Redo, str] = {
+    "failed": "failed, crashed or timed out",
+    "contended": "ran beside others, so that their seconds rank nowhere",
+}
 
 
 class _Now(ProgressColumn):
@@ -55,7 +67,7 @@ class TrialProgress:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             _Now(),
-            console=Console(stderr=True),
+            console=Console(stderr=True, soft_wrap=True),
             disable=not sys.stderr.isatty(),
             # Drawn when a trial reports, never by a thread of its own: that thread would run
             # beside the optimizer, on its clock.
@@ -84,9 +96,14 @@ class TrialProgress:
             known=self.known, started=self.started, watch=self.watch, finished=self.finished
         )
 
-    def known(self, count: int) -> None:
-        """Count the trials that the store has already."""
-        self._bar.advance(self._task, count)
+    def known(self, known: Known) -> None:
+        """Count the trials that the store has already, and say which could be run again."""
+        self._bar.advance(self._task, known.done)
+        for kind, what in _TO_REDO.items():
+            count = known.to_redo[kind]
+            if count:
+                told = f"{count} of the {known.done} stored trials {what}"
+                self._bar.console.print(Text(f"{told}; --redo {kind} runs them again"))
 
     def started(self, trial: Trial) -> None:
         """Show which trial runs now."""
@@ -117,6 +134,11 @@ class TrialProgress:
 def _describe(trial: Trial) -> str:
     size = "" if trial.batch_size is None else f" batch size {trial.batch_size}"
     return f"{trial.optimizer}{size} on {trial.device}"
+
+
+def print_note(text: str) -> None:
+    """Print a line to stderr, beside the progress."""
+    Console(stderr=True, soft_wrap=True).print(Text(f"note: {text}"))
 
 
 def print_optima(problems: Mapping[str, ProblemFacts]) -> None:

@@ -419,7 +419,7 @@ def test_the_first_to_come_stays_but_an_interrupted_one_gives_way(tmp_path):
         interrupted = record_of(trace=[TraceRow(e, e, *[1.0] * 6) for e in range(5)])
         interrupted.status = Status.INTERRUPTED
         store.add("k", interrupted, {}, 0)
-        assert not store.has("k")
+        assert store.row_of("k") is None
         store.add("k", record_of(message="first", trace=[TraceRow(0, 0, *[2.0] * 6)]), {}, 0)
         store.add("k", record_of(message="second"), {}, 0)
         ((_, record),) = store.records()

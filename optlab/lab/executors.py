@@ -22,9 +22,14 @@ ExecutorFor = Callable[[Trial], Executor | str]
 """The executor for a trial, or why there is none for it, in a sentence."""
 
 
-def always(executor: Executor) -> ExecutorFor:
-    """Return one executor for all trials."""
-    return lambda _: executor
+@contextmanager
+def chosen_executor(executor: Executor | None, dask: str | None) -> Iterator[ExecutorFor | None]:
+    """Give the executors of a Dask cluster, or one executor for all trials, or None."""
+    if dask is not None:
+        with dask_executors(dask) as executor_for:
+            yield executor_for
+    else:
+        yield None if executor is None else lambda _: executor
 
 
 def run_on_executor(

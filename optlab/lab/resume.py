@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, get_args
 
 from optlab.lab.facts import ProblemFacts
 from optlab.lab.fingerprint import (
@@ -15,8 +15,18 @@ from optlab.lab.fingerprint import (
 from optlab.lab.grid import Grid
 from optlab.lab.machine import machine
 from optlab.lab.records import TrialRecord
+from optlab.lab.redo import Redo
+from optlab.lab.status import Status
 from optlab.lab.store import Store
 from optlab.lab.task import Task
+
+
+class Known(NamedTuple):
+    """What a store already knows of a grid."""
+
+    done: int
+    to_redo: Mapping[Redo, int]
+    """How many of the done could be run again, by kind."""
 
 
 class Resume:
@@ -34,16 +44,19 @@ class Resume:
         All its tasks.
     threads
         How many threads each has: part of what decides a trial's outcome.
+    redo
+        Which of the trials that are done are run again; what they gave then takes the old's place.
     """
 
     def __init__(
         self,
         store: Store,
         name: str,
-        definition: dict[str, Any],
+        definition: Mapping[str, Any],
         grid: Grid,
         tasks: Sequence[Task],
         threads: int,
+        redo: Collection[Redo] = (),
     ) -> None:
         self._store = store
         self._tasks = {task.trial.number: task for task in tasks}
@@ -63,26 +76,41 @@ class Resume:
         self._experiment = store.begin_experiment(name, definition, machine())
         for key, problem in grid.problems.items():
             store.add_problem(ProblemFacts.of(key, problem))
+        self._old: dict[str, int] = {}
+        for kind in redo:
+            self._old |= store.rows_to_redo(kind)
 
-    def known(self) -> int:
-        """Return how many of the tasks are done."""
-        return len(set(self._keys.values()) & self._store.finished_keys())
+    def known(self) -> Known:
+        """Return how many of the tasks are done, and how many of these could be run again."""
+        done = set(self._keys.values()) & self._store.finished_keys() - self._old.keys()
+        of_kind = {kind: self._store.rows_to_redo(kind).keys() for kind in get_args(Redo)}
+        return Known(len(done), {kind: len(done & keys) for kind, keys in of_kind.items()})
 
     def missing(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """Yield the tasks that are not done, looking again before each: others may write too."""
         for task in tasks:
-            if not self._store.has(self._keys[task.trial.number]):
+            key = self._keys[task.trial.number]
+            if self._store.row_of(key) in (None, self._old.get(key)):
                 yield task
 
     def keep(self, record: TrialRecord) -> None:
         """Write what became of a trial, at once."""
         number = record.trial.number
         about = self._tasks[number].about_optimizer()
-        self._store.add(self._keys[number], record, about, self._experiment)
+        key = self._keys[number]
+        if record.status == Status.INTERRUPTED and key in self._old:
+            return  # what is there says more
+        self._store.add(key, record, about, self._experiment, instead_of=self._old.get(key))
 
     def records(self) -> dict[int, TrialRecord]:
-        """Return the records of the tasks that the store knows, under this grid's numbers."""
+        """Return the records of the tasks that the store knows, under this grid's numbers.
+
+        Those that were to be run again, and were not before all was stopped, are left out.
+        """
         numbers: dict[str, int] = {key: number for number, key in self._keys.items()}
+        for key, row in self._old.items():
+            if self._store.row_of(key) == row:
+                numbers.pop(key, None)
         found = {}
         for key, record in self._store.records(set(numbers)):
             number = numbers[key]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from optlab.lab.budget import Budget, check_count
 from optlab.lab.executors import ExecutorFor, run_on_executor
@@ -13,7 +14,8 @@ from optlab.lab.grid import Grid
 from optlab.lab.isolation import IsolatedWorkers
 from optlab.lab.memory import peak_bytes
 from optlab.lab.records import TraceRow, Trial, TrialRecord
-from optlab.lab.resume import Resume
+from optlab.lab.redo import Redo
+from optlab.lab.resume import Known, Resume
 from optlab.lab.status import Status
 from optlab.lab.store import Store
 from optlab.lab.task import Task
@@ -71,7 +73,7 @@ class Execution:
 class Listener:
     """Who is told what happens: each may be left out."""
 
-    known: Callable[[int], None] = field(default=lambda _: None)
+    known: Callable[[Known], None] = field(default=lambda _: None)
     started: Callable[[Trial], None] = field(default=lambda _: None)
     watch: Callable[[Trial, TraceRow], None] = field(default=lambda *_: None)
     finished: Callable[[TrialRecord], None] = field(default=lambda _: None)
@@ -82,8 +84,10 @@ def run_grid(
     budget: Budget,
     *,
     name: str = "experiment",
+    definition: Mapping[str, Any] | None = None,
     execution: Execution | None = None,
     store: Store | None = None,
+    redo: Collection[Redo] = (),
     listener: Listener | None = None,
 ) -> list[TrialRecord]:
     """Run every trial that the store does not know, and return a record of each of the grid's.
@@ -95,12 +99,14 @@ def run_grid(
     ----------
     grid, budget
         What to run, and for how long.
-    name
-        The experiment's name, for the store.
+    name, definition
+        The experiment's name and what was asked for, for the store.
     execution
         How the trials are run: here, one after the other, where left out.
     store
         Where each trial is kept as soon as it ends, and where those that are done are found.
+    redo
+        Which of those that are done are run again.
     listener
         Who is told of trials that start, are watched, and end.
     """
@@ -112,10 +118,11 @@ def run_grid(
         Task(trial, grid.problems[trial.problem], grid.optimizers[trial.optimizer], budget)
         for trial in grid.trials()
     ]
-    about = grid.definition() | budget.definition()
-    resume = Resume(store, name, about, grid, tasks, threads) if store else None
+    about = definition if definition is not None else grid.definition() | budget.definition()
+    resume = Resume(store, name, about, grid, tasks, threads, redo) if store else None
     waiting = _interleaved(tasks)
-    listener.known(resume.known() if resume else 0)
+    if resume:
+        listener.known(resume.known())
     records: dict[int, TrialRecord] = {}
     ended = _run(resume.missing(waiting) if resume else waiting, execution, threads, listener)
     with closing(ended):  # so that workers end with us, whatever happens
@@ -133,7 +140,8 @@ def run_grid(
             for record in _cut_short(ended):
                 keep(record)
     if resume:
-        records |= resume.records()
+        cut_short = {n: r for n, r in records.items() if r.status == Status.INTERRUPTED}
+        records = resume.records() | cut_short
     for task in tasks:
         not_started = TrialRecord(task.trial, message=NOT_STARTED)
         record = records.setdefault(task.trial.number, not_started)

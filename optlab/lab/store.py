@@ -14,7 +14,14 @@ from optlab.lab.blobs import packed, unpacked
 from optlab.lab.facts import ProblemFacts
 from optlab.lab.opening import StoreError, open_to_read, open_to_write, transaction
 from optlab.lab.records import TraceRow, TrialRecord
+from optlab.lab.redo import Redo
 from optlab.lab.rows import RECORD_COLUMNS, number, read_record, written_record
+
+_OF_KIND: Mapping[Redo, str] = {
+    "failed": "status IN ('failed', 'crashed', 'timed out')",
+    "contended": "contended AND status NOT IN ('skipped', 'interrupted')",
+    "unmeasured": "peak_bytes IS NULL AND status IN ('finished', 'converged', 'diverged')",
+}
 
 
 class Store:
@@ -86,22 +93,30 @@ class Store:
             )
 
     def add(
-        self, key: str, record: TrialRecord, optimizer: Mapping[str, Any], experiment: int
+        self,
+        key: str,
+        record: TrialRecord,
+        optimizer: Mapping[str, Any],
+        experiment: int,
+        *,
+        instead_of: int | None = None,
     ) -> None:
         """Record what became of a trial, in one transaction; the first to come stays.
 
-        An interrupted trial gives way to a later one of the same key.
+        An interrupted trial gives way to a later one of the same key, and so does the row that is
+        named by ``instead_of`` (see `rows_to_redo`).
         """
         row = {"key": key, **written_record(record, optimizer), "machine": experiment}
         marks = ", ".join("?" * len(row))
         trace_marks = ", ".join("?" * (2 + len(TraceRow._fields)))
         trace = [(key, place, *values) for place, values in enumerate(record.trace)]
         with self._errors("written"), transaction(self._database):
-            gone = "key = ? AND status = 'interrupted'"
+            gone = "key = ? AND (status = 'interrupted' OR rowid IS ?)"
+            this = (key, instead_of)
             self._database.execute(
-                f"DELETE FROM traces WHERE key IN (SELECT key FROM trials WHERE {gone})", (key,)
+                f"DELETE FROM traces WHERE key IN (SELECT key FROM trials WHERE {gone})", this
             )
-            self._database.execute(f"DELETE FROM trials WHERE {gone}", (key,))
+            self._database.execute(f"DELETE FROM trials WHERE {gone}", this)
             columns = ", ".join(row)
             added = self._database.execute(
                 f"INSERT OR IGNORE INTO trials ({columns}) VALUES ({marks})", tuple(row.values())
@@ -115,11 +130,18 @@ class Store:
             rows = self._database.execute("SELECT key FROM trials WHERE status != 'interrupted'")
             return {key for (key,) in rows}
 
-    def has(self, key: str) -> bool:
-        """Whether a trial is done."""
+    def row_of(self, key: str) -> int | None:
+        """Return the row that a trial is done in, or None where it is not done."""
         with self._errors("read"):
-            query = "SELECT 1 FROM trials WHERE key = ? AND status != 'interrupted'"
-            return self._database.execute(query, (key,)).fetchone() is not None
+            query = "SELECT rowid FROM trials WHERE key = ? AND status != 'interrupted'"
+            found = self._database.execute(query, (key,)).fetchone()
+            return None if found is None else int(found[0])
+
+    def rows_to_redo(self, kind: Redo) -> dict[str, int]:
+        """Return the keys of done trials that are of a kind to be run again, with their rows."""
+        with self._errors("read"):
+            rows = self._database.execute(f"SELECT key, rowid FROM trials WHERE {_OF_KIND[kind]}")
+            return dict(rows.fetchall())
 
     def records(self, keys: Collection[str] | None = None) -> Iterator[tuple[str, TrialRecord]]:
         """Yield the key and record of these trials (all where none are named), oldest first."""

@@ -1,0 +1,26 @@
+"""Which trials that are done are run again all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypeAlias, cast, get_args
+
+Redo: TypeAlias = Literal["failed", "contended", "unmeasured"]
+"""``failed``: failed, crashed or timed out. ``contended``: ran beside others, so that its seconds
+rank nowhere. ``unmeasured``: its peak memory is not known."""
+
+
+def check_redo(kinds: Iterable[str]) -> tuple[Redo, ...]:
+    """Return the kinds of trials to run again, or raise a ValueError that says which there are.
+
+    Examples
+    --------
+    >>> check_redo(["failed"])
+    ('failed',)
+    """
+    known = get_args(Redo)
+    chosen = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    for kind in chosen:
+        if kind not in known:
+            raise ValueError(f"redo must be of {', '.join(map(repr, known))}, not {kind!r}")
+    return cast("tuple[Redo, ...]", chosen)
