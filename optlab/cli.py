@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from optlab import __version__
 from optlab.options import RunOptions
-from optlab.usage import bad_input, call, check_file, check_folder
+from optlab.usage import bad_input, call, check_file, check_folder, loading
 
 app = App(
     name="optlab",
@@ -29,7 +29,8 @@ def run(script: Path, /, *, options: RunOptions | None = None) -> int:
     script
         A Python file that holds `experiment = optlab.Experiment(...)`.
     """
-    from optlab.script import load_experiment
+    with loading():
+        from optlab.script import load_experiment
 
     return load_experiment(script).execute(options)
 
@@ -63,9 +64,10 @@ def compare(
     standardize
         Bring each feature to mean 0 and standard deviation 1 first, as descent needs it.
     """
-    from optlab import LinearRegression, datasets
-    from optlab.experiment import Experiment
-    from optlab.optimizers import registry
+    with loading():
+        from optlab import LinearRegression, datasets
+        from optlab.experiment import Experiment
+        from optlab.optimizers import registry
 
     with bad_input():
         if target is not None:
@@ -109,7 +111,8 @@ def report(
     show
         Open the page in the browser.
     """
-    from optlab.results import Results
+    with loading():
+        from optlab.results import Results
 
     with bad_input():
         if not files:
@@ -141,7 +144,8 @@ def export(
     csv, parquet, latex
         A folder for the tables in this format. LaTeX is written of the summary alone.
     """
-    from optlab.results import Results
+    with loading():
+        from optlab.results import Results
 
     with bad_input():
         if csv is None and parquet is None and latex is None:
