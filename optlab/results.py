@@ -75,18 +75,23 @@ class Results:
     def load(cls, *paths: str | Path) -> Self:
         """Read the results in files that ``--store`` wrote; nothing in a file is run.
 
-        Trials are numbered anew from 0, file by file, in the order of their grids. Where a file
-        holds one trial several times, as data or code have changed since, it is the newest. The
-        repeats of a second file go on counting where those of the first end. The name, machine and
-        definition are the last file's.
+        Trials are numbered anew from 0, file by file, in the order of their grids. A file may hold
+        more than its last experiment asked for: what was run for other data or code under the same
+        names is left out (``definition["left out"]`` counts it). What it asked for and has not been
+        run is ``interrupted``.
+
+        The repeats of a second file go on counting where those of the first end; problems and
+        optimizers of one name that are not the same in both are told apart by the file's name. The
+        definition is the last file's.
 
         Raises
         ------
         ValueError
             For a file that is missing, damaged, no results file, or from a newer optlab.
         """
-        records, problems, last = read_stores(paths)
-        return cls.of(last["name"], records, problems, last["machine"], last["definition"])
+        found = read_stores(paths)
+        name = " + ".join(found.names)
+        return cls.of(name, found.records, found.problems, found.machine, found.definition)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {s}" for s, n in self.trials["status"].value_counts().items())

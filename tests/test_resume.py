@@ -13,6 +13,7 @@ import torch
 
 import optlab as ol
 from benchmarks.kill_and_resume import kill_and_resume, same_but_for_times
+from optlab.lab.loading import NOT_RUN
 from optlab.lab.store import Store
 from optlab.optimizers import hyperparameters
 from optlab.script import load_experiment
@@ -39,7 +40,7 @@ class Logged:
         with Path(os.environ["STARTED"]).open("a") as file:
             file.write(f"{self.number}\\n")
         for iterate in ol.ManualSGD(0.01).iterates(problem, batches, start):
-            time.sleep(PAUSE)
+            time.sleep(float(os.environ["PAUSE"]))
             yield iterate
 
 
@@ -322,12 +323,11 @@ def test_a_changed_class_that_an_adapter_holds_is_run_again(tmp_path, monkeypatc
 
 def start(folder, numbers, *, pause=0.0, log="started", name="script", prefix=()):
     script = folder / f"{name}.py"
-    text = SCRIPT.replace("RANGE", repr(numbers)).replace("PAUSE", repr(pause))
-    script.write_text(text, encoding="utf-8")
+    script.write_text(SCRIPT.replace("RANGE", repr(numbers)), encoding="utf-8")
     command = [*prefix, OPTLAB, "run", script, "--store", folder / "results.db"]
     return subprocess.Popen(
         [*command, "--threads", "1"],
-        env=os.environ | {"STARTED": str(folder / log)},
+        env=os.environ | {"STARTED": str(folder / log), "PAUSE": str(pause)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -389,11 +389,13 @@ def test_a_signal_ends_with_status_130_and_what_had_finished_is_kept(tmp_path, h
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out
     assert "Traceback" not in out
-    kept = ol.Results.load(tmp_path / "results.db").trials.set_index("optimizer")["status"]
+    loaded = ol.Results.load(tmp_path / "results.db").trials.set_index("optimizer")
+    assert len(loaded) == 50
+    kept = loaded["status"][loaded["message"] != NOT_RUN]
     *finished, _ = dict.fromkeys(started(tmp_path))
     assert set(kept[finished]) == {"finished"}
     assert list(kept.drop(finished)) in (["interrupted"], ["finished"], [])
-    again = start(tmp_path, range(50), pause=0.05, log="again")
+    again = start(tmp_path, range(50), log="again")
     out, _ = again.communicate(timeout=200)
     assert again.returncode == 0, out
     assert not set(finished) & set(started(tmp_path, "again"))

@@ -18,10 +18,13 @@ import optlab as ol
 from optlab.cli import app
 from optlab.lab import Status, Trial, TrialRecord, machine
 from optlab.lab.blobs import packed, unpacked
+from optlab.lab.loading import NOT_RUN
 from optlab.lab.records import TraceRow
 from optlab.lab.schema import SCHEMA_VERSION
 from optlab.lab.store import Store, StoreError
+from optlab.lab.stored import Prints
 from optlab.usage import call
+from tests.planted_results import facts as facts_of
 
 NAN, INF = float("nan"), float("inf")
 LEARNING_RATE = 0.1
@@ -169,7 +172,7 @@ def test_every_number_survives(tmp_path, value):
     row = TraceRow(0, 2**53, value, value, value, value, value, value)
     with Store(tmp_path / "s.db") as store:
         store.add("k", record_of(trace=[row], seconds=value), {}, 0)
-        ((_, record),) = store.records()
+        ((_, _, record),) = store.records()
     kept = np.array([record.seconds, *record.trace[0][2:]])
     assert kept.tobytes() == np.full(7, value).tobytes()
     assert record.trace[0][:2] == (0, 2**53)
@@ -218,6 +221,31 @@ def foreign(path, stored):
 def newer(path, stored):
     shutil.copy(stored, path)
     sql(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+
+
+def older(path, stored):
+    shutil.copy(stored, path)
+    sql(path, "PRAGMA user_version = 1")
+
+
+def no_such_experiment(path, stored):
+    shutil.copy(stored, path)
+    sql(path, "UPDATE wanted SET experiment = 99")
+
+
+def no_prints(path, stored):
+    shutil.copy(stored, path)
+    sql(path, "UPDATE experiments SET prints = '{}'")
+
+
+def other_prints(path, stored):
+    shutil.copy(stored, path)
+    sql(path, """UPDATE experiments SET prints = '{"problems": {}, "optimizers": []}'""")
+
+
+def no_problems(path, stored):
+    shutil.copy(stored, path)
+    sql(path, "DELETE FROM problems")
 
 
 def truncated(path, stored):
@@ -294,6 +322,11 @@ UNREADABLE = {
     newer: "written by a newer optlab",
     truncated: "malformed",
     overwritten: "cannot be (opened|read)",
+    older: "older optlab",
+    no_such_experiment: "cannot be read",
+    no_prints: "cannot be read",
+    other_prints: "cannot be read",
+    no_problems: "cannot be read",
     no_arrays: "cannot be read",
     cut_arrays: "cannot be read",
     bare_array: "cannot be read",
@@ -419,10 +452,10 @@ def test_the_first_to_come_stays_but_an_interrupted_one_gives_way(tmp_path):
         interrupted = record_of(trace=[TraceRow(e, e, *[1.0] * 6) for e in range(5)])
         interrupted.status = Status.INTERRUPTED
         store.add("k", interrupted, {}, 0)
-        assert store.row_of("k") is None
+        assert store.done_by("k") is None
         store.add("k", record_of(message="first", trace=[TraceRow(0, 0, *[2.0] * 6)]), {}, 0)
         store.add("k", record_of(message="second"), {}, 0)
-        ((_, record),) = store.records()
+        ((_, _, record),) = store.records()
     assert record.message == "first"
     assert [row.loss for row in record.trace] == [2.0]
 
@@ -460,9 +493,11 @@ def test_a_full_disk_is_a_clear_error_and_earlier_trials_are_readable(small_disk
     )
     with pytest.raises(ValueError, match=r"results\.db cannot be written: .*full"):
         experiment.run(store=path)
-    kept = ol.Results.load(path).trials
+    loaded = ol.Results.load(path).trials
+    assert len(loaded) == 500
+    kept = loaded[loaded["status"] == "finished"]
     assert 20 < len(kept) < 500
-    assert set(kept["status"]) == {"finished"}
+    assert set(loaded["message"].drop(kept.index)) == {NOT_RUN}
     assert sql(path, "PRAGMA integrity_check") == [("ok",)]
 
 
@@ -478,7 +513,10 @@ def test_results_on_a_disk_that_is_full_can_be_loaded(small_disk, stored, leave)
 def test_trials_in_the_log_of_a_killed_run_can_be_loaded_on_a_full_disk(small_disk, stored, leave):
     path = small_disk / "results.db"
     with Store(path.with_name("first.db")) as store:
-        store.add("k", record_of(), {}, 0)
+        prints = Prints({"p": ""}, {"o": ""})
+        number = store.begin_experiment("e", {}, {}, prints, {"k": record_of().trial})
+        store.add_problem("", facts_of("p"))
+        store.add("k", record_of(), {}, number)
         for suffix in ["", "-wal"]:  # as they are when the process is killed here
             shutil.copy(f"{store.path}{suffix}", f"{path}{suffix}")
     assert Path(f"{path}-wal").stat().st_size > 0

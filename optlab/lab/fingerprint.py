@@ -109,7 +109,8 @@ def source_fingerprint(cls: type[Any] | FunctionType) -> str:
     if module is None or file is None or not Path(file).is_file():
         return _digest(cloudpickle.dumps(cls))
     files = {Path(file), *_files_used_by(module)}
-    return _digest(*(path.read_bytes() for path in sorted(files)))
+    # In the order of what is in them: where they lie, and what that is called, decides nothing.
+    return _digest(*sorted(path.read_bytes() for path in files))
 
 
 def _files_used_by(module: ModuleType) -> Iterator[Path]:

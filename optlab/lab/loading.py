@@ -2,44 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from optlab.lab.facts import ProblemFacts
+from optlab.lab.machine import merged
 from optlab.lab.records import Trial, TrialRecord
 from optlab.lab.store import Store
+from optlab.lab.stored import Stored, StoredExperiment
+
+NOT_RUN = "not run: the experiment was stopped before, or is still running"
 
 
-def read_stores(
-    paths: Iterable[str | Path],
-) -> tuple[list[TrialRecord], dict[str, ProblemFacts], dict[str, Any]]:
-    """Return the records of results files, numbered from 0, their problems, the last experiment.
+@dataclass
+class Loaded:
+    """What results files hold.
 
-    Of a trial that a file holds several times, as data or code have changed since, the newest is
-    taken. The repeats of a second file go on counting where those of the first end.
+    Parameters
+    ----------
+    records
+        Of trials, numbered from 0.
+    problems
+        What is known of each problem, by name.
+    names, machines
+        Of the experiments that ran them.
+    definition
+        The last experiment's.
+    left_out
+        How many trials are of data or code that have changed since.
     """
-    records: list[TrialRecord] = []
-    problems: dict[str, ProblemFacts] = {}
-    last: dict[str, Any] = {"name": "", "machine": {}, "definition": {}}
+
+    records: list[TrialRecord] = field(default_factory=list)
+    problems: dict[str, ProblemFacts] = field(default_factory=dict)
+    names: dict[str, None] = field(default_factory=dict)
+    machines: list[Mapping[str, str]] = field(default_factory=list)
+    definition: dict[str, Any] = field(default_factory=dict)
+    left_out: int = 0
+
+    @property
+    def machine(self) -> dict[str, str]:
+        """The machines' facts as one."""
+        return merged(self.machines)
+
+
+def read_stores(paths: Iterable[str | Path]) -> Loaded:
+    """Return what results files hold, as the last experiment in each would see it.
+
+    Of a problem or an optimizer that has changed since under one name, only the trials of the last
+    are taken, and of a trial that was asked for in several ways (another budget, other threads)
+    the one asked for last. What the last experiment of a file asked for and has not been run is
+    interrupted.
+
+    The repeats of a second file go on counting where those of the first end. Problems, and
+    optimizers, that have one name in two files and are not the same there are told apart by the
+    file's name.
+    """
+    loaded = Loaded()
     for path in paths:
-        with Store(path, create=False) as store:
-            records += _newest(store, after=records)
-            problems |= store.problems()
-            last = [last, *store.experiments()][-1]
-    for number, record in enumerate(records):
+        with Store(path, create=False) as store, store.errors("read"):
+            _add_file(loaded, store)
+    for number, record in enumerate(loaded.records):
         record.trial = replace(record.trial, number=number)
-    return records, problems, last
+    if loaded.left_out:
+        loaded.definition["left out"] = f"{loaded.left_out} trials of data or code changed since"
+    return loaded
 
 
-def _newest(store: Store, *, after: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return a store's trials in grid order, the newest of each, as repeats after others."""
-    found: dict[Trial, TrialRecord] = {}
-    for _, record in store.records():
-        found[replace(record.trial, number=0)] = record
-    known = {replace(record.trial, number=0) for record in after}
-    shift = max((trial.repeat for trial in known), default=0) if known & found.keys() else 0
-    for record in found.values():
+def _add_file(loaded: Loaded, store: Store) -> None:
+    experiments = store.experiments()
+    held = {stored.key: stored for stored in store.records()}
+    current = _current(store, experiments, held, loaded)
+    problems = {
+        name: facts
+        for (print_, name), facts in store.problems().items()
+        if _last_prints(experiments, "problems").get(name) == print_
+    }
+    _tell_apart(loaded, current, problems, store.path)
+    known = {replace(record.trial, number=0) for record in loaded.records}
+    mine = {replace(record.trial, number=0) for record in current}
+    shift = max((trial.repeat for trial in known), default=0) if known & mine else 0
+    for record in current:
         record.trial = replace(record.trial, repeat=record.trial.repeat + shift)
-    return sorted(found.values(), key=lambda record: record.trial.number)
+    loaded.records += current
+    loaded.problems |= {r.trial.problem: problems[r.trial.problem] for r in current}
+    taken = {id(record) for record in current}
+    ran = {stored.experiment for stored in held.values() if id(stored.record) in taken}
+    for number, experiment in experiments.items():
+        loaded.definition = dict(experiment.definition)
+        if number in ran or number == max(experiments):
+            loaded.names[experiment.name] = None
+            loaded.machines.append(experiment.machine)
+
+
+def _current(
+    store: Store,
+    experiments: Mapping[int, StoredExperiment],
+    held: Mapping[str, Stored],
+    loaded: Loaded,
+) -> list[TrialRecord]:
+    """Return the records of a file that the last experiment in it would take for its own."""
+    problems, optimizers = (_last_prints(experiments, of) for of in ("problems", "optimizers"))
+    chosen: dict[Trial, tuple[Trial, str]] = {}
+    for number, key, trial in store.wanted():  # the last to ask comes last, and stays
+        prints = experiments[number].prints
+        same = prints.problems[trial.problem] == problems[trial.problem]
+        same &= prints.optimizers[trial.optimizer] == optimizers[trial.optimizer]
+        if not same:
+            loaded.left_out += key in held
+        elif key in held or number == max(experiments):
+            chosen[replace(trial, number=0)] = trial, key
+    records = []
+    for trial, key in sorted(chosen.values(), key=lambda pair: pair[0].number):
+        record = held[key].record if key in held else TrialRecord(trial, message=NOT_RUN)
+        record.trial = trial
+        records.append(record)
+    return records
+
+
+def _last_prints(experiments: Mapping[int, StoredExperiment], of: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for experiment in experiments.values():
+        found |= getattr(experiment.prints, of)
+    return found
+
+
+def _tell_apart(
+    loaded: Loaded, records: list[TrialRecord], problems: dict[str, ProblemFacts], path: Path
+) -> None:
+    """Rename, in one file's records and problems, what has the name of something else elsewhere."""
+    known = {r.trial.optimizer: _settings(r) for r in loaded.records if r.optimizer}
+    renamed: dict[str, str] = {}
+    for name in list(problems):
+        if name in loaded.problems and not _same(problems[name], loaded.problems[name]):
+            renamed[name] = _other_name(name, path, loaded.problems)
+            problems[renamed[name]] = replace(problems.pop(name), name=renamed[name])
+    for record in records:
+        trial, optimizer = record.trial, record.trial.optimizer
+        if record.optimizer and _settings(record) != known.get(optimizer, _settings(record)):
+            optimizer = _other_name(optimizer, path, known)
+        problem = renamed.get(trial.problem, trial.problem)
+        record.trial = replace(trial, problem=problem, optimizer=optimizer)
+
+
+def _settings(record: TrialRecord) -> Any:
+    return record.optimizer.get("hyperparameters")
+
+
+def _same(one: ProblemFacts, other: ProblemFacts) -> bool:
+    """Whether two problems are the same, as far as can be told on different machines."""
+    facts = [(f.kind, f.n, f.d, f.dtype, f.feature_names) for f in (one, other)]
+    return facts[0] == facts[1] and math.isclose(one.optimum_loss, other.optimum_loss, abs_tol=1e-9)
+
+
+def _other_name(name: str, path: Path, known: Mapping[str, object]) -> str:
+    other = f"{name} ({path.stem})"
+    return other if other not in known else f"{name} ({path})"

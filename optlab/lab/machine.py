@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -36,6 +38,35 @@ def machine() -> dict[str, str]:
     found["torch threads"] = str(torch.get_num_threads())
     found |= {f"device {name}": what for name, what in available_devices().items()}
     return found
+
+
+@cache
+def machine_label() -> str:
+    """Return this machine in a few words: what tells the trials of one from those of another.
+
+    Examples
+    --------
+    >>> "torch" in machine_label()
+    True
+    """
+    accelerators = [what for name, what in available_devices().items() if name != "cpu"]
+    parts = [_processor(), f"{os.cpu_count()} cores", *dict.fromkeys(accelerators)]
+    return ", ".join([*parts, f"torch {version('torch')}"])
+
+
+def merged(machines: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return several machines' facts as one: where they differ, all values that there are.
+
+    Examples
+    --------
+    >>> merged([{"cores": "2", "python": "3.11"}, {"cores": "4", "python": "3.11"}])
+    {'cores': '2; 4', 'python': '3.11'}
+    """
+    values: dict[str, dict[str, None]] = {}
+    for facts in machines:
+        for name, value in facts.items():
+            values.setdefault(name, {})[value] = None
+    return {name: "; ".join(known) for name, known in values.items()}
 
 
 def _processor() -> str:

@@ -80,6 +80,11 @@ def _check(path: Path, database: sqlite3.Connection) -> int:
             f"{path} has schema {version}: it was written by a newer optlab, this one reads up to "
             f"{SCHEMA_VERSION}"
         )
+    if 0 < version < SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has schema {version}: it was written by an older optlab, this one reads "
+            f"{SCHEMA_VERSION}; name another file, or run that one's optlab"
+        )
     return version
 
 

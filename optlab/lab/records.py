@@ -71,6 +71,7 @@ class TrialRecord:
     trace: list[TraceRow] = field(default_factory=list)
     parameters: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
+    machine: str = ""
 
 
 Watcher = Callable[[Trial, TraceRow], None]

@@ -18,6 +18,7 @@ from optlab.lab.records import TrialRecord
 from optlab.lab.redo import Redo
 from optlab.lab.status import Status
 from optlab.lab.store import Store
+from optlab.lab.stored import Prints
 from optlab.lab.task import Task
 
 
@@ -73,24 +74,26 @@ class Resume:
             )
             for task in tasks
         }
-        self._experiment = store.begin_experiment(name, definition, machine())
         for key, problem in grid.problems.items():
-            store.add_problem(ProblemFacts.of(key, problem))
+            store.add_problem(problems[key], ProblemFacts.of(key, problem))
+        wanted = {self._keys[task.trial.number]: task.trial for task in tasks}
+        prints = Prints(problems, optimizers)
+        self._experiment = store.begin_experiment(name, definition, machine(), prints, wanted)
         self._old: dict[str, int] = {}
         for kind in redo:
-            self._old |= store.rows_to_redo(kind)
+            self._old |= store.to_redo(kind)
 
     def known(self) -> Known:
         """Return how many of the tasks are done, and how many of these could be run again."""
         done = set(self._keys.values()) & self._store.finished_keys() - self._old.keys()
-        of_kind = {kind: self._store.rows_to_redo(kind).keys() for kind in get_args(Redo)}
+        of_kind = {kind: self._store.to_redo(kind).keys() for kind in get_args(Redo)}
         return Known(len(done), {kind: len(done & keys) for kind, keys in of_kind.items()})
 
     def missing(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """Yield the tasks that are not done, looking again before each: others may write too."""
         for task in tasks:
             key = self._keys[task.trial.number]
-            if self._store.row_of(key) in (None, self._old.get(key)):
+            if self._store.done_by(key) in (None, self._old.get(key)):
                 yield task
 
     def keep(self, record: TrialRecord) -> None:
@@ -108,11 +111,11 @@ class Resume:
         Those that were to be run again, and were not before all was stopped, are left out.
         """
         numbers: dict[str, int] = {key: number for number, key in self._keys.items()}
-        for key, row in self._old.items():
-            if self._store.row_of(key) == row:
+        for key, experiment in self._old.items():
+            if self._store.done_by(key) == experiment:
                 numbers.pop(key, None)
         found = {}
-        for key, record in self._store.records(set(numbers)):
+        for key, _, record in self._store.records(set(numbers)):
             number = numbers[key]
             record.trial = self._tasks[number].trial
             found[number] = record

@@ -12,6 +12,7 @@ from optlab.lab.records import TraceRow, Trial, TrialRecord
 from optlab.lab.status import Status
 
 RECORD_COLUMNS = (
+    "machine",
     "status",
     "message",
     "traceback",
@@ -26,7 +27,6 @@ RECORD_COLUMNS = (
 def written_record(record: TrialRecord, optimizer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a record, its trace left out."""
     return {
-        "number": record.trial.number,
         "trial": json.dumps(asdict(record.trial)),
         "optimizer": json.dumps(optimizer),
         "parameters": packed(record.parameters),
@@ -49,6 +49,7 @@ def read_record(
         trace=trace,
         status=Status(values["status"]),
         contended=bool(values["contended"]),
+        machine=values["machine"],
         message=values["message"],
         traceback=values["traceback"],
         peak_bytes=values["peak_bytes"],

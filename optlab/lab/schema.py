@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from optlab.lab.records import TraceRow
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION = int.from_bytes(b"optl", "big")
 
+# `wanted` says of each trial which experiment was the last to ask for it; one without a row in
+# `trials` has not been run. `prints` are the fingerprints of an experiment's problems and
+# optimizers.
 SCHEMA = f"""
 CREATE TABLE experiments (id INTEGER PRIMARY KEY, started TEXT, name TEXT, definition TEXT,
-    machine TEXT);
-CREATE TABLE problems (name TEXT PRIMARY KEY, facts TEXT, optimum BLOB, x BLOB, y BLOB);
-CREATE TABLE trials (key TEXT PRIMARY KEY, number INTEGER, trial TEXT, optimizer TEXT,
+    machine TEXT, prints TEXT);
+CREATE TABLE wanted (key TEXT PRIMARY KEY, experiment INTEGER REFERENCES experiments (id),
+    trial TEXT) WITHOUT ROWID;
+CREATE TABLE problems (print TEXT, name TEXT, facts TEXT, optimum BLOB, x BLOB, y BLOB,
+    PRIMARY KEY (print, name));
+CREATE TABLE trials (key TEXT PRIMARY KEY, trial TEXT, optimizer TEXT, machine TEXT,
     status TEXT, message TEXT, traceback TEXT, contended INTEGER, peak_bytes INTEGER,
     transfer_seconds REAL, first_pass_seconds REAL, seconds REAL, parameters BLOB,
-    machine INTEGER REFERENCES experiments (id));
+    experiment INTEGER REFERENCES experiments (id));
 CREATE TABLE traces (key TEXT REFERENCES trials (key), place INTEGER,
     {", ".join(f"{name} REAL" for name in TraceRow._fields)}, PRIMARY KEY (key, place))
     WITHOUT ROWID;

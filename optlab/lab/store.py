@@ -13,9 +13,10 @@ from typing import Any, Self
 from optlab.lab.blobs import packed, unpacked
 from optlab.lab.facts import ProblemFacts
 from optlab.lab.opening import StoreError, open_to_read, open_to_write, transaction
-from optlab.lab.records import TraceRow, TrialRecord
+from optlab.lab.records import TraceRow, Trial, TrialRecord
 from optlab.lab.redo import Redo
 from optlab.lab.rows import RECORD_COLUMNS, number, read_record, written_record
+from optlab.lab.stored import Prints, Stored, StoredExperiment
 
 _OF_KIND: Mapping[Redo, str] = {
     "failed": "status IN ('failed', 'crashed', 'timed out')",
@@ -56,7 +57,7 @@ class Store:
             raise StoreError(f"there is no file {self.path}")
         if not self.path.parent.is_dir():
             raise StoreError(f"there is no folder {self.path.parent} for {self.path.name}")
-        with self._errors("opened"):
+        with self.errors("opened"):
             opened = open_to_write if create else open_to_read
             self._database = opened(self.path)
 
@@ -71,25 +72,47 @@ class Store:
         self._database.close()
 
     def begin_experiment(
-        self, name: str, definition: Mapping[str, Any], machine: Mapping[str, str]
+        self,
+        name: str,
+        definition: Mapping[str, Any],
+        machine: Mapping[str, str],
+        prints: Prints,
+        wanted: Mapping[str, Trial],
     ) -> int:
-        """Record that an experiment begins here, and return its number."""
-        row = (_now(), name, json.dumps(definition, default=str), json.dumps(dict(machine)))
-        with self._errors("written"), transaction(self._database):
-            cursor = self._database.execute(
-                "INSERT INTO experiments (started, name, definition, machine) VALUES (?, ?, ?, ?)",
-                row,
-            )
-            return int(cursor.lastrowid or 0)
+        """Record that an experiment begins here, and return its number.
 
-    def add_problem(self, facts: ProblemFacts) -> None:
-        """Record what is known of a problem."""
+        Parameters
+        ----------
+        name, definition, machine
+            What was asked for, and where it runs.
+        prints
+            The fingerprints of its problems and optimizers.
+        wanted
+            Its trials, by key.
+        """
+        row = (_now(), name, json.dumps(definition, default=str), json.dumps(dict(machine)))
+        grid = [(key, json.dumps(asdict(trial))) for key, trial in wanted.items()]
+        with self.errors("written"), transaction(self._database):
+            cursor = self._database.execute(
+                "INSERT INTO experiments (started, name, definition, machine, prints)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (*row, json.dumps(prints._asdict())),
+            )
+            number = int(cursor.lastrowid or 0)
+            self._database.executemany(  # of several experiments, the last to ask for it has it
+                "INSERT OR REPLACE INTO wanted VALUES (?, ?, ?)",
+                [(key, number, trial) for key, trial in grid],
+            )
+            return number
+
+    def add_problem(self, print_: str, facts: ProblemFacts) -> None:
+        """Record what is known of a problem, under its fingerprint and its name."""
         plain = {k: v for k, v in asdict(facts).items() if k not in {"optimum", "x", "y"}}
-        row = (facts.name, json.dumps(plain, default=str), packed(facts.optimum))
+        row = (print_, facts.name, json.dumps(plain, default=str), packed(facts.optimum))
         points = (packed({"x": facts.x}), packed({"y": facts.y}))
-        with self._errors("written"), transaction(self._database):
+        with self.errors("written"), transaction(self._database):
             self._database.execute(
-                "INSERT OR REPLACE INTO problems VALUES (?, ?, ?, ?, ?)", (*row, *points)
+                "INSERT OR REPLACE INTO problems VALUES (?, ?, ?, ?, ?, ?)", (*row, *points)
             )
 
     def add(
@@ -103,15 +126,15 @@ class Store:
     ) -> None:
         """Record what became of a trial, in one transaction; the first to come stays.
 
-        An interrupted trial gives way to a later one of the same key, and so does the row that is
-        named by ``instead_of`` (see `rows_to_redo`).
+        An interrupted trial gives way to a later one of the same key, and so does one that was done
+        by the experiment ``instead_of`` (see `to_redo`).
         """
-        row = {"key": key, **written_record(record, optimizer), "machine": experiment}
+        row = {"key": key, **written_record(record, optimizer), "experiment": experiment}
         marks = ", ".join("?" * len(row))
         trace_marks = ", ".join("?" * (2 + len(TraceRow._fields)))
         trace = [(key, place, *values) for place, values in enumerate(record.trace)]
-        with self._errors("written"), transaction(self._database):
-            gone = "key = ? AND (status = 'interrupted' OR rowid IS ?)"
+        with self.errors("written"), transaction(self._database):
+            gone = "key = ? AND (status = 'interrupted' OR experiment IS ?)"
             this = (key, instead_of)
             self._database.execute(
                 f"DELETE FROM traces WHERE key IN (SELECT key FROM trials WHERE {gone})", this
@@ -126,83 +149,89 @@ class Store:
 
     def finished_keys(self) -> set[str]:
         """Return the keys of the trials that are done: all but the interrupted."""
-        with self._errors("read"):
+        with self.errors("read"):
             rows = self._database.execute("SELECT key FROM trials WHERE status != 'interrupted'")
             return {key for (key,) in rows}
 
-    def row_of(self, key: str) -> int | None:
-        """Return the row that a trial is done in, or None where it is not done."""
-        with self._errors("read"):
-            query = "SELECT rowid FROM trials WHERE key = ? AND status != 'interrupted'"
+    def done_by(self, key: str) -> int | None:
+        """Return the experiment that a trial was done by, or None where it is not done."""
+        with self.errors("read"):
+            query = "SELECT experiment FROM trials WHERE key = ? AND status != 'interrupted'"
             found = self._database.execute(query, (key,)).fetchone()
             return None if found is None else int(found[0])
 
-    def rows_to_redo(self, kind: Redo) -> dict[str, int]:
-        """Return the keys of done trials that are of a kind to be run again, with their rows."""
-        with self._errors("read"):
-            rows = self._database.execute(f"SELECT key, rowid FROM trials WHERE {_OF_KIND[kind]}")
+    def to_redo(self, kind: Redo) -> dict[str, int]:
+        """Return the keys of done trials of a kind to be run again, with who they were done by."""
+        with self.errors("read"):
+            rows = self._database.execute(
+                f"SELECT key, experiment FROM trials WHERE {_OF_KIND[kind]}"
+            )
             return dict(rows.fetchall())
 
-    def records(self, keys: Collection[str] | None = None) -> Iterator[tuple[str, TrialRecord]]:
-        """Yield the key and record of these trials (all where none are named), oldest first."""
-        wanted = None if keys is None else set(keys)
-        with self._errors("read"):
+    def records(self, keys: Collection[str] | None = None) -> Iterator[Stored]:
+        """Yield these trials (all where none are named), in the order they were written."""
+        chosen = None if keys is None else set(keys)
+        with self.errors("read"):
             traces: dict[str, list[TraceRow]] = {}
             for key, _, *values in self._database.execute("SELECT * FROM traces ORDER BY 1, 2"):
-                if wanted is None or key in wanted:
+                if chosen is None or key in chosen:
                     epoch, samples, *numbers = values
                     row = TraceRow(int(epoch), int(samples), *(number(n) for n in numbers))
                     traces.setdefault(key, []).append(row)
             columns = ", ".join(RECORD_COLUMNS)
             rows = self._database.execute(
-                f"SELECT key, trial, optimizer, parameters, {columns} FROM trials ORDER BY rowid"
+                f"SELECT key, experiment, trial, optimizer, parameters, {columns} FROM trials"
+                " ORDER BY rowid"
             )
-            for key, trial, optimizer, parameters, *plain in rows:
-                if wanted is None or key in wanted:
+            for key, experiment, trial, optimizer, parameters, *plain in rows:
+                if chosen is None or key in chosen:
                     values = dict(zip(RECORD_COLUMNS, plain, strict=True))
-                    yield (
-                        key,
-                        read_record(trial, optimizer, parameters, values, traces.get(key, [])),
-                    )
+                    trace = traces.get(key, [])
+                    record = read_record(trial, optimizer, parameters, values, trace)
+                    yield Stored(key, experiment, record)
 
-    def problems(self) -> dict[str, ProblemFacts]:
-        """Return what is known of each problem, by name."""
-        with self._errors("read"):
+    def wanted(self) -> Iterator[tuple[int, str, Trial]]:
+        """Yield the last experiment that asked for a trial, the trial's key, and the trial."""
+        with self.errors("read"):
+            query = "SELECT experiment, key, trial FROM wanted ORDER BY 1"
+            for experiment, key, trial in self._database.execute(query):
+                yield experiment, key, Trial(**json.loads(trial))
+
+    def problems(self) -> dict[tuple[str, str], ProblemFacts]:
+        """Return what is known of each problem, by fingerprint and name."""
+        with self.errors("read"):
             found = {}
-            for name, facts, optimum, x, y in self._database.execute("SELECT * FROM problems"):
+            for print_, name, facts, *arrays in self._database.execute("SELECT * FROM problems"):
                 plain = json.loads(facts)
                 plain["feature_names"] = tuple(plain["feature_names"])
-                points = unpacked(x) | unpacked(y)
-                found[name] = ProblemFacts(**plain, optimum=unpacked(optimum), **points)
+                optimum, x, y = map(unpacked, arrays)
+                found[print_, name] = ProblemFacts(**plain, optimum=optimum, **x, **y)
             return found
 
-    def experiments(self) -> list[dict[str, Any]]:
-        """Return the experiments run into this file, oldest first."""
-        with self._errors("read"):
-            query = "SELECT started, name, definition, machine FROM experiments ORDER BY id"
-            return [
-                {
-                    "started": started,
-                    "name": name,
-                    "definition": json.loads(definition),
-                    "machine": json.loads(machine),
-                }
-                for started, name, definition, machine in self._database.execute(query)
-            ]
+    def experiments(self) -> dict[int, StoredExperiment]:
+        """Return the experiments run into this file by number, oldest first."""
+        with self.errors("read"):
+            query = "SELECT id, name, definition, machine, prints FROM experiments ORDER BY id"
+            return {
+                number: StoredExperiment(
+                    name, json.loads(definition), json.loads(machine), Prints(**json.loads(prints))
+                )
+                for number, name, definition, machine, prints in self._database.execute(query)
+            }
 
     def set_aside(self) -> Path:
         """Copy everything into a file beside this one, empty this one, and return the copy."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         copy = self.path.with_name(f"{self.path.stem}-{stamp}{self.path.suffix}")
-        with self._errors("written"):
+        with self.errors("written"):
             self._database.execute("VACUUM INTO ?", (str(copy),))
             with transaction(self._database):
-                for table in ("traces", "trials", "problems", "experiments"):
+                for table in ("traces", "trials", "problems", "wanted", "experiments"):
                     self._database.execute(f"DELETE FROM {table}")
         return copy
 
     @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
+    def errors(self, what: str) -> Iterator[None]:
         """Say which file could not be opened, read or written, and why."""
         try:
             yield

@@ -52,6 +52,7 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "gradient_norm": last.gradient_norm if last else NAN,
         "peak_bytes": pd.NA if record.peak_bytes is None else record.peak_bytes,
         "versions": json.dumps(record.optimizer.get("versions", {})),
+        "machine": record.machine,
     }
 
 

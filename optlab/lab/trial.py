@@ -14,6 +14,7 @@ import torch
 from optlab.lab.budget import Budget
 from optlab.lab.clock import Stopwatch, clock_resolution
 from optlab.lab.devices import unavailable
+from optlab.lab.machine import machine_label
 from optlab.lab.records import TraceRow, Trial, TrialRecord, Watcher
 from optlab.lab.status import Status
 from optlab.lab.threads import set_threads
@@ -56,7 +57,7 @@ def run_trial(
     catch
         The exceptions that become statuses.
     """
-    record = TrialRecord(trial)
+    record = TrialRecord(trial, machine=machine_label())
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     try:
         set_threads(threads)

@@ -1,0 +1,32 @@
+"""What a results file keeps, as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from optlab.lab.records import TrialRecord
+
+
+class Prints(NamedTuple):
+    """The fingerprints of an experiment's problems and optimizers, by name."""
+
+    problems: Mapping[str, str]
+    optimizers: Mapping[str, str]
+
+
+class StoredExperiment(NamedTuple):
+    """An experiment as a file keeps it."""
+
+    name: str
+    definition: Mapping[str, Any]
+    machine: Mapping[str, str]
+    prints: Prints
+
+
+class Stored(NamedTuple):
+    """A trial as a file keeps it: its key, the experiment that ran it, and what became of it."""
+
+    key: str
+    experiment: int
+    record: TrialRecord

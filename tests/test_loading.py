@@ -1,0 +1,232 @@
+"""Results files, read again: as the last experiment in each would see them, and several."""
+
+import sys
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import optlab as ol
+from optlab.lab.loading import NOT_RUN
+
+DATASET = ol.datasets.tutorial().standardized()
+
+
+def run(path, *, dataset=DATASET, name="data", optimizers=None, **axes):
+    experiment = ol.Experiment(
+        name=axes.pop("experiment", "e"),
+        problems=ol.LinearRegression.from_dataset(dataset, name=name),
+        optimizers=optimizers or {"sgd": ol.ManualSGD(0.1)},
+        **({"epochs": 4} | axes),
+    )
+    return experiment.run(store=path, threads=1)
+
+
+def changed():
+    dataset = ol.datasets.tutorial().standardized()
+    dataset.y[0] += 1
+    return dataset
+
+
+def test_an_earlier_experiment_that_is_run_again_is_what_is_loaded(tmp_path):
+    path = tmp_path / "s.db"
+    first = run(path, epochs=4, seeds=[0, 1])
+    run(path, epochs=2, seeds=[0, 1])
+    assert set(ol.Results.load(path).trials["epochs"]) == {2}
+    run(path, epochs=4, seeds=[0, 1])  # nothing is run: it is all there
+    pd.testing.assert_frame_equal(ol.Results.load(path).trials, first.trials)
+
+
+def test_trials_of_data_that_changed_are_left_out_and_counted(tmp_path):
+    path = tmp_path / "s.db"
+    run(path, seeds=range(5))
+    new = run(path, dataset=changed(), seeds=[0, 1])
+    loaded = ol.Results.load(path)
+    pd.testing.assert_frame_equal(loaded.trials, new.trials)
+    assert loaded.definition["left out"] == "5 trials of data or code changed since"
+    assert loaded.problems["data"].optimum_loss == new.problems["data"].optimum_loss
+    back = run(path, seeds=range(5))
+    pd.testing.assert_frame_equal(ol.Results.load(path).trials, back.trials)
+
+
+def test_trials_of_an_optimizer_that_changed_under_its_name_are_left_out(tmp_path):
+    path = tmp_path / "s.db"
+    both = {"sgd": ol.ManualSGD(0.1), "lstsq": ol.Lstsq()}
+    run(path, optimizers=both, seeds=range(3))
+    run(path, optimizers={"sgd": ol.ManualSGD(0.2)}, seeds=[0])
+    trials = ol.Results.load(path).trials
+    assert list(trials["optimizer"]).count("lstsq") == 3  # as it was: it belongs to the file
+    assert trials.loc[trials["optimizer"] == "sgd", "hyperparameters"].tolist() == [
+        '{"learning_rate": 0.2}'
+    ]
+
+
+@dataclass(frozen=True)
+class Stops:
+    at: int
+    uses_batches: ClassVar[bool] = True
+    begun: ClassVar[list[int]] = []
+
+    def iterates(self, problem, batches, start):
+        Stops.begun.append(1)
+        if len(Stops.begun) > self.at:
+            raise KeyboardInterrupt
+        yield ol.Iterate(start)
+
+
+def test_what_was_asked_for_and_not_run_has_its_row(tmp_path):
+    path = tmp_path / "s.db"
+    results = run(path, optimizers=Stops(at=4), seeds=range(6))
+    assert list(results.trials["status"]).count("finished") == 2
+    loaded = ol.Results.load(path).trials
+    assert list(loaded["status"]).count("finished") == 2
+    assert list(loaded["message"]).count("stopped by Ctrl-C") == 1
+    assert list(loaded["message"]).count(NOT_RUN) == 3
+    assert list(loaded["seed"]) == list(range(6))
+
+
+def test_the_repeats_of_a_second_file_go_on_counting(tmp_path):
+    one, two = tmp_path / "one.db", tmp_path / "two.db"
+    run(one, repeats=2)
+    run(two, repeats=3)
+    loaded = ol.Results.load(one, two)
+    assert loaded.trials["repeat"].tolist() == [1, 2, 3, 4, 5]
+    assert loaded.trials["trial"].tolist() == [0, 1, 2, 3, 4]
+    assert list(loaded.problems) == ["data"]
+
+
+def test_another_problem_of_the_same_name_is_told_apart(tmp_path):
+    one, two = tmp_path / "one.db", tmp_path / "two.db"
+    run(one)
+    other = run(two, dataset=changed())
+    loaded = ol.Results.load(one, two)
+    assert loaded.trials["problem"].tolist() == ["data", "data (two)"]
+    facts = loaded.problems["data (two)"]
+    assert (facts.name, facts.optimum_loss) == ("data (two)", other.problems["data"].optimum_loss)
+    assert loaded.trials["repeat"].tolist() == [1, 1]
+
+
+def test_another_optimizer_of_the_same_name_is_told_apart(tmp_path):
+    one, two = tmp_path / "one.db", tmp_path / "two.db"
+    run(one, optimizers={"sgd": ol.ManualSGD(0.1), "same": ol.Lstsq()})
+    run(two, optimizers={"sgd": ol.ManualSGD(0.2), "same": ol.Lstsq()})
+    trials = ol.Results.load(one, two).trials
+    assert trials["optimizer"].tolist() == ["sgd", "same", "sgd (two)", "same"]
+    assert trials["repeat"].tolist() == [1, 1, 2, 2] or trials["repeat"].tolist() == [1, 1, 1, 2]
+
+
+def test_machines_and_names_are_those_of_the_experiments_that_ran_the_trials(tmp_path, monkeypatch):
+    one, two = tmp_path / "one.db", tmp_path / "two.db"
+    run(one, experiment="at home")
+    monkeypatch.setattr("optlab.lab.trial.machine_label", lambda: "abacus, 1 core")
+    monkeypatch.setattr("optlab.lab.resume.machine", lambda: {"processor": "abacus"})
+    run(two, experiment="away")
+    loaded = ol.Results.load(one, two)
+    assert loaded.name == "at home + away"
+    assert loaded.machine["processor"].endswith("; abacus")
+    assert loaded.trials["machine"].iloc[1] == "abacus, 1 core"
+    assert loaded.trials["machine"].iloc[0] != "abacus, 1 core"
+
+
+def test_a_project_that_has_moved_is_known_again(tmp_path, monkeypatch):
+    from optlab.script import load_experiment
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    source = (
+        "import helper\nimport optlab as ol\n"
+        "class Mine:\n    uses_batches = True\n"
+        "    def iterates(self, problem, batches, start):\n"
+        "        yield from ol.ManualSGD(helper.RATE).iterates(problem, batches, start)\n"
+        "problem = ol.LinearRegression([[0.0], [1.0]], [1.0, 2.0])\n"
+        "experiment = ol.Experiment(problems=problem, optimizers=Mine(), epochs=2)\n"
+    )
+    ran = []
+    for place, script in (("zzz", "a_moved.py"), ("aaa", "z_moved.py")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / script).write_text(source)
+        (tmp_path / place / "helper.py").write_text("RATE = 0.1\n")
+        results = load_experiment(tmp_path / place / script).run(store=tmp_path / "s.db")
+        ran.append(results.trials["seconds"].item())
+        del sys.modules["helper"]
+    assert ran[0] == ran[1]  # to the last bit: it is the first run's
+
+
+@pytest.mark.parametrize("kind", ["failed", "contended", "unmeasured"])
+def test_redo_runs_again_what_is_of_its_kind_alone(tmp_path, kind):
+    path, log = tmp_path / "s.db", tmp_path / "log"
+    both = {"good": Counts(str(log), fails=False), "bad": Counts(str(log), fails=True)}
+    experiment = ol.Experiment(
+        problems=ol.LinearRegression.from_dataset(DATASET), optimizers=both, epochs=2
+    )
+    beside = {"jobs": 2} if kind == "contended" else {}
+    first = experiment.run(store=path, threads=1, **beside).trials.set_index("optimizer")
+    assert first["status"].tolist() == ["finished", "failed"]
+    measure = {"measure_memory": kind == "unmeasured"}
+    log.write_text("")
+    experiment.run(store=path, threads=1, **measure)
+    assert log.read_text() == ""
+    again = experiment.run(store=path, threads=1, redo=[kind], **measure)
+    began = set(log.read_text().split())
+    assert began == {"failed": {"bad"}, "contended": {"good", "bad"}, "unmeasured": {"good"}}[kind]
+    table = again.trials.set_index("optimizer")
+    assert table["status"].tolist() == ["finished", "failed"]
+    assert not table["contended"].any()
+    if kind == "unmeasured" and pd.notna(table["peak_bytes"]["good"]):
+        assert pd.isna(first["peak_bytes"]["good"])
+    assert table["seconds"]["good"] != first["seconds"]["good"] or kind == "failed"
+    pd.testing.assert_frame_equal(ol.Results.load(path).trials, again.trials)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Descends, or fails, and tells a file that it was begun."""
+
+    log: str
+    fails: bool
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        with open(self.log, "a") as file:  # noqa: PTH123 - as short as that
+            file.write("bad\n" if self.fails else "good\n")
+        if self.fails:
+            raise ArithmeticError("planted")
+        yield from ol.ManualSGD(0.1).iterates(problem, batches, start)
+
+
+@dataclass(frozen=True)
+class FailsThenIsStopped:
+    log: str
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        import pathlib
+
+        if pathlib.Path(self.log).exists():
+            raise KeyboardInterrupt
+        yield ol.Iterate(start)
+        raise ArithmeticError("planted")
+
+
+def test_redo_that_is_stopped_leaves_what_was_there(tmp_path):
+    path, log = tmp_path / "s.db", tmp_path / "log"
+    optimizer = FailsThenIsStopped(str(log))
+    first = run(path, optimizers=optimizer, repeats=2)
+    assert first.trials["status"].tolist() == ["failed"] * 2
+    log.touch()
+    experiment = ol.Experiment(
+        name="e", problems=ol.LinearRegression.from_dataset(DATASET, name="data"),
+        optimizers=optimizer, repeats=2, epochs=4,
+    )  # fmt: skip
+    again = experiment.run(store=path, threads=1, redo=["failed"])
+    assert again.trials["status"].tolist() == ["interrupted"] * 2  # so the exit status is 130
+    pd.testing.assert_frame_equal(ol.Results.load(path).trials, first.trials)
+
+
+def test_what_cannot_be_redone_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"redo must be of 'failed', .* not 'faild'"):
+        ol.Experiment(
+            problems=ol.LinearRegression(np.eye(2), [1.0, 2.0]), optimizers=ol.Lstsq()
+        ).run(store=tmp_path / "s.db", redo=["faild"])
