@@ -115,9 +115,7 @@ def report(
         from optlab.results import Results
 
     with bad_input():
-        if not files:
-            raise ValueError("name at least one results file, as --store wrote it")
-        results = Results.load(*files)
+        results = Results.load(*_named(files))
         check_file(output)
     results.report(output)
     print(f"wrote {output}", file=sys.stderr)  # noqa: T201
@@ -128,34 +126,48 @@ def report(
 
 @app.command
 def export(
-    file: Path,
-    /,
-    *,
+    *files: Path,
     csv: Path | None = None,
     parquet: Path | None = None,
     latex: Path | None = None,
+    figures: Path | None = None,
 ) -> int:
-    """Write the tables of a results file: trials, traces and the summary.
+    """Write the tables and figures of results files.
+
+    Tables: trials, traces, the summary, the final parameters, and the problems' optima.
 
     Parameters
     ----------
-    file
-        A file that `--store` wrote.
+    files
+        Files that `--store` wrote.
     csv, parquet, latex
-        A folder for the tables in this format. LaTeX is written of the summary alone.
+        A folder for the tables in this format.
+    figures
+        A folder for the figures, as PNG and SVG.
     """
     with loading():
         from optlab.results import Results
 
     with bad_input():
-        if csv is None and parquet is None and latex is None:
-            raise ValueError("name at least one folder: --csv DIR, --parquet DIR or --latex DIR")
-        results = Results.load(file)
-        for kind, folder in {"csv": csv, "parquet": parquet, "latex": latex}.items():
-            if folder is not None:
-                check_folder(folder)
-                results.export(folder, kind)
+        folders = {"csv": csv, "parquet": parquet, "latex": latex, "figures": figures}
+        asked = {kind: folder for kind, folder in folders.items() if folder is not None}
+        if not asked:
+            options = " or ".join(f"--{kind} DIR" for kind in folders)
+            raise ValueError(f"name at least one folder: {options}")
+        results = Results.load(*_named(files))
+        for kind, folder in asked.items():
+            check_folder(folder)
+            written = (
+                results.save_figures(folder) if kind == "figures" else results.export(folder, kind)
+            )
+            print(f"wrote {len(written)} files into {folder}", file=sys.stderr)  # noqa: T201
     return 0
+
+
+def _named(files: tuple[Path, ...]) -> tuple[Path, ...]:
+    if not files:
+        raise ValueError("name at least one results file, as --store wrote it")
+    return files
 
 
 @app.command(name="list")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import pandas as pd
 from optlab import analysis
 from optlab.lab import ProblemFacts, TrialRecord, traces_table, trials_table
 from optlab.lab.loading import read_stores
-from optlab.report.latex import latex_table
+from optlab.report.tables import write_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,43 +162,26 @@ class Results:
         return self._tracebacks.get(trial, "")
 
     def to_csv(self, folder: str | Path) -> None:
-        """Write ``trials.csv``, ``traces.csv`` and ``summary.csv`` into a folder."""
+        """Write the tables of `export` into a folder, as CSV."""
         self.export(folder, "csv")
 
-    def export(self, folder: str | Path, kind: str) -> None:
-        """Write the tables into a folder, made where it is missing.
+    def export(self, folder: str | Path, kind: str) -> list[Path]:
+        """Write the tables into a folder, made where it is missing, and return the files.
 
         Parameters
         ----------
         folder
-            Where to write ``trials``, ``traces`` and ``summary``.
+            Where to write ``trials``, ``traces``, ``summary``, ``parameters`` and ``optima``.
         kind
-            ``"csv"``, ``"parquet"`` (needs the extra ``optlab[parquet]``) or ``"latex"``, which is
-            written of the summary alone.
+            ``"csv"``, ``"parquet"`` (needs the extra ``optlab[parquet]``) or ``"latex"``, which
+            leaves out the columns of long texts.
 
         Raises
         ------
         ValueError
             For another kind, or where pyarrow is missing.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        tables = {"trials": self.trials, "traces": self.traces, "summary": self.summary()}
-        if kind == "csv":
-            for name, table in tables.items():
-                table.to_csv(folder / f"{name}.csv", index=False)
-        elif kind == "parquet":
-            if importlib.util.find_spec("pyarrow") is None:
-                raise ValueError("writing Parquet needs pyarrow: pip install 'optlab[parquet]'")
-            for name, table in tables.items():
-                # Parquet columns have one type: "full" makes that of batch sizes text.
-                plain = table.astype({"batch_size": "string"} if "batch_size" in table else {})
-                plain.to_parquet(folder / f"{name}.parquet", index=False)
-        elif kind == "latex":
-            text = latex_table(tables["summary"])
-            (folder / "summary.tex").write_text(text, encoding="utf-8")
-        else:
-            raise ValueError(f"kind must be csv, parquet or latex, not {kind!r}")
+        return write_tables(self, Path(folder), kind)
 
     def plot_convergence(self, problem: str | None = None) -> Figure:
         """Draw the suboptimality over epochs, samples and seconds; direct methods as lines.

@@ -27,8 +27,8 @@ class ProblemFacts:
         Its name, and its class's.
     n, d, dtype
         Rows, columns, and the dtype of its data.
-    feature_names
-        What the columns are called.
+    feature_names, target_name
+        What the columns and the target are called.
     optimum
         The optimum's parameters, float64.
     optimum_loss
@@ -50,6 +50,7 @@ class ProblemFacts:
     certificate: Mapping[str, Any]
     x: Array = field(default_factory=lambda: np.empty(0), repr=False)
     y: Array = field(default_factory=lambda: np.empty(0), repr=False)
+    target_name: str = "y"
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemFacts:
@@ -67,11 +68,25 @@ class ProblemFacts:
             d=d,
             dtype=str(problem.X.dtype).removeprefix("torch."),
             feature_names=tuple(getattr(problem, "feature_names", ())),
+            target_name=getattr(problem, "target_name", "y"),
             optimum={key: value.numpy() for key, value in optimum.parameters.items()},
             optimum_loss=optimum.loss,
             certificate=_plain(optimum.certificate),
             **points,
         )
+
+    def parameter_names(self, key: str, size: int) -> list[str]:
+        """Return what the entries of a parameter are called: weights as their features are.
+
+        Examples
+        --------
+        >>> facts = ProblemFacts("p", "kind", 3, 2, "float64", ("age", "bmi"), {}, 0, {})
+        >>> facts.parameter_names("weight", 2), facts.parameter_names("bias", 1)
+        (['age', 'bmi'], ['bias'])
+        """
+        if key == "weight" and len(self.feature_names) == size:
+            return list(self.feature_names)
+        return [key] if size == 1 else [f"{key}[{place}]" for place in range(size)]
 
 
 def _plain(certificate: Certificate) -> dict[str, Any]:

@@ -38,8 +38,8 @@ class LinearRegression:
         Whether there is a bias.
     l2
         Strength of the penalty on the weights, as `torch.optim`'s ``weight_decay``; at least 0.
-    name
-        The name that stands in tables.
+    name, feature_names, target_name
+        The names that stand in tables and beside axes.
 
     Raises
     ------
@@ -71,6 +71,7 @@ class LinearRegression:
         l2: float = 0.0,
         name: str = "data",
         feature_names: tuple[str, ...] | None = None,
+        target_name: str = "y",
     ) -> None:
         if not (isinstance(l2, int | float) and math.isfinite(l2) and l2 >= 0):
             raise ValueError(f"l2 must be finite and at least 0, not {l2!r}")
@@ -81,6 +82,7 @@ class LinearRegression:
         self.l2 = float(l2)
         self.name = name
         self.feature_names = feature_names or tuple(f"x{j}" for j in range(self.X.shape[1]))
+        self.target_name = target_name
 
     @classmethod
     def from_dataset(
@@ -102,6 +104,7 @@ class LinearRegression:
             l2=l2,
             name=name or dataset.name,
             feature_names=dataset.feature_names,
+            target_name=dataset.target_name,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -163,6 +166,7 @@ class LinearRegression:
             l2=self.l2,
             name=self.name,
             feature_names=self.feature_names,
+            target_name=self.target_name,
         )
         return moved
 

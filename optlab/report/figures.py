@@ -58,7 +58,7 @@ def fit(
             label = plain(f"{trial['optimizer']}{size}")
             handles += axes.plot(ends, line, label=label, **style)
         name = problem.feature_names[0] if problem.feature_names else "x"
-        axes.set(xlabel=plain(name), ylabel="y")
+        axes.set(xlabel=plain(name), ylabel=plain(problem.target_name))
         axes.set_title(plain(f"Lines fitted to {problem.name}"), loc="left")
         axes.grid(alpha=0.25)
         _put_legend(figure, handles)

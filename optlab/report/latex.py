@@ -6,18 +6,6 @@ import math
 
 import pandas as pd
 
-_COLUMNS = {
-    "problem": "problem",
-    "optimizer": "optimizer",
-    "batch_size": "batch size",
-    "device": "device",
-    "status": "status",
-    "epochs": "epochs",
-    "seconds": "seconds (median)",
-    "loss": "loss",
-    "suboptimality": "suboptimality",
-    "parameter_error": "parameter error",
-}
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -28,8 +16,14 @@ _SPECIAL = {
 }
 
 
-def latex_table(summary: pd.DataFrame) -> str:
-    r"""Return a summary as a LaTeX tabular with booktabs' rules; nothing in it is taken for TeX.
+_LEFT_OUT = {"hyperparameters", "versions", "machine", "message"}
+"""Columns too long to be set; CSV has them."""
+
+
+def latex_table(table: pd.DataFrame) -> str:
+    r"""Return a table as a LaTeX tabular with booktabs' rules; nothing in it is taken for TeX.
+
+    Columns of long texts, and those without any value, are left out.
 
     Examples
     --------
@@ -44,10 +38,10 @@ def latex_table(summary: pd.DataFrame) -> str:
     \end{tabular}
     <BLANKLINE>
     """
-    columns = [column for column in _COLUMNS if column in summary]
-    sides = "".join("r" if summary[c].dtype.kind in "fi" else "l" for c in columns)
-    rows = [[_COLUMNS[column] for column in columns]]
-    rows += [[_cell(row[column]) for column in columns] for _, row in summary.iterrows()]
+    shown = table.drop(columns=_LEFT_OUT & set(table.columns)).dropna(axis="columns", how="all")
+    sides = "".join("r" if shown[c].dtype.kind in "fi" else "l" for c in shown)
+    rows = [[_text(str(column).replace("_", " ")) for column in shown]]
+    rows += [[_cell(value) for value in row] for row in shown.itertuples(index=False, name=None)]
     lines = [" & ".join(row) + r" \\" for row in rows]
     start = [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", lines[0], r"\midrule"]
     return "\n".join([*start, *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
@@ -58,6 +52,10 @@ def _cell(value: object) -> str:
         return "--"
     if isinstance(value, float):
         return _number(value)
+    return _text(value)
+
+
+def _text(value: object) -> str:
     return "".join(_SPECIAL.get(character, character) for character in str(value))
 
 

@@ -127,13 +127,11 @@ def parameters_view(
 
 def _parameter_names(facts: ProblemFacts) -> list[tuple[str, str, int]]:
     """Return label, key and place of the parameters that are shown."""
-    names = []
-    for key, values in facts.optimum.items():
-        flat = np.ravel(values)
-        labelled = key == "weight" and len(facts.feature_names) == len(flat)
-        for j in range(len(flat)):
-            label = facts.feature_names[j] if labelled else f"{key}[{j}]"
-            names.append((label if len(flat) > 1 or labelled else key, key, j))
+    names = [
+        (label, key, place)
+        for key, values in facts.optimum.items()
+        for place, label in enumerate(facts.parameter_names(key, np.size(values)))
+    ]
     size = [abs(float(np.ravel(facts.optimum[key])[j])) for _, key, j in names]
     largest = set(np.argsort(size)[::-1][:MOST_PARAMETERS].tolist())
     return [name for place, name in enumerate(names) if place in largest]
@@ -156,6 +154,7 @@ def fit_view(results: Outcome, found: list[tuple[dict[str, Any], Mapping[str, An
             lines.append(row | {"x": end, "y": slope * end + intercept, "slope": slope}
                          | {"intercept": intercept})  # fmt: skip
     names = {facts.feature_names[0] for facts in facts_of.values() if facts.feature_names}
+    targets = {facts.target_name for facts in facts_of.values()}
     return View(
         key="fit",
         title="Fitted line",
@@ -165,7 +164,7 @@ def fit_view(results: Outcome, found: list[tuple[dict[str, Any], Mapping[str, An
         kind="fit",
         table=pd.DataFrame(lines, columns=[*CELL, "x", "y", "slope", "intercept"]),
         x=(Axis("x", names.pop() if len(names) == 1 else "x"),),
-        y=(Axis("y", "y"),),
+        y=(Axis("y", targets.pop() if len(targets) == 1 else "y"),),
         missing="No problem here has one feature.",
         extra={"points": pd.concat(points) if points else pd.DataFrame(columns=["problem", "x"])},
     )

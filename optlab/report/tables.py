@@ -1,0 +1,102 @@
+"""The tables that results are exported as."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from optlab.lab import ProblemFacts
+from optlab.report.latex import latex_table
+from optlab.report.views import Outcome
+
+
+def all_tables(results: Outcome) -> dict[str, pd.DataFrame]:
+    """Return every table, by name.
+
+    ``trials`` and ``traces``; ``summary``, a row for each cell; ``parameters``, a row for each
+    trial's each final parameter (``trial, problem, optimizer, parameter, value, optimum``);
+    ``optima``, a row for each problem (``problem, kind, n, d, dtype, loss`` and its certificate).
+    """
+    return {
+        "trials": results.trials,
+        "traces": results.traces,
+        "summary": results.summary(),
+        "parameters": _parameters(results),
+        "optima": pd.DataFrame([_optimum(facts) for facts in results.problems.values()]),
+    }
+
+
+def write_tables(results: Outcome, folder: Path, kind: str) -> list[Path]:
+    """Write every table into a folder, made where it is missing, and return the files.
+
+    Raises
+    ------
+    ValueError
+        For a kind that is not ``csv``, ``parquet`` or ``latex``, or where pyarrow is missing.
+    """
+    if kind not in _WRITERS:
+        raise ValueError(f"kind must be {', '.join(map(repr, _WRITERS))}, not {kind!r}")
+    if kind == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ValueError("writing Parquet needs pyarrow: pip install 'optlab[parquet]'")
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix, write = _WRITERS[kind]
+    files = {folder / f"{name}.{suffix}": table for name, table in all_tables(results).items()}
+    for path, table in files.items():
+        write(table, path)
+    return list(files)
+
+
+def _csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False)
+
+
+def _parquet(table: pd.DataFrame, path: Path) -> None:
+    # Parquet columns have one type: "full" makes that of batch sizes text.
+    plain = table.astype({"batch_size": "string"} if "batch_size" in table else {})
+    plain.to_parquet(path, index=False)
+
+
+def _latex(table: pd.DataFrame, path: Path) -> None:
+    path.write_text(latex_table(table), encoding="utf-8")
+
+
+_WRITERS: dict[str, tuple[str, Callable[[pd.DataFrame, Path], None]]] = {
+    "csv": ("csv", _csv),
+    "parquet": ("parquet", _parquet),
+    "latex": ("tex", _latex),
+}
+
+
+def _parameters(results: Outcome) -> pd.DataFrame:
+    parts = []
+    for number, problem, optimizer in results.trials[["trial", "problem", "optimizer"]].itertuples(
+        index=False, name=None
+    ):
+        try:
+            found = results.parameters(number)
+        except ValueError:  # it yielded none
+            continue
+        facts = results.problems[problem]
+        for name, values in found.items():
+            flat = np.ravel(values)
+            parts.append(
+                pd.DataFrame({"trial": number, "problem": problem, "optimizer": optimizer,
+                              "parameter": facts.parameter_names(name, flat.size), "value": flat,
+                              "optimum": np.ravel(facts.optimum[name])})
+            )  # fmt: skip
+    columns = ["trial", "problem", "optimizer", "parameter", "value", "optimum"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _optimum(facts: ProblemFacts) -> dict[str, object]:
+    known = {"problem": facts.name, "kind": facts.kind, "n": facts.n, "d": facts.d}
+    certificate = {
+        name: json.dumps(value) if isinstance(value, dict) else value
+        for name, value in facts.certificate.items()
+    }
+    return known | {"dtype": facts.dtype, "loss": facts.optimum_loss} | certificate

@@ -1,0 +1,121 @@
+"""Tables as files: every one in each format, and the command that writes them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import optlab as ol
+from optlab.report.latex import latex_table
+from tests.planted_results import EVIL
+
+OPTLAB = Path(sys.executable).with_name("optlab")
+NAMES = {"trials", "traces", "summary", "parameters", "optima"}
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tables") / "results.db"
+    problem = ol.LinearRegression(
+        np.random.default_rng(1).normal(size=(20, 2)), np.arange(20.0),
+        feature_names=("age", "bmi"), name="p_1",
+    )  # fmt: skip
+    optimizers = {"sgd": ol.ManualSGD(0.1), "lstsq": ol.Lstsq(), "l_2 & co": ol.ManualSGD(1e9)}
+    axes = {"batch_sizes": [3, "full"], "devices": ["cpu", "cuda:9"], "epochs": 300}
+    experiment = ol.Experiment(problems=problem, optimizers=optimizers, **axes)
+    return path, experiment.run(store=path), problem
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"), [("csv", "csv"), ("latex", "tex"), ("parquet", "parquet")]
+)
+def test_every_table_is_written_in_each_format(stored, tmp_path, kind, suffix):
+    files = stored[1].export(tmp_path / "new", kind)
+    assert {path.name for path in files} == {f"{name}.{suffix}" for name in NAMES}
+    assert all(path.stat().st_size > 0 for path in files)
+
+
+def test_parquet_and_csv_hold_the_same_numbers(stored, tmp_path):
+    for kind in ("csv", "parquet"):
+        stored[1].export(tmp_path, kind)
+    for name in NAMES:
+        one, other = (
+            pd.read_csv(tmp_path / f"{name}.csv"),
+            pd.read_parquet(tmp_path / f"{name}.parquet"),
+        )
+        assert list(one) == list(other)
+        for column in one.select_dtypes("number"):
+            np.testing.assert_array_equal(one[column], other[column].astype(float))
+
+
+def test_final_parameters_are_named_and_stand_beside_the_optimum(stored, tmp_path):
+    path, results, problem = stored
+    ol.Results.load(path).export(tmp_path, "csv")
+    table = pd.read_csv(tmp_path / "parameters.csv")
+    of_lstsq = table[table["optimizer"] == "lstsq"]
+    assert of_lstsq["parameter"].tolist() == ["age", "bmi", "bias"]
+    optimum = problem.optimum().parameters
+    exact = [*optimum["weight"].tolist(), optimum["bias"].item()]
+    assert of_lstsq["optimum"].tolist() == exact
+    np.testing.assert_allclose(of_lstsq["value"], exact, rtol=1e-12)  # condition 1, some 100 eps
+    skipped = results.trials.loc[results.trials["status"] == "skipped", "trial"]
+    assert not set(skipped) & set(table["trial"])
+
+
+def test_the_optima_come_with_their_certificates(stored, tmp_path):
+    stored[1].export(tmp_path, "csv")
+    row = pd.read_csv(tmp_path / "optima.csv").iloc[0]
+    assert (row["problem"], row["n"], row["d"]) == ("p_1", 20, 2)
+    assert row["loss"] == stored[2].optimum().loss
+    assert row["trusted"]
+    assert "full rank" in row["message"]
+
+
+def test_latex_takes_no_name_for_tex_and_has_a_cell_for_each_column(stored, tmp_path):
+    stored[1].export(tmp_path, "latex")
+    for name in NAMES:
+        text = (tmp_path / f"{name}.tex").read_text()
+        columns = re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)[1]
+        rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+        assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(columns)}
+        assert "hyperparameters" not in text
+    assert r"l\_2 \& co" in (tmp_path / "summary.tex").read_text()
+    assert "_" not in re.sub(r"\\_", "", latex_table(pd.DataFrame({EVIL: [EVIL]})))
+
+
+def test_another_kind_is_refused(stored, tmp_path):
+    with pytest.raises(ValueError, match="kind must be 'csv', 'parquet', 'latex', not 'xlsx'"):
+        stored[1].export(tmp_path, "xlsx")
+
+
+def test_the_command_writes_tables_and_figures_of_several_files(stored, tmp_path):
+    folders = {kind: tmp_path / kind for kind in ("csv", "latex", "parquet", "figures")}
+    options = [part for kind, folder in folders.items() for part in (f"--{kind}", folder)]
+    done = subprocess.run(
+        [OPTLAB, "export", stored[0], stored[0], *options],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"wrote 5 files into {folders['csv']}" in done.stderr
+    assert len(pd.read_csv(folders["csv"] / "trials.csv")) == 2 * len(stored[1].trials)
+    assert {"convergence.svg", "convergence.png", "seconds.svg"} <= {
+        path.name for path in folders["figures"].iterdir()
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["results.db"], "name at least one folder: --csv DIR or"),
+        (["--csv", "new"], "results file"),
+    ],
+)
+def test_what_is_missing_is_said(tmp_path, arguments, said):
+    done = subprocess.run(
+        [OPTLAB, "export", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, said in done.stderr) == (2, True)
