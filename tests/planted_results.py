@@ -41,11 +41,15 @@ class Planted:
         default_factory=lambda: {"processor": "abacus", "torch": "2.13"}
     )
     found: dict[int, dict[str, Any]] = field(default_factory=dict)
+    definition: dict[str, Any] = field(default_factory=dict)
 
     def parameters(self, trial: int) -> dict[str, Any]:
         if trial not in self.found:
             raise ValueError(f"trial {trial} has no parameters")
         return self.found[trial]
+
+    def traceback(self, trial: int) -> str:
+        return f"Traceback of trial {trial}"
 
     def summary(self) -> pd.DataFrame:
         return summary(self.trials)

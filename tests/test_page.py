@@ -4,6 +4,7 @@ import csv
 import io
 import shutil
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -36,12 +37,11 @@ def files(tmp_path_factory):
     """Pages already written, by what they were written from."""
     folder, written = tmp_path_factory.mktemp("pages"), {}
 
-    def file_of(results, **keywords):
-        key = (id(results), repr(keywords))
-        if key not in written:
-            path = write_page(results, folder / f"{len(written)}.html", **keywords)
-            written[key] = path, results  # kept alive: ids are not to be used again
-        return written[key][0]
+    def file_of(results):
+        if id(results) not in written:
+            path = write_page(results, folder / f"{len(written)}.html")
+            written[id(results)] = path, results  # kept alive: ids are not to be used again
+        return written[id(results)][0]
 
     return file_of
 
@@ -51,8 +51,8 @@ def open_page(browser, files):
     """Write results' page and open it, the network cut; at the end nothing may have gone wrong."""
     contexts, wrong = [], []
 
-    def open_it(results, *, width=1400, scheme="light", **keywords):
-        path = files(results, **keywords)
+    def open_it(results, *, width=1400, scheme="light"):
+        path = results if isinstance(results, Path) else files(results)
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
         )
@@ -192,6 +192,7 @@ def test_tables_sort_turn_pages_and_are_saved(open_page, results):
     page = open_page(results)
     page.get_by_text("Every trial", exact=True).click()
     box = page.locator("[data-table=trials]")
+    box.locator("tbody tr").first.wait_for()
     count = int((results.trials["problem"] == "line").sum())
     assert f"rows 1 to 20 of {count}" in box.inner_text()
     box.get_by_role("button", name="seconds", exact=True).click()
@@ -246,7 +247,8 @@ def test_what_users_wrote_is_text(open_page):
                     mishaps=False)  # fmt: skip
     hostile.trials.loc[hostile.trials["seed"] == 0, ["status", "message"]] = ["failed", EVIL]
     hostile.machine["processor"] = EVIL
-    page = open_page(hostile, command=f"optlab run {EVIL}", definition={HOSTILE: [EVIL]})
+    hostile.definition |= {"command": f"optlab run {EVIL}", HOSTILE: [EVIL], EVIL: {HOSTILE: EVIL}}
+    page = open_page(hostile)
     for key in DRAWN[:-1]:
         show(page, key)
     assert page.locator("h1").inner_text().split() == EVIL.split()
@@ -349,8 +351,15 @@ def test_paper_shows_every_chart_in_light_and_nothing_to_press(open_page, result
 
 
 def test_the_page_tells_what_repeats_it_and_what_proves_the_optimum(open_page, results):
-    page = open_page(results, command="optlab run x.py --epochs 3", definition={"epochs": 3})
-    assert "optlab run x.py --epochs 3" in page.locator("#experiment").inner_text()
+    asked = {"started": "2026-11-24T12:00:00+00:00", "command": "optlab run x.py --epochs 3",
+             "commit": "c0ffee-dirty", "dtypes": [None], "seeds": [1, 2],
+             "optimizers": {"A": {"class": "SGD", "learning_rate": 0.1}}}  # fmt: skip
+    page = open_page(replace(results, definition=asked))
+    told = page.locator("#experiment").inner_text()
+    for words in ("optlab run x.py --epochs 3", "c0ffee-dirty", "the data's own", "1, 2",
+                  "A: SGD(learning_rate=0.1)"):  # fmt: skip
+        assert words in told
+    assert "2026-11-24 12:00 UTC" in page.locator("header").inner_text()
     assert "found by hand for plane" in page.locator("#optimum").inner_text()
     assert "abacus" in page.locator("#machine").inner_text()
 

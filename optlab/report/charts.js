@@ -40,10 +40,12 @@ function logTicks(values, unit) {
   const tickvals = [];
   for (let power = Math.floor(low) - 1; power <= high + 1; power++)
     if (step === 1 || power % step === 0) for (const m of within) tickvals.push(m * 10 ** power);
+  const plain = low > -3.05 && high < 4.05; // one way of writing on one axis
   const text = (v) => {
     if (unit === "s") return duration(v);
-    return v > 0.9e-3 && v < 1e4 ? String(Number(v.toPrecision(1))) :
-      `${within.length > 1 ? `${Math.round(v / 10 ** Math.floor(Math.log10(v) + 1e-9))}·` : ""}10<sup>${Math.floor(Math.log10(v) + 1e-9)}</sup>`;
+    const power = Math.floor(Math.log10(v) + 1e-9), times = Math.round(v / 10 ** power);
+    if (plain || v === 1) return String(Number(v.toPrecision(1)));
+    return `${times > 1 ? `${times}·` : ""}10<sup>${power}</sup>`;
   };
   return { tickvals, ticktext: tickvals.map(text) };
 }
@@ -136,12 +138,12 @@ function pointTraces(view, x, y, group, ink, places, dodge) {
     return `${escape(label(group) + size)}${where}<br>${shown(c[y.column][i], y)}${interval}` +
       (c.verdict ? `<br>${escape(c.verdict[i])}` : "") + (c.unstable && c.unstable[i] ? "<br>unstable" : "");
   });
-  const joined = x.column !== "parameter";
+  const joined = bySize(x), unsure = c.unstable ? rows.map((i) => c.unstable[i]) : [];
   const traces = [{
     x: xs, y: values, mode: joined ? "lines+markers" : "markers", hovertext: hover, hoverinfo: "text",
-    line: { color: x.column === "phase" ? faint(ink.colour, 0.35) : ink.colour, dash: ink.dash,
-            width: Math.min(ink.width, 2) },
-    marker: { color: ink.colour, symbol: ink.marker, size: 9, line: { width: 0 } },
+    line: { color: ink.colour, dash: ink.dash, width: Math.min(ink.width, 2) },
+    marker: { color: ink.colour, size: 9, line: { width: unsure.map((u) => (u ? 2 : 0)) },
+              symbol: rows.map((_, i) => ink.marker + (unsure[i] ? "-open" : "")) },
     ...(y.low ? { error_y: { type: "data", symmetric: false, array: bound(y.high, 1),
       arrayminus: bound(y.low, -1), color: ink.colour, thickness: 1.4, width: 4 } } : {}) }];
   if (x.column === "batch_size" && group.direct && places.size > 1 && values.length)
@@ -211,7 +213,7 @@ function figureOf(view, rows, x, y, page, width) {
   panels = panels.slice(0, MOST_PANELS);
   const columns = width < 600 ? 1 : Math.min(panels.length, width < 1000 ? 2 : 3) || 1;
   const down = Math.max(1, Math.ceil(panels.length / columns));
-  const tall = page.printing ? 265 : width < 640 ? 300 : columns > 1 ? 330 : 390;
+  const tall = page.printing ? 265 : width < 640 ? 300 : columns > 1 ? 330 : view.key === "convergence" ? 460 : 390;
   const layout = { width, height: tall * down + 20, margin: { l: width < 640 ? 74 : 84, r: 14, t: 30, b: 52 }, showlegend: false,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", annotations: [],
     font: { family: "system-ui, sans-serif", size: 13, color: tone("--ink") }, shapes: [],

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from optlab.analysis.statistics import ENDED_WELL
-from optlab.report.sentences import Sentence, place
+from optlab.report.sentence import Sentence, place
 from optlab.report.views import Outcome, View
 from optlab.report.views.view import setting
 from optlab.report.words import several
@@ -17,9 +17,11 @@ def doubts(results: Outcome, views: dict[str, View]) -> list[Sentence]:
     """Return what cannot be said, and why."""
     return [
         *_mishaps(results.trials),
+        *_optima(results),
         *_unstable(views),
         *_contended(results.trials),
         *_once(views, results.trials),
+        *_machines(results),
     ]
 
 
@@ -53,6 +55,28 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
                 yield f"{optimizer} on {device}"
             else:
                 yield from (f"{setting(row)} on {device}" for _, row in cells.iterrows())
+
+
+def _optima(results: Outcome) -> Iterator[Sentence]:
+    for name, facts in results.problems.items():
+        if not facts.certificate.get("trusted", True):
+            message = facts.certificate["message"]
+            text = f"The optimum of {name}, which all is judged against, is not certain: {message}."
+            yield Sentence("optimum", text, "", {"problem": name})
+
+
+def _machines(results: Outcome) -> Iterator[Sentence]:
+    trials = results.trials
+    machines = [m for m in dict.fromkeys(trials.get("machine", ())) if m]
+    if len(machines) > 1:
+        text = (
+            f"The trials ran on {len(machines)} machines ({several(machines)}): their seconds "
+            "stand side by side all the same."
+        )
+        yield Sentence("machines", text, "", {"machines": machines})
+    if "left out" in results.definition:
+        told = results.definition["left out"]
+        yield Sentence("left out", f"The results' file also holds {told}; they are left out.")
 
 
 def _unstable(views: dict[str, View]) -> Iterator[Sentence]:

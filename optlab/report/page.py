@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -11,16 +10,16 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from optlab.analysis.statistics import CELL
+from optlab.report.appendix import certificate, experiment, facts_list, tracebacks
 from optlab.report.doubts import doubts
 from optlab.report.embed import axes_of, columns_of, in_script, view_data
-from optlab.report.sentences import Sentence, findings
+from optlab.report.sentence import Sentence
+from optlab.report.sentences import findings
 from optlab.report.style import Styles
 from optlab.report.views import Outcome, View, all_views, headline
-from optlab.report.words import number
 
 SECONDS = ("seconds", "seconds_low", "seconds_high", "median", "min", "max", "transfer_seconds",
            "first_pass_seconds")  # fmt: skip
@@ -35,46 +34,34 @@ SCRIPTS = ("tables", "charts", "filters", "page")
 """In this order, in one function, so that nothing of theirs is global."""
 
 
-def write_page(results: Outcome, path: str | Path, **keywords: Any) -> Path:
-    """Write the page into a file, in a folder made where it is missing, and return the file.
-
-    The keywords are those of `render_page`.
-    """
+def write_page(results: Outcome, path: str | Path) -> Path:
+    """Write the page into a file, in a folder made where it is missing, and return the file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render_page(results, **keywords), encoding="utf-8")
+    path.write_text(render_page(results), encoding="utf-8")
     return path
 
 
-def render_page(
-    results: Outcome, *, command: str = "", definition: Mapping[str, Any] | None = None
-) -> str:
+def render_page(results: Outcome) -> str:
     """Return the page as HTML: what was found, the views, the tables, and how it was measured.
 
-    Parameters
-    ----------
-    results
-        An `optlab.Results`, or whatever has its ``name, trials, traces, problems, machine`` and
-        ``parameters``.
-    command
-        The command that repeats the experiment.
-    definition
-        What the experiment was asked for, by keyword; the results' own where left out, or else
-        read off the trials.
+    ``results`` are `optlab.Results`, or whatever has their shape.
     """
     views = all_views(results)
+    drawn = [view for view in views.values() if not view.table.empty]
+    not_drawn = [view for view in views.values() if view.table.empty]
     parts = {
         "title": html.escape(results.name or "experiment"),
         "subtitle": html.escape(_subtitle(results)),
         "css": _file("page.css"),
         "found": _sentences(findings(results, views), named=len(results.problems) > 1),
         "doubts": _doubts(doubts(results, views)),
-        "nav": " ".join(f'<a href="#{v.key}">{html.escape(v.title)}</a>' for v in views.values()),
-        "views": "\n".join(_section(view) for view in views.values()),
-        "certificates": "".join(_certificate(facts) for facts in results.problems.values()),
-        "machine": _list(results.machine.items()),
-        "experiment": _experiment(results, command, definition),
-        "tracebacks": _tracebacks(results),
+        "nav": " ".join(f'<a href="#{v.key}">{html.escape(v.title)}</a>' for v in drawn),
+        "views": "\n".join(_section(view) for view in drawn) + _not_drawn(not_drawn),
+        "certificates": "".join(certificate(facts) for facts in results.problems.values()),
+        "machine": facts_list(results.machine.items()),
+        "experiment": experiment(results.definition),
+        "tracebacks": tracebacks(results),
         "version": html.escape(_version()),
         "data": in_script(_data(results, views)),
         "plotly": _plotly(),
@@ -108,7 +95,8 @@ def _version() -> str:
 def _subtitle(results: Outcome) -> str:
     counts = results.trials["status"].value_counts()
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f"{len(results.trials)} trials: {told}"
+    started = str(results.definition.get("started", ""))[:16].replace("T", " ")
+    return f"{len(results.trials)} trials: {told}" + (f"; {started} UTC" if started else "")
 
 
 def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
@@ -126,7 +114,7 @@ def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
             "sizes": [str(size) for size in styles.sizes],
         },
         "axes": axes_of(trials, styles.sizes),
-        "target": headline(views["target"].table),
+        "target": headline(views["target"].table, results.definition.get("target")),
         "labels": LABELS,
         "seconds": SECONDS,
         "single": [c for c in ("problem", "device", "dtype") if len(set(trials[c])) < 2],
@@ -137,8 +125,8 @@ def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with what is read first to the left, and the long messages last."""
-    first = ["trial", *CELL, "seed", "repeat", "trials", "status", "seconds", "seconds_low"]
-    first += ["seconds_high", "spread", "unstable", "epochs", "suboptimality", "parameter_error"]
+    first = ["trial", *CELL, "seed", "repeat", "status", "suboptimality", "parameter_error"]
+    first += ["epochs", "seconds", "seconds_low", "seconds_high", "unstable", "trials"]
     columns = [name for name in first if name in table]
     columns += [str(name) for name in table if name not in [*first, "message"]]
     return table[[*columns, *(["message"] if "message" in table else [])]]
@@ -168,83 +156,25 @@ def _section(view: View) -> str:
         f'<div class="head"><h3 id="{view.key}-title">{words["title"]}</h3>'
         f'<p class="question">{words["question"]}</p></div>'
     )
-    if view.table.empty:
-        body = f'<p class="missing">{html.escape(view.missing)}</p>'
-    else:
-        role = ' role="img" aria-label="chart"' if view.kind != "matrix" else ""
-        small = " text" if view.kind == "matrix" else ""
-        body = (
-            f'<div class="tools"></div><div class="chart{small}"{role}></div>'
-            f'<p class="note" role="status"></p><p class="how">{words["how"]}</p>'
-            f'<details class="behind"><summary>The numbers behind {words["title"].lower()}'
-            "</summary></details>"
-        )
+    role = ' role="img" aria-label="chart"' if view.kind != "matrix" else ""
+    small = " text" if view.kind == "matrix" else ""
+    body = (
+        f'<div class="tools"></div><div class="chart{small}"{role}></div>'
+        f'<p class="note" role="status"></p><p class="how">{words["how"]}</p>'
+        f'<details class="behind"><summary>The numbers behind {words["title"].lower()}'
+        "</summary></details>"
+    )
     return (
         f'<section class="view" id="{view.key}" data-view="{view.key}" '
         f'aria-labelledby="{view.key}-title">{head}{body}</section>'
     )
 
 
-def _list(pairs: Iterable[tuple[Any, Any]]) -> str:
-    rows = (f"<dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd>" for k, v in pairs)
-    return f"<dl>{''.join(rows)}</dl>"
-
-
-def _certificate(facts: Any) -> str:
-    told = {
-        "problem": f"{facts.kind}, {facts.n} rows, {facts.d} "
-        f"{'column' if facts.d == 1 else 'columns'}, {facts.dtype}",
-        "loss at the optimum": number(facts.optimum_loss, 10),
-        **{str(key).replace("_", " "): _told(value) for key, value in facts.certificate.items()},
-    }
-    lines = []
-    for key, values in facts.optimum.items():
-        lines.append((key, _told(np.ravel(values).tolist())))
-    return f"<h3>{html.escape(facts.name)}</h3>{_list([*told.items(), *lines])}"
-
-
-def _told(value: Any) -> str:
-    """Return a certificate's value in a line: numbers in 10 digits, the first 12 of a list."""
-    if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_told(part)}" for key, part in value.items())
-    if isinstance(value, list | tuple):
-        more = f", ... ({len(value)} values)" if len(value) > 12 else ""
-        return ", ".join(_told(part) for part in value[:12]) + more
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return number(value, 10) if isinstance(value, float) else str(value)
-
-
-def _experiment(results: Outcome, command: str, definition: Mapping[str, Any] | None) -> str:
-    definition = definition or getattr(results, "definition", None)
-    if not definition:
-        columns = ["problem", "optimizer", "batch_size", "device", "dtype", "seed", "repeat"]
-        definition = {
-            f"{name.replace('_', ' ')}s": ", ".join(
-                str(value) for value in dict.fromkeys(results.trials[name]) if not pd.isna(value)
-            )
-            for name in columns
-        }
-    told = {
-        key: value if isinstance(value, str) else json.dumps(value, default=str)
-        for key, value in definition.items()
-    }
-    again = f"<p>This repeats it:</p><pre>{html.escape(command)}</pre>" if command else ""
-    return _list(told.items()) + again
-
-
-def _tracebacks(results: Outcome) -> str:
-    tell = getattr(results, "traceback", None)
-    if tell is None:
+def _not_drawn(views: list[View]) -> str:
+    if not views:
         return ""
-    failed = results.trials[results.trials["status"].isin(["failed", "crashed"])]
-    shown = []
-    for _, row in failed.drop_duplicates("message").head(10).iterrows():
-        text = tell(int(row["trial"]))
-        if text:
-            title = html.escape(f"Trial {row['trial']}, {row['optimizer']}")
-            shown.append(f'<details class="plain"><summary>{title}</summary>'
-                         f"<pre>{html.escape(text)}</pre></details>")  # fmt: skip
-    if not shown:
-        return ""
-    return f'<section id="tracebacks"><h2>Tracebacks</h2>{"".join(shown)}</section>'
+    items = "".join(
+        f'<li id="{view.key}">{html.escape(view.title)}: {html.escape(view.missing)}</li>'
+        for view in views
+    )
+    return f'<section id="not-drawn"><h3>Not drawn</h3><ul class="missing">{items}</ul></section>'

@@ -130,6 +130,10 @@ def _points(
         style |= {"marker": MARKERS[styles[str(key[0])].marker], "markersize": 4.5}
         style |= {"linestyle": "none"} if apart else {"linewidth": min(style["linewidth"], 1.3)}
         axes.errorbar(at, values, yerr=error, capsize=2, elinewidth=0.8, **style)
+        if "unstable" in line:
+            unsure = line["unstable"].to_numpy(bool)
+            hollow = style | {"linestyle": "none", "markerfacecolor": "white", "zorder": 3}
+            axes.plot(at[unsure], values[unsure], **hollow)
     axes.set_xticks(list(places.values()), [plain(name) for name in places])
     axes.set_xlim(-0.5, len(places) - 0.5)
     if len(places) > 5 and apart:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,46 +11,30 @@ import pandas as pd
 from optlab.analysis.comparison import ratios
 from optlab.analysis.statistics import CELL
 from optlab.analysis.targets import time_to_target
+from optlab.report.ratio_sentence import beside_baseline
+from optlab.report.sentence import Sentence, place
 from optlab.report.views import Outcome, View, headline
-from optlab.report.views.view import setting
 from optlab.report.words import duration, number, several, share
+
+TIE = 0.3
+"""Digits that are not told apart: a factor of two in the distance to the optimum."""
 
 MOST_PROBLEMS = 3
 """Each of so many problems gets its own sentences; of more, the first ones do."""
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence and the numbers it was made from.
-
-    Parameters
-    ----------
-    kind
-        What it speaks of: ``right, reached, first, batch size, device``; of doubts ``skipped,
-        failed, ..., unstable, contended, once, one seed``.
-    text
-        Plain text: names in it are as users wrote them.
-    problem
-        The problem it speaks of, or empty.
-    numbers
-        What it says, unrounded.
-    """
-
-    kind: str
-    text: str
-    problem: str = ""
-    numbers: dict[str, Any] = field(default_factory=dict)
 
 
 def findings(results: Outcome, views: dict[str, View]) -> list[Sentence]:
     """Return what was found: who was right, who got there, who was first, on what."""
     said: list[Sentence] = []
     problems = list(results.problems)
-    target = headline(views["target"].table)
+    own = results.definition.get("target")
+    target = headline(views["target"].table, own)
     for name in problems[:MOST_PROBLEMS]:
         said += _right(views, name)
-        said += _reached(views, name, target)
+        said += _nearest_with_batches(views, name)
+        said += _reached(views, name, target, own=own)
         said += _first(results, views, name, target)
+        said += beside_baseline(views, name)
         said += _devices(views, name)
     if not said:
         said = [Sentence("nothing", "No trial ended with an answer: there is nothing to compare.")]
@@ -59,14 +42,6 @@ def findings(results: Outcome, views: dict[str, View]) -> list[Sentence]:
         text = f"{len(problems)} problems in all: the filters show each one's charts and tables."
         said.append(Sentence("more", text))
     return said
-
-
-def place(row: Any, views: dict[str, View]) -> str:
-    """Return a setting in words, with its device and dtype where several were tried."""
-    table, words = views["digits"].table, setting(row)
-    several_devices = len(set(table["device"])) > 1
-    words += f" on {row['device']}" if several_devices else ""
-    return words + (f" in {row['dtype']}" if len(set(table["dtype"])) > 1 else "")
 
 
 def _interval(low: float, high: float) -> str:
@@ -80,21 +55,36 @@ def _right(views: dict[str, View], problem: str) -> Iterator[Sentence]:
     rows = table[table["problem"] == problem]
     if rows.empty:
         return
-    timed = views["seconds"].table
-    near = rows[rows["digits"] >= rows["digits"].max() - 0.05]
-    best = _fastest(near, timed)
-    seconds = timed.merge(best[CELL].to_frame().T.astype(object), on=CELL)
-    found = {"cell": tuple(best[CELL]), "digits": float(best["digits"])}
+    near = rows[rows["digits"] >= rows["digits"].max() - TIE]
+    best = _fastest(near, views["seconds"].table)
     others = [place(row, views) for label, row in near.iterrows() if label != best.name]
-    what = "is nearest the optimum"
-    if others:  # a tie: to tell them apart by less than a tenth of a digit would be noise
-        what = f"is as near the optimum as any (with {several(others)})"
-    text = f"{place(best, views)} {what}: {best['digits']:.1f} digits"
+    what = f"is as near the optimum as any (with {several(others)})" if others else ""
+    yield _digits("right", views, best, f"{place(best, views)} {what or 'is nearest the optimum'}")
+
+
+def _nearest_with_batches(views: dict[str, View], problem: str) -> Iterator[Sentence]:
+    """Yield who of the methods with batches came nearest, where others came nearer."""
+    table = views["digits"].table
+    rows = table[table["problem"] == problem]
+    with_batches = rows[rows["batch_size"].notna()]
+    if with_batches.empty or with_batches["digits"].max() >= rows["digits"].max() - TIE:
+        return
+    near = with_batches[with_batches["digits"] >= with_batches["digits"].max() - TIE]
+    best = _fastest(near, views["seconds"].table)
+    text = f"Of methods with batches, {place(best, views)} comes nearest"
+    yield _digits("nearest with batches", views, best, text)
+
+
+def _digits(kind: str, views: dict[str, View], best: Any, text: str) -> Sentence:
+    """Return a sentence on a cell's digits and the seconds that they took."""
+    found = {"cell": tuple(best[CELL]), "digits": float(best["digits"])}
+    text += f": {best['digits']:.1f} digits"
+    seconds = views["seconds"].table.merge(best[CELL].to_frame().T.astype(object), on=CELL)
     if len(seconds):
         one = seconds.iloc[0]
         found["seconds"] = float(one["median"])
         text += f" in {duration(one['median'])}{_interval(one['low'], one['high'])}"
-    yield Sentence("right", text + ".", problem, found)
+    return Sentence(kind, text + ".", str(best["problem"]), found)
 
 
 def _fastest(rows: pd.DataFrame, timed: pd.DataFrame) -> Any:
@@ -103,7 +93,9 @@ def _fastest(rows: pd.DataFrame, timed: pd.DataFrame) -> Any:
     return rows.iloc[int(np.argmin(seconds.astype(float).fillna(np.inf)))]
 
 
-def _reached(views: dict[str, View], problem: str, target: str) -> Iterator[Sentence]:
+def _reached(
+    views: dict[str, View], problem: str, target: str, *, own: float | None
+) -> Iterator[Sentence]:
     table = views["target"].table
     with_batches = table[(table["problem"] == problem) & table["batch_size"].notna()]
     rows = with_batches[with_batches["target"] == target]
@@ -112,10 +104,10 @@ def _reached(views: dict[str, View], problem: str, target: str) -> Iterator[Sent
         return
     good = int((rows["reached"] == rows["trials"]).sum())
     some = int(((rows["reached"] > 0) & (rows["reached"] < rows["trials"])).sum())
-    text = (
-        f"{good} of {len(settings)} settings of methods with batches come down to {share(target)} "
-        "of the starting suboptimality in every trial"
-    )
+    how = f"come down to {share(target)} of the starting suboptimality"
+    if own and float(target) == own:
+        how = f"reach the experiment's target, {share(target)} of the starting suboptimality,"
+    text = f"{good} of {len(settings)} settings of methods with batches {how} in every trial"
     text += f", {some} in some." if some else "."
     found = {"target": target, "good": good, "some": some, "settings": len(settings)}
     yield Sentence("reached", text, problem, found)
@@ -140,29 +132,28 @@ def _first(
     )
     if len(rows) > 1:
         told, more = _beside(results, best, rows.iloc[1], target)
-        text += f"; {place(rows.iloc[1], views)} {told}"
+        text += f"; {place(rows.iloc[1], views)} takes {told}"
         found |= more
     yield Sentence("first", text + ".", problem, found)
     same = rows[(rows["optimizer"] == best["optimizer"]) & (rows["device"] == best["device"])]
     same = same[same["dtype"] == best["dtype"]]
     slow = same.iloc[-1]
     if len(same) > 1 and tuple(map(str, slow[CELL])) != tuple(map(str, rows.iloc[1][CELL])):
-        told, more = _beside(results, best, slow, target)
-        text = (
-            f"{slow['optimizer']} at batch size {slow['batch_size']} needs "
-            f"{number(slow['epochs'])} epochs for {share(target)} and {told}, beside batch size "
-            f"{best['batch_size']}."
-        )
+        told, more = _beside(results, best, slow, target, of=f"batch size {best['batch_size']}")
+        needs = f"{place(slow, views)} needs {number(slow['epochs'])} epochs for {share(target)}"
+        text = f"{needs}, {told}."
         found = {"target": target, "cell": tuple(slow[CELL]), "epochs": float(slow["epochs"])}
         yield Sentence("batch size", text, problem, found | more)
 
 
-def _beside(results: Outcome, best: Any, other: Any, target: str) -> tuple[str, dict[str, Any]]:
+def _beside(
+    results: Outcome, best: Any, other: Any, target: str, of: str = ""
+) -> tuple[str, dict[str, Any]]:
     """Return how many times the best's seconds another needs, paired by seed and repeat."""
     pairs = paired_ratio(results.trials, results.traces, best, other, float(target))
     ratio, low, high = pairs["ratio"], pairs["ratio_low"], pairs["ratio_high"]
     found = {"ratio": ratio, "low": low, "high": high, "verdict": pairs["verdict"]}
-    text = f"takes {number(ratio)} times the seconds"
+    text = f"{number(ratio)} times the seconds" + (f" of {of}" if of else "")
     if np.isfinite(low):
         text += f" [{number(low)}, {number(high)}]"
         return (text + ", no difference shown" if low <= 1 <= high else text), found

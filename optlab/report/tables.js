@@ -111,7 +111,7 @@ function makeTable(box, table, name, rowsNow, open = false) {
       const cell = element("td", { textContent: shownCell(column, value) });
       if (numeric.has(column)) cell.className = "number";
       if (typeof value === "number") cell.title = String(value);
-      if (column === "message") cell.className = "long";
+      if (column === "message") { cell.className = "long"; if (value) cell.title = value; }
       else if (typeof value === "string" && value.length < 24) cell.className = "short";
       return cell;
     }))));

@@ -52,8 +52,9 @@ def all_views(results: Outcome) -> dict[str, View]:
     trials, traces = results.trials, results.traces
     timed = seconds(trials)
     found = found_parameters(results)
-    reached = to_targets(trials, traces)
-    target = headline(reached)
+    own = results.definition.get("target")
+    reached = to_targets(trials, traces, own)
+    target = headline(reached, own)
     views = [
         convergence_view(trials, traces),
         digits_view(trials),

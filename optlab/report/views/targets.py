@@ -21,8 +21,12 @@ _COLUMNS = [*CELL, "target", "seconds", "low", "high", "epochs", "reached", "tri
 _SOLVER = ["optimizer", "batch_size", "device", "dtype"]
 
 
-def to_targets(trials: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:
+def to_targets(
+    trials: pd.DataFrame, traces: pd.DataFrame, own: float | None = None
+) -> pd.DataFrame:
     """Return each cell's seconds and epochs to each of `TARGETS` that any trial reached.
+
+    ``own`` is the experiment's own target, given among the others, and even if none reached it.
 
     Columns: the cell's, ``target`` (as text, ``"1e-06"``), ``seconds`` with ``low`` and ``high``,
     ``epochs``, ``reached`` and ``trials`` (how many ran). Medians are the lower ones; a trial that
@@ -31,15 +35,27 @@ def to_targets(trials: pd.DataFrame, traces: pd.DataFrame) -> pd.DataFrame:
     """
     ran = trials[trials["status"] != "skipped"]
     parts = []
-    for target in TARGETS:
+    for target in sorted({*TARGETS, *([own] if own else [])}, reverse=True):
         times = time_to_target(ran, traces, target)
         times = times[times["epochs"].notna()]
-        if not times["reached"].any():
-            break  # nor is a smaller one
-        parts.append(_medians(times).assign(target=f"{target:.0e}"))
+        if times.empty or not (times["reached"].any() or target == own):
+            continue
+        parts.append(_medians(times).assign(target=target_text(target)))
     return (
         pd.concat(parts, ignore_index=True)[_COLUMNS] if parts else pd.DataFrame(columns=_COLUMNS)
     )
+
+
+def target_text(target: float) -> str:
+    """Return a target as the key it has in tables and menus; it reads back as the same number.
+
+    Examples
+    --------
+    >>> target_text(1e-6), target_text(0.0025)
+    ('1e-06', '0.0025')
+    """
+    short = f"{target:.0e}"
+    return short if float(short) == target else repr(target)
 
 
 def _medians(times: pd.DataFrame) -> pd.DataFrame:
@@ -75,12 +91,15 @@ def _middle(values: pd.Series[float], cell: pd.Series[int], cells: int) -> np.nd
     return found
 
 
-def headline(table: pd.DataFrame) -> str:
+def headline(table: pd.DataFrame, own: float | None = None) -> str:
     """Return the target that is spoken of, as text; empty where none was reached.
 
-    The smallest that at least half of the cells with batches reach in all their trials; else the
-    smallest that any of them reaches in all; else the largest that any cell reaches at all.
+    The experiment's own, where it has one. Else the smallest that at least half of the cells with
+    batches reach in all their trials; else the smallest that any of them reaches in all; else the
+    largest that any cell reaches at all.
     """
+    if own and (table["target"] == target_text(own)).any():
+        return target_text(own)
     with_batches = table[table["batch_size"].notna()]
     whole = with_batches["reached"] == with_batches["trials"]
     reached = whole.groupby(with_batches["target"]).mean()

@@ -63,7 +63,8 @@ def seconds_view(table: pd.DataFrame) -> View:
         title="Seconds",
         question="Who was fast?",
         how="Seconds the optimizer worked, warm, in trials that finished or converged with the "
-        f"machine to themselves. {_INTERVAL}; a single trial has none.",
+        f"machine to themselves. {_INTERVAL}; a single trial has none. Hollow marks are unstable: "
+        "their spread (IQR / median) is over 10 %.",
         kind="points",
         table=table.drop(columns="direct"),
         x=(_BATCH_SIZE,),
@@ -171,15 +172,17 @@ def all_ratios(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the paired ratios of seconds with each optimizer as the baseline in its turn.
 
     Columns: the cell's, ``baseline``, ``at`` (the batch size where the two were compared, also for
-    a method without batches), ``ratio, low, high, pairs, verdict, unstable``.
+    a method without batches), ``ratio, low, high, pairs, verdict, unstable, message``. Without any
+    pair the ratio is NaN, and the message says why.
     """
     columns = {"ratio_low": "low", "ratio_high": "high"}
     kept = [*CELL, "baseline", "at", "ratio", "low", "high", "pairs", "verdict", "unstable"]
+    kept += ["message"]
     chosen = trials[trials["status"] != "skipped"]
     parts = []
     for name in list(dict.fromkeys(chosen["optimizer"]))[:MOST_BASELINES]:
         part = ratios(chosen, name).rename(columns=columns)
-        part = part[part["pairs"] > 0]
+        part = part[(part["pairs"] > 0) | part["message"].str.startswith("pairs left out")]
         sizes = part["batch_size"].astype(object)
         parts.append(part.assign(at=sizes.where(sizes.notna(), part["baseline_batch_size"])))
     parts = [part[kept] for part in parts if not part.empty]
@@ -194,7 +197,9 @@ def ratios_view(table: pd.DataFrame) -> View:
         question="Faster than what, and how sure is it?",
         how="Seconds over the baseline's, paired by problem, batch size, device, dtype, seed and "
         "repeat; below 1 is faster. Bars are 95 % intervals of the mean ratio: two are called "
-        "different only where the interval leaves out 1, and not at all with fewer than 3 pairs.",
+        "different only where the interval leaves out 1, and not at all with fewer than 3 pairs. "
+        "Hollow marks have an unstable side. Where one reached the target and the other did not "
+        "there is no ratio; the table says so.",
         kind="points",
         table=table,
         x=(Axis("at", "batch size", scale="category"),),

@@ -37,8 +37,15 @@ class Outcome(Protocol):
     def machine(self) -> Mapping[str, str]:
         """What it ran on."""
 
+    @property
+    def definition(self) -> Mapping[str, Any]:
+        """What was asked for."""
+
     def parameters(self, trial: int) -> dict[str, np.ndarray[Any, Any]]:
         """Return a trial's final parameters."""
+
+    def traceback(self, trial: int) -> str:
+        """Return a failed trial's traceback, or an empty string."""
 
     def summary(self) -> pd.DataFrame:
         """Return a row for each cell."""
