@@ -1,4 +1,9 @@
+import os
+import shutil
+import subprocess
+import sys
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +14,39 @@ import optlab as ol
 # Derandomized: the same examples on every run, so that a red test is red for everybody.
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=40, print_blob=True)
 settings.load_profile("ci")
+
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_in(folder, command):
+    """Run a command line as a person types it, in a folder with the experiments."""
+    shutil.copytree(ROOT / "experiments", folder / "experiments", dirs_exist_ok=True)
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | {"PATH": scripts, "MPLBACKEND": "Agg"},
+        capture_output=True, text=True, timeout=250, shell=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tutorial_run(tmp_path_factory):
+    """The tutorial's experiment, run as a command: what came of it, and its folder."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    command = "optlab run experiments/tutorial.py --figures figures --report tutorial.html"
+    return run_in(folder, command), folder
+
+
+DIABETES = (
+    "optlab run experiments/diabetes.py --store diabetes.db --repeats 3 --report diabetes.html"
+)
+
+
+@pytest.fixture(scope="session")
+def diabetes_run(tmp_path_factory):
+    """The README's longest command, run once: what came of it, and its folder."""
+    folder = tmp_path_factory.mktemp("diabetes")
+    return run_in(folder, DIABETES), folder
 
 
 @pytest.fixture(scope="session")

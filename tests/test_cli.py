@@ -123,14 +123,8 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def tutorial(tmp_path_factory):
-    figures = tmp_path_factory.mktemp("tutorial")
-    return optlab("run", "experiments/tutorial.py", "--figures", figures), figures
-
-
-def test_the_tutorial_prints_the_articles_log_and_final_parameters(tutorial):
-    done, _ = tutorial
+def test_the_tutorial_prints_the_articles_log_and_final_parameters(tutorial_run):
+    done, _ = tutorial_run
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     for published in (
@@ -146,20 +140,20 @@ def test_the_tutorial_prints_the_articles_log_and_final_parameters(tutorial):
     assert [line.split()[1] for line in logged] == [str(epoch) for epoch in range(0, 2000, 10)]
 
 
-def test_the_tutorial_compares_four_optimizers_at_four_batch_sizes_on_both_devices(tutorial):
-    done, _ = tutorial
+def test_the_tutorial_compares_four_optimizers_at_four_batch_sizes_on_both_devices(tutorial_run):
+    done, _ = tutorial_run
     rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
     assert len(rows) == (2 * 4 + 2) * 2
 
 
-def test_the_tutorial_saves_its_figures(tutorial):
-    _, figures = tutorial
-    names = {path.name for path in figures.iterdir()}
+def test_the_tutorial_saves_its_figures(tutorial_run):
+    _, folder = tutorial_run
+    names = {path.name for path in (folder / "figures").iterdir()}
     assert names >= {"convergence.png", "seconds.png", "fit.png"}
 
 
-def test_a_line_a_trial_is_written_to_stderr_when_it_is_no_terminal(tutorial):
-    done, _ = tutorial
+def test_a_line_a_trial_is_written_to_stderr_when_it_is_no_terminal(tutorial_run):
+    done, _ = tutorial_run
     lines = done.stderr.splitlines()
     assert [line.partition(" ")[0] for line in lines] == [f"{k}/20" for k in range(1, 21)]
     assert all(": skipped" in line or ": finished in " in line for line in lines)

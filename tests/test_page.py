@@ -124,6 +124,41 @@ def test_every_view_is_drawn(open_page, results, width, scheme):
     assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 22, 27)")
 
 
+OF_EXPERIMENTS = {
+    "tutorial": {"convergence", "digits", "seconds", "target", "ratio", "parameters", "fit",
+                 "phases"},
+    "diabetes": {"convergence", "digits", "seconds", "target", "ratio", "parameters", "phases",
+                 "profile"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
+@pytest.mark.parametrize("name", OF_EXPERIMENTS)
+def test_the_experiments_pages_draw_every_view_and_filter(open_page, request, name, width, scheme):
+    done, folder = request.getfixturevalue(f"{name}_run")
+    assert done.returncode == 0, done.stderr
+    page = open_page(folder / f"{name}.html", width=width, scheme=scheme)
+    before = {}
+    for key in OF_EXPERIMENTS[name]:
+        section = show(page, key)
+        before[key] = lines(section) + marks(section)
+        assert before[key] > 3, key
+        assert len(axis_text(section)) > 5, key
+    assert show(page, "crossover").locator("tbody tr").count() == 10
+    missing = {key for key in DRAWN if key not in OF_EXPERIMENTS[name]}
+    listed = page.locator("#not-drawn li").evaluate_all("all => all.map((e) => e.id)")
+    assert set(listed) == missing
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.locator("#side").evaluate("e => { e.open = true; }")
+    page.locator("#filter-optimizer").get_by_label("ManualSGD").uncheck()
+    for key in OF_EXPERIMENTS[name]:
+        section = show(page, key)
+        assert lines(section) + marks(section) < before[key] or key == "ratio", key
+    assert "ManualSGD" not in page.locator("[data-table=summary] tbody").inner_text()
+    command = page.locator("#experiment pre").inner_text()
+    assert command.startswith(f"optlab run experiments/{name}.py")
+
+
 def test_a_mark_for_each_setting(open_page, results):
     page = open_page(results)
     table = results.trials[(results.trials["problem"] == "line")]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import DIABETES
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
@@ -67,7 +69,14 @@ def test_the_experiment_of_the_readme_runs_as_a_script(tmp_path):
     assert "my experiment" in run([sys.executable, "my_experiment.py", "--epochs", "2"], tmp_path)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def test_the_diabetes_command_runs(diabetes_run):
+    done, folder = diabetes_run
+    assert DIABETES in COMMANDS
+    assert done.returncode == 0, done.stderr
+    assert (folder / "diabetes.html").stat().st_size > 1e6
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c != DIABETES])
 def test_the_commands_it_shows_run(tmp_path, command):
     rows = "".join(f"{x},{2 * x + x % 3}\n" for x in range(4))
     (tmp_path / "points.csv").write_text("x,y\n" + rows)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from optlab.analysis import ratios as results_ratios
 from optlab.report.doubts import doubts
 from optlab.report.sentences import findings
 from optlab.report.views import TARGETS, all_views
@@ -94,6 +95,17 @@ def told(request):
     return results, findings(results, views), doubts(results, views)
 
 
+def cell_said(sentence):
+    said = tuple(sentence.numbers["cell"])
+    return (*said[:2], None if str(said[2]) in {"nan", "<NA>"} else said[2], *said[3:])
+
+
+def timed_median(results, cell):
+    timed = [t["seconds"] for t in cells_of(results)[cell]
+             if t["status"] in WELL and not t["contended"]]  # fmt: skip
+    return statistics.median(timed) if timed else math.inf
+
+
 def only(sentences, kind, problem):
     found = [s for s in sentences if (s.kind, s.problem) == (kind, problem)]
     assert len(found) <= 1
@@ -111,10 +123,21 @@ def test_who_was_right(told):
                 digits[cell] = statistics.median(each)
         sentence = only(sentences, "right", problem)
         most = max(digits.values())
-        near = [c for c, value in digits.items() if value >= most - 0.05]
-        said = tuple(sentence.numbers["cell"])
-        said = (*said[:2], None if str(said[2]) in {"nan", "<NA>"} else said[2], *said[3:])
+        near = [c for c, value in digits.items() if value >= most - 0.3]
+        said = cell_said(sentence)
         assert said in near
+        batched = {c: value for c, value in digits.items() if c[2] is not None}
+        nearest = only(sentences, "nearest with batches", problem)
+        assert (nearest is not None) == bool(batched and max(batched.values()) < most - 0.3)
+        if nearest:
+            cell = cell_said(nearest)
+            assert batched[cell] >= max(batched.values()) - 0.3
+            start = f"Of methods with batches, {cell[1]} at batch size {cell[2]}"
+            assert nearest.text.startswith(start)
+            assert f"comes nearest: {batched[cell]:.1f} digits" in nearest.text
+            fast = [c for c in batched if batched[c] >= max(batched.values()) - 0.3]
+            medians = {c: timed_median(results, c) for c in fast}
+            assert medians[cell] == min(medians.values())
         assert f"{digits[said]:.1f} digits" in sentence.text
         seconds = [
             t["seconds"]
@@ -176,6 +199,111 @@ def paired(hits, best, other):
     logs = sorted(math.log(sides[1][k] / sides[0][k]) for k in sides[0])
     cut = (len(logs) + 1) // 4 if len(logs) >= 5 else 0
     return math.exp(statistics.fmean(logs[cut : len(logs) - cut]))
+
+
+def test_how_all_compare_with_the_first(told):
+    """Ratios by loops: the trimmed mean of the logarithms of pairs of one seed and repeat."""
+    results, sentences, _ = told
+    cells = cells_of(results)
+    for problem in results.problems:
+        found = {}
+        for baseline in dict.fromkeys(results.trials["optimizer"]):
+            found = ratios_by_loops(cells, problem, baseline)
+            if found:
+                break
+        sentence = only(sentences, "ratio", problem)
+        if not found:
+            assert sentence is None
+            continue
+        assert sentence.text.startswith(f"Beside {baseline} at the same batch size, ")
+        assert sentence.numbers["baseline"] == baseline
+        assert set(sentence.numbers["ratios"]) == set(found)
+        table = results_ratios(results.trials, baseline)
+        for name, ratios in found.items():
+            low, high = sentence.numbers["ratios"][name]
+            assert (low, high) == pytest.approx((min(ratios), max(ratios)))
+            rows = table[(table["optimizer"] == name) & (table["problem"] == problem)]
+            rows = rows[rows["pairs"] > 0]
+            text = re.search(rf"{re.escape(name)} (?:takes )?([\d.e+-]+)(?: to ([\d.e+-]+))? times"
+                             r" its seconds( \[[^]]*\])?( \([^)]*\))?", sentence.text)  # fmt: skip
+            if text is None:  # one of those that are only counted
+                assert " more." in sentence.text
+                continue
+            assert text[1] == number(min(ratios))
+            verdicts = Counter(rows["verdict"])
+            if len(rows) == 1:
+                sure = {"faster": None, "slower": None}
+                said = sure.get(rows["verdict"].iloc[0], f" ({rows['verdict'].iloc[0]})")
+                assert text[4] == said
+                continue
+            for verdict in ("faster", "slower"):
+                told_so = f"{verdict} in {verdicts[verdict]}" in (text[4] or "")
+                assert told_so == (verdict in verdicts)
+
+
+def ratios_by_loops(cells, problem, baseline):
+    found = defaultdict(list)
+    theirs = {c: t for c, t in cells.items() if c[0] == problem and c[1] == baseline}
+    for cell, trials in cells.items():
+        if cell[0] != problem or cell[1] == baseline:
+            continue
+        for other, others in theirs.items():
+            if cell[3:] != other[3:] or (None not in (cell[2], other[2]) and cell[2] != other[2]):
+                continue
+            by_run = {(t["seed"], t["repeat"]): t for t in others}
+            logs = []
+            for mine in trials:
+                its = by_run[mine["seed"], mine["repeat"]]
+                good = {mine["status"], its["status"]} <= WELL and mine["status"] == its["status"]
+                if good and not (mine["contended"] or its["contended"]):
+                    logs.append(math.log(mine["seconds"] / its["seconds"]))
+            if logs:
+                cut = (len(logs) + 1) // 4 if len(logs) >= 5 else 0
+                found[cell[1]].append(
+                    math.exp(statistics.fmean(sorted(logs)[cut : len(logs) - cut]))
+                )
+    return found
+
+
+def test_the_experiments_own_target_is_what_is_spoken_of():
+    results = plant(seed=2, mishaps=False, problems=("one",), devices=("cpu",))
+    results.definition["target"] = 2.5e-3
+    sentences = findings(results, all_views(results))
+    hits = {c: h for c, h in reached_by_cell(results, 2.5e-3).items() if c[2] is not None}
+    good = sum(all(hit for _, hit in h) for h in hits.values())
+    assert only(sentences, "reached", "one").text.startswith(
+        f"{good} of {len(hits)} settings of methods with batches reach the experiment's target, "
+        "0.0025 of the starting suboptimality, in every trial"
+    )
+    first = only(sentences, "first", "one")
+    times = {
+        c: lower_median([h[0] for _, h in hit]) for c, hit in hits.items() if all(h for _, h in hit)
+    }
+    assert first.numbers["seconds"] == min(times.values())
+    assert "to 0.0025 among them" in first.text
+
+
+def test_a_target_that_nobody_reached_is_spoken_of_too():
+    results = plant(seed=2, mishaps=False, problems=("one",), direct=(), epochs=(1, 2))
+    results.definition["target"] = 1e-9
+    sentence = only(findings(results, all_views(results)), "reached", "one")
+    assert sentence.text.startswith("0 of 24 settings of methods with batches reach the experiment")
+
+
+def test_an_uncertain_optimum_other_machines_and_changed_data_are_told():
+    results = plant(seed=1, mishaps=False)
+    assert not {"optimum", "machines", "left out"} & {s.kind for s in doubts_of(results)}
+    results.problems["line"].certificate["trusted"] = False
+    results.trials["machine"] = ["abacus"] + ["slide rule"] * (len(results.trials) - 1)
+    results.definition["left out"] = "3 trials of data or code changed since"
+    said = {s.kind: s.text for s in doubts_of(results)}
+    assert "found by hand for line" in said["optimum"]
+    assert "2 machines (abacus and slide rule)" in said["machines"]
+    assert "3 trials of data or code changed since" in said["left out"]
+
+
+def doubts_of(results):
+    return doubts(results, all_views(results))
 
 
 def test_what_cannot_be_said(told):
