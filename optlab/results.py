@@ -173,8 +173,8 @@ class Results:
         folder
             Where to write ``trials``, ``traces``, ``summary``, ``parameters`` and ``optima``.
         kind
-            ``"csv"``, ``"parquet"`` (needs the extra ``optlab[parquet]``) or ``"latex"``, which
-            leaves out the columns of long texts.
+            ``"csv"``, ``"parquet"`` (needs the extra ``optlab[parquet]``) or ``"latex"``, which has
+            the columns that find room on paper.
 
         Raises
         ------
@@ -210,6 +210,16 @@ class Results:
         from optlab.report import figures  # noqa: PLC0415 - as above
 
         return figures.seconds(self.trials, self._one(problem))
+
+    def figures(self, problem: str | None = None) -> dict[str, Figure]:
+        """Return every view that has something to draw as a figure, by name.
+
+        ``convergence, digits, seconds, target, ratio, parameters, fit, phases, crossover`` and
+        ``profile``; ``problem`` may be left out where there is one.
+        """
+        from optlab.report import figures  # noqa: PLC0415 - as above
+
+        return figures.all_figures(self, self._one(problem))
 
     def save_figures(
         self, folder: str | Path, formats: Sequence[str] = ("png", "svg")

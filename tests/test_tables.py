@@ -83,6 +83,7 @@ def test_latex_takes_no_name_for_tex_and_has_a_cell_for_each_column(stored, tmp_
         rows = [line for line in text.splitlines() if line.endswith(r"\\")]
         assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(columns)}
         assert "hyperparameters" not in text
+        assert len(columns) <= 14
     assert r"l\_2 \& co" in (tmp_path / "summary.tex").read_text()
     assert "_" not in re.sub(r"\\_", "", latex_table(pd.DataFrame({EVIL: [EVIL]})))
 

@@ -147,7 +147,7 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
     across = len(over) if len(over) > 1 else min(len(panels), 3)
     down = len(panels) if len(over) > 1 else -(-len(panels) // across)
     shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}
-    handles = _legend(rows, styles, shades=shades)
+    handles = _legend(rows[rows[view.y[0].column].notna()], styles, shades=shades)
     height = 0.75 + 2.0 * down + 0.16 * -(-len(handles) // _columns(handles))
     figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
     grid = figure.subplots(down, across, sharey=True, squeeze=False)

@@ -16,14 +16,8 @@ _SPECIAL = {
 }
 
 
-_LEFT_OUT = {"hyperparameters", "versions", "machine", "message"}
-"""Columns too long to be set; CSV has them."""
-
-
 def latex_table(table: pd.DataFrame) -> str:
     r"""Return a table as a LaTeX tabular with booktabs' rules; nothing in it is taken for TeX.
-
-    Columns of long texts, and those without any value, are left out.
 
     Examples
     --------
@@ -38,10 +32,9 @@ def latex_table(table: pd.DataFrame) -> str:
     \end{tabular}
     <BLANKLINE>
     """
-    shown = table.drop(columns=_LEFT_OUT & set(table.columns)).dropna(axis="columns", how="all")
-    sides = "".join("r" if shown[c].dtype.kind in "fi" else "l" for c in shown)
-    rows = [[_text(str(column).replace("_", " ")) for column in shown]]
-    rows += [[_cell(value) for value in row] for row in shown.itertuples(index=False, name=None)]
+    sides = "".join("r" if table[c].dtype.kind in "fi" else "l" for c in table)
+    rows = [[_text(str(column).replace("_", " ")) for column in table]]
+    rows += [[_cell(value) for value in row] for row in table.itertuples(index=False, name=None)]
     lines = [" & ".join(row) + r" \\" for row in rows]
     start = [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", lines[0], r"\midrule"]
     return "\n".join([*start, *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
@@ -50,6 +43,8 @@ def latex_table(table: pd.DataFrame) -> str:
 def _cell(value: object) -> str:
     if pd.isna(value):  # type: ignore[call-overload]  # a cell of any kind
         return "--"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return _number(value)
     return _text(value)
@@ -62,7 +57,7 @@ def _text(value: object) -> str:
 def _number(value: float) -> str:
     if not math.isfinite(value):
         return r"$\infty$" if value > 0 else r"$-\infty$"
-    text = f"{value:.3g}"
+    text = str(int(value)) if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"
     if "e" not in text:
         return text
     mantissa, exponent = text.split("e")

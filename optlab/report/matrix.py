@@ -13,6 +13,7 @@ from optlab.report.words import duration
 def matrix(title: str, rows: pd.DataFrame) -> Figure:
     """Draw a row each setting, a column each device, the fastest bold, crossovers marked."""
     devices = list(dict.fromkeys(rows["device"]))
+    several_dtypes = len(set(rows["dtype"])) > 1
     keys = ["optimizer", "dtype", "batch_size"]
     lines = rows.groupby(keys, sort=False, dropna=False)
     text: list[list[str]] = []
@@ -20,7 +21,9 @@ def matrix(title: str, rows: pd.DataFrame) -> Figure:
     for _, cells in lines:
         optimizer, dtype, size = (cells[name].iloc[0] for name in keys)
         by_device = cells.set_index("device")
-        line = [plain(optimizer), str(dtype), "direct" if pd.isna(size) else str(size)]
+        line = [plain(optimizer), *([str(dtype)] if several_dtypes else [])]
+        line.append("direct" if pd.isna(size) else str(size))
+        before = len(line)
         for place, device in enumerate(devices):
             if device not in by_device.index:
                 line.append("-")
@@ -29,13 +32,15 @@ def matrix(title: str, rows: pd.DataFrame) -> Figure:
             mark = " (crossover)" if cell["crossover"] else ""
             line.append(duration(cell["seconds"]) + mark)
             if cell["fastest"]:
-                bold.add((len(text) + 1, place + 3))
+                bold.add((len(text) + 1, place + before))
         text.append(line)
     figure = PaperFigure(figsize=(WIDTH, 0.5 + 0.21 * (len(text) + 1)), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
-    axes.set_title(plain(f"{title}: median seconds, the fastest bold"), loc="left")
-    heads = ["optimizer", "dtype", "batch size", *map(plain, devices)]
+    bold_is = ", the fastest bold" if bold else ""
+    axes.set_title(plain(f"{title}: median seconds{bold_is}"), loc="left")
+    heads = ["optimizer", *(["dtype"] if several_dtypes else []), "batch size"]
+    heads += map(plain, devices)
     table = axes.table(
         text, colLabels=heads, loc="upper left", cellLoc="left", colLoc="left", edges="horizontal"
     )

@@ -61,8 +61,20 @@ def _parquet(table: pd.DataFrame, path: Path) -> None:
     plain.to_parquet(path, index=False)
 
 
+_CELL = ["problem", "optimizer", "batch_size", "device", "dtype"]
+_PAPER = {
+    "summary": [*_CELL, "status", "epochs", "seconds", "seconds_low", "seconds_high",
+                "suboptimality", "parameter_error"],
+    "trials": ["trial", *_CELL, "seed", "repeat", "status", "epochs", "seconds", "loss",
+               "suboptimality", "parameter_error"],
+    "optima": ["problem", "n", "d", "loss", "rank", "condition_scaled", "digits", "trusted"],
+}  # fmt: skip
+"""Of these tables LaTeX has these columns: more find no room on paper, and CSV has them all."""
+
+
 def _latex(table: pd.DataFrame, path: Path) -> None:
-    path.write_text(latex_table(table), encoding="utf-8")
+    text = latex_table(table[_PAPER.get(path.stem, list(table))])
+    path.write_text(text, encoding="utf-8")
 
 
 _WRITERS: dict[str, tuple[str, Callable[[pd.DataFrame, Path], None]]] = {
