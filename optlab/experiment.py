@@ -180,11 +180,13 @@ class Experiment:
         """
         if (executor is not None) + (dask is not None) + (isolate or jobs > 1) > 1:
             raise ValueError("executor, dask, and isolate or jobs exclude each other: choose one")
+        if store is None and (fresh or redo):
+            raise ValueError("fresh and redo are about the trials in a store: name one")
         grid = self.grid()
         about = origin(command) | grid.definition() | self.budget().definition()
         with ExitStack() as stack:
             kept = None if store is None else stack.enter_context(Store(store))
-            if kept and fresh:
+            if kept and fresh and kept.experiments():
                 kept.set_aside()
             records = run_grid(
                 grid,
@@ -204,13 +206,8 @@ class Experiment:
                 redo=check_redo(redo),
                 listener=listener,
             )
-        return Results.of(
-            self.name,
-            records,
-            {name: ProblemFacts.of(name, problem) for name, problem in grid.problems.items()},
-            machine(),
-            about,
-        )
+        facts = {name: ProblemFacts.of(name, problem) for name, problem in grid.problems.items()}
+        return Results.of(self.name, records, facts, machine(), about)
 
     def execute(self, options: RunOptions | None = None) -> int:
         """Run with progress, print the summary, write what was asked for; return the exit status.

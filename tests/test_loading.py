@@ -230,3 +230,10 @@ def test_what_cannot_be_redone_is_refused(tmp_path):
         ol.Experiment(
             problems=ol.LinearRegression(np.eye(2), [1.0, 2.0]), optimizers=ol.Lstsq()
         ).run(store=tmp_path / "s.db", redo=["faild"])
+
+
+@pytest.mark.parametrize("what", [{"redo": ["failed"]}, {"fresh": True}])
+def test_without_a_store_there_is_nothing_to_redo(what):
+    problem = ol.LinearRegression(np.eye(2), [1.0, 2.0])
+    with pytest.raises(ValueError, match="about the trials in a store: name one"):
+        ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(**what)

@@ -61,6 +61,13 @@ def test_batch_size_is_missing_only_for_methods_that_use_none(results):
     assert set(results.trials["batch_size"].dropna()) == {3, "full"}
 
 
+def test_batch_sizes_stay_whole_numbers_beside_methods_without(problem):
+    found = ol.compare(problem, [ol.ManualSGD(0.1), ol.Lstsq()], batch_sizes=[5], epochs=2)
+    for table in (found.trials, found.summary()):
+        size, none = table["batch_size"]
+        assert (size, isinstance(size, int), none) == (5, True, pd.NA)
+
+
 def test_hyperparameters_are_json(results):
     found = results.trials.groupby("optimizer")["hyperparameters"].first().map(json.loads)
     assert found["descent"] == {"learning_rate": 0.1}

@@ -167,6 +167,9 @@ def test_fresh_runs_everything_again(runs):
     before = runs.counted()
     experiment.run(store=runs.store, threads=1, fresh=True)
     assert runs.counted() - before == 2
+    assert len(list(runs.store.parent.glob("results-*.db"))) == 1
+    experiment.run(store=runs.store.with_name("new.db"), threads=1, fresh=True)
+    assert not list(runs.store.parent.glob("new-*.db"))  # there was nothing to set aside
 
 
 class FailsOnce:

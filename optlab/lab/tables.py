@@ -21,7 +21,8 @@ def trials_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     rows = [_trial_row(record) for record in records]
     nothing = TrialRecord(Trial(0, "", "", None, "", "", 0))
     table = pd.DataFrame(rows, columns=list(_trial_row(nothing)))
-    sizes = [pd.NA if size is None else size for size in table["batch_size"]]
+    # From the rows: a column of whole numbers and None would have become one of floats.
+    sizes = [pd.NA if row["batch_size"] is None else row["batch_size"] for row in rows]
     table["batch_size"] = pd.Series(sizes, index=table.index, dtype=object)
     return table
 
