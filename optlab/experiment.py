@@ -183,7 +183,8 @@ class Experiment:
         if store is None and (fresh or redo):
             raise ValueError("fresh and redo are about the trials in a store: name one")
         grid = self.grid()
-        about = origin(command) | grid.definition() | self.budget().definition()
+        about = origin(command, lasting=store is not None)
+        about |= grid.definition() | self.budget().definition()
         with ExitStack() as stack:
             kept = None if store is None else stack.enter_context(Store(store))
             if kept and fresh and kept.experiments():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,6 +49,9 @@ class RunOptions:
         iterates.
     threads
         Threads of torch, BLAS and OpenMP in a trial.
+    memory_limit
+        What a trial may hold beyond the worker process itself, such as 500M or 2G (Linux only, with
+        --isolate or --jobs).
     memory
         Run each trial once more, untimed, to measure its peak memory.
     report
@@ -73,6 +77,7 @@ class RunOptions:
     dask: str | None = None
     time_limit: float | None = None
     threads: int | None = None
+    memory_limit: str | None = None
     memory: Annotated[bool, Parameter(negative="")] = False
     report: Path | None = None
     csv: Annotated[Path | None, Parameter(name="--csv")] = None
@@ -103,11 +108,18 @@ class RunOptions:
         return {name: value for name, value in parsed.items() if value is not None}
 
     def execution(self) -> dict[str, Any]:
-        """Return the keywords of `Experiment.run` that these options set."""
+        """Return the keywords of `Experiment.run` that these options set.
+
+        Raises
+        ------
+        ValueError
+            For a memory limit that is no size.
+        """
         names = ("store", "fresh", "isolate", "jobs", "dask", "time_limit", "threads")
         redo = _listed(self.redo) or ()
         chosen = {name: getattr(self, name) for name in names}
-        return chosen | {"redo": redo, "measure_memory": self.memory}
+        limit = _bytes("--memory-limit", self.memory_limit)
+        return chosen | {"redo": redo, "measure_memory": self.memory, "memory_limit": limit}
 
     @property
     def runs_beside(self) -> bool:
@@ -128,3 +140,19 @@ def _numbers(option: str, text: str | None, word: str | None = None) -> list[int
         return [part if part == word else int(part) for part in parts]
     except ValueError:
         raise ValueError(f"{option} takes {allowed}, with commas between, not {text!r}") from None
+
+
+def _bytes(option: str, text: str | None) -> int | None:
+    """Return a size such as 500M in bytes.
+
+    Examples
+    --------
+    >>> _bytes("--memory-limit", "1.5K")
+    1536
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG])(?:i?B)?", text.strip(), flags=re.IGNORECASE)
+    if not found or not float(found[1]):
+        raise ValueError(f"{option} takes a size such as 500M or 2G, not {text!r}")
+    return int(float(found[1]) * 2 ** {"k": 10, "m": 20, "g": 30}[found[2].lower()])

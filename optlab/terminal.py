@@ -173,6 +173,7 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
     axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
     axes += ["trials"] if (summary["trials"] > 1).any() else []
     numbers = ["epochs", "seconds", "loss", "suboptimality", "parameter error"]
+    numbers += ["peak memory"] if summary["peak_bytes"].notna().any() else []
     shown = numbers[: len(numbers) - hidden]
     table = Table(title=Text(name), title_justify="left", header_style="bold")
     for heading in [*axes, "optimizer", "batch size", "device", "status"]:
@@ -188,6 +189,7 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
             "loss": _number(row["loss"]),
             "suboptimality": _number(row["suboptimality"], digits=2),
             "parameter error": _number(row["parameter_error"], digits=2),
+            "peak memory": format_bytes(row["peak_bytes"]),
         }
         table.add_row(*(Text(word) for word in words), *(cells[heading] for heading in shown))
     return table
@@ -209,6 +211,22 @@ def format_seconds(seconds: float) -> str:
     elif seconds >= 1e-3:
         unit, scale = "ms", 1e-3
     return f"{seconds / scale:.3g} {unit}"
+
+
+def format_bytes(size: float) -> str:
+    """Return bytes in the unit that suits them, three digits.
+
+    Examples
+    --------
+    >>> format_bytes(123456.0), format_bytes(2.5 * 2**30)
+    ('121 KiB', '2.5 GiB')
+    """
+    if not math.isfinite(size):
+        return "-"
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size:.0f} B"
 
 
 def _cell(row: pd.Series[Any]) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
+import optlab as ol
 from optlab import cli
 
 ROOT = Path(__file__).parents[1]
@@ -237,6 +238,46 @@ def test_a_failing_optimizer_gives_exit_status_1_and_its_row_with_the_message(fo
     assert trials["status"].to_dict() == {"ManualSGD": "finished", "Fails": "failed"}
 
 
+PLANTED = """
+import sys
+
+sys.path.insert(0, {tests!r})
+import planted
+import optlab as ol
+
+good = {{"good": ol.ManualSGD(0.01), "good too": ol.Lstsq()}}
+bad = ["Raises", "HangsInC", "Exits", "Segfaults", "Allocates", "YieldsNothing", "MutatesData"]
+experiment = ol.Experiment(
+    problems=ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized()),
+    optimizers=good | {{name: getattr(planted, name)() for name in bad}},
+    batch_sizes=[5], epochs=3, repeats=1, record=1,
+)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on memory is held on Linux")
+def test_bad_optimizers_have_their_rows_harm_no_good_one_and_the_status_is_1(tmp_path):
+    tests = str(Path(__file__).parent)
+    (tmp_path / "planted_experiment.py").write_text(PLANTED.format(tests=tests))
+    limits = ("--isolate", "--time-limit", "2", "--memory-limit", "500M")
+    done = optlab("run", "planted_experiment.py", *limits, "--csv", "tables", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    trials = pd.read_csv(tmp_path / "tables" / "trials.csv").set_index("optimizer")
+    assert trials["status"].to_dict() == {
+        "good": "finished", "good too": "finished", "Raises": "failed", "HangsInC": "timed out",
+        "Exits": "crashed", "Segfaults": "crashed", "Allocates": "failed",
+        "YieldsNothing": "failed", "MutatesData": "failed",
+    }  # fmt: skip
+    assert trials["message"]["Exits"] == "its process died: exit code 3"
+    assert "SIGSEGV" in trials["message"]["Segfaults"]
+    problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    good = {"good": ol.ManualSGD(0.01), "good too": ol.Lstsq()}
+    alone = ol.compare(problem, good, batch_sizes=[5], epochs=3, record=1).trials
+    for row in alone.itertuples():
+        assert trials["loss"][row.optimizer] == row.loss
+
+
 COMPARE = ("compare", "some.csv", "--target", "y")
 REFUSED = {
     "missing target": (("compare", "some.csv", "--target", "price"),
@@ -251,6 +292,11 @@ REFUSED = {
     "rate 0": ((*COMPARE, "--learning-rate", "0"), "learning_rate must be positive and finite"),
     "rate -1": ((*COMPARE, "--learning-rate", "-1"), "learning_rate must be positive and finite"),
     "rate nan": ((*COMPARE, "--learning-rate", "nan"), "learning_rate must be positive and finite"),
+    "memory limit": ((*COMPARE, "--isolate", "--memory-limit", "much"),
+                     "--memory-limit takes a size such as 500M or 2G, not 'much'"),
+    "memory limit alone": ((*COMPARE, "--memory-limit", "2G"),
+                           "memory_limit holds in worker processes only"),
+    "redo alone": ((*COMPARE, "--redo", "failed"), "about the trials in a store"),
     "epochs 0": ((*COMPARE, "--epochs", "0"), "epochs must be a whole number of at least 1, not 0"),
     "epochs x": ((*COMPARE, "--epochs", "many"), "--epochs", "many"),
     "optimizer": ((*COMPARE, "--optimizers", "manual-sdg"),

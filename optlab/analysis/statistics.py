@@ -28,6 +28,7 @@ _MEDIANS = [
     "suboptimality",
     "parameter_error",
     "gradient_norm",
+    "peak_bytes",
 ]
 _SECONDS = ["transfer_seconds", "first_pass_seconds", "seconds"]
 
@@ -62,7 +63,8 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
         - ``trials``; ``status``, counted where they differ (``"4 finished, 1 diverged"``); and
           ``message``, the first of those that did not end well, or the first at all;
         - medians over repeats and seeds: ``epochs, samples, transfer_seconds, first_pass_seconds,
-          seconds, loss, suboptimality, parameter_error, gradient_norm``;
+          seconds, loss, suboptimality, parameter_error, gradient_norm``, and ``peak_bytes`` over
+          the trials that it was measured of;
         - ``timed``: how many trials' seconds entered. Only those of trials that finished or
           converged do, and never those that ran beside others; where none is left, seconds are
           NaN;
@@ -97,6 +99,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     cell = cell_numbers(trials)
     table = trials.assign(timed=timed(trials), contended=trials["contended"].astype(bool))
     table[_SECONDS] = table[_SECONDS].astype(float).where(table["timed"])
+    table["peak_bytes"] = pd.to_numeric(table["peak_bytes"], errors="coerce").astype(float)
     by_cell = table.groupby(cell)
     rows = trials.loc[~cell.duplicated(), CELL].reset_index(drop=True)
     rows["trials"] = by_cell.size()

@@ -9,11 +9,12 @@ _PATIENCE = 2.0
 """Seconds that git may take to look at a large repository; then its commit is not recorded."""
 
 
-def origin(command: str = "") -> dict[str, str]:
+def origin(command: str = "", *, lasting: bool = False) -> dict[str, str]:
     """Return when this is asked, the command, and the commit of the folder that we are in.
 
     A commit ends in ``-dirty`` where tracked files differ from it. Without a command there is no
-    ``command``, and without git, or outside a repository, no ``commit``.
+    ``command``. Git is asked for results of a command and for ``lasting`` ones, those that are
+    kept in a file; without git, or outside a repository, there is no ``commit``.
 
     Examples
     --------
@@ -23,7 +24,7 @@ def origin(command: str = "") -> dict[str, str]:
     found = {"started": datetime.now(UTC).isoformat(timespec="seconds")}
     if command:
         found["command"] = command
-    commit = _commit()
+    commit = _commit() if command or lasting else ""
     return found | ({"commit": commit} if commit else {})
 
 

@@ -26,6 +26,12 @@ function duration(seconds) {
   return seconds >= 1e-3 ? `${number(seconds * 1e3, 3)} ms` : `${number(seconds * 1e6, 3)} µs`;
 }
 
+function bytes(size) {
+  for (const [unit, scale] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]])
+    if (size >= scale) return `${number(size / scale, 3)} ${unit}`;
+  return `${number(size, 3)} B`;
+}
+
 const shown = (value, axis) => (axis.unit === "s" ? duration(value) : number(value));
 
 /** Whether an axis has the batch sizes for its places. */

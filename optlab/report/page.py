@@ -26,7 +26,8 @@ SECONDS = ("seconds", "seconds_low", "seconds_high", "median", "min", "max", "tr
 """The columns that tables show with a unit of time."""
 
 LABELS = {"low": "from", "high": "to", "seconds_low": "from", "seconds_high": "to",
-          "median": "seconds", "timed": "trials timed", "at": "at batch size"}  # fmt: skip
+          "median": "seconds", "timed": "trials timed", "at": "at batch size",
+          "peak_bytes": "peak memory"}  # fmt: skip
 """What columns are called in tables, where not by their name."""
 
 

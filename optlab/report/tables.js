@@ -64,6 +64,7 @@ function shownCell(name, value) {
   if (value === null) return "–";
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value !== "number") return value;
+  if (name === "peak_bytes") return bytes(value);
   return page.seconds.includes(name) ? duration(value) : number(value);
 }
 
