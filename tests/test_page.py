@@ -380,6 +380,10 @@ def test_paper_shows_every_chart_in_light_and_nothing_to_press(open_page, result
     heads = page.locator("[data-table=summary] th:visible").all_inner_texts()
     assert {"optimizer", "batch size", "device", "seconds"} <= set(heads)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.set_viewport_size({"width": 690, "height": 1000})  # A4 or letter with these margins
+    for box in page.locator("table:visible").all():  # none runs over the edge
+        edge = box.evaluate("e => e.getBoundingClientRect().right")
+        assert edge <= 690, box.inner_text()[:60]
     page.emulate_media(media="screen")
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
