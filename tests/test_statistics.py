@@ -18,6 +18,7 @@ from optlab.analysis.intervals import (
 from optlab.analysis.statistics import CELL, summary
 
 OUTCOMES = {"loss": 1.0, "suboptimality": 0.1, "parameter_error": 0.1, "gradient_norm": 0.1}
+OUTCOMES |= {"peak_bytes": pd.NA}
 STATUSES = ["finished", "converged", "diverged", "failed", "skipped", "timed out"]
 
 
@@ -53,6 +54,12 @@ def cells_of(table):
     for _, row in table.iterrows():
         cells.setdefault(tuple(str(row[column]) for column in CELL), []).append(row)
     return cells
+
+
+def test_peak_memory_is_the_median_of_what_was_measured():
+    table = pd.DataFrame([trial(repeat=r, peak_bytes=b) for r, b in enumerate([7, pd.NA, 9, 11])])
+    assert summary(table)["peak_bytes"].tolist() == [9]
+    assert summary(table[table["repeat"] == 1])["peak_bytes"].isna().all()
 
 
 @given(tables())
