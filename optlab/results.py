@@ -240,5 +240,5 @@ class Results:
             return next(iter(self.problems))
         if problem in self.problems:
             return str(problem)
-        names = ", ".join(repr(name) for name in self.problems)
+        names = ", ".join(repr(name) for name in self.problems) or "none, as there is no trial"
         raise ValueError(f"problem must be one of {names}, not {problem!r}")

@@ -10,6 +10,7 @@ import pytest
 
 import optlab as ol
 from optlab.lab.loading import NOT_RUN
+from optlab.lab.store import Store
 
 DATASET = ol.datasets.tutorial().standardized()
 
@@ -237,3 +238,15 @@ def test_without_a_store_there_is_nothing_to_redo(what):
     problem = ol.LinearRegression(np.eye(2), [1.0, 2.0])
     with pytest.raises(ValueError, match="about the trials in a store: name one"):
         ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(**what)
+
+
+def test_a_file_in_which_nothing_was_begun_is_empty_and_can_be_written_out(tmp_path):
+    Store(tmp_path / "s.db").close()
+    results = ol.Results.load(tmp_path / "s.db")
+    assert results.trials.empty
+    assert results.traces.empty
+    for kind in ("csv", "latex", "parquet"):
+        assert len(results.export(tmp_path / kind, kind)) == 5
+    assert "No trial ended" in results.report(tmp_path / "page.html").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="there is no trial"):
+        results.figures()

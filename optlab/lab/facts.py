@@ -89,23 +89,28 @@ class ProblemFacts:
         return [key] if size == 1 else [f"{key}[{place}]" for place in range(size)]
 
 
+CERTIFICATE = (
+    "route",
+    "rank",
+    "unknowns",
+    "rank_tolerance",
+    "condition_raw",
+    "condition_scaled",
+    "backward_error",
+    "digits",
+    "refinement_steps",
+    "residual_sum_of_squares",
+    "standard_errors",
+    "trusted",
+    "message",
+)
+"""What is kept of a certificate: see `optlab.linalg.Certificate`."""
+
+
 def _plain(certificate: Certificate) -> dict[str, Any]:
     """Return a certificate as values that JSON can hold."""
-    errors = certificate.standard_errors
-    return {
-        "route": certificate.route,
-        "rank": certificate.rank,
-        "unknowns": certificate.unknowns,
-        "rank_tolerance": certificate.rank_tolerance,
-        "condition_raw": certificate.condition_raw,
-        "condition_scaled": certificate.condition_scaled,
-        "backward_error": certificate.backward_error,
-        "digits": certificate.digits,
-        "refinement_steps": certificate.refinement_steps,
-        "residual_sum_of_squares": certificate.residual_sum_of_squares,
-        "standard_errors": None
-        if errors is None
-        else {name: value.tolist() for name, value in errors.items()},
-        "trusted": certificate.trusted,
-        "message": certificate.message,
-    }
+    kept = {name: getattr(certificate, name) for name in CERTIFICATE}
+    errors = kept["standard_errors"]
+    if errors is not None:
+        kept["standard_errors"] = {name: value.tolist() for name, value in errors.items()}
+    return kept

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from optlab.lab import ProblemFacts
+from optlab.lab.facts import CERTIFICATE
 from optlab.report.latex import latex_table
 from optlab.report.views import Outcome
 
@@ -27,7 +27,7 @@ def all_tables(results: Outcome) -> dict[str, pd.DataFrame]:
         "traces": results.traces,
         "summary": results.summary(),
         "parameters": _parameters(results),
-        "optima": pd.DataFrame([_optimum(facts) for facts in results.problems.values()]),
+        "optima": _optima(results),
     }
 
 
@@ -105,10 +105,14 @@ def _parameters(results: Outcome) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def _optimum(facts: ProblemFacts) -> dict[str, object]:
-    known = {"problem": facts.name, "kind": facts.kind, "n": facts.n, "d": facts.d}
-    certificate = {
-        name: json.dumps(value) if isinstance(value, dict) else value
-        for name, value in facts.certificate.items()
-    }
-    return known | {"dtype": facts.dtype, "loss": facts.optimum_loss} | certificate
+def _optima(results: Outcome) -> pd.DataFrame:
+    known = ["problem", "kind", "n", "d", "dtype", "loss"]
+    rows = [
+        (facts.name, facts.kind, facts.n, facts.d, facts.dtype, facts.optimum_loss)
+        for facts in results.problems.values()
+    ]
+    table = pd.DataFrame(rows, columns=known)
+    for name in CERTIFICATE:
+        values = [facts.certificate.get(name) for facts in results.problems.values()]
+        table[name] = [json.dumps(v) if isinstance(v, dict) else v for v in values]
+    return table
