@@ -76,8 +76,8 @@ class Results:
 
         Trials are numbered anew from 0, file by file, in the order of their grids. A file may hold
         more than its last experiment asked for: what was run for other data or code under the same
-        names is left out (``definition["left out"]`` counts it). What it asked for and has not been
-        run is ``interrupted``.
+        names, for another budget or with other threads is left out (``definition["left out"]``
+        counts it). What it asked for and has not been run is ``interrupted``.
 
         The repeats of a second file go on counting where those of the first end; problems and
         optimizers of one name that are not the same in both are told apart by the file's name. The

@@ -46,7 +46,9 @@ def test_trials_of_data_that_changed_are_left_out_and_counted(tmp_path):
     new = run(path, dataset=changed(), seeds=[0, 1])
     loaded = ol.Results.load(path)
     pd.testing.assert_frame_equal(loaded.trials, new.trials)
-    assert loaded.definition["left out"] == "5 trials of data or code changed since"
+    assert (
+        loaded.definition["left out"] == "5 trials of data, code, a budget or threads changed since"
+    )
     assert loaded.problems["data"].optimum_loss == new.problems["data"].optimum_loss
     back = run(path, seeds=range(5))
     pd.testing.assert_frame_equal(ol.Results.load(path).trials, back.trials)
@@ -62,6 +64,26 @@ def test_trials_of_an_optimizer_that_changed_under_its_name_are_left_out(tmp_pat
     assert trials.loc[trials["optimizer"] == "sgd", "hyperparameters"].tolist() == [
         '{"learning_rate": 0.2}'
     ]
+
+
+def test_trials_of_another_budget_or_other_threads_are_not_set_beside_the_last(tmp_path):
+    path = tmp_path / "s.db"
+    both = {
+        "a": ol.ManualSGD(0.1),
+        "b": ol.ManualSGD(
+            0.1,
+        ),
+    }
+    run(path, optimizers=both, epochs=50, repeats=5)
+    run(path, optimizers={"a": ol.ManualSGD(0.1)}, epochs=2, repeats=3)
+    loaded = ol.Results.load(path)
+    assert loaded.trials["epochs"].tolist() == [2] * 3
+    assert loaded.definition["left out"].startswith("10 trials")
+    problem = ol.LinearRegression.from_dataset(DATASET, name="data")
+    experiment = ol.Experiment(name="e", problems=problem, optimizers={"a": ol.ManualSGD(0.1)},
+                               epochs=2)  # fmt: skip
+    experiment.run(store=path, threads=2)
+    assert len(ol.Results.load(path).trials) == 1
 
 
 @dataclass(frozen=True)
@@ -98,6 +120,18 @@ def test_the_repeats_of_a_second_file_go_on_counting(tmp_path):
     assert list(loaded.problems) == ["data"]
 
 
+def test_files_of_different_budgets_say_so(tmp_path):
+    one, two = tmp_path / "one.db", tmp_path / "two.db"
+    run(one, epochs=4)
+    run(two, epochs=2, target=1e-3)
+    assert ol.Results.load(one, two).definition["settings"] == (
+        "epochs 4, record growing, threads 1; epochs 2, target 0.001, record growing, threads 1"
+    )
+    assert "settings" not in ol.Results.load(one, one).definition
+    page = ol.Results.load(one, two).report(tmp_path / "page.html")
+    assert "The files differ in budget or threads" in page.read_text(encoding="utf-8")
+
+
 def test_another_problem_of_the_same_name_is_told_apart(tmp_path):
     one, two = tmp_path / "one.db", tmp_path / "two.db"
     run(one)
@@ -116,6 +150,34 @@ def test_another_optimizer_of_the_same_name_is_told_apart(tmp_path):
     trials = ol.Results.load(one, two).trials
     assert trials["optimizer"].tolist() == ["sgd", "same", "sgd (two)", "same"]
     assert trials["repeat"].tolist() == [1, 1, 2, 2] or trials["repeat"].tolist() == [1, 1, 1, 2]
+
+
+@dataclass(frozen=True)
+class Stays:
+    learning_rate: float
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        for _ in batches:
+            yield ol.Iterate(start)
+
+
+def test_another_class_of_the_same_name_and_hyperparameters_is_told_apart(tmp_path):
+    one, two = tmp_path / "one.db", tmp_path / "two.db"
+    run(one, optimizers={"x": ol.ManualSGD(0.1)})
+    run(two, optimizers={"x": Stays(0.1)})
+    assert ol.Results.load(one, two).trials["optimizer"].tolist() == ["x", "x (two)"]
+
+
+def test_perfect_fits_of_other_data_are_told_apart(tmp_path):
+    for name, slope in (("one", 2.0), ("two", 3.0)):
+        X = np.arange(12.0).reshape(6, 2) % 5
+        problem = ol.LinearRegression(X, X @ [1.0, slope] + 1, name="p")
+        ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(store=tmp_path / f"{name}.db")
+    files = tmp_path / "one.db", tmp_path / "two.db", tmp_path / "one.db"
+    loaded = ol.Results.load(*files).trials
+    assert loaded["problem"].tolist() == ["p", "p (two)", "p"]
+    assert loaded["repeat"].tolist() == [1, 1, 2]
 
 
 def test_machines_and_names_are_those_of_the_experiments_that_ran_the_trials(tmp_path, monkeypatch):

@@ -215,7 +215,9 @@ def test_how_all_compare_with_the_first(told):
         if not found:
             assert sentence is None
             continue
-        assert sentence.text.startswith(f"Beside {baseline} at the same batch size, ")
+        sized = any(c[1] in found and c[2] is not None for c in cells if c[0] == problem)
+        start = f"Beside {baseline}{' at the same batch size' if sized else ''}, "
+        assert sentence.text.startswith(start)
         assert sentence.numbers["baseline"] == baseline
         assert set(sentence.numbers["ratios"]) == set(found)
         table = results_ratios(results.trials, baseline)
@@ -290,6 +292,20 @@ def test_a_target_that_nobody_reached_is_spoken_of_too():
     assert sentence.text.startswith("0 of 24 settings of methods with batches reach the experiment")
 
 
+def test_mishaps_that_differ_in_numbers_alone_are_one_sentence_that_names_their_problem():
+    results = plant(seed=1, mishaps=False, devices=("cpu",))
+    bad = (results.trials["problem"] == "plane") & (results.trials["optimizer"] == "ManualSGD")
+    results.trials.loc[bad, "status"] = "diverged"
+    results.trials.loc[bad, "message"] = [
+        f"the loss is {k}.5e+{10 + k} times its start after epoch {k}" for k in range(bad.sum())
+    ]
+    (sentence,) = [s for s in doubts_of(results) if s.kind == "diverged"]
+    assert sentence.text == (
+        f"{bad.sum()} trials diverged (ManualSGD, plane): "
+        "the loss is 0.5e+10 times its start after epoch 0, and the like"
+    )
+
+
 def test_an_uncertain_optimum_other_machines_and_changed_data_are_told():
     results = plant(seed=1, mishaps=False)
     assert not {"optimum", "machines", "left out"} & {s.kind for s in doubts_of(results)}
@@ -310,7 +326,7 @@ def test_what_cannot_be_said(told):
     results, _, sentences = told
     rows = results.trials.to_dict("records")
     bad = Counter((r["status"], r["message"]) for r in rows if r["status"] not in WELL)
-    said = {(s.kind, s.numbers["message"]): s for s in sentences if "message" in s.numbers}
+    said = {(s.kind, s.numbers["messages"][0]): s for s in sentences if "messages" in s.numbers}
     assert {k: s.numbers["trials"] for k, s in said.items()} == dict(bad)
     for (_, message), sentence in said.items():
         assert sentence.text.endswith(message)

@@ -513,7 +513,7 @@ def test_results_on_a_disk_that_is_full_can_be_loaded(small_disk, stored, leave)
 def test_trials_in_the_log_of_a_killed_run_can_be_loaded_on_a_full_disk(small_disk, stored, leave):
     path = small_disk / "results.db"
     with Store(path.with_name("first.db")) as store:
-        prints = Prints({"p": ""}, {"o": ""})
+        prints = Prints({"p": ""}, {"o": ""}, "")
         number = store.begin_experiment("e", {}, {}, prints, {"k": record_of().trial})
         store.add_problem("", facts_of("p"))
         store.add("k", record_of(), {}, number)

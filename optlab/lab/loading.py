@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from optlab.lab.facts import ProblemFacts
 from optlab.lab.machine import merged
 from optlab.lab.records import Trial, TrialRecord
@@ -29,16 +31,19 @@ class Loaded:
         What is known of each problem, by name.
     names, machines
         Of the experiments that ran them.
+    settings
+        The budget and threads of each file's last experiment.
     definition
-        The last experiment's.
+        The last experiment's, and ``settings`` where the files' differ.
     left_out
-        How many trials are of data or code that have changed since.
+        How many trials are of data, code or a budget that have changed since.
     """
 
     records: list[TrialRecord] = field(default_factory=list)
     problems: dict[str, ProblemFacts] = field(default_factory=dict)
     names: dict[str, None] = field(default_factory=dict)
     machines: list[Mapping[str, str]] = field(default_factory=list)
+    settings: dict[str, None] = field(default_factory=dict)
     definition: dict[str, Any] = field(default_factory=dict)
     left_out: int = 0
 
@@ -52,8 +57,8 @@ def read_stores(paths: Iterable[str | Path]) -> Loaded:
     """Return what results files hold, as the last experiment in each would see it.
 
     Of a problem or an optimizer that has changed since under one name, only the trials of the last
-    are taken, and of a trial that was asked for in several ways (another budget, other threads)
-    the one asked for last. What the last experiment of a file asked for and has not been run is
+    are taken, and of all only those of the last budget and number of threads: others are not to be
+    set beside them. What the last experiment of a file asked for and has not been run is
     interrupted.
 
     The repeats of a second file go on counting where those of the first end. Problems, and
@@ -66,8 +71,11 @@ def read_stores(paths: Iterable[str | Path]) -> Loaded:
             _add_file(loaded, store)
     for number, record in enumerate(loaded.records):
         record.trial = replace(record.trial, number=number)
+    if len(loaded.settings) > 1:
+        loaded.definition["settings"] = "; ".join(loaded.settings)
     if loaded.left_out:
-        loaded.definition["left out"] = f"{loaded.left_out} trials of data or code changed since"
+        told = f"{loaded.left_out} trials of data, code, a budget or threads changed since"
+        loaded.definition["left out"] = told
     return loaded
 
 
@@ -92,6 +100,8 @@ def _add_file(loaded: Loaded, store: Store) -> None:
     ran = {stored.experiment for stored in held.values() if id(stored.record) in taken}
     for number, experiment in experiments.items():
         loaded.definition = dict(experiment.definition)
+        if number == max(experiments):
+            loaded.settings[experiment.prints.setting] = None
         if number in ran or number == max(experiments):
             loaded.names[experiment.name] = None
             loaded.machines.append(experiment.machine)
@@ -105,14 +115,16 @@ def _current(
 ) -> list[TrialRecord]:
     """Return the records of a file that the last experiment in it would take for its own."""
     problems, optimizers = (_last_prints(experiments, of) for of in ("problems", "optimizers"))
+    last = max(experiments, default=0)
     chosen: dict[Trial, tuple[Trial, str]] = {}
     for number, key, trial in store.wanted():  # the last to ask comes last, and stays
         prints = experiments[number].prints
         same = prints.problems[trial.problem] == problems[trial.problem]
         same &= prints.optimizers[trial.optimizer] == optimizers[trial.optimizer]
+        same &= prints.setting == experiments[last].prints.setting
         if not same:
             loaded.left_out += key in held
-        elif key in held or number == max(experiments):
+        elif key in held or number == last:
             chosen[replace(trial, number=0)] = trial, key
     records = []
     for trial, key in sorted(chosen.values(), key=lambda pair: pair[0].number):
@@ -147,14 +159,23 @@ def _tell_apart(
         record.trial = replace(trial, problem=problem, optimizer=optimizer)
 
 
-def _settings(record: TrialRecord) -> Any:
-    return record.optimizer.get("hyperparameters")
+def _settings(record: TrialRecord) -> tuple[Any, Any]:
+    return record.optimizer.get("class"), record.optimizer.get("hyperparameters")
 
 
 def _same(one: ProblemFacts, other: ProblemFacts) -> bool:
     """Whether two problems are the same, as far as can be told on different machines."""
-    facts = [(f.kind, f.n, f.d, f.dtype, f.feature_names) for f in (one, other)]
-    return facts[0] == facts[1] and math.isclose(one.optimum_loss, other.optimum_loss, abs_tol=1e-9)
+    facts = [(f.kind, f.n, f.d, f.dtype, f.feature_names, f.optimum.keys()) for f in (one, other)]
+    if facts[0] != facts[1]:
+        return False
+    optima = [np.concatenate([np.ravel(v) for v in f.optimum.values()]) for f in (one, other)]
+    size = float(np.linalg.norm(optima[0]))
+    near = bool(np.linalg.norm(optima[0] - optima[1]) <= 1e-6 * size)
+    # Where a fit is perfect its loss is rounding, in the units of the target's square.
+    rounding = 1e-12 * size**2
+    return near and math.isclose(
+        one.optimum_loss, other.optimum_loss, rel_tol=1e-6, abs_tol=rounding
+    )
 
 
 def _other_name(name: str, path: Path, known: Mapping[str, object]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
+from optlab.lab.budget import Budget
 from optlab.lab.facts import ProblemFacts
 from optlab.lab.fingerprint import (
     optimizer_fingerprint,
@@ -77,7 +78,7 @@ class Resume:
         for key, problem in grid.problems.items():
             store.add_problem(problems[key], ProblemFacts.of(key, problem))
         wanted = {self._keys[task.trial.number]: task.trial for task in tasks}
-        prints = Prints(problems, optimizers)
+        prints = Prints(problems, optimizers, _setting(tasks[0].budget, threads))
         self._experiment = store.begin_experiment(name, definition, machine(), prints, wanted)
         self._old: dict[str, int] = {}
         for kind in redo:
@@ -120,3 +121,8 @@ class Resume:
             record.trial = self._tasks[number].trial
             found[number] = record
         return found
+
+
+def _setting(budget: Budget, threads: int) -> str:
+    asked = budget.definition() | {"threads": threads}
+    return ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None)

@@ -8,8 +8,8 @@ SCHEMA_VERSION = 2
 APPLICATION = int.from_bytes(b"optl", "big")
 
 # `wanted` says of each trial which experiment was the last to ask for it; one without a row in
-# `trials` has not been run. `prints` are the fingerprints of an experiment's problems and
-# optimizers.
+# `trials` has not been run. `prints` tell the trials of one name apart: see
+# optlab.lab.stored.Prints.
 SCHEMA = f"""
 CREATE TABLE experiments (id INTEGER PRIMARY KEY, started TEXT, name TEXT, definition TEXT,
     machine TEXT, prints TEXT);

@@ -9,10 +9,19 @@ from optlab.lab.records import TrialRecord
 
 
 class Prints(NamedTuple):
-    """The fingerprints of an experiment's problems and optimizers, by name."""
+    """What tells trials of one name apart.
+
+    Parameters
+    ----------
+    problems, optimizers
+        The fingerprints of an experiment's problems and optimizers, by name.
+    setting
+        Its budget and threads, in words: what all its trials share.
+    """
 
     problems: Mapping[str, str]
     optimizers: Mapping[str, str]
+    setting: str
 
 
 class StoredExperiment(NamedTuple):

@@ -21,8 +21,9 @@ class Task:
     budget: Budget
 
     def about_optimizer(self) -> dict[str, Any]:
-        """Return what the tables say of the optimizer: hyperparameters and versions."""
+        """Return what the tables say of the optimizer: class, hyperparameters and versions."""
         return {
+            "class": type(self.optimizer).__name__,
             "hyperparameters": hyperparameters(self.optimizer),
             "versions": versions(self.optimizer),
         }

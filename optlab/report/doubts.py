@@ -26,35 +26,45 @@ def doubts(results: Outcome, views: dict[str, View]) -> list[Sentence]:
 
 
 def _mishaps(trials: pd.DataFrame) -> Iterator[Sentence]:
+    """Yield a sentence for all trials that ended in one way, numbers in the message left aside."""
     bad = trials[~trials["status"].isin(ENDED_WELL)]
-    groups = list(bad.groupby(["status", "message"], sort=False))
-    for (status, message), rows in groups[:12]:
-        where = several(list(_where(rows, trials)))
+    kinds = bad["message"].astype(str).str.replace(_NUMBER, "#", regex=True)
+    groups = [rows for _, rows in bad.groupby([bad["status"], kinds], sort=False)]
+    for rows in groups[:12]:
+        status, messages = str(rows["status"].iloc[0]), list(dict.fromkeys(rows["message"]))
         verb = "was" if len(rows) == 1 else "were"
         trial = "1 trial" if len(rows) == 1 else f"{len(rows)} trials"
-        did = f"{verb} interrupted" if status == "interrupted" else str(status)
-        did = f"{verb} skipped" if status == "skipped" else did
-        text = f"{trial} {did} ({where}): {message or 'no message'}"
-        yield Sentence(str(status), text, "", {"trials": len(rows), "message": str(message)})
+        did = f"{verb} {status}" if status in {"interrupted", "skipped"} else status
+        told = (messages[0] or "no message") + (", and the like" if len(messages) > 1 else "")
+        text = f"{trial} {did} ({several(list(_where(rows, trials)))}): {told}"
+        yield Sentence(status, text, "", {"trials": len(rows), "messages": messages})
     if len(groups) > 12:
-        left = sum(len(rows) for _, rows in groups[12:])
+        left = sum(map(len, groups[12:]))
         yield Sentence("more", f"{left} more trials ended otherwise; the trials' table has them.")
+
+
+_NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 
 
 def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
     """Yield what trials have in common, in as few words as cover them."""
     axes = ["optimizer", "batch_size", "device"]
-    asked, here = trials[axes].drop_duplicates(), rows[axes].drop_duplicates()
+    problems = list(dict.fromkeys(rows["problem"]))
+    asked = trials.loc[trials["problem"].isin(problems), axes].drop_duplicates()
+    here = rows[axes].drop_duplicates()
+    several_devices = len(set(trials["device"])) > 1
+    of = f", {several(problems)}" if len(problems) < len(set(trials["problem"])) else ""
     for device, on_device in here.groupby("device", sort=False):
-        if len(on_device) == (asked["device"] == device).sum() and len(set(asked["device"])) > 1:
-            yield f"all on {device}"
+        at = (f" on {device}" if several_devices else "") + of
+        if several_devices and len(on_device) == (asked["device"] == device).sum():
+            yield f"all{at}"
             continue
         for optimizer, cells in on_device.groupby("optimizer", sort=False):
             every = asked[(asked["optimizer"] == optimizer) & (asked["device"] == device)]
             if len(every) == len(cells):
-                yield f"{optimizer} on {device}"
+                yield f"{optimizer}{at}"
             else:
-                yield from (f"{setting(row)} on {device}" for _, row in cells.iterrows())
+                yield from (f"{setting(row)}{at}" for _, row in cells.iterrows())
 
 
 def _optima(results: Outcome) -> Iterator[Sentence]:
@@ -74,6 +84,10 @@ def _machines(results: Outcome) -> Iterator[Sentence]:
             "stand side by side all the same."
         )
         yield Sentence("machines", text, "", {"machines": machines})
+    if "settings" in results.definition:
+        settings = results.definition["settings"]
+        text = f"The files differ in budget or threads ({settings}); all stand side by side."
+        yield Sentence("settings", text)
     if "left out" in results.definition:
         told = results.definition["left out"]
         yield Sentence("left out", f"The results' file also holds {told}; they are left out.")

@@ -26,7 +26,8 @@ def beside_baseline(views: dict[str, View], problem: str) -> Iterator[Sentence]:
     if rows.empty:
         return
     baseline = rows["baseline"].iloc[0]
-    groups = dict(iter(rows[rows["baseline"] == baseline].groupby("optimizer", sort=False)))
+    rows = rows[rows["baseline"] == baseline]
+    groups = dict(iter(rows.groupby("optimizer", sort=False)))
     told = {str(name): _told(part) for name, part in groups.items()}
     first = next(iter(told))
     parts = [f"{name} takes {text}" if name == first else f"{name} {text}"
@@ -38,7 +39,8 @@ def beside_baseline(views: dict[str, View], problem: str) -> Iterator[Sentence]:
             for name, part in groups.items()
         },
     }
-    text = f"Beside {baseline} at the same batch size, {several(parts, MOST)}."
+    sized = " at the same batch size" if rows["batch_size"].notna().any() else ""
+    text = f"Beside {baseline}{sized}, {several(parts, MOST)}."
     yield Sentence("ratio", text, problem, found)
 
 
