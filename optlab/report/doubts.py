@@ -90,7 +90,11 @@ def _machines(results: Outcome) -> Iterator[Sentence]:
         yield Sentence("settings", text)
     if "left out" in results.definition:
         told = results.definition["left out"]
-        yield Sentence("left out", f"The results' file also holds {told}; they are left out.")
+        text = (
+            f"The results' file also holds {told}; they are left out. Running their experiment "
+            "again, which computes nothing twice, brings them back."
+        )
+        yield Sentence("left out", text)
 
 
 def _unstable(views: dict[str, View]) -> Iterator[Sentence]:
