@@ -140,8 +140,12 @@ def export(
     ----------
     files
         Files that `--store` wrote.
-    csv, parquet, latex
-        A folder for the tables in this format.
+    csv
+        A folder for the tables as CSV.
+    parquet
+        A folder for the tables as Parquet.
+    latex
+        A folder for the tables as LaTeX, with the columns that find room on paper.
     figures
         A folder for the figures, as PNG and SVG.
     """
@@ -149,7 +153,8 @@ def export(
         from optlab.results import Results
 
     with bad_input():
-        folders = {"csv": csv, "parquet": parquet, "latex": latex, "figures": figures}
+        # Parquet first: where its package is missing, that is said before anything is written.
+        folders = {"parquet": parquet, "csv": csv, "latex": latex, "figures": figures}
         asked = {kind: folder for kind, folder in folders.items() if folder is not None}
         if not asked:
             options = " or ".join(f"--{kind} DIR" for kind in folders)

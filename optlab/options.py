@@ -57,7 +57,7 @@ class RunOptions:
     report
         A file for the results' HTML page.
     csv
-        A folder for trials.csv and traces.csv.
+        A folder for the tables: trials, traces, summary, parameters, optima.
     figures
         A folder for the figures, as PNG and SVG.
     """

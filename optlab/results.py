@@ -80,8 +80,8 @@ class Results:
         counts it). What it asked for and has not been run is ``interrupted``.
 
         The repeats of a second file go on counting where those of the first end; problems and
-        optimizers of one name that are not the same in both are told apart by the file's name. The
-        definition is the last file's.
+        optimizers of one name that are not the same in both are told apart by the file's name. Of
+        several files the definition holds ``files``, each one's by its name.
 
         Raises
         ------
@@ -241,4 +241,4 @@ class Results:
         if problem in self.problems:
             return str(problem)
         names = ", ".join(repr(name) for name in self.problems) or "none, as there is no trial"
-        raise ValueError(f"problem must be one of {names}, not {problem!r}")
+        raise ValueError(f"name a problem, one of {names}; {problem!r} is none of them")

@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -104,6 +104,51 @@ def test_a_store_takes_what_an_executor_gives_and_nothing_is_run_again(
         executor.submit = None  # it would be a TypeError
         again = experiment.run(executor=executor, threads=1, store=store)
     assert again.trials.equals(first.trials)
+
+
+class AtOnce(Executor):
+    """Runs what is submitted before it returns, and tells what a store holds by then."""
+
+    def __init__(self, store):
+        self.store, self.held = store, []
+
+    def submit(self, function, *arguments):
+        statuses = ol.Results.load(self.store).trials["status"]
+        self.held.append(int((statuses == "finished").sum()))
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+def test_trials_are_stored_as_they_end_not_when_all_have_been_submitted(tutorial, tmp_path):
+    executor = AtOnce(tmp_path / "s.db")
+    experiment = experiment_of(tutorial, ol.ManualSGD(0.01), batch_sizes=[5], seeds=range(5))
+    experiment.run(executor=executor, threads=1, store=tmp_path / "s.db")
+    assert executor.held == [0, 1, 2, 3, 4]
+
+
+def test_after_ctrl_c_what_had_ended_is_kept(tutorial, tmp_path):
+    from optlab.lab.runner import Listener
+
+    def finished(record):
+        time.sleep(1)  # the others end meanwhile
+        raise KeyboardInterrupt
+
+    experiment = experiment_of(tutorial, ol.ManualSGD(0.01), batch_sizes=[5], seeds=range(6))
+    with ThreadPoolExecutor(2) as executor:
+        results = experiment.run(
+            executor=executor, threads=1, store=tmp_path / "s.db",
+            listener=Listener(finished=finished),
+        )  # fmt: skip
+    statuses = list(results.trials["status"])
+    assert statuses.count("finished") > 2
+    assert set(statuses) <= {"finished", "interrupted"}
+    assert list(ol.Results.load(tmp_path / "s.db").trials["status"]) == statuses
+
+
+def test_memory_is_not_measured_on_executors_and_that_is_said(experiment):
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ValueError, match="measure_memory"):
+        experiment.run(executor=executor, measure_memory=True)
 
 
 def test_a_killed_worker_process_gives_crashed_rows_and_no_exception(tutorial):

@@ -1,5 +1,6 @@
 """Results files, read again: as the last experiment in each would see them, and several."""
 
+import shutil
 import sys
 from dataclasses import dataclass
 from typing import ClassVar
@@ -127,7 +128,11 @@ def test_files_of_different_budgets_say_so(tmp_path):
     assert ol.Results.load(one, two).definition["settings"] == (
         "epochs 4, record growing, threads 1; epochs 2, target 0.001, record growing, threads 1"
     )
-    assert "settings" not in ol.Results.load(one, one).definition
+    three = shutil.copy(one, tmp_path / "three.db")
+    assert "settings" not in ol.Results.load(one, three).definition
+    merged = ol.Results.load(one, two).definition
+    assert [own["epochs"] for own in merged["files"].values()] == [4, 2]
+    assert merged["target"] is None
     page = ol.Results.load(one, two).report(tmp_path / "page.html")
     assert "The files differ in budget or threads" in page.read_text(encoding="utf-8")
 
@@ -149,6 +154,9 @@ def test_another_optimizer_of_the_same_name_is_told_apart(tmp_path):
     run(two, optimizers={"sgd": ol.ManualSGD(0.2), "same": ol.Lstsq()})
     trials = ol.Results.load(one, two).trials
     assert trials["optimizer"].tolist() == ["sgd", "same", "sgd (two)", "same"]
+    files = ol.Results.load(one, two).definition["files"]
+    assert list(files) == ["one.db", "two.db"]
+    assert list(files["two.db"]["optimizers"]) == ["sgd (two)", "same"]
     assert trials["repeat"].tolist() == [1, 1, 2, 2] or trials["repeat"].tolist() == [1, 1, 1, 2]
 
 
@@ -174,7 +182,8 @@ def test_perfect_fits_of_other_data_are_told_apart(tmp_path):
         X = np.arange(12.0).reshape(6, 2) % 5
         problem = ol.LinearRegression(X, X @ [1.0, slope] + 1, name="p")
         ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(store=tmp_path / f"{name}.db")
-    files = tmp_path / "one.db", tmp_path / "two.db", tmp_path / "one.db"
+    copy = shutil.copy(tmp_path / "one.db", tmp_path / "three.db")
+    files = tmp_path / "one.db", tmp_path / "two.db", copy
     loaded = ol.Results.load(*files).trials
     assert loaded["problem"].tolist() == ["p", "p (two)", "p"]
     assert loaded["repeat"].tolist() == [1, 1, 2]
@@ -300,6 +309,19 @@ def test_without_a_store_there_is_nothing_to_redo(what):
     problem = ol.LinearRegression(np.eye(2), [1.0, 2.0])
     with pytest.raises(ValueError, match="about the trials in a store: name one"):
         ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(**what)
+
+
+def test_a_file_named_twice_is_refused(tmp_path, monkeypatch):
+    run(tmp_path / "s.db")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="named twice"):
+        ol.Results.load("s.db", tmp_path / "s.db")
+
+
+def test_a_file_of_no_bytes_is_said_to_be_empty(tmp_path):
+    (tmp_path / "s.db").touch()
+    with pytest.raises(ValueError, match="is empty"):
+        ol.Results.load(tmp_path / "s.db")
 
 
 def test_a_file_in_which_nothing_was_begun_is_empty_and_can_be_written_out(tmp_path):

@@ -1,6 +1,7 @@
 """Tables as files: every one in each format, and the command that writes them."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,8 +97,9 @@ def test_another_kind_is_refused(stored, tmp_path):
 def test_the_command_writes_tables_and_figures_of_several_files(stored, tmp_path):
     folders = {kind: tmp_path / kind for kind in ("csv", "latex", "parquet", "figures")}
     options = [part for kind, folder in folders.items() for part in (f"--{kind}", folder)]
+    other = shutil.copy(stored[0], tmp_path / "other.db")
     done = subprocess.run(
-        [OPTLAB, "export", stored[0], stored[0], *options],
+        [OPTLAB, "export", stored[0], other, *options],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -111,7 +113,7 @@ def test_the_command_writes_tables_and_figures_of_several_files(stored, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["results.db"], "name at least one folder: --csv DIR or"),
+        (["results.db"], "name at least one folder: --parquet DIR or"),
         (["--csv", "new"], "results file"),
     ],
 )

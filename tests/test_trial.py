@@ -309,3 +309,70 @@ def test_garbage_collection_is_off_inside_and_on_again_after(problem, then):
     assert inside
     assert not any(inside)
     assert gc.isenabled()
+
+
+class UnspeakableError(Exception):
+    def __str__(self):
+        raise RuntimeError("not even this")
+
+
+class Worse(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (UnspeakableError(), "UnspeakableError, whose text raises RuntimeError"),
+        (Worse("base"), "Worse: base"),
+    ],
+)
+def test_whatever_an_optimizer_raises_the_others_go_on(tutorial, error, message):
+    class Bad:
+        uses_batches = False
+
+        def iterates(self, problem, batches, start):
+            raise error
+            yield
+
+    trials = ol.compare(tutorial, {"bad": Bad(), "good": ol.Lstsq()}).trials
+    assert list(trials["status"]) == ["failed", "finished"]
+    assert trials["message"][0] == message
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int64])
+def test_iterates_that_are_no_real_numbers_fail(tutorial, dtype):
+    class Odd:
+        uses_batches = False
+
+        def iterates(self, problem, batches, start):
+            yield ol.Iterate({name: value.to(dtype) for name, value in start.items()})
+
+    row = ol.compare(tutorial, Odd()).trials.iloc[0]
+    assert row["status"] == "failed"
+    assert "not of real numbers" in row["message"]
+
+
+def test_a_memory_pass_that_exits_costs_neither_its_trial_nor_the_next(tutorial):
+    class ExitsLater:
+        uses_batches = False
+        runs = 0
+
+        def iterates(self, problem, batches, start):
+            ExitsLater.runs += 1
+            if ExitsLater.runs > 2:  # the cold pass and the solve have been
+                raise SystemExit(7)
+            yield ol.Iterate(start)
+            yield ol.Iterate(start)
+
+    optimizers = {"exits": ExitsLater(), "good": ol.Lstsq()}
+    experiment = ol.Experiment(problems=tutorial, optimizers=optimizers)
+    trials = experiment.run(measure_memory=True).trials
+    assert ExitsLater.runs == 3
+    assert list(trials["status"]) == ["finished"] * 2
+    assert trials["peak_bytes"].isna()[0]
+
+
+def test_a_name_that_no_file_can_hold_is_refused_at_once(tutorial):
+    with pytest.raises(ValueError, match="cannot be described"):
+        ol.Experiment(problems=tutorial, optimizers={"caf\udce9": ol.Lstsq()})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, as_completed
+from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 import cloudpickle
@@ -42,9 +43,10 @@ def run_on_executor(
     """Submit all trials and yield their records as they end, marked as contended.
 
     A trial whose worker died, as far as the executor says so, is a crashed record. After Ctrl-C
-    what has not begun is cancelled, and the KeyboardInterrupt goes on to the caller.
+    what has not begun is cancelled, and what has ended is yielded.
     """
     waiting: dict[Future[bytes], Trial] = {}
+    ended: SimpleQueue[Future[bytes]] = SimpleQueue()
     try:
         for task in tasks:
             executor = executor_for(task.trial)
@@ -52,12 +54,22 @@ def run_on_executor(
                 yield TrialRecord(task.trial, Status.SKIPPED, executor)
                 continue
             try:
-                payload = pack((task, threads, time_limit))
-                waiting[executor.submit(_run_pickled, payload)] = task.trial
+                future = executor.submit(_run_pickled, pack((task, threads, time_limit)))
             except Exception as error:  # a broken executor refuses what is submitted later
                 yield _crashed(task.trial, error)
-        for future in as_completed(waiting):
-            yield _record_of(future, waiting[future])
+                continue
+            waiting[future] = task.trial
+            future.add_done_callback(ended.put)
+            while not ended.empty():  # kept as they end, not when all have been submitted
+                yield _record_of(future := ended.get(), waiting.pop(future))
+        while waiting:
+            yield _record_of(future := ended.get(), waiting.pop(future))
+    except KeyboardInterrupt:
+        for future in waiting:
+            future.cancel()
+        for future, trial in waiting.items():
+            if future.done() and not future.cancelled():
+                yield _record_of(future, trial)
     finally:
         for future in waiting:
             future.cancel()

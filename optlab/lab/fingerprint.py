@@ -9,11 +9,11 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import asdict, fields, is_dataclass
-from functools import cache
+from functools import cache, cached_property, partial
 from importlib.machinery import PathFinder
 from importlib.util import resolve_name
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -46,8 +46,15 @@ def problem_fingerprint(problem: Problem) -> str:
         array = tensor.detach().cpu().contiguous().numpy()
         digest.update(f"{array.dtype} {array.shape}".encode())
         digest.update(array.data)
-    settings = {k: v for k, v in vars(problem).items() if isinstance(v, bool | int | float | str)}
-    digest.update(json.dumps(settings, sort_keys=True).encode())
+    cls = type(problem)
+    settings = {
+        name: value
+        for name, value in vars(problem).items()
+        # What is computed of the rest, and kept, decides nothing.
+        if name not in {"X", "y"} and not isinstance(getattr(cls, name, None), cached_property)
+    }
+    for name in sorted(settings):
+        digest.update(_digest(name, *_held_in(settings[name], set())).encode())
     digest.update(source_fingerprint(type(problem)).encode())
     return digest.hexdigest()
 
@@ -63,26 +70,41 @@ def optimizer_fingerprint(optimizer: Optimizer) -> str:
 
 
 def _held_in(value: object, seen: set[int]) -> Iterator[str | bytes]:
-    """Yield what `hyperparameters` does not tell of a value and what is in it."""
-    if id(value) in seen or value is None or isinstance(value, bool | int | float | str | bytes):
+    """Yield what decides what a value does: numbers, arrays, sources, and all that it holds."""
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        yield repr(value)
+        return
+    if id(value) in seen:
         return
     seen.add(id(value))
-    if isinstance(value, type | FunctionType):
+    if isinstance(value, type):
         yield source_fingerprint(value)
-    elif isinstance(value, np.ndarray | torch.Tensor):
+    elif isinstance(value, FunctionType):
+        yield source_fingerprint(value)
+        yield value.__qualname__
+        cells = [cell.cell_contents for cell in value.__closure__ or () if cell != CellType()]
+        yield from _held_in([cells, value.__defaults__, value.__kwdefaults__], seen)
+    elif isinstance(value, MethodType):
+        yield from _held_in([value.__func__, value.__self__], seen)
+    elif isinstance(value, partial):
+        yield from _held_in([value.func, value.args, value.keywords], seen)
+    elif isinstance(value, np.ndarray | np.generic | torch.Tensor):
         array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
         yield f"{array.dtype} {array.shape}"
         yield array.tobytes()
     elif isinstance(value, Mapping):
-        yield from _held_in(list(value.values()), seen)
+        for key, entry in value.items():
+            yield str(key)
+            yield from _held_in(entry, seen)
     elif isinstance(value, Iterable) and isinstance(value, Sized):
         for entry in value:
             yield from _held_in(entry, seen)
     elif type(value).__module__ != "builtins":
         cls: Any = type(value)
         yield source_fingerprint(cls)
-        names = [field.name for field in fields(cls)] if is_dataclass(cls) else []
-        own = {name: getattr(value, name) for name in names}
+        slots = [name for base in cls.__mro__ for name in getattr(base, "__slots__", ())]
+        names = [field.name for field in fields(cls)] if is_dataclass(cls) else slots
+        own = {name: getattr(value, name, None) for name in names}
         yield from _held_in(own or getattr(value, "__dict__", {}), seen)
 
 

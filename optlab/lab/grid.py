@@ -135,7 +135,8 @@ def named_optimizers(
     for name, optimizer in named.items():
         _check_optimizer(optimizer)
         try:  # what the tables will say of it is asked now, not when the trials have run
-            json.dumps([hyperparameters(optimizer), versions(optimizer)])
+            json.dumps([name, hyperparameters(optimizer), versions(optimizer)])
+            name.encode()  # half of a character is no text that a file can hold
         except Exception as error:
             raise ValueError(f"optimizer {name!r} cannot be described: {error}") from error
     return named

@@ -12,6 +12,7 @@ import numpy as np
 
 from optlab.lab.facts import ProblemFacts
 from optlab.lab.machine import merged
+from optlab.lab.opening import StoreError
 from optlab.lab.records import Trial, TrialRecord
 from optlab.lab.store import Store
 from optlab.lab.stored import Stored, StoredExperiment
@@ -33,8 +34,8 @@ class Loaded:
         Of the experiments that ran them.
     settings
         The budget and threads of each file's last experiment.
-    definition
-        The last experiment's, and ``settings`` where the files' differ.
+    definitions
+        Of each file's last experiment, by the file's name, names in it as they are here.
     left_out
         How many trials are of data, code or a budget that have changed since.
     """
@@ -44,13 +45,32 @@ class Loaded:
     names: dict[str, None] = field(default_factory=dict)
     machines: list[Mapping[str, str]] = field(default_factory=list)
     settings: dict[str, None] = field(default_factory=dict)
-    definition: dict[str, Any] = field(default_factory=dict)
+    definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
     left_out: int = 0
 
     @property
     def machine(self) -> dict[str, str]:
         """The machines' facts as one."""
         return merged(self.machines)
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What was asked for: the one file's, or ``files`` with each one's, and what is to know."""
+        each = list(self.definitions.values())
+        found: dict[str, Any] = {"files": self.definitions} if len(each) > 1 else {}
+        if len(each) == 1:
+            found = dict(each[0])
+        if len(each) > 1:
+            targets = {definition.get("target") for definition in each}
+            found |= {"target": targets.pop() if len(targets) == 1 else None}
+            found |= {"started": max(str(definition.get("started", "")) for definition in each)}
+        if len(self.settings) > 1:
+            found["settings"] = "; ".join(self.settings)
+        if self.left_out:
+            found["left out"] = (
+                f"{self.left_out} trials of data, code, a budget or threads changed since"
+            )
+        return found
 
 
 def read_stores(paths: Iterable[str | Path]) -> Loaded:
@@ -65,17 +85,15 @@ def read_stores(paths: Iterable[str | Path]) -> Loaded:
     optimizers, that have one name in two files and are not the same there are told apart by the
     file's name.
     """
-    loaded = Loaded()
+    loaded, seen = Loaded(), set()
     for path in paths:
+        if (place := Path(path).resolve()) in seen:
+            raise StoreError(f"{path} is named twice: its trials would count as further repeats")
+        seen.add(place)
         with Store(path, create=False) as store, store.errors("read"):
             _add_file(loaded, store)
     for number, record in enumerate(loaded.records):
         record.trial = replace(record.trial, number=number)
-    if len(loaded.settings) > 1:
-        loaded.definition["settings"] = "; ".join(loaded.settings)
-    if loaded.left_out:
-        told = f"{loaded.left_out} trials of data, code, a budget or threads changed since"
-        loaded.definition["left out"] = told
     return loaded
 
 
@@ -88,7 +106,7 @@ def _add_file(loaded: Loaded, store: Store) -> None:
         for (print_, name), facts in store.problems().items()
         if _last_prints(experiments, "problems").get(name) == print_
     }
-    _tell_apart(loaded, current, problems, store.path)
+    names = _tell_apart(loaded, current, problems, store.path)
     known = {replace(record.trial, number=0) for record in loaded.records}
     mine = {replace(record.trial, number=0) for record in current}
     shift = max((trial.repeat for trial in known), default=0) if known & mine else 0
@@ -99,9 +117,10 @@ def _add_file(loaded: Loaded, store: Store) -> None:
     taken = {id(record) for record in current}
     ran = {stored.experiment for stored in held.values() if id(stored.record) in taken}
     for number, experiment in experiments.items():
-        loaded.definition = dict(experiment.definition)
         if number == max(experiments):
             loaded.settings[experiment.prints.setting] = None
+            name = _other_name(store.path.name, store.path, loaded.definitions)
+            loaded.definitions[name] = _renamed(experiment.definition, names)
         if number in ran or number == max(experiments):
             loaded.names[experiment.name] = None
             loaded.machines.append(experiment.machine)
@@ -143,10 +162,14 @@ def _last_prints(experiments: Mapping[int, StoredExperiment], of: str) -> dict[s
 
 def _tell_apart(
     loaded: Loaded, records: list[TrialRecord], problems: dict[str, ProblemFacts], path: Path
-) -> None:
-    """Rename, in one file's records and problems, what has the name of something else elsewhere."""
+) -> dict[str, dict[str, str]]:
+    """Rename, in one file's records and problems, what has the name of something else elsewhere.
+
+    Returns the new names of its problems and optimizers.
+    """
     known = {r.trial.optimizer: _settings(r) for r in loaded.records if r.optimizer}
     renamed: dict[str, str] = {}
+    optimizers: dict[str, str] = {}
     for name in list(problems):
         if name in loaded.problems and not _same(problems[name], loaded.problems[name]):
             renamed[name] = _other_name(name, path, loaded.problems)
@@ -155,8 +178,20 @@ def _tell_apart(
         trial, optimizer = record.trial, record.trial.optimizer
         if record.optimizer and _settings(record) != known.get(optimizer, _settings(record)):
             optimizer = _other_name(optimizer, path, known)
+            optimizers[trial.optimizer] = optimizer
         problem = renamed.get(trial.problem, trial.problem)
         record.trial = replace(trial, problem=problem, optimizer=optimizer)
+    return {"problems": renamed, "optimizers": optimizers}
+
+
+def _renamed(
+    definition: Mapping[str, Any], names: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    found = dict(definition)
+    for axis, new in names.items():
+        if isinstance(found.get(axis), dict):
+            found[axis] = {new.get(name, name): value for name, value in found[axis].items()}
+    return found
 
 
 def _settings(record: TrialRecord) -> tuple[Any, Any]:
@@ -179,5 +214,6 @@ def _same(one: ProblemFacts, other: ProblemFacts) -> bool:
 
 
 def _other_name(name: str, path: Path, known: Mapping[str, object]) -> str:
-    other = f"{name} ({path.stem})"
-    return other if other not in known else f"{name} ({path})"
+    """Return the name itself where it is free, else with the file's, else with its number."""
+    free = (f"{name} ({path.stem}{number})" for number in ("", *range(2, 10**6)))
+    return name if name not in known else next(other for other in free if other not in known)

@@ -27,6 +27,8 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     SQLite makes an index of the write-ahead log in a file beside; where that cannot be, it is kept
     in memory by whoever has the file alone, and is not needed where there is no log.
     """
+    if path.stat().st_size == 0:
+        raise StoreError(f"{path} is empty: nothing has been written into it")
     try:
         return _connect(path, path, _check)
     except sqlite3.OperationalError:

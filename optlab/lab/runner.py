@@ -67,6 +67,8 @@ class Execution:
             check_positive("time_limit", self.time_limit)
         if self.memory_limit is not None and not (self.isolate or self.jobs > 1):
             raise ValueError("memory_limit holds in worker processes only: ask for isolate or jobs")
+        if self.measure_memory and self.executor_for is not None:
+            raise ValueError("measure_memory is not done on executors: a worker there may do more")
 
 
 @dataclass(frozen=True)
@@ -205,10 +207,10 @@ def _run_here(
             passes = replace(task.budget, epochs=max(1, record.trace[-1].epoch))
             try:
                 record.peak_bytes = peak_bytes(task.trial, task.problem, task.optimizer, passes)
-            except Exception:  # the trial itself went well: its record stands, without this figure
-                record.peak_bytes = None
-            except KeyboardInterrupt:  # likewise, and the next trial does not start
+            except KeyboardInterrupt:  # the record stands, and the next trial does not start
                 stopped = True
+            except BaseException:  # the trial itself went well: it stands without this figure
+                record.peak_bytes = None
         yield record
         if stopped:
             return

@@ -33,7 +33,7 @@ def run_trial(
     warm_up: bool = True,
     threads: int | None = None,
     time_limit: float | None = None,
-    catch: tuple[type[BaseException], ...] = (Exception, KeyboardInterrupt, SystemExit),
+    catch: tuple[type[BaseException], ...] = (BaseException,),
 ) -> TrialRecord:
     """Run one trial under the clock and return what became of it; it never raises.
 
@@ -70,9 +70,17 @@ def run_trial(
             record.status, record.message = Status.INTERRUPTED, "stopped by Ctrl-C"
         else:
             record.status = Status.FAILED
-            record.message = f"{type(error).__name__}: {error}"
-            record.traceback = "".join(traceback.format_exception(error))
+            record.message, record.traceback = told(error)
     return record
+
+
+def told(error: BaseException) -> tuple[str, str]:
+    """Return an exception's message and traceback; its own text may raise another."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}", "".join(traceback.format_exception(error))
+    except Exception as another:
+        return f"{kind}, whose text raises {type(another).__name__}", ""
 
 
 class _Run:
@@ -206,6 +214,9 @@ class _Run:
 def _check_iterate(iterate: object, start: Parameters, epoch: int) -> None:
     if not isinstance(iterate, Iterate):
         raise TypeError(f"an optimizer must yield Iterate, not {type(iterate).__name__}")
+    odd = [str(v.dtype) for v in iterate.parameters.values() if not v.is_floating_point()]
+    if odd:
+        raise TypeError(f"the iterate of epoch {epoch} is of {odd[0]}, not of real numbers")
     shapes = {name: tuple(value.shape) for name, value in iterate.parameters.items()}
     expected = {name: tuple(value.shape) for name, value in start.items()}
     if shapes != expected:

@@ -15,7 +15,6 @@ import pickle
 import signal
 import sys
 import threading
-import traceback
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -27,7 +26,7 @@ import torch
 from optlab.lab.memory import peak_bytes, process_status
 from optlab.lab.records import TraceRow, Trial, TrialRecord
 from optlab.lab.status import Status
-from optlab.lab.trial import run_trial
+from optlab.lab.trial import run_trial, told
 from optlab.problems import Problem
 
 LAST_WORDS_AFTER = 0.25
@@ -173,8 +172,7 @@ class _Worker:
 
 
 def _failed(trial: Trial, error: BaseException) -> TrialRecord:
-    said = "".join(traceback.format_exception(error))
-    message = f"{type(error).__name__}: {error}"
+    message, said = told(error)
     return TrialRecord(trial, Status.FAILED, message, said)
 
 

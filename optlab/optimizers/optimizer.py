@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -116,7 +118,7 @@ def _as_float(value: object) -> float:
 
 
 def _plain(value: object) -> Any:
-    if isinstance(value, type):
+    if isinstance(value, type | FunctionType | BuiltinFunctionType):
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
@@ -129,4 +131,4 @@ def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         inside = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"class": type(value).__name__, **inside}
-    return repr(value)
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))  # an address says nothing, and changes

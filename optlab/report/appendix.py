@@ -46,16 +46,27 @@ def _told(value: Any) -> str:
 
 
 def experiment(definition: Mapping[str, Any]) -> str:
-    """Return what was asked for, and the command that repeats it."""
+    """Return what was asked for, and the command that repeats it; of several files, each one's."""
+    if "files" in definition:
+        parts = (
+            f"<h3>{html.escape(str(name))}</h3>{experiment(own)}"
+            for name, own in definition["files"].items()
+        )
+        return "".join(parts)
     told = {key: value for key, value in definition.items() if key != "command"}
     rows = "".join(
         f"<dt>{html.escape(str(key).replace('_', ' '))}</dt><dd>{_asked(key, value)}</dd>"
         for key, value in told.items()
     )
     command = definition.get("command")
-    again = f"<p>This repeats it:</p><pre>{html.escape(str(command))}</pre>" if command else ""
+    again = f"{_AGAIN}<pre>{html.escape(str(command))}</pre>" if command else ""
     return f"<dl>{rows}</dl>{again}"
 
+
+_AGAIN = (
+    "<p>The command; a trial that its store has is not run again, <code>--fresh</code> starts over:"
+    "</p>"
+)
 
 _LEFT_OUT = {"dtypes": "the data's own", "target": "none: each trial spends its budget"}
 """What it means where an experiment does not say."""

@@ -42,7 +42,8 @@ function logTicks(values, unit) {
   const good = values.filter((v) => typeof v === "number" && v > 0);
   if (!good.length) return {};
   const low = Math.log10(Math.min(...good)), high = Math.log10(Math.max(...good));
-  const step = Math.max(1, Math.ceil((high - low) / 6)), within = high - low < 1.6 ? [1, 2, 5] : [1];
+  const step = Math.max(1, Math.ceil((high - low) / 6)), span = high - low;
+  const within = span < 0.6 ? [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8] : span < 1.6 ? [1, 2, 5] : [1];
   const tickvals = [];
   for (let power = Math.floor(low) - 1; power <= high + 1; power++)
     if (step === 1 || power % step === 0) for (const m of within) tickvals.push(m * 10 ** power);
@@ -50,7 +51,7 @@ function logTicks(values, unit) {
   const text = (v) => {
     if (unit === "s") return duration(v);
     const power = Math.floor(Math.log10(v) + 1e-9), times = Math.round(v / 10 ** power);
-    if (plain || v === 1) return String(Number(v.toPrecision(1)));
+    if (plain || v === 1) return String(Number(v.toPrecision(2)));
     return `${times > 1 ? `${times}·` : ""}10<sup>${power}</sup>`;
   };
   return { tickvals, ticktext: tickvals.map(text) };
@@ -181,6 +182,7 @@ function tracesOf(view, rows, x, y, page, dark) {
     if (typeof value === "number" && value > 0)
       span = span ? [Math.min(span[0], value), Math.max(span[1], value)] : [value, value];
   }
+  if (span && span[0] === span[1]) span = [span[0] / 2, span[1] * 2]; // all diverged at once
   const drawn = [];
   for (const s of kept) {
     const ink = inkOf(page.styles, s.optimizer, s.size, dark);

@@ -109,8 +109,8 @@ def _unstable(views: dict[str, View]) -> Iterator[Sentence]:
         one = len(rows) == 1
         text = (
             f"The seconds of {len(rows)} setting{'' if one else 's'} {'is' if one else 'are'} "
-            f"unstable, with a spread (IQR / median) over 10 %: {several(worst)}. Differences of "
-            "that size mean nothing."
+            f"unstable, with a spread over repeats (IQR / median) above 10 %: {several(worst)}. "
+            "Ask for more repeats before you trust differences of that size."
         ).replace("seconds of 1 setting is", "seconds of 1 setting are")
         yield Sentence("unstable", text, "", {"settings": len(rows)})
 
@@ -134,6 +134,9 @@ def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
             "Ask for three repeats or more."
         )
         yield Sentence("once", text, "", {"few": few, "once": once, "settings": len(timed)})
+    if len(timed) and timed["spread"].isna().all() and not few:
+        text = "No seed was repeated: how steady the seconds are is not known. Ask for repeats."
+        yield Sentence("not repeated", text)
     with_batches = trials[trials["batch_size"].notna()]
     if len(with_batches) and len(set(with_batches["seed"])) == 1:
         text = "All trials share one seed: how far results depend on start and order is not known."

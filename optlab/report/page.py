@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -55,7 +56,7 @@ def render_page(results: Outcome) -> str:
         "title": html.escape(results.name or "experiment"),
         "subtitle": html.escape(_subtitle(results)),
         "css": _file("page.css"),
-        "found": _sentences(findings(results, views), named=len(results.problems) > 1),
+        "found": _found(findings(results, views), named=len(results.problems) > 1),
         "doubts": _doubts(doubts(results, views)),
         "nav": " ".join(f'<a href="#{v.key}">{html.escape(v.title)}</a>' for v in drawn),
         "views": "\n".join(_section(view) for view in drawn) + _not_drawn(not_drawn),
@@ -133,11 +134,19 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     return table[[*columns, *(["message"] if "message" in table else [])]]
 
 
-def _sentences(said: Iterable[Sentence], *, named: bool) -> str:
-    items = []
-    for one in said:
-        name = f"<b>{html.escape(one.problem)}:</b> " if named and one.problem else ""
-        items.append(f'<li data-kind="{html.escape(one.kind)}">{name}{html.escape(one.text)}</li>')
+def _found(said: Iterable[Sentence], *, named: bool) -> str:
+    """Return a list of sentences for each problem, under its name where there are several."""
+    parts = []
+    for name, group in groupby(said, key=lambda one: one.problem):
+        head = f"<h3>{html.escape(name)}</h3>" if named and name else ""
+        parts.append(f'{head}<ul class="found">{_sentences(group)}</ul>')
+    return "\n".join(parts)
+
+
+def _sentences(said: Iterable[Sentence]) -> str:
+    items = (
+        f'<li data-kind="{html.escape(one.kind)}">{html.escape(one.text)}</li>' for one in said
+    )
     return "\n".join(items)
 
 
@@ -147,7 +156,7 @@ def _doubts(said: list[Sentence]) -> str:
     return (
         '<section id="doubts" aria-labelledby="doubts-title">'
         '<h2 id="doubts-title">What cannot be said</h2>'
-        f'<ul class="doubts">{_sentences(said, named=False)}</ul></section>'
+        f'<ul class="doubts">{_sentences(said)}</ul></section>'
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from optlab.report.style import Styles
@@ -51,13 +52,15 @@ def draw(
 ) -> None:
     """Draw some rows of a view's table: one problem, one device and dtype."""
     if x.scale == "log":
-        axes.set_xscale("log")
+        axes.set_xscale("log", nonpositive="mask")
     if x.scale == "category":
         _points(axes, rows, x, y, styles, places)
     else:
         _lines(axes, view, rows, x, y, styles)
     if y.scale == "log":
-        _log_ticks(axes, y)
+        _log_ticks(axes.yaxis, axes.get_ylim(), y)
+    if x.scale == "log":
+        _log_ticks(axes.xaxis, axes.get_xlim(), x)
     if y.reference is not None:
         axes.axhline(y.reference, color=INK, linewidth=0.8)
     axes.grid(alpha=0.25, linewidth=0.5)
@@ -82,16 +85,18 @@ def set_log_scale(axes: Axes, view: View, rows: pd.DataFrame, y: Axis) -> None:
         axes.set_ylim(low / room, high * room)
 
 
-def _log_ticks(axes: Axes, y: Axis) -> None:
+def _log_ticks(side: XAxis | YAxis, limits: tuple[float, float], axis: Axis) -> None:
     """Label decades, or 1, 2 and 5 of each where there are few; seconds with their unit."""
-    low, high = axes.get_ylim()
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    low, high = limits
+    side.set_minor_formatter(NullFormatter())
     few = high < 40 * low
-    if few:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    if few or y.unit == "s":
-        told = duration if y.unit == "s" else number
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
+    across = isinstance(side, XAxis)
+    side.set_major_locator(
+        LogLocator(subs=(1, 2, 5) if few else (1,), numticks=4 if across else None)
+    )
+    if few or axis.unit == "s":
+        told = duration if axis.unit == "s" else number
+        side.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
 
 
 def _lines(axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles) -> None:
@@ -157,7 +162,7 @@ def _across(
     axes.axhline(value, **style)
     if error is not None and error.any():
         low, high = value - error[0, 0], value + error[1, 0]
-        axes.axhspan(low, high, color=style["color"], alpha=0.12, linewidth=0)
+        axes.axhspan(low, high, color=style["color"], alpha=0.08, linewidth=0)
 
 
 def places_of(values: pd.Series[Any], x: Axis) -> Places:

@@ -71,7 +71,9 @@ def _nearest_with_batches(views: dict[str, View], problem: str) -> Iterator[Sent
         return
     near = with_batches[with_batches["digits"] >= with_batches["digits"].max() - TIE]
     best = _fastest(near, views["seconds"].table)
-    text = f"Of methods with batches, {place(best, views)} comes nearest"
+    others = [place(row, views) for label, row in near.iterrows() if label != best.name]
+    beside = f" (with {several(others)})" if others else ""
+    text = f"Of methods with batches, {place(best, views)} comes nearest{beside}"
     yield _digits("nearest with batches", views, best, text)
 
 

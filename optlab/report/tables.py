@@ -19,7 +19,7 @@ def all_tables(results: Outcome) -> dict[str, pd.DataFrame]:
     """Return every table, by name.
 
     ``trials`` and ``traces``; ``summary``, a row for each cell; ``parameters``, a row for each
-    trial's each final parameter (``trial, problem, optimizer, parameter, value, optimum``);
+    trial's each final parameter, with its ``value`` and the ``optimum``'s;
     ``optima``, a row for each problem (``problem, kind, n, d, dtype, loss`` and its certificate).
     """
     return {
@@ -84,25 +84,26 @@ _WRITERS: dict[str, tuple[str, Callable[[pd.DataFrame, Path], None]]] = {
 }
 
 
+_RUN = ["trial", "problem", "optimizer", "batch_size", "device", "dtype", "seed", "repeat"]
+
+
 def _parameters(results: Outcome) -> pd.DataFrame:
     parts = []
-    for number, problem, optimizer in results.trials[["trial", "problem", "optimizer"]].itertuples(
-        index=False, name=None
-    ):
+    for values in results.trials[_RUN].itertuples(index=False, name=None):
+        run = dict(zip(_RUN, values, strict=True))
         try:
-            found = results.parameters(number)
+            found = results.parameters(run["trial"])
         except ValueError:  # it yielded none
             continue
-        facts = results.problems[problem]
-        for name, values in found.items():
-            flat = np.ravel(values)
-            parts.append(
-                pd.DataFrame({"trial": number, "problem": problem, "optimizer": optimizer,
-                              "parameter": facts.parameter_names(name, flat.size), "value": flat,
-                              "optimum": np.ravel(facts.optimum[name])})
-            )  # fmt: skip
-    columns = ["trial", "problem", "optimizer", "parameter", "value", "optimum"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        facts = results.problems[run["problem"]]
+        for name, entries in found.items():
+            flat = np.ravel(entries)
+            names = facts.parameter_names(name, flat.size)
+            optimum = np.ravel(facts.optimum[name])
+            part = pd.DataFrame({"parameter": names, "value": flat, "optimum": optimum})
+            parts.append(part.assign(**{k: [v] * flat.size for k, v in run.items()}))
+    columns = [*_RUN, "parameter", "value", "optimum"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def _optima(results: Outcome) -> pd.DataFrame:

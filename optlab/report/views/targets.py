@@ -29,9 +29,9 @@ def to_targets(
     ``own`` is the experiment's own target, given among the others, and even if none reached it.
 
     Columns: the cell's, ``target`` (as text, ``"1e-06"``), ``seconds`` with ``low`` and ``high``,
-    ``epochs``, ``reached`` and ``trials`` (how many ran). Medians are the lower ones; a trial that
-    did not get there counts as longer than any that did, and where that makes a median or an end
-    of an interval infinite, it is missing. Seconds are those of trials that ran alone.
+    ``epochs``, ``reached`` and ``trials`` (how many ran). A trial that did not get there counts as
+    longer than any that did, and where that makes a median or an end of an interval infinite, it is
+    missing. Seconds are those of trials that ran alone.
     """
     ran = trials[trials["status"] != "skipped"]
     parts = []
@@ -75,7 +75,7 @@ def _medians(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def _middle(values: pd.Series[float], cell: pd.Series[int], cells: int) -> np.ndarray[Any, Any]:
-    """Return each cell's lower median and the ends of its interval, NaN where there is none."""
+    """Return each cell's median and the ends of its interval, NaN where there is none."""
     order = np.lexsort((values, cell))
     ordered = values.to_numpy()[order]
     counts = np.bincount(cell, minlength=cells)
@@ -83,7 +83,8 @@ def _middle(values: pd.Series[float], cell: pd.Series[int], cells: int) -> np.nd
     found = np.full((cells, 3), np.nan)
     for n in np.unique(counts[counts > 0]):
         chosen = np.flatnonzero(counts == n)
-        found[chosen, 0] = ordered[first[chosen] + (n - 1) // 2]
+        middle = ordered[first[chosen] + (n - 1) // 2], ordered[first[chosen] + n // 2]
+        found[chosen, 0] = (middle[0] + middle[1]) / 2
         if n > 1:
             k, _ = median_ranks(int(n))
             found[chosen, 1] = ordered[first[chosen] + k - 1]
@@ -118,8 +119,8 @@ def target_view(table: pd.DataFrame) -> View:
         question="Who gets as near as I need, first?",
         how="Until the first recorded iterate whose suboptimality is at most the target's share of "
         "the start's. Medians over seeds and repeats, with intervals as for the seconds. Trials "
-        "that never got there count as longer than any that did; where most never did, there is "
-        "no mark, and the table tells how many did.",
+        "that never got there count as longer than any that did; where half or more never did, "
+        "there is no mark, and the table tells how many did.",
         kind="points",
         table=table,
         x=(Axis("batch_size", "batch size", scale="category"),),
@@ -140,7 +141,8 @@ def profile(trials: pd.DataFrame, traces: pd.DataFrame, target: str) -> pd.DataF
     """
     columns = [*_SOLVER, "factor", "share"]
     ran = uncontended(trials[trials["status"] != "skipped"])
-    if not target or len(ran[["problem", "seed"]].drop_duplicates()) < 2:
+    ran = ran[_given_to_all(trials, ran)]
+    if not target or len(ran[_INSTANCE].drop_duplicates()) < 2:
         return pd.DataFrame(columns=columns)
     times = time_to_target(ran, traces, float(target))
     if not times["reached"].any():
@@ -154,6 +156,22 @@ def profile(trials: pd.DataFrame, traces: pd.DataFrame, target: str) -> pd.DataF
     return table.loc[ends | (step > 0), columns].reset_index(drop=True)
 
 
+_INSTANCE = ["problem", "seed"]
+
+
+def _given_to_all(trials: pd.DataFrame, ran: pd.DataFrame) -> pd.Series[bool]:
+    """Return which trials are of instances that every setting was asked to solve.
+
+    Of merged files not all settings were: what was not asked is no failure.
+    """
+    asked = trials[[*_SOLVER, *_INSTANCE]].drop_duplicates()
+    solvers = ran[_SOLVER].drop_duplicates()
+    counts = asked.merge(solvers, on=_SOLVER).groupby(_INSTANCE).size()
+    whole = set(counts[counts == len(solvers)].index)
+    pairs = zip(*(ran[name] for name in _INSTANCE), strict=True)
+    return pd.Series([pair in whole for pair in pairs], index=ran.index, dtype=bool)
+
+
 def profile_view(table: pd.DataFrame, target: str) -> View:
     """Return the view of `profile`."""
     return View(
@@ -163,10 +181,12 @@ def profile_view(table: pd.DataFrame, target: str) -> View:
         how="The share of instances (a problem with a seed) on which a setting gets to "
         f"{share(target)} of the start's suboptimality within a factor of the fastest's seconds. "
         "High and to the left is good (Dolan and Moré, 2002). The fastest may be on another "
-        "device. The problem filter does not act here.",
+        "device or in another dtype. Instances that not all settings were given are left out. The "
+        "problem filter does not act here.",
         kind="lines",
         table=table,
         x=(Axis("factor", "seconds, as a multiple of the fastest's", "", "log", "linear"),),
         y=(Axis("share", "share of instances"),),
-        missing="A profile needs at least two problems or seeds, and a target that some reached.",
+        missing="A profile needs at least two problems or seeds that all settings were given, and "
+        "a target that some reached.",
     )

@@ -64,7 +64,7 @@ def seconds_view(table: pd.DataFrame) -> View:
         question="Who was fast?",
         how="Seconds the optimizer worked, warm, in trials that finished or converged with the "
         f"machine to themselves. {_INTERVAL}; a single trial has none. Hollow marks are unstable: "
-        "their spread (IQR / median) is over 10 %.",
+        "the spread over the repeats of a seed (IQR / median; the median over seeds) is over 10 %.",
         kind="points",
         table=table.drop(columns="direct"),
         x=(_BATCH_SIZE,),
@@ -172,12 +172,12 @@ def all_ratios(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the paired ratios of seconds with each optimizer as the baseline in its turn.
 
     Columns: the cell's, ``baseline``, ``at`` (the batch size where the two were compared, also for
-    a method without batches), ``ratio, low, high, pairs, verdict, unstable, message``. Without any
-    pair the ratio is NaN, and the message says why.
+    a method without batches), ``ratio, low, high, pairs, verdict, unstable, message,
+    baseline_batch_size``. Without any pair the ratio is NaN, and the message says why.
     """
     columns = {"ratio_low": "low", "ratio_high": "high"}
     kept = [*CELL, "baseline", "at", "ratio", "low", "high", "pairs", "verdict", "unstable"]
-    kept += ["message"]
+    kept += ["message", "baseline_batch_size"]
     chosen = trials[trials["status"] != "skipped"]
     parts = []
     for name in list(dict.fromkeys(chosen["optimizer"]))[:MOST_BASELINES]:
@@ -196,7 +196,8 @@ def ratios_view(table: pd.DataFrame) -> View:
         title="Beside a baseline",
         question="Faster than what, and how sure is it?",
         how="Seconds over the baseline's, paired by problem, batch size, device, dtype, seed and "
-        "repeat; below 1 is faster. Bars are 95 % intervals of the mean ratio: two are called "
+        "repeat; below 1 is faster. Bars are 95 % intervals of the ratio, a trimmed mean "
+        "of the pairs' logarithms: two are called "
         "different only where the interval leaves out 1, and not at all with fewer than 3 pairs. "
         "Hollow marks have an unstable side. Where one reached the target and the other did not "
         "there is no ratio; the table says so.",
