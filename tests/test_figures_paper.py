@@ -1,5 +1,6 @@
 """Figures for papers: sizes, text that stays text, and the page's colours."""
 
+import itertools
 import json
 import re
 from xml.etree import ElementTree as ET
@@ -154,3 +155,34 @@ def test_notebooks_show_small_escaped_tables(tutorial):
     assert "tutorial" in ol.datasets.tutorial()._repr_html_()
     wide = ol.datasets.synthetic(20, 100, condition=2, seed=1)
     assert len(wide._repr_html_()) < 2000
+
+
+def test_the_baseline_drawn_is_the_first_with_a_ratio_and_the_target_the_experiments_own():
+    results = plant(problems=("line",), devices=("cpu",), mishaps=False)
+    first = results.trials["optimizer"] == "ManualSGD"
+    results.trials.loc[first, ["status", "message"]] = ["diverged", "planted"]
+    results.definition["target"] = 1e-2
+    drawn = figures.all_figures(results, "line")
+    assert (
+        drawn["ratio"]
+        .axes[0]
+        .get_title(loc="left")
+        .startswith("Beside a baseline on line, baseline TorchSGD")
+    )
+    assert "target 1e-02" in drawn["target"].axes[0].get_title(loc="left")
+    names = [text.get_text() for text in drawn["ratio"].legends[0].get_texts()]
+    assert "ManualSGD" not in names
+
+
+def test_tick_labels_of_a_short_logarithmic_axis_do_not_overlap():
+    results = plant(problems=("line",), devices=("cpu",), epochs=(1,), mishaps=False)
+    figure = figures.convergence(results.trials, results.traces, "line")
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [
+            label.get_window_extent()
+            for label in axes.get_xticklabels()
+            if label.get_text() and axes.bbox.x0 - 1 <= label.get_window_extent().x0 < axes.bbox.x1
+        ]
+        ordered = sorted(boxes, key=lambda box: box.x0)
+        assert all(a.x1 < b.x0 for a, b in itertools.pairwise(ordered))

@@ -89,8 +89,8 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
     """Draw a view for one problem.
 
     Convergence has a column for each x axis and a row for each device and dtype; other views have
-    a panel for each device and dtype. ``chosen`` is the target or baseline, the first where it is
-    left out.
+    a panel for each device and dtype. ``chosen`` is the target or baseline, the first that has
+    values where it is left out.
     """
     rows = view.table
     if "problem" in rows:
@@ -98,8 +98,10 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
     title = f"{view.title} on {problem}" if "problem" in view.table else view.title
     if view.choose and len(rows):
         column = view.choose[0]
-        chosen = chosen if chosen is not None else rows[column].iloc[0]
-        rows = rows[rows[column] == chosen]
+        known = rows[rows[view.y[0].column].notna()]
+        if chosen is None:
+            chosen = (known if len(known) else rows)[column].iloc[0]
+        rows = known[known[column] == chosen]
         title += f", {view.choose[1]} {chosen}"
     with mpl.rc_context(_DRAWN):
         if rows.empty:
@@ -119,7 +121,8 @@ def all_figures(results: Outcome, problem: str) -> dict[str, Figure]:
             continue
         if table.empty:
             continue
-        target = views.headline(table) if key == "target" else None
+        own = results.definition.get("target")
+        target = views.headline(table, own) if key == "target" else None
         figures[key] = figure_of(view, problem, styles, target or None)
     return figures
 

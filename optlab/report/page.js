@@ -71,7 +71,9 @@ function makeChart(section) {
   };
   if (view.choose) {
     const values = [...new Set(view.table.columns[view.choose[0]])];
-    const start = view.choose[0] === "target" ? Math.max(0, values.indexOf(page.target)) : 0;
+    const drawable = values.findIndex((value) => view.table.columns[view.choose[0]].some((v, i) =>
+      v === value && view.table.columns[view.y[0].column][i] !== null));
+    const start = Math.max(0, view.choose[0] === "target" ? values.indexOf(page.target) : drawable);
     const [label, select] = choiceOf(view.choose[1], values, () => { chart.pick = values[Number(select.value)]; redraw(); });
     select.value = String(start);
     chart.pick = values[start];

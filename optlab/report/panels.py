@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from optlab.report.style import Styles
 from optlab.report.views.view import Axis, View, batch_size_order
@@ -91,9 +91,11 @@ def _log_ticks(side: XAxis | YAxis, limits: tuple[float, float], axis: Axis) -> 
     side.set_minor_formatter(NullFormatter())
     few = high < 40 * low
     across = isinstance(side, XAxis)
-    side.set_major_locator(
-        LogLocator(subs=(1, 2, 5) if few else (1,), numticks=4 if across else None)
-    )
+    if across and high < 5 * low:
+        side.set_major_locator(MaxNLocator(3))
+    else:
+        subs = (1, 2, 5) if few else (1,)
+        side.set_major_locator(LogLocator(subs=subs, numticks=4 if across else None))
     if few or axis.unit == "s":
         told = duration if axis.unit == "s" else number
         side.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
