@@ -59,8 +59,7 @@ class Experiment:
     record
         ``"growing"``: some 100 epochs at growing distances; a number k: every k-th; or epochs.
     conclude
-        Called with the results at the end of `main`: to print or save what this experiment is
-        about.
+        Called with the results at the end of `main`: to print or save what it is about.
 
     Raises
     ------
@@ -137,8 +136,7 @@ class Experiment:
     ) -> Results:
         """Run every trial and return the results.
 
-        An optimizer that raises gives a failed row; the others go on. After Ctrl-C there is what
-        had finished, the running trial's partial trace, and a row for each that had not started.
+        An optimizer that raises gives a failed row. After Ctrl-C there is a row for each trial.
 
         Parameters
         ----------
@@ -180,29 +178,32 @@ class Experiment:
         """
         if (executor is not None) + (dask is not None) + (isolate or jobs > 1) > 1:
             raise ValueError("executor, dask, and isolate or jobs exclude each other: choose one")
-        if store is None and (fresh or redo):
-            raise ValueError("fresh and redo are about the trials in a store: name one")
-        grid = self.grid()
+        if ((store is None or fresh) and redo) or (store is None and fresh):
+            raise ValueError("fresh and redo are about the trials in a store: name one, choose one")
+        if "unmeasured" in check_redo(redo) and not measure_memory:
+            raise ValueError("redo 'unmeasured' measures memory: ask for that too")
+        grid, budget = self.grid(), self.budget()
         about = origin(command, lasting=store is not None)
-        about |= grid.definition() | self.budget().definition()
+        about |= grid.definition() | budget.definition()
         with ExitStack() as stack:
+            execution = Execution(
+                threads=threads,
+                time_limit=time_limit,
+                isolate=isolate,
+                jobs=jobs,
+                executor_for=stack.enter_context(chosen_executor(executor, dask)),
+                memory_limit=memory_limit,
+                measure_memory=measure_memory,
+            )
             kept = None if store is None else stack.enter_context(Store(store))
-            if kept and fresh and kept.experiments():
+            if kept and fresh and kept.experiments():  # when all else has been found right
                 kept.set_aside()
             records = run_grid(
                 grid,
-                self.budget(),
+                budget,
                 name=self.name,
                 definition=about,
-                execution=Execution(
-                    threads=threads,
-                    time_limit=time_limit,
-                    isolate=isolate,
-                    jobs=jobs,
-                    executor_for=stack.enter_context(chosen_executor(executor, dask)),
-                    memory_limit=memory_limit,
-                    measure_memory=measure_memory,
-                ),
+                execution=execution,
                 store=kept,
                 redo=check_redo(redo),
                 listener=listener,
@@ -222,14 +223,15 @@ class Experiment:
             outputs.check()
         if options.runs_beside:
             print_note(BESIDE)
-        trials = len(experiment.grid().trials())
-        with TrialProgress(trials, experiment.epochs) as progress, stoppable(), bad_input():
-            results = experiment.run(
-                **options.execution(), command=as_typed(), listener=progress.listener()
-            )
+        bar = TrialProgress(len(experiment.grid().trials()), experiment.epochs)
+        with stoppable():
+            with bar as progress, bad_input():
+                results = experiment.run(
+                    **options.execution(), command=as_typed(), listener=progress.listener()
+                )
+            outputs.write(results)  # before anything is printed: stdout may be closed by now
         print_summary(results.summary(), self.name)
         print_optima(results.problems)
-        outputs.write(results)
         statuses = {Status(status) for status in results.trials["status"]}
         if Status.INTERRUPTED in statuses:
             return 130

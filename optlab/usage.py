@@ -94,4 +94,5 @@ def check_file(file: Path) -> None:
 def as_typed() -> str:
     """Return the command that is running, as it was typed."""
     script = Path(sys.argv[0]).suffix == ".py"
-    return shlex.join((["python", sys.argv[0]] if script else ["optlab"]) + sys.argv[1:])
+    typed = shlex.join((["python", sys.argv[0]] if script else ["optlab"]) + sys.argv[1:])
+    return typed.encode("utf-8", "backslashreplace").decode("utf-8")  # a path may be no UTF-8

@@ -432,3 +432,10 @@ def test_info_says_what_decides_speed_and_last_digits():
     assert torch.__version__ in said
     for word in ("processor", "torch threads", "scikit-learn", "numpy"):
         assert word in said
+
+
+def test_a_closed_stdout_costs_neither_tables_nor_page(folder):
+    command = f"{OPTLAB} run small.py --csv unread --report unread.html | true"
+    subprocess.run(command, cwd=folder, shell=True, check=True, capture_output=True, timeout=100)
+    assert len(pd.read_csv(folder / "unread" / "trials.csv")) == 2
+    assert (folder / "unread.html").read_text(encoding="utf-8").endswith("</html>\n")

@@ -10,7 +10,11 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab.lab.fingerprint import optimizer_fingerprint, problem_fingerprint
+from optlab.lab.fingerprint import (
+    optimizer_fingerprint,
+    problem_fingerprint,
+    source_fingerprint,
+)
 
 
 class Scaled(ol.LinearRegression):
@@ -109,3 +113,14 @@ def test_a_function_is_known_again_in_another_process(tmp_path):
         for _ in range(2)
     }  # fmt: skip
     assert len(prints) == 1
+
+
+def test_a_module_that_cannot_be_parsed_counts_by_its_bytes(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "broken_sibling.py").write_text("def broken(:\n")
+    (tmp_path / "uses_broken.py").write_text(
+        "class Uses:\n    def later(self):\n        import broken_sibling\n"
+    )
+    import uses_broken
+
+    assert source_fingerprint(uses_broken.Uses)

@@ -307,7 +307,7 @@ def test_what_cannot_be_redone_is_refused(tmp_path):
 @pytest.mark.parametrize("what", [{"redo": ["failed"]}, {"fresh": True}])
 def test_without_a_store_there_is_nothing_to_redo(what):
     problem = ol.LinearRegression(np.eye(2), [1.0, 2.0])
-    with pytest.raises(ValueError, match="about the trials in a store: name one"):
+    with pytest.raises(ValueError, match="about the trials in a store"):
         ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(**what)
 
 
@@ -334,3 +334,34 @@ def test_a_file_in_which_nothing_was_begun_is_empty_and_can_be_written_out(tmp_p
     assert "No trial ended" in results.report(tmp_path / "page.html").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="there is no trial"):
         results.figures()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"redo": ["bogus"]}, {"jobs": 0}, {"threads": 0}, {"time_limit": -1},
+              {"redo": ["failed"]}, {"dask": "tcp://127.0.0.1:9"}], ids=str,
+)  # fmt: skip
+def test_fresh_sets_nothing_aside_where_another_argument_is_refused(tmp_path, wrong):
+    path = tmp_path / "s.db"
+    run(path)
+    problem = ol.LinearRegression.from_dataset(DATASET, name="data")
+    with pytest.raises(ValueError, match=r"."):
+        ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(store=path, fresh=True, **wrong)
+    assert len(ol.Results.load(path).trials) == 1
+    assert list(tmp_path.glob("*.db")) == [path]
+
+
+def test_unmeasured_trials_are_redone_only_to_be_measured(tmp_path):
+    problem = ol.LinearRegression(np.eye(2), [1.0, 2.0])
+    with pytest.raises(ValueError, match="measures memory: ask for that too"):
+        ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(
+            store=tmp_path / "s.db", redo=["unmeasured"]
+        )
+
+
+def test_numpys_numbers_are_stored_as_numbers(tmp_path):
+    run(tmp_path / "s.db", epochs=np.int64(5), target=np.float32(1e-3), repeats=np.int64(2))
+    loaded = ol.Results.load(tmp_path / "s.db")
+    asked = [loaded.definition[name] for name in ("epochs", "repeats")]
+    assert asked == [5, 2]
+    assert loaded.definition["target"] == pytest.approx(1e-3, rel=1e-7)
+    loaded.report(tmp_path / "page.html")

@@ -62,3 +62,9 @@ def test_a_stored_run_tells_when_by_which_command_and_from_which_commit(reposito
     assert datetime.fromisoformat(definition["started"]).tzinfo is not None
     assert definition["command"] == "optlab run it.py"
     assert len(definition["commit"].removesuffix("-dirty")) == 40
+
+
+def test_what_git_says_may_be_no_utf8(tmp_path, monkeypatch):
+    (tmp_path / ".git").write_bytes(b"gitdir: /\xff/nowhere\n")
+    monkeypatch.chdir(tmp_path)
+    assert set(origin("c")) == {"started", "command"}

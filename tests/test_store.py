@@ -1,10 +1,12 @@
 import io
 import json
+import multiprocessing
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +22,7 @@ from optlab.lab import Status, Trial, TrialRecord, machine
 from optlab.lab.blobs import packed, unpacked
 from optlab.lab.loading import NOT_RUN
 from optlab.lab.records import TraceRow
+from optlab.lab.runner import Listener
 from optlab.lab.schema import SCHEMA_VERSION
 from optlab.lab.store import Store, StoreError
 from optlab.lab.stored import Prints
@@ -563,3 +566,68 @@ def test_torch_is_not_asked_to_load_anything(stored, monkeypatch):
     monkeypatch.setattr("cloudpickle.loads", refuse)
     monkeypatch.setattr(torch, "load", refuse)
     assert len(ol.Results.load(stored[0]).trials) > 0
+
+
+def write_for_a_while(path, seconds, begun, written):
+    with Store(path) as store:
+        end, count = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            store.add(f"k{count}", record_of(), {}, 1)
+            count += 1
+            begun.set()
+    written.put(count)
+
+
+def test_setting_aside_loses_nothing_that_another_process_writes(tmp_path):
+    path, spawn = tmp_path / "s.db", multiprocessing.get_context("spawn")
+    begun, written = spawn.Event(), spawn.Queue()
+    Store(path).close()
+    writer = spawn.Process(target=write_for_a_while, args=(path, 4, begun, written))
+    writer.start()
+    assert begun.wait(60)
+    time.sleep(1.5)
+    with Store(path) as store:
+        aside = store.set_aside()
+    count = written.get(timeout=60)
+    writer.join()
+    keys = [{key for (key,) in sql(p, "SELECT key FROM trials")} for p in (path, aside)]
+    assert min(map(len, keys)) > 0  # it wrote before and after
+    assert len(keys[0] | keys[1]) == count
+
+
+def test_an_experiment_whose_store_is_set_aside_goes_on_and_is_whole(tmp_path, tutorial):
+    path = tmp_path / "s.db"
+
+    def finished(record):
+        if record.trial.repeat == 2:
+            with Store(path) as other:
+                other.set_aside()
+
+    results = ol.Experiment(problems=tutorial, optimizers=ol.Lstsq(), repeats=4).run(
+        store=path, listener=Listener(finished=finished)
+    )
+    assert list(results.trials["status"]) == ["finished"] * 4
+    with Store(path) as store:
+        assert min(store.experiments()) > 1  # no number is used again
+    loaded = ol.Results.load(path).trials
+    assert list(loaded["status"]).count("finished") == 2
+    assert len(loaded) == 4
+
+
+def test_ctrl_c_while_a_finished_trial_is_written_keeps_it(tmp_path, tutorial, monkeypatch):
+    add, calls = Store.add, []
+
+    def interrupted(self, *arguments, **keywords):
+        calls.append(1)
+        if len(calls) == 2:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.execute("ROLLBACK")
+            raise KeyboardInterrupt
+        return add(self, *arguments, **keywords)
+
+    monkeypatch.setattr(Store, "add", interrupted)
+    path = tmp_path / "s.db"
+    results = ol.Experiment(problems=tutorial, optimizers=ol.Lstsq(), repeats=3).run(store=path)
+    expected = ["finished", "finished", "interrupted"]
+    assert list(results.trials["status"]) == expected
+    assert list(ol.Results.load(path).trials["status"]) == expected

@@ -1,12 +1,14 @@
 """Each view's numbers, computed again in another way."""
 
 import math
+import re
 import statistics
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import optlab as ol
 from optlab.report import views
 from optlab.report.style import DASHES, MARKERS, PALETTE, Styles
 from optlab.report.views.accuracy import digits
@@ -198,3 +200,28 @@ def luminance(colour):
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+SIZES = {
+    "direct alone": (["lstsq"], ["full"]),
+    "one size": (["sgd"], [5]),
+    "whole numbers and a direct method": (["sgd", "lstsq"], [2, 5]),
+    "all sorts": (["sgd", "lstsq"], [5, "full"]),
+}
+
+
+@pytest.mark.parametrize(("names", "sizes"), SIZES.values(), ids=SIZES)
+def test_batch_sizes_are_whole_numbers_in_every_view_page_and_figure(
+    tutorial, tmp_path, names, sizes
+):
+    known = {"sgd": ol.ManualSGD(0.1), "lstsq": ol.Lstsq()}
+    results = ol.compare(tutorial, {n: known[n] for n in names}, batch_sizes=sizes, epochs=50,
+                         seeds=[0, 1], repeats=3)  # fmt: skip
+    for key, view in views.all_views(results).items():
+        for size in view.table.get("batch_size", ()):
+            assert pd.isna(size) or size in sizes, key
+            assert not isinstance(size, float) or pd.isna(size), key
+    text = results.report(tmp_path / "page.html").read_text(encoding="utf-8")
+    said = text[text.index('id="found"') : text.index('id="views"')]
+    assert not re.search(r"batch size \d+\.", said)
+    assert {"digits", "seconds", "phases"} <= set(results.figures())

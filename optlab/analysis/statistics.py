@@ -47,6 +47,24 @@ def cell_numbers(trials: pd.DataFrame, *more: str) -> pd.Series[int]:
     return trials.groupby([*CELL, *more], sort=False, dropna=False).ngroup()
 
 
+def by_cell(table: pd.DataFrame, column: str, *more: str, **how: str) -> pd.DataFrame:
+    """Return a row for each cell (and values of ``more``) with a column aggregated.
+
+    The cells are named by rows of the table: as keys of a group ``[5, <NA>]`` would become floats.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> cell = dict(problem="p", optimizer="A", device="cpu", dtype="float32")
+    >>> table = pd.DataFrame([cell | {"batch_size": b, "x": 1.0} for b in (5, pd.NA)])
+    >>> by_cell(table.astype({"batch_size": object}), "x", most="max")["batch_size"].tolist()
+    [5, <NA>]
+    """
+    cell = cell_numbers(table, *more)
+    names = table.loc[~cell.duplicated(), [*CELL, *more]].reset_index(drop=True)
+    return names.join(table[column].groupby(cell).agg(**how))  # type: ignore[call-overload]
+
+
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each cell: its trials, statuses, medians, and how sure its seconds are.
 

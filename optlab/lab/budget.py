@@ -47,8 +47,10 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs)
+        object.__setattr__(self, "epochs", int(self.epochs))  # numpy's numbers are not JSON's
         if self.target is not None:
             check_positive("target", self.target)
+            object.__setattr__(self, "target", float(self.target))
         if isinstance(self.record, numbers.Integral):
             check_count("record", self.record)
             object.__setattr__(self, "record", int(self.record))

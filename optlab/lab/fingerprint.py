@@ -161,7 +161,11 @@ def _imported_in(file: Path, package: str) -> Iterator[str]:
 
     A constant does not tell where it comes from, and an import within a function has not been made.
     """
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):  # nobody can import it; its bytes count all the same
+        return
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (package or not node.level):

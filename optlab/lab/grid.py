@@ -70,7 +70,7 @@ class Grid:
             devices=_axis("devices", devices, check_device),
             dtypes=dtype_axis,
             seeds=_axis("seeds", seeds, _check_seed),
-            repeats=repeats,
+            repeats=int(repeats),
         )
 
     def definition(self) -> dict[str, Any]:

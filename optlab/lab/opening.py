@@ -41,8 +41,8 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
     """Do all of what is inside, or nothing."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    try:  # Ctrl-C can come when the transaction has begun and before we know
+        database.execute("BEGIN IMMEDIATE")
         yield
     except BaseException:
         if database.in_transaction:

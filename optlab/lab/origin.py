@@ -32,7 +32,7 @@ def _commit() -> str:
     ask = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(
-            ask, capture_output=True, text=True, check=True, timeout=_PATIENCE,
+            ask, capture_output=True, text=True, errors="replace", check=True, timeout=_PATIENCE,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias, cast, get_args
 
 Redo: TypeAlias = Literal["failed", "contended", "unmeasured"]
 """``failed``: failed, crashed or timed out. ``contended``: ran beside others, so that its seconds
 rank nowhere. ``unmeasured``: its peak memory is not known."""
+
+
+OF_KIND: Mapping[Redo, str] = {
+    "failed": "status IN ('failed', 'crashed', 'timed out')",
+    "contended": "contended AND status NOT IN ('skipped', 'interrupted')",
+    "unmeasured": "peak_bytes IS NULL AND status IN ('finished', 'converged', 'diverged')",
+}
+"""Which rows of a results file are of a kind, in SQL."""
 
 
 def check_redo(kinds: Iterable[str]) -> tuple[Redo, ...]:

@@ -75,14 +75,21 @@ class Resume:
             )
             for task in tasks
         }
-        for key, problem in grid.problems.items():
-            store.add_problem(problems[key], ProblemFacts.of(key, problem))
-        wanted = {self._keys[task.trial.number]: task.trial for task in tasks}
-        prints = Prints(problems, optimizers, _setting(tasks[0].budget, threads))
-        self._experiment = store.begin_experiment(name, definition, machine(), prints, wanted)
+        self._facts = {
+            problems[key]: ProblemFacts.of(key, problem) for key, problem in grid.problems.items()
+        }
+        self._about = name, definition
+        self._prints = Prints(problems, optimizers, _setting(tasks[0].budget, threads))
+        self._experiment = self._begin()
         self._old: dict[str, int] = {}
         for kind in redo:
             self._old |= store.to_redo(kind)
+
+    def _begin(self) -> int:
+        for print_, facts in self._facts.items():
+            self._store.add_problem(print_, facts)
+        wanted = {self._keys[number]: task.trial for number, task in self._tasks.items()}
+        return self._store.begin_experiment(*self._about, machine(), self._prints, wanted)
 
     def known(self) -> Known:
         """Return how many of the tasks are done, and how many of these could be run again."""
@@ -105,6 +112,8 @@ class Resume:
         if record.status == Status.INTERRUPTED and key in self._old:
             return  # what is there says more
         self._store.add(key, record, about, self._experiment, instead_of=self._old.get(key))
+        if not self._store.knows(self._experiment):  # set aside by another process meanwhile
+            self._experiment = self._begin()
 
     def records(self) -> dict[int, TrialRecord]:
         """Return the records of the tasks that the store knows, under this grid's numbers.

@@ -126,24 +126,29 @@ def run_grid(
     if resume:
         listener.known(resume.known())
     records: dict[int, TrialRecord] = {}
+    unkept: list[TrialRecord] = []
     ended = _run(resume.missing(waiting) if resume else waiting, execution, threads, listener)
     with closing(ended):  # so that workers end with us, whatever happens
 
         def keep(record: TrialRecord) -> None:
             records[record.trial.number] = record
+            unkept.append(record)
             if resume:
                 resume.keep(record)
+            unkept.clear()
 
         try:
             for record in ended:
                 keep(record)
                 listener.finished(record)
         except KeyboardInterrupt:  # it came between two trials; within one, the trial takes it
+            for record in list(unkept):  # it came while this one was written: once more
+                keep(record)
             for record in _cut_short(ended):
                 keep(record)
     if resume:
         cut_short = {n: r for n, r in records.items() if r.status == Status.INTERRUPTED}
-        records = resume.records() | cut_short
+        records |= resume.records() | cut_short
     for task in tasks:
         not_started = TrialRecord(task.trial, message=NOT_STARTED)
         record = records.setdefault(task.trial.number, not_started)

@@ -9,10 +9,10 @@ APPLICATION = int.from_bytes(b"optl", "big")
 
 # `wanted` says of each trial which experiment was the last to ask for it; one without a row in
 # `trials` has not been run. `prints` tell the trials of one name apart: see
-# optlab.lab.stored.Prints.
+# optlab.lab.stored.Prints. A number is never used again, also when all has been set aside.
 SCHEMA = f"""
-CREATE TABLE experiments (id INTEGER PRIMARY KEY, started TEXT, name TEXT, definition TEXT,
-    machine TEXT, prints TEXT);
+CREATE TABLE experiments (id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT, name TEXT,
+    definition TEXT, machine TEXT, prints TEXT);
 CREATE TABLE wanted (key TEXT PRIMARY KEY, experiment INTEGER REFERENCES experiments (id),
     trial TEXT) WITHOUT ROWID;
 CREATE TABLE problems (print TEXT, name TEXT, facts TEXT, optimum BLOB, x BLOB, y BLOB,

@@ -14,15 +14,9 @@ from optlab.lab.blobs import packed, unpacked
 from optlab.lab.facts import ProblemFacts
 from optlab.lab.opening import StoreError, open_to_read, open_to_write, transaction
 from optlab.lab.records import TraceRow, Trial, TrialRecord
-from optlab.lab.redo import Redo
+from optlab.lab.redo import OF_KIND, Redo
 from optlab.lab.rows import RECORD_COLUMNS, number, read_record, written_record
 from optlab.lab.stored import Prints, Stored, StoredExperiment
-
-_OF_KIND: Mapping[Redo, str] = {
-    "failed": "status IN ('failed', 'crashed', 'timed out')",
-    "contended": "contended AND status NOT IN ('skipped', 'interrupted')",
-    "unmeasured": "peak_bytes IS NULL AND status IN ('finished', 'converged', 'diverged')",
-}
 
 
 class Store:
@@ -40,8 +34,7 @@ class Store:
     Raises
     ------
     StoreError
-        For a file that is missing (without ``create``), is no optlab results file, was written by a
-        newer optlab, is damaged, or cannot be written.
+        For a file that is missing (without ``create``), no optlab's, damaged, or not to be written.
 
     Examples
     --------
@@ -147,11 +140,17 @@ class Store:
             if added.rowcount:
                 self._database.executemany(f"INSERT INTO traces VALUES ({trace_marks})", trace)
 
+    def knows(self, experiment: int) -> bool:
+        """Whether an experiment is still in the file: another process may have set all aside."""
+        with self.errors("read"):
+            found = self._database.execute("SELECT 1 FROM experiments WHERE id = ?", (experiment,))
+            return found.fetchone() is not None
+
     def finished_keys(self) -> set[str]:
         """Return the keys of the trials that are done: all but the interrupted."""
+        query = "SELECT key FROM trials WHERE status != 'interrupted'"
         with self.errors("read"):
-            rows = self._database.execute("SELECT key FROM trials WHERE status != 'interrupted'")
-            return {key for (key,) in rows}
+            return {key for (key,) in self._database.execute(query)}
 
     def done_by(self, key: str) -> int | None:
         """Return the experiment that a trial was done by, or None where it is not done."""
@@ -164,7 +163,7 @@ class Store:
         """Return the keys of done trials of a kind to be run again, with who they were done by."""
         with self.errors("read"):
             rows = self._database.execute(
-                f"SELECT key, experiment FROM trials WHERE {_OF_KIND[kind]}"
+                f"SELECT key, experiment FROM trials WHERE {OF_KIND[kind]}"
             )
             return dict(rows.fetchall())
 
@@ -223,11 +222,17 @@ class Store:
         """Copy everything into a file beside this one, empty this one, and return the copy."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         copy = self.path.with_name(f"{self.path.stem}-{stamp}{self.path.suffix}")
-        with self.errors("written"):
-            self._database.execute("VACUUM INTO ?", (str(copy),))
-            with transaction(self._database):
-                for table in ("traces", "trials", "problems", "wanted", "experiments"):
-                    self._database.execute(f"DELETE FROM {table}")
+        with self.errors("written"), transaction(self._database):
+            reader = open_to_read(self.path)  # nobody writes now: what is copied is deleted
+            try:
+                reader.execute("VACUUM INTO ?", (str(copy),))
+            except BaseException:
+                copy.unlink(missing_ok=True)
+                raise
+            finally:
+                reader.close()
+            for table in ("traces", "trials", "problems", "wanted", "experiments"):
+                self._database.execute(f"DELETE FROM {table}")
         return copy
 
     @contextmanager

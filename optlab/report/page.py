@@ -40,7 +40,9 @@ def write_page(results: Outcome, path: str | Path) -> Path:
     """Write the page into a file, in a folder made where it is missing, and return the file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render_page(results), encoding="utf-8")
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_text(render_page(results), encoding="utf-8")
+    unfinished.replace(path)  # a page that is there is whole
     return path
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optlab.analysis.statistics import CELL
+from optlab.analysis.statistics import CELL, by_cell
 from optlab.lab import ProblemFacts
 from optlab.report.views.view import Axis, Outcome, View, answered, one_feature
 
@@ -28,12 +28,7 @@ def digits(trials: pd.DataFrame) -> pd.DataFrame:
         right = -np.log10(answered(trials)["parameter_error"].astype(float))
     right = right.clip(0, MOST_DIGITS)
     groups = answered(trials)[CELL].assign(digits=right).dropna(subset=["digits"])
-    table: pd.DataFrame = (
-        groups.groupby(CELL, sort=False, dropna=False)["digits"]
-        .agg(digits="median", low="min", high="max", trials="size")
-        .reset_index()
-    )
-    return table
+    return by_cell(groups, "digits", digits="median", low="min", high="max", trials="size")
 
 
 def digits_view(trials: pd.DataFrame) -> View:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from optlab.analysis.comparison import ratios
-from optlab.analysis.statistics import CELL, summary
+from optlab.analysis.statistics import CELL, by_cell, summary
 from optlab.report.views.view import (
     Axis,
     View,
@@ -97,10 +97,9 @@ def phases(trials: pd.DataFrame) -> pd.DataFrame:
         for name, values in columns.items()
     ]
     rows = pd.concat(parts)
-    rows = rows[rows["seconds"] > 0]  # what took no time has no place on a logarithmic axis
-    groups = rows.groupby([*CELL, "phase"], sort=False, dropna=False)["seconds"]
-    table: pd.DataFrame = groups.agg(seconds="median", low="min", high="max").reset_index()
-    return table
+    # What took no time has no place on a logarithmic axis.
+    rows = rows[rows["seconds"] > 0].reset_index(drop=True)
+    return by_cell(rows, "seconds", "phase", seconds="median", low="min", high="max")
 
 
 def phases_view(trials: pd.DataFrame) -> View:
