@@ -13,6 +13,7 @@ from typing import NoReturn
 import torch
 from cyclopts import App
 
+from optlab import terminal
 from optlab.lab import Budget, Grid, ProblemFacts, Status, machine, run_grid
 from optlab.lab.budget import Record
 from optlab.lab.executors import chosen_executor
@@ -25,7 +26,6 @@ from optlab.options import RunOptions
 from optlab.outputs import Outputs
 from optlab.problems import Problem
 from optlab.results import Results
-from optlab.terminal import BESIDE, TrialProgress, print_note, print_optima, print_summary
 from optlab.usage import as_typed, bad_input, call, stoppable
 
 
@@ -222,16 +222,16 @@ class Experiment:
             experiment = replace(self, **options.axes())
             outputs.check()
         if options.runs_beside:
-            print_note(BESIDE)
-        bar = TrialProgress(len(experiment.grid().trials()), experiment.epochs)
+            terminal.print_note(terminal.BESIDE)
+        bar = terminal.TrialProgress(len(experiment.grid().trials()), experiment.epochs)
         with stoppable():
             with bar as progress, bad_input():
                 results = experiment.run(
                     **options.execution(), command=as_typed(), listener=progress.listener()
                 )
             outputs.write(results)  # before anything is printed: stdout may be closed by now
-        print_summary(results.summary(), self.name)
-        print_optima(results.problems)
+        terminal.print_summary(results.summary(), self.name)
+        terminal.print_optima(results.problems)
         statuses = {Status(status) for status in results.trials["status"]}
         if Status.INTERRUPTED in statuses:
             return 130

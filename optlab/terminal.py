@@ -162,10 +162,16 @@ def print_summary(summary: pd.DataFrame, name: str) -> None:
     fine = summary["status"].isin(["finished", "converged"])
     unusual = summary[~fine | summary["message"].str.contains("not reached")]
     for (status, message), rows in unusual.groupby(["status", "message"], sort=False):
-        cells = list(dict.fromkeys(_cell(row) for _, row in rows.iterrows()))
-        several = f"{len(cells)} rows: {cells[0]}, ..., {cells[-1]}"
-        where = several if len(cells) > 3 else ", ".join(cells)
-        console.print(Text(f"{status}: {message} ({where})"))
+        console.print(Text(f"{status}: {message} ({_where(rows)})"))
+    if (beside := summary["contended"].astype(bool)).any():
+        why = "ran beside others, so that their seconds count nowhere"
+        console.print(Text(f"contended: trials {why} ({_where(summary[beside])})"))
+
+
+def _where(rows: pd.DataFrame) -> str:
+    cells = list(dict.fromkeys(_cell(row) for _, row in rows.iterrows()))
+    several = f"{len(cells)} rows: {cells[0]}, ..., {cells[-1]}"
+    return several if len(cells) > 3 else ", ".join(cells)
 
 
 def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -62,6 +63,8 @@ def stoppable() -> Iterator[None]:
 def call(app: App, arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 2 for bad input, 130 after Ctrl-C."""
     tokens = sys.argv[1:] if arguments is None else list(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):  # its encoding may not hold every name
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = app(tokens, exit_on_error=False, result_action="return_value")
     except CycloptsError:  # the message has been printed

@@ -439,3 +439,13 @@ def test_a_closed_stdout_costs_neither_tables_nor_page(folder):
     subprocess.run(command, cwd=folder, shell=True, check=True, capture_output=True, timeout=100)
     assert len(pd.read_csv(folder / "unread" / "trials.csv")) == 2
     assert (folder / "unread.html").read_text(encoding="utf-8").endswith("</html>\n")
+
+
+def test_names_that_stdout_cannot_encode_are_printed_escaped(folder):
+    script = SCRIPT.replace('"small"', '"snow ☃"')
+    (folder / "snow.py").write_text(script, encoding="utf-8")
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [OPTLAB, "run", "snow.py"], cwd=folder, env=environment, capture_output=True, check=True
+    )
+    assert done.stdout.startswith(b"snow \\u2603")

@@ -138,7 +138,9 @@ def test_all_are_saved(tmp_path):
                   devices=("cpu",), mishaps=False)  # fmt: skip
     saved = figures.save_all(small, tmp_path / "new", ["svg"])
     assert {path.stem.partition("-")[0] for path in saved} == {"0", "1"}
-    assert {"0-fit", "0-convergence", "1-convergence"} <= {path.stem for path in saved}
+    assert {"0-line-fit", "0-line-convergence", "1-plane-convergence"} <= {
+        path.stem for path in saved
+    }
     assert all(path.stat().st_size > 1000 for path in saved)
 
 

@@ -168,6 +168,20 @@ def pool():
         yield workers
 
 
+class NeverArrives(ol.Lstsq):
+    def __reduce__(self):
+        return time.sleep, (1000,)
+
+
+def test_a_task_that_never_arrives_ends_too(tutorial, monkeypatch):
+    monkeypatch.setattr("optlab.lab.worker_process._ARRIVAL", 1.0)
+    tasks = tasks_of(tutorial, [NeverArrives(), ol.Lstsq()])
+    with IsolatedWorkers(time_limit=0.5) as workers:
+        hung, good = workers.run(tasks)
+    assert (hung.status, good.status) == ("timed out", "finished")
+    assert hung.message == "killed: not unpickled 1.5 s after it was sent to its process"
+
+
 def test_large_data_make_no_difference(pool):
     X = np.random.default_rng(0).normal(size=(20_000, 10))
     problem = ol.LinearRegression(X, X @ np.arange(10.0) + 1)
@@ -285,7 +299,9 @@ def test_ctrl_c_keeps_what_was_running(running_script):
     process, pids = running_script
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
-    assert said.splitlines() == [f"{n} interrupted stopped by Ctrl-C 4" for n in range(2)]
+    assert said.splitlines() == [
+        f"{n} interrupted stopped by Ctrl-C or SIGTERM 4" for n in range(2)
+    ]
     assert process.returncode == 130
     assert_gone(pids)
 

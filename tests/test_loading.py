@@ -106,7 +106,7 @@ def test_what_was_asked_for_and_not_run_has_its_row(tmp_path):
     assert list(results.trials["status"]).count("finished") == 2
     loaded = ol.Results.load(path).trials
     assert list(loaded["status"]).count("finished") == 2
-    assert list(loaded["message"]).count("stopped by Ctrl-C") == 1
+    assert list(loaded["message"]).count("stopped by Ctrl-C or SIGTERM") == 1
     assert list(loaded["message"]).count(NOT_RUN) == 3
     assert list(loaded["seed"]) == list(range(6))
 
@@ -158,6 +158,9 @@ def test_another_optimizer_of_the_same_name_is_told_apart(tmp_path):
     assert list(files) == ["one.db", "two.db"]
     assert list(files["two.db"]["optimizers"]) == ["sgd (two)", "same"]
     assert trials["repeat"].tolist() == [1, 1, 2, 2] or trials["repeat"].tolist() == [1, 1, 1, 2]
+    three = shutil.copy(two, tmp_path / "three.db")
+    trials = ol.Results.load(one, two, three).trials
+    assert trials["optimizer"].tolist()[4:] == ["sgd (two)", "same"]
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,9 @@ def test_perfect_fits_of_other_data_are_told_apart(tmp_path):
     loaded = ol.Results.load(*files).trials
     assert loaded["problem"].tolist() == ["p", "p (two)", "p"]
     assert loaded["repeat"].tolist() == [1, 1, 2]
+    copy = shutil.copy(tmp_path / "two.db", tmp_path / "four.db")
+    loaded = ol.Results.load(*files, copy).trials  # known again under the name it was given
+    assert loaded["problem"].tolist() == ["p", "p (two)", "p", "p (two)"]
 
 
 def test_machines_and_names_are_those_of_the_experiments_that_ran_the_trials(tmp_path, monkeypatch):

@@ -372,6 +372,8 @@ def test_two_processes_of_one_experiment_have_each_trial_once(tmp_path):
     results = ol.Results.load(tmp_path / "results.db")
     assert sorted(results.trials["optimizer"].astype(int)) == list(range(100))
     assert len(results.traces) == 600
+    assert results.trials["contended"].any()  # they ran beside each other
+    results.trials["contended"] = False
     alone = tmp_path / "alone"
     alone.mkdir()
     process = start(alone, range(100))

@@ -193,6 +193,45 @@ def test_who_was_first(told):
                 assert ("no difference shown" in sentence.text) == (low <= 1 <= high)
 
 
+def test_the_batch_size_that_is_slowest(told):
+    """Of the first one's batch sizes, the slowest that gets there every time is told."""
+    results, sentences, _ = told
+    target = headline(results)
+    hits = reached_by_cell(results, target)
+    for problem in results.problems:
+        times = {}
+        for cell, found in hits.items():
+            alone = [hit for trial, hit in found if not trial["contended"]]
+            if cell[0] == problem and cell[2] is not None and alone and all(h for _, h in found):
+                times[cell] = median([s for s, _ in alone])
+        ordered = sorted(times, key=times.get)
+        same = [c for c in ordered if (c[1], *c[3:]) == (ordered[0][1], *ordered[0][3:])]
+        sentence = only(sentences, "batch size", problem)
+        if len(same) < 2 or same[-1] == ordered[1]:  # that one stands in the sentence before
+            assert sentence is None
+            continue
+        best, slow = same[0], same[-1]
+        assert cell_said(sentence) == slow
+        assert sentence.text.startswith(f"{slow[1]} at batch size {slow[2]}")
+        epochs = median([hit[1] for _, hit in hits[slow]])
+        assert f" needs {number(epochs)} epochs for {share(f'{target:.0e}')}, " in sentence.text
+        ratio = paired(hits, best, slow)
+        told_ratio = f", {number(ratio)} times the seconds of batch size {best[2]}"
+        assert told_ratio in sentence.text
+        low, high = sentence.numbers["low"], sentence.numbers["high"]
+        if math.isfinite(low):
+            assert low <= ratio <= high
+            assert ("no difference shown" in sentence.text) == (low <= 1 <= high)
+        else:
+            assert "too few repeats" in sentence.text
+
+
+def test_a_sentence_of_the_slowest_batch_size_is_among_the_random_results():
+    """So that the test above cannot pass by never finding one."""
+    results = plant(**RANDOM[3])
+    assert any(s.kind == "batch size" for s in findings(results, all_views(results)))
+
+
 def paired(hits, best, other):
     """Return exp of the trimmed mean of log ratios, paired by seed and repeat."""
     sides = [{(t["seed"], t["repeat"]): h[0] for t, h in hits[cell]} for cell in (best, other)]

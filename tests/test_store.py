@@ -631,3 +631,44 @@ def test_ctrl_c_while_a_finished_trial_is_written_keeps_it(tmp_path, tutorial, m
     expected = ["finished", "finished", "interrupted"]
     assert list(results.trials["status"]) == expected
     assert list(ol.Results.load(path).trials["status"]) == expected
+
+
+def beside(path):
+    return {key: bool(c) for key, c in sql(path, "SELECT key, contended FROM trials")}
+
+
+def test_trials_of_two_processes_that_ran_at_the_same_time_are_contended(tmp_path, monkeypatch):
+    path = tmp_path / "s.db"
+    with Store(path) as store:
+
+        def add(key, experiment, *, started, ended, status=Status.FINISHED):
+            monkeypatch.setattr("optlab.lab.beside.time.time", lambda: ended)
+            record = record_of()
+            record.started, record.status = started, status
+            store.add(key, record, {}, experiment)
+
+        add("before", 1, started=0.0, ended=10.0)
+        add("skipped", 2, started=11.0, ended=13.0, status=Status.SKIPPED)
+        add("short", 2, started=13.0, ended=14.0)
+        assert not any(beside(path).values())
+        add("long", 1, started=12.0, ended=20.0)
+        add("after", 2, started=20.0, ended=21.0)
+        add("same process", 2, started=20.5, ended=22.0)
+        expected = dict.fromkeys(("before", "skipped", "after", "same process"), False)
+        assert beside(path) == expected | {"short": True, "long": True}
+        add("after", 1, started=20.2, ended=23.0)  # the same trial, in two processes at once
+        assert beside(path)["after"]
+
+
+def test_the_processes_of_one_file_mark_each_others_trials(tmp_path, tutorial):
+    path, other = tmp_path / "s.db", ol.ManualSGD(0.1)
+
+    def started(trial):
+        if trial.repeat == 2:
+            ol.Experiment(problems=tutorial, optimizers=other, epochs=2).run(store=path)
+
+    experiment = ol.Experiment(problems=tutorial, optimizers=ol.Lstsq(), repeats=3, epochs=2)
+    before = experiment.run(store=path, isolate=True, listener=Listener(started=started))
+    contended = before.trials.set_index("repeat")["contended"]
+    assert contended.tolist() == [False, True, False]
+    assert ol.Results.load(path).trials["contended"].sum() == 2

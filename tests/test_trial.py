@@ -160,7 +160,7 @@ def test_an_optimizer_that_changes_the_data_has_failed_and_harms_nobody(problem)
 
 def test_ctrl_c_inside_an_optimizer_is_interrupted_and_keeps_the_trace(problem):
     record = run(problem, Scripted(then=KeyboardInterrupt()))
-    assert (record.status, record.message) == ("interrupted", "stopped by Ctrl-C")
+    assert (record.status, record.message) == ("interrupted", "stopped by Ctrl-C or SIGTERM")
     assert epochs_of(record) == [0, 1, 2, 3]
 
 

@@ -15,14 +15,12 @@ import torch
 from optlab.lab.records import Trial, TrialRecord, Watcher
 from optlab.lab.status import Status
 from optlab.lab.task import Task
+from optlab.lab.trial import STOPPED
 from optlab.lab.worker import Setup, TorchSettings
-from optlab.lab.worker_process import WorkerProcess
+from optlab.lab.worker_process import GRACE, WorkerProcess
 
 Starting = Callable[[Trial], None]
 """Called when a trial begins."""
-
-_GRACE = 0.5
-"""Seconds after its limit that a trial has to end by itself, as one that yields iterates does."""
 
 _LOOK_EVERY = 0.5
 """Seconds after which a process is looked at that cannot tell its death, as its children live."""
@@ -34,7 +32,7 @@ _MOST_STILLBORN = 3
 class IsolatedWorkers:
     """Processes that run trials, kept warm, and replaced when they die or are killed.
 
-    A trial gives the numbers of `run_trial`, bit for bit: it is that, in equal settings of torch.
+    A trial gives the numbers of `run_trial`, bit for bit.
 
     Parameters
     ----------
@@ -136,7 +134,7 @@ class IsolatedWorkers:
         known = {record.trial.number for record in records}
         for worker in self._workers:
             if worker.started and worker.task and worker.task.trial.number not in known:
-                worker.record_end(Status.INTERRUPTED, "stopped by Ctrl-C")
+                worker.record_end(Status.INTERRUPTED, STOPPED)
                 records.append(worker.take_record())
         self.close()
         return records
@@ -201,8 +199,8 @@ class IsolatedWorkers:
         assert task is not None and record is not None  # noqa: PT018 - only busy ones tell more
         match kind:
             case "started":
-                worker.started = True
-                worker.limit_time(_GRACE)
+                worker.started, record.started = True, time.time()
+                worker.limit_time(GRACE)
                 started(task.trial)
             case "row":
                 record.trace.append(what)
@@ -211,7 +209,7 @@ class IsolatedWorkers:
             case "record":
                 what.trace = what.trace or record.trace  # lost where memory ran out
                 worker.record, worker.measured = what, True
-                worker.limit_time(_GRACE)  # of measuring its memory
+                worker.limit_time(GRACE)  # of measuring its memory
             case "peak":
                 record.peak_bytes = what
             case "idle":
@@ -231,8 +229,7 @@ class IsolatedWorkers:
                 self._workers[-1].assign(worker.task)
         elif worker.task:
             if by_us:
-                limit = self._setup.time_limit
-                worker.record_end(Status.TIMED_OUT, f"killed at its time limit of {limit:g} s")
+                worker.record_end(Status.TIMED_OUT, worker.late())
             else:
                 worker.record_end(Status.CRASHED, how)
             self._ended.append(worker.take_record())

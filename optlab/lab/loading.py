@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -170,14 +172,15 @@ def _tell_apart(
     known = {r.trial.optimizer: _settings(r) for r in loaded.records if r.optimizer}
     renamed: dict[str, str] = {}
     optimizers: dict[str, str] = {}
-    for name in list(problems):
-        if name in loaded.problems and not _same(problems[name], loaded.problems[name]):
-            renamed[name] = _other_name(name, path, loaded.problems)
-            problems[renamed[name]] = replace(problems.pop(name), name=renamed[name])
+    for name, facts in list(problems.items()):
+        other = _name_of(name, path, loaded.problems, partial(_same, facts))
+        if other != name:
+            renamed[name] = other
+            problems[other] = replace(problems.pop(name), name=other)
     for record in records:
         trial, optimizer = record.trial, record.trial.optimizer
-        if record.optimizer and _settings(record) != known.get(optimizer, _settings(record)):
-            optimizer = _other_name(optimizer, path, known)
+        if record.optimizer:
+            optimizer = _name_of(optimizer, path, known, partial(eq, _settings(record)))
             optimizers[trial.optimizer] = optimizer
         problem = renamed.get(trial.problem, trial.problem)
         record.trial = replace(trial, problem=problem, optimizer=optimizer)
@@ -211,6 +214,14 @@ def _same(one: ProblemFacts, other: ProblemFacts) -> bool:
     return near and math.isclose(
         one.optimum_loss, other.optimum_loss, rel_tol=1e-6, abs_tol=rounding
     )
+
+
+def _name_of(name: str, path: Path, known: Mapping[str, Any], same: Callable[[Any], bool]) -> str:
+    """Return the name that the same thing has among the known ones, or one that is free."""
+    if name not in known:
+        return name
+    alike = [other for other in known if other == name or other.startswith(f"{name} (")]
+    return next((o for o in alike if same(known[o])), "") or _other_name(name, path, known)
 
 
 def _other_name(name: str, path: Path, known: Mapping[str, object]) -> str:

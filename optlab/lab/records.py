@@ -57,12 +57,17 @@ class TraceRow(NamedTuple):
 
 @dataclass
 class TrialRecord:
-    """What became of a trial."""
+    """What became of a trial.
+
+    ``started`` is in seconds of the system's clock (`time.time`), NaN where it did not start;
+    everything else that ends in ``seconds`` is by the monotonic clock.
+    """
 
     trial: Trial
     status: Status = Status.INTERRUPTED
     message: str = ""
     traceback: str = ""
+    started: float = float("nan")
     contended: bool = False
     peak_bytes: int | None = None
     transfer_seconds: float = float("nan")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from optlab.lab.records import TraceRow
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION = int.from_bytes(b"optl", "big")
 
 # `wanted` says of each trial which experiment was the last to ask for it; one without a row in
 # `trials` has not been run. `prints` tell the trials of one name apart: see
 # optlab.lab.stored.Prints. A number is never used again, also when all has been set aside.
+# `started` and `ended` tell which trials of two processes ran beside each other.
 SCHEMA = f"""
 CREATE TABLE experiments (id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT, name TEXT,
     definition TEXT, machine TEXT, prints TEXT);
@@ -18,9 +19,10 @@ CREATE TABLE wanted (key TEXT PRIMARY KEY, experiment INTEGER REFERENCES experim
 CREATE TABLE problems (print TEXT, name TEXT, facts TEXT, optimum BLOB, x BLOB, y BLOB,
     PRIMARY KEY (print, name));
 CREATE TABLE trials (key TEXT PRIMARY KEY, trial TEXT, optimizer TEXT, machine TEXT,
-    status TEXT, message TEXT, traceback TEXT, contended INTEGER, peak_bytes INTEGER,
-    transfer_seconds REAL, first_pass_seconds REAL, seconds REAL, parameters BLOB,
-    experiment INTEGER REFERENCES experiments (id));
+    status TEXT, message TEXT, traceback TEXT, started REAL, ended REAL, contended INTEGER,
+    peak_bytes INTEGER, transfer_seconds REAL, first_pass_seconds REAL, seconds REAL,
+    parameters BLOB, experiment INTEGER REFERENCES experiments (id));
+CREATE INDEX trials_ended ON trials (ended);
 CREATE TABLE traces (key TEXT REFERENCES trials (key), place INTEGER,
     {", ".join(f"{name} REAL" for name in TraceRow._fields)}, PRIMARY KEY (key, place))
     WITHOUT ROWID;

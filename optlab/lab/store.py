@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from optlab.lab.beside import mark_contended
 from optlab.lab.blobs import packed, unpacked
 from optlab.lab.facts import ProblemFacts
 from optlab.lab.opening import StoreError, open_to_read, open_to_write, transaction
@@ -78,10 +79,8 @@ class Store:
         ----------
         name, definition, machine
             What was asked for, and where it runs.
-        prints
-            The fingerprints of its problems and optimizers.
-        wanted
-            Its trials, by key.
+        prints, wanted
+            The fingerprints of its problems and optimizers, and its trials, by key.
         """
         row = (_now(), name, json.dumps(definition, default=str), json.dumps(dict(machine)))
         grid = [(key, json.dumps(asdict(trial))) for key, trial in wanted.items()]
@@ -139,6 +138,7 @@ class Store:
             )
             if added.rowcount:
                 self._database.executemany(f"INSERT INTO traces VALUES ({trace_marks})", trace)
+            mark_contended(self._database, key, record, experiment)
 
     def knows(self, experiment: int) -> bool:
         """Whether an experiment is still in the file: another process may have set all aside."""

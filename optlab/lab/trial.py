@@ -22,6 +22,8 @@ from optlab.lab.verdict import Verdict
 from optlab.optimizers import Batches, Iterate, Optimizer, unsupported
 from optlab.problems import Parameters, Problem
 
+STOPPED = "stopped by Ctrl-C or SIGTERM"
+
 
 def run_trial(
     trial: Trial,
@@ -57,7 +59,7 @@ def run_trial(
     catch
         The exceptions that become statuses.
     """
-    record = TrialRecord(trial, machine=machine_label())
+    record = TrialRecord(trial, started=time.time(), machine=machine_label())
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     try:
         set_threads(threads)
@@ -67,7 +69,7 @@ def run_trial(
             run.go(warm_up=warm_up)
     except catch as error:
         if isinstance(error, KeyboardInterrupt):
-            record.status, record.message = Status.INTERRUPTED, "stopped by Ctrl-C"
+            record.status, record.message = Status.INTERRUPTED, STOPPED
         else:
             record.status = Status.FAILED
             record.message, record.traceback = told(error)

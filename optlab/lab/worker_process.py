@@ -33,6 +33,12 @@ from optlab.lab.worker import main
 main(*map(int, sys.argv[1:]))
 """
 
+GRACE = 0.5
+"""Seconds after its limit that a trial has to end by itself, as one that yields iterates does."""
+
+_ARRIVAL = 30
+"""Seconds after its limit that a task has to begin: unpickling it may run anybody's code."""
+
 _STUCK_SECONDS = 10
 """A worker that neither takes nor gives another byte of a message for so long is lost."""
 
@@ -114,6 +120,7 @@ class WorkerProcess:
         parcel = pickle.dumps((trial, key, packed, pack((self.task.optimizer, self.task.budget))))
         self._problems[key] = problem  # held, so that its id stays its own
         self._send(parcel)
+        self.limit_time(_ARRIVAL)
 
     def acknowledge(self) -> None:
         """Let it go on after a recorded iterate."""
@@ -141,6 +148,13 @@ class WorkerProcess:
         """Let its time run from now."""
         if self.setup.time_limit is not None:
             self.deadline = time.monotonic() + self.setup.time_limit + grace
+
+    def late(self) -> str:
+        """Return what it is killed for at its deadline, in words."""
+        limit = self.setup.time_limit or math.inf
+        if self.started:
+            return f"killed at its time limit of {limit:g} s"
+        return f"killed: not unpickled {limit + _ARRIVAL:g} s after it was sent to its process"
 
     def take_record(self) -> TrialRecord:
         """Return the record of its task, which is forgotten: it is idle."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,8 @@ def save_all(
     folder.mkdir(parents=True, exist_ok=True)
     saved = []
     for number, problem in enumerate(results.problems):
-        prefix = f"{number}-" if len(results.problems) > 1 else ""
+        name = re.sub(r"[^\w.]+", "-", problem)[:40]  # a name may hold what no file's can
+        prefix = f"{number}-{name}-" if len(results.problems) > 1 else ""
         for key, figure in all_figures(results, problem).items():
             for kind in formats:
                 path = folder / f"{prefix}{key}.{kind}"
