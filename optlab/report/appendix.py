@@ -1,4 +1,4 @@
-"""What stands at the end of the page: certificates, machine, experiment, tracebacks."""
+"""What stands at the end of the page: machine, experiment, tracebacks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from optlab.lab import ProblemFacts
 from optlab.report.views import Outcome
 from optlab.report.words import number
 
@@ -19,27 +16,13 @@ def facts_list(pairs: Iterable[tuple[Any, Any]]) -> str:
     return f"<dl>{''.join(rows)}</dl>"
 
 
-def certificate(facts: ProblemFacts) -> str:
-    """Return what proves a problem's optimum."""
-    told = {
-        "problem": f"{facts.kind}, {facts.n} rows, {facts.d} "
-        f"{'column' if facts.d == 1 else 'columns'}, {facts.dtype}",
-        "loss at the optimum": number(facts.optimum_loss, 10),
-        **{str(key).replace("_", " "): _told(value) for key, value in facts.certificate.items()},
-    }
-    lines = []
-    for key, values in facts.optimum.items():
-        lines.append((key, _told(np.ravel(values).tolist())))
-    return f"<h3>{html.escape(facts.name)}</h3>{facts_list([*told.items(), *lines])}"
-
-
-def _told(value: Any) -> str:
-    """Return a certificate's value in a line: numbers in 10 digits, the first 12 of a list."""
+def told(value: Any) -> str:
+    """Return a value in a line: numbers in 10 digits, the first 12 of a list."""
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_told(part)}" for key, part in value.items())
+        return "; ".join(f"{key}: {told(part)}" for key, part in value.items())
     if isinstance(value, list | tuple):
         more = f", ... ({len(value)} values)" if len(value) > 12 else ""
-        return ", ".join(_told(part) for part in value[:12]) + more
+        return ", ".join(told(part) for part in value[:12]) + more
     if isinstance(value, bool):
         return "yes" if value else "no"
     return number(value, 10) if isinstance(value, float) else str(value)
@@ -53,10 +36,10 @@ def experiment(definition: Mapping[str, Any]) -> str:
             for name, own in definition["files"].items()
         )
         return "".join(parts)
-    told = {key: value for key, value in definition.items() if key != "command"}
+    asked = {key: value for key, value in definition.items() if key != "command"}
     rows = "".join(
         f"<dt>{html.escape(str(key).replace('_', ' '))}</dt><dd>{_asked(key, value)}</dd>"
-        for key, value in told.items()
+        for key, value in asked.items()
     )
     command = definition.get("command")
     again = f"{_AGAIN}<pre>{html.escape(str(command))}</pre>" if command else ""
@@ -79,7 +62,7 @@ def _asked(key: str, value: Any) -> str:
         return f"<ul>{''.join(lines)}</ul>"
     if value in (None, [None], (None,)):
         return html.escape(_LEFT_OUT.get(key, "-"))
-    return html.escape(_told(value))
+    return html.escape(told(value))
 
 
 def _settings(value: Any) -> str:

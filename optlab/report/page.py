@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -14,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from optlab.analysis.statistics import CELL
-from optlab.report.appendix import certificate, experiment, facts_list, tracebacks
+from optlab.report.appendix import experiment, facts_list, tracebacks
+from optlab.report.certificate import certificate
 from optlab.report.doubts import doubts
 from optlab.report.embed import axes_of, columns_of, in_script, view_data
 from optlab.report.sentence import Sentence
@@ -31,6 +33,8 @@ LABELS = {"low": "from", "high": "to", "seconds_low": "from", "seconds_high": "t
           "peak_bytes": "peak memory"}  # fmt: skip
 """What columns are called in tables, where not by their name."""
 
+SINGLE = ("problem", "device", "dtype", "machine")
+"""The columns that tables show only where trials differ in them; their CSV has them always."""
 
 SCRIPTS = ("tables", "charts", "filters", "page")
 """In this order, in one function, so that nothing of theirs is global."""
@@ -69,9 +73,7 @@ def render_page(results: Outcome) -> str:
         "version": html.escape(_version()),
         "data": in_script(_data(results, views)),
         "plotly": _plotly(),
-        "scripts": "\n".join(
-            _file(name) for name in ("tables.js", "charts.js", "filters.js", "page.js")
-        ),
+        "scripts": "\n".join(_file(f"{name}.js") for name in SCRIPTS),
     }
     return Template(_file("page.html")).substitute(parts)
 
@@ -105,11 +107,10 @@ def _subtitle(results: Outcome) -> str:
 
 def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
     trials, styles = results.trials, Styles.of_trials(results.trials)
-    each = ["optimizer", "hyperparameters", *(["versions"] if "versions" in trials else [])]
     tables = {
         "summary": _ordered(results.summary()),
         "trials": _ordered(trials.drop(columns=["hyperparameters", "versions"], errors="ignore")),
-        "optimizers": trials[each].drop_duplicates(),
+        "optimizers": _optimizers(trials),
     }
     return {
         "name": results.name or "experiment",
@@ -121,10 +122,21 @@ def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
         "target": headline(views["target"].table, results.definition.get("target")),
         "labels": LABELS,
         "seconds": SECONDS,
-        "single": [c for c in ("problem", "device", "dtype") if len(set(trials[c])) < 2],
+        "single": [c for c in SINGLE if c in trials and len(set(trials[c])) < 2],
         "tables": {name: columns_of(table, digits=None) for name, table in tables.items()},
         "views": [view_data(view) for view in views.values()],
     }
+
+
+def _optimizers(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return each optimizer's hyperparameters, and the versions of what it calls, in words."""
+    columns = ["hyperparameters", *(["versions"] if "versions" in trials else [])]
+    table = trials[["optimizer", *columns]].drop_duplicates()
+    for column in columns:
+        values = [json.loads(text) for text in table[column]]
+        words = [", ".join(f"{k} = {v}" for k, v in value.items()) for value in values]
+        table[column] = [word or None for word in words]
+    return table
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:

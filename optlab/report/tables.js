@@ -113,7 +113,7 @@ function makeTable(box, table, name, rowsNow, open = false) {
       if (numeric.has(column)) cell.className = "number";
       if (typeof value === "number") cell.title = String(value);
       if (column === "message") { cell.className = "long"; if (value) cell.title = value; }
-      else if (typeof value === "string" && value.length < 24) cell.className = "short";
+      else if (typeof value === "string" && (value.length < 24 || column === "machine")) cell.className = "short";
       return cell;
     }))));
     where.textContent = rows.length ? `rows ${state.at + 1} to ${state.at + some.length} of ${rows.length}` : "no rows";
