@@ -25,6 +25,7 @@ from optlab.optimizers import BatchSize, Optimizer
 from optlab.options import RunOptions
 from optlab.outputs import Outputs
 from optlab.problems import Problem
+from optlab.progress import TrialProgress
 from optlab.results import Results
 from optlab.usage import as_typed, bad_input, call, stoppable
 
@@ -160,8 +161,7 @@ class Experiment:
             Seconds of wall time that a trial may take. With ``isolate`` or ``jobs`` it is hard;
             without, and on executors, it is looked at between iterates.
         threads
-            How many threads torch, BLAS and OpenMP may use in a trial; by default as many as torch
-            uses now, shared among the jobs.
+            Of torch, BLAS and OpenMP in a trial; by default torch's own, shared among the jobs.
         memory_limit
             Bytes that a worker process may hold beyond its own; with ``isolate`` or ``jobs``.
         measure_memory
@@ -179,9 +179,11 @@ class Experiment:
         if (executor is not None) + (dask is not None) + (isolate or jobs > 1) > 1:
             raise ValueError("executor, dask, and isolate or jobs exclude each other: choose one")
         if ((store is None or fresh) and redo) or (store is None and fresh):
-            raise ValueError("fresh and redo are about the trials in a store: name one, choose one")
+            raise ValueError(
+                "fresh and redo are about what a store holds: name a store, choose one"
+            )
         if "unmeasured" in check_redo(redo) and not measure_memory:
-            raise ValueError("redo 'unmeasured' measures memory: ask for that too")
+            raise ValueError("redo 'unmeasured' needs measure_memory (--memory)")
         grid, budget = self.grid(), self.budget()
         about = origin(command, lasting=store is not None)
         about |= grid.definition() | budget.definition()
@@ -223,7 +225,7 @@ class Experiment:
             outputs.check()
         if options.runs_beside:
             terminal.print_note(terminal.BESIDE)
-        bar = terminal.TrialProgress(len(experiment.grid().trials()), experiment.epochs)
+        bar = TrialProgress(len(experiment.grid().trials()), experiment.epochs)
         with stoppable():
             with bar as progress, bad_input():
                 results = experiment.run(

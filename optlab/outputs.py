@@ -17,6 +17,11 @@ class Outputs:
     figures: Path | None = None
     report: Path | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("csv", "figures", "report"):  # a trial may change the folder that we are in
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, path.absolute())
+
     def check(self) -> None:
         """Make the folders.
 

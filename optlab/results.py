@@ -88,6 +88,8 @@ class Results:
         ValueError
             For a file that is missing, damaged, no results file, or from a newer optlab.
         """
+        if not paths:
+            raise ValueError("name at least one results file")
         found = read_stores(paths)
         name = " + ".join(found.names)
         return cls.of(name, found.records, found.problems, found.machine, found.definition)
@@ -241,4 +243,5 @@ class Results:
         if problem in self.problems:
             return str(problem)
         names = ", ".join(repr(name) for name in self.problems) or "none, as there is no trial"
-        raise ValueError(f"name a problem, one of {names}; {problem!r} is none of them")
+        wrong = "" if problem is None else f"; {problem!r} is none of them"
+        raise ValueError(f"name a problem, one of {names}{wrong}")

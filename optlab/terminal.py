@@ -1,139 +1,23 @@
-"""What is seen in a terminal: the progress on stderr, the table on stdout."""
+"""What is seen in a terminal when trials have run: the table on stdout."""
 
 from __future__ import annotations
 
 import math
-import sys
-import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Task as RichTask
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
-from optlab.lab import ProblemFacts, TraceRow, Trial, TrialRecord
-from optlab.lab.redo import Redo
-from optlab.lab.resume import Known
-from optlab.lab.runner import Listener
+from optlab.lab import ProblemFacts
+from optlab.text import format_bytes, format_seconds
 
 BESIDE = (
     "trials run beside others: their seconds are kept as contended and rank nowhere; "
     "to compare speed, leave out --jobs and --dask"
 )
-
-_TO_REDO: Mapping[Redo, str] = {
-    "failed": "failed, crashed or timed out",
-    "contended": "ran beside others, so that their seconds rank nowhere",
-}
-
-
-class _Now(ProgressColumn):
-    """What the running trial does, cut where the terminal ends rather than squeezing the rest."""
-
-    def __init__(self) -> None:
-        super().__init__(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
-
-    def render(self, task: RichTask) -> Text:
-        return task.fields["now"]  # type: ignore[no-any-return]  # put there by us
-
-
-_SHOW_EVERY = 0.1
-"""Seconds between two drawings of the bar: eyes need no more."""
-
-
-class TrialProgress:
-    """A bar of trials done, with the running trial's epoch and loss; off a terminal, lines."""
-
-    def __init__(self, trials: int, epochs: int) -> None:
-        self.epochs = epochs
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            _Now(),
-            console=Console(stderr=True, soft_wrap=True),
-            disable=not sys.stderr.isatty(),
-            # Drawn when a trial reports, never by a thread of its own: that thread would run
-            # beside the optimizer, on its clock.
-            auto_refresh=False,
-            expand=True,
-            transient=True,
-        )
-        self._task: TaskID = self._bar.add_task("trials", total=trials, now=Text(""))
-        self._shown = 0.0
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
-
-    def listener(self) -> Listener:
-        """Return what tells this bar of the trials."""
-        return Listener(
-            known=self.known, started=self.started, watch=self.watch, finished=self.finished
-        )
-
-    def known(self, known: Known) -> None:
-        """Count the trials that the store has already, and say which could be run again."""
-        self._bar.advance(self._task, known.done)
-        for kind, what in _TO_REDO.items():
-            count = known.to_redo[kind]
-            if count:
-                told = f"{count} of the {known.done} stored trials {what}"
-                self._bar.console.print(Text(f"{told}; --redo {kind} runs them again"))
-
-    def started(self, trial: Trial) -> None:
-        """Show which trial runs now."""
-        self._show(_describe(trial))
-
-    def watch(self, trial: Trial, row: TraceRow) -> None:
-        """Show the running trial's epoch and loss."""
-        now = f"{_describe(trial)}  epoch {row.epoch}/{self.epochs}  loss {row.loss:.4g}"
-        self._show(now, at_once=row.epoch == self.epochs)
-
-    def finished(self, record: TrialRecord) -> None:
-        """Count a trial as done; off a terminal, in a line of its own."""
-        self._bar.advance(self._task)
-        self._bar.refresh()
-        if self._bar.disable:
-            task = self._bar.tasks[0]
-            spent = "" if math.isnan(record.seconds) else f" in {format_seconds(record.seconds)}"
-            line = f"{task.completed:.0f}/{task.total:.0f} {_describe(record.trial)}"
-            print(f"{line}: {record.status}{spent}", file=sys.stderr, flush=True)  # noqa: T201
-
-    def _show(self, text: str, *, at_once: bool = False) -> None:
-        now = time.monotonic()
-        if not self._bar.disable and (at_once or now - self._shown > _SHOW_EVERY):
-            self._shown = now
-            self._bar.update(self._task, now=Text(text), refresh=True)
-
-
-def _describe(trial: Trial) -> str:
-    size = "" if trial.batch_size is None else f" batch size {trial.batch_size}"
-    return f"{trial.optimizer}{size} on {trial.device}"
 
 
 def print_note(text: str) -> None:
@@ -163,9 +47,16 @@ def print_summary(summary: pd.DataFrame, name: str) -> None:
     unusual = summary[~fine | summary["message"].str.contains("not reached")]
     for (status, message), rows in unusual.groupby(["status", "message"], sort=False):
         console.print(Text(f"{status}: {message} ({_where(rows)})"))
-    if (beside := summary["contended"].astype(bool)).any():
-        why = "ran beside others, so that their seconds count nowhere"
-        console.print(Text(f"contended: trials {why} ({_where(summary[beside])})"))
+    for mark, why in _MARKS.items():
+        if (marked := summary[mark].astype(bool)).any():
+            console.print(Text(f"{mark}: {why} ({_where(summary[marked])})"))
+
+
+_MARKS = {
+    "unstable": "seconds spread by more than 10 % (IQR / median) over the repeats of a seed",
+    "contended": "trials ran beside others, so that their seconds count nowhere",
+}
+"""What is to be known before the seconds of a row are believed."""
 
 
 def _where(rows: pd.DataFrame) -> str:
@@ -199,40 +90,6 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
         }
         table.add_row(*(Text(word) for word in words), *(cells[heading] for heading in shown))
     return table
-
-
-def format_seconds(seconds: float) -> str:
-    """Return seconds with a unit that suits them, three digits.
-
-    Examples
-    --------
-    >>> format_seconds(0.001234), format_seconds(75.5)
-    ('1.23 ms', '75.5 s')
-    """
-    if not math.isfinite(seconds):
-        return "-"
-    unit, scale = "us", 1e-6
-    if seconds >= 1:
-        unit, scale = "s", 1.0
-    elif seconds >= 1e-3:
-        unit, scale = "ms", 1e-3
-    return f"{seconds / scale:.3g} {unit}"
-
-
-def format_bytes(size: float) -> str:
-    """Return bytes in the unit that suits them, three digits.
-
-    Examples
-    --------
-    >>> format_bytes(123456.0), format_bytes(2.5 * 2**30)
-    ('121 KiB', '2.5 GiB')
-    """
-    if not math.isfinite(size):
-        return "-"
-    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if size >= scale:
-            return f"{size / scale:.3g} {unit}"
-    return f"{size:.0f} B"
 
 
 def _cell(row: pd.Series[Any]) -> str:

@@ -14,6 +14,8 @@ from tempfile import TemporaryFile
 
 from cyclopts import App, CycloptsError
 
+from optlab.text import encodable
+
 
 class UsageError(Exception):
     """The input of a command was at fault: its message is all that the person needs."""
@@ -98,4 +100,4 @@ def as_typed() -> str:
     """Return the command that is running, as it was typed."""
     script = Path(sys.argv[0]).suffix == ".py"
     typed = shlex.join((["python", sys.argv[0]] if script else ["optlab"]) + sys.argv[1:])
-    return typed.encode("utf-8", "backslashreplace").decode("utf-8")  # a path may be no UTF-8
+    return encodable(typed)  # a path may be no UTF-8

@@ -61,3 +61,11 @@ def test_epochs_named_are_recorded_as_far_as_they_are_reached():
 def test_what_is_no_budget_is_refused_by_name_and_value(argument, value, sentence):
     with pytest.raises(ValueError, match=sentence):
         Budget(**{argument: value})
+
+
+def test_more_records_than_memory_holds_are_refused():
+    with pytest.raises(ValueError, match="take a larger distance"):
+        Budget(epochs=5 * 10**8, record=1)
+    assert len(Budget(epochs=5 * 10**8, record=10**7).recorded) == 51
+    with pytest.raises(ValueError, match=r"epochs must be below 2\*\*53"):
+        Budget(epochs=10**19)

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -151,17 +152,45 @@ def test_memory_is_not_measured_on_executors_and_that_is_said(experiment):
         experiment.run(executor=executor, measure_memory=True)
 
 
-def test_a_killed_worker_process_gives_crashed_rows_and_no_exception(tutorial):
+def test_trials_of_an_executor_that_broke_are_interrupted_and_run_again(tutorial, tmp_path):
     optimizers = {"kills": KillsItsProcess(), "good": ol.ManualSGD(0.01)}
     experiment = experiment_of(tutorial, optimizers, repeats=3)
+    store = tmp_path / "s.db"
     with spawning() as executor:
-        trials = experiment.run(executor=executor, threads=1).trials
+        trials = experiment.run(executor=executor, threads=1, store=store).trials
     assert len(trials) == 6
-    assert set(trials.query("optimizer == 'kills'")["status"]) == {"crashed"}
-    assert set(trials.query("optimizer == 'good'")["status"]) <= {"crashed", "finished"}
-    lost = trials[trials["status"] == "crashed"]
-    assert lost["message"].str.startswith("its worker was lost: BrokenProcessPool").all()
-    assert lost["contended"].all()
+    assert set(trials.query("optimizer == 'kills'")["status"]) == {"interrupted"}
+    assert set(trials.query("optimizer == 'good'")["status"]) <= {"interrupted", "finished"}
+    lost = trials[trials["status"] == "interrupted"]
+    assert lost["message"].str.startswith("its executor broke, by this trial or by another").all()
+    assert lost["message"].str.contains("BrokenProcessPool").all()
+    again = experiment.run(isolate=True, threads=1, store=store).trials  # nobody knows whose fault
+    statuses = again.groupby("optimizer")["status"].agg(set).to_dict()
+    assert statuses == {"kills": {"crashed"}, "good": {"finished"}}
+
+
+class Held:
+    """An optimizer that cannot be pickled."""
+
+    uses_batches = True
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def iterates(self, problem, batches, start):
+        yield ol.Iterate(start)
+
+
+def test_what_cannot_be_sent_failed_and_nobody_was_lost(tutorial):
+    with ThreadPoolExecutor(1) as executor:
+        trials = experiment_of(tutorial, {"held": Held()}).run(executor=executor).trials
+    assert list(trials["status"]) == ["failed"]
+    assert trials["message"].iloc[0].startswith("cannot be sent to a worker: TypeError")
+
+
+def test_what_is_no_executor_is_refused(tutorial):
+    with pytest.raises(ValueError, match=r"must be a concurrent\.futures\.Executor, not 1"):
+        experiment_of(tutorial, ol.Lstsq()).run(executor=1)
 
 
 def test_an_executor_that_is_shut_down_gives_crashed_rows(tutorial):

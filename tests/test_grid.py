@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import optlab as ol
 from optlab.lab import Grid
 from optlab.lab.grid import named_optimizers
-from optlab.lab.runner import interleaved
+from optlab.lab.order import interleaved
 
 
 def problem(name="data", dtype=np.float64):
@@ -110,7 +110,7 @@ def test_two_classes_of_one_name_are_told_apart():
         ({"devices": ["gpu"]}, "unknown device 'gpu'"),
         ({"devices": "cpu"}, "devices must be a list, such as ['cpu']"),
         ({"dtypes": ["float16"]}, "dtypes must be float32 or float64, not 'float16'"),
-        ({"seeds": [-1]}, "seeds must be whole numbers of at least 0, not -1"),
+        ({"seeds": [-1]}, "seeds must be whole numbers from 0 to 2**63 - 1, not -1"),
         ({"seeds": [1.5]}, "not 1.5"),
         ({"seeds": [True]}, "not True"),
         ({"seeds": []}, "seeds is empty"),

@@ -390,3 +390,10 @@ def test_peak_memory(tutorial):
 def test_peak_memory_is_none_where_it_cannot_be_known(tutorial, monkeypatch):
     monkeypatch.setattr(memory.Path, "write_text", lambda *_, **__: (_ for _ in ()).throw(OSError))
     assert peak(tasks_of(tutorial, [ol.Lstsq()])[0]) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
+def test_what_the_process_itself_needs_is_no_part_of_the_memory_limit(tutorial):
+    with IsolatedWorkers(memory_limit=5 * 2**20) as workers:
+        (record,) = workers.run(tasks_of(tutorial, [ol.ManualSGD(0.1)]))
+    assert record.status == "finished", record.traceback

@@ -1,5 +1,6 @@
 """Results files, read again: as the last experiment in each would see them, and several."""
 
+import json
 import shutil
 import sys
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ def test_trials_of_data_that_changed_are_left_out_and_counted(tmp_path):
     loaded = ol.Results.load(path)
     pd.testing.assert_frame_equal(loaded.trials, new.trials)
     assert (
-        loaded.definition["left out"] == "5 trials of data, code, a budget or threads changed since"
+        loaded.definition["left out"]
+        == "5 trials of data, code, a budget, threads, versions or a machine changed since"
     )
     assert loaded.problems["data"].optimum_loss == new.problems["data"].optimum_loss
     back = run(path, seeds=range(5))
@@ -178,6 +180,54 @@ def test_another_class_of_the_same_name_and_hyperparameters_is_told_apart(tmp_pa
     run(one, optimizers={"x": ol.ManualSGD(0.1)})
     run(two, optimizers={"x": Stays(0.1)})
     assert ol.Results.load(one, two).trials["optimizer"].tolist() == ["x", "x (two)"]
+
+
+class StaysToo(Stays):
+    """The same class name, by another source, in another file."""
+
+
+def test_other_source_of_the_same_name_and_hyperparameters_is_told_apart(tmp_path):
+    one, two = tmp_path / "one.db", tmp_path / "two.db"
+    StaysToo.__name__ = Stays.__name__
+    run(one, optimizers={"x": Stays(0.1)})
+    run(two, optimizers={"x": StaysToo(0.1)})
+    assert ol.Results.load(one, two).trials["optimizer"].tolist() == ["x", "x (two)"]
+
+
+def test_a_new_name_is_none_that_the_file_has_itself(tmp_path):
+    one, two = tmp_path / "one.db", tmp_path / "two.db"
+    run(one, optimizers={"m": ol.ManualSGD(0.1)})
+    run(two, optimizers={"m": ol.ManualSGD(0.2), "m (two)": ol.ManualSGD(0.3)})
+    loaded = ol.Results.load(one, two)
+    assert loaded.trials["optimizer"].tolist() == ["m", "m (two2)", "m (two)"]
+    rates = [json.loads(text)["learning_rate"] for text in loaded.trials["hyperparameters"]]
+    assert rates == [0.1, 0.2, 0.3]
+
+
+def test_trials_of_changed_surroundings_are_left_out_and_counted(tmp_path, monkeypatch):
+    path = tmp_path / "s.db"
+    run(path, seeds=[1, 2])
+    monkeypatch.setattr("optlab.lab.resume.surroundings", lambda threads: f"new torch, {threads}")
+    new = run(path, seeds=[1])
+    loaded = ol.Results.load(path)
+    pd.testing.assert_frame_equal(loaded.trials, new.trials)
+    assert loaded.definition["left out"].startswith("2 trials")
+
+
+def test_the_definition_of_several_experiments_in_a_file_has_the_axes_of_all(tmp_path):
+    path = tmp_path / "s.db"
+    run(path, seeds=[1, 2], repeats=2)
+    run(path, seeds=[5], optimizers=[ol.Lstsq()])
+    loaded = ol.Results.load(path)
+    assert loaded.definition["seeds"] == [1, 2, 5]
+    assert loaded.definition["repeats"] == 2
+    assert list(loaded.definition["optimizers"]) == ["sgd", "Lstsq"]
+    assert set(loaded.trials["seed"]) == {1, 2, 5}
+
+
+def test_without_a_file_there_is_nothing_to_load():
+    with pytest.raises(ValueError, match="name at least one results file"):
+        ol.Results.load()
 
 
 def test_perfect_fits_of_other_data_are_told_apart(tmp_path):
@@ -313,7 +363,7 @@ def test_what_cannot_be_redone_is_refused(tmp_path):
 @pytest.mark.parametrize("what", [{"redo": ["failed"]}, {"fresh": True}])
 def test_without_a_store_there_is_nothing_to_redo(what):
     problem = ol.LinearRegression(np.eye(2), [1.0, 2.0])
-    with pytest.raises(ValueError, match="about the trials in a store"):
+    with pytest.raises(ValueError, match="about what a store holds"):
         ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(**what)
 
 
@@ -358,7 +408,7 @@ def test_fresh_sets_nothing_aside_where_another_argument_is_refused(tmp_path, wr
 
 def test_unmeasured_trials_are_redone_only_to_be_measured(tmp_path):
     problem = ol.LinearRegression(np.eye(2), [1.0, 2.0])
-    with pytest.raises(ValueError, match="measures memory: ask for that too"):
+    with pytest.raises(ValueError, match="needs measure_memory"):
         ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(
             store=tmp_path / "s.db", redo=["unmeasured"]
         )

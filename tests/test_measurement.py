@@ -2,7 +2,6 @@ import gc
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -27,7 +26,7 @@ class FakeClock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = FakeClock()
-    monkeypatch.setattr("optlab.lab.clock.time", SimpleNamespace(perf_counter_ns=clock))
+    monkeypatch.setattr("optlab.lab.clock.perf_counter_ns", clock)
     return clock
 
 

@@ -79,8 +79,9 @@ def test_contended_seconds_are_not_ranked_but_their_epochs_are():
     assert row["share_reached"] == 1
 
 
-def test_a_problem_without_an_optimum_reaches_no_target():
-    assert not one([math.nan, math.nan])["reached"]
+@pytest.mark.parametrize("start", [math.nan, math.inf, 0.0])
+def test_from_a_start_that_says_nothing_no_target_is_reached(start):
+    assert not one([start, min(start, 1.0)])["reached"]
 
 
 @pytest.mark.parametrize("target", [0.0, -1.0, math.nan, math.inf])

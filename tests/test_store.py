@@ -516,7 +516,7 @@ def test_results_on_a_disk_that_is_full_can_be_loaded(small_disk, stored, leave)
 def test_trials_in_the_log_of_a_killed_run_can_be_loaded_on_a_full_disk(small_disk, stored, leave):
     path = small_disk / "results.db"
     with Store(path.with_name("first.db")) as store:
-        prints = Prints({"p": ""}, {"o": ""}, "")
+        prints = Prints({"p": ""}, {"o": ""}, "", "")
         number = store.begin_experiment("e", {}, {}, prints, {"k": record_of().trial})
         store.add_problem("", facts_of("p"))
         store.add("k", record_of(), {}, number)
@@ -672,3 +672,70 @@ def test_the_processes_of_one_file_mark_each_others_trials(tmp_path, tutorial):
     contended = before.trials.set_index("repeat")["contended"]
     assert contended.tolist() == [False, True, False]
     assert ol.Results.load(path).trials["contended"].sum() == 2
+
+
+RUNS = """
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+import numpy as np
+import optlab as ol
+
+
+@dataclass(frozen=True)
+class Sleeps:
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        yield ol.Iterate(start)
+        print("running", flush=True)
+        time.sleep(600)
+        yield ol.Iterate(start)
+
+
+problem = ol.LinearRegression(np.arange(6.0).reshape(6, 1), np.arange(6.0))
+ol.Experiment(problems=problem, optimizers=Sleeps(), epochs=9).run(store="s.db")
+"""
+
+
+def test_trials_beside_one_that_still_runs_are_contended_and_not_beside_a_killed_one(
+    tmp_path, tutorial
+):
+    path = tmp_path / "s.db"
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUNS], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout.readline() == "running\n"
+        experiment = ol.Experiment(problems=tutorial, optimizers=ol.Lstsq(), repeats=2)
+        assert experiment.run(store=path).trials["contended"].all()
+        process.kill()
+    other = ol.Experiment(problems=tutorial, optimizers=ol.ManualSGD(), repeats=2, epochs=2)
+    assert not other.run(store=path).trials["contended"].any()
+    with Store(path) as store:
+        assert store._database.execute("SELECT count(*) FROM running").fetchone() == (1,)
+
+
+def test_a_file_with_code_in_it_is_refused(stored, tmp_path):
+    path = tmp_path / "strange.db"
+    shutil.copy(stored[0], path)
+    sql(path, "ALTER TABLE traces RENAME TO old")
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
+    sql(path, f"CREATE VIEW traces AS {endless}")
+    with pytest.raises(StoreError, match="it holds code"):
+        ol.Results.load(path)
+
+
+def test_a_file_that_sqlite_would_not_keep_is_kept(tmp_path, tutorial, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ol.Experiment(problems=tutorial, optimizers=ol.Lstsq()).run(store=":memory:")
+    assert len(ol.Results.load(tmp_path / ":memory:").trials) == 1
+
+
+def test_a_store_whose_path_is_no_utf_8_is_set_aside(tmp_path, tutorial):
+    path = tmp_path / os.fsdecode(b"caf\xe9.db")
+    experiment = ol.Experiment(problems=tutorial, optimizers=ol.Lstsq())
+    experiment.run(store=path)
+    experiment.run(store=path, fresh=True)
+    (aside,) = (p for p in tmp_path.glob("*.db") if p != path)
+    assert len(ol.Results.load(aside).trials) == len(ol.Results.load(path).trials) == 1

@@ -1,6 +1,5 @@
 import dataclasses
 import gc
-import time
 from typing import ClassVar
 
 import numpy as np
@@ -246,7 +245,7 @@ def ticks(monkeypatch):
             self.now += seconds * 10**9
 
     clock = Ticks()
-    monkeypatch.setattr(time, "perf_counter_ns", lambda: clock.now)
+    monkeypatch.setattr("optlab.lab.clock.perf_counter_ns", lambda: clock.now)
     return clock
 
 

@@ -30,6 +30,7 @@ _MEDIANS = [
     "gradient_norm",
     "peak_bytes",
 ]
+_MADE = ["epochs", "samples"]
 _SECONDS = ["transfer_seconds", "first_pass_seconds", "seconds"]
 
 
@@ -81,11 +82,11 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
         - ``trials``; ``status``, counted where they differ (``"4 finished, 1 diverged"``); and
           ``message``, the first of those that did not end well, or the first at all;
         - medians over repeats and seeds: ``epochs, samples, transfer_seconds, first_pass_seconds,
-          seconds, loss, suboptimality, parameter_error, gradient_norm``, and ``peak_bytes`` over
-          the trials that it was measured of;
-        - ``timed``: how many trials' seconds entered. Only those of trials that finished or
-          converged do, and never those that ran beside others; where none is left, seconds are
-          NaN;
+          seconds, loss, suboptimality, parameter_error, gradient_norm`` over the trials that got as
+          far, and ``peak_bytes`` over those that it was measured of;
+        - ``timed``: how many trials' seconds (and transfer and first pass) entered. Only those of
+          trials that finished or converged do, and never those that ran beside others; where none
+          is left they are NaN;
         - ``seconds_low, seconds_high, seconds_coverage``: the interval of the median and the share
           of experiments in which it covers, at least 95 % from six timed trials on, less below.
           NaN for one;
@@ -117,6 +118,8 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     cell = cell_numbers(trials)
     table = trials.assign(timed=timed(trials), contended=trials["contended"].astype(bool))
     table[_SECONDS] = table[_SECONDS].astype(float).where(table["timed"])
+    ran = table["status"].isin(ENDED_WELL) | (table["epochs"] > 0) | table["loss"].notna()
+    table[_MADE] = table[_MADE].astype(float).where(ran)
     table["peak_bytes"] = pd.to_numeric(table["peak_bytes"], errors="coerce").astype(float)
     by_cell = table.groupby(cell)
     rows = trials.loc[~cell.duplicated(), CELL].reset_index(drop=True)

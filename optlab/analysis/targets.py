@@ -10,6 +10,7 @@ import pandas as pd
 
 from optlab.analysis.intervals import kaplan_meier_median, wilson_interval
 from optlab.analysis.statistics import CELL, cell_numbers
+from optlab.optimizers.optimizer import check_positive
 
 NEVER = ("diverged", "failed", "crashed")
 """The statuses of trials that no longer time would have brought to a target."""
@@ -70,10 +71,11 @@ def time_to_target(trials: pd.DataFrame, traces: pd.DataFrame, target: float) ->
     0                 ManualSGD(...)  finished     True    11.0    110.0
     1  ManualSGD(learning_rate=2.0)  diverged    False     inf      inf
     """
-    if not (math.isfinite(target) and target > 0):
-        raise ValueError(f"target must be positive and finite, not {target!r}")
+    check_positive("target", target)
     ordered = traces.sort_values(["trial", "epoch"], kind="stable")
-    start = ordered[ordered["epoch"] == 0].set_index("trial")["suboptimality"]
+    start = ordered[ordered["epoch"] == 0].set_index("trial")["suboptimality"].astype(float)
+    # A start whose loss overflows, or underflows to 0, says nothing of what was reached.
+    start = start.where((start > 0) & np.isfinite(start))
     at_target = ordered["suboptimality"] <= target * ordered["trial"].map(start)
     hits = ordered[at_target & (ordered["epoch"] > 0)].drop_duplicates("trial")
     ends = ordered.drop_duplicates("trial", keep="last")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from optlab.datasets.dataset import Dataset
+from optlab.text import encodable
 
 
 def read_table(path: str | Path, *, target: str) -> Dataset:
@@ -58,7 +59,7 @@ def read_table(path: str | Path, *, target: str) -> Dataset:
     wide = all(dtype == np.float32 for dtype in frame.dtypes)
     dtype = np.float32 if wide else np.float64
     return Dataset(
-        name=path.stem,
+        name=encodable(path.stem),
         X=features.to_numpy(dtype),
         y=frame[target].to_numpy(dtype),
         feature_names=tuple(str(column) for column in features.columns),

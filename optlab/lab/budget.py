@@ -14,6 +14,10 @@ from optlab.optimizers.optimizer import check_positive
 Record: TypeAlias = Literal["growing"] | int | Sequence[int]
 
 
+MOST_RECORDED = 10_000_000
+"""Recorded iterates a trial, each a row that is judged and kept."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """How long an optimizer is asked for iterates, and which of them are recorded.
@@ -47,6 +51,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs)
+        if self.epochs >= 2**53:
+            raise ValueError(f"epochs must be below 2**53, not {self.epochs!r}")
         object.__setattr__(self, "epochs", int(self.epochs))  # numpy's numbers are not JSON's
         if self.target is not None:
             check_positive("target", self.target)
@@ -54,6 +60,11 @@ class Budget:
         if isinstance(self.record, numbers.Integral):
             check_count("record", self.record)
             object.__setattr__(self, "record", int(self.record))
+            if self.epochs > MOST_RECORDED * self.record:
+                raise ValueError(
+                    f"record={self.record} of {self.epochs} epochs is more than {MOST_RECORDED} "
+                    "iterates a trial: take a larger distance, or 'growing'"
+                )
         elif self.record != "growing":
             if isinstance(self.record, str) or not isinstance(self.record, Iterable):
                 raise ValueError(

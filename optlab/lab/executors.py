@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
@@ -14,7 +14,7 @@ from optlab.lab.parcel import pack
 from optlab.lab.records import Trial, TrialRecord
 from optlab.lab.status import Status
 from optlab.lab.task import Task
-from optlab.lab.trial import run_trial
+from optlab.lab.trial import run_trial, told
 
 MOST_RERUNS = 2
 """A trial whose Dask worker was lost is run again elsewhere at most so many times."""
@@ -26,6 +26,8 @@ ExecutorFor = Callable[[Trial], Executor | str]
 @contextmanager
 def chosen_executor(executor: Executor | None, dask: str | None) -> Iterator[ExecutorFor | None]:
     """Give the executors of a Dask cluster, or one executor for all trials, or None."""
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ValueError(f"executor must be a concurrent.futures.Executor, not {executor!r}")
     if dask is not None:
         with dask_executors(dask) as executor_for:
             yield executor_for
@@ -42,8 +44,9 @@ def run_on_executor(
 ) -> Generator[TrialRecord]:
     """Submit all trials and yield their records as they end, marked as contended.
 
-    A trial whose worker died, as far as the executor says so, is a crashed record. After Ctrl-C
-    what has not begun is cancelled, and what has ended is yielded.
+    A trial whose worker died, as far as the executor says so, is a crashed record; those of an
+    executor that broke altogether are interrupted. After Ctrl-C what has not begun is cancelled,
+    and what has ended is yielded.
     """
     waiting: dict[Future[bytes], Trial] = {}
     ended: SimpleQueue[Future[bytes]] = SimpleQueue()
@@ -54,9 +57,14 @@ def run_on_executor(
                 yield TrialRecord(task.trial, Status.SKIPPED, executor)
                 continue
             try:
-                future = executor.submit(_run_pickled, pack((task, threads, time_limit)))
+                parcel = pack((task, threads, time_limit))
+            except Exception as error:
+                yield _not_sent(task.trial, error)
+                continue
+            try:
+                future = executor.submit(_run_pickled, parcel)
             except Exception as error:  # a broken executor refuses what is submitted later
-                yield _crashed(task.trial, error)
+                yield _lost(task.trial, error)
                 continue
             waiting[future] = task.trial
             future.add_done_callback(ended.put)
@@ -79,14 +87,27 @@ def _record_of(future: Future[bytes], trial: Trial) -> TrialRecord:
     try:
         record: TrialRecord = cloudpickle.loads(future.result())
     except (Exception, CancelledError) as error:
-        return _crashed(trial, error)
+        return _lost(trial, error)
     record.contended = True
     return record
 
 
-def _crashed(trial: Trial, error: BaseException) -> TrialRecord:
-    message = f"its worker was lost: {type(error).__name__}: {error}"
-    return TrialRecord(trial, Status.CRASHED, message, contended=True)
+def _not_sent(trial: Trial, error: Exception) -> TrialRecord:
+    said, where = told(error)
+    return TrialRecord(trial, Status.FAILED, f"cannot be sent to a worker: {said}", where)
+
+
+def _lost(trial: Trial, error: BaseException) -> TrialRecord:
+    """Return what is known of a trial whose worker, or whole executor, was lost.
+
+    An executor that broke tells of none of its trials whether it had begun, or which one broke it:
+    they are interrupted, and run when the experiment is run again.
+    """
+    said, where = told(error)
+    if isinstance(error, BrokenExecutor):
+        why = f"its executor broke, by this trial or by another ({said}); jobs= survives that"
+        return TrialRecord(trial, Status.INTERRUPTED, why, where, contended=True)
+    return TrialRecord(trial, Status.CRASHED, f"its worker was lost: {said}", where, contended=True)
 
 
 def _run_pickled(payload: bytes) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from optlab.linalg import Certificate
 from optlab.problems import Problem
@@ -35,6 +36,8 @@ class ProblemFacts:
         Its loss.
     certificate
         How the optimum was found and how far it can be trusted, as values that JSON can hold.
+    sketch
+        Some sums over the data, which tell whether other data are the same but for rounding.
     x, y
         The points of a one-feature problem, for drawing; empty otherwise.
     """
@@ -51,6 +54,7 @@ class ProblemFacts:
     x: Array = field(default_factory=lambda: np.empty(0), repr=False)
     y: Array = field(default_factory=lambda: np.empty(0), repr=False)
     target_name: str = "y"
+    sketch: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemFacts:
@@ -72,6 +76,7 @@ class ProblemFacts:
             optimum={key: value.numpy() for key, value in optimum.parameters.items()},
             optimum_loss=optimum.loss,
             certificate=_plain(optimum.certificate),
+            sketch=_sketch(problem),
             **points,
         )
 
@@ -87,6 +92,13 @@ class ProblemFacts:
         if key == "weight" and len(self.feature_names) == size:
             return list(self.feature_names)
         return [key] if size == 1 else [f"{key}[{place}]" for place in range(size)]
+
+
+def _sketch(problem: Problem) -> tuple[float, ...]:
+    X, y = (tensor.detach().cpu().double() for tensor in (problem.X, problem.y))
+    rows, columns = (torch.cos(torch.arange(1.0, n + 1, dtype=X.dtype)) for n in X.shape)
+    sums = X.norm(), y.norm(), rows @ (X @ columns), rows @ y
+    return tuple(float(value) for value in sums)
 
 
 CERTIFICATE = (

@@ -216,7 +216,7 @@ def _check_dtype(value: object) -> str:
 def _check_seed(value: object) -> int:
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or not 0 <= int(value) < 2**63:  # type: ignore[call-overload]  # whole: a number
-        raise ValueError(f"seeds must be whole numbers of at least 0, not {value!r}")
+        raise ValueError(f"seeds must be whole numbers from 0 to 2**63 - 1, not {value!r}")
     return int(value)  # type: ignore[call-overload,no-any-return]  # as above
 
 

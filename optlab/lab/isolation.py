@@ -15,8 +15,9 @@ import torch
 from optlab.lab.records import Trial, TrialRecord, Watcher
 from optlab.lab.status import Status
 from optlab.lab.task import Task
+from optlab.lab.torch_settings import TorchSettings
 from optlab.lab.trial import STOPPED
-from optlab.lab.worker import Setup, TorchSettings
+from optlab.lab.worker import Setup
 from optlab.lab.worker_process import GRACE, WorkerProcess
 
 Starting = Callable[[Trial], None]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import eq
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from optlab.lab.facts import ProblemFacts
 from optlab.lab.machine import merged
+from optlab.lab.naming import names_of, other_name, same_problem
 from optlab.lab.opening import StoreError
 from optlab.lab.records import Trial, TrialRecord
 from optlab.lab.store import Store
@@ -40,6 +38,8 @@ class Loaded:
         Of each file's last experiment, by the file's name, names in it as they are here.
     left_out
         How many trials are of data, code or a budget that have changed since.
+    prints
+        The fingerprint of each optimizer, by name.
     """
 
     records: list[TrialRecord] = field(default_factory=list)
@@ -49,6 +49,7 @@ class Loaded:
     settings: dict[str, None] = field(default_factory=dict)
     definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
     left_out: int = 0
+    prints: dict[str, str] = field(default_factory=dict)
 
     @property
     def machine(self) -> dict[str, str]:
@@ -70,7 +71,8 @@ class Loaded:
             found["settings"] = "; ".join(self.settings)
         if self.left_out:
             found["left out"] = (
-                f"{self.left_out} trials of data, code, a budget or threads changed since"
+                f"{self.left_out} trials of data, code, a budget, threads, versions or a machine "
+                "changed since"
             )
         return found
 
@@ -79,8 +81,8 @@ def read_stores(paths: Iterable[str | Path]) -> Loaded:
     """Return what results files hold, as the last experiment in each would see it.
 
     Of a problem or an optimizer that has changed since under one name, only the trials of the last
-    are taken, and of all only those of the last budget and number of threads: others are not to be
-    set beside them. What the last experiment of a file asked for and has not been run is
+    are taken, and of all only those of the last budget, threads, versions and machine: others are
+    not to be set beside them. What the last experiment of a file asked for and has not been run is
     interrupted.
 
     The repeats of a second file go on counting where those of the first end. Problems, and
@@ -108,7 +110,8 @@ def _add_file(loaded: Loaded, store: Store) -> None:
         for (print_, name), facts in store.problems().items()
         if _last_prints(experiments, "problems").get(name) == print_
     }
-    names = _tell_apart(loaded, current, problems, store.path)
+    prints = _last_prints(experiments, "optimizers")
+    names = _tell_apart(loaded, current, problems, prints, store.path)
     known = {replace(record.trial, number=0) for record in loaded.records}
     mine = {replace(record.trial, number=0) for record in current}
     shift = max((trial.repeat for trial in known), default=0) if known & mine else 0
@@ -121,8 +124,9 @@ def _add_file(loaded: Loaded, store: Store) -> None:
     for number, experiment in experiments.items():
         if number == max(experiments):
             loaded.settings[experiment.prints.setting] = None
-            name = _other_name(store.path.name, store.path, loaded.definitions)
-            loaded.definitions[name] = _renamed(experiment.definition, names)
+            name = other_name(store.path.name, store.path, loaded.definitions)
+            asked = [experiments[n].definition for n in experiments if n in ran or n == number]
+            loaded.definitions[name] = _renamed(_all_asked(asked), names)
         if number in ran or number == max(experiments):
             loaded.names[experiment.name] = None
             loaded.machines.append(experiment.machine)
@@ -142,7 +146,7 @@ def _current(
         prints = experiments[number].prints
         same = prints.problems[trial.problem] == problems[trial.problem]
         same &= prints.optimizers[trial.optimizer] == optimizers[trial.optimizer]
-        same &= prints.setting == experiments[last].prints.setting
+        same &= prints[2:] == experiments[last].prints[2:]  # budget, threads, versions, machine
         if not same:
             loaded.left_out += key in held
         elif key in held or number == last:
@@ -162,28 +166,44 @@ def _last_prints(experiments: Mapping[int, StoredExperiment], of: str) -> dict[s
     return found
 
 
+def _all_asked(definitions: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the last definition, its axes as long as all of them together."""
+    found = dict(definitions[-1])
+    for axis, last in found.items():
+        values = [d[axis] for d in definitions if axis in d]
+        if axis == "repeats":
+            found[axis] = max(values)
+        elif isinstance(last, dict):
+            found[axis] = {k: v for value in values for k, v in value.items()}
+        elif isinstance(last, list) and axis != "record":
+            found[axis] = list(dict.fromkeys(v for value in values for v in value))
+    return found
+
+
 def _tell_apart(
-    loaded: Loaded, records: list[TrialRecord], problems: dict[str, ProblemFacts], path: Path
+    loaded: Loaded,
+    records: list[TrialRecord],
+    problems: dict[str, ProblemFacts],
+    prints: Mapping[str, str],
+    path: Path,
 ) -> dict[str, dict[str, str]]:
     """Rename, in one file's records and problems, what has the name of something else elsewhere.
 
     Returns the new names of its problems and optimizers.
     """
-    known = {r.trial.optimizer: _settings(r) for r in loaded.records if r.optimizer}
-    renamed: dict[str, str] = {}
-    optimizers: dict[str, str] = {}
-    for name, facts in list(problems.items()):
-        other = _name_of(name, path, loaded.problems, partial(_same, facts))
-        if other != name:
-            renamed[name] = other
-            problems[other] = replace(problems.pop(name), name=other)
+    alike = {name: partial(same_problem, facts) for name, facts in problems.items()}
+    renamed = names_of(alike, path, loaded.problems)
+    same_optimizer = {name: partial(eq, print_) for name, print_ in prints.items()}
+    optimizers = names_of(same_optimizer, path, loaded.prints)
+    own = {renamed[name]: replace(facts, name=renamed[name]) for name, facts in problems.items()}
+    problems.clear()
+    problems.update(own)
     for record in records:
-        trial, optimizer = record.trial, record.trial.optimizer
-        if record.optimizer:
-            optimizer = _name_of(optimizer, path, known, partial(eq, _settings(record)))
-            optimizers[trial.optimizer] = optimizer
-        problem = renamed.get(trial.problem, trial.problem)
-        record.trial = replace(trial, problem=problem, optimizer=optimizer)
+        trial = record.trial
+        record.trial = replace(
+            trial, problem=renamed[trial.problem], optimizer=optimizers[trial.optimizer]
+        )
+    loaded.prints |= {optimizers[name]: print_ for name, print_ in prints.items()}
     return {"problems": renamed, "optimizers": optimizers}
 
 
@@ -195,36 +215,3 @@ def _renamed(
         if isinstance(found.get(axis), dict):
             found[axis] = {new.get(name, name): value for name, value in found[axis].items()}
     return found
-
-
-def _settings(record: TrialRecord) -> tuple[Any, Any]:
-    return record.optimizer.get("class"), record.optimizer.get("hyperparameters")
-
-
-def _same(one: ProblemFacts, other: ProblemFacts) -> bool:
-    """Whether two problems are the same, as far as can be told on different machines."""
-    facts = [(f.kind, f.n, f.d, f.dtype, f.feature_names, f.optimum.keys()) for f in (one, other)]
-    if facts[0] != facts[1]:
-        return False
-    optima = [np.concatenate([np.ravel(v) for v in f.optimum.values()]) for f in (one, other)]
-    size = float(np.linalg.norm(optima[0]))
-    near = bool(np.linalg.norm(optima[0] - optima[1]) <= 1e-6 * size)
-    # Where a fit is perfect its loss is rounding, in the units of the target's square.
-    rounding = 1e-12 * size**2
-    return near and math.isclose(
-        one.optimum_loss, other.optimum_loss, rel_tol=1e-6, abs_tol=rounding
-    )
-
-
-def _name_of(name: str, path: Path, known: Mapping[str, Any], same: Callable[[Any], bool]) -> str:
-    """Return the name that the same thing has among the known ones, or one that is free."""
-    if name not in known:
-        return name
-    alike = [other for other in known if other == name or other.startswith(f"{name} (")]
-    return next((o for o in alike if same(known[o])), "") or _other_name(name, path, known)
-
-
-def _other_name(name: str, path: Path, known: Mapping[str, object]) -> str:
-    """Return the name itself where it is free, else with the file's, else with its number."""
-    free = (f"{name} ({path.stem}{number})" for number in ("", *range(2, 10**6)))
-    return name if name not in known else next(other for other in free if other not in known)

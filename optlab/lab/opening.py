@@ -11,6 +11,12 @@ from optlab.lab.schema import APPLICATION, SCHEMA, SCHEMA_VERSION
 
 _BUSY_SECONDS = 60.0
 
+_STRANGE = (
+    "SELECT count(*) FROM sqlite_master"
+    " WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%' OR sql LIKE '%GENERATED%'"
+)
+"""How much of a file is computed when it is read or written: of ours, nothing."""
+
 
 class StoreError(ValueError):
     """A results file that cannot be read or written, with the reason."""
@@ -18,7 +24,7 @@ class StoreError(ValueError):
 
 def open_to_write(path: Path) -> sqlite3.Connection:
     """Open a results file, made where it is missing."""
-    return _connect(path, path, _begin_to_write)
+    return _connect(path, path.absolute(), _begin_to_write)  # `:memory:` is a file's name here
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
@@ -76,6 +82,8 @@ def _check(path: Path, database: sqlite3.Connection) -> int:
     tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if tables and application != APPLICATION:
         raise StoreError(f"{path} is an SQLite file, but not one of optlab's")
+    if database.execute(_STRANGE).fetchone()[0]:
+        raise StoreError(f"{path} is not one of optlab's as optlab writes them: it holds code")
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
         raise StoreError(

@@ -79,7 +79,7 @@ class Resume:
             problems[key]: ProblemFacts.of(key, problem) for key, problem in grid.problems.items()
         }
         self._about = name, definition
-        self._prints = Prints(problems, optimizers, _setting(tasks[0].budget, threads))
+        self._prints = Prints(problems, optimizers, _setting(tasks[0].budget, threads), around)
         self._experiment = self._begin()
         self._old: dict[str, int] = {}
         for kind in redo:
@@ -102,6 +102,7 @@ class Resume:
         for task in tasks:
             key = self._keys[task.trial.number]
             if self._store.done_by(key) in (None, self._old.get(key)):
+                self._store.begin_trial(key, self._experiment)
                 yield task
 
     def keep(self, record: TrialRecord) -> None:
@@ -114,6 +115,10 @@ class Resume:
         self._store.add(key, record, about, self._experiment, instead_of=self._old.get(key))
         if not self._store.knows(self._experiment):  # set aside by another process meanwhile
             self._experiment = self._begin()
+
+    def close(self) -> None:
+        """Tell whoever else writes the store that nothing runs here any more."""
+        self._store.end_experiment(self._experiment)
 
     def records(self) -> dict[int, TrialRecord]:
         """Return the records of the tasks that the store knows, under this grid's numbers.

@@ -10,6 +10,7 @@ from typing import Any
 from optlab.lab.blobs import packed, unpacked
 from optlab.lab.records import TraceRow, Trial, TrialRecord
 from optlab.lab.status import Status
+from optlab.text import encodable
 
 RECORD_COLUMNS = (
     "machine",
@@ -33,8 +34,8 @@ def written_record(record: TrialRecord, optimizer: Mapping[str, Any]) -> dict[st
         "parameters": packed(record.parameters),
         **{name: getattr(record, name) for name in RECORD_COLUMNS},
         "status": str(record.status),
-        "message": _encodable(record.message),
-        "traceback": _encodable(record.traceback),
+        "message": encodable(record.message),
+        "traceback": encodable(record.traceback),
     }
 
 
@@ -62,8 +63,3 @@ def read_record(
 def number(value: float | None) -> float:
     """Return a number as it was before it was written: SQLite keeps NaN as NULL."""
     return float("nan") if value is None else float(value)
-
-
-def _encodable(text: str) -> str:
-    """Return a text that UTF-8 can hold: a file's name in an error's message may not be one."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

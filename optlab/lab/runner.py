@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,13 +12,15 @@ from optlab.lab.executors import ExecutorFor, run_on_executor
 from optlab.lab.grid import Grid
 from optlab.lab.isolation import IsolatedWorkers
 from optlab.lab.memory import peak_bytes
+from optlab.lab.order import interleaved
 from optlab.lab.records import TraceRow, Trial, TrialRecord
 from optlab.lab.redo import Redo
 from optlab.lab.resume import Known, Resume
 from optlab.lab.status import Status
 from optlab.lab.store import Store
 from optlab.lab.task import Task
-from optlab.lab.threads import set_threads
+from optlab.lab.threads import set_threads, threads_kept
+from optlab.lab.torch_settings import TorchSettings
 from optlab.lab.trial import run_trial
 from optlab.optimizers.optimizer import check_positive
 
@@ -66,9 +67,10 @@ class Execution:
         if self.time_limit is not None:
             check_positive("time_limit", self.time_limit)
         if self.memory_limit is not None and not (self.isolate or self.jobs > 1):
-            raise ValueError("memory_limit holds in worker processes only: ask for isolate or jobs")
+            raise ValueError("memory_limit needs isolate or jobs (--isolate, --jobs): it holds in "
+                             "worker processes only")  # fmt: skip
         if self.measure_memory and self.executor_for is not None:
-            raise ValueError("measure_memory is not done on executors: a worker there may do more")
+            raise ValueError("measure_memory (--memory) is not done on executors or Dask workers")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Listener:
     finished: Callable[[TrialRecord], None] = field(default=lambda _: None)
 
 
+@threads_kept()
 def run_grid(
     grid: Grid,
     budget: Budget,
@@ -122,13 +125,20 @@ def run_grid(
     ]
     about = definition if definition is not None else grid.definition() | budget.definition()
     resume = Resume(store, name, about, grid, tasks, threads, redo) if store else None
-    waiting = _interleaved(tasks)
+    by_number = {task.trial.number: task for task in tasks}
+    waiting = [by_number[trial.number] for trial in interleaved(grid.trials())]
+    known = resume.known() if resume else Known(0, {})
     if resume:
-        listener.known(resume.known())
+        listener.known(known)
+    left = len(tasks) - known.done
     records: dict[int, TrialRecord] = {}
     unkept: list[TrialRecord] = []
-    ended = _run(resume.missing(waiting) if resume else waiting, execution, threads, listener)
-    with closing(ended):  # so that workers end with us, whatever happens
+    missing = resume.missing(waiting) if resume else waiting
+    ended = _run(missing, left, execution, threads, listener)
+    with ExitStack() as stack:
+        if resume:
+            stack.enter_context(closing(resume))
+        stack.enter_context(closing(ended))  # so that workers end with us, whatever happens
 
         def keep(record: TrialRecord) -> None:
             records[record.trial.number] = record
@@ -166,22 +176,22 @@ def _cut_short(ended: Generator[TrialRecord]) -> Generator[TrialRecord]:
 
 
 def _run(
-    tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
+    tasks: Iterable[Task], left: int, execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
     if execution.executor_for is not None:
         return run_on_executor(
             tasks, execution.executor_for, threads=threads, time_limit=execution.time_limit
         )
-    if execution.isolate or execution.jobs > 1:
-        return _run_isolated(tasks, execution, threads, listener)
+    if left and (execution.isolate or execution.jobs > 1):
+        return _run_isolated(tasks, left, execution, threads, listener)
     return _run_here(tasks, execution, threads, listener)
 
 
 def _run_isolated(
-    tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
+    tasks: Iterable[Task], left: int, execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
     with IsolatedWorkers(
-        execution.jobs,
+        min(execution.jobs, left),
         threads=threads,
         time_limit=execution.time_limit,
         memory_limit=execution.memory_limit,
@@ -196,6 +206,7 @@ def _run_isolated(
 def _run_here(
     tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
+    settings = TorchSettings.current()
     for task in tasks:
         listener.started(task.trial)
         record = run_trial(
@@ -207,6 +218,7 @@ def _run_here(
             threads=threads,
             time_limit=execution.time_limit,
         )
+        settings.apply()
         stopped = record.status == Status.INTERRUPTED
         if execution.measure_memory and record.trace and record.status.is_result:
             passes = replace(task.budget, epochs=max(1, record.trace[-1].epoch))
@@ -219,23 +231,3 @@ def _run_here(
         yield record
         if stopped:
             return
-
-
-def interleaved(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials in the order they run: repeat by repeat, each in a random order of its own.
-
-    So no optimizer always runs first, or while the machine is in one mood. The order is drawn from
-    a fixed seed: the same grid runs in the same order.
-    """
-    generator = random.Random(0)
-    order: list[Trial] = []
-    for repeat in sorted({trial.repeat for trial in trials}):
-        turn = [trial for trial in trials if trial.repeat == repeat]
-        generator.shuffle(turn)
-        order += turn
-    return order
-
-
-def _interleaved(tasks: Sequence[Task]) -> list[Task]:
-    by_number = {task.trial.number: task for task in tasks}
-    return [by_number[trial.number] for trial in interleaved([task.trial for task in tasks])]

@@ -10,7 +10,7 @@ APPLICATION = int.from_bytes(b"optl", "big")
 # `wanted` says of each trial which experiment was the last to ask for it; one without a row in
 # `trials` has not been run. `prints` tell the trials of one name apart: see
 # optlab.lab.stored.Prints. A number is never used again, also when all has been set aside.
-# `started` and `ended` tell which trials of two processes ran beside each other.
+# `running`, `started` and `ended` tell which trials of two processes ran beside each other.
 SCHEMA = f"""
 CREATE TABLE experiments (id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT, name TEXT,
     definition TEXT, machine TEXT, prints TEXT);
@@ -22,6 +22,8 @@ CREATE TABLE trials (key TEXT PRIMARY KEY, trial TEXT, optimizer TEXT, machine T
     status TEXT, message TEXT, traceback TEXT, started REAL, ended REAL, contended INTEGER,
     peak_bytes INTEGER, transfer_seconds REAL, first_pass_seconds REAL, seconds REAL,
     parameters BLOB, experiment INTEGER REFERENCES experiments (id));
+CREATE TABLE running (experiment INTEGER, key TEXT, pid INTEGER, PRIMARY KEY (experiment, key))
+    WITHOUT ROWID;
 CREATE INDEX trials_ended ON trials (ended);
 CREATE TABLE traces (key TEXT REFERENCES trials (key), place INTEGER,
     {", ".join(f"{name} REAL" for name in TraceRow._fields)}, PRIMARY KEY (key, place))

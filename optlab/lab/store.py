@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from optlab.lab.beside import mark_contended
+from optlab.lab.aside import set_aside
+from optlab.lab.beside import mark_contended, mark_ended, mark_running
 from optlab.lab.blobs import packed, unpacked
 from optlab.lab.facts import ProblemFacts
 from optlab.lab.opening import StoreError, open_to_read, open_to_write, transaction
@@ -140,6 +141,16 @@ class Store:
                 self._database.executemany(f"INSERT INTO traces VALUES ({trace_marks})", trace)
             mark_contended(self._database, key, record, experiment)
 
+    def begin_trial(self, key: str, experiment: int) -> None:
+        """Record that a trial runs from now on, for whoever else writes this file."""
+        with self.errors("written"), transaction(self._database):
+            mark_running(self._database, key, experiment)
+
+    def end_experiment(self, experiment: int) -> None:
+        """Record that nothing of an experiment runs any more."""
+        with self.errors("written"), transaction(self._database):
+            mark_ended(self._database, experiment)
+
     def knows(self, experiment: int) -> bool:
         """Whether an experiment is still in the file: another process may have set all aside."""
         with self.errors("read"):
@@ -220,20 +231,8 @@ class Store:
 
     def set_aside(self) -> Path:
         """Copy everything into a file beside this one, empty this one, and return the copy."""
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        copy = self.path.with_name(f"{self.path.stem}-{stamp}{self.path.suffix}")
-        with self.errors("written"), transaction(self._database):
-            reader = open_to_read(self.path)  # nobody writes now: what is copied is deleted
-            try:
-                reader.execute("VACUUM INTO ?", (str(copy),))
-            except BaseException:
-                copy.unlink(missing_ok=True)
-                raise
-            finally:
-                reader.close()
-            for table in ("traces", "trials", "problems", "wanted", "experiments"):
-                self._database.execute(f"DELETE FROM {table}")
-        return copy
+        with self.errors("written"):
+            return set_aside(self.path, self._database)
 
     @contextmanager
     def errors(self, what: str) -> Iterator[None]:

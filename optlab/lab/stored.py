@@ -17,11 +17,14 @@ class Prints(NamedTuple):
         The fingerprints of an experiment's problems and optimizers, by name.
     setting
         Its budget and threads, in words: what all its trials share.
+    surroundings
+        A hash of the machine, the versions and optlab's own code.
     """
 
     problems: Mapping[str, str]
     optimizers: Mapping[str, str]
     setting: str
+    surroundings: str
 
 
 class StoredExperiment(NamedTuple):

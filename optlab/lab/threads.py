@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from threadpoolctl import ThreadpoolController
@@ -26,6 +28,16 @@ def set_threads(count: int | None = None) -> int:
         torch.set_num_threads(count)
     _controller().limit(limits=count)
     return count
+
+
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """Let as many threads be used after what is inside as before it."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        set_threads(before)
 
 
 def _controller() -> ThreadpoolController:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 
 from optlab.lab.budget import Budget
+from optlab.lab.checks import check_iterate, same_values
 from optlab.lab.clock import Stopwatch, clock_resolution
 from optlab.lab.devices import unavailable
 from optlab.lab.machine import machine_label
@@ -21,6 +23,7 @@ from optlab.lab.threads import set_threads
 from optlab.lab.verdict import Verdict
 from optlab.optimizers import Batches, Iterate, Optimizer, unsupported
 from optlab.problems import Parameters, Problem
+from optlab.text import encodable
 
 STOPPED = "stopped by Ctrl-C or SIGTERM"
 
@@ -61,6 +64,7 @@ def run_trial(
     """
     record = TrialRecord(trial, started=time.time(), machine=machine_label())
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    process = os.getpid()
     try:
         set_threads(threads)
         # The caller's own torch.no_grad() or inference_mode() is no part of the experiment.
@@ -73,6 +77,9 @@ def run_trial(
         else:
             record.status = Status.FAILED
             record.message, record.traceback = told(error)
+    finally:
+        if os.getpid() != process:  # a child that the optimizer forked: its trial is its parent's
+            os._exit(0)
     return record
 
 
@@ -80,7 +87,8 @@ def told(error: BaseException) -> tuple[str, str]:
     """Return an exception's message and traceback; its own text may raise another."""
     kind = type(error).__name__
     try:
-        return f"{kind}: {error}", "".join(traceback.format_exception(error))
+        said = "".join(traceback.format_exception(error))
+        return encodable(f"{kind}: {error}"), encodable(said)
     except Exception as another:
         return f"{kind}, whose text raises {type(another).__name__}", ""
 
@@ -125,22 +133,26 @@ class _Run:
             self._time_in_blocks()
         record.status, record.message = end
 
-    def _prepare(self) -> tuple[Batches, Parameters, Iterator[Iterate]]:
-        """Return the batches, a copy of the start, and the iterates, all from the trial's seed."""
+    def _prepare(self) -> tuple[Batches, Parameters, Callable[[], Iterator[Iterate]]]:
+        """Return the batches, a copy of the start, and what begins, all from the trial's seed.
+
+        To begin is the optimizer's work, on the clock: an `iterates` that is no generator may do
+        all of it there.
+        """
         generator = torch.Generator().manual_seed(self.trial.seed)
         start = self.local.start(generator)
         size = self.trial.batch_size or "full"
         batches = Batches(self.local.X, self.local.y, size, generator)
         kept = {name: value.clone() for name, value in start.items()}
-        return batches, kept, iter(self.optimizer.iterates(self.local, batches, start))
+        return batches, kept, lambda: iter(self.optimizer.iterates(self.local, batches, start))
 
     def _timed_passes(self, count: int) -> float:
         """Return the seconds of the first pass of so many fresh starts."""
         fresh = [self._prepare()[2] for _ in range(count)]
         clock = Stopwatch(self.device)
         clock.start()
-        for iterates in fresh:
-            next(iterates, None)
+        for begin in fresh:
+            next(begin(), None)
         return clock.stop()
 
     def _time_in_blocks(self) -> None:
@@ -148,7 +160,7 @@ class _Run:
         # A reading can be short by one step of the clock at its ends.
         enough = 1001 * clock_resolution()
         count, total = 1, self.record.seconds
-        while total < enough:
+        while total < enough and time.monotonic() < self.deadline:
             needed = math.ceil(count * enough / max(total, clock_resolution()))
             count = max(2 * count, needed)
             total = self._timed_passes(count)
@@ -156,21 +168,21 @@ class _Run:
 
     def _data_are_untouched(self, dtype: torch.dtype) -> bool:
         data = self.problem.to(self.device, dtype)
-        return torch.equal(data.X, self.local.X) and torch.equal(data.y, self.local.y)
+        return same_values(data.X, self.local.X) and same_values(data.y, self.local.y)
 
     def _solve(self) -> tuple[Status, str]:
         trial, clock = self.trial, Stopwatch(self.device)
-        batches, start, iterates = self._prepare()
+        batches, start, begin = self._prepare()
 
         def judge(epoch: int, iterate: Iterate) -> TraceRow:
-            _check_iterate(iterate, start, epoch)
+            check_iterate(iterate, start, epoch)
             return self._judged(epoch, epoch * batches.samples, clock.seconds, iterate)
 
         verdict = Verdict(judge(0, Iterate(start)), self.budget)
         recorded, deadline, epoch = self.budget.recorded, self.deadline, 0
         iterate: Iterate | None = None
         clock.start()
-        for epoch, iterate in enumerate(iterates, start=1):
+        for epoch, iterate in enumerate(begin(), start=1):
             late = time.monotonic() > deadline
             if epoch in recorded or late:
                 clock.stop()
@@ -211,21 +223,6 @@ class _Run:
         self.watch(self.trial, row)
         gc.collect(0)  # what the optimizer left behind, off the clock
         return row
-
-
-def _check_iterate(iterate: object, start: Parameters, epoch: int) -> None:
-    if not isinstance(iterate, Iterate):
-        raise TypeError(f"an optimizer must yield Iterate, not {type(iterate).__name__}")
-    odd = [str(v.dtype) for v in iterate.parameters.values() if not v.is_floating_point()]
-    if odd:
-        raise TypeError(f"the iterate of epoch {epoch} is of {odd[0]}, not of real numbers")
-    shapes = {name: tuple(value.shape) for name, value in iterate.parameters.items()}
-    expected = {name: tuple(value.shape) for name, value in start.items()}
-    if shapes != expected:
-        raise ValueError(
-            f"the iterate of epoch {epoch} has parameters of shapes {shapes} where {expected} "
-            "were expected"
-        )
 
 
 @contextmanager

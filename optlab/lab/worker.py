@@ -21,40 +21,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from optlab.lab.memory import peak_bytes, process_status
 from optlab.lab.records import TraceRow, Trial, TrialRecord
 from optlab.lab.status import Status
+from optlab.lab.torch_settings import TorchSettings
 from optlab.lab.trial import run_trial, told
 from optlab.problems import Problem
 
 LAST_WORDS_AFTER = 0.25
 """Seconds after the time limit at which a trial that does not end says where it hangs."""
-
-
-class TorchSettings(NamedTuple):
-    """Settings of torch that decide digits, and that a script may have changed before it runs."""
-
-    dtype: torch.dtype
-    matmul_precision: str
-    deterministic: bool
-
-    @classmethod
-    def current(cls) -> TorchSettings:
-        """Return those of this process."""
-        return cls(
-            torch.get_default_dtype(),
-            torch.get_float32_matmul_precision(),
-            torch.are_deterministic_algorithms_enabled(),
-        )
-
-    def apply(self) -> None:
-        """Set them, whatever the trial before has left."""
-        torch.set_default_dtype(self.dtype)
-        torch.set_float32_matmul_precision(self.matmul_precision)
-        torch.use_deterministic_algorithms(self.deterministic)
-        torch.set_grad_enabled(True)
 
 
 class Setup(NamedTuple):

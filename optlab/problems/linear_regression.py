@@ -75,6 +75,8 @@ class LinearRegression:
     ) -> None:
         if not (isinstance(l2, int | float) and math.isfinite(l2) and l2 >= 0):
             raise ValueError(f"l2 must be finite and at least 0, not {l2!r}")
+        if not isinstance(name, str):
+            raise ValueError(f"name must be text, not {name!r}")
         checked_X, checked_y = checked_design(X, y, feature_names)
         # A copy: whoever changes the arrays later does not change the problem.
         self.X, self.y = checked_X.clone(), checked_y.clone()
@@ -159,15 +161,9 @@ class LinearRegression:
         if X is self.X:
             return self
         moved = object.__new__(type(self))
-        moved.__dict__.update(
-            X=X,
-            y=self.y.to(device, dtype, copy=copy),
-            fit_intercept=self.fit_intercept,
-            l2=self.l2,
-            name=self.name,
-            feature_names=self.feature_names,
-            target_name=self.target_name,
-        )
+        # All that a subclass has too; what is computed of the data, and kept, is computed anew.
+        own = {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
+        moved.__dict__.update(own, X=X, y=self.y.to(device, dtype, copy=copy))
         return moved
 
     def as_least_squares(self) -> LeastSquaresSystem:
@@ -234,3 +230,7 @@ class LinearRegression:
     def _judge(self) -> Judge:
         reference = self._reference
         return Judge(reference.X, reference.y, self._optimum.parameters, self.l2)
+
+
+def _is_cached(cls: type, name: str) -> bool:
+    return isinstance(getattr(cls, name, None), cached_property)

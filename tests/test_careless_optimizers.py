@@ -1,0 +1,184 @@
+"""Optimizers that change what is everybody's, run in this process, without isolation."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import optlab as ol
+from optlab.lab import run_grid
+from optlab.lab.checks import same_values
+from optlab.lab.runner import Execution
+
+PROBLEM = ol.LinearRegression(np.arange(6.0).reshape(6, 1), np.arange(6.0) * 2 + 1)
+
+
+@dataclass(frozen=True)
+class WorksWhenCalled:
+    """Does all its work before it hands out an iterator: its `iterates` is no generator."""
+
+    uses_batches: ClassVar[bool] = False
+    seconds: float = 0.02
+
+    def iterates(self, problem, batches, start):
+        time.sleep(self.seconds)
+        return iter([ol.Iterate(start)])
+
+
+@dataclass(frozen=True)
+class WorksWhenCalledWithBatches(WorksWhenCalled):
+    uses_batches: ClassVar[bool] = True
+
+
+@pytest.mark.parametrize("kind", [WorksWhenCalled, WorksWhenCalledWithBatches])
+def test_what_is_done_before_the_first_iterate_is_on_the_clock(kind):
+    trials = ol.compare(PROBLEM, kind()).trials
+    assert trials["status"].tolist() == ["finished"]
+    assert trials["seconds"].iloc[0] >= 0.02
+    assert trials["first_pass_seconds"].iloc[0] >= 0.02
+
+
+@dataclass(frozen=True)
+class SetsTheDefault:
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        torch.set_default_dtype(torch.float64)
+        torch.set_float32_matmul_precision("medium")
+        torch.set_num_threads(1)
+        yield ol.Iterate(start)
+
+
+@dataclass(frozen=True)
+class SaysTheDefault:
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        if torch.get_default_dtype() != torch.float32:
+            raise RuntimeError("another optimizer has set it")
+        yield ol.Iterate(start)
+
+
+def test_settings_of_torch_that_one_leaves_are_not_those_of_the_next():
+    threads = torch.get_num_threads()
+    optimizers = {"sets": SetsTheDefault(), "says": SaysTheDefault()}
+    trials = ol.compare(PROBLEM, optimizers, repeats=5, epochs=1).trials
+    assert set(trials["status"]) == {"finished"}
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.get_num_threads() == threads
+
+
+def test_threads_are_after_a_run_what_they_were():
+    before = torch.get_num_threads()
+    experiment = ol.Experiment(problems=PROBLEM, optimizers=ol.Lstsq())
+    run_grid(experiment.grid(), experiment.budget(), execution=Execution(threads=before + 1))
+    assert torch.get_num_threads() == before
+
+
+@dataclass(frozen=True)
+class SaysWhatIsNoText:
+    uses_batches: ClassVar[bool] = True
+
+    def iterates(self, problem, batches, start):
+        raise ValueError(os.fsdecode(b"no file caf\xe9.csv"))
+        yield
+
+
+def test_a_message_that_is_no_text_costs_nobody_their_results(tmp_path):
+    results = ol.compare(PROBLEM, {"odd": SaysWhatIsNoText(), "good": ol.Lstsq()})
+    assert results.trials["status"].tolist() == ["failed", "finished"]
+    assert results.trials["message"].iloc[0] == r"ValueError: no file caf\udce9.csv"
+    results.to_csv(tmp_path)
+    results.report(tmp_path / "page.html")
+
+
+def test_nan_in_the_data_is_no_change_of_them():
+    values = torch.tensor([1.0, float("nan"), 3.0])
+    assert same_values(values, values.clone())
+    assert not same_values(values, torch.tensor([1.0, 2.0, 3.0]))
+    assert not same_values(values, torch.tensor([1.0, float("nan"), 4.0]))
+    assert not same_values(values, values[:2])
+
+
+class Weighted(ol.LinearRegression):
+    """A problem of a person's own that has more than the data."""
+
+    def __init__(self, X, y, weights):
+        super().__init__(X, y)
+        self.weights = weights
+
+
+def test_a_subclass_keeps_what_it_has_in_another_dtype():
+    problem = Weighted([[0.0], [1.0]], [1.0, 2.0], weights=[3, 4])
+    assert problem.optimum().loss < 1e-20
+    moved = problem.to("cpu", torch.float32)
+    assert moved.weights == [3, 4]
+    assert "_optimum" not in vars(moved)  # it is of other data
+
+
+def test_a_name_that_is_no_text_is_refused():
+    with pytest.raises(ValueError, match="name must be text, not 2024"):
+        ol.LinearRegression([[0.0], [1.0]], [1.0, 2.0], name=2024)
+
+
+SCRIPT = """
+import os
+import sys
+import optlab as ol
+
+
+class Careless:
+    uses_batches = True
+
+    def iterates(self, problem, batches, start):
+        {careless}
+        yield ol.Iterate(start)
+
+
+experiment = ol.Experiment(
+    problems=ol.LinearRegression([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]),
+    optimizers={{"careless": Careless(), "good": ol.ManualSGD()}},
+    repeats=3,
+    epochs=1,
+)
+"""
+
+
+def run(folder, careless, *arguments):
+    (folder / "exp.py").write_text(SCRIPT.format(careless=careless), encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-c", "from optlab.cli import main; main()", "run", "exp.py", *arguments],
+        check=False, cwd=folder, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+
+
+def test_outputs_go_where_they_were_asked_for_though_a_trial_changes_the_folder(tmp_path):
+    done = run(tmp_path, "os.chdir('/')", "--csv", "out", "--report", "page.html")
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(tmp_path / "out" / "trials.csv")) == 6
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_a_closed_stderr_does_not_end_the_experiment(tmp_path):
+    done = run(tmp_path, "sys.stderr.close()", "--csv", "out")
+    assert done.returncode == 0
+    assert set(pd.read_csv(tmp_path / "out" / "trials.csv")["status"]) == {"finished"}
+
+
+@pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["here", "isolated"])
+def test_a_child_that_an_optimizer_forks_is_not_a_second_lab(tmp_path, how):
+    fork = "child = os.fork()\n        if child == 0: sys.exit(0)\n        os.waitpid(child, 0)"
+    done = run(tmp_path, fork, "--csv", "out", "--store", "s.db", *how)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("experiment") == 1
+    for trials in (pd.read_csv(tmp_path / "out" / "trials.csv"),
+                   ol.Results.load(tmp_path / "s.db").trials):  # fmt: skip
+        assert trials["status"].tolist() == ["finished"] * 6
