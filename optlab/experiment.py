@@ -179,9 +179,7 @@ class Experiment:
         if (executor is not None) + (dask is not None) + (isolate or jobs > 1) > 1:
             raise ValueError("executor, dask, and isolate or jobs exclude each other: choose one")
         if ((store is None or fresh) and redo) or (store is None and fresh):
-            raise ValueError(
-                "fresh and redo are about what a store holds: name a store, choose one"
-            )
+            raise ValueError("fresh and redo are about what a store holds: name it, choose one")
         if "unmeasured" in check_redo(redo) and not measure_memory:
             raise ValueError("redo 'unmeasured' needs measure_memory (--memory)")
         grid, budget = self.grid(), self.budget()

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from optlab.analysis.statistics import CROWDED_ABOVE
 from optlab.lab import ProblemFacts
 from optlab.text import format_bytes, format_seconds
 
@@ -47,13 +48,15 @@ def print_summary(summary: pd.DataFrame, name: str) -> None:
     unusual = summary[~fine | summary["message"].str.contains("not reached")]
     for (status, message), rows in unusual.groupby(["status", "message"], sort=False):
         console.print(Text(f"{status}: {message} ({_where(rows)})"))
+    marks = summary.assign(crowded=summary["cores_short"] > CROWDED_ABOVE)
     for mark, why in _MARKS.items():
-        if (marked := summary[mark].astype(bool)).any():
+        if (marked := marks[mark].astype(bool)).any():
             console.print(Text(f"{mark}: {why} ({_where(summary[marked])})"))
 
 
 _MARKS = {
     "unstable": "seconds spread by more than 10 % (IQR / median) over the repeats of a seed",
+    "crowded": "other processes used cores that a trial's threads needed; try --threads 1",
     "contended": "trials ran beside others, so that their seconds count nowhere",
 }
 """What is to be known before the seconds of a row are believed."""

@@ -108,6 +108,7 @@ def plant(
                     "contended": mishaps and where == (problems[-1], "TorchSGD", "8"),
                     "epochs": 0, "samples": 0, "transfer_seconds": 1e-5,
                     **dict.fromkeys(MISSING, np.nan), "peak_bytes": pd.NA, "versions": "{}",
+                    "cores_short": 0.0,
                 }  # fmt: skip
                 if status != "skipped":
                     pace = cost * max(0.2, 1 + noise * rng.normal())

@@ -18,7 +18,7 @@ from optlab.analysis.intervals import (
 from optlab.analysis.statistics import CELL, summary
 
 OUTCOMES = {"loss": 1.0, "suboptimality": 0.1, "parameter_error": 0.1, "gradient_norm": 0.1}
-OUTCOMES |= {"peak_bytes": pd.NA}
+OUTCOMES |= {"peak_bytes": pd.NA, "cores_short": 0.0}
 STATUSES = ["finished", "converged", "diverged", "failed", "skipped", "timed out"]
 
 
@@ -193,3 +193,9 @@ def test_kaplan_and_meiers_median_is_that_of_their_product_formula(runs):
     assert kaplan_meier_median(times, reached) == median
     if reached.all():
         assert median == sorted(times)[(len(runs) - 1) // 2]
+
+
+def test_the_most_crowded_timed_trial_is_what_a_row_tells():
+    rows = [trial(repeat=r, cores_short=c) for r, c in enumerate([0.1, 0.7, 0.2], start=1)]
+    rows.append(trial(repeat=4, cores_short=3.0, status="failed"))
+    assert summary(pd.DataFrame(rows))["cores_short"].tolist() == [0.7]

@@ -15,6 +15,9 @@ CELL = ["problem", "optimizer", "batch_size", "device", "dtype"]
 ENDED_WELL = ("finished", "converged")
 """The statuses of trials whose seconds are those of a whole solve."""
 
+CROWDED_ABOVE = 0.25
+"""Trials that were short of more cores than this are marked crowded."""
+
 UNSTABLE_ABOVE = 0.1
 """Repeats whose IQR is more than this share of their median are marked unstable."""
 
@@ -90,6 +93,8 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
         - ``seconds_low, seconds_high, seconds_coverage``: the interval of the median and the share
           of experiments in which it covers, at least 95 % from six timed trials on, less below.
           NaN for one;
+        - ``cores_short``: the most over the timed trials: by how many cores their threads and what
+          other processes used exceeded the machine;
         - ``spread``: IQR / median of the seconds over repeats, the median over seeds; NaN where no
           seed was repeated. ``unstable``: whether it is over 10 %;
         - ``contended``: whether any trial ran beside others.
@@ -132,6 +137,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     rows["spread"] = spread(table["seconds"], cell, table["seed"])
     rows["unstable"] = rows["spread"] > UNSTABLE_ABOVE
     rows["contended"] = by_cell["contended"].any()
+    rows["cores_short"] = table["cores_short"].where(table["timed"]).groupby(cell).max()
     return rows
 
 

@@ -60,7 +60,9 @@ class TrialRecord:
     """What became of a trial.
 
     ``started`` is in seconds of the system's clock (`time.time`), NaN where it did not start;
-    everything else that ends in ``seconds`` is by the monotonic clock.
+    everything else that ends in ``seconds`` is by the monotonic clock. ``cores_short``: by how many
+    cores its threads and what other processes used exceeded the machine (see
+    `optlab.lab.crowding`); NaN where that is not known.
     """
 
     trial: Trial
@@ -77,6 +79,7 @@ class TrialRecord:
     parameters: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     machine: str = ""
+    cores_short: float = float("nan")
 
 
 Watcher = Callable[[Trial, TraceRow], None]

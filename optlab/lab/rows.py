@@ -23,6 +23,7 @@ RECORD_COLUMNS = (
     "transfer_seconds",
     "first_pass_seconds",
     "seconds",
+    "cores_short",
 )
 
 
@@ -51,6 +52,7 @@ def read_record(
         trace=trace,
         status=Status(values["status"]),
         started=number(values["started"]),
+        cores_short=number(values["cores_short"]),
         contended=bool(values["contended"]),
         machine=values["machine"],
         message=values["message"],

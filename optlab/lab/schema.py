@@ -21,7 +21,7 @@ CREATE TABLE problems (print TEXT, name TEXT, facts TEXT, optimum BLOB, x BLOB, 
 CREATE TABLE trials (key TEXT PRIMARY KEY, trial TEXT, optimizer TEXT, machine TEXT,
     status TEXT, message TEXT, traceback TEXT, started REAL, ended REAL, contended INTEGER,
     peak_bytes INTEGER, transfer_seconds REAL, first_pass_seconds REAL, seconds REAL,
-    parameters BLOB, experiment INTEGER REFERENCES experiments (id));
+    cores_short REAL, parameters BLOB, experiment INTEGER REFERENCES experiments (id));
 CREATE TABLE running (experiment INTEGER, key TEXT, pid INTEGER, PRIMARY KEY (experiment, key))
     WITHOUT ROWID;
 CREATE INDEX trials_ended ON trials (ended);

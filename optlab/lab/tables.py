@@ -54,6 +54,7 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "peak_bytes": pd.NA if record.peak_bytes is None else record.peak_bytes,
         "versions": json.dumps(record.optimizer.get("versions", {})),
         "machine": record.machine,
+        "cores_short": record.cores_short,
     }
 
 

@@ -15,6 +15,7 @@ import torch
 from optlab.lab.budget import Budget
 from optlab.lab.checks import check_iterate, same_values
 from optlab.lab.clock import Stopwatch, clock_resolution
+from optlab.lab.crowding import CROWDING
 from optlab.lab.devices import unavailable
 from optlab.lab.machine import machine_label
 from optlab.lab.records import TraceRow, Trial, TrialRecord, Watcher
@@ -65,12 +66,14 @@ def run_trial(
     record = TrialRecord(trial, started=time.time(), machine=machine_label())
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     process = os.getpid()
+    CROWDING.begin()
     try:
-        set_threads(threads)
+        count = set_threads(threads)
         # The caller's own torch.no_grad() or inference_mode() is no part of the experiment.
         with _garbage_collection_off(), torch.inference_mode(False), torch.enable_grad():
             run = _Run(record, problem, optimizer, budget, watch or (lambda *_: None), deadline)
             run.go(warm_up=warm_up)
+        record.cores_short = CROWDING.cores_short(count)
     except catch as error:
         if isinstance(error, KeyboardInterrupt):
             record.status, record.message = Status.INTERRUPTED, STOPPED
