@@ -98,9 +98,10 @@ class TrialProgress:
     def known(self, known: Known) -> None:
         """Count the trials that the store has already, and say which could be run again."""
         self._bar.advance(self._task, known.done)
-        if known.done:
-            total = self._bar.tasks[0].total
-            self._bar.console.print(f"{known.done} of {total:.0f} trials are in the store already")
+        if known.done or known.others:
+            done = f"{known.done} of {self._bar.tasks[0].total:.0f} trials are in the store already"
+            more = f"; {known.others} others in it are of other settings, data, code or threads"
+            self._bar.console.print(Text(done + (more if known.others else "")))
         for kind, what in _TO_REDO.items():
             count = known.to_redo[kind]
             if count:

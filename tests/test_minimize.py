@@ -88,7 +88,7 @@ def test_what_an_optimizer_raises_is_raised(problem):
         ({"batch_size": -3}, "not -3"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"dtype": "float16"}, "dtypes must be float32 or float64, not 'float16'"),
-        ({"seed": -1}, "seeds must be whole numbers of at least 0, not -1"),
+        ({"seed": -1}, "seeds must be whole numbers from 0 to 2**63 - 1, not -1"),
         ({"target": 0.0}, "target must be positive and finite, not 0.0"),
         ({"record": 0}, "record must be"),
         ({"optimizer": ol.ManualSGD}, "did you mean ManualSGD()"),

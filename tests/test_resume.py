@@ -16,6 +16,7 @@ from benchmarks.kill_and_resume import kill_and_resume, same_but_for_times
 from optlab.lab.loading import NOT_RUN
 from optlab.lab.store import Store
 from optlab.optimizers import hyperparameters
+from optlab.progress import TrialProgress
 from optlab.script import load_experiment
 
 OPTLAB = Path(sys.executable).with_name("optlab")
@@ -405,3 +406,20 @@ def test_a_signal_ends_with_status_130_and_what_had_finished_is_kept(tmp_path, h
     assert again.returncode == 0, out
     assert not set(finished) & set(started(tmp_path, "again"))
     assert len(ol.Results.load(tmp_path / "results.db").trials) == 50
+
+
+def test_what_the_store_holds_is_told_before_anything_runs(tmp_path, capsys):
+    problem, store = ol.LinearRegression.from_dataset(DATASET), tmp_path / "s.db"
+    options = {"store": store, "threads": 1, "listener": None}
+    experiment = ol.Experiment(problems=problem, optimizers=[ol.ManualSGD(), ol.Lstsq()], epochs=2)
+    for threads, told in (
+        (1, ""),
+        (1, "2 of 2 trials are in the store already\n"),
+        (2, "0 of 2 trials are in the store already; 2 others in it are of other settings"),
+    ):
+        with TrialProgress(2, 2) as progress:
+            listener = progress.listener()
+            experiment.run(**options | {"threads": threads, "listener": listener})
+        said = capsys.readouterr().err
+        assert said.startswith(told)
+        assert ("store" in said) == bool(told)

@@ -29,6 +29,8 @@ class Known(NamedTuple):
     done: int
     to_redo: Mapping[Redo, int]
     """How many of the done could be run again, by kind."""
+    others: int
+    """How many more the store holds, of other settings, data, code, threads or machines."""
 
 
 class Resume:
@@ -93,9 +95,12 @@ class Resume:
 
     def known(self) -> Known:
         """Return how many of the tasks are done, and how many of these could be run again."""
-        done = set(self._keys.values()) & self._store.finished_keys() - self._old.keys()
+        held = self._store.finished_keys()
+        mine = held & set(self._keys.values())
+        done = mine - self._old.keys()
         of_kind = {kind: self._store.to_redo(kind).keys() for kind in get_args(Redo)}
-        return Known(len(done), {kind: len(done & keys) for kind, keys in of_kind.items()})
+        to_redo = {kind: len(done & keys) for kind, keys in of_kind.items()}
+        return Known(len(done), to_redo, len(held - mine))
 
     def missing(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """Yield the tasks that are not done, looking again before each: others may write too."""

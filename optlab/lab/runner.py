@@ -127,7 +127,7 @@ def run_grid(
     resume = Resume(store, name, about, grid, tasks, threads, redo) if store else None
     by_number = {task.trial.number: task for task in tasks}
     waiting = [by_number[trial.number] for trial in interleaved(grid.trials())]
-    known = resume.known() if resume else Known(0, {})
+    known = resume.known() if resume else Known(0, {}, 0)
     if resume:
         listener.known(known)
     left = len(tasks) - known.done

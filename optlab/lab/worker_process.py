@@ -173,7 +173,7 @@ class WorkerProcess:
             self.record.seconds = self.record.trace[-1].seconds
 
     def end(self, *, at_once: bool) -> str:
-        """End the process and all that it started; return how it ended by itself, in words."""
+        """End the process and its group; return how it ended by itself, in words."""
         with suppress(subprocess.TimeoutExpired):  # its connection closes a moment before it ends
             self.process.wait(0 if at_once else 0.5)
         code = self.process.returncode
@@ -181,7 +181,7 @@ class WorkerProcess:
         return _in_words(code)
 
     def kill(self) -> None:
-        """End the process and all that it started, at once."""
+        """End the process at once, and all that it started that is still of its group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
