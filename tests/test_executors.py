@@ -59,6 +59,10 @@ def serial(experiment):
     return experiment.run(threads=1)
 
 
+NOT_NUMBERS = {"contended", "cores_short"}
+"""What tells of who ran beside whom."""
+
+
 def spawning():
     # A fork of this process, which has used torch's threads, could hang.
     return ProcessPoolExecutor(2, mp_context=get_context("spawn"))
@@ -67,7 +71,7 @@ def spawning():
 def assert_same_numbers(one, other):
     """Equal to the last bit, but for the seconds and who ran beside whom."""
     for mine, its in ((one.trials, other.trials), (one.traces, other.traces)):
-        plain = [c for c in its if not c.endswith("seconds") and c != "contended"]
+        plain = [c for c in its if not c.endswith("seconds") and c not in NOT_NUMBERS]
         assert mine[plain].equals(its[plain])
     for trial in other.trials["trial"]:
         for name, value in other.parameters(trial).items():
