@@ -53,7 +53,7 @@ def _nearest(kind: str, rows: pd.DataFrame, views: dict[str, View]) -> Sentence:
     if most < NEAR:
         who = "method with batches" if with_batches else "method"
         text = f"No {who} got near the optimum: "
-        if f"{most:.1f}" == "0.0":
+        if round(most, 1) == 0:
             text += "0.0 digits at best"
         else:
             text += f"the nearest, {name}, has {most:.1f} digits{_cost(best, ' after ')}"

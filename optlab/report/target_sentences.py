@@ -130,10 +130,10 @@ def _others(others: pd.DataFrame, views: dict[str, View]) -> str:
     if len(others) == 1:
         return text
     if slower == len(others):
-        return f"{text}; {every(slower, 'others')} are shown to be slower"
+        return f"{text}; {every(slower, 'others')} are shown slower"
     of = f"of the {len(others)} others"
     which = f"{slower} {of} {'is' if slower == 1 else 'are'}" if slower else f"none {of} is"
-    return f"{text}; {which} shown to be slower"
+    return f"{text}; {which} shown slower"
 
 
 def _beside(row: Any, name: str, than: str = "") -> str:
@@ -149,7 +149,7 @@ def _beside(row: Any, name: str, than: str = "") -> str:
     if row["verdict"] == SLOWER:
         return f"{name} takes {ratio}{ends}"
     if row["verdict"] == FASTER:
-        return f"{name} has a higher median, but repeat by repeat takes {ratio}{ends}"
+        return f"{name} has no lower median, but repeat by repeat takes {ratio}{ends}"
     if row["verdict"] == TOO_FEW:
         ends = ", too few repeats to say"
     return f"{name} is not shown to be slower ({ratio}{ends})"
