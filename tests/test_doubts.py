@@ -100,7 +100,11 @@ def test_nothing_is_claimed_of_nothing():
     views = all_views(results)
     (sentence,) = findings(results, views)
     assert sentence.kind == "nothing"
-    assert {s.kind for s in doubts(results, views)} == {"skipped", "timed out"} - {"timed out"}
+    assert {s.kind for s in doubts(results, views)} == {"skipped"}
+    results = plant(mishaps=False)
+    results.trials["status"] = "failed"
+    results.definition["target"] = 0.01
+    assert [s.kind for s in findings(results, all_views(results))] == ["nothing"]
 
 
 def test_one_unstable_setting_is_named():

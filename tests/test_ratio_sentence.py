@@ -99,7 +99,7 @@ def check_counted(text, counted):
     rest = re.search(r" and (\d+) more(.*)\.$", text)
     assert (int(rest[1]) if rest else 0) == len(counted)
     kinds = Counter(
-        "now faster" if faster and slower
+        "mixed" if faster and slower
         else "shown faster" if faster else "shown slower" if slower else "not told apart"
         for faster, slower in counted
     )  # fmt: skip

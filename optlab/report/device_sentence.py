@@ -8,6 +8,9 @@ from optlab.report.sentence import Sentence
 from optlab.report.views import View
 from optlab.report.words import several
 
+MOST = 3
+"""Sentences on devices; what is left of many optimizers is counted in the last."""
+
 
 def fastest_devices(views: dict[str, View], problem: str) -> Iterator[Sentence]:
     """Yield where a device is the fastest throughout, and where another takes over for good."""
@@ -29,10 +32,11 @@ def fastest_devices(views: dict[str, View], problem: str) -> Iterator[Sentence]:
         else:
             text = "which device is the fastest goes to and fro with the batch size"
         said.setdefault(text, []).append(name)
-    for text, names in said.items():
-        yield Sentence(
-            "device",
-            f"For {several(names)}, {text}.",
-            problem,
-            {"optimizers": names},
-        )
+    most = sorted(said.items(), key=lambda one: len(one[1]), reverse=True)
+    most = most if len(most) <= MOST else most[: MOST - 1]
+    for text, names in most:
+        yield Sentence("device", f"For {several(names)}, {text}.", problem, {"optimizers": names})
+    left = [name for text, names in said.items() if text not in dict(most) for name in names]
+    if left:
+        text = f"For {len(left)} more the fastest device is told in the table of batch sizes."
+        yield Sentence("device", text, problem, {"optimizers": left})

@@ -60,7 +60,7 @@ def _at(rows: pd.DataFrame) -> str:
 def _listed(named: list[tuple[str, pd.DataFrame]], rest: list[tuple[str, pd.DataFrame]]) -> str:
     """Return what is told of some optimizers, and the verdicts on the others, counted.
 
-    One is shown faster if it is in any comparison, and slower in none.
+    One is shown faster if it is in any comparison, and slower in none; both make it mixed.
     """
     told = [(f"{name} {_amount(rows)}", ", ".join(_caveats(rows))) for name, rows in named]
     each = told[0][1] if len(told) > 1 and len({caveat for _, caveat in told}) == 1 else ""
@@ -68,7 +68,7 @@ def _listed(named: list[tuple[str, pd.DataFrame]], rest: list[tuple[str, pd.Data
     after = f" (each {each})" if each else ""
     if not rest:
         return several(texts, MOST) + after
-    words = ("shown faster", "shown slower", "now faster, now slower", "not told apart")
+    words = ("shown faster", "shown slower", "mixed", "not told apart")
     counts = Counter(_verdict(rows) for _, rows in rest)
     verdicts = [f"{counts[kind]} {word}" for kind, word in enumerate(words) if counts[kind]]
     if not texts:

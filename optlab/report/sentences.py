@@ -8,6 +8,7 @@ from optlab.report.ratio_sentence import beside_baseline
 from optlab.report.sentence import Sentence
 from optlab.report.target_sentences import who_got_there, who_was_first
 from optlab.report.views import Outcome, View, headline
+from optlab.report.views.view import answered
 
 MOST_PROBLEMS = 3
 """Each of so many problems gets its own sentences; of more, the first ones do."""
@@ -15,6 +16,8 @@ MOST_PROBLEMS = 3
 
 def findings(results: Outcome, views: dict[str, View]) -> list[Sentence]:
     """Return what was found: who was right, who got there, who was first, on what."""
+    if answered(results.trials).empty:
+        return [Sentence("nothing", "No trial ended with an answer: there is nothing to compare.")]
     said: list[Sentence] = []
     problems = list(results.problems)
     own = results.definition.get("target")
@@ -25,9 +28,7 @@ def findings(results: Outcome, views: dict[str, View]) -> list[Sentence]:
         said += who_was_first(results, views, name, target)
         said += beside_baseline(views, name)
         said += fastest_devices(views, name)
-    if not said:
-        said = [Sentence("nothing", "No trial ended with an answer: there is nothing to compare.")]
-    elif len(problems) > MOST_PROBLEMS:
+    if len(problems) > MOST_PROBLEMS:
         text = f"{len(problems)} problems in all: the filters show each one's charts and tables."
         said.append(Sentence("more", text))
     return said
