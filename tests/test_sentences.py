@@ -301,6 +301,15 @@ def test_where_all_ran_beside_others_it_is_said_that_nobody_is_ranked():
     )
 
 
+def test_intervals_of_few_trials_say_so_and_count_those_that_ran_alone():
+    seconds = {"A": [1.0, 1.1, 1.2, 1.3, 9.0], "B": [2.0] * 5}
+    results = few_cells({"A": 5.0, "B": 4.0}, seconds)
+    assert " among them: 1.2 s [1 s, 9 s], " in said_of(results, "first")
+    results.trials["contended"] = results.trials["trial"] == 4  # A's that took 9 s
+    assert " among them: 1.15 s (1 s to 1.3 s in 4 trials), " in said_of(results, "first")
+    assert " digits in 1.15 s (1 s to 1.3 s in 4 trials)." in said_of(results, "right")
+
+
 def test_that_nobody_came_down_to_a_tenth_is_said():
     results = few_cells({"A": 0.5, "B": 0.4})
     results.traces["suboptimality"] = 5.0
