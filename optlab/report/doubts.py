@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pandas as pd
@@ -10,7 +11,7 @@ from optlab.analysis.statistics import ENDED_WELL
 from optlab.report.sentence import Sentence, place
 from optlab.report.views import Outcome, View
 from optlab.report.views.view import setting
-from optlab.report.words import several
+from optlab.report.words import counted, several
 
 
 def doubts(results: Outcome, views: dict[str, View]) -> list[Sentence]:
@@ -21,6 +22,7 @@ def doubts(results: Outcome, views: dict[str, View]) -> list[Sentence]:
         *_unstable(views),
         *_contended(results.trials),
         *_once(views, results.trials),
+        *_files(results),
         *_machines(results),
     ]
 
@@ -75,6 +77,20 @@ def _optima(results: Outcome) -> Iterator[Sentence]:
             yield Sentence("optimum", text, "", {"problem": name})
 
 
+def _files(results: Outcome) -> Iterator[Sentence]:
+    """Yield that what is in several files did not run in turns, where it is set side by side."""
+    files = results.definition.get("files", {})
+    asked = Counter(problem for own in files.values() for problem in own.get("problems", ()))
+    shared = [problem for problem, count in asked.items() if count > 1]
+    if shared:
+        text = (
+            f"{several(list(files))} ran at different times, not in turns: a difference between "
+            "the seconds of one file's methods and another's may be the machine's, whatever its "
+            "interval says. Run them in one experiment to compare them."
+        )
+        yield Sentence("files", text, "", {"files": list(files), "problems": shared})
+
+
 def _machines(results: Outcome) -> Iterator[Sentence]:
     trials = results.trials
     machines = [m for m in dict.fromkeys(trials.get("machine", ())) if m]
@@ -102,23 +118,31 @@ def _unstable(views: dict[str, View]) -> Iterator[Sentence]:
     rows = table[table["unstable"].astype(bool)].sort_values("spread", ascending=False)
     if len(rows):
         many = len(set(table["problem"])) > 1
-        worst = [
-            f"{place(r, views)}{', ' + r['problem'] if many else ''} ({100 * r['spread']:.0f} %)"
-            for _, r in rows.iterrows()
+        names = [
+            place(row, views) + (f", {row['problem']}" if many else "")
+            for _, row in rows.iterrows()
         ]
-        one = len(rows) == 1
+        spreads = [f"{100 * spread:.0f} %" for spread in rows["spread"]]
+        worst = [f"{name} ({spread})" for name, spread in zip(names, spreads, strict=True)]
+        which = f"{len(rows)} settings are unstable, with"
+        above = f"above 10 %: {several(worst)}"
+        if len(rows) == 1:
+            which, above = f"{names[0]} are unstable, with", f"of {spreads[0]}"
         text = (
-            f"The seconds of {len(rows)} setting{'' if one else 's'} {'is' if one else 'are'} "
-            f"unstable, with a spread over repeats (IQR / median) above 10 %: {several(worst)}. "
+            f"The seconds of {which} a spread over repeats (IQR / median) {above}. "
             "Ask for more repeats before you trust differences of that size."
-        ).replace("seconds of 1 setting is", "seconds of 1 setting are")
+        )
         yield Sentence("unstable", text, "", {"settings": len(rows)})
 
 
 def _contended(trials: pd.DataFrame) -> Iterator[Sentence]:
     count = int(trials["contended"].fillna(False).astype(bool).sum())
     if count:
-        text = f"{count} trials ran beside others: their seconds are neither drawn nor ranked."
+        whose = "its" if count == 1 else "their"
+        text = (
+            f"{counted(count, 'trial')} ran beside others: {whose} seconds are neither drawn nor "
+            "ranked."
+        )
         yield Sentence("contended", text, "", {"trials": count})
 
 
@@ -127,10 +151,12 @@ def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
     once = int((timed["timed"] == 1).sum())
     few = int((timed["timed"] < 3).sum())
     if few:
-        counted = f"{few} of {len(timed)} settings were" if few < len(timed) else "No setting was"
-        times = "fewer than three times" if few < len(timed) else "three times"
+        some = few < len(timed)
+        which = f"{few} of {len(timed)} settings" if some else "No setting"
+        which += " were" if some and few > 1 else " was"
+        times = "fewer than three times" if some else "three times"
         text = (
-            f"{counted} timed {times}: nothing is said of who is faster there. "
+            f"{which} timed {times}: nothing is said of who is faster there. "
             "Ask for three repeats or more."
         )
         yield Sentence("once", text, "", {"few": few, "once": once, "settings": len(timed)})

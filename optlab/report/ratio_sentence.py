@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
 from optlab.analysis.comparison import FASTER, SAME, SLOWER, TOO_FEW
 from optlab.report.sentence import Sentence
 from optlab.report.views import View
-from optlab.report.words import number, several
+from optlab.report.words import counted, every, several, times
 
-MOST = 4
-"""Optimizers told of; the view has all."""
+MOST = 3
+"""Optimizers told of at most; of the others the verdicts are counted, and the view has all."""
+
+LONGEST = 250
+"""Characters, two lines of the page, beyond which no second or third optimizer is told of."""
 
 
 def beside_baseline(views: dict[str, View], problem: str) -> Iterator[Sentence]:
-    """Yield how many times the baseline's seconds the others take, and how sure that is.
+    """Yield how much faster or slower than the baseline the others are, and how sure that is.
 
     The baseline is the first optimizer that there is anything to compare with.
     """
@@ -29,49 +32,96 @@ def beside_baseline(views: dict[str, View], problem: str) -> Iterator[Sentence]:
     rows = rows[rows["baseline"] == baseline]
     groups = {str(name): part for name, part in rows.groupby("optimizer", sort=False)}
     groups = {name: part for name, part in groups.items() if (part["pairs"] > 0).any()}
-    first = next(iter(groups))
-    parts = [f"{name}{_sized(part, name == first)} {_told(part)}" for name, part in groups.items()]
     found = {
         "baseline": baseline,
         "ratios": {name: _range(part) for name, part in groups.items()},
     }
-    yield Sentence("ratio", f"Beside {baseline}, {several(parts, MOST)}.", problem, found)
+    named = list(groups.items())
+    texts = (
+        f"Beside {baseline}{_at(rows)}, {_listed(named[:most], named[most:])}."
+        for most in range(min(MOST, len(named)), -1, -1)
+    )
+    text = next(text for text in texts if len(text) <= LONGEST or len(named) == 1)
+    yield Sentence("ratio", text, problem, found)
 
 
 def _range(rows: pd.DataFrame) -> tuple[float, float]:
     return float(rows["ratio"].min()), float(rows["ratio"].max())
 
 
-def _sized(part: pd.DataFrame, first: bool) -> str:
-    """Return how an optimizer is compared, and the verb that the first one needs."""
-    same = (part["batch_size"].notna() & part["baseline_batch_size"].notna()).any()
-    return (" at the same batch size" if same else "") + (" takes" if first else "")
+def _at(rows: pd.DataFrame) -> str:
+    """Return at which of its batch sizes the baseline is compared with."""
+    sizes = list(dict.fromkeys(rows["baseline_batch_size"].dropna()))
+    if not sizes:
+        return ""
+    return " at each batch size" if len(sizes) > 1 else f" at batch size {sizes[0]}"
 
 
-def _told(rows: pd.DataFrame) -> str:
-    """Return the ratio of an optimizer with its interval, or the ratios' range and the verdicts."""
+def _listed(named: list[tuple[str, pd.DataFrame]], rest: list[tuple[str, pd.DataFrame]]) -> str:
+    """Return what is told of some optimizers, and the verdicts on the others, counted.
+
+    One is shown faster if it is in any comparison, and slower in none; both make it mixed.
+    """
+    told = [(f"{name} {_amount(rows)}", ", ".join(_caveats(rows))) for name, rows in named]
+    each = told[0][1] if len(told) > 1 and len({caveat for _, caveat in told}) == 1 else ""
+    texts = [text if each or not caveat else f"{text} ({caveat})" for text, caveat in told]
+    after = f" (each {each})" if each else ""
+    if not rest:
+        return several(texts, MOST) + after
+    words = ("shown faster", "shown slower", "mixed", "not told apart")
+    counts = Counter(_verdict(rows) for _, rows in rest)
+    verdicts = [f"{counts[kind]} {word}" for kind, word in enumerate(words) if counts[kind]]
+    if not texts:
+        verbs = [counted(n, "is", "are") + f" {words[kind]}" for kind, n in sorted(counts.items())]
+        return f"of the {len(rest)} others {', '.join(verbs)}"
+    if len(verdicts) > 1:
+        return f"{', '.join(texts)}{after} and {len(rest)} more: {', '.join(verdicts)}"
+    return f"{', '.join(texts)}{after} and {len(rest)} more, {words[max(counts)]}"
+
+
+def _verdict(rows: pd.DataFrame) -> int:
+    shown = _shown(rows)
+    return 2 if len(shown) == 2 else 3 if not shown else int(SLOWER in shown)
+
+
+def _shown(rows: pd.DataFrame) -> list[str]:
+    """Return which differences are shown."""
+    return [verdict for verdict in (FASTER, SLOWER) if (rows["verdict"] == verdict).any()]
+
+
+def _amount(rows: pd.DataFrame) -> str:
+    """Return how much faster or slower an optimizer is, or the ratio where that is not shown."""
     made = rows[rows["pairs"] > 0]
-    shaky = ", unstable" if made["unstable"].astype(bool).any() else ""
-    if len(rows) == 1:
-        return _one(rows.iloc[0], shaky)
-    low, high = number(made["ratio"].min()), number(made["ratio"].max())
-    ratio = f"{low} times its seconds" if low == high else f"{low} to {high} times its seconds"
-    counts = made["verdict"].value_counts()
-    kinds = [v for v in (FASTER, SLOWER, SAME, TOO_FEW) if v in counts]
-    words = {TOO_FEW: "too few comparable pairs"}
-    parts = [f"{words.get(kind, kind)} in {counts[kind]}" for kind in kinds]
+    low, high = _range(made)
+    ends = [low, high]
+    if len(made) == 1 and made["low"].notna().all():
+        ends += [made["low"].iloc[0], made["high"].iloc[0]]
+    sided = (high < 1 or low > 1) and (_shown(made) or (made["verdict"] == TOO_FEW).all())
+    if sided and high < 1:
+        ends = [1 / end for pair in (ends[:2], ends[2:]) for end in reversed(pair)]
+    ratio = [times(end) for end in ends]
+    text = ratio[0] if ratio[0] == ratio[1] else f"{ratio[0]} to {ratio[1]}"
+    interval = f" [{ratio[2]}, {ratio[3]}]" if len(ratio) > 2 else ""
+    if sided:
+        return f"is {text} times {'faster' if high < 1 else 'slower'}{interval}"
+    return f"takes {text} times its seconds{interval}"
+
+
+def _caveats(rows: pd.DataFrame) -> Iterator[str]:
+    """Yield in how many comparisons a difference is shown, and what to doubt."""
+    made = rows[rows["pairs"] > 0]
+    low, high = _range(made)
+    shown, counts = _shown(made), Counter(made["verdict"])
+    if not shown:
+        yield "by too few pairs to be sure" if set(counts) == {TOO_FEW} else SAME
+    elif counts[shown[0]] == len(rows):
+        yield from [f"in {every(len(rows), 'comparisons')}"] if len(rows) > 1 else []
+    elif high < 1 or low > 1:
+        yield f"shown in {counts[shown[0]]} of {len(rows)} comparisons"
+    else:
+        each = ", ".join(f"{verdict} in {counts[verdict]}" for verdict in shown)
+        yield f"{each} of {len(rows)} comparisons"
     if len(made) < len(rows):
-        parts.append(f"no pair ended alike in {len(rows) - len(made)}")
-    if len(parts) == 1:
-        said = words.get(kinds[0], kinds[0])
-        return f"{ratio} ({said} in all {len(rows)} comparisons{shaky})"
-    return f"{ratio} ({', '.join(parts)} of {len(rows)} comparisons{shaky})"
-
-
-def _one(row: Any, shaky: str) -> str:
-    ratio = f"{number(row['ratio'])} times its seconds"
-    if row["verdict"] == TOO_FEW:
-        return f"{ratio} (by {row['pairs']} comparable pair{'' if row['pairs'] == 1 else 's'} only)"
-    ends = f"{ratio} [{number(row['low'])}, {number(row['high'])}]"
-    said = (SAME if row["verdict"] == SAME else "") + shaky
-    return f"{ends} ({said.removeprefix(', ')})" if said else ends
+        yield f"{len(rows) - len(made)} without pairs that ended alike"
+    if made["unstable"].astype(bool).any():
+        yield "unstable"
