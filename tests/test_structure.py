@@ -162,6 +162,7 @@ HOLDERS = {
     "masked array": subclassed_array,
     "beside a lock": with_lock,
     "refuses to be pickled": Unpicklable,
+    "compiled": lambda value: pytest.importorskip("numba").njit(closure(value)),
     "long number": lambda value: 10**6000 + value,
 }
 

@@ -7,6 +7,7 @@ import dis
 import sys
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from functools import cached_property
+from inspect import getattr_static
 from types import (
     CellType,
     CodeType,
@@ -89,7 +90,8 @@ def parts(value: Any, sources: Sources) -> list[object]:  # noqa: PLR0912 - one 
         return ["sparse", kind, value.shape, *listed.coords, listed.data]
     if isinstance(value, pd.DataFrame | pd.Series):  # its blocks are put together when it is read
         return _parts_of_table(value)
-    if hasattr(kind, "py_func") or hasattr(value, "py_func"):  # numba's: pickled, it is numbered
+    if str(kind.__module__).startswith("numba.") and hasattr(value, "py_func"):
+        # Pickled, it has a number at random.
         return ["compiled", kind, value.py_func, getattr(value, "targetoptions", None)]
     return _parts_of_object(value)
 
@@ -112,15 +114,15 @@ def _parts_of_object(value: Any) -> list[object]:
 
 def _settings(kind: type[Any], state: Any) -> Any:
     """Return an object's state without what is computed of the rest, and kept."""
-    if isinstance(state, tuple):
+    if type(state) is tuple:  # the attributes, then the slots
         return tuple(_settings(kind, part) for part in state)
     if type(state) is not dict:
         return state
-    return {
-        name: state[name]
-        for name in sorted(state, key=str)
-        if not isinstance(getattr(kind, str(name), None), cached_property)
-    }
+    return {name: state[name] for name in state if not _is_computed(kind, name)}
+
+
+def _is_computed(kind: type[Any], name: object) -> bool:
+    return isinstance(getattr_static(kind, str(name), None), cached_property)
 
 
 def _attributes(value: Any) -> Any:

@@ -39,11 +39,10 @@ def source_fingerprint(names: Iterable[str]) -> str:
     theirs, as far as they are a person's own: what is installed is known by its version, and
     optlab's files are in every key as they are.
     """
-    first = dict.fromkeys(names)
-    files = {name: own_file(name) for name in first}
-    own = [_read(file).digest for file in files.values() if file]
+    names = list(names)
+    own = [_digest(file) for file in map(own_file, names) if file]
     # In the order of what is in them: where they lie, and what that is called, decides nothing.
-    used = sorted({_read(file).digest for file in _files_used_by(list(first))})
+    used = sorted({_digest(file) for file in _files_used_by(names)})
     return hashlib.sha256(b"".join([*own, b"uses", *used])).hexdigest()
 
 
@@ -60,8 +59,13 @@ def is_without_file(name: str) -> bool:
     return getattr(module, "__spec__", None) is None and not hasattr(module, "__file__")
 
 
-def _files_used_by(waiting: list[str]) -> Iterator[Path]:
+def _digest(file: Path) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
+
+
+def _files_used_by(names: Iterable[str]) -> Iterator[Path]:
     seen: set[str] = set()
+    waiting = list(names)
     while waiting:
         name = waiting.pop()
         if name in seen:
@@ -73,7 +77,7 @@ def _files_used_by(waiting: list[str]) -> Iterator[Path]:
         if place.file is None:
             continue
         yield place.file
-        waiting += _imported(_read(place.file).imports, place.package)
+        waiting += _imported(_imports_in(place.file.read_bytes()), place.package)
         waiting += _origins(sys.modules.get(name))
 
 
@@ -92,27 +96,15 @@ class _Import(NamedTuple):
     names: tuple[str, ...]
 
 
-class _Source(NamedTuple):
-    digest: bytes
-    imports: tuple[_Import, ...]
-
-
-def _read(file: Path) -> _Source:
-    status = file.stat()
-    return _read_once(file, status.st_mtime_ns, status.st_size, status.st_ino)
-
-
 @lru_cache(maxsize=1024)
-def _read_once(file: Path, *_as_it_is: int) -> _Source:
-    text = file.read_bytes()
-    return _Source(hashlib.sha256(text).digest(), tuple(_imports_in(text)))
-
-
-def _imports_in(text: bytes) -> Iterator[_Import]:
+def _imports_in(text: bytes) -> tuple[_Import, ...]:
     try:
-        tree = ast.parse(text)
+        return tuple(_imports_of(ast.parse(text)))
     except (SyntaxError, ValueError):  # nobody can import it; its bytes count all the same
-        return
+        return ()
+
+
+def _imports_of(tree: ast.AST) -> Iterator[_Import]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (_Import(0, alias.name, ()) for alias in node.names)
