@@ -128,3 +128,14 @@ def test_files_that_share_a_problem_did_not_run_in_turns():
     (sentence,) = [s for s in doubts_of(results) if s.kind == "files"]
     assert sentence.text.startswith("a.db, b.db and c.db ran at different times, not in turns: ")
     assert sentence.numbers["problems"] == ["line"]
+
+
+def test_trials_on_a_crowded_machine_are_counted():
+    results = plant(seed=1, mishaps=False)
+    assert "crowded" not in {s.kind for s in doubts(results, all_views(results))}
+    results.trials.loc[[0, 1], "cores_short"] = [0.3, 1.25]
+    results.trials.loc[2, ["cores_short", "contended"]] = [3.0, True]
+    results.trials.loc[3, ["cores_short", "status"]] = [3.0, "failed"]
+    (said,) = [s for s in doubts(results, all_views(results)) if s.kind == "crowded"]
+    assert said.text.startswith("While 2 trials ran, other processes used cores")
+    assert "up to 1.2: " in said.text

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from optlab.analysis.statistics import ENDED_WELL
+from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, timed
 from optlab.report.sentence import Sentence, place
 from optlab.report.views import Outcome, View
 from optlab.report.views.view import setting
@@ -21,6 +21,7 @@ def doubts(results: Outcome, views: dict[str, View]) -> list[Sentence]:
         *_optima(results),
         *_unstable(views),
         *_contended(results.trials),
+        *_crowded(results.trials),
         *_once(views, results.trials),
         *_files(results),
         *_machines(results),
@@ -144,6 +145,21 @@ def _contended(trials: pd.DataFrame) -> Iterator[Sentence]:
             "ranked."
         )
         yield Sentence("contended", text, "", {"trials": count})
+
+
+def _crowded(trials: pd.DataFrame) -> Iterator[Sentence]:
+    """Yield how many cores others took from trials whose seconds are ranked."""
+    if "cores_short" not in trials:
+        return
+    short = trials.loc[timed(trials), "cores_short"].astype(float)
+    many = short[short > CROWDED_ABOVE]
+    if len(many):
+        text = (
+            f"While {counted(len(many), 'trial')} ran, other processes used cores that their "
+            f"threads needed, up to {many.max():.1f}: seconds may be those of a busy machine. Ask "
+            "for one thread, or run them when nothing else does."
+        )
+        yield Sentence("crowded", text, "", {"trials": len(many)})
 
 
 def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
