@@ -206,7 +206,7 @@ def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(f
     _, reasons = re.split("^└.*┘$", done.stdout, flags=re.MULTILINE)  # below the table only these
     assert re.search("^skipped: no (cuda|CUDA) device", reasons, re.MULTILINE)
     assert all(
-        re.match(r"(skipped|finished): |optimum of some", line)
+        re.match(r"(skipped|finished|crowded): |optimum of some", line)
         for line in reasons.split("\n")
         if line
     )
