@@ -137,7 +137,8 @@ def test_all_are_saved(tmp_path):
     small = plant(problems=("line", "plane"), optimizers=("A",), direct=(), sizes=(1,), seeds=1,
                   devices=("cpu",), mishaps=False)  # fmt: skip
     saved = figures.save_all(small, tmp_path / "new", ["svg"])
-    assert {path.stem.partition("-")[0] for path in saved} == {"0", "1"}
+    assert {path.stem.partition("-")[0] for path in saved} == {"0", "1", "profile"}
+    assert len({path.name for path in saved}) == len(saved)
     assert {"0-line-fit", "0-line-convergence", "1-plane-convergence"} <= {
         path.stem for path in saved
     }
@@ -171,7 +172,7 @@ def test_the_baseline_drawn_is_the_first_with_a_ratio_and_the_target_the_experim
         .get_title(loc="left")
         .startswith("Beside a baseline on line, baseline TorchSGD")
     )
-    assert "target 1e-02" in drawn["target"].axes[0].get_title(loc="left")
+    assert "target 0.01" in drawn["target"].axes[0].get_title(loc="left")
     names = [text.get_text() for text in drawn["ratio"].legends[0].get_texts()]
     assert "ManualSGD" not in names
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optlab.report.views.view import View
+from optlab.report.views.view import Axis, View
 
 DIGITS = 6
 """How many significant digits of a view's numbers are embedded; tables keep all."""
@@ -85,13 +85,16 @@ def view_data(view: View) -> dict[str, Any]:
         "facets": view.facets,
         "choose": view.choose,
         "missing": view.missing,
-        "seconds": [c for axis in view.y if axis.unit == "s"
-                    for c in (axis.column, axis.low, axis.high) if c],  # fmt: skip
+        "seconds": [column for axis in view.y if axis.unit == "s" for column in _columns(axis)],
         "x": [asdict(axis) for axis in view.x],
         "y": [asdict(axis) for axis in view.y],
         "table": columns_of(view.table),
         "extra": {name: columns_of(table) for name, table in view.extra.items()},
     }
+
+
+def _columns(axis: Axis) -> list[str]:
+    return [column for column in (axis.column, axis.low, axis.high) if column]
 
 
 def axes_of(trials: pd.DataFrame, sizes: Iterable[object]) -> dict[str, list[str]]:
