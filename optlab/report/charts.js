@@ -119,13 +119,15 @@ function pointTraces(view, x, y, group, ink, places, dodge) {
 
 /** The lines of a view that climb out of the picture, which ends at a value, in words; and those never in it. */
 function escaped(view, x, y, groups, most) {
+  const several = new Set(groups.map((s) => s.panel)).size > 1;
   const c = view.table.columns, said = [], never = new Set();
   for (const s of groups) {
     const rows = s.rows.filter((i) => x.now !== "log" || c[x.column][i] > 0);
     const out = rows.findIndex((i) => !(c[y.column][i] <= most));
     if (rows.length && out < 0) continue;
     if (out <= 0) never.add(nameOf(s));
-    said.push(rows.length ? `${label(s)} (from epoch ${number(c.epoch[rows[out]])} on)` : `${label(s)} (at once)`);
+    const when = rows.length ? `from epoch ${number(c.epoch[rows[out]])} on` : "at once";
+    said.push(`${label(s)} (${several ? `${s.panel}, ` : ""}${when})`);
   }
   const more = said.length > 6 ? `; ${said.length - 6} more` : "";
   return { never, note: said.length ? `Diverged, out of the picture: ${said.slice(0, 6).join("; ")}${more}.` : "" };
@@ -225,7 +227,7 @@ function figureOf(view, rows, x, y, page, width) {
   const bound = view.key === "convergence" && most > 30;
   const capped = !bound ? {} : { range: y.now === "log" ? [Math.log10(Math.min(least, 1)) - 0.5, 1] : [-0.1, 2] };
   const gone = bound ? escaped(view, x, y, kept, y.now === "log" ? 10 : 2) : { never: new Set(), note: "" };
-  const ticksY = y.now === "log" ? logAxis(all("y", true).filter((v) => !bound || v < 10).concat(bound ? 10 : [], y.reference || []), y.unit, 8) : {};
+  const ticksY = y.now === "log" ? logAxis(all("y", true).filter((v) => !bound || v < 10).concat(bound ? 10 : [], y.reference || []), y.unit, 8, view.key === "convergence" ? 3 : 0.5) : {};
   const data = [], gapX = columns > 1 ? 0.055 : 0, gapY = down > 1 ? 76 / layout.height : 0;
   panels.forEach((panel, p) => {
     const n = p ? String(p + 1) : "", col = p % columns, row = Math.floor(p / columns);

@@ -185,7 +185,8 @@ def _section(view: View) -> str:
     role = f' role="img" aria-label="{words["title"]}"' if view.kind != "matrix" else ""
     small = " text" if view.kind == "matrix" else ""
     body = (
-        f'<div class="tools"></div><p class="printed" aria-hidden="true"></p><div class="chart{small}"{role}></div>'
+        '<div class="tools"></div><p class="printed" aria-hidden="true"></p>'
+        f'<div class="chart{small}"{role}></div>'
         f'<p class="note" role="status"></p><p class="how">{words["how"]}</p>'
         f'<details class="behind"><summary>The numbers behind {words["title"].lower()}'
         "</summary></details>"

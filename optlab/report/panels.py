@@ -37,8 +37,8 @@ def plain(text: object) -> str:
 
 def wrapped(title: str) -> str:
     """Return a title in lines that fit a figure, a word that is too long without its middle."""
-    words = " ".join(shortened(word, 80) for word in title.split())
-    return "\n".join(plain(line) for line in textwrap.wrap(words, 82))
+    words = " ".join(shortened(word, 70) for word in title.split())
+    return "\n".join(plain(line) for line in textwrap.wrap(words, 74))
 
 
 def line_style(styles: Styles, optimizer: str, size: object = None) -> dict[str, Any]:
@@ -90,9 +90,10 @@ def set_log_scale(axes: Axes, view: View, rows: pd.DataFrame, y: Axis) -> None:
     axes.set_yscale("log", nonpositive="mask")
     if values.size:
         low, high = values.min(), values.max()
+        least = 1000 if view.key == "convergence" else 3  # from bottom to top
         if view.key == "convergence" and high > 30:  # what diverged would leave no room
             high = 10.0
-        room = max(1.25 * (high / low) ** 0.05, (3 * low / high) ** 0.5)  # half a decade at least
+        room = max(1.25 * (high / low) ** 0.05, (least * low / high) ** 0.5)
         axes.set_ylim(low / room, high * room)
 
 

@@ -52,12 +52,12 @@ function roundValues(low, high, most) {
   return even;
 }
 
-/** Range and ticks of a logarithmic axis, half a decade or more; seconds with their unit. */
-function logAxis(values, unit, most) {
+/** Range and ticks of a logarithmic axis, of so many decades or more; seconds with their unit. */
+function logAxis(values, unit, most, least = 0.5) {
   const good = values.filter((v) => typeof v === "number" && v > 0 && Number.isFinite(v));
   if (!good.length) return {};
   let low = Math.log10(good.reduce((a, b) => Math.min(a, b))), high = Math.log10(good.reduce((a, b) => Math.max(a, b)));
-  const pad = Math.max(0.06 * (high - low), (0.5 - (high - low)) / 2);
+  const pad = Math.max(0.06 * (high - low), (least - (high - low)) / 2);
   low -= pad; high += pad;
   const tickvals = roundValues(10 ** low, 10 ** high, most);
   const plain = low > -4 && high < 5; // one way of writing on one axis
