@@ -161,7 +161,8 @@ def profile(trials: pd.DataFrame, traces: pd.DataFrame, target: str) -> pd.DataF
     step = table["share"].groupby([table[c] for c in _SOLVER], dropna=False).diff()
     end = table[table["factor"] == last].assign(factor=max(2.0, 1.5 * last))  # steps hold on
     table = table[(table["factor"] == 1) | (step > 0)]
-    return pd.concat([table, end], ignore_index=True)[columns]
+    whole: pd.DataFrame = pd.concat([table, end], ignore_index=True)[columns]
+    return whole
 
 
 _INSTANCE = ["problem", "seed"]
