@@ -172,6 +172,8 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
     title = wrapped(title)
     height = 0.75 + 2.0 * down + 0.16 * -(-len(handles) // _columns(handles))
     height += 0.15 * title.count("\n")
+    if view.x[0].column == "parameter":  # names that are turned
+        height += down * 0.05 * min(26, max(map(len, drawn["parameter"])))
     figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
     grid = figure.subplots(down, across, sharey=True, squeeze=False)
     y = view.y[0]

@@ -154,7 +154,7 @@ def _points(
             unsure = line["unstable"].to_numpy(bool)
             hollow = style | {"linestyle": "none", "markerfacecolor": "white", "zorder": 3}
             axes.plot(at[unsure], values[unsure], **hollow)
-    names = [plain(shortened(str(name), 20)) for name in places]
+    names = [plain(shortened(str(name), 26)) for name in places]
     axes.set_xticks(list(places.values()), names)
     axes.set_xlim(-0.5, len(places) - 0.5)
     if apart and (len(places) > 5 or sum(map(len, names)) > 50):
