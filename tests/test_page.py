@@ -310,6 +310,7 @@ def test_whole_batch_sizes_and_what_is_not_known(open_page, long):
     assert summary.locator("thead th", has_text="spread").get_attribute("class") == "number"
     section = show(page, "seconds")
     section.locator(".behind summary").click()
+    section.locator(".behind tbody tr").first.wait_for()
     heads = section.locator(".behind th").all_inner_texts()
     cells = section.locator(".behind tbody tr").first.locator("td").all_inner_texts()
     told = dict(zip(heads, cells, strict=True))
