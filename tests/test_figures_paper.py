@@ -137,7 +137,8 @@ def test_all_are_saved(tmp_path):
     small = plant(problems=("line", "plane"), optimizers=("A",), direct=(), sizes=(1,), seeds=1,
                   devices=("cpu",), mishaps=False)  # fmt: skip
     saved = figures.save_all(small, tmp_path / "new", ["svg"])
-    assert {path.stem.partition("-")[0] for path in saved} == {"0", "1"}
+    assert {path.stem.partition("-")[0] for path in saved} == {"0", "1", "profile"}
+    assert len({path.name for path in saved}) == len(saved)
     assert {"0-line-fit", "0-line-convergence", "1-plane-convergence"} <= {
         path.stem for path in saved
     }
@@ -171,7 +172,7 @@ def test_the_baseline_drawn_is_the_first_with_a_ratio_and_the_target_the_experim
         .get_title(loc="left")
         .startswith("Beside a baseline on line, baseline TorchSGD")
     )
-    assert "target 1e-02" in drawn["target"].axes[0].get_title(loc="left")
+    assert "target 0.01" in drawn["target"].axes[0].get_title(loc="left")
     names = [text.get_text() for text in drawn["ratio"].legends[0].get_texts()]
     assert "ManualSGD" not in names
 
@@ -188,3 +189,54 @@ def test_tick_labels_of_a_short_logarithmic_axis_do_not_overlap():
         ]
         ordered = sorted(boxes, key=lambda box: box.x0)
         assert all(a.x1 < b.x0 for a, b in itertools.pairwise(ordered))
+
+
+def test_long_names_overlap_nothing_and_are_not_cut():
+    names = tuple(f"AnOptimizerOfLongName(learning_rate=0.01, momentum=0.9, restarts={n}, "
+                  "warm_up=True, amsgrad=True)" for n in range(3))  # fmt: skip
+    results = plant(problems=("a problem of a name that is " + "very " * 12 + "long",),
+                    optimizers=names, direct=(), mishaps=False)  # fmt: skip
+    facts = next(iter(results.problems.values()))
+    drawn = figures.all_figures(results, facts.name)
+    for key, figure in drawn.items():
+        figure.draw_without_rendering()
+        inside = figure.bbox.padded(1)
+        parts = [*figure.legends, *(axes.title for axes in figure.axes)]
+        parts += [axes._left_title for axes in figure.axes]
+        for part in parts:
+            box = part.get_window_extent()
+            assert box.width == 0 or (inside.x0 <= box.x0 and box.x1 <= inside.x1), key
+    cells = drawn["crossover"].axes[0].tables[0].get_celld()
+    for cell in cells.values():
+        box, text = cell.get_window_extent(), cell.get_text().get_window_extent()
+        assert text.x1 <= box.x1 + 1
+
+
+def test_a_batch_size_that_never_gets_there_keeps_its_place_and_unstable_is_explained():
+    results = plant(problems=("line",), devices=("cpu",))
+    slow = results.trials.loc[results.trials["batch_size"] == 8, "trial"]
+    late = results.traces["trial"].isin(slow) & (results.traces["epoch"] > 0)
+    results.traces.loc[late, "suboptimality"] = 4.9
+    axes = figures.all_figures(results, "line")["target"].axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "8", "full"]
+    entries = figures.all_figures(results, "line")["seconds"].legends[0].get_texts()
+    assert "hollow: unstable" in [text.get_text() for text in entries]
+
+
+def test_a_method_without_batches_that_is_unstable_shows_it():
+    results = plant(problems=("line",), devices=("cpu",), repeats=5, mishaps=False)
+    direct = results.trials["optimizer"] == "Lstsq"
+    results.trials.loc[direct, "seconds"] *= np.linspace(1, 3, direct.sum())
+    axes = figures.all_figures(results, "line")["seconds"].axes[0]
+    assert any(line.get_markerfacecolor() == "white" and list(line.get_xdata()) == [0.985]
+               for line in axes.get_lines())  # fmt: skip
+
+
+def test_direct_methods_alone_are_lines_over_distinct_ticks():
+    results = plant(problems=("line",), optimizers=("Lstsq",), devices=("cpu",), mishaps=False)
+    figure = figures.convergence(results.trials, results.traces, "line")
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        assert high / low < 100
+        labels = [text.get_text() for text in axes.get_xticklabels() if text.get_text()]
+        assert len(labels) == len(set(labels)) > 1

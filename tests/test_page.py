@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from optlab.report.page import write_page
+from optlab.report.tables import _PAPER
 from tests.planted_results import EVIL, HOSTILE, plant
 
 CHROMIUM = shutil.which("chromium")
@@ -168,6 +169,7 @@ def test_a_mark_for_each_setting(open_page, results):
     ran = table[~table["status"].isin(["skipped"])]
     cells = ran[["optimizer", "batch_size", "device"]].astype(str).drop_duplicates()
     section = show(page, "convergence")
+    assert "TorchSGD, batch size 1 (cpu, float64, from epoch 2 on)" in section.inner_text()
     bands = section.locator(".scatterlayer path.js-fill").count()
     assert lines(section) + marks(section) - bands == len(cells)
 
@@ -186,6 +188,7 @@ def test_filters_act_on_every_view_and_table(open_page, results):
     assert "TorchSGD" not in summary.inner_text()
     assert "rows 1 to 7 of 7" in summary.inner_text()
     page.get_by_role("button", name="Show all").click()
+    assert page.evaluate("document.activeElement.id") == "reset"  # the keyboard is still there
     assert "TorchSGD" in summary.inner_text()
     page.locator("#filter-batch_size").get_by_label("8", exact=True).uncheck()
     texts = axis_text(show(page, "digits"))
@@ -195,7 +198,7 @@ def test_filters_act_on_every_view_and_table(open_page, results):
     assert ticks[:3] == ["1", "full", "direct"]
     page.locator("#filter-problem").select_option(label="plane")
     show(page, "fit")
-    assert "Nothing is left" in page.locator("#fit .note").inner_text()
+    assert "A line needs a problem with one feature" in page.locator("#fit .note").inner_text()
     assert "plane" in summary.inner_text()
 
 
@@ -244,8 +247,12 @@ def test_tables_sort_turn_pages_and_are_saved(open_page, results):
     box.locator("thead th").nth(column).get_by_role("button").click()
     assert shown() == sorted(shown(), reverse=True)
     assert shown()[0] > up[0]
-    box.get_by_role("button", name="next").click()
+    turn = box.get_by_role("button", name="next")
+    turn.click()
     assert f"rows 21 to 40 of {count}" in box.inner_text()
+    while turn.is_enabled():
+        turn.press("Enter")
+    assert page.evaluate("document.activeElement.textContent").endswith("before")
     with page.expect_download() as download:
         box.get_by_role("button", name="CSV").click()
     text = Path(download.value.path()).read_text(encoding="utf-8")
@@ -259,7 +266,9 @@ def test_tables_sort_turn_pages_and_are_saved(open_page, results):
     text = Path(download.value.path()).read_text(encoding="utf-8")
     assert text.count(r"\\") == 1 + 20
     assert r"\toprule" in text
-    assert r"batch size" in text
+    head = next(line for line in text.splitlines() if "optimizer" in line)
+    assert head.count("&") == len(_PAPER["summary"]) - 1
+    assert "batch size" in head
 
 
 def test_charts_are_saved(open_page, results):
@@ -274,6 +283,63 @@ def test_charts_are_saved(open_page, results):
     with page.expect_download() as download:
         section.get_by_role("button", name="PNG").click()
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+LONG = tuple(f"ALongMethod(learning_rate=0.01, momentum=0.9, restart_every_n_epochs={n}, "
+             "warm_up=True)" for n in range(9))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def long():
+    """Long names; whole batch sizes alone; one repeat, so that no spread is known."""
+    long = plant(problems=("line",), optimizers=LONG, direct=(), sizes=(5, 7), devices=("cpu",),
+                 seeds=2, repeats=1, epochs=(1, 4, 400), mishaps=False)  # fmt: skip
+    long.trials["batch_size"] = long.trials["batch_size"].astype(int)
+    return long
+
+
+def test_whole_batch_sizes_and_what_is_not_known(open_page, long):
+    page = open_page(long)
+    for key in ("parameters", "fit"):
+        assert lines(show(page, key)) + marks(show(page, key)) > 2 * len(LONG), key
+    summary = page.locator("[data-table=summary]")
+    heads = [head.strip() for head in summary.locator("thead th").all_inner_texts()]
+    cells = summary.locator("tbody tr").first.locator("td").all_inner_texts()
+    told = dict(zip(heads, cells, strict=True))
+    assert (told["unstable"], told["batch size"]) == ("\u2013", "5")
+    assert summary.locator("thead th", has_text="spread").get_attribute("class") == "number"
+    section = show(page, "seconds")
+    section.locator(".behind summary").click()
+    section.locator(".behind tbody tr").first.wait_for()
+    heads = section.locator(".behind th").all_inner_texts()
+    cells = section.locator(".behind tbody tr").first.locator("td").all_inner_texts()
+    told = dict(zip(heads, cells, strict=True))
+    assert all(told[name].endswith("s") for name in ("seconds", "from", "to")), told
+    section = show(page, "target")
+    options = section.locator("select").first.locator("option").all_inner_texts()
+    assert options[0] == "0.1"
+
+
+def test_saved_charts_name_every_series_and_what_they_show(open_page, long):
+    page = open_page(long)
+    titles = {"seconds": "Seconds: line", "target": "Seconds to a target: line, target "}
+    for key, title in titles.items():
+        section = show(page, key)
+        with page.expect_download() as download:
+            section.get_by_role("button", name="SVG").click()
+        root = ET.fromstring(Path(download.value.path()).read_text(encoding="utf-8"))
+        texts = ["".join(e.itertext()) for e in root.findall(".//{*}text")]
+        assert set(LONG) <= set(texts) or key == "target"  # not all get there
+        assert any(text.startswith(title) for text in texts)
+
+
+def test_long_names_find_room_on_a_small_screen(open_page, long):
+    page = open_page(long, width=400)
+    section = show(page, "ratio")
+    assert section.locator(".tools label").first.bounding_box()["height"] < 60
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    first = page.locator("[data-table=summary] tbody td").first
+    assert first.bounding_box()["width"] < 260
 
 
 def test_what_users_wrote_is_text(open_page):
@@ -356,6 +422,9 @@ def test_the_keyboard_and_a_screen_reader_get_everywhere(open_page, results):
         .map((e) => e.outerHTML)"""
     )
     assert not unnamed
+    saves = page.locator(".view .tools button:visible, .tools .last button:visible")
+    names = saves.evaluate_all("all => all.map((e) => e.ariaLabel)")
+    assert len(set(names)) == len(names) > 10
     box = page.locator("#filter-optimizer input").first
     box.focus()
     page.keyboard.press("Space")
@@ -375,6 +444,11 @@ def test_paper_shows_every_chart_in_light_and_nothing_to_press(open_page, result
     page.emulate_media(media="print")
     for key in DRAWN:
         assert page.locator(f"#{key} .chart[data-drawn]").count() == 1
+    assert page.locator("#target .printed:visible").inner_text().startswith("target 1e-4")
+    assert page.locator("#ratio .printed:visible").inner_text() == "baseline ManualSGD"
+    assert page.locator("#convergence .printed:visible").inner_text() == "over epochs"
+    assert page.locator("[data-table=summary] tbody tr").count() == 20
+    assert page.locator("#tracebacks pre:visible").count() > 0
     assert page.locator("button:visible:not(th button)").count() == 0
     assert page.locator("#side").get_attribute("open") is not None  # the legend
     heads = page.locator("[data-table=summary] th:visible").all_inner_texts()
@@ -387,6 +461,7 @@ def test_paper_shows_every_chart_in_light_and_nothing_to_press(open_page, result
     page.emulate_media(media="screen")
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.locator("#tracebacks pre:visible").count() == 0
 
 
 def test_the_page_tells_what_repeats_it_and_what_proves_the_optimum(open_page, results):

@@ -12,7 +12,7 @@ import optlab as ol
 from optlab.report import views
 from optlab.report.style import DASHES, MARKERS, PALETTE, Styles
 from optlab.report.views.accuracy import digits
-from optlab.report.views.targets import to_targets
+from optlab.report.views.targets import profile, to_targets
 from optlab.report.views.timing import crossover, phases
 from tests.planted_results import plant
 
@@ -173,6 +173,51 @@ def test_the_profile_is_dolan_and_mores(results):
         assert row["share"] == pytest.approx(expected)
 
 
+def test_a_profile_steps_where_the_ratios_are(results):
+    """A share of a slow setting's is not lost, however slow it is, and no grid moves a step."""
+    slow = results.trials["optimizer"] == "ManualSGD"
+    traces = results.traces.copy()
+    traces.loc[traces["trial"].isin(results.trials.loc[slow, "trial"]), "seconds"] *= 1e7
+    table = profile(results.trials, traces, "1e-01")
+    mine = table[(table["optimizer"] == "ManualSGD") & (table["batch_size"] == 8)
+                 & (table["device"] == "cpu")]  # fmt: skip
+    assert mine["share"].max() > 0
+    steps = mine.loc[mine["share"].diff() > 0, "factor"]
+    assert (steps > 1e5).any()
+    assert mine["factor"].max() == pytest.approx(
+        1.5 * table["factor"].drop_duplicates().nlargest(2).iloc[1]
+    )
+
+
+def test_only_answers_are_drawn_as_answers():
+    results = plant(problems=("line",), optimizers=("A",), direct=(), sizes=(1, 8),
+                    devices=("cpu",), mishaps=False)  # fmt: skip
+    failed = results.trials["batch_size"] == 1
+    for status in ("failed", "timed out", "crashed", "interrupted", "diverged"):
+        results.trials.loc[failed, "status"] = status
+        found = views.all_views(results)
+        for key in ("parameters", "fit"):
+            assert set(found[key].table["batch_size"]) == {8}, (key, status)
+        assert set(views.best_trials(results.trials, "line")["batch_size"]) == {8}
+
+
+def test_what_is_unstable_is_so_in_seconds_and_to_a_target(results):
+    found = views.all_views(results)
+    for key in ("seconds", "target"):
+        table = found[key].table
+        shaky = table[table["unstable"].astype(bool)]
+        assert set(zip(shaky["optimizer"], shaky["batch_size"], strict=True)) == {("Adam", 8)}, key
+
+
+def test_batch_sizes_by_device_are_in_order():
+    results = plant(problems=("line",), sizes=("full", 8, 1), dtypes=("float32", "float64"),
+                    mishaps=False)  # fmt: skip
+    table = views.all_views(results)["crossover"].table
+    rows = table[table["optimizer"] == "Adam"].drop_duplicates(["dtype", "batch_size"])
+    assert rows["batch_size"].tolist() == [1, 8, "full"] * 2
+    assert rows["dtype"].tolist() == ["float32"] * 3 + ["float64"] * 3
+
+
 def test_a_view_without_marks_says_why():
     results = plant(optimizers=("Adam",), direct=(), devices=("cuda",), problems=("one",))
     for view in views.all_views(results).values():
@@ -189,11 +234,12 @@ def test_styles_tell_many_optimizers_apart():
 
 @pytest.mark.parametrize("ground", ["shades", "dark"])
 def test_base_colours_stand_out_from_their_ground(ground):
-    """At least 2 to 1 everywhere, and dashes and markers tell apart what is paler than 3 to 1."""
+    """At least 3 to 1 at every batch size, and no shade is nearly black or white for all."""
     back = luminance("#ffffff" if ground == "shades" else "#12161b")
-    for style in Styles.of([str(i) for i in range(7)], []).by_optimizer.values():
-        front = luminance(getattr(style, ground)[-1])
-        assert (max(front, back) + 0.05) / (min(front, back) + 0.05) >= 2
+    for style in Styles.of([str(i) for i in range(7)], [1, 8, "full"]).by_optimizer.values():
+        for colour in getattr(style, ground):
+            front = luminance(colour)
+            assert (max(front, back) + 0.05) / (min(front, back) + 0.05) >= 2.99
 
 
 def luminance(colour):

@@ -5,57 +5,10 @@
 const MOST_LINES = 48; // a chart with more is a carpet; the filters choose which
 const MOST_PANELS = 6;
 
-const escape = (text) =>
-  String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\$/g, "&#36;");
-const short = (text, most = 22) =>
-  text.length > most ? text.slice(0, most - 1) + "…" : text;
-
-function number(value, digits = 4) {
-  if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  if (typeof value !== "number") return String(value);
-  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
-  const text = Number(value.toPrecision(digits));
-  return Math.abs(text) >= 1e6 || (text !== 0 && Math.abs(text) < 1e-3)
-    ? text.toExponential(Math.max(0, digits - 2)).replace(/\.?0+e/, "e")
-    : String(text);
-}
-
-function duration(seconds) {
-  if (seconds === null || seconds === undefined) return "–";
-  if (seconds >= 1 || seconds === 0) return `${number(seconds, 3)} s`;
-  return seconds >= 1e-3 ? `${number(seconds * 1e3, 3)} ms` : `${number(seconds * 1e6, 3)} µs`;
-}
-
-function bytes(size) {
-  for (const [unit, scale] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]])
-    if (size >= scale) return `${number(size / scale, 3)} ${unit}`;
-  return `${number(size, 3)} B`;
-}
-
 const shown = (value, axis) => (axis.unit === "s" ? duration(value) : number(value));
 
 /** Whether an axis has the batch sizes for its places. */
 const bySize = (axis) => axis.column === "batch_size" || axis.column === "at";
-
-/** Ticks of a logarithmic axis: decades, or 1-2-5 where it spans few; seconds with their unit. */
-function logTicks(values, unit) {
-  const good = values.filter((v) => typeof v === "number" && v > 0);
-  if (!good.length) return {};
-  const low = Math.log10(Math.min(...good)), high = Math.log10(Math.max(...good));
-  const step = Math.max(1, Math.ceil((high - low) / 6)), span = high - low;
-  const within = span < 0.6 ? [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8] : span < 1.6 ? [1, 2, 5] : [1];
-  const tickvals = [];
-  for (let power = Math.floor(low) - 1; power <= high + 1; power++)
-    if (step === 1 || power % step === 0) for (const m of within) tickvals.push(m * 10 ** power);
-  const plain = low > -3.05 && high < 4.05; // one way of writing on one axis
-  const text = (v) => {
-    if (unit === "s") return duration(v);
-    const power = Math.floor(Math.log10(v) + 1e-9), times = Math.round(v / 10 ** power);
-    if (plain || v === 1) return String(Number(v.toPrecision(2)));
-    return `${times > 1 ? `${times}·` : ""}10<sup>${power}</sup>`;
-  };
-  return { tickvals, ticktext: tickvals.map(text) };
-}
 
 /** Rows of one series: one optimizer at one batch size on one panel. */
 function series(view, rows, apart) {
@@ -105,6 +58,9 @@ const faint = (colour, alpha) =>
 
 const label = (s) => s.optimizer + (s.size ? `, batch size ${s.size}` : "") + s.where;
 
+/** The name of a series in a saved chart's legend. */
+const nameOf = (s) => escape(short(label(s), 110));
+
 function lineTraces(view, x, y, group, ink, span) {
   const c = view.table.columns, rows = group.rows, traces = [];
   const hover = rows.map((i) => `${escape(label(group))}<br>${escape(x.title)}: ${shown(c[x.column][i], x)}` +
@@ -119,14 +75,15 @@ function lineTraces(view, x, y, group, ink, span) {
               hovertext: [hover[rows.length - 1], hover[rows.length - 1]], hoverinfo: "text" }];
   }
   const xs = rows.map((i) => c[x.column][i]);
+  const placed = rows.filter((i) => x.now !== "log" || c[x.column][i] > 0);
   if (y.low && rows.some((i) => c[y.high][i] > c[y.low][i] * 1.001)) {
-    const positive = rows.filter((i) => x.now !== "log" || c[x.column][i] > 0);
-    traces.push({ x: [...positive, ...[...positive].reverse()].map((i) => c[x.column][i]),
-                  y: [...positive.map((i) => c[y.high][i]), ...positive.map((i) => c[y.low][i]).reverse()],
+    traces.push({ x: [...placed, ...[...placed].reverse()].map((i) => c[x.column][i]),
+                  y: [...placed.map((i) => c[y.high][i]), ...placed.map((i) => c[y.low][i]).reverse()],
                   mode: "lines", line: { width: 0 }, fill: "toself", fillcolor: faint(ink.colour, 0.16),
                   hoverinfo: "skip", showlegend: false });
   }
-  traces.push({ x: xs, y: rows.map((i) => c[y.column][i]), mode: "lines", line, hovertext: hover,
+  traces.push({ x: xs, y: rows.map((i) => c[y.column][i]), mode: placed.length === 1 ? "markers" : "lines", line,
+                marker: { color: ink.colour, symbol: ink.marker, size: 8 }, hovertext: hover,
                 hoverinfo: "text", ...(view.key === "profile" ? { line: { ...line, shape: "hv" } } : {}) });
   return traces;
 }
@@ -160,6 +117,22 @@ function pointTraces(view, x, y, group, ink, places, dodge) {
   return traces;
 }
 
+/** The lines of a view that climb out of the picture, which ends at a value, in words; and those never in it. */
+function escaped(view, x, y, groups, most) {
+  const several = new Set(groups.map((s) => s.panel)).size > 1;
+  const c = view.table.columns, said = [], never = new Set();
+  for (const s of groups) {
+    const rows = s.rows.filter((i) => x.now !== "log" || c[x.column][i] > 0);
+    const out = rows.findIndex((i) => !(c[y.column][i] <= most));
+    if (rows.length && out < 0) continue;
+    if (out <= 0) never.add(nameOf(s));
+    const when = rows.length ? `from epoch ${number(c.epoch[rows[out]])} on` : "at once";
+    said.push(`${label(s)} (${several ? `${s.panel}, ` : ""}${when})`);
+  }
+  const more = said.length > 6 ? `; ${said.length - 6} more` : "";
+  return { never, note: said.length ? `Diverged, out of the picture: ${said.slice(0, 6).join("; ")}${more}.` : "" };
+}
+
 /** The categories of an axis, in order, with their places. */
 function placesOf(view, x, rows, order) {
   const values = new Set(rows.map((i) => view.table.columns[x.column][i]));
@@ -182,6 +155,10 @@ function tracesOf(view, rows, x, y, page, dark) {
     if (typeof value === "number" && value > 0)
       span = span ? [Math.min(span[0], value), Math.max(span[1], value)] : [value, value];
   }
+  if (!span) { // methods that answer at once alone: lines across, of any length
+    const last = kept.map((s) => c[x.column] && c[x.column][s.rows[s.rows.length - 1]]).filter((v) => v > 0);
+    if (last.length) span = [Math.min(...last) / 3, Math.max(...last) * 3];
+  }
   if (span && span[0] === span[1]) span = [span[0] / 2, span[1] * 2]; // all diverged at once
   const drawn = [];
   for (const s of kept) {
@@ -191,9 +168,9 @@ function tracesOf(view, rows, x, y, page, dark) {
     const dodge = slots > 1 ? (slot / (slots - 1) - 0.5) * Math.min(0.6, 0.07 * slots) : 0;
     const traces = categories ? pointTraces(view, x, y, s, ink, places, dodge)
                               : lineTraces(view, x, y, s, ink, span);
-    traces.forEach((t) => drawn.push({ ...t, panel: s.panel, name: escape(label(s)) }));
+    traces.forEach((t) => drawn.push({ ...t, panel: s.panel, name: nameOf(s) }));
   }
-  return { drawn, places, lines: kept.length, of: all.length };
+  return { drawn, places, kept, of: all.length };
 }
 
 /** What stands behind the marks: the points of a fit, the parameters of the optimum. */
@@ -211,45 +188,61 @@ function backdrop(view, x, y, problem, places, ink) {
            hoverinfo: "text" };
 }
 
+/** How panels are laid out, known before anything is drawn. */
+function sizeOf(view, panels, width) {
+  const columns = width < 600 ? 1 : Math.min(panels, width < 1000 ? 2 : 3) || 1;
+  const down = Math.max(1, Math.ceil(Math.min(panels, MOST_PANELS) / columns));
+  const tall = page.printing ? 265 : width < 640 ? 300 : columns > 1 ? 330 : view.key === "convergence" ? 460 : 390;
+  return { columns, down, height: tall * down + 20 };
+}
+
+/** Names under an axis as they fit: level, or turned and shortened in the middle, or only some of them. */
+function ticksOf(names, sizes, room) {
+  const each = room / Math.max(1, names.length), longest = Math.max(1, ...names.map((name) => String(name).length));
+  if (sizes || longest * 7.5 <= each) return { angle: 0, extra: 0, text: names.map((name) => escape(name)) };
+  if (each >= 90) return { angle: 0, extra: 0, text: names.map((name) => escape(short(name, Math.floor(each / 7.5)))) };
+  const every = Math.ceil(15 / each), most = Math.min(longest, 22);
+  return { angle: -60, extra: Math.round(most * 6), text: names.map((name, i) => (i % every ? "" : escape(short(name, most)))) };
+}
+
 /** The whole figure: traces over panels, and a layout in the page's colours. */
 function figureOf(view, rows, x, y, page, width) {
   const css = getComputedStyle(document.documentElement);
   const tone = (name) => css.getPropertyValue(name).trim();
-  const { drawn, places, lines, of } = tracesOf(view, rows, x, y, page, page.dark());
+  const { drawn, places, kept, of } = tracesOf(view, rows, x, y, page, page.dark());
   let panels = [...new Set(drawn.map((t) => t.panel))];
   const hidden = panels.length - MOST_PANELS;
   panels = panels.slice(0, MOST_PANELS);
-  const columns = width < 600 ? 1 : Math.min(panels.length, width < 1000 ? 2 : 3) || 1;
-  const down = Math.max(1, Math.ceil(panels.length / columns));
-  const tall = page.printing ? 265 : width < 640 ? 300 : columns > 1 ? 330 : view.key === "convergence" ? 460 : 390;
-  const layout = { width, height: tall * down + 20, margin: { l: width < 640 ? 74 : 84, r: 14, t: 30, b: 52 }, showlegend: false,
+  const { columns, down, height } = sizeOf(view, panels.length, width);
+  const names = ticksOf([...places.keys()], bySize(x), width / columns - 90);
+  const layout = { width, height: height + names.extra, margin: { l: width < 640 ? 74 : 84, r: 14, t: 30, b: 52 + names.extra }, showlegend: false,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "closest", annotations: [],
     font: { family: "system-ui, sans-serif", size: 13, color: tone("--ink") }, shapes: [],
     hoverlabel: { bgcolor: tone("--card"), bordercolor: tone("--rule"), font: { color: tone("--ink") }, align: "left" } };
   const all = (key, error) => drawn.flatMap((t) => t[key].flatMap((v, i) =>
     error && t.error_y ? [v, v + t.error_y.array[i], v - t.error_y.arrayminus[i]] : [v]));
-  const ticksX = !places.size && x.now === "log" ? logTicks(all("x"), x.unit) : {};
+  const ticksX = !places.size && x.now === "log" ? logAxis(all("x"), x.unit, width / columns < 420 ? 4 : 8) : {};
   // What diverged would leave no room for the rest: it runs out of the picture.
   const values = all("y", true).filter((v) => v > 0), most = Math.max(...values), least = Math.min(...values);
-  const capped = view.key === "convergence" && most > 30
-    ? { range: y.now === "log" ? [Math.log10(least) - 0.5, 1] : [-0.1, 2] } : {};
-  const ticksY = y.now === "log" ? logTicks(all("y", true).filter((v) => !capped.range || v < 10).concat(y.reference || []), y.unit) : {};
+  const bound = view.key === "convergence" && most > 30;
+  const capped = !bound ? {} : { range: y.now === "log" ? [Math.log10(Math.min(least, 1)) - 0.5, 1] : [-0.1, 2] };
+  const gone = bound ? escaped(view, x, y, kept, y.now === "log" ? 10 : 2) : { never: new Set(), note: "" };
+  const ticksY = y.now === "log" ? logAxis(all("y", true).filter((v) => !bound || v < 10).concat(bound ? 10 : [], y.reference || []), y.unit, 8, view.key === "convergence" ? 3 : 0.5) : {};
   const data = [], gapX = columns > 1 ? 0.055 : 0, gapY = down > 1 ? 76 / layout.height : 0;
   panels.forEach((panel, p) => {
     const n = p ? String(p + 1) : "", col = p % columns, row = Math.floor(p / columns);
     const wide = (1 - gapX * (columns - 1)) / columns, high = (1 - gapY * (down - 1)) / down;
     const left = col * (wide + gapX), top = 1 - row * (high + gapY);
     const common = { gridcolor: tone("--grid"), linecolor: tone("--rule"), tickcolor: tone("--rule"), ticks: "outside",
-                     zeroline: false, showline: true, exponentformat: "power", automargin: false };
+                     zeroline: false, showline: true, exponentformat: "power" };
     const below = p + columns >= panels.length; // the lowest of its column says what x is
     layout["xaxis" + n] = { ...common, domain: [left, left + wide], anchor: "y" + n,
       title: { text: below ? escape(x.title) : "", standoff: 8, font: { size: 13 } }, type: x.now === "log" ? "log" : "linear",
       ...(p && !places.size ? { matches: "x" } : {}), ...ticksX,
-      ...(places.size ? { range: [-0.6, places.size - 0.4], tickvals: [...places.values()], showgrid: false, ...(places.size <= 6 ? { tickangle: 0 } : {}),
-        ticktext: [...places.keys()].map((t) => escape(short(t, width / columns / places.size < 70 ? 8 : 22))) } : {}) };
+      ...(places.size ? { range: [-0.6, places.size - 0.4], tickvals: [...places.values()], showgrid: false, tickangle: names.angle, ticktext: names.text } : {}) };
     layout["yaxis" + n] = { ...common, domain: [Math.max(0, top - high), top], anchor: "x" + n, matches: p ? "y" : undefined,
       title: { text: col ? "" : escape(y.title), standoff: 10, font: { size: 13 } }, type: y.now === "log" ? "log" : "linear", ...ticksY,
-      showticklabels: !col, ...(view.key === "profile" ? { range: [-0.02, 1.04] } : {}),
+      automargin: col ? false : "left", showticklabels: !col, ...(view.key === "profile" ? { range: [-0.02, 1.04] } : {}),
       ...(view.key === "digits" ? { rangemode: "tozero" } : {}), ...capped };
     if (panels.length > 1 || (panel && view.facets)) layout.annotations.push({ text: escape(panel), showarrow: false,
       xref: "paper", yref: "paper", x: left, y: top, xanchor: "left", yanchor: "bottom", font: { size: 13, color: tone("--soft") } });
@@ -260,12 +253,15 @@ function figureOf(view, rows, x, y, page, width) {
     const named = new Set(data.filter((t) => t.showlegend !== false).map((t) => t.name));
     for (const trace of drawn.filter((t) => t.panel === panel)) {
       const again = named.has(trace.name) && trace.showlegend !== false && p > 0;
+      if (gone.never.has(trace.name)) trace.showlegend = false;
       data.push({ type: "scatter", ...trace, xaxis: "x" + n, yaxis: "y" + n, ...(again ? { showlegend: false } : {}) });
     }
   });
-  data.forEach((trace) => delete trace.panel);
   const notes = [];
-  if (lines < of) notes.push(`${lines} of ${of} lines are drawn; the filters choose others, and the table has all.`);
+  if (kept.length < of) notes.push(`${kept.length} of ${of} lines are drawn; the filters choose others, and the table has all.`);
   if (hidden > 0) notes.push(`${hidden} more panels are left out; filter by device or dtype.`);
-  return { data, layout, note: notes.join(" ") };
+  if (gone.note) notes.push(gone.note);
+  const seen = new Set(drawn.filter((t) => t.showlegend !== false && t.x.length && panels.includes(t.panel)).map((t) => t.name));
+  data.forEach((trace) => delete trace.panel);
+  return { data, layout, note: notes.join(" "), series: [...seen].filter((name) => !gone.never.has(name)).length };
 }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optlab.report.views.view import View
+from optlab.report.views.view import Axis, View
 
 DIGITS = 6
 """How many significant digits of a view's numbers are embedded; tables keep all."""
@@ -38,15 +38,18 @@ def columns_of(table: pd.DataFrame, *, digits: int | None = DIGITS) -> dict[str,
     >>> columns_of(pd.DataFrame({"a": ["x", "y", "x"], "b": [1.0, float("nan"), 2.5]}))["columns"]
     {'a': {'levels': ['x', 'y'], 'codes': [0, 1, 0]}, 'b': [1.0, None, 2.5]}
     """
+    if {"spread", "unstable"} <= {*table}:  # without a spread nobody knows
+        known = table["unstable"].astype(object).where(table["spread"].notna(), None)
+        table = table.assign(unstable=known)
     columns = {str(name): _column(table[name], digits) for name in table}
     return {"rows": len(table), "columns": columns}
 
 
 def _column(values: pd.Series[Any], digits: int | None) -> Any:
+    if values.name in _NAMES:
+        return _text(values)
     kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else "O"
-    if kind == "b":
-        return values.tolist()
-    if kind in "iu":
+    if kind in "biu":
         return values.tolist()
     if kind == "f":
         finite = np.isfinite(values.to_numpy())
@@ -54,13 +57,21 @@ def _column(values: pd.Series[Any], digits: int | None) -> Any:
         if digits is not None:
             numbers = [float(f"{x:.{digits}g}") for x in numbers]
         return [x if ok else None for x, ok in zip(numbers, finite, strict=True)]
-    missing = values.isna().to_numpy()
-    if not missing.all() and all(
-        isinstance(x, int | float | np.number) and not isinstance(x, bool)
-        for x in values[~missing]
-    ) and values.name not in {"batch_size", "at"}:  # fmt: skip
+    known = values[values.notna()]
+    if len(known) and all(isinstance(x, bool | np.bool_) for x in known):
+        return [None if pd.isna(x) else bool(x) for x in values]
+    numeric = all(isinstance(x, int | float | np.number) for x in known)
+    if numeric and (len(known) or pd.api.types.is_numeric_dtype(values.dtype)):
         return _column(pd.to_numeric(values, errors="coerce").astype(float), digits)
-    text = values.map(str).where(~missing)
+    return _text(values)
+
+
+_NAMES = ("batch_size", "at")
+"""Columns whose values are names, whole numbers among them: filters and axes hold text."""
+
+
+def _text(values: pd.Series[Any]) -> dict[str, list[Any]]:
+    text = values.map(str).where(values.notna())
     codes, levels = pd.factorize(text)
     return {"levels": [str(level) for level in levels], "codes": codes.tolist()}
 
@@ -73,11 +84,17 @@ def view_data(view: View) -> dict[str, Any]:
         "kind": view.kind,
         "facets": view.facets,
         "choose": view.choose,
+        "missing": view.missing,
+        "seconds": [column for axis in view.y if axis.unit == "s" for column in _columns(axis)],
         "x": [asdict(axis) for axis in view.x],
         "y": [asdict(axis) for axis in view.y],
         "table": columns_of(view.table),
         "extra": {name: columns_of(table) for name, table in view.extra.items()},
     }
+
+
+def _columns(axis: Axis) -> list[str]:
+    return [column for column in (axis.column, axis.low, axis.high) if column]
 
 
 def axes_of(trials: pd.DataFrame, sizes: Iterable[object]) -> dict[str, list[str]]:

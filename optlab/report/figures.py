@@ -16,12 +16,23 @@ from matplotlib.lines import Line2D
 from optlab.lab import ProblemFacts
 from optlab.report import views
 from optlab.report.matrix import matrix
-from optlab.report.panels import INK, MARKERS, draw, line_style, places_of, plain, set_log_scale
+from optlab.report.panels import (
+    INK,
+    MARKERS,
+    draw,
+    line_style,
+    places_of,
+    plain,
+    set_log_scale,
+    wrapped,
+)
 from optlab.report.paper import WIDTH, PaperFigure
 from optlab.report.style import Styles, shade
+from optlab.report.ticks import shortened
 from optlab.report.views import Outcome, View
 from optlab.report.views.convergence import view as convergence_view
 from optlab.report.views.timing import seconds_view
+from optlab.report.words import share
 
 _DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
 
@@ -56,11 +67,11 @@ def fit(
             line = ends * np.ravel(found["weight"])[0] + found.get("bias", np.zeros(()))
             size = "" if pd.isna(trial["batch_size"]) else f", batch size {trial['batch_size']}"
             style = line_style(styles, trial["optimizer"])
-            label = plain(f"{trial['optimizer']}{size}")
+            label = plain(shortened(f"{trial['optimizer']}{size}", 90))
             handles += axes.plot(ends, line, label=label, **style)
         name = problem.feature_names[0] if problem.feature_names else "x"
         axes.set(xlabel=plain(name), ylabel=plain(problem.target_name))
-        axes.set_title(plain(f"Lines fitted to {problem.name}"), loc="left")
+        axes.set_title(wrapped(f"Lines fitted to {problem.name}"), loc="left")
         axes.grid(alpha=0.25)
         _put_legend(figure, handles)
     return figure
@@ -102,8 +113,10 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
         known = rows[rows[view.y[0].column].notna()]
         if chosen is None:
             chosen = (known if len(known) else rows)[column].iloc[0]
-        rows = known[known[column] == chosen]
-        title += f", {view.choose[1]} {chosen}"
+        rows = rows[rows[column] == chosen]
+        if rows[view.y[0].column].isna().all():
+            rows = rows[:0]
+        title += f", {view.choose[1]} {share(chosen) if column == 'target' else chosen}"
     with mpl.rc_context(_DRAWN):
         if rows.empty:
             return _empty(title, view)
@@ -139,21 +152,28 @@ def save_all(
         name = re.sub(r"[^\w.]+", "-", problem)[:40]  # a name may hold what no file's can
         prefix = f"{number}-{name}-" if len(results.problems) > 1 else ""
         for key, figure in all_figures(results, problem).items():
+            if key == "profile" and number:
+                continue  # it is of all problems
             for kind in formats:
-                path = folder / f"{prefix}{key}.{kind}"
+                path = folder / f"{'' if key == 'profile' else prefix}{key}.{kind}"
                 figure.savefig(path)
                 saved.append(path)
     return saved
 
 
 def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: Styles) -> Figure:
-    panels = list(rows.groupby(["device", "dtype"], sort=False))
+    drawn = rows[rows[view.y[0].column].notna()]
+    panels = list(drawn.groupby(["device", "dtype"], sort=False))
     over = view.x if view.key == "convergence" else view.x[:1]
     across = len(over) if len(over) > 1 else min(len(panels), 3)
     down = len(panels) if len(over) > 1 else -(-len(panels) // across)
     shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}
-    handles = _legend(rows[rows[view.y[0].column].notna()], styles, shades=shades)
+    handles = _legend(drawn, styles, shades=shades)
+    title = wrapped(title)
     height = 0.75 + 2.0 * down + 0.16 * -(-len(handles) // _columns(handles))
+    height += 0.15 * title.count("\n")
+    if view.x[0].column == "parameter":  # names that are turned
+        height += down * 0.05 * min(26, max(map(len, drawn["parameter"])))
     figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
     grid = figure.subplots(down, across, sharey=True, squeeze=False)
     y = view.y[0]
@@ -173,7 +193,7 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
             axes.set_ylabel(plain(y.title))
         if len(over) == 1 or place % across == 0:
             panel = f"{device}, {dtype}"
-            axes.set_title(plain(panel) if place else f"{plain(title)}\n{plain(panel)}", loc="left")
+            axes.set_title(plain(panel) if place else f"{title}\n{plain(panel)}", loc="left")
     _put_legend(figure, handles)
     return figure
 
@@ -205,14 +225,17 @@ def _behind(axes: Any, view: View, problem: str, places: Mapping[object, int]) -
 def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:
     drawn = [name for name in styles.by_optimizer if name in set(rows["optimizer"])]
     handles = [
-        Line2D([], [], label=plain(name), marker="" if shades else MARKERS[styles[name].marker],
-               markersize=4.5, **line_style(styles, name))
+        Line2D([], [], label=plain(shortened(name, 90)), markersize=4.5,
+               marker="" if shades else MARKERS[styles[name].marker], **line_style(styles, name))
         for name in drawn
     ]  # fmt: skip
     if shades and len(styles.sizes) > 1:
         for index, size in enumerate(styles.sizes):
-            grey = shade("#333333", 0.75 * index / (len(styles.sizes) - 1))
+            grey = shade("#333333", 0.5 * index / (len(styles.sizes) - 1))
             handles.append(Line2D([], [], color=grey, linewidth=4, label=f"batch size {size}"))
+    if "unstable" in rows and rows["unstable"].any():
+        handles.append(Line2D([], [], color=INK, linestyle="none", marker="o", markersize=4.5,
+                              markerfacecolor="white", label="hollow: unstable"))  # fmt: skip
     return handles
 
 
@@ -220,6 +243,6 @@ def _empty(title: str, view: View) -> Figure:
     figure = PaperFigure(figsize=(WIDTH, 1.2), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
-    axes.set_title(plain(title), loc="left")
+    axes.set_title(wrapped(title), loc="left")
     axes.text(0, 0.5, plain(view.missing), transform=axes.transAxes)
     return figure

@@ -1,24 +1,38 @@
 // The filters, which are the legend of every chart as well.
 "use strict";
 
+/** The outlines of the markers, as points around 0. */
+const OUTLINES = {
+  square: "-4,-4 4,-4 4,4 -4,4", diamond: "0,-5.5 5.5,0 0,5.5 -5.5,0", "triangle-up": "0,-5 5,4 -5,4",
+  "triangle-down": "0,5 5,-4 -5,-4", cross: "-2,-5 2,-5 2,-2 5,-2 5,2 2,2 2,5 -2,5 -2,2 -5,2 -5,-2 -2,-2",
+  x: "0,-2.4 2.6,-5 5,-2.6 2.4,0 5,2.6 2.6,5 0,2.4 -2.6,5 -5,2.6 -2.4,0 -5,-2.6 -2.6,-5",
+  star: "0,-6 1.6,-1.9 6,-1.9 2.4,0.9 3.7,5 0,2.4 -3.7,5 -2.4,0.9 -6,-1.9 -1.6,-1.9",
+};
+
 function swatch(optimizer, size) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("width", "30"); svg.setAttribute("height", "12"); svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("width", "30"); svg.setAttribute("height", "14"); svg.setAttribute("aria-hidden", "true");
   const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
   const dark = page.dark();
-  let colour, dash = "", width = 7;
+  let colour, dash = "", width = 7, marker = null;
   if (optimizer === null) {
     const place = page.styles.sizes.indexOf(size), last = Math.max(1, page.styles.sizes.length - 1);
     const grey = Math.round((dark ? 110 : 50) + ((dark ? 130 : 150) * place) / last);
     colour = `rgb(${grey},${grey},${grey})`;
   } else {
     const ink = inkOf(page.styles, optimizer, null, dark);
-    colour = ink.colour; width = Math.max(2, ink.width);
+    colour = ink.colour; width = Math.max(2, ink.width); marker = ink.marker;
     dash = ink.dash === "solid" ? "" : ink.dash;
   }
-  for (const [name, value] of Object.entries({ x1: 0, x2: 30, y1: 6, y2: 6, stroke: colour, "stroke-width": width, "stroke-dasharray": dash }))
+  for (const [name, value] of Object.entries({ x1: 0, x2: 30, y1: 7, y2: 7, stroke: colour, "stroke-width": width, "stroke-dasharray": dash }))
     line.setAttribute(name, value);
   svg.append(line);
+  if (marker) {
+    const mark = document.createElementNS("http://www.w3.org/2000/svg", OUTLINES[marker] ? "polygon" : "circle");
+    const shape = OUTLINES[marker] ? { points: OUTLINES[marker] } : { r: 4.5 };
+    for (const [name, value] of Object.entries({ ...shape, fill: colour, transform: "translate(15 7)" })) mark.setAttribute(name, value);
+    svg.append(mark);
+  }
   return svg;
 }
 
@@ -51,6 +65,7 @@ function makeFilters() {
     box.append(element("div", { className: "acts" }, element("button", { type: "button", id: "reset", textContent: "Show all", onclick: () => {
       for (const axis of ["optimizer", "batch_size", "device", "dtype"]) page.state[axis] = new Set(page.axes[axis]);
       rebuild(); refresh();
+      $("#reset").focus();
     } })));
   };
   rebuild();

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from optlab.report.panels import plain
+from optlab.report.panels import plain, wrapped
 from optlab.report.paper import WIDTH, PaperFigure
+from optlab.report.ticks import shortened
 from optlab.report.words import duration
 
 
@@ -21,7 +22,7 @@ def matrix(title: str, rows: pd.DataFrame) -> Figure:
     for _, cells in lines:
         optimizer, dtype, size = (cells[name].iloc[0] for name in keys)
         by_device = cells.set_index("device")
-        line = [plain(optimizer), *([str(dtype)] if several_dtypes else [])]
+        line = [plain(shortened(optimizer, 48)), *([str(dtype)] if several_dtypes else [])]
         line.append("direct" if pd.isna(size) else str(size))
         before = len(line)
         for place, device in enumerate(devices):
@@ -34,19 +35,25 @@ def matrix(title: str, rows: pd.DataFrame) -> Figure:
             if cell["fastest"]:
                 bold.add((len(text) + 1, place + before))
         text.append(line)
-    figure = PaperFigure(figsize=(WIDTH, 0.5 + 0.21 * (len(text) + 1)), layout="constrained")
+    title = wrapped(f"{title}: median seconds{', the fastest bold' if bold else ''}")
+    height = 0.4 + 0.15 * title.count("\n") + 0.21 * (len(text) + 1)
+    figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
-    bold_is = ", the fastest bold" if bold else ""
-    axes.set_title(plain(f"{title}: median seconds{bold_is}"), loc="left")
+    axes.set_title(title, loc="left")
     heads = ["optimizer", *(["dtype"] if several_dtypes else []), "batch size"]
     heads += map(plain, devices)
-    table = axes.table(
-        text, colLabels=heads, loc="upper left", cellLoc="left", colLoc="left", edges="horizontal"
-    )
+    table = axes.table(text, colLabels=heads, colWidths=_widths([heads, *text]), loc="upper left",
+                       cellLoc="left", colLoc="left", edges="horizontal")  # fmt: skip
     table.auto_set_font_size(False)
     for (down, across), part in table.get_celld().items():
         part.set_linewidth(0.4)
         heavy = down == 0 or (down, across) in bold
         part.set_text_props(weight="bold" if heavy else "normal", size=7.5)
     return figure
+
+
+def _widths(text: list[list[str]]) -> list[float]:
+    """Return each column's share of the width: as much as its longest text asks for."""
+    longest = [max(map(len, column)) + 3 for column in zip(*text, strict=True)]
+    return [length / sum(longest) for length in longest]

@@ -16,10 +16,12 @@ function element(tag, properties = {}, ...children) {
 
 /** Tables come column-wise, text as codes into a list of levels. */
 function decoded(table) {
-  const columns = {};
-  for (const [name, column] of Object.entries(table.columns))
+  const columns = {}, numeric = new Set();
+  for (const [name, column] of Object.entries(table.columns)) {
+    if (!column.levels) numeric.add(name);
     columns[name] = column.levels ? column.codes.map((code) => (code < 0 ? null : column.levels[code])) : column;
-  return { ...table, columns };
+  }
+  return { ...table, columns, numeric };
 }
 
 const page = JSON.parse($("#data").textContent);
@@ -35,11 +37,11 @@ page.state = { problem: page.axes.problem[0], optimizer: new Set(page.axes.optim
                dtype: new Set(page.axes.dtype) };
 
 /** The places of the rows that the filters let through; a table without a column is not filtered by it. */
-function passing(table, { problem = true } = {}) {
+function passing(table, filters = page.state) {
   const { columns } = table, rows = [];
   const sets = ["optimizer", "batch_size", "device", "dtype"].filter((name) => columns[name])
-    .map((name) => [columns[name], page.state[name]]);
-  const one = problem && columns.problem;
+    .map((name) => [columns[name], filters[name]]);
+  const one = columns.problem;
   for (let i = 0; i < table.rows; i++)
     if ((!one || one[i] === page.state.problem) &&
         sets.every(([column, set]) => column[i] === null || set.has(column[i]))) rows.push(i);
@@ -53,7 +55,7 @@ const charts = [];
 function choiceOf(name, labels, change) {
   const select = element("select", { onchange: change });
   labels.forEach((text, i) => select.append(element("option", { value: String(i), textContent: text })));
-  return [element("label", {}, name, select), select];
+  return [element("label", {}, element("span", { textContent: name }), select), select];
 }
 
 function makeChart(section) {
@@ -74,7 +76,7 @@ function makeChart(section) {
     const drawable = values.findIndex((value) => view.table.columns[view.choose[0]].some((v, i) =>
       v === value && view.table.columns[view.y[0].column][i] !== null));
     const start = Math.max(0, view.choose[0] === "target" ? values.indexOf(page.target) : drawable);
-    const [label, select] = choiceOf(view.choose[1], values, () => { chart.pick = values[Number(select.value)]; redraw(); });
+    const [label, select] = choiceOf(view.choose[1], values.map(chosenText(view)), () => { chart.pick = values[Number(select.value)]; redraw(); });
     select.value = String(start);
     chart.pick = values[start];
     tools.append(label);
@@ -96,9 +98,38 @@ function makeChart(section) {
   if (view.kind !== "matrix")
     tools.append(element("span", { className: "last" },
       ...["svg", "png"].map((format) => element("button", { type: "button", textContent: format.toUpperCase(),
-        title: `Save this chart as ${format.toUpperCase()}`, onclick: () => saveChart(chart, format) }))));
-  chart.behind = makeTable($(".behind", section), view.table, `${page.name}-${view.key}`, () => chartRows(chart));
+        ariaLabel: `Save ${view.title} as ${format.toUpperCase()}`, title: `Save this chart as ${format.toUpperCase()}`, onclick: () => saveChart(chart, format) }))));
+  chart.behind = makeTable($(".behind", section), view.table, `${page.name}-${view.key}`, () => chartRows(chart),
+                           { title: `The numbers behind ${view.title}`, seconds: view.seconds });
   charts.push(chart);
+  reserve(chart);
+}
+
+const chosenText = (view) => (value) => (view.choose[0] === "target" ? share(value) : value);
+
+/** What a chart shows of what it could: for paper, where nothing can be chosen, and for saved charts. */
+function shownWords(chart, axis = true) {
+  const { view } = chart, words = view.choose ? [`${view.choose[1]} ${chosenText(view)(chart.pick)}`] : [];
+  if (axis && view.x.length > 1) words.push(`over ${view.x[chart.x].title}`);
+  if (axis && view.y.length > 1) words.push(`showing ${view.y[chart.y].title}`);
+  return words.join(", ");
+}
+
+/** Give a chart that is not drawn yet the room it will take, so that what is below stays where it is. */
+function reserve(chart) {
+  const { view, box } = chart, c = view.table.columns, rows = chartRows(chart);
+  if (view.kind === "matrix") return draw(chart);
+  const panels = view.facets ? new Set(rows.map((i) => JSON.stringify([c.device && c.device[i], c.dtype && c.dtype[i]]))).size : 1;
+  box.style.minHeight = rows.length ? `${sizeOf(view, panels, box.clientWidth).height}px` : "0";
+}
+
+/** Why a chart is empty: the view's own reason, where the filters have no part in it. */
+function whyEmpty(chart) {
+  const { view } = chart;
+  if (chartRows(chart).length) return `What the filters let through has no value here; “The numbers behind ${view.title.toLowerCase()}” tells more.`;
+  const all = { problem: page.state.problem };
+  for (const axis of ["optimizer", "batch_size", "device", "dtype"]) all[axis] = new Set(page.axes[axis]);
+  return passing(view.table, all).length ? "Nothing is left by these filters." : view.missing;
 }
 
 function chartRows(chart) {
@@ -119,13 +150,15 @@ function draw(chart, width = chart.box.clientWidth) {
   const { view, box, section } = chart;
   if (view.kind === "matrix") drawMatrix(chart);
   else {
-    const { data, layout, note } = figureFor(chart, width);
-    const empty = !data.some((trace) => trace.x && trace.x.length);
+    const { data, layout, note, series } = figureFor(chart, width);
+    $(".printed", section).textContent = shownWords(chart);
+    box.style.minHeight = "";
+    const empty = !data.some((trace) => trace.x && trace.x.length && trace.type === "scatter");
     box.classList.toggle("text", empty);
-    $(".note", section).textContent = empty ? "Nothing is left by these filters." : note;
+    $(".note", section).textContent = empty ? whyEmpty(chart) : note;
     if (empty) { Plotly.purge(box); box.replaceChildren(); }
     else Plotly.react(box, data, layout, { displayModeBar: false, responsive: false });
-    box.setAttribute("aria-label", `${view.title}: ${data.filter((t) => t.showlegend !== false).length} series drawn. ` +
+    box.setAttribute("aria-label", `${view.title}: ${series} series drawn. ` +
       "The table below the chart has the numbers.");
   }
   box.dataset.drawn = String(++chart.times);
@@ -170,17 +203,21 @@ function drawMatrix(chart) {
   }
   table.append(body);
   box.replaceChildren(rows.length ? element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: view.title }, table)
-                                  : element("p", { className: "missing", textContent: "Nothing is left by these filters." }));
+                                  : element("p", { className: "missing", textContent: whyEmpty(chart) }));
 }
 
 async function saveChart(chart, format) {
   const { data, layout } = figureFor(chart, 860), css = getComputedStyle(document.documentElement);
-  const legend = { orientation: "h", y: -64 / layout.height, yanchor: "top", font: { size: 12 } };
-  const rows = Math.ceil(data.filter((t) => t.showlegend !== false).length / 3);
-  const height = layout.height + 24 * rows + 30, paper = css.getPropertyValue("--ground").trim();
+  const named = data.filter((t) => t.showlegend !== false), b = layout.margin.b;
+  const entry = Math.min(760, 7 * Math.max(...named.map((t) => t.name.replace(/&[^;]+;/g, "x").length)) + 10);
+  const rows = Math.ceil(named.length / Math.max(1, Math.floor(800 / (entry + 45))));
+  const height = layout.height + 21 * rows + 50, paper = css.getPropertyValue("--ground").trim(), plot = layout.height - 30 - b;
+  const legend = { orientation: "h", y: -(b + 6) / plot, yanchor: "top", font: { size: 12 }, entrywidth: entry, entrywidthmode: "pixels",
+                   maxheight: 21 * rows + 40 };
+  const { view } = chart, of = view.table.columns.problem ? `: ${page.state.problem}` : "", shows = shownWords(chart, false);
   const whole = { ...layout, height, showlegend: true, legend, paper_bgcolor: paper, plot_bgcolor: paper,
-    title: { text: escape(`${chart.view.title}: ${page.state.problem}`), x: 0.01, font: { size: 16 } },
-    margin: { ...layout.margin, t: 64, b: layout.margin.b + 24 * rows + 10 } };
+    title: { text: escape(short(`${view.title}${of}${shows ? `, ${shows}` : ""}`, 110)), x: 0.01, font: { size: 14 } },
+    margin: { ...layout.margin, t: 64, b: b + 21 * rows + 16 } };
   const url = await Plotly.toImage({ data, layout: whole }, { format, width: 860, height, scale: format === "png" ? 2 : 1 });
   save(`${page.name}-${chart.view.key}.${format}`, await (await fetch(url)).blob());
 }
@@ -190,6 +227,7 @@ function refresh() {
     chart.stale = true;
     delete chart.box.dataset.drawn; // until it is in sight again
     if (chart.seen) draw(chart);
+    else reserve(chart);
   }
   for (const table of tables) table.refresh();
 }
@@ -204,7 +242,8 @@ theme();
 $$("section[data-view]").forEach(makeChart);
 for (const box of $$("[data-table]"))
   tables.push(makeTable(box, page.tables[box.dataset.table], `${page.name}-${box.dataset.table}`,
-                        () => passing(page.tables[box.dataset.table]), box.tagName !== "DETAILS"));
+                        () => passing(page.tables[box.dataset.table]),
+                        { open: box.tagName !== "DETAILS", title: box.dataset.title, paper: page.paper[box.dataset.table] }));
 const rebuildFilters = makeFilters();
 const retheme = () => { theme(); rebuildFilters(); refresh(); };
 night.addEventListener("change", retheme);
@@ -234,9 +273,13 @@ window.addEventListener("beforeprint", () => {
   page.printing = true;
   document.documentElement.dataset.theme = "light";
   $("#side").open = true;
+  const closed = $$("details.plain:not([open])");
+  closed.forEach((traceback) => { traceback.open = true; });
   for (const chart of charts) { chart.stale = true; draw(chart, 640); }
+  for (const table of tables) table.refresh();
   window.addEventListener("afterprint", () => {
     page.printing = false;
+    closed.forEach((traceback) => { traceback.open = false; });
     document.documentElement.dataset.theme = before;
     $("#side").open = wide.matches;
     refresh();

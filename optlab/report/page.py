@@ -22,6 +22,7 @@ from optlab.report.embed import axes_of, columns_of, in_script, view_data
 from optlab.report.sentence import Sentence
 from optlab.report.sentences import findings
 from optlab.report.style import Styles
+from optlab.report.tables import _PAPER as PAPER
 from optlab.report.views import Outcome, View, all_views, headline
 
 SECONDS = ("seconds", "seconds_low", "seconds_high", "median", "min", "max", "transfer_seconds",
@@ -36,7 +37,7 @@ LABELS = {"low": "from", "high": "to", "seconds_low": "from", "seconds_high": "t
 SINGLE = ("problem", "device", "dtype", "machine")
 """The columns that tables show only where trials differ in them; their CSV has them always."""
 
-SCRIPTS = ("tables", "charts", "filters", "page")
+SCRIPTS = ("ticks", "tables", "charts", "filters", "page")
 """In this order, in one function, so that nothing of theirs is global."""
 
 
@@ -122,6 +123,7 @@ def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
         "target": headline(views["target"].table, results.definition.get("target")),
         "labels": LABELS,
         "seconds": SECONDS,
+        "paper": {"summary": PAPER["summary"]},
         "single": [c for c in SINGLE if c in trials and len(set(trials[c])) < 2],
         "tables": {name: columns_of(table, digits=None) for name, table in tables.items()},
         "views": [view_data(view) for view in views.values()],
@@ -180,10 +182,11 @@ def _section(view: View) -> str:
         f'<div class="head"><h3 id="{view.key}-title">{words["title"]}</h3>'
         f'<p class="question">{words["question"]}</p></div>'
     )
-    role = ' role="img" aria-label="chart"' if view.kind != "matrix" else ""
+    role = f' role="img" aria-label="{words["title"]}"' if view.kind != "matrix" else ""
     small = " text" if view.kind == "matrix" else ""
     body = (
-        f'<div class="tools"></div><div class="chart{small}"{role}></div>'
+        '<div class="tools"></div><p class="printed" aria-hidden="true"></p>'
+        f'<div class="chart{small}"{role}></div>'
         f'<p class="note" role="status"></p><p class="how">{words["how"]}</p>'
         f'<details class="behind"><summary>The numbers behind {words["title"].lower()}'
         "</summary></details>"

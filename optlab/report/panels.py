@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from optlab.report.style import Styles
+from optlab.report.ticks import log_ticks, shortened
 from optlab.report.views.view import Axis, View, batch_size_order
 from optlab.report.words import duration, number
 
@@ -31,6 +33,12 @@ def plain(text: object) -> str:
     """
     words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return (" " if words.startswith("_") else "") + words.replace("$", r"\$")
+
+
+def wrapped(title: str) -> str:
+    """Return a title in lines that fit a figure, a word that is too long without its middle."""
+    words = " ".join(shortened(word, 70) for word in title.split())
+    return "\n".join(plain(line) for line in textwrap.wrap(words, 74))
 
 
 def line_style(styles: Styles, optimizer: str, size: object = None) -> dict[str, Any]:
@@ -57,6 +65,9 @@ def draw(
         _points(axes, rows, x, y, styles, places)
     else:
         _lines(axes, view, rows, x, y, styles)
+        if view.key == "convergence" and rows["direct"].all():  # lines across, of any length
+            ends = rows.loc[rows[x.column] > 0, x.column].astype(float)
+            axes.set_xlim(ends.min() / 3, ends.max() * 3)
     if y.scale == "log":
         _log_ticks(axes.yaxis, axes.get_ylim(), y)
     if x.scale == "log":
@@ -79,24 +90,22 @@ def set_log_scale(axes: Axes, view: View, rows: pd.DataFrame, y: Axis) -> None:
     axes.set_yscale("log", nonpositive="mask")
     if values.size:
         low, high = values.min(), values.max()
+        least = 1000 if view.key == "convergence" else 3  # from bottom to top
         if view.key == "convergence" and high > 30:  # what diverged would leave no room
             high = 10.0
-        room = 1.25 * (high / low) ** 0.05
+        room = max(1.25 * (high / low) ** 0.05, (least * low / high) ** 0.5)
         axes.set_ylim(low / room, high * room)
 
 
 def _log_ticks(side: XAxis | YAxis, limits: tuple[float, float], axis: Axis) -> None:
-    """Label decades, or 1, 2 and 5 of each where there are few; seconds with their unit."""
+    """Label some round values; seconds with their unit."""
     low, high = limits
     side.set_minor_formatter(NullFormatter())
-    few = high < 40 * low
-    across = isinstance(side, XAxis)
-    if across and high < 5 * low:
-        side.set_major_locator(MaxNLocator(3))
-    else:
-        subs = (1, 2, 5) if few else (1,)
-        side.set_major_locator(LogLocator(subs=subs, numticks=4 if across else None))
-    if few or axis.unit == "s":
+    side.set_minor_locator(NullLocator())
+    narrow = axis.unit == "s" or high < 5 * low
+    ticks = log_ticks(low, high, (3 if narrow else 4) if isinstance(side, XAxis) else 8)
+    side.set_major_locator(FixedLocator(ticks))
+    if max(ticks) < 1e4 * min(ticks) or axis.unit == "s":
         told = duration if axis.unit == "s" else number
         side.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
 
@@ -131,6 +140,10 @@ def _points(
         names = ["direct" if pd.isna(value) else value for value in line[x.column]]
         if names == ["direct"] and "direct" not in places:
             _across(axes, values[0], error, style)
+            if "unstable" in line and line["unstable"].iloc[0]:
+                end = {"marker": MARKERS[styles[str(key[0])].marker], "markersize": 4.5}
+                axes.plot([0.985], values[:1], **style | end, markerfacecolor="white",
+                          transform=axes.get_yaxis_transform())  # fmt: skip
             continue
         dodge = wide * (nth / (len(groups) - 1) - 0.5) if len(groups) > 1 else 0.0
         at = np.array([places[name] for name in names]) + dodge
@@ -141,10 +154,11 @@ def _points(
             unsure = line["unstable"].to_numpy(bool)
             hollow = style | {"linestyle": "none", "markerfacecolor": "white", "zorder": 3}
             axes.plot(at[unsure], values[unsure], **hollow)
-    axes.set_xticks(list(places.values()), [plain(name) for name in places])
+    names = [plain(shortened(str(name), 26)) for name in places]
+    axes.set_xticks(list(places.values()), names)
     axes.set_xlim(-0.5, len(places) - 0.5)
-    if len(places) > 5 and apart:
-        axes.tick_params(axis="x", rotation=60)
+    if apart and (len(places) > 5 or sum(map(len, names)) > 50):
+        axes.tick_params(axis="x", rotation=60 if len(places) < 20 else 90)
 
 
 def _error(line: pd.DataFrame, y: Axis) -> np.ndarray[Any, Any] | None:

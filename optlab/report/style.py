@@ -21,9 +21,16 @@ MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "
 WIDTHS = (3.2, 2.3, 1.7, 1.2)
 """In points, from the first optimizer on: lines that coincide all show."""
 
-_ON_LIGHT = (-0.25, 0.45)  # darker than the colour itself up to lighter: all keep some contrast
-_ON_DARK_GROUND = (0.0, 0.65)
-_ON_DARK = {"#000000": "#F2F2F2", "#0072B2": "#3FA0DB"}  # too near the dark page's ground
+_LIGHT, _DARK = "#FFFFFF", "#12161B"
+"""The grounds of a light page, as of paper, and of a dark one."""
+
+_CONTRAST = 3.0
+"""What a line keeps to its ground: WCAG's for graphics."""
+
+_REACH = (-0.45, 0.5)
+"""Shades go from darker than the colour up to lighter, as far as the contrast lets them."""
+
+_ON_DARK = {"#000000": "#D9D9D9", "#0072B2": "#3FA0DB"}  # too near the dark page's ground
 
 
 @dataclass(frozen=True)
@@ -85,21 +92,43 @@ class Styles:
 
 def _style(place: int, sizes: int) -> Style:
     base = PALETTE[place % len(PALETTE)]
-    on_dark = _ON_DARK.get(base, base)
     return Style(
-        shades=(*_shades(base, sizes, _ON_LIGHT), base.lower()),
-        dark=(*_shades(on_dark, sizes, _ON_DARK_GROUND), on_dark.lower()),
+        shades=_shades(base, sizes, _LIGHT),
+        dark=_shades(_ON_DARK.get(base, base), sizes, _DARK),
         dash=DASHES[place % len(DASHES)],
         marker=MARKERS[place % len(MARKERS)],
         width=WIDTHS[min(place, len(WIDTHS) - 1)],
     )
 
 
-def _shades(colour: str, sizes: int, reach: tuple[float, float]) -> list[str]:
+def _shades(colour: str, sizes: int, ground: str) -> tuple[str, ...]:
+    """Return a colour for each size, and the one that is neither dark nor light of them."""
+    shares = [_REACH[0] + (_REACH[1] - _REACH[0]) * i / 200 for i in range(201)]
+    clear = [s for s in shares if contrast(shade(colour, s), ground) >= _CONTRAST]
+    first, last = (0.0 if colour == "#000000" else clear[0]), clear[-1]
+    own = shade(colour, min(clear, key=abs))
     if sizes < 2:
-        return [colour.lower()] * sizes
-    first, last = reach
-    return [shade(colour, first + (last - first) * i / (sizes - 1)) for i in range(sizes)]
+        return (*[own] * sizes, own)
+    each = [shade(colour, first + (last - first) * i / (sizes - 1)) for i in range(sizes)]
+    return (*each, own)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return how much two colours stand out from each other, from 1 to 21 (WCAG 2).
+
+    Examples
+    --------
+    >>> contrast("#000000", "#FFFFFF"), round(contrast("#0072B2", "#FFFFFF"), 1)
+    (21.0, 5.2)
+    """
+    dark, light = sorted(_luminance(colour) + 0.05 for colour in (one, other))
+    return light / dark
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def shade(colour: str, share: float) -> str:

@@ -26,16 +26,16 @@ function csv(table, rows) {
 
 const TEX = { "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", $: "\\$", "&": "\\&", "#": "\\#", _: "\\_", "%": "\\%",
               "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}",
-              "|": "\\textbar{}", '"': "\\textquotedbl{}" };
-const tex = (text) => String(text).replace(/[\\{}$&#_%~^<>|"]/g, (c) => TEX[c]).replace(/\s+/g, " ");
+              "|": "\\textbar{}" };
+const tex = (text) => String(text).replace(/[\\{}$&#_%~^<>|]/g, (c) => TEX[c]).replace(/\s+/g, " ");
 
 function texNumber(value) {
   const [digits, power] = number(value).split("e");
   return power === undefined ? `$${digits}$` : `$${digits} \\times 10^{${Number(power)}}$`;
 }
 
-function latex(table, rows) {
-  const names = Object.keys(table.columns), numeric = names.map((name) => isNumeric(table, name));
+function latex(table, rows, names = Object.keys(table.columns)) {
+  const numeric = names.map((name) => isNumeric(table, name));
   const cell = (value, isNumber) =>
     value === null ? "--" : isNumber && typeof value === "number" ? texNumber(value) : tex(value);
   const lines = rows.map((i) => names.map((name, j) => cell(table.columns[name][i], numeric[j])).join(" & ") + " \\\\");
@@ -46,7 +46,7 @@ function latex(table, rows) {
 
 const isNumeric = (table, name) => {
   const value = table.columns[name].find((v) => v !== null);
-  return typeof value === "number";
+  return value === undefined ? table.numeric.has(name) : typeof value === "number";
 };
 
 /** Order rows by a column: numbers by size, texts by name with their numbers by size, missing last. */
@@ -60,23 +60,29 @@ function sorted(table, rows, name, down) {
   });
 }
 
-function shownCell(name, value) {
+function shownCell(name, value, seconds) {
   if (value === null) return "–";
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value !== "number") return value;
   if (name === "peak_bytes") return bytes(value);
-  return page.seconds.includes(name) ? duration(value) : number(value);
+  return page.seconds.includes(name) || seconds.includes(name) ? duration(value) : number(value);
 }
 
-/** A table in a box; in a <details> it is made when that is opened. */
-function makeTable(box, table, name, rowsNow, open = false) {
+/** A table in a box; in a <details> it is made when that is opened. Some columns of it are seconds, and paper has some. */
+function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [], paper } = {}) {
   const state = { sort: null, down: false, at: 0, made: false };
   const names = Object.keys(table.columns).filter((n) => !(page.single.includes(n)));
   const grid = element("table"), head = element("tr"), body = element("tbody"), where = element("span", { role: "status" });
+  const printed = element("p", { className: "printed", ariaHidden: "true" });
   const numeric = new Set(names.filter((column) => isNumeric(table, column)));
-  const turn = (step) => { state.at += step; fill(); };
-  const back = element("button", { type: "button", textContent: "‹ before", onclick: () => turn(-ROWS) });
-  const on = element("button", { type: "button", textContent: "next ›", onclick: () => turn(ROWS) });
+  const turn = (step) => {
+    state.at += step;
+    fill();
+    if (on.disabled && step > 0) back.focus(); // what was pressed can hold the focus no longer
+    if (back.disabled && step < 0) on.focus();
+  };
+  const back = element("button", { type: "button", textContent: "‹ before", ariaLabel: `before: earlier rows of ${title}`, onclick: () => turn(-ROWS) });
+  const on = element("button", { type: "button", textContent: "next ›", ariaLabel: `next rows of ${title}`, onclick: () => turn(ROWS) });
   const ordered = () => (state.sort ? sorted(table, rowsNow(), state.sort, state.down) : rowsNow());
   function make() {
     state.made = true;
@@ -97,9 +103,9 @@ function makeTable(box, table, name, rowsNow, open = false) {
       head.append(th);
     }
     const text = (format, type, make_) => element("button", { type: "button", textContent: format,
-      title: `Save all rows that the filters let through as ${format}`,
-      onclick: () => save(`${name}.${type}`, new Blob([make_(table, ordered())], { type: "text/plain;charset=utf-8" })) });
-    box.append(element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: `table ${name}` }, grid),
+      title: `Save all rows that the filters let through as ${format}`, ariaLabel: `Save ${title} as ${format}`,
+      onclick: () => save(`${name}.${type}`, new Blob([make_(table, ordered(), type === "tex" ? paper : undefined)], { type: "text/plain;charset=utf-8" })) });
+    box.append(element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: title }, grid), printed,
                element("div", { className: "tools" }, back, where, on,
                        element("span", { className: "last" }, text("CSV", "csv", csv), text("LaTeX", "tex", latex))));
   }
@@ -109,7 +115,7 @@ function makeTable(box, table, name, rowsNow, open = false) {
     const some = rows.slice(state.at, state.at + (page.printing ? 10 * ROWS : ROWS));
     body.replaceChildren(...some.map((i) => element("tr", {}, ...names.map((column) => {
       const value = table.columns[column][i];
-      const cell = element("td", { textContent: shownCell(column, value) });
+      const cell = element("td", { textContent: shownCell(column, value, seconds) });
       if (numeric.has(column)) cell.className = "number";
       if (typeof value === "number") cell.title = String(value);
       if (column === "message") { cell.className = "long"; if (value) cell.title = value; }
@@ -117,6 +123,7 @@ function makeTable(box, table, name, rowsNow, open = false) {
       return cell;
     }))));
     where.textContent = rows.length ? `rows ${state.at + 1} to ${state.at + some.length} of ${rows.length}` : "no rows";
+    printed.textContent = some.length < rows.length ? where.textContent : "";
     back.disabled = state.at === 0;
     on.disabled = state.at + ROWS >= rows.length;
     back.hidden = on.hidden = rows.length <= ROWS;

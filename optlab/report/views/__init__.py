@@ -18,6 +18,7 @@ from optlab.report.views.targets import (
     profile_view,
     target_view,
     to_targets,
+    with_unstable,
 )
 from optlab.report.views.timing import (
     all_ratios,
@@ -59,7 +60,7 @@ def all_views(results: Outcome) -> dict[str, View]:
         convergence_view(trials, traces),
         digits_view(trials),
         seconds_view(timed),
-        target_view(reached),
+        target_view(with_unstable(reached, timed)),
         ratios_view(all_ratios(trials)),
         parameters_view(results, found),
         fit_view(results, found),

@@ -49,15 +49,15 @@ def digits_view(trials: pd.DataFrame) -> View:
 
 
 def best_trials(trials: pd.DataFrame, problem: str) -> pd.DataFrame:
-    """Return each optimizer's trial of least loss."""
-    chosen = trials[(trials["problem"] == problem) & (trials["loss"].abs() < np.inf)]
+    """Return each optimizer's trial of least loss, of those that finished or converged."""
+    chosen = answered(trials[(trials["problem"] == problem) & (trials["loss"].abs() < np.inf)])
     best = chosen.groupby("optimizer", sort=False)["loss"].idxmin()
     return chosen[chosen.index.isin(best)]
 
 
 def middle_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return each cell's trial of median loss, the lower of two; none that diverged."""
-    chosen = trials[np.isfinite(trials["loss"].astype(float)) & (trials["status"] != "diverged")]
+    """Return each cell's trial of median loss, the lower of two, of those that had an answer."""
+    chosen = answered(trials[np.isfinite(trials["loss"].astype(float))])
     chosen = chosen.sort_values("loss", kind="stable")
     groups = chosen.groupby(CELL, sort=False, dropna=False)
     place, size = groups.cumcount(), groups["loss"].transform("size")
@@ -104,10 +104,9 @@ def parameters_view(
         key="parameters",
         title="Final parameters",
         question="Are they the optimum's?",
-        how="The parameters each setting ended with (of its seeds and repeats, the trial of median "
-        "loss) beside the optimum's, which are the thin lines. At most "
-        f"{MOST_PARAMETERS} parameters are shown, the largest at the optimum. What diverged is "
-        "left out.",
+        how="The parameters each setting ended with (of its trials that finished or converged, the "
+        "one of median loss) beside the optimum's, which are the thin lines. At most "
+        f"{MOST_PARAMETERS} parameters are shown, the largest at the optimum.",
         kind="points",
         table=pd.DataFrame(rows, columns=columns),
         x=(Axis("parameter", "parameter", scale="category"),),
@@ -115,7 +114,7 @@ def parameters_view(
             Axis("value", "value"),
             Axis("error", "distance from the optimum's value", scale="log", other="linear"),
         ),
-        missing="No trial kept its parameters.",
+        missing="No trial that finished or converged kept its parameters.",
         extra={"optimum": pd.DataFrame(optimum, columns=["problem", "parameter", "value"])},
     )
 
@@ -154,12 +153,12 @@ def fit_view(results: Outcome, found: list[tuple[dict[str, Any], Mapping[str, An
         key="fit",
         title="Fitted line",
         question="What does the answer look like?",
-        how="The points of the problem, and the line each setting ended with (of its seeds and "
-        "repeats, the trial of median loss). What diverged is left out.",
+        how="The points of the problem, and the line each setting ended with (of its trials that "
+        "finished or converged, the one of median loss).",
         kind="fit",
         table=pd.DataFrame(lines, columns=[*CELL, "x", "y", "slope", "intercept"]),
         x=(Axis("x", names.pop() if len(names) == 1 else "x"),),
         y=(Axis("y", targets.pop() if len(targets) == 1 else "y"),),
-        missing="No problem here has one feature.",
+        missing="A line needs a problem with one feature, and a trial that finished or converged.",
         extra={"points": pd.concat(points) if points else pd.DataFrame(columns=["problem", "x"])},
     )

@@ -46,6 +46,14 @@ def to_targets(
     )
 
 
+def with_unstable(table: pd.DataFrame, timed: pd.DataFrame) -> pd.DataFrame:
+    """Return `to_targets` with whether each cell's seconds, as `seconds` has them, are unstable."""
+    shaky = timed.loc[timed["unstable"].astype(bool), CELL]
+    keys = set(shaky.astype(str).itertuples(index=False, name=None))
+    cells = table[CELL].astype(str).itertuples(index=False, name=None)
+    return table.assign(unstable=[cell in keys for cell in cells])
+
+
 def target_text(target: float) -> str:
     """Return a target as the key it has in tables and menus; it reads back as the same number.
 
@@ -120,7 +128,8 @@ def target_view(table: pd.DataFrame) -> View:
         how="Until the first recorded iterate whose suboptimality is at most the target's share of "
         "the start's. Medians over seeds and repeats, with intervals as for the seconds. Trials "
         "that never got there count as longer than any that did; where half or more never did, "
-        "there is no mark, and the table tells how many did.",
+        "there is no mark, and the table tells how many did. Hollow marks are of settings whose "
+        "seconds are unstable.",
         kind="points",
         table=table,
         x=(Axis("batch_size", "batch size", scale="category"),),
@@ -147,13 +156,13 @@ def profile(trials: pd.DataFrame, traces: pd.DataFrame, target: str) -> pd.DataF
     times = time_to_target(ran, traces, float(target))
     if not times["reached"].any():
         return pd.DataFrame(columns=columns)
-    table = performance_profile(times, solver=_SOLVER, taus=np.geomspace(1, 1e5, 101).tolist())
-    table = table.rename(columns={"tau": "factor"})
+    table = performance_profile(times, solver=_SOLVER).rename(columns={"tau": "factor"})
+    last = table["factor"].max()
     step = table["share"].groupby([table[c] for c in _SOLVER], dropna=False).diff()
-    end = 1.5 * table.loc[step > 0, "factor"].max() if (step > 0).any() else 2.0
-    table = table[table["factor"] <= end]
-    ends = table["factor"].isin([table["factor"].min(), table["factor"].max()])
-    return table.loc[ends | (step > 0), columns].reset_index(drop=True)
+    end = table[table["factor"] == last].assign(factor=max(2.0, 1.5 * last))  # steps hold on
+    table = table[(table["factor"] == 1) | (step > 0)]
+    whole: pd.DataFrame = pd.concat([table, end], ignore_index=True)[columns]
+    return whole
 
 
 _INSTANCE = ["problem", "seed"]

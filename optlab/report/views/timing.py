@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from optlab.analysis.comparison import ratios
@@ -147,7 +148,9 @@ def crossover(table: pd.DataFrame) -> pd.DataFrame:
         devices: Sequence[str] = list(ordered["device"])
         for before, index, device in zip(devices, ordered.index[1:], devices[1:], strict=False):
             view.loc[index, "crossover"] = device != before
-    return view
+    places = [pd.factorize(view[name])[0] for name in reversed(keys)]  # the last counts most
+    sizes = view["batch_size"].map(order).to_numpy(float)
+    return view.iloc[np.lexsort((sizes, *places))].reset_index(drop=True)
 
 
 def crossover_view(table: pd.DataFrame) -> View:
