@@ -22,7 +22,7 @@ from optlab.report.embed import axes_of, columns_of, in_script, view_data
 from optlab.report.sentence import Sentence
 from optlab.report.sentences import findings
 from optlab.report.style import Styles
-from optlab.report.tables import _PAPER as PAPER
+from optlab.report.tables import PAPER
 from optlab.report.views import Outcome, View, all_views, headline
 
 SECONDS = ("seconds", "seconds_low", "seconds_high", "median", "min", "max", "transfer_seconds",

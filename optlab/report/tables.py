@@ -62,7 +62,7 @@ def _parquet(table: pd.DataFrame, path: Path) -> None:
 
 
 _CELL = ["problem", "optimizer", "batch_size", "device", "dtype"]
-_PAPER = {
+PAPER = {
     "summary": [*_CELL, "status", "epochs", "seconds", "seconds_low", "seconds_high",
                 "suboptimality", "parameter_error"],
     "trials": ["trial", *_CELL, "seed", "repeat", "status", "epochs", "seconds", "loss",
@@ -73,7 +73,7 @@ _PAPER = {
 
 
 def _latex(table: pd.DataFrame, path: Path) -> None:
-    text = latex_table(table[_PAPER.get(path.stem, list(table))])
+    text = latex_table(table[PAPER.get(path.stem, list(table))])
     path.write_text(text, encoding="utf-8")
 
 
