@@ -63,18 +63,18 @@ const nameOf = (s) => escape(short(label(s), 110));
 
 function lineTraces(view, x, y, group, ink, span) {
   const c = view.table.columns, rows = group.rows, traces = [];
-  const hover = rows.map((i) => `${escape(label(group))}<br>${escape(x.title)}: ${shown(c[x.column][i], x)}` +
+  const hover = (i) => `${escape(label(group))}<br>${escape(x.title)}: ${shown(c[x.column][i], x)}` +
     `<br>${shown(c[y.column][i], y)}` +
-    (y.low && c[y.low][i] !== null ? ` [${shown(c[y.low][i], y)}, ${shown(c[y.high][i], y)}]` : ""));
+    (y.low && c[y.low][i] !== null ? ` [${shown(c[y.low][i], y)}, ${shown(c[y.high][i], y)}]` : "");
   const line = { color: ink.colour, dash: ink.dash, width: ink.width };
   if (view.key === "convergence" && group.direct && rows.length <= 2) {
     const last = rows[rows.length - 1], value = c[y.column][last];
     const ends = span || [c[x.column][last], c[x.column][last]];
     return [{ x: ends, y: [value, value], mode: span ? "lines" : "markers", line,
               marker: { color: ink.colour, symbol: ink.marker, size: 9 },
-              hovertext: [hover[rows.length - 1], hover[rows.length - 1]], hoverinfo: "text" }];
+              hovertext: [hover(last), hover(last)], hoverinfo: "text" }];
   }
-  const xs = rows.map((i) => c[x.column][i]);
+  // The start has no place on a logarithmic axis; plotly would draw the way to it.
   const placed = rows.filter((i) => x.now !== "log" || c[x.column][i] > 0);
   if (y.low && rows.some((i) => c[y.high][i] > c[y.low][i] * 1.001)) {
     traces.push({ x: [...placed, ...[...placed].reverse()].map((i) => c[x.column][i]),
@@ -82,8 +82,8 @@ function lineTraces(view, x, y, group, ink, span) {
                   mode: "lines", line: { width: 0 }, fill: "toself", fillcolor: faint(ink.colour, 0.16),
                   hoverinfo: "skip", showlegend: false });
   }
-  traces.push({ x: xs, y: rows.map((i) => c[y.column][i]), mode: placed.length === 1 ? "markers" : "lines", line,
-                marker: { color: ink.colour, symbol: ink.marker, size: 8 }, hovertext: hover,
+  traces.push({ x: placed.map((i) => c[x.column][i]), y: placed.map((i) => c[y.column][i]), mode: placed.length === 1 ? "markers" : "lines", line,
+                marker: { color: ink.colour, symbol: ink.marker, size: 8 }, hovertext: placed.map(hover),
                 hoverinfo: "text", ...(view.key === "profile" ? { line: { ...line, shape: "hv" } } : {}) });
   return traces;
 }
