@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from optlab.report.page import write_page
-from optlab.report.tables import _PAPER
+from optlab.report.tables import PAPER
 from tests.planted_results import EVIL, HOSTILE, plant
 
 CHROMIUM = shutil.which("chromium")
@@ -267,7 +267,7 @@ def test_tables_sort_turn_pages_and_are_saved(open_page, results):
     assert text.count(r"\\") == 1 + 20
     assert r"\toprule" in text
     head = next(line for line in text.splitlines() if "optimizer" in line)
-    assert head.count("&") == len(_PAPER["summary"]) - 1
+    assert head.count("&") == len(PAPER["summary"]) - 1
     assert "batch size" in head
 
 
