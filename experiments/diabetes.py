@@ -20,7 +20,7 @@ experiment = ol.Experiment(
     ],
     batch_sizes=[32, "full"],
     devices=["cpu", "cuda"],
-    seeds=[1, 2, 3],
+    seeds=[1, 2],
     epochs=1000,
     target=1e-4,
 )

@@ -394,7 +394,7 @@ def test_a_file_in_which_nothing_was_begun_is_empty_and_can_be_written_out(tmp_p
 
 @pytest.mark.parametrize(
     "wrong", [{"redo": ["bogus"]}, {"jobs": 0}, {"threads": 0}, {"time_limit": -1},
-              {"redo": ["failed"]}, {"dask": "tcp://127.0.0.1:9"}], ids=str,
+              {"redo": ["failed"]}], ids=str,
 )  # fmt: skip
 def test_fresh_sets_nothing_aside_where_another_argument_is_refused(tmp_path, wrong):
     path = tmp_path / "s.db"
