@@ -153,7 +153,7 @@ def test_figures_of_several_problems_do_not_overwrite_each_other(tmp_path):
     assert len(set(saved)) == len(saved) == len(list(tmp_path.iterdir()))
     for problem in (0, 1):
         assert (tmp_path / f"{problem}-p{problem + 1}-convergence.png") in saved
-    with pytest.raises(ValueError, match="name a problem, one of 'p1', 'p2'$"):
+    with pytest.raises(ValueError, match=r"name a problem, one of 'p1', 'p2'$"):
         results.plot_convergence()
     assert "p2" in results.plot_convergence("p2").axes[0].get_title(loc="left")
 
