@@ -55,7 +55,7 @@ experiment = ol.Experiment(
     optimizers={{str(number): Logged(number) for number in range({TRIALS})}},
     batch_sizes=[5],
     epochs=5,
-    record=1,
+    recorded_epochs=1,
 )
 """
 

@@ -66,7 +66,9 @@ def iterates() -> None:
         seconds = interleaved(
             {
                 "own": lambda o=optimizer: own_work(problem, o),
-                "compare": lambda o=optimizer: ol.compare(problem, o, epochs=EPOCHS, record=1),
+                "compare": lambda o=optimizer: ol.compare(
+                    problem, o, epochs=EPOCHS, recorded_epochs=1
+                ),
             },
             rounds=9,
         )

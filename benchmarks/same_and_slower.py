@@ -61,7 +61,7 @@ def main() -> None:
         optimizers=OPTIMIZERS,
         repeats=5,
         epochs=EPOCHS,
-        record=EPOCHS,
+        recorded_epochs=EPOCHS,
     )
     verdicts: dict[str, Counter[str]] = {name: Counter() for name in OPTIMIZERS}
     ratios: dict[str, list[float]] = {name: [] for name in OPTIMIZERS}

@@ -64,8 +64,8 @@ experiment = ol.Experiment(
     batch_sizes=["full"],
     seeds=[SEED],
     epochs=EPOCHS,
-    target=TARGET,
-    record=1,
+    stop_at=TARGET,
+    recorded_epochs=1,
     conclude=print_theory_beside_measurement,
 )
 

@@ -46,7 +46,7 @@ experiment = ol.Experiment(
     devices=["cpu", "cuda"],
     seeds=[1],
     epochs=2000,
-    record=LOG_EPOCHS,
+    recorded_epochs=LOG_EPOCHS,
     conclude=print_the_articles_log,
 )
 

@@ -4,7 +4,7 @@ from .comparison import compare as compare
 from .experiment import Experiment as Experiment
 from .lab.minimize import Solution as Solution
 from .lab.minimize import minimize as minimize
-from .lab.status import Status as Status
+from .lab.trial.status import Status as Status
 from .optimizers.batches import Batches as Batches
 from .optimizers.lstsq import Lstsq as Lstsq
 from .optimizers.manual_sgd import ManualSGD as ManualSGD

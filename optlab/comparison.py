@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 
 from optlab.experiment import Experiment
-from optlab.lab.budget import Record
+from optlab.lab.trial.budget import RecordedEpochs
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.problems import Problem
 from optlab.results import Results
@@ -23,8 +23,8 @@ def compare(
     seeds: Iterable[int] = (0,),
     repeats: int = 1,
     epochs: int = 1000,
-    target: float | None = None,
-    record: Record = "growing",
+    stop_at: float | None = None,
+    recorded_epochs: RecordedEpochs = "growing",
 ) -> Results:
     """Compare optimizers on a problem, or on several; the keywords are those of `Experiment`.
 
@@ -55,6 +55,6 @@ def compare(
         seeds=seeds,
         repeats=repeats,
         epochs=epochs,
-        target=target,
-        record=record,
+        stop_at=stop_at,
+        recorded_epochs=recorded_epochs,
     ).run()

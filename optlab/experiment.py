@@ -13,21 +13,21 @@ from typing import NoReturn
 import torch
 from cyclopts import App
 
-from optlab import terminal
-from optlab.lab import Budget, Grid, ProblemFacts, Status, machine, run_grid
-from optlab.lab.budget import Record
-from optlab.lab.executors import chosen_executor
-from optlab.lab.origin import origin
-from optlab.lab.redo import check_redo
+from optlab.app import summary_table as terminal
+from optlab.app.exit_status import as_typed, bad_input, call, stoppable
+from optlab.app.options import RunOptions
+from optlab.app.outputs import Outputs
+from optlab.app.progress import TrialProgress
+from optlab.lab import Budget, Grid, ProblemSummary, Status, machine, run_grid
+from optlab.lab.measure.provenance import origin
 from optlab.lab.runner import Execution, Listener
-from optlab.lab.store import Store
+from optlab.lab.store.redo import check_redo
+from optlab.lab.store.store import Store
+from optlab.lab.trial.budget import RecordedEpochs
+from optlab.lab.workers.executors import chosen_executor
 from optlab.optimizers import BatchSize, Optimizer
-from optlab.options import RunOptions
-from optlab.outputs import Outputs
 from optlab.problems import Problem
-from optlab.progress import TrialProgress
 from optlab.results import Results
-from optlab.usage import as_typed, bad_input, call, stoppable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,9 +55,9 @@ class Experiment:
         How often each trial is run.
     epochs
         The most passes over the data.
-    target
+    stop_at
         Stop where the suboptimality is at most this share of the start's.
-    record
+    recorded_epochs
         ``"growing"``: some 100 epochs at growing distances; a number k: every k-th; or epochs.
     conclude
         Called with the results at the end of `main`: to print or save what it is about.
@@ -90,8 +90,8 @@ class Experiment:
     seeds: Iterable[int] = (0,)
     repeats: int = 1
     epochs: int = 1000
-    target: float | None = None
-    record: Record = "growing"
+    stop_at: float | None = None
+    recorded_epochs: RecordedEpochs = "growing"
     conclude: Callable[[Results], object] | None = None
 
     def __post_init__(self) -> None:
@@ -116,7 +116,9 @@ class Experiment:
 
     def budget(self) -> Budget:
         """Return how long each trial may go on, and what of it is recorded."""
-        return Budget(epochs=self.epochs, target=self.target, record=self.record)
+        return Budget(
+            epochs=self.epochs, stop_at=self.stop_at, recorded_epochs=self.recorded_epochs
+        )
 
     def run(
         self,
@@ -197,7 +199,7 @@ class Experiment:
             )
             kept = None if store is None else stack.enter_context(Store(store))
             if kept and fresh and kept.experiments():  # when all else has been found right
-                kept.set_aside()
+                kept.archive()
             records = run_grid(
                 grid,
                 budget,
@@ -208,7 +210,7 @@ class Experiment:
                 redo=check_redo(redo),
                 listener=listener,
             )
-        facts = {name: ProblemFacts.of(name, problem) for name, problem in grid.problems.items()}
+        facts = {name: ProblemSummary.of(name, problem) for name, problem in grid.problems.items()}
         return Results.of(self.name, records, facts, machine(), about)
 
     def execute(self, options: RunOptions | None = None) -> int:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from optlab import analysis
-from optlab.lab import ProblemFacts, TrialRecord, traces_table, trials_table
-from optlab.lab.loading import read_stores
+from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
+from optlab.lab.store.load import read_stores
 from optlab.report.tables import write_tables
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Results:
     name: str
     trials: pd.DataFrame
     traces: pd.DataFrame
-    problems: Mapping[str, ProblemFacts]
+    problems: Mapping[str, ProblemSummary]
     machine: Mapping[str, str]
     definition: Mapping[str, Any]
     _parameters: Mapping[int, dict[str, np.ndarray[Any, Any]]]
@@ -54,7 +54,7 @@ class Results:
         cls,
         name: str,
         records: Sequence[TrialRecord],
-        problems: Mapping[str, ProblemFacts],
+        problems: Mapping[str, ProblemSummary],
         machine: Mapping[str, str],
         definition: Mapping[str, Any],
     ) -> Self:
@@ -190,7 +190,7 @@ class Results:
 
         ``problem`` may be left out where there is one.
         """
-        from optlab.report import figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
+        from optlab.report.figures import draw as figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
 
         return figures.convergence(self.trials, self.traces, self._one(problem))
 
@@ -202,14 +202,14 @@ class Results:
         ValueError
             For a problem with several features.
         """
-        from optlab.report import figures  # noqa: PLC0415 - as above
+        from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
         name = self._one(problem)
         return figures.fit(self.trials, self._parameters, self.problems[name])
 
     def plot_seconds(self, problem: str | None = None) -> Figure:
         """Draw the seconds of each optimizer by batch size, a panel for each device."""
-        from optlab.report import figures  # noqa: PLC0415 - as above
+        from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
         return figures.seconds(self.trials, self._one(problem))
 
@@ -219,7 +219,7 @@ class Results:
         ``convergence, digits, seconds, target, ratio, parameters, fit, phases, crossover`` and
         ``profile``; ``problem`` may be left out where there is one.
         """
-        from optlab.report import figures  # noqa: PLC0415 - as above
+        from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
         return figures.all_figures(self, self._one(problem))
 
@@ -227,13 +227,13 @@ class Results:
         self, folder: str | Path, formats: Sequence[str] = ("png", "svg")
     ) -> list[Path]:
         """Save every figure these results have into a folder and return the files."""
-        from optlab.report import figures  # noqa: PLC0415 - as above
+        from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
         return figures.save_all(self, folder, formats)
 
     def report(self, path: str | Path) -> Path:
         """Write one HTML page that works offline: what was found, and how sure that is."""
-        from optlab.report import page  # noqa: PLC0415 - as above
+        from optlab.report.page import write as page  # noqa: PLC0415 - as above
 
         return page.write_page(self, path)
 

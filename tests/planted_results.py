@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.statistics import summary
-from optlab.lab.facts import ProblemFacts
+from optlab.lab.store.problem_summary import ProblemSummary
 
 HOSTILE = "<script>alert(1)</script>"
 EVIL = (
@@ -36,7 +36,7 @@ class Planted:
     name: str
     trials: pd.DataFrame
     traces: pd.DataFrame
-    problems: dict[str, ProblemFacts]
+    problems: dict[str, ProblemSummary]
     machine: dict[str, str] = field(
         default_factory=lambda: {"processor": "abacus", "torch": "2.13"}
     )
@@ -55,10 +55,10 @@ class Planted:
         return summary(self.trials)
 
 
-def facts(name: str, d: int = 1, n: int = 10) -> ProblemFacts:
+def facts(name: str, d: int = 1, n: int = 10) -> ProblemSummary:
     rng = np.random.default_rng(d)
     x = np.linspace(-1.5, 1.5, n)
-    return ProblemFacts(
+    return ProblemSummary(
         name=name, kind="LinearRegression", n=n, d=d, dtype="float64",
         feature_names=tuple(f"x{j}" for j in range(d)),
         optimum={"weight": rng.normal(size=d), "bias": np.array(1.0)}, optimum_loss=0.25,

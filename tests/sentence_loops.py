@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 
 from optlab.analysis.intervals import trimmed_mean_interval
-from optlab.report.doubts import doubts
-from optlab.report.sentences import findings
+from optlab.report.findings.caveats import doubts
+from optlab.report.findings.findings import findings
 from optlab.report.views import TARGETS, all_views
 from optlab.report.words import duration
 from tests.planted_results import plant

@@ -9,12 +9,12 @@ from optlab.lab import Budget
 
 @given(
     epochs=st.integers(1, 5000),
-    record=st.one_of(
+    recorded_epochs=st.one_of(
         st.just("growing"), st.integers(1, 6000), st.lists(st.integers(1, 6000), max_size=9)
     ),
 )
-def test_first_and_last_are_always_recorded_and_nothing_beyond(epochs, record):
-    recorded = Budget(epochs=epochs, record=record).recorded
+def test_first_and_last_are_always_recorded_and_nothing_beyond(epochs, recorded_epochs):
+    recorded = Budget(epochs=epochs, recorded_epochs=recorded_epochs).recorded
     assert {1, epochs} <= recorded
     assert min(recorded) == 1
     assert max(recorded) == epochs
@@ -36,12 +36,12 @@ def test_growing_records_every_epoch_of_few():
 
 @given(epochs=st.integers(1, 500), distance=st.integers(1, 600))
 def test_a_distance_records_every_so_many_from_the_first(epochs, distance):
-    recorded = Budget(epochs=epochs, record=distance).recorded
+    recorded = Budget(epochs=epochs, recorded_epochs=distance).recorded
     assert recorded == {1, epochs} | {e for e in range(1, epochs + 1) if (e - 1) % distance == 0}
 
 
 def test_epochs_named_are_recorded_as_far_as_they_are_reached():
-    assert Budget(epochs=10, record=[3, 7, 11]).recorded == {1, 3, 7, 10}
+    assert Budget(epochs=10, recorded_epochs=[3, 7, 11]).recorded == {1, 3, 7, 10}
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_epochs_named_are_recorded_as_far_as_they_are_reached():
     [
         *[("epochs", value, "epochs must be a whole number of at least 1, not")
           for value in (0, -1, 1.5, True, "5", None, float("nan"))],
-        *[("target", value, "target must be positive and finite, not")
+        *[("stop_at", value, "stop_at must be positive and finite, not")
           for value in (0, -1e-3, float("nan"), float("inf"))],
-        *[("record", value, "record must be a whole number of at least 1, not")
+        *[("recorded_epochs", value, "recorded_epochs must be a whole number of at least 1, not")
           for value in (0, -1, True)],
-        ("record", "all", "record must be 'growing', a distance or epochs, not 'all'"),
-        ("record", [3, 0], "each epoch of record must be a whole number of at least 1, not 0"),
-        ("record", [3, 1.5], "each epoch of record must be a whole number of at least 1, not 1.5"),
+        ("recorded_epochs", "all", "recorded_epochs must be 'growing', a distance or epochs, not 'all'"),
+        ("recorded_epochs", [3, 0], "each epoch of recorded_epochs must be a whole number of at least 1, not 0"),
+        ("recorded_epochs", [3, 1.5], "each epoch of recorded_epochs must be a whole number of at least 1, not 1.5"),
     ],
 )  # fmt: skip
 def test_what_is_no_budget_is_refused_by_name_and_value(argument, value, sentence):
@@ -65,7 +65,7 @@ def test_what_is_no_budget_is_refused_by_name_and_value(argument, value, sentenc
 
 def test_more_records_than_memory_holds_are_refused():
     with pytest.raises(ValueError, match="take a larger distance"):
-        Budget(epochs=5 * 10**8, record=1)
-    assert len(Budget(epochs=5 * 10**8, record=10**7).recorded) == 51
+        Budget(epochs=5 * 10**8, recorded_epochs=1)
+    assert len(Budget(epochs=5 * 10**8, recorded_epochs=10**7).recorded) == 51
     with pytest.raises(ValueError, match=r"epochs must be below 2\*\*53"):
         Budget(epochs=10**19)

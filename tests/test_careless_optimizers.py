@@ -14,8 +14,8 @@ import torch
 
 import optlab as ol
 from optlab.lab import run_grid
-from optlab.lab.checks import same_values
 from optlab.lab.runner import Execution
+from optlab.lab.trial.validate import same_values
 
 PROBLEM = ol.LinearRegression(np.arange(6.0).reshape(6, 1), np.arange(6.0) * 2 + 1)
 
@@ -155,7 +155,7 @@ experiment = ol.Experiment(
 def run(folder, careless, *arguments):
     (folder / "exp.py").write_text(SCRIPT.format(careless=careless), encoding="utf-8")
     return subprocess.run(
-        [sys.executable, "-c", "from optlab.cli import main; main()", "run", "exp.py", *arguments],
+        [sys.executable, "-c", "from optlab.app.cli import main; main()", "run", "exp.py", *arguments],
         check=False, cwd=folder, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
 

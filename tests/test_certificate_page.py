@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 import optlab as ol
-from optlab.lab import ProblemFacts
-from optlab.report.certificate import MOST_PARAMETERS, certificate
+from optlab.lab import ProblemSummary
+from optlab.report.page.certificate_table import MOST_PARAMETERS, certificate
 
 
 def text_of(html):
@@ -16,7 +16,7 @@ def text_of(html):
 
 def test_what_a_certificate_says_is_told_in_words():
     problem = ol.LinearRegression.from_dataset(ol.datasets.diabetes().standardized())
-    facts = ProblemFacts.of("diabetes", problem)
+    facts = ProblemSummary.of("diabetes", problem)
     said = text_of(certificate(facts))
     known = facts.certificate
     for words in (
@@ -33,7 +33,7 @@ def test_what_a_certificate_says_is_told_in_words():
 
 def test_what_is_not_known_is_left_out_and_what_is_not_ours_is_told_as_it_is():
     problem = ol.LinearRegression(np.eye(30)[:, :29], np.ones(30))
-    facts = ProblemFacts.of("<many>", problem)
+    facts = ProblemSummary.of("<many>", problem)
     own = {"message": "by hand", "rank": 3, "own_fact": 0.25, "backward_error": None}
     html = certificate(replace(facts, certificate=own))
     assert "&lt;many&gt;" in html

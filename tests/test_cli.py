@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab import cli
+from optlab.app import cli
 
 ROOT = Path(__file__).parents[1]
 OPTLAB = str(Path(sys.executable).parent / "optlab")
@@ -250,7 +250,7 @@ bad = ["Raises", "HangsInC", "Exits", "Segfaults", "Allocates", "YieldsNothing",
 experiment = ol.Experiment(
     problems=ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized()),
     optimizers=good | {{name: getattr(planted, name)() for name in bad}},
-    batch_sizes=[5], epochs=3, repeats=1, record=1,
+    batch_sizes=[5], epochs=3, repeats=1, recorded_epochs=1,
 )
 """
 
@@ -273,7 +273,7 @@ def test_bad_optimizers_have_their_rows_harm_no_good_one_and_the_status_is_1(tmp
     assert "SIGSEGV" in trials["message"]["Segfaults"]
     problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
     good = {"good": ol.ManualSGD(0.01), "good too": ol.Lstsq()}
-    alone = ol.compare(problem, good, batch_sizes=[5], epochs=3, record=1).trials
+    alone = ol.compare(problem, good, batch_sizes=[5], epochs=3, recorded_epochs=1).trials
     for row in alone.itertuples():
         assert trials["loss"][row.optimizer] == row.loss
 

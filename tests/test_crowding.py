@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import optlab as ol
-from optlab.lab import crowding
-from optlab.lab.crowding import Crowding, Reading
+from optlab.lab.measure import machine_load as crowding
+from optlab.lab.measure.machine_load import MachineLoad, Reading
 
 CORES = os.cpu_count()
 
@@ -32,7 +32,7 @@ def clock(monkeypatch):
 
 
 def test_cores_are_short_by_what_others_use_beyond_those_that_are_left(clock):
-    meter = Crowding()
+    meter = MachineLoad()
     clock.passes(2.0, everyone=5.0, own=2.0)  # the others: 1.5 cores
     assert meter.cores_short(threads=CORES) == pytest.approx(1.5)
     assert meter.cores_short(threads=CORES + 1) == pytest.approx(2.5)  # the same window
@@ -41,19 +41,19 @@ def test_cores_are_short_by_what_others_use_beyond_those_that_are_left(clock):
 
 
 def test_threads_that_find_cores_of_their_own_are_short_of_none(clock):
-    meter = Crowding()
+    meter = MachineLoad()
     clock.passes(1.0, everyone=1.5, own=1.0)
     assert meter.cores_short(threads=CORES - 1 or 1) == (0 if CORES > 1 else 0.5)
 
 
 def test_before_the_first_window_nothing_is_known(clock):
-    meter = Crowding()
+    meter = MachineLoad()
     clock.passes(0.4, everyone=0.4, own=0.0)
     assert math.isnan(meter.cores_short(threads=CORES))
 
 
 def test_what_is_long_over_does_not_count(clock):
-    meter = Crowding()
+    meter = MachineLoad()
     clock.passes(60.0, everyone=60.0 * CORES, own=0.0)
     meter.begin()
     assert math.isnan(meter.cores_short(threads=CORES))
@@ -65,7 +65,7 @@ def test_what_is_long_over_does_not_count(clock):
 def test_a_busy_neighbour_is_seen_and_told(tutorial, tmp_path):
     burn = "import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
     experiment = ol.Experiment(
-        problems=tutorial, optimizers=ol.ManualSGD(), epochs=20_000, record=[1]
+        problems=tutorial, optimizers=ol.ManualSGD(), epochs=20_000, recorded_epochs=[1]
     )
     with subprocess.Popen([sys.executable, "-c", burn]) as neighbour:
         time.sleep(1)

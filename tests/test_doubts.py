@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from optlab.report.doubts import doubts
-from optlab.report.sentences import findings
+from optlab.report.findings.caveats import doubts
+from optlab.report.findings.findings import findings
 from optlab.report.views import all_views
 from tests.planted_results import plant
 from tests.sentence_loops import RANDOM, WELL, cells_of, doubts_of, key, told_of
@@ -103,7 +103,7 @@ def test_nothing_is_claimed_of_nothing():
     assert {s.kind for s in doubts(results, views)} == {"skipped"}
     results = plant(mishaps=False)
     results.trials["status"] = "failed"
-    results.definition["target"] = 0.01
+    results.definition["stop_at"] = 0.01
     assert [s.kind for s in findings(results, all_views(results))] == ["nothing"]
 
 

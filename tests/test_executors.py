@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 
 import optlab as ol
-from optlab.lab.executors import MOST_RERUNS
+from optlab.lab.workers.executors import MOST_RERUNS
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Slow:
 
 def experiment_of(problem, optimizers, **axes):
     return ol.Experiment(
-        problems=problem, optimizers=optimizers, **({"epochs": 20, "record": 1} | axes)
+        problems=problem, optimizers=optimizers, **({"epochs": 20, "recorded_epochs": 1} | axes)
     )
 
 

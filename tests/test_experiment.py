@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab.options import RunOptions
+from optlab.app.options import RunOptions
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.lines import Line2D
 
 import optlab as ol
-from optlab.report import figures
-from optlab.report.page import render_page
+from optlab.report.figures import draw as figures
+from optlab.report.page.write import render_page
 from optlab.report.style import Styles
 from tests.planted_results import EVIL, HOSTILE, plant
 
@@ -164,7 +164,7 @@ def test_the_baseline_drawn_is_the_first_with_a_ratio_and_the_target_the_experim
     results = plant(problems=("line",), devices=("cpu",), mishaps=False)
     first = results.trials["optimizer"] == "ManualSGD"
     results.trials.loc[first, ["status", "message"]] = ["diverged", "planted"]
-    results.definition["target"] = 1e-2
+    results.definition["stop_at"] = 1e-2
     drawn = figures.all_figures(results, "line")
     assert (
         drawn["ratio"]

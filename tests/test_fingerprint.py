@@ -12,11 +12,12 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab.lab import fingerprint, structure
-from optlab.lab.budget import Budget
-from optlab.lab.fingerprint import optimizer_fingerprint, problem_fingerprint, trial_key
-from optlab.lab.records import Trial
-from optlab.lab.sources import source_fingerprint
+from optlab.lab.keys import object_hash as structure
+from optlab.lab.keys import trial_key as fingerprint
+from optlab.lab.keys.source_hash import source_hash
+from optlab.lab.keys.trial_key import optimizer_fingerprint, problem_fingerprint, trial_key
+from optlab.lab.trial.budget import Budget
+from optlab.lab.trial.record import Trial
 
 OPTLAB = Path(sys.executable).with_name("optlab")
 
@@ -148,7 +149,7 @@ def test_a_module_that_cannot_be_parsed_counts_by_its_bytes(tmp_path, monkeypatc
     )
     import uses_broken
 
-    assert source_fingerprint([uses_broken.__name__])
+    assert source_hash([uses_broken.__name__])
 
 
 @pytest.mark.parametrize("package", ["part", "part.deeper"])
@@ -168,12 +169,12 @@ def test_a_helper_imported_later_by_a_dotted_name_counts_unrun(
     prints = []
     for step in ("1", "1", "2.0"):
         helper.write_text(f"STEP = {step}\n")
-        prints.append(source_fingerprint(["lazy_user"]))
+        prints.append(source_hash(["lazy_user"]))
     assert prints[0] == prints[1] != prints[2]
     assert "part" not in sys.modules
     if initial:  # importing a part runs the package
         (tmp_path / initial[0]).write_text("")
-        assert source_fingerprint(["lazy_user"]) != prints[2]
+        assert source_hash(["lazy_user"]) != prints[2]
 
 
 SCRIPT = """
@@ -217,6 +218,6 @@ def test_a_script_run_in_another_way_runs_nothing_again(tmp_path):
 
 def test_sources_are_read_once_for_many_objects(monkeypatch, tmp_path):
     read = []
-    monkeypatch.setattr(structure, "source_fingerprint", lambda names: read.append(names) or "")
+    monkeypatch.setattr(structure, "source_hash", lambda names: read.append(names) or "")
     optimizer_fingerprint([Fixed(), FixedToo(), Fixed(2.0), *(lambda k=k: k for k in range(9))])
     assert len(read) == len(set(read))

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.lab import Grid
-from optlab.lab.grid import named_optimizers
-from optlab.lab.order import interleaved
+from optlab.lab.grid import interleaved, named_optimizers
 
 
 def problem(name="data", dtype=np.float64):

@@ -15,12 +15,15 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab.lab import Budget, Status, Trial, memory, run_trial, worker_process
-from optlab.lab.isolation import IsolatedWorkers
-from optlab.lab.task import Task
+from optlab.lab import Budget, Status, Trial, run_trial
+from optlab.lab.measure import memory as meter
+from optlab.lab.trial import peak_memory
+from optlab.lab.trial.task import Task
+from optlab.lab.workers import process as worker_process
+from optlab.lab.workers.pool import WorkerPool
 
 LIMIT = 3.0
-BUDGET = Budget(epochs=20, record=1)
+BUDGET = Budget(epochs=20, recorded_epochs=1)
 GOOD = [ol.ManualSGD(0.01), ol.TorchSGD(0.01), ol.Lstsq(), ol.SklearnLinearRegression()]
 
 
@@ -93,13 +96,13 @@ class Outcomes:
         mixed = []
         for place, bad in enumerate(BAD):
             mixed += [bad, GOOD[place % len(GOOD)]]
-        endless = Budget(epochs=10**6, record=range(1, 100))
+        endless = Budget(epochs=10**6, recorded_epochs=range(1, 100))
         self.tasks = [
             replace(task, budget=endless) if task.optimizer in BAD else task
             for task in tasks_of(problem, mixed)
         ]
         self.begun, self.rows, self.records, self.seconds = {}, [], {}, {}
-        with IsolatedWorkers(2, time_limit=LIMIT, threads=2, memory_limit=1 << 29) as workers:
+        with WorkerPool(2, time_limit=LIMIT, threads=2, memory_limit=1 << 29) as workers:
             for record in workers.run(self.tasks, started=self.begin, watch=self.watch):
                 number = record.trial.number
                 assert number not in self.records
@@ -164,7 +167,7 @@ def test_contention_is_marked(outcomes):
 @pytest.fixture(scope="module")
 def pool():
     """One process without limits, replaced when a test has harmed it."""
-    with IsolatedWorkers(threads=2) as workers:
+    with WorkerPool(threads=2) as workers:
         yield workers
 
 
@@ -174,9 +177,9 @@ class NeverArrives(ol.Lstsq):
 
 
 def test_a_task_that_never_arrives_ends_too(tutorial, monkeypatch):
-    monkeypatch.setattr("optlab.lab.worker_process._ARRIVAL", 1.0)
+    monkeypatch.setattr("optlab.lab.workers.process._ARRIVAL", 1.0)
     tasks = tasks_of(tutorial, [NeverArrives(), ol.Lstsq()])
-    with IsolatedWorkers(time_limit=0.5) as workers:
+    with WorkerPool(time_limit=0.5) as workers:
         hung, good = workers.run(tasks)
     assert (hung.status, good.status) == ("timed out", "finished")
     assert hung.message == "killed: not unpickled 1.5 s after it was sent to its process"
@@ -242,8 +245,8 @@ from typing import ClassVar
 import sibling
 import optlab as ol
 from optlab.lab import Budget, Trial
-from optlab.lab.isolation import IsolatedWorkers
-from optlab.lab.task import Task
+from optlab.lab.workers.pool import WorkerPool
+from optlab.lab.trial.task import Task
 
 @dataclass(frozen=True)
 class Hangs:
@@ -261,8 +264,8 @@ def report(trial, row):
 # No guard against being imported: nothing imports this script.
 problem = ol.LinearRegression([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
 trials = [Trial(number, "p", "Hangs", None, "cpu", "float64", 0) for number in range(3)]
-tasks = [Task(trial, problem, Hangs(), Budget(epochs=9, record=1)) for trial in trials]
-with IsolatedWorkers(2) as workers:
+tasks = [Task(trial, problem, Hangs(), Budget(epochs=9, recorded_epochs=1)) for trial in trials]
+with WorkerPool(2) as workers:
     try:
         list(workers.run(tasks, watch=report))
     except KeyboardInterrupt:
@@ -345,7 +348,7 @@ def test_settings_of_torch_go_along(tutorial):
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        with IsolatedWorkers() as workers:
+        with WorkerPool() as workers:
             (record,) = workers.run(tasks_of(tutorial, [planted.TellsSettings()]))
     finally:
         torch.set_default_dtype(before)
@@ -355,7 +358,7 @@ def test_settings_of_torch_go_along(tutorial):
 def test_processes_that_cannot_start_are_told(tutorial, monkeypatch, capfd):
     monkeypatch.setattr(worker_process, "_BOOT", "raise SystemExit(7)")
     with (
-        IsolatedWorkers() as workers,
+        WorkerPool() as workers,
         pytest.raises(RuntimeError, match=r"no process can be started .* exit code 7"),
     ):
         list(workers.run(tasks_of(tutorial, [ol.Lstsq()])))
@@ -366,17 +369,17 @@ def test_processes_that_cannot_start_are_told(tutorial, monkeypatch, capfd):
 )
 def test_arguments_are_checked(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
-        IsolatedWorkers(**bad)
+        WorkerPool(**bad)
 
 
 def peak(task):
-    return memory.peak_bytes(task.trial, task.problem, task.optimizer, task.budget)
+    return peak_memory.peak_bytes(task.trial, task.problem, task.optimizer, task.budget)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the resident set is known on Linux")
 def test_peak_memory(tutorial):
     size = 200 * 2**20
-    with IsolatedWorkers(peak_memory=True) as workers:
+    with WorkerPool(peak_memory=True) as workers:
         tasks = tasks_of(tutorial, [planted.Borrows(size), planted.Borrows(1), planted.Raises()])
         borrowed, nothing, raised = workers.run(tasks)
     # The kernel counts pages in batches, and a thread or a cache may wake: some MB either way.
@@ -388,12 +391,12 @@ def test_peak_memory(tutorial):
 
 
 def test_peak_memory_is_none_where_it_cannot_be_known(tutorial, monkeypatch):
-    monkeypatch.setattr(memory.Path, "write_text", lambda *_, **__: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr(meter.Path, "write_text", lambda *_, **__: (_ for _ in ()).throw(OSError))
     assert peak(tasks_of(tutorial, [ol.Lstsq()])[0]) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
 def test_what_the_process_itself_needs_is_no_part_of_the_memory_limit(tutorial):
-    with IsolatedWorkers(memory_limit=5 * 2**20) as workers:
+    with WorkerPool(memory_limit=5 * 2**20) as workers:
         (record,) = workers.run(tasks_of(tutorial, [ol.ManualSGD(0.1)]))
     assert record.status == "finished", record.traceback

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import optlab as ol
-from optlab.lab.loading import NOT_RUN
-from optlab.lab.store import Store
+from optlab.lab.store.load import NOT_RUN
+from optlab.lab.store.store import Store
 
 DATASET = ol.datasets.tutorial().standardized()
 
@@ -126,15 +126,15 @@ def test_the_repeats_of_a_second_file_go_on_counting(tmp_path):
 def test_files_of_different_budgets_say_so(tmp_path):
     one, two = tmp_path / "one.db", tmp_path / "two.db"
     run(one, epochs=4)
-    run(two, epochs=2, target=1e-3)
+    run(two, epochs=2, stop_at=1e-3)
     assert ol.Results.load(one, two).definition["settings"] == (
-        "epochs 4, record growing, threads 1; epochs 2, target 0.001, record growing, threads 1"
+        "epochs 4, recorded_epochs growing, threads 1; epochs 2, stop_at 0.001, recorded_epochs growing, threads 1"
     )
     three = shutil.copy(one, tmp_path / "three.db")
     assert "settings" not in ol.Results.load(one, three).definition
     merged = ol.Results.load(one, two).definition
     assert [own["epochs"] for own in merged["files"].values()] == [4, 2]
-    assert merged["target"] is None
+    assert merged["stop_at"] is None
     page = ol.Results.load(one, two).report(tmp_path / "page.html")
     assert "The files differ in budget or threads" in page.read_text(encoding="utf-8")
 
@@ -248,7 +248,7 @@ def test_perfect_fits_of_other_data_are_told_apart(tmp_path):
 def test_machines_and_names_are_those_of_the_experiments_that_ran_the_trials(tmp_path, monkeypatch):
     one, two = tmp_path / "one.db", tmp_path / "two.db"
     run(one, experiment="at home")
-    monkeypatch.setattr("optlab.lab.trial.machine_label", lambda: "abacus, 1 core")
+    monkeypatch.setattr("optlab.lab.trial.run.machine_label", lambda: "abacus, 1 core")
     monkeypatch.setattr("optlab.lab.resume.machine", lambda: {"processor": "abacus"})
     run(two, experiment="away")
     loaded = ol.Results.load(one, two)
@@ -259,7 +259,7 @@ def test_machines_and_names_are_those_of_the_experiments_that_ran_the_trials(tmp
 
 
 def test_a_project_that_has_moved_is_known_again(tmp_path, monkeypatch):
-    from optlab.script import load_experiment
+    from optlab.app.script import load_experiment
 
     monkeypatch.setattr(sys, "path", list(sys.path))
 
@@ -415,9 +415,9 @@ def test_unmeasured_trials_are_redone_only_to_be_measured(tmp_path):
 
 
 def test_numpys_numbers_are_stored_as_numbers(tmp_path):
-    run(tmp_path / "s.db", epochs=np.int64(5), target=np.float32(1e-3), repeats=np.int64(2))
+    run(tmp_path / "s.db", epochs=np.int64(5), stop_at=np.float32(1e-3), repeats=np.int64(2))
     loaded = ol.Results.load(tmp_path / "s.db")
     asked = [loaded.definition[name] for name in ("epochs", "repeats")]
     assert asked == [5, 2]
-    assert loaded.definition["target"] == pytest.approx(1e-3, rel=1e-7)
+    assert loaded.definition["stop_at"] == pytest.approx(1e-3, rel=1e-7)
     loaded.report(tmp_path / "page.html")

@@ -26,7 +26,7 @@ class FakeClock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = FakeClock()
-    monkeypatch.setattr("optlab.lab.clock.perf_counter_ns", clock)
+    monkeypatch.setattr("optlab.lab.measure.clock.perf_counter_ns", clock)
     return clock
 
 
@@ -101,9 +101,20 @@ def problem():
     return ol.LinearRegression.from_dataset(ol.datasets.synthetic(40, 3, condition=3, seed=1))
 
 
-def run(problem, optimizer, batch_size="full", *, record=1, epochs=60, dtype="float64", **options):
+def run(
+    problem,
+    optimizer,
+    batch_size="full",
+    *,
+    recorded_epochs=1,
+    epochs=60,
+    dtype="float64",
+    **options,
+):
     trial = Trial(0, "p", "o", batch_size, "cpu", dtype, seed=3)
-    return run_trial(trial, problem, optimizer, Budget(epochs=epochs, record=record), **options)
+    return run_trial(
+        trial, problem, optimizer, Budget(epochs=epochs, recorded_epochs=recorded_epochs), **options
+    )
 
 
 def methods():
@@ -131,8 +142,8 @@ def test_recording_changes_no_bit(problem, optimizer, batch_size, dtype):
         return {name: value.tobytes() for name, value in record.parameters.items()}
 
     every = run(problem, optimizer, batch_size, dtype=dtype, watch=nosy)
-    growing = run(problem, optimizer, batch_size, dtype=dtype, record="growing")
-    last = run(problem, optimizer, batch_size, dtype=dtype, record=[60], warm_up=False)
+    growing = run(problem, optimizer, batch_size, dtype=dtype, recorded_epochs="growing")
+    last = run(problem, optimizer, batch_size, dtype=dtype, recorded_epochs=[60], warm_up=False)
     assert seen
     assert bits(every) == bits(growing) == bits(last) != {}
     of_every = {row.epoch: row._replace(seconds=0) for row in every.trace}
@@ -168,7 +179,7 @@ def test_direct_methods_are_timed_in_blocks_to_a_thousandth(
     tutorial, clock, monkeypatch, nanoseconds
 ):
     clock.resolution = 100
-    monkeypatch.setattr("optlab.lab.trial.clock_resolution", lambda: 100e-9)
+    monkeypatch.setattr("optlab.lab.trial.run.clock_resolution", lambda: 100e-9)
     optimizer = Instant(clock, nanoseconds)
     record = run(tutorial, optimizer, None)
     cold_and_solve = 2
@@ -185,14 +196,14 @@ def test_a_direct_method_that_the_clock_can_read_is_run_once_more_only_for_its_c
     tutorial, clock, monkeypatch
 ):
     clock.resolution = 100
-    monkeypatch.setattr("optlab.lab.trial.clock_resolution", lambda: 100e-9)
+    monkeypatch.setattr("optlab.lab.trial.run.clock_resolution", lambda: 100e-9)
     optimizer = Instant(clock, 123_456_789)
     assert run(tutorial, optimizer, None).seconds == pytest.approx(0.1234567, rel=1e-6)
     assert optimizer.runs == 2
 
 
 def test_the_block_of_a_real_direct_method_is_a_thousand_steps_of_the_real_clock(problem):
-    from optlab.lab.clock import clock_resolution
+    from optlab.lab.measure.clock import clock_resolution
 
     counted = Counting()
     record = run(problem, counted, None)

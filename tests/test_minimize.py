@@ -21,7 +21,7 @@ def test_the_solution_is_judged_as_the_problem_judges_its_parameters(problem):
 
 
 def test_the_trace_ends_with_the_solution(problem):
-    solution = ol.minimize(problem, ol.ManualSGD(0.1), epochs=30, record=10)
+    solution = ol.minimize(problem, ol.ManualSGD(0.1), epochs=30, recorded_epochs=10)
     trace = solution.trace
     assert trace["epoch"].tolist() == [0, 1, 11, 21, 30]
     assert trace["loss"].iloc[-1] == solution.loss
@@ -54,7 +54,7 @@ def test_a_batch_size_above_n_is_one_batch_of_all(problem):
 
 
 def test_reaching_the_target_stops(problem):
-    solution = ol.minimize(problem, ol.ManualSGD(0.1), target=1e-3, record=1)
+    solution = ol.minimize(problem, ol.ManualSGD(0.1), stop_at=1e-3, recorded_epochs=1)
     assert solution.status == ol.Status.CONVERGED
     assert solution.epochs < 1000
 
@@ -89,8 +89,8 @@ def test_what_an_optimizer_raises_is_raised(problem):
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"dtype": "float16"}, "dtypes must be float32 or float64, not 'float16'"),
         ({"seed": -1}, "seeds must be whole numbers from 0 to 2**63 - 1, not -1"),
-        ({"target": 0.0}, "target must be positive and finite, not 0.0"),
-        ({"record": 0}, "record must be"),
+        ({"stop_at": 0.0}, "stop_at must be positive and finite, not 0.0"),
+        ({"recorded_epochs": 0}, "recorded_epochs must be"),
         ({"optimizer": ol.ManualSGD}, "did you mean ManualSGD()"),
         ({"optimizer": "lstsq"}, "'lstsq' is no optimizer"),
         ({"problem": np.eye(2)}, "is no problem"),

@@ -298,7 +298,7 @@ def test_adams_first_step_is_the_learning_rate_along_each_sign(trajectory):
 def test_lbfgs_with_its_closure_solves_the_problem():
     problem = synthetic(condition=10, seed=1)
     lbfgs = ol.TorchOptimizer(torch.optim.LBFGS, line_search_fn="strong_wolfe")
-    assert ol.minimize(problem, lbfgs, epochs=20, target=1e-8).status == "converged"
+    assert ol.minimize(problem, lbfgs, epochs=20, stop_at=1e-8).status == "converged"
 
 
 def test_the_adapter_is_named_after_its_class_and_keeps_its_options():

@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 
 import optlab as ol
-from optlab.lab import origin as origin_module
-from optlab.lab.origin import origin
+from optlab.lab.measure import provenance as origin_module
+from optlab.lab.measure.provenance import origin
 
 
 def git(folder, *arguments):

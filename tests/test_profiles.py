@@ -86,13 +86,13 @@ def test_from_a_start_that_says_nothing_no_target_is_reached(start):
 
 @pytest.mark.parametrize("target", [0.0, -1.0, math.nan, math.inf])
 def test_a_target_that_is_none_is_refused(target):
-    with pytest.raises(ValueError, match="target must be positive and finite"):
-        one([1.0, 0.0], target=target)
+    with pytest.raises(ValueError, match="stop_at must be positive and finite"):
+        one([1.0, 0.0], stop_at=target)
 
 
 def test_it_agrees_with_the_runners_own_verdict(tutorial):
     optimizers = [ol.ManualSGD(0.01), ol.ManualSGD(0.1), ol.ManualSGD(5.0), ol.Lstsq()]
-    results = ol.compare(tutorial, optimizers, batch_sizes=[1, "full"], epochs=60, target=1e-3)
+    results = ol.compare(tutorial, optimizers, batch_sizes=[1, "full"], epochs=60, stop_at=1e-3)
     times = time_to_target(results.trials, results.traces, 1e-3)
     assert (times["reached"] == (results.trials["status"] == "converged")).all()
     ended = times["reached"]

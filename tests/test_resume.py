@@ -13,11 +13,11 @@ import torch
 
 import optlab as ol
 from benchmarks.kill_and_resume import kill_and_resume, same_but_for_times
-from optlab.lab.loading import NOT_RUN
-from optlab.lab.store import Store
+from optlab.app.progress import TrialProgress
+from optlab.app.script import load_experiment
+from optlab.lab.store.load import NOT_RUN
+from optlab.lab.store.store import Store
 from optlab.optimizers import hyperparameters
-from optlab.progress import TrialProgress
-from optlab.script import load_experiment
 
 OPTLAB = Path(sys.executable).with_name("optlab")
 DATASET = ol.datasets.tutorial().standardized()
@@ -49,7 +49,7 @@ experiment = ol.Experiment(
     problems=ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized()),
     optimizers={str(number): Logged(number) for number in RANGE},
     epochs=5,
-    record=1,
+    recorded_epochs=1,
 )
 """
 
@@ -134,8 +134,8 @@ moved.X[3, 0] = np.nextafter(moved.X[3, 0], np.inf)  # one bit of one number
         {"dtypes": ["float64"]},
         {"seeds": [1]},
         {"epochs": 5},
-        {"target": 1e-3},
-        {"record": 2},
+        {"stop_at": 1e-3},
+        {"recorded_epochs": 2},
         {"batch_sizes": [5]},
         {"threads": 2},
     ],

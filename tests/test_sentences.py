@@ -194,7 +194,7 @@ def test_a_sentence_of_the_slowest_batch_size_is_among_the_random_results():
 
 def test_the_experiments_own_target_is_what_is_spoken_of():
     results = plant(seed=2, mishaps=False, problems=("one",), devices=("cpu",))
-    results.definition["target"] = 2.5e-3
+    results.definition["stop_at"] = 2.5e-3
     sentences = findings_of(results)
     hits = {c: h for c, h in reached_by_cell(results, 2.5e-3).items() if c[2] is not None}
     assert all(hit for h in hits.values() for _, hit in h)
@@ -210,7 +210,7 @@ def test_the_experiments_own_target_is_what_is_spoken_of():
 
 def test_a_target_that_nobody_reached_is_spoken_of_too():
     results = plant(seed=2, mishaps=False, problems=("one",), direct=(), epochs=(1, 2))
-    results.definition["target"] = 1e-9
+    results.definition["stop_at"] = 1e-9
     sentence = only(findings_of(results), "reached", "one")
     assert sentence.text == (
         "None of the 24 settings of methods with batches reaches the experiment's target, 1e-9 of "

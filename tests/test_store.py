@@ -17,16 +17,16 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab.cli import app
+from optlab.app.cli import app
+from optlab.app.exit_status import call
 from optlab.lab import Status, Trial, TrialRecord, machine
-from optlab.lab.blobs import packed, unpacked
-from optlab.lab.loading import NOT_RUN
-from optlab.lab.records import TraceRow
 from optlab.lab.runner import Listener
-from optlab.lab.schema import SCHEMA_VERSION
-from optlab.lab.store import Store, StoreError
-from optlab.lab.stored import Prints
-from optlab.usage import call
+from optlab.lab.store.encoding import arrays_to_bytes, bytes_to_arrays
+from optlab.lab.store.load import NOT_RUN
+from optlab.lab.store.schema import SCHEMA_VERSION
+from optlab.lab.store.store import Store, StoreError
+from optlab.lab.store.stored_trial import Fingerprints
+from optlab.lab.trial.record import TraceRow
 from tests.planted_results import facts as facts_of
 
 NAN, INF = float("nan"), float("inf")
@@ -85,7 +85,7 @@ def experiment(tutorial):
         devices=["cpu", "cuda:7"],  # the second is not there: skipped
         seeds=[0, 2**62],
         epochs=12,
-        record=1,
+        recorded_epochs=1,
     )
 
 
@@ -186,7 +186,7 @@ def test_every_number_survives(tmp_path, value):
 )
 def test_parameters_may_have_any_name(names):
     arrays = {name: np.arange(3.0) + place for place, name in enumerate(names)}
-    found = unpacked(packed(arrays))
+    found = bytes_to_arrays(arrays_to_bytes(arrays))
     assert list(found) == names
     for name, value in arrays.items():
         assert found[name].tobytes() == value.tobytes()
@@ -194,7 +194,7 @@ def test_parameters_may_have_any_name(names):
 
 def test_parameters_of_no_dimension_and_no_length_survive():
     arrays = {"bias": np.float32(2.5), "none": np.empty((0, 3))}
-    found = unpacked(packed(arrays))
+    found = bytes_to_arrays(arrays_to_bytes(arrays))
     assert (found["bias"].shape, found["bias"].dtype) == ((), np.float32)
     assert found["none"].shape == (0, 3)
 
@@ -412,7 +412,7 @@ def test_a_pickled_table_of_names_runs_nothing(tmp_path):
     trap, file = tmp_path / "trap", io.BytesIO()
     np.savez(file, np.array([Unsafe(trap)], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        unpacked(file.getvalue())
+        bytes_to_arrays(file.getvalue())
     assert not trap.exists()
 
 
@@ -444,7 +444,7 @@ def test_a_file_copied_aside_is_whole(stored, tmp_path):
     path = tmp_path / "results.db"
     shutil.copy(stored[0], path)
     with Store(path) as store:
-        aside = store.set_aside()
+        aside = store.archive()
         assert store.finished_keys() == set()
     assert sql(aside, "PRAGMA integrity_check") == [("ok",)]
     assert sql(path, "PRAGMA integrity_check") == [("ok",)]
@@ -492,7 +492,11 @@ def fill(folder, leave=0):
 def test_a_full_disk_is_a_clear_error_and_earlier_trials_are_readable(small_disk, tutorial):
     path = small_disk / "results.db"
     experiment = ol.Experiment(
-        problems=tutorial, optimizers=ol.ManualSGD(LEARNING_RATE), epochs=50, record=1, repeats=300
+        problems=tutorial,
+        optimizers=ol.ManualSGD(LEARNING_RATE),
+        epochs=50,
+        recorded_epochs=1,
+        repeats=300,
     )
     with pytest.raises(ValueError, match=r"results\.db cannot be written: .*full"):
         experiment.run(store=path)
@@ -516,7 +520,7 @@ def test_results_on_a_disk_that_is_full_can_be_loaded(small_disk, stored, leave)
 def test_trials_in_the_log_of_a_killed_run_can_be_loaded_on_a_full_disk(small_disk, stored, leave):
     path = small_disk / "results.db"
     with Store(path.with_name("first.db")) as store:
-        prints = Prints({"p": ""}, {"o": ""}, "", "")
+        prints = Fingerprints({"p": ""}, {"o": ""}, "", "")
         number = store.begin_experiment("e", {}, {}, prints, {"k": record_of().trial})
         store.add_problem("", facts_of("p"))
         store.add("k", record_of(), {}, number)
@@ -587,7 +591,7 @@ def test_setting_aside_loses_nothing_that_another_process_writes(tmp_path):
     assert begun.wait(60)
     time.sleep(1.5)
     with Store(path) as store:
-        aside = store.set_aside()
+        aside = store.archive()
     count = written.get(timeout=60)
     writer.join()
     keys = [{key for (key,) in sql(p, "SELECT key FROM trials")} for p in (path, aside)]
@@ -601,7 +605,7 @@ def test_an_experiment_whose_store_is_set_aside_goes_on_and_is_whole(tmp_path, t
     def finished(record):
         if record.trial.repeat == 2:
             with Store(path) as other:
-                other.set_aside()
+                other.archive()
 
     results = ol.Experiment(problems=tutorial, optimizers=ol.Lstsq(), repeats=4).run(
         store=path, listener=Listener(finished=finished)
@@ -642,7 +646,7 @@ def test_trials_of_two_processes_that_ran_at_the_same_time_are_contended(tmp_pat
     with Store(path) as store:
 
         def add(key, experiment, *, started, ended, status=Status.FINISHED):
-            monkeypatch.setattr("optlab.lab.beside.time.time", lambda: ended)
+            monkeypatch.setattr("optlab.lab.store.overlap.time.time", lambda: ended)
             record = record_of()
             record.started, record.status = started, status
             store.add(key, record, {}, experiment)

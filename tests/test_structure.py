@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import optlab as ol
-from optlab.lab.structure import structural_fingerprint as fingerprint
+from optlab.lab.keys.object_hash import object_hash as fingerprint
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,7 @@ def test_depth_has_no_limit():
 DEFINED = """
 import enum
 from functools import lru_cache, partial
-from optlab.lab.structure import structural_fingerprint as fingerprint
+from optlab.lab.keys.object_hash import object_hash as fingerprint
 import numpy as np, torch
 
 class Colour(enum.Enum):

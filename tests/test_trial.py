@@ -37,9 +37,9 @@ def problem():
 
 
 def run(problem, optimizer, *, epochs=10, batch_size="full", device="cpu", dtype="float64",
-        seed=0, target=None, record=1, **options):  # fmt: skip
+        seed=0, stop_at=None, recorded_epochs=1, **options):  # fmt: skip
     trial = Trial(0, "problem", "optimizer", batch_size, device, dtype, seed)
-    budget = Budget(epochs=epochs, target=target, record=record)
+    budget = Budget(epochs=epochs, stop_at=stop_at, recorded_epochs=recorded_epochs)
     return run_trial(trial, problem, optimizer, budget, **options)
 
 
@@ -55,13 +55,13 @@ def test_a_spent_budget_is_finished(problem):
 
 
 def test_a_target_not_reached_is_finished_and_says_so(problem):
-    record = run(problem, ol.ManualSGD(), epochs=2, target=1e-9)
+    record = run(problem, ol.ManualSGD(), epochs=2, stop_at=1e-9)
     assert record.status == "finished"
-    assert "target 1e-09 not reached" in record.message
+    assert "stop_at=1e-09 not reached" in record.message
 
 
 def test_the_first_epoch_that_reaches_the_target_ends_the_trial_as_converged(problem):
-    record = run(problem, ol.ManualSGD(0.1), epochs=1000, target=1e-3)
+    record = run(problem, ol.ManualSGD(0.1), epochs=1000, stop_at=1e-3)
     gaps = [row.suboptimality for row in record.trace]
     assert record.status == "converged"
     assert gaps[-1] <= 1e-3 * gaps[0] < gaps[-2]
@@ -75,11 +75,11 @@ def test_a_direct_method_is_finished_after_one_epoch(problem):
 
 
 def test_a_direct_method_that_reaches_the_target_is_converged(problem):
-    assert run(problem, ol.Lstsq(), target=1e-6).status == "converged"
+    assert run(problem, ol.Lstsq(), stop_at=1e-6).status == "converged"
 
 
 def test_an_optimizer_that_ends_by_itself_is_finished_and_its_last_iterate_is_judged(problem):
-    record = run(problem, Scripted(), record=[2])
+    record = run(problem, Scripted(), recorded_epochs=[2])
     assert (record.status, record.message) == ("finished", "stopped by itself after 3 epochs")
     assert epochs_of(record) == [0, 1, 2, 3]
 
@@ -100,7 +100,7 @@ def test_samples_count_the_rows_touched(problem):
 
 @pytest.mark.parametrize("record", [1, [400]])  # caught on the way up, and as inf or nan
 def test_divergence_is_a_status(problem, record):
-    found = run(problem, ol.ManualSGD(1e3), epochs=400, record=record)
+    found = run(problem, ol.ManualSGD(1e3), epochs=400, recorded_epochs=record)
     assert found.status == "diverged"
     assert "the loss is" in found.message
     assert not found.trace[-1].loss <= 1e6 * found.trace[0].loss
@@ -181,7 +181,7 @@ def test_a_device_that_is_not_there_is_skipped_with_the_reason(problem):
 
 
 def test_a_time_limit_ends_a_trial_and_keeps_the_iterate_it_came_after(problem):
-    record = run(problem, ol.ManualSGD(), record=[10], time_limit=1e-9)
+    record = run(problem, ol.ManualSGD(), recorded_epochs=[10], time_limit=1e-9)
     assert record.status == "timed out"
     assert epochs_of(record) == [0, 1]
 
@@ -210,7 +210,7 @@ def same_bits(a, b):
 def test_looking_changes_no_bit_of_the_trajectory(problem, optimizer, record, warm_up, dtype):
     options = {"epochs": 6, "batch_size": 7, "dtype": dtype, "seed": 4}
     every = run(problem, optimizer, **options)
-    some = run(problem, optimizer, **options, record=record, warm_up=warm_up)
+    some = run(problem, optimizer, **options, recorded_epochs=record, warm_up=warm_up)
     assert same_bits(every, some)
     # All but the seconds, of those that both have recorded.
     seen = {row.epoch: row._replace(seconds=0, batch_loss=0) for row in every.trace}
@@ -245,7 +245,7 @@ def ticks(monkeypatch):
             self.now += seconds * 10**9
 
     clock = Ticks()
-    monkeypatch.setattr("optlab.lab.clock.perf_counter_ns", lambda: clock.now)
+    monkeypatch.setattr("optlab.lab.measure.clock.perf_counter_ns", lambda: clock.now)
     return clock
 
 
@@ -282,7 +282,11 @@ def test_the_clock_stands_still_while_an_iterate_is_judged_and_watched(ticks, re
     problem = SlowlyJudged(np.eye(2), np.ones(2))
     problem.ticks = ticks
     record = run(
-        problem, Ticking(ticks), record=recorded, watch=lambda *_: ticks.pass_by(10**6), epochs=5
+        problem,
+        Ticking(ticks),
+        recorded_epochs=recorded,
+        watch=lambda *_: ticks.pass_by(10**6),
+        epochs=5,
     )
     assert record.seconds == 15
     assert [(row.epoch, row.seconds) for row in record.trace] == [

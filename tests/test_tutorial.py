@@ -34,7 +34,12 @@ def article():
 @pytest.fixture(scope="module")
 def solution(tutorial):
     return ol.minimize(
-        tutorial, ol.ManualSGD(learning_rate=0.001), epochs=2000, batch_size=1, seed=1, record=1
+        tutorial,
+        ol.ManualSGD(learning_rate=0.001),
+        epochs=2000,
+        batch_size=1,
+        seed=1,
+        recorded_epochs=1,
     )
 
 

@@ -64,7 +64,8 @@ def time_to_target(trials: pd.DataFrame, traces: pd.DataFrame, target: float) ->
     --------
     >>> import optlab as ol
     >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
-    >>> results = ol.compare(problem, [ol.ManualSGD(0.1), ol.ManualSGD(2.0)], epochs=50, record=1)
+    >>> rates = [ol.ManualSGD(0.1), ol.ManualSGD(2.0)]
+    >>> results = ol.compare(problem, rates, epochs=50, recorded_epochs=1)
     >>> times = time_to_target(results.trials, results.traces, 0.01)
     >>> times[["optimizer", "status", "reached", "epochs", "samples"]]
                             optimizer    status  reached  epochs  samples

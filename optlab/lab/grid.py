@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import numbers
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import product
@@ -11,9 +12,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from optlab.lab.budget import check_count
-from optlab.lab.devices import check_device
-from optlab.lab.records import Trial
+from optlab.lab.measure.devices import check_device
+from optlab.lab.trial.budget import check_count
+from optlab.lab.trial.record import Trial
 from optlab.optimizers import (
     BatchSize,
     Optimizer,
@@ -101,6 +102,21 @@ class Grid:
             Trial(number, *combination, seed=seed, repeat=repeat)
             for number, (combination, seed, repeat) in enumerate(runs)
         ]
+
+
+def interleaved(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials in the order they run: repeat by repeat, each in a random order of its own.
+
+    So no optimizer always runs first, or while the machine is in one mood. The order is drawn from
+    a fixed seed: the same grid runs in the same order.
+    """
+    generator = random.Random(0)
+    order: list[Trial] = []
+    for repeat in sorted({trial.repeat for trial in trials}):
+        turn = [trial for trial in trials if trial.repeat == repeat]
+        generator.shuffle(turn)
+        order += turn
+    return order
 
 
 def named_optimizers(

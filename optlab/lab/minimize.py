@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from optlab.lab.budget import Budget, Record
 from optlab.lab.grid import Grid
-from optlab.lab.status import Status
 from optlab.lab.tables import traces_table
-from optlab.lab.trial import run_trial
+from optlab.lab.trial.budget import Budget, RecordedEpochs
+from optlab.lab.trial.run import run_trial
+from optlab.lab.trial.status import Status
 from optlab.markup import facts_html
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.problems import Parameters, Problem
@@ -72,8 +72,8 @@ def minimize(
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype | None = None,
     seed: int = 0,
-    target: float | None = None,
-    record: Record = "growing",
+    stop_at: float | None = None,
+    recorded_epochs: RecordedEpochs = "growing",
 ) -> Solution:
     """Minimise a problem by an optimizer.
 
@@ -89,10 +89,10 @@ def minimize(
         Where and in what to compute; the problem's own dtype by default.
     seed
         Of the generator that draws the start and the batches' order.
-    target
+    stop_at
         Stop where the suboptimality is at most this share of the start's.
-    record
-        Which epochs are recorded and looked at: see `optlab.lab.budget.Budget`.
+    recorded_epochs
+        Which epochs are recorded and looked at: see `optlab.lab.trial.budget.Budget`.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def minimize(
         seeds=[seed],
     )
     (trial,) = grid.trials()
-    budget = Budget(epochs=epochs, target=target, record=record)
+    budget = Budget(epochs=epochs, stop_at=stop_at, recorded_epochs=recorded_epochs)
     outcome = run_trial(trial, problem, optimizer, budget, warm_up=False, catch=())
     if outcome.status == Status.SKIPPED:
         raise ValueError(f"{trial.optimizer} cannot run here: {outcome.message}")

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
-from optlab.lab.budget import Budget
-from optlab.lab.facts import ProblemFacts
-from optlab.lab.fingerprint import (
+from optlab.lab.grid import Grid
+from optlab.lab.keys.trial_key import (
     optimizer_fingerprint,
     problem_fingerprint,
     surroundings,
     trial_key,
 )
-from optlab.lab.grid import Grid
-from optlab.lab.machine import machine
-from optlab.lab.records import TrialRecord
-from optlab.lab.redo import Redo
-from optlab.lab.status import Status
-from optlab.lab.store import Store
-from optlab.lab.stored import Prints
-from optlab.lab.task import Task
+from optlab.lab.measure.machine import machine
+from optlab.lab.store.problem_summary import ProblemSummary
+from optlab.lab.store.redo import Redo
+from optlab.lab.store.store import Store
+from optlab.lab.store.stored_trial import Fingerprints
+from optlab.lab.trial.budget import Budget
+from optlab.lab.trial.record import TrialRecord
+from optlab.lab.trial.status import Status
+from optlab.lab.trial.task import Task
 
 
-class Known(NamedTuple):
+class StoreStatus(NamedTuple):
     """What a store already knows of a grid."""
 
     done: int
@@ -78,10 +78,12 @@ class Resume:
             for task in tasks
         }
         self._facts = {
-            problems[key]: ProblemFacts.of(key, problem) for key, problem in grid.problems.items()
+            problems[key]: ProblemSummary.of(key, problem) for key, problem in grid.problems.items()
         }
         self._about = name, definition
-        self._prints = Prints(problems, optimizers, _setting(tasks[0].budget, threads), around)
+        self._prints = Fingerprints(
+            problems, optimizers, _setting(tasks[0].budget, threads), around
+        )
         self._experiment = self._begin()
         self._old: dict[str, int] = {}
         for kind in redo:
@@ -93,14 +95,14 @@ class Resume:
         wanted = {self._keys[number]: task.trial for number, task in self._tasks.items()}
         return self._store.begin_experiment(*self._about, machine(), self._prints, wanted)
 
-    def known(self) -> Known:
+    def known(self) -> StoreStatus:
         """Return how many of the tasks are done, and how many of these could be run again."""
         held = self._store.finished_keys()
         mine = held & set(self._keys.values())
         done = mine - self._old.keys()
         of_kind = {kind: self._store.to_redo(kind).keys() for kind in get_args(Redo)}
         to_redo = {kind: len(done & keys) for kind, keys in of_kind.items()}
-        return Known(len(done), to_redo, len(held - mine))
+        return StoreStatus(len(done), to_redo, len(held - mine))
 
     def missing(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """Yield the tasks that are not done, looking again before each: others may write too."""

@@ -7,21 +7,20 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from optlab.lab.budget import Budget, check_count
-from optlab.lab.executors import ExecutorFor, run_on_executor
-from optlab.lab.grid import Grid
-from optlab.lab.isolation import IsolatedWorkers
-from optlab.lab.memory import peak_bytes
-from optlab.lab.order import interleaved
-from optlab.lab.records import TraceRow, Trial, TrialRecord
-from optlab.lab.redo import Redo
-from optlab.lab.resume import Known, Resume
-from optlab.lab.status import Status
-from optlab.lab.store import Store
-from optlab.lab.task import Task
-from optlab.lab.threads import set_threads, threads_kept
-from optlab.lab.torch_settings import TorchSettings
-from optlab.lab.trial import run_trial
+from optlab.lab.grid import Grid, interleaved
+from optlab.lab.measure.threads import set_threads, threads_kept
+from optlab.lab.measure.torch_settings import TorchSettings
+from optlab.lab.resume import Resume, StoreStatus
+from optlab.lab.store.redo import Redo
+from optlab.lab.store.store import Store
+from optlab.lab.trial.budget import Budget, check_count
+from optlab.lab.trial.peak_memory import peak_bytes
+from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
+from optlab.lab.trial.run import run_trial
+from optlab.lab.trial.status import Status
+from optlab.lab.trial.task import Task
+from optlab.lab.workers.executors import ExecutorFor, run_on_executor
+from optlab.lab.workers.pool import WorkerPool
 from optlab.optimizers.optimizer import check_positive
 
 NOT_STARTED = "not started: the experiment was stopped"
@@ -77,7 +76,7 @@ class Execution:
 class Listener:
     """Who is told what happens: each may be left out."""
 
-    known: Callable[[Known], None] = field(default=lambda _: None)
+    known: Callable[[StoreStatus], None] = field(default=lambda _: None)
     started: Callable[[Trial], None] = field(default=lambda _: None)
     watch: Callable[[Trial, TraceRow], None] = field(default=lambda *_: None)
     finished: Callable[[TrialRecord], None] = field(default=lambda _: None)
@@ -127,7 +126,7 @@ def run_grid(
     resume = Resume(store, name, about, grid, tasks, threads, redo) if store else None
     by_number = {task.trial.number: task for task in tasks}
     waiting = [by_number[trial.number] for trial in interleaved(grid.trials())]
-    known = resume.known() if resume else Known(0, {}, 0)
+    known = resume.known() if resume else StoreStatus(0, {}, 0)
     if resume:
         listener.known(known)
     left = len(tasks) - known.done
@@ -190,7 +189,7 @@ def _run(
 def _run_isolated(
     tasks: Iterable[Task], left: int, execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
-    with IsolatedWorkers(
+    with WorkerPool(
         min(execution.jobs, left),
         threads=threads,
         time_limit=execution.time_limit,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from optlab.lab.records import TraceRow, Trial, TrialRecord
+from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 
 NAN = float("nan")
 

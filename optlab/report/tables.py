@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from optlab.lab.facts import CERTIFICATE
+from optlab.lab.store.problem_summary import CERTIFICATE
 from optlab.report.latex import latex_table
 from optlab.report.views import Outcome
 

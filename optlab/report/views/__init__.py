@@ -53,7 +53,7 @@ def all_views(results: Outcome) -> dict[str, View]:
     trials, traces = results.trials, results.traces
     timed = seconds(trials)
     found = found_parameters(results)
-    own = results.definition.get("target")
+    own = results.definition.get("stop_at")
     reached = to_targets(trials, traces, own)
     target = headline(reached, own)
     views = [

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.statistics import CELL, by_cell
-from optlab.lab import ProblemFacts
+from optlab.lab import ProblemSummary
 from optlab.report.views.view import Axis, Outcome, View, answered, one_feature
 
 MOST_DIGITS = 15.95
@@ -119,7 +119,7 @@ def parameters_view(
     )
 
 
-def _parameter_names(facts: ProblemFacts) -> list[tuple[str, str, int]]:
+def _parameter_names(facts: ProblemSummary) -> list[tuple[str, str, int]]:
     """Return label, key and place of the parameters that are shown."""
     names = [
         (label, key, place)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeGuard
 import numpy as np
 import pandas as pd
 
-from optlab.lab import ProblemFacts
+from optlab.lab import ProblemSummary
 
 Scale = Literal["linear", "log", "category"]
 
@@ -30,7 +30,7 @@ class Outcome(Protocol):
         """A row for each recorded iterate."""
 
     @property
-    def problems(self) -> Mapping[str, ProblemFacts]:
+    def problems(self) -> Mapping[str, ProblemSummary]:
         """What is known of each problem."""
 
     @property
@@ -160,6 +160,6 @@ def setting(row: Any) -> str:
     return str(row["optimizer"]) + ("" if pd.isna(size) else f" at batch size {size}")
 
 
-def one_feature(facts: ProblemFacts) -> bool:
+def one_feature(facts: ProblemSummary) -> bool:
     """Say whether a problem's fit can be drawn as a line."""
     return facts.d == 1 and len(facts.x) > 0

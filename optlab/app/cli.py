@@ -1,0 +1,242 @@
+"""The ``optlab`` command."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from cyclopts import App, Parameter
+
+from optlab import __version__
+from optlab.app.exit_status import bad_input, call, check_file, check_folder, loading
+from optlab.app.options import RunOptions
+
+app = App(
+    name="optlab",
+    version=__version__,
+    help="Compare optimizers on problems whose right answer is known.",
+)
+
+
+@app.command
+def run(script: Path, /, *, options: RunOptions | None = None) -> int:
+    """Run the experiment of a script: its variable `experiment`.
+
+    Parameters
+    ----------
+    script
+        A Python file that holds `experiment = optlab.Experiment(...)`.
+    """
+    with loading():
+        from optlab.app.script import load_experiment
+
+    return load_experiment(script).execute(options)
+
+
+@app.command
+def compare(
+    data: str,
+    /,
+    *,
+    target: str | None = None,
+    optimizers: str = "manual-sgd,torch-sgd,lstsq,sklearn",
+    learning_rate: float | None = None,
+    standardize: bool = True,
+    options: RunOptions | None = None,
+) -> int:
+    """Compare optimizers on fitting one column of a table by all others.
+
+    Where left out, the batch size is full, the device cpu, the seed 0, 100 epochs are made, and a
+    trial stops where its suboptimality is 1e-6 of the start's.
+
+    Parameters
+    ----------
+    data
+        A CSV or Parquet file, or the name of a dataset (see `optlab list datasets`).
+    target
+        The column to fit; a dataset has its own.
+    optimizers
+        Names, with commas between (see `optlab list optimizers`).
+    learning_rate
+        For every optimizer that has one.
+    standardize
+        Bring each feature to mean 0 and standard deviation 1 first, as descent needs it.
+    """
+    with loading():
+        from optlab import LinearRegression, datasets
+        from optlab.experiment import Experiment
+        from optlab.optimizers import registry
+
+    with bad_input():
+        if target is not None:
+            dataset = datasets.read_table(data, target=target)
+        elif data in datasets.names() or not Path(data).suffix:
+            dataset = datasets.load(data)
+        else:
+            raise ValueError(f"--target is missing: which column of {data} is to be fitted?")
+        if standardize:
+            dataset = dataset.standardized()
+        chosen = {}
+        for name in dict.fromkeys(part.strip() for part in optimizers.split(",")):
+            cls = registry.get(name)
+            fields = getattr(cls, "__dataclass_fields__", {})
+            rated = learning_rate is not None and "learning_rate" in fields
+            chosen[name] = cls(learning_rate=learning_rate) if rated else cls()
+        experiment = Experiment(
+            name=f"compare {dataset.name}",
+            problems=LinearRegression.from_dataset(dataset),
+            optimizers=list(chosen.values()),
+            epochs=100,
+            stop_at=1e-6,
+        )
+    return experiment.execute(options)
+
+
+@app.command
+def report(
+    *files: Path,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("report.html"),
+    show: Annotated[bool, Parameter(name="--open", negative="")] = False,
+) -> int:
+    """Write one HTML page of results files: what was found, and how sure that is.
+
+    Parameters
+    ----------
+    files
+        Files that `--store` wrote.
+    output
+        The page's file.
+    show
+        Open the page in the browser.
+    """
+    with loading():
+        from optlab.results import Results
+
+    with bad_input():
+        results = Results.load(*_named(files))
+        check_file(output)
+    results.report(output)
+    print(f"wrote {output}", file=sys.stderr)  # noqa: T201
+    if show:
+        webbrowser.open(output.resolve().as_uri())
+    return 0
+
+
+@app.command
+def export(
+    *files: Path,
+    csv: Path | None = None,
+    parquet: Path | None = None,
+    latex: Path | None = None,
+    figures: Path | None = None,
+) -> int:
+    """Write the tables and figures of results files.
+
+    Tables: trials, traces, the summary, the final parameters, and the problems' optima.
+
+    Parameters
+    ----------
+    files
+        Files that `--store` wrote.
+    csv
+        A folder for the tables as CSV.
+    parquet
+        A folder for the tables as Parquet.
+    latex
+        A folder for the tables as LaTeX, with the columns that find room on paper.
+    figures
+        A folder for the figures, as PNG and SVG.
+    """
+    with loading():
+        from optlab.results import Results
+
+    with bad_input():
+        # Parquet first: where its package is missing, that is said before anything is written.
+        folders = {"parquet": parquet, "csv": csv, "latex": latex, "figures": figures}
+        asked = {kind: folder for kind, folder in folders.items() if folder is not None}
+        if not asked:
+            options = " or ".join(f"--{kind} DIR" for kind in folders)
+            raise ValueError(f"name at least one folder: {options}")
+        results = Results.load(*_named(files))
+        for kind, folder in asked.items():
+            check_folder(folder)
+            written = (
+                results.save_figures(folder) if kind == "figures" else results.export(folder, kind)
+            )
+            print(f"wrote {len(written)} files into {folder}", file=sys.stderr)  # noqa: T201
+    return 0
+
+
+def _named(files: tuple[Path, ...]) -> tuple[Path, ...]:
+    if not files:
+        raise ValueError("name at least one results file, as --store wrote it")
+    return files
+
+
+@app.command(name="list")
+def list_(what: Literal["optimizers", "datasets", "devices"] | None = None, /) -> int:
+    """List what there is: optimizers, datasets, devices, or all of them.
+
+    Parameters
+    ----------
+    what
+        Which of them.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    kinds = {"optimizers": _optimizers, "datasets": _datasets, "devices": _devices}
+    console = Console(soft_wrap=True)
+    for kind in kinds if what is None else [what]:
+        table = Table(kind, "what it is", header_style="bold", box=None)
+        for name, description in kinds[kind]().items():
+            table.add_row(Text(name), Text(description))
+        console.print(table)
+    return 0
+
+
+@app.command
+def info() -> int:
+    """Show this machine and the versions that decide speed and last digits."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from optlab.lab import machine
+
+    table = Table(show_header=False, box=None)
+    for key, value in machine().items():
+        table.add_row(key, value)
+    Console(soft_wrap=True).print(table)
+    return 0
+
+
+def _optimizers() -> dict[str, str]:
+    from optlab.optimizers import registry
+
+    found = {}
+    for name in registry.names():
+        try:
+            found[name] = (registry.get(name).__doc__ or "").strip().partition("\n")[0]
+        except ValueError as error:  # another package's, which cannot be loaded
+            found[name] = str(error)
+    return found
+
+
+def _datasets() -> dict[str, str]:
+    from optlab import datasets
+
+    return {name: repr(datasets.load(name)) for name in datasets.names()}
+
+
+def _devices() -> dict[str, str]:
+    from optlab.lab import available_devices
+
+    return available_devices()
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its status."""
+    sys.exit(call(app))

@@ -1,0 +1,148 @@
+"""What is seen on stderr while trials run."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as RichTask
+from rich.table import Column
+from rich.text import Text
+
+from optlab.lab import TraceRow, Trial, TrialRecord
+from optlab.lab.resume import StoreStatus
+from optlab.lab.runner import Listener
+from optlab.lab.store.redo import Redo
+from optlab.text import format_seconds
+
+_TO_REDO: Mapping[Redo, str] = {
+    "failed": "failed, crashed or timed out",
+    "contended": "ran beside others, so that their seconds rank nowhere",
+}
+
+
+class _Now(ProgressColumn):
+    """What the running trial does, cut where the terminal ends rather than squeezing the rest."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+
+    def render(self, task: RichTask) -> Text:
+        return task.fields["now"]  # type: ignore[no-any-return]  # put there by us
+
+
+_TELL_TIME = 5.0
+"""Seconds after which lines tell the time passed and, as far as can be told, to go."""
+
+_SHOW_EVERY = 0.1
+"""Seconds between two drawings of the bar: eyes need no more."""
+
+
+class TrialProgress:
+    """A bar of trials done, with the running trial's epoch and loss; off a terminal, lines."""
+
+    def __init__(self, trials: int, epochs: int) -> None:
+        self.epochs = epochs
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            _Now(),
+            console=Console(stderr=True, soft_wrap=True),
+            disable=not sys.stderr.isatty(),
+            # Drawn when a trial reports, never by a thread of its own: that thread would run
+            # beside the optimizer, on its clock.
+            auto_refresh=False,
+            expand=True,
+            transient=True,
+        )
+        self._task: TaskID = self._bar.add_task("trials", total=trials, now=Text(""))
+        self._shown = 0.0
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def listener(self) -> Listener:
+        """Return what tells this bar of the trials."""
+        return Listener(
+            known=self.known, started=self.started, watch=self.watch, finished=self.finished
+        )
+
+    def known(self, known: StoreStatus) -> None:
+        """Count the trials that the store has already, and say which could be run again."""
+        self._bar.advance(self._task, known.done)
+        if known.done or known.others:
+            done = f"{known.done} of {self._bar.tasks[0].total:.0f} trials are in the store already"
+            more = f"; {known.others} others in it are of other settings, data, code or threads"
+            self._bar.console.print(Text(done + (more if known.others else "")))
+        for kind, what in _TO_REDO.items():
+            count = known.to_redo[kind]
+            if count:
+                told = f"{count} of the {known.done} stored trials {what}"
+                self._bar.console.print(Text(f"{told}; --redo {kind} runs them again"))
+
+    def started(self, trial: Trial) -> None:
+        """Show which trial runs now."""
+        self._show(_describe(trial))
+
+    def watch(self, trial: Trial, row: TraceRow) -> None:
+        """Show the running trial's epoch and loss."""
+        now = f"{_describe(trial)}  epoch {row.epoch}/{self.epochs}  loss {row.loss:.4g}"
+        self._show(now, at_once=row.epoch == self.epochs)
+
+    def finished(self, record: TrialRecord) -> None:
+        """Count a trial as done; off a terminal, in a line of its own."""
+        self._bar.advance(self._task)
+        self._bar.refresh()
+        if self._bar.disable:
+            with suppress(OSError, ValueError):  # a trial may have closed it
+                print(self._line(record), file=sys.stderr, flush=True)  # noqa: T201
+
+    def _line(self, record: TrialRecord) -> str:
+        task, trial = self._bar.tasks[0], record.trial
+        worked = record.status.is_result and not math.isnan(record.seconds)
+        spent = f" in {format_seconds(record.seconds)}" if worked else ""
+        line = f"{task.completed:.0f}/{task.total:.0f} {_describe(trial)}"
+        line += f" seed {trial.seed} repeat {trial.repeat}: {record.status}{spent}"
+        passed, left = task.elapsed, task.time_remaining
+        if passed is not None and passed >= _TELL_TIME:
+            line += f" ({passed:.0f} s passed" + (f", {left:.0f} s to go)" if left else ")")
+        return line
+
+    def _show(self, text: str, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if not self._bar.disable and (at_once or now - self._shown > _SHOW_EVERY):
+            self._shown = now
+            self._bar.update(self._task, now=Text(text), refresh=True)
+
+
+def _describe(trial: Trial) -> str:
+    size = "" if trial.batch_size is None else f" batch size {trial.batch_size}"
+    return f"{trial.optimizer}{size} on {trial.device}"

@@ -1,0 +1,104 @@
+"""What is seen in a terminal when trials have run: the table on stdout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from optlab.analysis.statistics import CROWDED_ABOVE
+from optlab.lab import ProblemSummary
+from optlab.text import format_bytes, format_seconds
+
+BESIDE = (
+    "trials run beside others: their seconds are kept as contended and rank nowhere; "
+    "to compare speed, leave out --jobs and --dask"
+)
+
+
+def print_note(text: str) -> None:
+    """Print a line to stderr, beside the progress."""
+    Console(stderr=True, soft_wrap=True).print(Text(f"note: {text}"))
+
+
+def print_optima(problems: Mapping[str, ProblemSummary]) -> None:
+    """Print how far each problem's optimum, which all is judged against, can be trusted."""
+    console = Console(soft_wrap=True)
+    for name, facts in problems.items():
+        console.print(Text(f"optimum of {name}: {facts.certificate['message']}"))
+
+
+def print_summary(summary: pd.DataFrame, name: str) -> None:
+    """Print a row for each optimizer, batch size and device, and why some have no numbers."""
+    console = Console(soft_wrap=True)
+    unbounded = console.options.update(width=10_000)
+    for hidden in range(4):
+        table = _table(summary, name, hidden=hidden)
+        natural = console.measure(table, options=unbounded).maximum
+        if not console.is_terminal or natural <= console.width:
+            break
+    console.width = max(console.width, natural)  # too wide, it runs on: nothing is cut
+    console.print(table)
+    fine = summary["status"].isin(["finished", "converged"])
+    unusual = summary[~fine | summary["message"].str.contains("not reached")]
+    for (status, message), rows in unusual.groupby(["status", "message"], sort=False):
+        console.print(Text(f"{status}: {message} ({_where(rows)})"))
+    marks = summary.assign(crowded=summary["cores_short"] > CROWDED_ABOVE)
+    for mark, why in _MARKS.items():
+        if (marked := marks[mark].astype(bool)).any():
+            console.print(Text(f"{mark}: {why} ({_where(summary[marked])})"))
+
+
+_MARKS = {
+    "unstable": "seconds spread by more than 10 % (IQR / median) over the repeats of a seed",
+    "crowded": "other processes used cores that a trial's threads needed; try --threads 1",
+    "contended": "trials ran beside others, so that their seconds count nowhere",
+}
+"""What is to be known before the seconds of a row are believed."""
+
+
+def _where(rows: pd.DataFrame) -> str:
+    cells = list(dict.fromkeys(_cell(row) for _, row in rows.iterrows()))
+    several = f"{len(cells)} rows: {cells[0]}, ..., {cells[-1]}"
+    return several if len(cells) > 3 else ", ".join(cells)
+
+
+def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
+    """Return the summary's table without its last columns, for terminals too narrow for all."""
+    axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
+    axes += ["trials"] if (summary["trials"] > 1).any() else []
+    numbers = ["epochs", "seconds", "loss", "suboptimality", "parameter error"]
+    numbers += ["peak memory"] if summary["peak_bytes"].notna().any() else []
+    shown = numbers[: len(numbers) - hidden]
+    table = Table(title=Text(name), title_justify="left", header_style="bold")
+    for heading in [*axes, "optimizer", "batch size", "device", "status"]:
+        table.add_column(heading, no_wrap=True)
+    for heading in shown:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for _, row in summary.iterrows():
+        size = "-" if pd.isna(row["batch_size"]) else str(row["batch_size"])
+        words = [*(str(row[c]) for c in axes), row["optimizer"], size, row["device"], row["status"]]
+        cells = {
+            "epochs": _number(row["epochs"]) if row["epochs"] else "-",
+            "seconds": format_seconds(row["seconds"]),
+            "loss": _number(row["loss"]),
+            "suboptimality": _number(row["suboptimality"], digits=2),
+            "parameter error": _number(row["parameter_error"], digits=2),
+            "peak memory": format_bytes(row["peak_bytes"]),
+        }
+        table.add_row(*(Text(word) for word in words), *(cells[heading] for heading in shown))
+    return table
+
+
+def _cell(row: pd.Series[Any]) -> str:
+    size = "" if pd.isna(row["batch_size"]) else f" batch size {row['batch_size']}"
+    return f"{row['optimizer']}{size} on {row['device']}"
+
+
+def _number(value: float, digits: int = 6) -> str:
+    return f"{value:.{digits}g}" if math.isfinite(value) else "-"

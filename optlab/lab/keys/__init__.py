@@ -1,0 +1,1 @@
+"""The keys that tell one trial from another: hashes of objects, sources and settings."""

@@ -1,0 +1,1 @@
+"""Instruments that know nothing of trials: clock, memory, machine load, threads, devices."""

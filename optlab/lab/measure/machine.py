@@ -1,0 +1,79 @@
+"""What this machine and its libraries are."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from optlab.lab.measure.devices import available_devices
+
+_PACKAGES = ("optlab", "torch", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
+
+
+def machine() -> dict[str, str]:
+    """Return what decides speed and last digits: processor, threads, libraries, devices.
+
+    Examples
+    --------
+    >>> sorted(machine())[:3]
+    ['cores', 'device cpu', 'matplotlib']
+    """
+    found = {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+    }
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    found["torch threads"] = str(torch.get_num_threads())
+    found |= {f"device {name}": what for name, what in available_devices().items()}
+    return found
+
+
+@cache
+def machine_label() -> str:
+    """Return this machine in a few words: what tells the trials of one from those of another.
+
+    Examples
+    --------
+    >>> "torch" in machine_label()
+    True
+    """
+    accelerators = [what for name, what in available_devices().items() if name != "cpu"]
+    parts = [_processor(), f"{os.cpu_count()} cores", *dict.fromkeys(accelerators)]
+    return ", ".join([*parts, f"torch {version('torch')}"])
+
+
+def merged(machines: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return several machines' facts as one: where they differ, all values that there are.
+
+    Examples
+    --------
+    >>> merged([{"cores": "2", "python": "3.11"}, {"cores": "4", "python": "3.11"}])
+    {'cores': '2; 4', 'python': '3.11'}
+    """
+    values: dict[str, dict[str, None]] = {}
+    for facts in machines:
+        for name, value in facts.items():
+            values.setdefault(name, {})[value] = None
+    return {name: "; ".join(known) for name, known in values.items()}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
+    except (OSError, StopIteration):  # not Linux, or a processor without a model name
+        return platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""Results files: their connection, schema, encoding, archive, loading and merging."""

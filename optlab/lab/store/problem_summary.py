@@ -1,0 +1,128 @@
+"""What is known of a problem, as plain values that can be stored and drawn without the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from optlab.linalg import Certificate
+from optlab.problems import Problem
+
+Array = np.ndarray[Any, Any]
+
+MOST_POINTS = 5000
+"""Of a one-feature problem, at most so many points are kept for drawing, evenly spread."""
+
+
+@dataclass(frozen=True, eq=False)
+class ProblemSummary:
+    """What is known of a problem.
+
+    Parameters
+    ----------
+    name, kind
+        Its name, and its class's.
+    n, d, dtype
+        Rows, columns, and the dtype of its data.
+    feature_names, target_name
+        What the columns and the target are called.
+    optimum
+        The optimum's parameters, float64.
+    optimum_loss
+        Its loss.
+    certificate
+        How the optimum was found and how far it can be trusted, as values that JSON can hold.
+    sketch
+        Some sums over the data, which tell whether other data are the same but for rounding.
+    x, y
+        The points of a one-feature problem, for drawing; empty otherwise.
+    """
+
+    name: str
+    kind: str
+    n: int
+    d: int
+    dtype: str
+    feature_names: tuple[str, ...]
+    optimum: Mapping[str, Array]
+    optimum_loss: float
+    certificate: Mapping[str, Any]
+    x: Array = field(default_factory=lambda: np.empty(0), repr=False)
+    y: Array = field(default_factory=lambda: np.empty(0), repr=False)
+    target_name: str = "y"
+    sketch: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, problem: Problem) -> ProblemSummary:
+        """Gather the facts of a problem; its optimum is solved for where it has not been."""
+        n, d = problem.X.shape
+        optimum = problem.optimum()
+        points = {}
+        if d == 1:
+            rows = np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).astype(int))
+            points = {"x": problem.X[rows, 0].cpu().numpy(), "y": problem.y[rows].cpu().numpy()}
+        return cls(
+            name=name,
+            kind=type(problem).__name__,
+            n=n,
+            d=d,
+            dtype=str(problem.X.dtype).removeprefix("torch."),
+            feature_names=tuple(getattr(problem, "feature_names", ())),
+            target_name=getattr(problem, "target_name", "y"),
+            optimum={key: value.numpy() for key, value in optimum.parameters.items()},
+            optimum_loss=optimum.loss,
+            certificate=_plain(optimum.certificate),
+            sketch=_sketch(problem),
+            **points,
+        )
+
+    def parameter_names(self, key: str, size: int) -> list[str]:
+        """Return what the entries of a parameter are called: weights as their features are.
+
+        Examples
+        --------
+        >>> facts = ProblemSummary("p", "kind", 3, 2, "float64", ("age", "bmi"), {}, 0, {})
+        >>> facts.parameter_names("weight", 2), facts.parameter_names("bias", 1)
+        (['age', 'bmi'], ['bias'])
+        """
+        if key == "weight" and len(self.feature_names) == size:
+            return list(self.feature_names)
+        return [key] if size == 1 else [f"{key}[{place}]" for place in range(size)]
+
+
+def _sketch(problem: Problem) -> tuple[float, ...]:
+    X, y = (tensor.detach().cpu().double() for tensor in (problem.X, problem.y))
+    rows, columns = (torch.cos(torch.arange(1.0, n + 1, dtype=X.dtype)) for n in X.shape)
+    sums = X.norm(), y.norm(), rows @ (X @ columns), rows @ y
+    return tuple(float(value) for value in sums)
+
+
+CERTIFICATE = (
+    "route",
+    "rank",
+    "unknowns",
+    "rank_tolerance",
+    "condition_raw",
+    "condition_scaled",
+    "backward_error",
+    "digits",
+    "refinement_steps",
+    "residual_sum_of_squares",
+    "standard_errors",
+    "trusted",
+    "message",
+)
+"""What is kept of a certificate: see `optlab.linalg.Certificate`."""
+
+
+def _plain(certificate: Certificate) -> dict[str, Any]:
+    """Return a certificate as values that JSON can hold."""
+    kept = {name: getattr(certificate, name) for name in CERTIFICATE}
+    errors = kept["standard_errors"]
+    if errors is not None:
+        kept["standard_errors"] = {name: value.tolist() for name, value in errors.items()}
+    return kept

@@ -1,0 +1,104 @@
+"""When a trial ends and when it is looked at."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from optlab.optimizers.optimizer import check_positive
+
+RecordedEpochs: TypeAlias = Literal["growing"] | int | Sequence[int]
+
+
+MOST_RECORDED = 10_000_000
+"""Recorded iterates a trial, each a row that is judged and kept."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long an optimizer is asked for iterates, and which of them are recorded.
+
+    Parameters
+    ----------
+    epochs
+        The most passes over the data, at least 1.
+    stop_at
+        Stop with status converged at the first recorded iterate whose suboptimality is at most
+        ``stop_at`` times the start's.
+    recorded_epochs
+        ``"growing"``: some 100 epochs at growing distances; a whole number k: every k-th epoch
+        from the first; a sequence: these epochs. The start (epoch 0), the first and the last are
+        always recorded.
+
+    Raises
+    ------
+    ValueError
+        For fewer than one epoch, a stop_at or record that is no such thing.
+
+    Examples
+    --------
+    >>> sorted(Budget(epochs=25, recorded_epochs=10).recorded)
+    [1, 11, 21, 25]
+    """
+
+    epochs: int = 1000
+    stop_at: float | None = None
+    recorded_epochs: RecordedEpochs = "growing"
+
+    def __post_init__(self) -> None:
+        check_count("epochs", self.epochs)
+        if self.epochs >= 2**53:
+            raise ValueError(f"epochs must be below 2**53, not {self.epochs!r}")
+        object.__setattr__(self, "epochs", int(self.epochs))  # numpy's numbers are not JSON's
+        if self.stop_at is not None:
+            check_positive("stop_at", self.stop_at)
+            object.__setattr__(self, "stop_at", float(self.stop_at))
+        if isinstance(self.recorded_epochs, numbers.Integral):
+            check_count("recorded_epochs", self.recorded_epochs)
+            object.__setattr__(self, "recorded_epochs", int(self.recorded_epochs))
+            if self.epochs > MOST_RECORDED * self.recorded_epochs:
+                raise ValueError(
+                    f"recorded_epochs={self.recorded_epochs} of {self.epochs} epochs is more than {MOST_RECORDED} "
+                    "iterates a trial: take a larger distance, or 'growing'"
+                )
+        elif self.recorded_epochs != "growing":
+            if isinstance(self.recorded_epochs, str) or not isinstance(
+                self.recorded_epochs, Iterable
+            ):
+                raise ValueError(
+                    f"recorded_epochs must be 'growing', a distance or epochs, not {self.recorded_epochs!r}"
+                )
+            epochs = tuple(self.recorded_epochs)
+            for epoch in epochs:
+                check_count("each epoch of recorded_epochs", epoch)
+            object.__setattr__(self, "recorded_epochs", tuple(int(epoch) for epoch in epochs))
+
+    def definition(self) -> dict[str, Any]:
+        """Return the budget as values that JSON can hold."""
+        recorded = (
+            self.recorded_epochs
+            if isinstance(self.recorded_epochs, str | int)
+            else list(self.recorded_epochs)
+        )
+        return {"epochs": self.epochs, "stop_at": self.stop_at, "recorded_epochs": recorded}
+
+    @property
+    def recorded(self) -> frozenset[int]:
+        """The epochs after which the clock stops and the iterate is recorded."""
+        if isinstance(self.recorded_epochs, int):
+            chosen = set(range(1, self.epochs + 1, self.recorded_epochs))
+        elif isinstance(self.recorded_epochs, str):
+            chosen = set(np.rint(np.geomspace(1, self.epochs, 100)).astype(int).tolist())
+        else:
+            chosen = {epoch for epoch in self.recorded_epochs if epoch <= self.epochs}
+        return frozenset(chosen | {1, self.epochs})
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise a ValueError that names the argument unless it is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")

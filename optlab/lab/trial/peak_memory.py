@@ -1,0 +1,47 @@
+"""The peak memory of a trial, measured in a pass of its own that is not timed."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import torch
+
+from optlab.lab.measure.memory import memory_meter
+from optlab.lab.trial.budget import Budget
+from optlab.lab.trial.record import Trial
+from optlab.optimizers import Batches, Optimizer
+from optlab.problems import Problem
+
+
+def peak_bytes(trial: Trial, problem: Problem, optimizer: Optimizer, budget: Budget) -> int | None:
+    """Return the most memory that a trial's solve holds beyond its data, in bytes.
+
+    The solve is made once more, ``budget.epochs`` passes without judging or recording; for a trial
+    that ended early, give the budget as many epochs as it made. On an accelerator it is the peak of
+    what torch has allocated there, to the byte. On the CPU it is the growth of the resident set,
+    to some tens of pages: what is touched counts, what is only reserved does not. Called after
+    the trial itself, it holds no first-time costs (libraries loaded, threads started).
+
+    None where it cannot be known: on the CPU of other systems than Linux, on accelerators whose
+    module keeps no peak.
+
+    Raises
+    ------
+    Exception
+        Whatever the optimizer raises.
+
+    References
+    ----------
+    proc(5): /proc/pid/clear_refs, VmHWM and VmRSS in /proc/pid/status.
+    """
+    device = torch.device(trial.device)
+    local = problem.to(device, getattr(torch, trial.dtype), copy=True)
+    meter = memory_meter(device)
+    if not meter.start():
+        return None
+    generator = torch.Generator().manual_seed(trial.seed)
+    start = local.start(generator)
+    batches = Batches(local.X, local.y, trial.batch_size or "full", generator)
+    for _ in islice(optimizer.iterates(local, batches, start), budget.epochs):
+        pass
+    return meter.stop()

@@ -1,0 +1,239 @@
+"""One trial, run and recorded."""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from optlab.lab.measure.clock import Stopwatch, clock_resolution
+from optlab.lab.measure.devices import unavailable
+from optlab.lab.measure.machine import machine_label
+from optlab.lab.measure.machine_load import MACHINE_LOAD
+from optlab.lab.measure.threads import set_threads
+from optlab.lab.trial.budget import Budget
+from optlab.lab.trial.record import TraceRow, Trial, TrialRecord, Watcher
+from optlab.lab.trial.status import Status
+from optlab.lab.trial.stopping import StoppingRule
+from optlab.lab.trial.validate import check_iterate, same_values
+from optlab.optimizers import Batches, Iterate, Optimizer, unsupported
+from optlab.problems import Parameters, Problem
+from optlab.text import encodable
+
+STOPPED = "stopped by Ctrl-C or SIGTERM"
+
+
+def run_trial(
+    trial: Trial,
+    problem: Problem,
+    optimizer: Optimizer,
+    budget: Budget,
+    *,
+    watch: Watcher | None = None,
+    warm_up: bool = True,
+    threads: int | None = None,
+    time_limit: float | None = None,
+    catch: tuple[type[BaseException], ...] = (BaseException,),
+) -> TrialRecord:
+    """Run one trial under the clock and return what became of it; it never raises.
+
+    The clock runs while the optimizer works. It stands still while an iterate is judged, and
+    whatever happens then touches neither the optimizer's state nor its generator.
+
+    Parameters
+    ----------
+    trial, problem, optimizer, budget
+        What to run.
+    watch
+        Called at each recorded iterate, off the clock.
+    warm_up
+        Whether one pass is made and timed first (``first_pass_seconds``), then thrown away, so
+        that ``seconds`` holds no first-time costs.
+    threads
+        How many threads torch, BLAS and OpenMP may use; as many as torch does now where left out.
+    time_limit
+        Seconds of wall time, everything included, after which the trial ends as timed out. It is
+        looked at between iterates: an optimizer that yields none is not stopped by it.
+    catch
+        The exceptions that become statuses.
+    """
+    record = TrialRecord(trial, started=time.time(), machine=machine_label())
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    process = os.getpid()
+    MACHINE_LOAD.begin()
+    try:
+        count = set_threads(threads)
+        # The caller's own torch.no_grad() or inference_mode() is no part of the experiment.
+        with _garbage_collection_off(), torch.inference_mode(False), torch.enable_grad():
+            run = _Run(record, problem, optimizer, budget, watch or (lambda *_: None), deadline)
+            run.go(warm_up=warm_up)
+        record.cores_short = MACHINE_LOAD.cores_short(count)
+    except catch as error:
+        if isinstance(error, KeyboardInterrupt):
+            record.status, record.message = Status.INTERRUPTED, STOPPED
+        else:
+            record.status = Status.FAILED
+            record.message, record.traceback = told(error)
+    finally:
+        if os.getpid() != process:  # a child that the optimizer forked: its trial is its parent's
+            os._exit(0)
+    return record
+
+
+def told(error: BaseException) -> tuple[str, str]:
+    """Return an exception's message and traceback; its own text may raise another."""
+    kind = type(error).__name__
+    try:
+        said = "".join(traceback.format_exception(error))
+        return encodable(f"{kind}: {error}"), encodable(said)
+    except Exception as another:
+        return f"{kind}, whose text raises {type(another).__name__}", ""
+
+
+class _Run:
+    """One run of a trial: its data on the device, its iterates, its clock."""
+
+    def __init__(
+        self,
+        record: TrialRecord,
+        problem: Problem,
+        optimizer: Optimizer,
+        budget: Budget,
+        watch: Watcher,
+        deadline: float,
+    ) -> None:
+        self.record, self.problem, self.optimizer = record, problem, optimizer
+        self.budget, self.watch, self.deadline = budget, watch, deadline
+        self.trial, self.device = record.trial, torch.device(record.trial.device)
+
+    def go(self, *, warm_up: bool) -> None:
+        """Run the trial and put what became of it into the record."""
+        record, dtype = self.record, getattr(torch, self.trial.dtype)
+        if reason := unavailable(self.trial.device, dtype):
+            record.status, record.message = Status.SKIPPED, reason
+            return
+        clock = Stopwatch(self.device)
+        clock.start()
+        # A copy, so that an optimizer that changes its data harms nobody else.
+        self.local = self.problem.to(self.device, dtype, copy=True)
+        record.transfer_seconds = clock.stop()
+        # Asked of the data as this trial has them: in float32 a design can lose its rank.
+        if reason := unsupported(self.optimizer, self.local, self.device):
+            record.status, record.message = Status.SKIPPED, reason
+            return
+        if warm_up:
+            record.first_pass_seconds = self._timed_passes(1)
+        end = self._solve()
+        if not self._data_are_untouched(dtype):
+            raise RuntimeError(f"{self.trial.optimizer} changed the problem's data")
+        if record.trace[-1].epoch == 1 and not self.optimizer.uses_batches:
+            self._time_in_blocks()
+        record.status, record.message = end
+
+    def _prepare(self) -> tuple[Batches, Parameters, Callable[[], Iterator[Iterate]]]:
+        """Return the batches, a copy of the start, and what begins, all from the trial's seed.
+
+        To begin is the optimizer's work, on the clock: an `iterates` that is no generator may do
+        all of it there.
+        """
+        generator = torch.Generator().manual_seed(self.trial.seed)
+        start = self.local.start(generator)
+        size = self.trial.batch_size or "full"
+        batches = Batches(self.local.X, self.local.y, size, generator)
+        kept = {name: value.clone() for name, value in start.items()}
+        return batches, kept, lambda: iter(self.optimizer.iterates(self.local, batches, start))
+
+    def _timed_passes(self, count: int) -> float:
+        """Return the seconds of the first pass of so many fresh starts."""
+        fresh = [self._prepare()[2] for _ in range(count)]
+        clock = Stopwatch(self.device)
+        clock.start()
+        for begin in fresh:
+            next(begin(), None)
+        return clock.stop()
+
+    def _time_in_blocks(self) -> None:
+        """Time a direct method too short for the clock in blocks, until the clock reads 0.1 %."""
+        # A reading can be short by one step of the clock at its ends.
+        enough = 1001 * clock_resolution()
+        count, total = 1, self.record.seconds
+        while total < enough and time.monotonic() < self.deadline:
+            needed = math.ceil(count * enough / max(total, clock_resolution()))
+            count = max(2 * count, needed)
+            total = self._timed_passes(count)
+        self.record.seconds = total / count
+
+    def _data_are_untouched(self, dtype: torch.dtype) -> bool:
+        data = self.problem.to(self.device, dtype)
+        return same_values(data.X, self.local.X) and same_values(data.y, self.local.y)
+
+    def _solve(self) -> tuple[Status, str]:
+        trial, clock = self.trial, Stopwatch(self.device)
+        batches, start, begin = self._prepare()
+
+        def judge(epoch: int, iterate: Iterate) -> TraceRow:
+            check_iterate(iterate, start, epoch)
+            return self._judged(epoch, epoch * batches.samples, clock.seconds, iterate)
+
+        verdict = StoppingRule(judge(0, Iterate(start)), self.budget)
+        recorded, deadline, epoch = self.budget.recorded, self.deadline, 0
+        iterate: Iterate | None = None
+        clock.start()
+        for epoch, iterate in enumerate(begin(), start=1):
+            late = time.monotonic() > deadline
+            if epoch in recorded or late:
+                clock.stop()
+                if end := verdict.of(judge(epoch, iterate)):
+                    return end
+                if late:
+                    return Status.TIMED_OUT, f"the time limit ran out after epoch {epoch}"
+                clock.start()
+        clock.stop()
+        if iterate is None:
+            raise RuntimeError(f"{trial.optimizer} yielded no iterate")
+        stopped = (
+            "answered in one pass" if epoch == 1 else f"stopped by itself after {epoch} epochs"
+        )
+        judged = self.record.trace[-1].epoch == epoch
+        end = None if judged else verdict.of(judge(epoch, iterate))
+        return end or (Status.FINISHED, stopped)
+
+    def _judged(self, epoch: int, samples: int, seconds: float, iterate: Iterate) -> TraceRow:
+        """Judge an iterate and record it; the clock stands still meanwhile."""
+        point = self.problem.evaluate(iterate.parameters)
+        row = TraceRow(
+            epoch=epoch,
+            samples=samples,
+            seconds=seconds,
+            loss=point.loss,
+            suboptimality=point.suboptimality,
+            gradient_norm=point.gradient_norm,
+            batch_loss=math.nan if iterate.batch_loss is None else float(iterate.batch_loss),
+            parameter_error=point.parameter_error,
+        )
+        record = self.record
+        record.trace.append(row)
+        record.parameters = {
+            name: value.detach().cpu().numpy().copy() for name, value in iterate.parameters.items()
+        }
+        record.seconds = seconds
+        self.watch(self.trial, row)
+        gc.collect(0)  # what the optimizer left behind, off the clock
+        return row
+
+
+@contextmanager
+def _garbage_collection_off() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,1 @@
+"""Trials in other processes: the worker pool, its processes, pickling, executors."""

@@ -1,0 +1,248 @@
+"""Trials in processes of their own, so that no optimizer can harm another or outlive its time."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import wait
+from typing import Self
+
+import torch
+
+from optlab.lab.measure.torch_settings import TorchSettings
+from optlab.lab.trial.record import Trial, TrialRecord, Watcher
+from optlab.lab.trial.run import STOPPED
+from optlab.lab.trial.status import Status
+from optlab.lab.trial.task import Task
+from optlab.lab.workers.child import Setup
+from optlab.lab.workers.process import GRACE, WorkerProcess
+
+Starting = Callable[[Trial], None]
+"""Called when a trial begins."""
+
+_LOOK_EVERY = 0.5
+"""Seconds after which a process is looked at that cannot tell its death, as its children live."""
+
+_MOST_FAILED_STARTS = 3
+"""So many processes in a row may die before they are ready."""
+
+
+class WorkerPool:
+    """Processes that run trials, kept warm, and replaced when they die or are killed.
+
+    A trial gives the numbers of `run_trial`, bit for bit.
+
+    Parameters
+    ----------
+    count
+        How many trials run at a time. Those that ran beside another, or beside the start of another
+        process, are marked contended.
+    time_limit
+        Seconds a trial may take. One that yields no iterate by then, in an endless loop of Python
+        or C, is killed within a second, with its partial trace kept.
+    threads
+        Of torch, BLAS and OpenMP in each process; as many as torch has here by default.
+    memory_limit
+        Bytes that a process may hold beyond what it held before its first trial (Linux only). More
+        is refused by the system: the trial fails, or its process crashes.
+    peak_memory
+        Whether each result's peak memory is measured, in a second pass (see `peak_bytes`).
+
+    Raises
+    ------
+    ValueError
+        For limits that are not positive, or that this system cannot hold.
+
+    Notes
+    -----
+    What an optimizer changes in its process (a global, a file) is there for the next, as it is
+    without isolation. On macOS a process in an endless loop in C outlives this one.
+    """
+
+    def __init__(
+        self,
+        count: int = 1,
+        *,
+        time_limit: float | None = None,
+        threads: int | None = None,
+        memory_limit: int | None = None,
+        peak_memory: bool = False,
+    ) -> None:
+        _check(count=count, time_limit=time_limit, threads=threads, memory_limit=memory_limit)
+        self.count = count
+        self._setup = Setup(
+            threads=threads or torch.get_num_threads(),
+            time_limit=time_limit,
+            memory_limit=memory_limit,
+            peak_memory=peak_memory,
+            acknowledged=count == 1,
+            torch=TorchSettings.current(),
+        )
+        self._workers: list[WorkerProcess] = []
+        self._ended: deque[TrialRecord] = deque()
+        self._failed_starts = 0
+
+    def __enter__(self) -> Self:
+        # They load torch while the caller is still reading data.
+        self._workers += [WorkerProcess(self._setup) for _ in range(self.count)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(
+        self,
+        tasks: Iterable[Task],
+        *,
+        started: Starting = lambda _: None,
+        watch: Watcher = lambda *_: None,
+    ) -> Iterator[TrialRecord]:
+        """Run tasks and yield a record of each as it ends.
+
+        Tasks are asked for one at a time. With one process, nothing is computed here while a trial
+        is under the clock: it waits for ``watch``, called at each recorded iterate, and the next
+        begins when the next record is asked for.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C; what had been running is then got from `interrupt`.
+        RuntimeError
+            Where no process can be started.
+        """
+        waiting = iter(tasks)
+        while True:
+            while self._ended:
+                # Taken out only when the next is asked for: its keeping may be interrupted.
+                yield self._ended[0]
+                self._ended.popleft()
+            self._hand_out(waiting)
+            if any(worker.task for worker in self._workers):
+                self._listen(started, watch)
+            elif not self._ended:
+                return
+
+    def interrupt(self) -> list[TrialRecord]:
+        """End all processes; return the records of trials that ended or were running.
+
+        To be called after Ctrl-C, wherever it came. The record given last can come once more.
+        """
+        records = list(self._ended)
+        self._ended.clear()
+        known = {record.trial.number for record in records}
+        for worker in self._workers:
+            if worker.started and worker.task and worker.task.trial.number not in known:
+                worker.record_end(Status.INTERRUPTED, STOPPED)
+                records.append(worker.take_record())
+        self.close()
+        return records
+
+    def close(self) -> None:
+        """End all processes."""
+        while self._workers:
+            self._workers[-1].kill()
+            self._workers.pop().close()
+
+    def _hand_out(self, waiting: Iterator[Task]) -> None:
+        for dead in [w for w in self._workers if w.task is None and not w.is_alive]:
+            self._retire(dead)
+        for worker in self._workers:
+            if worker.task is None and (task := next(waiting, None)):
+                worker.assign(task)
+                if worker.ready:
+                    self._send(worker)
+        while len(self._workers) < self.count and (task := next(waiting, None)):
+            self._workers.append(WorkerProcess(self._setup))
+            self._workers[-1].assign(task)
+        busy = [worker for worker in self._workers if worker.task or not worker.ready]
+        for worker in busy:
+            worker.contended |= len(busy) > 1
+
+    def _send(self, worker: WorkerProcess) -> None:
+        try:
+            worker.send_task()
+        except Exception as error:
+            worker.record_end(Status.FAILED, f"cannot be sent to a process: {error}")
+            record = worker.take_record()
+            record.traceback = "".join(traceback.format_exception(error))
+            self._ended.append(record)
+
+    def _listen(self, started: Starting, watch: Watcher) -> None:
+        """Wait for what the processes tell, and see to those that cannot tell."""
+        soonest = min(worker.deadline for worker in self._workers) - time.monotonic()
+        patience = max(0.0, min(_LOOK_EVERY, soonest))
+        telling = wait([worker.connection for worker in self._workers], patience)
+        for worker in list(self._workers):
+            if worker.connection in telling:
+                self._receive(worker, started, watch)
+            elif not worker.is_alive and not worker.connection.poll(0):
+                self._retire(worker)
+            late = time.monotonic() > worker.deadline
+            # What it has told in time counts, even if we come late to hear it.
+            if late and worker in self._workers and not worker.connection.poll(0):
+                self._retire(worker, killed=True)
+
+    def _receive(self, worker: WorkerProcess, started: Starting, watch: Watcher) -> None:
+        try:
+            kind, what = worker.receive()
+        except Exception:  # it died, or tells nonsense
+            self._retire(worker)
+            return
+        if kind == "ready":
+            worker.ready, self._failed_starts = True, 0
+            if worker.task:
+                self._send(worker)
+            return
+        task, record = worker.task, worker.record
+        assert task is not None and record is not None  # noqa: PT018 - only busy ones tell more
+        match kind:
+            case "started":
+                worker.started, record.started = True, time.time()
+                worker.limit_time(GRACE)
+                started(task.trial)
+            case "row":
+                record.trace.append(what)
+                watch(task.trial, what)
+                worker.acknowledge()
+            case "record":
+                what.trace = what.trace or record.trace  # lost where memory ran out
+                worker.record, worker.measured = what, True
+                worker.limit_time(GRACE)  # of measuring its memory
+            case "peak":
+                record.peak_bytes = what
+            case "idle":
+                self._ended.append(worker.take_record())
+                if not what:  # it is no longer fit for another trial
+                    self._retire(worker, killed=True)
+
+    def _retire(self, worker: WorkerProcess, *, killed: bool = False) -> None:
+        """End a process that died or has to; record what became of its trial."""
+        how = worker.end(at_once=killed)
+        if not worker.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= _MOST_FAILED_STARTS:
+                raise RuntimeError(f"no process can be started to run trials in: {how}")
+            if worker.task:
+                self._workers.append(WorkerProcess(self._setup))
+                self._workers[-1].assign(worker.task)
+        elif worker.task:
+            if killed:
+                worker.record_end(Status.TIMED_OUT, worker.late())
+            else:
+                worker.record_end(Status.CRASHED, how)
+            self._ended.append(worker.take_record())
+        self._workers.remove(worker)
+        worker.close()
+
+
+def _check(**limits: float | None) -> None:
+    if sys.platform == "win32":
+        raise ValueError("trials can be isolated on Linux and macOS, not on Windows")
+    if limits["memory_limit"] is not None and sys.platform != "linux":
+        raise ValueError(f"memory_limit can be held on Linux, not on {sys.platform}")
+    for name, value in limits.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} must be positive, not {value!r}")

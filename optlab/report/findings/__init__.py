@@ -1,0 +1,1 @@
+"""Findings: sentences made from the numbers of the tables."""

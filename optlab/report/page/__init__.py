@@ -1,0 +1,1 @@
+"""The HTML page: its template, its scripts, and the file that writes it."""
