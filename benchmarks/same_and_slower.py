@@ -67,7 +67,7 @@ def main() -> None:
     ratios: dict[str, list[float]] = {name: [] for name in OPTIMIZERS}
     spreads, seconds = [], []
     for _ in range(count):
-        results = experiment.run(threads=1)
+        results = experiment.run(execution=ol.Execution(threads=1))
         for row in results.ratios("baseline").itertuples():
             verdicts[str(row.optimizer)][str(row.verdict)] += 1
             ratios[str(row.optimizer)].append(float(row.ratio))

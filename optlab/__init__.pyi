@@ -1,7 +1,8 @@
 from . import datasets as datasets
 from . import linalg as linalg
-from .comparison import compare as compare
 from .experiment import Experiment as Experiment
+from .experiment import compare as compare
+from .lab.execution import Execution as Execution
 from .lab.minimize import Solution as Solution
 from .lab.minimize import minimize as minimize
 from .lab.trial.status import Status as Status

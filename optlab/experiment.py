@@ -1,30 +1,22 @@
-"""The grid of trials that a person asks for, and what running it gives."""
+"""The grid of trials that a person asks for: `Experiment`, and `compare` for one call."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
 import torch
-from cyclopts import App
 
-from optlab.app import summary_table as terminal
-from optlab.app.exit_status import as_typed, bad_input, call, stoppable
-from optlab.app.options import RunOptions
-from optlab.app.outputs import Outputs
-from optlab.app.progress import TrialProgress
-from optlab.lab import Budget, Grid, ProblemSummary, Status, machine, run_grid
+from optlab.lab import Budget, Grid, ProblemSummary, machine, run_grid
+from optlab.lab.execution import Execution
 from optlab.lab.measure.provenance import origin
-from optlab.lab.runner import Execution, Listener
-from optlab.lab.store.redo import check_redo
+from optlab.lab.runner import Listener
 from optlab.lab.store.store import Store
 from optlab.lab.trial.budget import RecordedEpochs
-from optlab.lab.workers.executors import chosen_executor
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.problems import Problem
 from optlab.results import Results
@@ -32,7 +24,7 @@ from optlab.results import Results
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Experiment:
-    """Every optimizer on every problem, batch size, device, dtype and seed.
+    """An experiment: every optimizer on every problem, batch size, device, dtype and seed.
 
     Parameters
     ----------
@@ -58,6 +50,7 @@ class Experiment:
     stop_at
         Stop where the suboptimality is at most this share of the start's.
     recorded_epochs
+        The epochs after which an iterate is judged and recorded:
         ``"growing"``: some 100 epochs at growing distances; a number k: every k-th; or epochs.
     conclude
         Called with the results at the end of `main`: to print or save what it is about.
@@ -99,11 +92,11 @@ class Experiment:
             value = getattr(self, field.name)
             if isinstance(value, Iterator):  # it could be read only once
                 object.__setattr__(self, field.name, tuple(value))
-        self.grid()  # so that what cannot be is refused where it is written
-        self.budget()
+        _ = self.grid, self.budget  # bad arguments are refused where they are written
 
+    @cached_property
     def grid(self) -> Grid:
-        """Return the checked axes."""
+        """The checked axes."""
         return Grid.of(
             self.problems,
             self.optimizers,
@@ -114,8 +107,9 @@ class Experiment:
             repeats=self.repeats,
         )
 
+    @cached_property
     def budget(self) -> Budget:
-        """Return how long each trial may go on, and what of it is recorded."""
+        """How long each trial may go on, and which of its iterates are recorded."""
         return Budget(
             epochs=self.epochs, stop_at=self.stop_at, recorded_epochs=self.recorded_epochs
         )
@@ -124,18 +118,9 @@ class Experiment:
         self,
         *,
         store: str | Path | None = None,
-        fresh: bool = False,
-        redo: Iterable[str] = (),
-        isolate: bool = False,
-        jobs: int = 1,
-        executor: Executor | None = None,
-        dask: str | None = None,
-        time_limit: float | None = None,
-        threads: int | None = None,
-        memory_limit: int | None = None,
-        measure_memory: bool = False,
-        command: str = "",
+        execution: Execution | None = None,
         listener: Listener | None = None,
+        command: str = "",
     ) -> Results:
         """Run every trial and return the results.
 
@@ -146,107 +131,95 @@ class Experiment:
         store
             A file that each trial is written to as it ends. Trials that it holds already, of the
             same data, code, versions, machine and threads, are not run again.
-        fresh
-            Start over: what the store holds is set aside in a file beside it.
-        redo
-            Of the trials in the store, run these again, in the old's place: ``"failed"`` (failed,
-            crashed or timed out), ``"contended"``, ``"unmeasured"`` (no peak memory).
-        isolate
-            Run the trials in a worker process, replaced when it dies: who crashes is a crashed row.
-        jobs
-            Run the trials in so many worker processes at once. Their seconds are then marked as
-            contended, and never ranked.
-        executor, dask
-            Run the trials on an executor of yours, or on the workers of the Dask scheduler at this
-            address; seconds are contended here too.
-        time_limit
-            Seconds of wall time that a trial may take. With ``isolate`` or ``jobs`` it is hard;
-            without, and on executors, it is looked at between iterates.
-        threads
-            Of torch, BLAS and OpenMP in a trial; by default torch's own, shared among the jobs.
-        memory_limit
-            Bytes that a worker process may hold beyond its own; with ``isolate`` or ``jobs``.
-        measure_memory
-            Run each trial once more, untimed, to measure its peak memory.
-        command
-            What repeats the experiment, for the record.
+        execution
+            The options that say how the trials are run: see `Execution`.
         listener
-            Who is told of trials that start and end; off the clock.
+            Called when trials start and end, off the clock.
+        command
+            The command that repeats the experiment, for the record.
 
         Raises
         ------
         ValueError
-            For arguments that exclude each other, and for a store that cannot be used.
+            For options about the store where there is none, and for a store that cannot be used.
         """
-        if (executor is not None) + (dask is not None) + (isolate or jobs > 1) > 1:
-            raise ValueError("executor, dask, and isolate or jobs exclude each other: choose one")
-        if ((store is None or fresh) and redo) or (store is None and fresh):
-            raise ValueError("fresh and redo are about what a store holds: name it, choose one")
-        if "unmeasured" in check_redo(redo) and not measure_memory:
-            raise ValueError("redo 'unmeasured' needs measure_memory (--memory)")
-        grid, budget = self.grid(), self.budget()
+        execution = execution or Execution()
+        if store is None and (execution.fresh or execution.redo):
+            raise ValueError("fresh and redo are about the trials of a store: name the store")
         about = origin(command, lasting=store is not None)
-        about |= grid.definition() | budget.definition()
-        with ExitStack() as stack:
-            execution = Execution(
-                threads=threads,
-                time_limit=time_limit,
-                isolate=isolate,
-                jobs=jobs,
-                executor_for=stack.enter_context(chosen_executor(executor, dask)),
-                memory_limit=memory_limit,
-                measure_memory=measure_memory,
-            )
-            kept = None if store is None else stack.enter_context(Store(store))
-            if kept and fresh and kept.experiments():  # when all else has been found right
-                kept.archive()
+        about |= self.grid.definition() | self.budget.definition()
+        kept = None if store is None else Store(store)
+        with kept or nullcontext():
             records = run_grid(
-                grid,
-                budget,
+                self.grid,
+                self.budget,
                 name=self.name,
                 definition=about,
                 execution=execution,
                 store=kept,
-                redo=check_redo(redo),
                 listener=listener,
             )
-        facts = {name: ProblemSummary.of(name, problem) for name, problem in grid.problems.items()}
-        return Results.of(self.name, records, facts, machine(), about)
-
-    def execute(self, options: RunOptions | None = None) -> int:
-        """Run with progress, print the summary, write what was asked for; return the exit status.
-
-        0 when every trial ended in a result, 1 when one did not, 130 after Ctrl-C.
-        """
-        options = options or RunOptions()
-        outputs = Outputs(options.csv, options.figures, options.report)
-        with bad_input():
-            experiment = replace(self, **options.axes())
-            outputs.check()
-        if options.runs_beside:
-            terminal.print_note(terminal.BESIDE)
-        bar = TrialProgress(len(experiment.grid().trials()), experiment.epochs)
-        with stoppable():
-            with bar as progress, bad_input():
-                results = experiment.run(
-                    **options.execution(), command=as_typed(), listener=progress.listener()
-                )
-            outputs.write(results)  # before anything is printed: stdout may be closed by now
-        terminal.print_summary(results.summary(), self.name)
-        terminal.print_optima(results.problems)
-        statuses = {Status(status) for status in results.trials["status"]}
-        if Status.INTERRUPTED in statuses:
-            return 130
-        if self.conclude is not None:
-            self.conclude(results)
-        return 0 if all(status.is_result for status in statuses) else 1
+        problems = self.grid.problems.items()
+        summaries = {name: ProblemSummary.of(name, problem) for name, problem in problems}
+        return Results.of(self.name, records, summaries, machine(), about)
 
     def main(self, arguments: Sequence[str] | None = None) -> NoReturn:
-        """Run as a script, with the options of ``optlab run``, and exit with its status."""
+        """Run as a script, with the options of ``optlab run``, and exit with its status.
 
-        def run(*, options: RunOptions | None = None) -> int:
-            return self.execute(options)
+        The status is 0 when every trial ended in a result, 1 when one did not, 2 for bad input,
+        130 after Ctrl-C.
+        """
+        from optlab.app.execute import main  # noqa: PLC0415 - a library loads no command line
 
-        app = App(name=Path(sys.argv[0]).name, help=f"Run the experiment {self.name!r}.")
-        app.default(run)
-        sys.exit(call(app, arguments))
+        main(self, arguments)
+
+
+def compare(
+    problem: Problem | Sequence[Problem],
+    optimizers: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer],
+    *,
+    batch_sizes: Iterable[BatchSize] = ("full",),
+    devices: Iterable[str | torch.device] = ("cpu",),
+    dtypes: Iterable[str | torch.dtype] | None = None,
+    seeds: Iterable[int] = (0,),
+    repeats: int = 1,
+    epochs: int = 1000,
+    stop_at: float | None = None,
+    recorded_epochs: RecordedEpochs = "growing",
+    store: str | Path | None = None,
+    execution: Execution | None = None,
+) -> Results:
+    """Compare optimizers on a problem, or on several, in one call.
+
+    The keywords are those of `Experiment` and of `Experiment.run`.
+
+    Raises
+    ------
+    ValueError
+        For an argument that cannot be, before anything runs.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    >>> results = ol.compare(
+    ...     problem, [ol.ManualSGD(0.1), ol.Lstsq()], batch_sizes=[5, "full"], seeds=[1], epochs=200
+    ... )
+    >>> results.trials[["optimizer", "batch_size", "status"]]
+       optimizer batch_size    status
+    0  ManualSGD          5  finished
+    1  ManualSGD       full  finished
+    2      Lstsq       <NA>  finished
+    """
+    return Experiment(
+        problems=problem,
+        optimizers=optimizers,
+        batch_sizes=batch_sizes,
+        devices=devices,
+        dtypes=dtypes,
+        seeds=seeds,
+        repeats=repeats,
+        epochs=epochs,
+        stop_at=stop_at,
+        recorded_epochs=recorded_epochs,
+    ).run(store=store, execution=execution)

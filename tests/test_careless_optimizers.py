@@ -79,7 +79,7 @@ def test_settings_of_torch_that_one_leaves_are_not_those_of_the_next():
 def test_threads_are_after_a_run_what_they_were():
     before = torch.get_num_threads()
     experiment = ol.Experiment(problems=PROBLEM, optimizers=ol.Lstsq())
-    run_grid(experiment.grid(), experiment.budget(), execution=Execution(threads=before + 1))
+    run_grid(experiment.grid, experiment.budget, execution=Execution(threads=before + 1))
     assert torch.get_num_threads() == before
 
 

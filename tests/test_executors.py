@@ -56,7 +56,7 @@ def experiment(tutorial):
 
 @pytest.fixture(scope="module")
 def serial(experiment):
-    return experiment.run(threads=1)
+    return experiment.run(execution=ol.Execution(threads=1))
 
 
 NOT_NUMBERS = {"contended", "cores_short"}
@@ -85,7 +85,7 @@ def test_an_executor_gives_the_serial_numbers_and_its_seconds_are_never_ranked(
     experiment, serial, make
 ):
     with make() as executor:
-        results = experiment.run(executor=executor, threads=1)
+        results = experiment.run(execution=ol.Execution(executor=executor, threads=1))
     assert_same_numbers(results, serial)
     assert results.trials["contended"].all()
     assert results.trials["seconds"].notna().all()  # known, but
@@ -103,11 +103,11 @@ def test_a_store_takes_what_an_executor_gives_and_nothing_is_run_again(
 ):
     store = tmp_path / "results.db"
     with spawning() as executor:
-        first = experiment.run(executor=executor, threads=1, store=store)
+        first = experiment.run(store=store, execution=ol.Execution(executor=executor, threads=1))
     assert_same_numbers(ol.Results.load(store), serial)
     with ThreadPoolExecutor(1) as executor:
         executor.submit = None  # it would be a TypeError
-        again = experiment.run(executor=executor, threads=1, store=store)
+        again = experiment.run(store=store, execution=ol.Execution(executor=executor, threads=1))
     assert again.trials.equals(first.trials)
 
 
@@ -128,7 +128,7 @@ class AtOnce(Executor):
 def test_trials_are_stored_as_they_end_not_when_all_have_been_submitted(tutorial, tmp_path):
     executor = AtOnce(tmp_path / "s.db")
     experiment = experiment_of(tutorial, ol.ManualSGD(0.01), batch_sizes=[5], seeds=range(5))
-    experiment.run(executor=executor, threads=1, store=tmp_path / "s.db")
+    experiment.run(store=tmp_path / "s.db", execution=ol.Execution(executor=executor, threads=1))
     assert executor.held == [0, 1, 2, 3, 4]
 
 
@@ -141,10 +141,7 @@ def test_after_ctrl_c_what_had_ended_is_kept(tutorial, tmp_path):
 
     experiment = experiment_of(tutorial, ol.ManualSGD(0.01), batch_sizes=[5], seeds=range(6))
     with ThreadPoolExecutor(2) as executor:
-        results = experiment.run(
-            executor=executor, threads=1, store=tmp_path / "s.db",
-            listener=Listener(finished=finished),
-        )  # fmt: skip
+        results = experiment.run(store=tmp_path / "s.db", listener=Listener(finished=finished), execution=ol.Execution(executor=executor, threads=1))  # fmt: skip
     statuses = list(results.trials["status"])
     assert statuses.count("finished") > 2
     assert set(statuses) <= {"finished", "interrupted"}
@@ -153,7 +150,7 @@ def test_after_ctrl_c_what_had_ended_is_kept(tutorial, tmp_path):
 
 def test_memory_is_not_measured_on_executors_and_that_is_said(experiment):
     with ThreadPoolExecutor(1) as executor, pytest.raises(ValueError, match="measure_memory"):
-        experiment.run(executor=executor, measure_memory=True)
+        experiment.run(execution=ol.Execution(executor=executor, measure_memory=True))
 
 
 def test_trials_of_an_executor_that_broke_are_interrupted_and_run_again(tutorial, tmp_path):
@@ -161,14 +158,18 @@ def test_trials_of_an_executor_that_broke_are_interrupted_and_run_again(tutorial
     experiment = experiment_of(tutorial, optimizers, repeats=3)
     store = tmp_path / "s.db"
     with spawning() as executor:
-        trials = experiment.run(executor=executor, threads=1, store=store).trials
+        trials = experiment.run(
+            store=store, execution=ol.Execution(executor=executor, threads=1)
+        ).trials
     assert len(trials) == 6
     assert set(trials.query("optimizer == 'kills'")["status"]) == {"interrupted"}
     assert set(trials.query("optimizer == 'good'")["status"]) <= {"interrupted", "finished"}
     lost = trials[trials["status"] == "interrupted"]
     assert lost["message"].str.startswith("its executor broke, by this trial or by another").all()
     assert lost["message"].str.contains("BrokenProcessPool").all()
-    again = experiment.run(isolate=True, threads=1, store=store).trials  # nobody knows whose fault
+    again = experiment.run(
+        store=store, execution=ol.Execution(isolate=True, threads=1)
+    ).trials  # nobody knows whose fault
     statuses = again.groupby("optimizer")["status"].agg(set).to_dict()
     assert statuses == {"kills": {"crashed"}, "good": {"finished"}}
 
@@ -187,28 +188,36 @@ class Held:
 
 def test_what_cannot_be_sent_failed_and_nobody_was_lost(tutorial):
     with ThreadPoolExecutor(1) as executor:
-        trials = experiment_of(tutorial, {"held": Held()}).run(executor=executor).trials
+        trials = (
+            experiment_of(tutorial, {"held": Held()})
+            .run(execution=ol.Execution(executor=executor))
+            .trials
+        )
     assert list(trials["status"]) == ["failed"]
     assert trials["message"].iloc[0].startswith("cannot be sent to a worker: TypeError")
 
 
 def test_what_is_no_executor_is_refused(tutorial):
-    with pytest.raises(ValueError, match=r"must be a concurrent\.futures\.Executor, not 1"):
-        experiment_of(tutorial, ol.Lstsq()).run(executor=1)
+    with pytest.raises(
+        ValueError, match=r"must be a concurrent\.futures\.Executor or the address .*, not 1"
+    ):
+        experiment_of(tutorial, ol.Lstsq()).run(execution=ol.Execution(executor=1))
 
 
 def test_an_executor_that_is_shut_down_gives_crashed_rows(tutorial):
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    trials = experiment_of(tutorial, ol.Lstsq()).run(executor=executor).trials
+    trials = (
+        experiment_of(tutorial, ol.Lstsq()).run(execution=ol.Execution(executor=executor)).trials
+    )
     assert list(trials["status"]) == ["crashed"]
     assert "shutdown" in trials["message"].iloc[0]
 
 
-@pytest.mark.parametrize("more", [{"isolate": True}, {"jobs": 2}, {"dask": "tcp://127.0.0.1:1"}])
-def test_ways_to_run_exclude_each_other(experiment, more):
+@pytest.mark.parametrize("more", [{"isolate": True}, {"jobs": 2}])
+def test_ways_to_run_exclude_each_other(more):
     with ThreadPoolExecutor(1) as executor, pytest.raises(ValueError, match="exclude each other"):
-        experiment.run(executor=executor, **more)
+        ol.Execution(executor=executor, **more)
 
 
 class Cluster:
@@ -294,14 +303,15 @@ def test_a_dask_worker_killed_half_way_costs_no_trial(cluster, tutorial, tmp_pat
     from optlab.lab.runner import Listener
 
     results = hundred(tutorial, runs).run(
-        dask=cluster.address, threads=1, listener=Listener(finished=finished)
+        listener=Listener(finished=finished),
+        execution=ol.Execution(executor=cluster.address, threads=1),
     )
     assert victim.wait(timeout=10) == -signal.SIGKILL
     assert len(results.trials) == 100
     assert set(results.trials["status"]) == {"finished"}
     assert results.trials["contended"].all()
     # The hyperparameters name the folder; it decides no number.
-    serial = hundred(tutorial, alone).run(threads=1)
+    serial = hundred(tutorial, alone).run(execution=ol.Execution(threads=1))
     for each in (results, serial):
         each.trials["hyperparameters"] = ""
     assert_same_numbers(results, serial)
@@ -321,7 +331,9 @@ def test_a_trial_that_kills_every_worker_is_crashed_and_the_scheduler_is_left_as
     with Client(cluster.address, set_as_default=False) as client:
         before = client.run_on_scheduler(allowed)
         trials = (
-            experiment_of(tutorial, KillsItsProcess()).run(dask=cluster.address, threads=1).trials
+            experiment_of(tutorial, KillsItsProcess())
+            .run(execution=ol.Execution(executor=cluster.address, threads=1))
+            .trials
         )
         assert client.run_on_scheduler(allowed) == before
     assert list(trials["status"]) == ["crashed"]
@@ -334,14 +346,18 @@ def test_a_trial_that_kills_every_worker_is_crashed_and_the_scheduler_is_left_as
 def test_trials_on_a_device_go_to_workers_that_have_it(cluster, tutorial):
     cluster.start_workers("plain")
     experiment = experiment_of(tutorial, ol.ManualSGD(), devices=["cpu", "cuda:0"], epochs=2)
-    rows = experiment.run(dask=cluster.address).trials.set_index("device")
+    rows = experiment.run(execution=ol.Execution(executor=cluster.address)).trials.set_index(
+        "device"
+    )
     assert rows.loc["cpu", "status"] == "finished"
     assert rows.loc["cuda:0", "status"] == "skipped"
     assert (
         "no worker of the Dask cluster offers the resource 'cuda'" in rows.loc["cuda:0", "message"]
     )
     cluster.start_workers("gifted", options=["--resources", "cuda=1"])
-    rows = experiment.run(dask=cluster.address).trials.set_index("device")
+    rows = experiment.run(execution=ol.Execution(executor=cluster.address)).trials.set_index(
+        "device"
+    )
     # It was sent, and it is the worker that says what it has.
     assert "no worker" not in rows.loc["cuda:0", "message"]
 
@@ -351,10 +367,10 @@ def test_trials_on_a_device_go_to_workers_that_have_it(cluster, tutorial):
 def test_no_scheduler_is_a_value_error(experiment, address):
     pytest.importorskip("distributed")
     with pytest.raises(ValueError, match="no Dask scheduler answers at"):
-        experiment.run(dask=address)
+        experiment.run(execution=ol.Execution(executor=address))
 
 
 def test_without_distributed_the_error_names_the_extra(experiment, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ValueError, match=r"optlab\[cluster\]"):
-        experiment.run(dask="tcp://127.0.0.1:8786")
+        experiment.run(execution=ol.Execution(executor="tcp://127.0.0.1:8786"))

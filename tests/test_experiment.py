@@ -6,7 +6,9 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab.app.options import RunOptions
+from optlab.app.execute import execute
+from optlab.app.options import Axes
+from optlab.app.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -112,30 +114,31 @@ def test_what_cannot_be_is_refused_where_it_is_written(problem):
     [(ol.ManualSGD(), 0), (ol.ManualSGD(1e6), 0), (Raises(), 1), (Raises(KeyboardInterrupt), 130)],
 )
 def test_the_exit_status_says_how_it_ended(problem, optimizer, status, capsys):
-    assert experiment(problem, {"a": optimizer, "b": ol.Lstsq()}, epochs=50).execute() == status
+    assert execute(experiment(problem, {"a": optimizer, "b": ol.Lstsq()}, epochs=50)) == status
     assert "parameter error" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_skipped_trials_are_no_failure(problem, capsys):
-    assert experiment(problem, ol.ManualSGD(), devices=["cuda"]).execute() == 0
+    assert execute(experiment(problem, ol.ManualSGD(), devices=["cuda"])) == 0
     assert "skipped: no" in capsys.readouterr().out
 
 
 def test_conclude_gets_the_results_unless_interrupted(problem, capsys):
     seen = []
-    experiment(problem, ol.Lstsq(), conclude=seen.append).execute()
+    execute(experiment(problem, ol.Lstsq(), conclude=seen.append))
     assert [type(results) for results in seen] == [ol.Results]
-    experiment(problem, Raises(KeyboardInterrupt), conclude=seen.append).execute()
+    execute(experiment(problem, Raises(KeyboardInterrupt), conclude=seen.append))
     assert len(seen) == 1
 
 
 def test_options_replace_what_the_script_says(problem, tmp_path, capsys):
     seen = []
-    experiment(problem, [ol.ManualSGD(), ol.Lstsq()], conclude=seen.append).execute(
-        RunOptions(batch_sizes="2, full", seeds="3,4", dtypes="float32", epochs=2, repeats=2,
-                   csv=tmp_path / "tables", figures=tmp_path / "figures")
-    )  # fmt: skip
+    execute(
+        experiment(problem, [ol.ManualSGD(), ol.Lstsq()], conclude=seen.append),
+        Axes(batch_sizes="2, full", seeds="3,4", dtypes="float32", epochs=2, repeats=2),
+        outputs=Outputs(csv=tmp_path / "tables", figures=tmp_path / "figures"),
+    )
     trials = seen[0].trials
     assert len(trials) == 2 * (2 + 1) * 2
     assert set(trials["seed"]) == {3, 4}

@@ -24,7 +24,7 @@ def run(path, *, dataset=DATASET, name="data", optimizers=None, **axes):
         optimizers=optimizers or {"sgd": ol.ManualSGD(0.1)},
         **({"epochs": 4} | axes),
     )
-    return experiment.run(store=path, threads=1)
+    return experiment.run(store=path, execution=ol.Execution(threads=1))
 
 
 def changed():
@@ -85,7 +85,7 @@ def test_trials_of_another_budget_or_other_threads_are_not_set_beside_the_last(t
     problem = ol.LinearRegression.from_dataset(DATASET, name="data")
     experiment = ol.Experiment(name="e", problems=problem, optimizers={"a": ol.ManualSGD(0.1)},
                                epochs=2)  # fmt: skip
-    experiment.run(store=path, threads=2)
+    experiment.run(store=path, execution=ol.Execution(threads=2))
     assert len(ol.Results.load(path).trials) == 1
 
 
@@ -290,13 +290,15 @@ def test_redo_runs_again_what_is_of_its_kind_alone(tmp_path, kind):
         problems=ol.LinearRegression.from_dataset(DATASET), optimizers=both, epochs=2
     )
     beside = {"jobs": 2} if kind == "contended" else {}
-    first = experiment.run(store=path, threads=1, **beside).trials.set_index("optimizer")
+    first = experiment.run(
+        store=path, execution=ol.Execution(threads=1, **beside)
+    ).trials.set_index("optimizer")
     assert first["status"].tolist() == ["finished", "failed"]
     measure = {"measure_memory": kind == "unmeasured"}
     log.write_text("")
-    experiment.run(store=path, threads=1, **measure)
+    experiment.run(store=path, execution=ol.Execution(threads=1, **measure))
     assert log.read_text() == ""
-    again = experiment.run(store=path, threads=1, redo=[kind], **measure)
+    again = experiment.run(store=path, execution=ol.Execution(threads=1, redo=[kind], **measure))
     began = set(log.read_text().split())
     assert began == {"failed": {"bad"}, "contended": {"good", "bad"}, "unmeasured": {"good"}}[kind]
     table = again.trials.set_index("optimizer")
@@ -348,7 +350,7 @@ def test_redo_that_is_stopped_leaves_what_was_there(tmp_path):
         name="e", problems=ol.LinearRegression.from_dataset(DATASET, name="data"),
         optimizers=optimizer, repeats=2, epochs=4,
     )  # fmt: skip
-    again = experiment.run(store=path, threads=1, redo=["failed"])
+    again = experiment.run(store=path, execution=ol.Execution(threads=1, redo=["failed"]))
     assert again.trials["status"].tolist() == ["interrupted"] * 2  # so the exit status is 130
     pd.testing.assert_frame_equal(ol.Results.load(path).trials, first.trials)
 
@@ -357,14 +359,14 @@ def test_what_cannot_be_redone_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"redo must be of 'failed', .* not 'faild'"):
         ol.Experiment(
             problems=ol.LinearRegression(np.eye(2), [1.0, 2.0]), optimizers=ol.Lstsq()
-        ).run(store=tmp_path / "s.db", redo=["faild"])
+        ).run(store=tmp_path / "s.db", execution=ol.Execution(redo=["faild"]))
 
 
 @pytest.mark.parametrize("what", [{"redo": ["failed"]}, {"fresh": True}])
 def test_without_a_store_there_is_nothing_to_redo(what):
     problem = ol.LinearRegression(np.eye(2), [1.0, 2.0])
-    with pytest.raises(ValueError, match="about what a store holds"):
-        ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(**what)
+    with pytest.raises(ValueError, match="fresh and redo are about the trials of a store"):
+        ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(execution=ol.Execution(**what))
 
 
 def test_a_file_named_twice_is_refused(tmp_path, monkeypatch):
@@ -401,7 +403,9 @@ def test_fresh_sets_nothing_aside_where_another_argument_is_refused(tmp_path, wr
     run(path)
     problem = ol.LinearRegression.from_dataset(DATASET, name="data")
     with pytest.raises(ValueError, match=r"."):
-        ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(store=path, fresh=True, **wrong)
+        ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(
+            store=path, execution=ol.Execution(**{"fresh": True} | wrong)
+        )
     assert len(ol.Results.load(path).trials) == 1
     assert list(tmp_path.glob("*.db")) == [path]
 
@@ -410,7 +414,7 @@ def test_unmeasured_trials_are_redone_only_to_be_measured(tmp_path):
     problem = ol.LinearRegression(np.eye(2), [1.0, 2.0])
     with pytest.raises(ValueError, match="needs measure_memory"):
         ol.Experiment(problems=problem, optimizers=ol.Lstsq()).run(
-            store=tmp_path / "s.db", redo=["unmeasured"]
+            store=tmp_path / "s.db", execution=ol.Execution(redo=["unmeasured"])
         )
 
 

@@ -1,9 +1,11 @@
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 import optlab
@@ -48,9 +50,66 @@ def test_every_public_name_is_there_and_documented(name):
         assert not own.startswith(f"{name}(")
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
-def test_every_file_is_short_enough_to_be_read(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PARSED = {
+    path.relative_to(PACKAGE): ast.parse(path.read_text(encoding="utf-8")) for path in MODULES
+}
+
+
+def functions():
+    for path, tree in PARSED.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                yield path, node
+
+
+def test_every_function_fits_a_screen():
+    long = []
+    for path, function in functions():
+        documented = ast.get_docstring(function) and len(function.body) > 1
+        first = function.body[1 if documented else 0]
+        if function.end_lineno - first.lineno >= 40:
+            long.append(f"{path}: {function.name}")
+    assert not long
+
+
+def test_no_two_modules_have_one_name():
+    names = [path.stem for path in MODULES if path.stem != "__init__"]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_every_docstring_begins_with_a_plain_sentence():
+    """Convention: the thing in the field's own word, not a question about it."""
+    documented = [(path, tree) for path, tree in PARSED.items()]
+    documented += [(path, node) for path, node in functions()]
+    documented += [
+        (path, node)
+        for path, tree in PARSED.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    ]
+    questions = re.compile(r"(What|How|Who|Which|Whatever|Where|Whose)\b")
+    wrong = [
+        f"{path}: {doc.partition(chr(10))[0]}"
+        for path, node in documented
+        if (doc := ast.get_docstring(node)) and questions.match(doc)
+    ]
+    assert not wrong
+
+
+def test_the_rooms_of_the_lab_have_few_arrows_between_them():
+    """Imports between the files and rooms that lie in `lab/` itself, by grimp."""
+    graph = grimp.build_graph("optlab")
+    inside = graph.find_children("optlab.lab")
+    for room in inside:
+        graph.squash_module(room)
+    arrows = [
+        (importer, imported)
+        for importer in inside
+        for imported in graph.find_modules_directly_imported_by(importer) & inside
+    ]
+    assert 0 < len(arrows) <= 40
+    assert not [(a, b) for a, b in arrows if (b, a) in arrows]
 
 
 def committed():

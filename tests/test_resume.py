@@ -85,7 +85,7 @@ class Runs:
             **axes,
         )
         before = self.counted()
-        self.results = experiment.run(store=self.store, threads=threads)
+        self.results = experiment.run(store=self.store, execution=ol.Execution(threads=threads))
         return self.counted() - before
 
     def counted(self):
@@ -166,10 +166,12 @@ def test_fresh_runs_everything_again(runs):
         seeds=[0, 1],
     )
     before = runs.counted()
-    experiment.run(store=runs.store, threads=1, fresh=True)
+    experiment.run(store=runs.store, execution=ol.Execution(threads=1, fresh=True))
     assert runs.counted() - before == 2
     assert len(list(runs.store.parent.glob("results-*.db"))) == 1
-    experiment.run(store=runs.store.with_name("new.db"), threads=1, fresh=True)
+    experiment.run(
+        store=runs.store.with_name("new.db"), execution=ol.Execution(threads=1, fresh=True)
+    )
     assert not list(runs.store.parent.glob("new-*.db"))  # there was nothing to set aside
 
 
@@ -410,7 +412,6 @@ def test_a_signal_ends_with_status_130_and_what_had_finished_is_kept(tmp_path, h
 
 def test_what_the_store_holds_is_told_before_anything_runs(tmp_path, capsys):
     problem, store = ol.LinearRegression.from_dataset(DATASET), tmp_path / "s.db"
-    options = {"store": store, "threads": 1, "listener": None}
     experiment = ol.Experiment(problems=problem, optimizers=[ol.ManualSGD(), ol.Lstsq()], epochs=2)
     for threads, told in (
         (1, ""),
@@ -419,7 +420,8 @@ def test_what_the_store_holds_is_told_before_anything_runs(tmp_path, capsys):
     ):
         with TrialProgress(2, 2) as progress:
             listener = progress.listener()
-            experiment.run(**options | {"threads": threads, "listener": listener})
+            threads = ol.Execution(threads=threads)
+            experiment.run(store=store, execution=threads, listener=listener)
         said = capsys.readouterr().err
         assert said.startswith(told)
         assert ("store" in said) == bool(told)

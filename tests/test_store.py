@@ -420,7 +420,7 @@ def test_fresh_loses_nothing(experiment, stored, tmp_path):
     path = tmp_path / "results.db"
     shutil.copy(stored[0], path)
     small = ol.Experiment(problems=experiment.problems, optimizers=ol.Lstsq())
-    small.run(store=path, fresh=True)
+    small.run(store=path, execution=ol.Execution(fresh=True))
     (aside,) = set(tmp_path.glob("results-*.db"))
     pd.testing.assert_frame_equal(ol.Results.load(aside).trials, stored[1].trials)
     pd.testing.assert_frame_equal(ol.Results.load(aside).traces, stored[1].traces)
@@ -430,7 +430,9 @@ def test_fresh_loses_nothing(experiment, stored, tmp_path):
 def test_fresh_twice_keeps_both(tmp_path, tutorial):
     path = tmp_path / "results.db"
     for _ in range(3):
-        ol.Experiment(problems=tutorial, optimizers=ol.Lstsq()).run(store=path, fresh=True)
+        ol.Experiment(problems=tutorial, optimizers=ol.Lstsq()).run(
+            store=path, execution=ol.Execution(fresh=True)
+        )
     kept = [len(ol.Results.load(f).trials) for f in tmp_path.glob("results-*.db") if holds(f)]
     assert kept == [1, 1]
     assert len(ol.Results.load(path).trials) == 1
@@ -543,7 +545,9 @@ def test_fresh_on_a_full_disk_loses_nothing(small_disk, stored, tutorial):
     shutil.copy(stored[0], path)
     fill(small_disk, leave=65536)
     with pytest.raises(ValueError, match="cannot be written"):
-        ol.Experiment(problems=tutorial, optimizers=ol.Lstsq()).run(store=path, fresh=True)
+        ol.Experiment(problems=tutorial, optimizers=ol.Lstsq()).run(
+            store=path, execution=ol.Execution(fresh=True)
+        )
     (small_disk / "filler").unlink()
     pd.testing.assert_frame_equal(ol.Results.load(path).trials, stored[1].trials)
 
@@ -672,7 +676,9 @@ def test_the_processes_of_one_file_mark_each_others_trials(tmp_path, tutorial):
             ol.Experiment(problems=tutorial, optimizers=other, epochs=2).run(store=path)
 
     experiment = ol.Experiment(problems=tutorial, optimizers=ol.Lstsq(), repeats=3, epochs=2)
-    before = experiment.run(store=path, isolate=True, listener=Listener(started=started))
+    before = experiment.run(
+        store=path, listener=Listener(started=started), execution=ol.Execution(isolate=True)
+    )
     contended = before.trials.set_index("repeat")["contended"]
     assert contended.tolist() == [False, True, False]
     assert ol.Results.load(path).trials["contended"].sum() == 2
@@ -740,6 +746,6 @@ def test_a_store_whose_path_is_no_utf_8_is_set_aside(tmp_path, tutorial):
     path = tmp_path / os.fsdecode(b"caf\xe9.db")
     experiment = ol.Experiment(problems=tutorial, optimizers=ol.Lstsq())
     experiment.run(store=path)
-    experiment.run(store=path, fresh=True)
+    experiment.run(store=path, execution=ol.Execution(fresh=True))
     (aside,) = (p for p in tmp_path.glob("*.db") if p != path)
     assert len(ol.Results.load(aside).trials) == len(ol.Results.load(path).trials) == 1

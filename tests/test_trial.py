@@ -370,7 +370,7 @@ def test_a_memory_pass_that_exits_costs_neither_its_trial_nor_the_next(tutorial)
 
     optimizers = {"exits": ExitsLater(), "good": ol.Lstsq()}
     experiment = ol.Experiment(problems=tutorial, optimizers=optimizers)
-    trials = experiment.run(measure_memory=True).trials
+    trials = experiment.run(execution=ol.Execution(measure_memory=True)).trials
     assert ExitsLater.runs == 3
     assert list(trials["status"]) == ["finished"] * 2
     assert trials["peak_bytes"].isna()[0]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from optlab.analysis.intervals import kaplan_meier_median, wilson_interval
 from optlab.analysis.statistics import CELL, cell_numbers
-from optlab.optimizers.optimizer import check_positive
+from optlab.checks import check_positive
 
 NEVER = ("diverged", "failed", "crashed")
 """The statuses of trials that no longer time would have brought to a target."""

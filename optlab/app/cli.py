@@ -10,8 +10,9 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import App, Parameter
 
 from optlab import __version__
-from optlab.app.exit_status import bad_input, call, check_file, check_folder, loading
-from optlab.app.options import RunOptions
+from optlab.app.exit_status import bad_input, call, loading
+from optlab.app.options import AxesOptions, ExecutionOptions, OutputOptions
+from optlab.app.outputs import check_file, check_folder
 
 app = App(
     name="optlab",
@@ -21,7 +22,14 @@ app = App(
 
 
 @app.command
-def run(script: Path, /, *, options: RunOptions | None = None) -> int:
+def run(
+    script: Path,
+    /,
+    *,
+    axes: AxesOptions | None = None,
+    execution: ExecutionOptions | None = None,
+    outputs: OutputOptions | None = None,
+) -> int:
     """Run the experiment of a script: its variable `experiment`.
 
     Parameters
@@ -30,9 +38,10 @@ def run(script: Path, /, *, options: RunOptions | None = None) -> int:
         A Python file that holds `experiment = optlab.Experiment(...)`.
     """
     with loading():
+        from optlab.app.execute import execute
         from optlab.app.script import load_experiment
 
-    return load_experiment(script).execute(options)
+    return execute(load_experiment(script), axes, execution, outputs)
 
 
 @app.command
@@ -44,7 +53,9 @@ def compare(
     optimizers: str = "manual-sgd,torch-sgd,lstsq,sklearn",
     learning_rate: float | None = None,
     standardize: bool = True,
-    options: RunOptions | None = None,
+    axes: AxesOptions | None = None,
+    execution: ExecutionOptions | None = None,
+    outputs: OutputOptions | None = None,
 ) -> int:
     """Compare optimizers on fitting one column of a table by all others.
 
@@ -66,6 +77,7 @@ def compare(
     """
     with loading():
         from optlab import LinearRegression, datasets
+        from optlab.app.execute import execute
         from optlab.experiment import Experiment
         from optlab.optimizers import registry
 
@@ -91,7 +103,7 @@ def compare(
             epochs=100,
             stop_at=1e-6,
         )
-    return experiment.execute(options)
+    return execute(experiment, axes, execution, outputs)
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""How a command ends: with an exit status, and no traceback where the input was at fault."""
+"""Run a command to its exit status, with no traceback where the input was at fault."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from cyclopts import App, CycloptsError
 
@@ -68,7 +67,9 @@ def call(app: App, arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, TextIOWrapper):  # its encoding may not hold every name
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        status = app(tokens, exit_on_error=False, result_action="return_value")
+        with bad_input():  # the options check themselves when they are made
+            command, bound, _ = app.parse_args(tokens, exit_on_error=False)
+        status = command(*bound.args, **bound.kwargs)
     except CycloptsError:  # the message has been printed
         return 2
     except UsageError as error:
@@ -77,23 +78,6 @@ def call(app: App, arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return int(status or 0)
-
-
-def check_folder(folder: Path) -> None:
-    """Make a folder and write into it, before hours of trials rather than after."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(f"{folder} is no folder that can be written to: {error}") from None
-
-
-def check_file(file: Path) -> None:
-    """Refuse a file that cannot be written because it is a folder, or stands in none."""
-    if file.is_dir():
-        raise ValueError(f"{file} is a folder; name a file")
-    check_folder(file.resolve().parent)
 
 
 def as_typed() -> str:

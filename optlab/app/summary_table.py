@@ -17,7 +17,7 @@ from optlab.text import format_bytes, format_seconds
 
 BESIDE = (
     "trials run beside others: their seconds are kept as contended and rank nowhere; "
-    "to compare speed, leave out --jobs and --dask"
+    "to compare speed, leave out --jobs and --executor"
 )
 
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from optlab.checks import check_count
 from optlab.lab.measure.devices import check_device
-from optlab.lab.trial.budget import check_count
 from optlab.lab.trial.record import Trial
 from optlab.optimizers import (
     BatchSize,

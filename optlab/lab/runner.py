@@ -1,80 +1,34 @@
-"""All trials of a grid: in which order, by whom, and what is already known of them."""
+"""Run all trials of a grid that the store does not hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from optlab.lab.execution import Execution
 from optlab.lab.grid import Grid, interleaved
 from optlab.lab.measure.threads import set_threads, threads_kept
 from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.resume import Resume, StoreStatus
-from optlab.lab.store.redo import Redo
+from optlab.lab.store.redo import check_redo
 from optlab.lab.store.store import Store
-from optlab.lab.trial.budget import Budget, check_count
+from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.peak_memory import peak_bytes
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
-from optlab.lab.workers.executors import ExecutorFor, run_on_executor
+from optlab.lab.workers.executors import ExecutorFor, open_executor, run_on_executor
 from optlab.lab.workers.pool import WorkerPool
-from optlab.optimizers.optimizer import check_positive
 
 NOT_STARTED = "not started: the experiment was stopped"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Execution:
-    """How trials are run.
-
-    Parameters
-    ----------
-    threads
-        How many threads torch, BLAS and OpenMP may use in a trial; torch's present number, shared
-        among the jobs, by default.
-    time_limit
-        Seconds of wall time a trial may take, everything included. It is looked at between
-        iterates; with ``isolate`` or ``jobs`` it is hard.
-    isolate
-        Whether trials run in a worker process that is replaced when it dies.
-    jobs
-        How many worker processes run trials at once; more than one marks all seconds as contended.
-    executor_for
-        The executor for a trial, where trials run on executors of the caller's.
-    memory_limit
-        Bytes that a worker process may hold beyond what it held before its first trial; Linux only,
-        with ``isolate`` or ``jobs``.
-    measure_memory
-        Whether each trial is run once more, untimed, to measure its peak memory.
-    """
-
-    threads: int | None = None
-    time_limit: float | None = None
-    isolate: bool = False
-    jobs: int = 1
-    executor_for: ExecutorFor | None = None
-    memory_limit: int | None = None
-    measure_memory: bool = False
-
-    def __post_init__(self) -> None:
-        check_count("jobs", self.jobs)
-        if self.threads is not None:
-            check_count("threads", self.threads)
-        if self.time_limit is not None:
-            check_positive("time_limit", self.time_limit)
-        if self.memory_limit is not None and not (self.isolate or self.jobs > 1):
-            raise ValueError("memory_limit needs isolate or jobs (--isolate, --jobs): it holds in "
-                             "worker processes only")  # fmt: skip
-        if self.measure_memory and self.executor_for is not None:
-            raise ValueError("measure_memory (--memory) is not done on executors or Dask workers")
-
-
 @dataclass(frozen=True)
 class Listener:
-    """Who is told what happens: each may be left out."""
+    """Callbacks at the events of a run: each may be left out."""
 
     known: Callable[[StoreStatus], None] = field(default=lambda _: None)
     started: Callable[[Trial], None] = field(default=lambda _: None)
@@ -91,10 +45,9 @@ def run_grid(
     definition: Mapping[str, Any] | None = None,
     execution: Execution | None = None,
     store: Store | None = None,
-    redo: Collection[Redo] = (),
     listener: Listener | None = None,
 ) -> list[TrialRecord]:
-    """Run every trial that the store does not know, and return a record of each of the grid's.
+    """Run every trial that the store does not hold, and return a record of each of the grid's.
 
     After Ctrl-C the running trials keep their partial trace, and those that had not started are
     recorded as interrupted too.
@@ -102,71 +55,98 @@ def run_grid(
     Parameters
     ----------
     grid, budget
-        What to run, and for how long.
+        The trials, and how long each may go on.
     name, definition
-        The experiment's name and what was asked for, for the store.
+        The experiment's name and axes, for the store.
     execution
-        How the trials are run: here, one after the other, where left out.
+        How the trials are run; in this process, one after the other, where left out.
     store
-        Where each trial is kept as soon as it ends, and where those that are done are found.
-    redo
-        Which of those that are done are run again.
+        The results file that each trial is written to as soon as it ends, and that finished trials
+        are read from.
     listener
-        Who is told of trials that start, are watched, and end.
+        Called when trials start, at each recorded iterate, and when they end.
     """
     execution, listener = execution or Execution(), listener or Listener()
     threads = set_threads(execution.threads)
-    if execution.threads is None:  # those that run at once share the processor
+    if execution.threads is None:  # trials that run at once share the processor
         threads = max(1, threads // execution.jobs)
-    tasks = [
-        Task(trial, grid.problems[trial.problem], grid.optimizers[trial.optimizer], budget)
+    tasks = {
+        trial.number: Task(
+            trial, grid.problems[trial.problem], grid.optimizers[trial.optimizer], budget
+        )
         for trial in grid.trials()
-    ]
+    }
     about = definition if definition is not None else grid.definition() | budget.definition()
-    resume = Resume(store, name, about, grid, tasks, threads, redo) if store else None
-    by_number = {task.trial.number: task for task in tasks}
-    waiting = [by_number[trial.number] for trial in interleaved(grid.trials())]
-    known = resume.known() if resume else StoreStatus(0, {}, 0)
-    if resume:
-        listener.known(known)
-    left = len(tasks) - known.done
-    records: dict[int, TrialRecord] = {}
-    unkept: list[TrialRecord] = []
-    missing = resume.missing(waiting) if resume else waiting
-    ended = _run(missing, left, execution, threads, listener)
     with ExitStack() as stack:
-        if resume:
+        executor_for = stack.enter_context(open_executor(execution.executor))
+        if store and execution.fresh and store.experiments():  # when all else is known to be right
+            store.archive()
+        resume = None
+        if store:
+            everything = list(tasks.values())
+            redo = check_redo(execution.redo)
+            resume = Resume(store, name, about, grid, everything, threads, redo)
             stack.enter_context(closing(resume))
+        collected = _Collected(resume)
+        waiting: Iterable[Task] = [tasks[trial.number] for trial in interleaved(grid.trials())]
+        left = len(tasks)
+        if resume:
+            listener.known(known := resume.known())
+            waiting, left = resume.missing(waiting), left - known.done
+        ended = _run(waiting, left, execution, executor_for, threads, listener)
         stack.enter_context(closing(ended))  # so that workers end with us, whatever happens
+        _collect(ended, collected, listener)
+    return collected.of_all(tasks.values())
 
-        def keep(record: TrialRecord) -> None:
-            records[record.trial.number] = record
-            unkept.append(record)
-            if resume:
-                resume.keep(record)
-            unkept.clear()
 
-        try:
-            for record in ended:
-                keep(record)
-                listener.finished(record)
-        except KeyboardInterrupt:  # it came between two trials; within one, the trial takes it
-            for record in list(unkept):  # it came while this one was written: once more
-                keep(record)
-            for record in _cut_short(ended):
-                keep(record)
-    if resume:
-        cut_short = {n: r for n, r in records.items() if r.status == Status.INTERRUPTED}
-        records |= resume.records() | cut_short
-    for task in tasks:
-        not_started = TrialRecord(task.trial, message=NOT_STARTED)
-        record = records.setdefault(task.trial.number, not_started)
-        record.optimizer = task.about_optimizer()
-    return [records[task.trial.number] for task in tasks]
+class _Collected:
+    """The records of trials that ended, each written to the store at once."""
+
+    def __init__(self, resume: Resume | None) -> None:
+        self._resume = resume
+        self._records: dict[int, TrialRecord] = {}
+        self._unwritten: list[TrialRecord] = []
+
+    def add(self, record: TrialRecord) -> None:
+        self._records[record.trial.number] = record
+        self._unwritten.append(record)
+        if self._resume:
+            self._resume.keep(record)
+        self._unwritten.clear()
+
+    def write_again(self) -> None:
+        """Write the record whose writing was interrupted, if there is one."""
+        for record in list(self._unwritten):
+            self.add(record)
+
+    def of_all(self, tasks: Iterable[Task]) -> list[TrialRecord]:
+        """Return a record of each task, those of the store included."""
+        records = self._records
+        if self._resume:
+            cut_short = {n: r for n, r in records.items() if r.status == Status.INTERRUPTED}
+            records = records | self._resume.records() | cut_short
+        found = []
+        for task in tasks:
+            not_started = TrialRecord(task.trial, message=NOT_STARTED)
+            record = records.get(task.trial.number, not_started)
+            record.optimizer = task.about_optimizer()
+            found.append(record)
+        return found
+
+
+def _collect(ended: Generator[TrialRecord], collected: _Collected, listener: Listener) -> None:
+    try:
+        for record in ended:
+            collected.add(record)
+            listener.finished(record)
+    except KeyboardInterrupt:  # it came between two trials; within one, the trial catches it
+        collected.write_again()
+        for record in _cut_short(ended):
+            collected.add(record)
 
 
 def _cut_short(ended: Generator[TrialRecord]) -> Generator[TrialRecord]:
-    """Tell whoever runs the trials of Ctrl-C, and yield the records of those that were running."""
+    """Pass Ctrl-C on to what runs the trials, and yield the records of those that were running."""
     try:
         yield ended.throw(KeyboardInterrupt)
         yield from ended
@@ -175,13 +155,18 @@ def _cut_short(ended: Generator[TrialRecord]) -> Generator[TrialRecord]:
 
 
 def _run(
-    tasks: Iterable[Task], left: int, execution: Execution, threads: int, listener: Listener
+    tasks: Iterable[Task],
+    left: int,
+    execution: Execution,
+    executor_for: ExecutorFor | None,
+    threads: int,
+    listener: Listener,
 ) -> Generator[TrialRecord]:
-    if execution.executor_for is not None:
+    if executor_for is not None:
         return run_on_executor(
-            tasks, execution.executor_for, threads=threads, time_limit=execution.time_limit
+            tasks, executor_for, threads=threads, time_limit=execution.time_limit
         )
-    if left and (execution.isolate or execution.jobs > 1):
+    if left and execution.in_workers:
         return _run_isolated(tasks, left, execution, threads, listener)
     return _run_here(tasks, execution, threads, listener)
 
@@ -193,7 +178,7 @@ def _run_isolated(
         min(execution.jobs, left),
         threads=threads,
         time_limit=execution.time_limit,
-        memory_limit=execution.memory_limit,
+        memory_limit=execution.memory_bytes,
         peak_memory=execution.measure_memory,
     ) as workers:
         try:

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import torch
 
+from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.optimizer import Iterate, check_positive
+from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
 
 

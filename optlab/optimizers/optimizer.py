@@ -91,32 +91,6 @@ def versions(optimizer: Optimizer) -> dict[str, str]:
     return {str(package): str(version) for package, version in found.items()}
 
 
-def check_positive(name: str, value: object) -> None:
-    """Raise a ValueError that names the argument unless the value is positive and finite."""
-    number = float("nan") if isinstance(value, bool | str) else _as_float(value)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{name} must be positive and finite, not {value!r}")
-
-
-def check_momentum(name: str, value: object) -> None:
-    """Raise a ValueError that names the argument unless the value is in [0, 1)."""
-    if not 0 <= _as_float(value) < 1:
-        raise ValueError(f"{name} must be at least 0 and less than 1, not {value!r}")
-
-
-def check_not_negative(name: str, value: object) -> None:
-    """Raise a ValueError that names the argument unless the value is finite and at least 0."""
-    if not 0 <= _as_float(value) < math.inf:
-        raise ValueError(f"{name} must be finite and at least 0, not {value!r}")
-
-
-def _as_float(value: object) -> float:
-    try:
-        return float(value)  # type: ignore[arg-type]  # what is no number ends below
-    except (TypeError, ValueError, OverflowError):
-        return float("nan")
-
-
 def _plain(value: object) -> Any:
     if isinstance(value, type | FunctionType | BuiltinFunctionType):
         return f"{value.__module__}.{value.__qualname__}"

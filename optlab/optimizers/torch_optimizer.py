@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.optimizer import Iterate, check_positive
+from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Batch, Parameters, Problem
 
 

@@ -8,13 +8,9 @@ from typing import ClassVar
 
 import torch
 
+from optlab.checks import check_fraction, check_not_negative, check_positive
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.optimizer import (
-    Iterate,
-    check_momentum,
-    check_not_negative,
-    check_positive,
-)
+from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
 
 
@@ -65,7 +61,7 @@ class TorchSGD:
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
-        check_momentum("momentum", self.momentum)
+        check_fraction("momentum", self.momentum)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs a momentum greater than 0, not 0")
         check_not_negative("weight_decay", self.weight_decay)

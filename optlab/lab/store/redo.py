@@ -18,17 +18,17 @@ OF_KIND: Mapping[Redo, str] = {
 """Which rows of a results file are of a kind, in SQL."""
 
 
-def check_redo(kinds: Iterable[str]) -> tuple[Redo, ...]:
+def check_redo(kinds: str | Iterable[str]) -> tuple[Redo, ...]:
     """Return the kinds of trials to run again, or raise a ValueError that says which there are.
 
     Examples
     --------
-    >>> check_redo(["failed"])
-    ('failed',)
+    >>> check_redo("failed, contended")
+    ('failed', 'contended')
     """
     known = get_args(Redo)
-    chosen = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    chosen = tuple(part.strip() for part in kinds.split(",")) if isinstance(kinds, str) else kinds
     for kind in chosen:
         if kind not in known:
             raise ValueError(f"redo must be of {', '.join(map(repr, known))}, not {kind!r}")
-    return cast("tuple[Redo, ...]", chosen)
+    return cast("tuple[Redo, ...]", tuple(chosen))

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from optlab.optimizers.optimizer import check_positive
+from optlab.checks import check_count, check_positive
 
 RecordedEpochs: TypeAlias = Literal["growing"] | int | Sequence[int]
 
@@ -96,9 +96,3 @@ class Budget:
         else:
             chosen = {epoch for epoch in self.recorded_epochs if epoch <= self.epochs}
         return frozenset(chosen | {1, self.epochs})
-
-
-def check_count(name: str, value: object) -> None:
-    """Raise a ValueError that names the argument unless it is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")

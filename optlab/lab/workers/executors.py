@@ -24,15 +24,20 @@ ExecutorFor = Callable[[Trial], Executor | str]
 
 
 @contextmanager
-def chosen_executor(executor: Executor | None, dask: str | None) -> Iterator[ExecutorFor | None]:
-    """Give the executors of a Dask cluster, or one executor for all trials, or None."""
-    if executor is not None and not hasattr(executor, "submit"):
-        raise ValueError(f"executor must be a concurrent.futures.Executor, not {executor!r}")
-    if dask is not None:
-        with dask_executors(dask) as executor_for:
+def open_executor(executor: str | Executor | None) -> Iterator[ExecutorFor | None]:
+    """Give the executors of the Dask scheduler at an address, or one executor for all trials."""
+    if isinstance(executor, str):
+        with dask_executors(executor) as executor_for:
             yield executor_for
+    elif executor is None:
+        yield None
+    elif hasattr(executor, "submit"):
+        yield lambda _: executor
     else:
-        yield None if executor is None else lambda _: executor
+        raise ValueError(
+            "executor must be a concurrent.futures.Executor or the address of a Dask scheduler, "
+            f"not {executor!r}"
+        )
 
 
 def run_on_executor(
@@ -140,7 +145,9 @@ def dask_executors(address: str) -> Iterator[ExecutorFor]:
     try:
         from distributed import Client  # noqa: PLC0415 - optional: the extra `cluster`
     except ImportError:
-        raise ValueError("--dask needs distributed: pip install 'optlab[cluster]'") from None
+        raise ValueError(
+            "a Dask scheduler needs distributed: pip install 'optlab[cluster]'"
+        ) from None
     try:
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:

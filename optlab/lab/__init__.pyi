@@ -1,0 +1,15 @@
+from .grid import Grid as Grid
+from .measure.devices import available_devices as available_devices
+from .measure.machine import machine as machine
+from .minimize import Solution as Solution
+from .minimize import minimize as minimize
+from .runner import run_grid as run_grid
+from .store.problem_summary import ProblemSummary as ProblemSummary
+from .tables import traces_table as traces_table
+from .tables import trials_table as trials_table
+from .trial.budget import Budget as Budget
+from .trial.record import TraceRow as TraceRow
+from .trial.record import Trial as Trial
+from .trial.record import TrialRecord as TrialRecord
+from .trial.run import run_trial as run_trial
+from .trial.status import Status as Status

@@ -1,0 +1,98 @@
+"""The options that say how trials are run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from optlab.checks import check_bytes, check_count, check_positive
+from optlab.lab.store.redo import check_redo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How the trials of an experiment are run: threads, limits, processes, what is run again.
+
+    Parameters
+    ----------
+    threads
+        Threads of torch, BLAS and OpenMP in a trial; torch's present number, shared among the
+        jobs, by default.
+    time_limit
+        Seconds of wall time that a trial may take, everything included. The limit is hard with
+        isolate or jobs; else it is checked between iterates.
+    memory_limit
+        Bytes that a trial may hold beyond the worker process itself, such as 500M or 2G (Linux
+        only, with isolate or jobs).
+    measure_memory
+        Run each trial once more, untimed, to measure its peak memory.
+    isolate
+        Run the trials in a worker process that is replaced when it dies.
+    jobs
+        Worker processes at once; more than one marks all seconds as contended.
+    executor
+        Address of a Dask scheduler whose workers run the trials, such as tcp://HOST:8786; in
+        Python also any `concurrent.futures.Executor`. All seconds are contended.
+    fresh
+        Start over: what the store holds is moved into an archive file beside it.
+    redo
+        Kinds of stored trials that are run again, with commas between: failed (failed, crashed or
+        timed out), contended, unmeasured (no peak memory).
+
+    Raises
+    ------
+    ValueError
+        For values that are not allowed, and for options that exclude each other.
+
+    Examples
+    --------
+    >>> Execution(isolate=True, time_limit=60, memory_limit="2G").memory_bytes
+    2147483648
+    """
+
+    threads: int | None = None
+    time_limit: float | None = None
+    memory_limit: str | int | None = None
+    measure_memory: bool = False
+    isolate: bool = False
+    jobs: int = 1
+    executor: str | Executor | None = None
+    fresh: bool = False
+    redo: str | Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        check_count("jobs", self.jobs)
+        if self.threads is not None:
+            check_count("threads", self.threads)
+        if self.time_limit is not None:
+            check_positive("time_limit", self.time_limit)
+        if self.memory_limit is not None:
+            check_bytes("memory_limit", self.memory_limit)
+            if not self.in_workers:
+                raise ValueError("memory_limit needs isolate or jobs: it holds in worker processes")
+        if self.executor is not None and self.in_workers:
+            raise ValueError("executor, and isolate or jobs, exclude each other: choose one")
+        if self.executor is not None and self.measure_memory:
+            raise ValueError("measure_memory is not done on executors or Dask workers")
+        object.__setattr__(self, "redo", check_redo(self.redo))
+        if self.fresh and self.redo:
+            raise ValueError("fresh and redo exclude each other: fresh runs every trial again")
+        if "unmeasured" in self.redo and not self.measure_memory:
+            raise ValueError("redo='unmeasured' needs measure_memory")
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory limit in bytes."""
+        limit = self.memory_limit
+        return None if limit is None else check_bytes("memory_limit", limit)
+
+    @property
+    def in_workers(self) -> bool:
+        """Whether trials run in worker processes of this machine."""
+        return self.isolate or self.jobs > 1
+
+    @property
+    def is_contended(self) -> bool:
+        """Whether trials run beside others, so that their seconds are never ranked."""
+        return self.jobs > 1 or self.executor is not None
