@@ -177,7 +177,7 @@ class NeverArrives(ol.Lstsq):
 
 
 def test_a_task_that_never_arrives_ends_too(tutorial, monkeypatch):
-    monkeypatch.setattr("optlab.lab.workers.process._ARRIVAL", 1.0)
+    monkeypatch.setattr("optlab.lab.workers.process._UNPICKLING_SECONDS", 1.0)
     tasks = tasks_of(tutorial, [NeverArrives(), ol.Lstsq()])
     with WorkerPool(time_limit=0.5) as workers:
         hung, good = workers.run(tasks)

@@ -1,7 +1,6 @@
-"""The process that runs trials for `optlab.lab.workers.pool`, one after the other, until it is ended.
+"""Main loop of a worker process: receive a task, run its trial, send the record, repeat.
 
-It is started with the number of a socket and told by it what to run. Everything that it tells goes
-the same way, so whatever an optimizer prints does no harm.
+Tasks and records go through a socket of their own, so that what an optimizer prints does no harm.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from optlab.lab.trial.run import run_trial, told
 from optlab.lab.trial.status import Status
 from optlab.problems import Problem
 
-CRASH_LOG_AFTER = 0.25
-"""Seconds after the time limit at which a trial that does not end says where it hangs."""
+TRACEBACK_SIGNAL = signal.SIGUSR2
+"""The signal on which a worker process writes its traceback into the crash log."""
 
 
 class Setup(NamedTuple):
-    """What holds for all trials of a worker.
+    """The settings of all trials of a worker.
 
     ``threads`` as in `run_trial`; ``time_limit`` in seconds; ``memory_limit`` in bytes beyond what
     the process holds before its first trial; ``acknowledged``: wait at each recorded iterate until
@@ -50,55 +49,56 @@ class Setup(NamedTuple):
 
 
 def main(socket: int, crash_log: int, parent: int) -> None:
-    """Run the trials that come by a socket until it closes, then end this process."""
-    _die_with(parent)
-    # Ctrl-C is the parent's to answer; it may come here from a terminal or from a careless script.
+    """Run the trials that come by a socket until it closes, then end this process.
+
+    ``crash_log`` is the file descriptor that tracebacks are written to.
+    """
+    _end_with(parent)
+    # The parent handles Ctrl-C; here it may come from a terminal or from a script.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable(file=crash_log, all_threads=False)
+    faulthandler.register(TRACEBACK_SIGNAL, file=crash_log, all_threads=False)
     _Worker(Connection(socket), crash_log).serve()
 
 
 class _Worker:
     def __init__(self, connection: Connection, crash_log: int) -> None:
         self.connection, self.crash_log = connection, crash_log
-        self.setup: Setup = pickle.loads(self.hear())
+        self.setup: Setup = pickle.loads(self.receive())
         self.problems: dict[int, Problem] = {}
         self.most_data = math.inf
         if self.setup.memory_limit is not None:
             self.most_data = _limit_memory(self.setup.memory_limit)
 
     def serve(self) -> None:
-        self.tell("ready")
+        gc.freeze()  # what has been imported stays: a collection need not walk over it again
+        self.send("ready")
         while True:
-            trial, key, problem, rest = pickle.loads(self.hear())
-            # A crash's last words are those of its own trial.
+            trial, key, problem, rest = pickle.loads(self.receive())
+            # The crash log holds the traceback of the present trial only.
             os.ftruncate(self.crash_log, 0)
             os.lseek(self.crash_log, 0, os.SEEK_SET)
             threads = threading.active_count()
-            self.fit = True
+            self.is_reusable = True
             self.work(trial, key, problem, rest)
             gc.collect()
-            self.fit &= threading.active_count() <= threads and self.memory_is_free()
+            self.is_reusable &= threading.active_count() <= threads and self.memory_is_free()
             _flush()
-            self.tell("idle", self.fit)
+            self.send("idle", self.is_reusable)
 
     def work(self, trial: Trial, key: int, problem: bytes | None, rest: bytes) -> None:
-        """Run one trial and tell its record, and its peak of memory where asked."""
+        """Run one trial and send its record, and its peak memory where asked for."""
         try:
             if problem is not None:
                 self.problems[key] = pickle.loads(problem)
             optimizer, budget = pickle.loads(rest)
-        except BaseException as error:  # unpickling runs code of anybody's
-            self.fit = False  # the parent believes that the problem has arrived
-            self.tell("record", _failed(trial, error))
+        except BaseException as error:  # unpickling runs a person's code
+            self.is_reusable = False  # the parent takes the problem for received
+            self.send("record", _failed(trial, error))
             return
         setup, problem_here = self.setup, self.problems[key]
         setup.torch.apply()
-        self.tell("started")
-        if setup.time_limit is not None:
-            faulthandler.dump_traceback_later(
-                min(setup.time_limit + CRASH_LOG_AFTER, 1e6), file=self.crash_log
-            )
+        self.send("started")
         try:
             record = run_trial(
                 trial,
@@ -110,36 +110,35 @@ class _Worker:
                 time_limit=setup.time_limit,
                 catch=(BaseException,),
             )
-        except BaseException as error:  # no memory even to tell what happened
+        except BaseException as error:  # no memory even to describe the exception
             record = _failed(trial, error)
         if record.status == Status.INTERRUPTED:  # Ctrl-C does not come here: the optimizer raised
             record.status, record.message = Status.FAILED, "KeyboardInterrupt"
-        faulthandler.cancel_dump_traceback_later()
-        self.tell("record", record)
+        self.send("record", record)
         if setup.peak_memory and record.status.is_result and record.trace:
-            # The record has been told before, so that a death in this pass loses nothing of it.
+            # The record has been sent before, so that a crash in this pass loses nothing of it.
             try:
                 made = replace(budget, epochs=max(1, record.trace[-1].epoch))
-                self.tell("peak", peak_bytes(trial, problem_here, optimizer, made))
-            except BaseException:  # what it raises the second time is no result
+                self.send("peak", peak_bytes(trial, problem_here, optimizer, made))
+            except BaseException:  # an exception of the second pass is no result
                 return
 
     def watch(self, _: Trial, row: TraceRow) -> None:
-        self.tell("row", row)
+        self.send("row", row)
         if self.setup.acknowledged:
-            self.hear()
+            self.receive()
 
     def memory_is_free(self) -> bool:
-        """Whether most of the memory allowed is there for the next trial."""
+        """Whether at least half of the memory allowed is free for the next trial."""
         return self.most_data == math.inf or process_status()["VmData"] < self.most_data
 
-    def tell(self, kind: str, what: object = None) -> None:
+    def send(self, kind: str, what: object = None) -> None:
         try:
             self.connection.send_bytes(pickle.dumps((kind, what)))
         except OSError:
             _end()
 
-    def hear(self) -> bytes:
+    def receive(self) -> bytes:
         try:
             return self.connection.recv_bytes()
         except (EOFError, OSError):
@@ -152,7 +151,7 @@ def _failed(trial: Trial, error: BaseException) -> TrialRecord:
     return TrialRecord(trial, Status.FAILED, message, said)
 
 
-def _die_with(parent: int) -> None:
+def _end_with(parent: int) -> None:
     """Let the kernel kill this process when its parent ends, even in an endless loop in C."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
@@ -160,12 +159,12 @@ def _die_with(parent: int) -> None:
         # Where memory runs out, this process is to go, not the one that keeps the results.
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
-    if os.getppid() != parent:  # it ended before we asked
+    if os.getppid() != parent:  # the parent ended before we asked
         _end()
 
 
 def _limit_memory(most: int) -> float:
-    """Forbid more than so many bytes beyond the present; return at what size half is used."""
+    """Limit the data of this process to so many more bytes; return the size with half of it used."""
     import resource  # noqa: PLC0415 - not there on Windows, where no limit is asked for
 
     # The limit on data, not on address space: CUDA reserves terabytes of addresses it never uses.
@@ -181,6 +180,6 @@ def _flush() -> None:
 
 
 def _end() -> None:
-    """End at once: an orderly end would wait for threads that an optimizer has left."""
+    """End this process at once: an orderly end would wait for threads that an optimizer left."""
     _flush()
     os._exit(0)

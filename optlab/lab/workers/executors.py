@@ -1,4 +1,4 @@
-"""Trials on other people's workers: any concurrent.futures.Executor, and a Dask cluster."""
+"""Run trials on any `concurrent.futures.Executor`, or on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from optlab.lab.trial.task import Task
 from optlab.lab.workers.pickling import dumps_by_value
 
 MOST_RERUNS = 2
-"""A trial whose Dask worker was lost is run again elsewhere at most so many times."""
+"""The most times that a trial whose Dask worker was lost is run again elsewhere."""
 
 ExecutorFor = Callable[[Trial], Executor | str]
-"""The executor for a trial, or why there is none for it, in a sentence."""
+"""Return the executor for a trial, or the reason why there is none."""
 
 
 @contextmanager

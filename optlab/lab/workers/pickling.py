@@ -1,4 +1,4 @@
-"""Objects of a person's own, packed so that another process of this machine can open them."""
+"""Pickle objects of scripts and notebooks so that another process can unpickle them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trials in processes of their own, so that no optimizer can harm another or outlive its time."""
+"""A worker pool: run trials in processes that are replaced when they die or are killed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Starting = Callable[[Trial], None]
 """Called when a trial begins."""
 
 _LOOK_EVERY = 0.5
-"""Seconds after which a process is looked at that cannot tell its death, as its children live."""
+"""Seconds between checks of processes whose death closes no pipe, as their children live."""
 
 _MOST_FAILED_STARTS = 3
-"""So many processes in a row may die before they are ready."""
+"""Processes in a row that may die before they are ready."""
 
 
 class WorkerPool:
-    """Processes that run trials, kept warm, and replaced when they die or are killed.
+    """A pool of worker processes that run trials, replaced when they die or are killed.
 
     A trial gives the numbers of `run_trial`, bit for bit.
 
@@ -86,7 +86,7 @@ class WorkerPool:
         self._failed_starts = 0
 
     def __enter__(self) -> Self:
-        # They load torch while the caller is still reading data.
+        # The processes load torch while the caller is still reading data.
         self._workers += [WorkerProcess(self._setup) for _ in range(self.count)]
         return self
 
@@ -100,7 +100,7 @@ class WorkerPool:
         started: Starting = lambda _: None,
         watch: Watcher = lambda *_: None,
     ) -> Iterator[TrialRecord]:
-        """Run tasks and yield a record of each as it ends.
+        """Run tasks and yield the record of each as it ends.
 
         Tasks are asked for one at a time. With one process, nothing is computed here while a trial
         is under the clock: it waits for ``watch``, called at each recorded iterate, and the next
@@ -109,14 +109,14 @@ class WorkerPool:
         Raises
         ------
         KeyboardInterrupt
-            On Ctrl-C; what had been running is then got from `interrupt`.
+            On Ctrl-C; `interrupt` then returns the records of what was running.
         RuntimeError
             Where no process can be started.
         """
         waiting = iter(tasks)
         while True:
             while self._ended:
-                # Taken out only when the next is asked for: its keeping may be interrupted.
+                # Removed only when the next is asked for: writing it may be interrupted.
                 yield self._ended[0]
                 self._ended.popleft()
             self._hand_out(waiting)
@@ -171,24 +171,24 @@ class WorkerPool:
             self._ended.append(record)
 
     def _listen(self, started: Starting, watch: Watcher) -> None:
-        """Wait for what the processes tell, and see to those that cannot tell."""
+        """Wait for messages of the processes, and check those that cannot send any."""
         soonest = min(worker.deadline for worker in self._workers) - time.monotonic()
         patience = max(0.0, min(_LOOK_EVERY, soonest))
-        telling = wait([worker.connection for worker in self._workers], patience)
+        sending = wait([worker.connection for worker in self._workers], patience)
         for worker in list(self._workers):
-            if worker.connection in telling:
+            if worker.connection in sending:
                 self._receive(worker, started, watch)
             elif not worker.is_alive and not worker.connection.poll(0):
                 self._retire(worker)
             late = time.monotonic() > worker.deadline
-            # What it has told in time counts, even if we come late to hear it.
+            # A message sent in time counts, even if we read it late.
             if late and worker in self._workers and not worker.connection.poll(0):
                 self._retire(worker, killed=True)
 
     def _receive(self, worker: WorkerProcess, started: Starting, watch: Watcher) -> None:
         try:
             kind, what = worker.receive()
-        except Exception:  # it died, or tells nonsense
+        except Exception:  # the process died, or its message cannot be unpickled
             self._retire(worker)
             return
         if kind == "ready":
@@ -197,7 +197,7 @@ class WorkerPool:
                 self._send(worker)
             return
         task, record = worker.task, worker.record
-        assert task is not None and record is not None  # noqa: PT018 - only busy ones tell more
+        assert task is not None and record is not None  # noqa: PT018 - only busy processes send more
         match kind:
             case "started":
                 worker.started, record.started = True, time.time()
@@ -208,18 +208,18 @@ class WorkerPool:
                 watch(task.trial, what)
                 worker.acknowledge()
             case "record":
-                what.trace = what.trace or record.trace  # lost where memory ran out
+                what.trace = what.trace or record.trace  # the trace is lost where memory ran out
                 worker.record, worker.measured = what, True
-                worker.limit_time(GRACE)  # of measuring its memory
+                worker.limit_time(GRACE)  # for measuring the peak memory
             case "peak":
                 record.peak_bytes = what
             case "idle":
                 self._ended.append(worker.take_record())
-                if not what:  # it is no longer fit for another trial
+                if not what:  # the process cannot be used for another trial
                     self._retire(worker, killed=True)
 
     def _retire(self, worker: WorkerProcess, *, killed: bool = False) -> None:
-        """End a process that died or has to; record what became of its trial."""
+        """End a process that died or must be killed; record how its trial ended."""
         how = worker.end(at_once=killed)
         if not worker.ready:
             self._failed_starts += 1
@@ -230,7 +230,7 @@ class WorkerPool:
                 self._workers[-1].assign(worker.task)
         elif worker.task:
             if killed:
-                worker.record_end(Status.TIMED_OUT, worker.late())
+                worker.record_end(Status.TIMED_OUT, worker.timeout_message())
             else:
                 worker.record_end(Status.CRASHED, how)
             self._ended.append(worker.take_record())

@@ -1,4 +1,4 @@
-"""The parent's handle of one worker process: its start, its messages, its end."""
+"""Handle of one worker process in its parent: start it, exchange messages with it, end it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from typing import Any
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
-from optlab.lab.workers.child import Setup
+from optlab.lab.workers.child import TRACEBACK_SIGNAL, Setup
 from optlab.lab.workers.pickling import dumps_by_value
 from optlab.problems import Problem
 
-# The path first: `-m optlab.lab.workers.child` would look for optlab where this process may not look.
+# The search path comes first: `-m optlab.lab.workers.child` would look elsewhere for optlab.
 _BOOT = """\
 import json, sys
 sys.path[:] = json.loads(sys.argv.pop())
@@ -34,34 +34,37 @@ main(*map(int, sys.argv[1:]))
 """
 
 GRACE = 0.5
-"""Seconds after its limit that a trial has to end by itself, as one that yields iterates does."""
+"""Seconds after its limit in which a trial may end by itself, as one that yields iterates does."""
 
-_ARRIVAL = 30
-"""Seconds after its limit that a task has to begin: unpickling it may run anybody's code."""
+_UNPICKLING_SECONDS = 30
+"""Seconds beyond its limit in which a task must begin: unpickling it may run a person's code."""
 
 _STUCK_SECONDS = 10
-"""A worker that neither takes nor gives another byte of a message for so long is lost."""
+"""Seconds without another byte of a message after which a worker counts as lost."""
 
 _DYING_SECONDS = 5
-"""How long a killed process may take to be gone; the kernel can be busy with its memory."""
+"""Seconds that a killed process may take to be gone; the kernel can be busy with its memory."""
 
 _MOST_CRASH_LOG = 20_000
-"""Bytes kept of what a dying process says."""
+"""Bytes kept of the traceback that a process writes when it crashes or is killed."""
+
+_TRACEBACK_SECONDS = 0.2
+"""Seconds that a process may take to write its traceback before it is killed."""
 
 
 class WorkerProcess:
-    """One worker process, and the trial that it is at.
+    """A worker process and its present task.
 
     Attributes
     ----------
     task
-        What it has been given to do; None while it is idle.
+        The task it has been given; None while it is idle.
     record
-        What is known of its trial so far; complete once ``measured``.
+        The record of its trial so far; complete once ``measured``.
     deadline
-        When, by `time.monotonic`, it has to be ended.
+        The time, by `time.monotonic`, at which it is ended.
     ready, started
-        Whether it has told that it can work, and that it has begun with its task.
+        Whether it has reported that it can work, and that it has begun its task.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -85,10 +88,10 @@ class WorkerProcess:
                 start_new_session=True,
             )
         self.connection = Connection(ours.detach())
-        self._forget_task()
+        self._clear_task()
         self._send(pickle.dumps(setup))
 
-    def _forget_task(self) -> None:
+    def _clear_task(self) -> None:
         self.task: Task | None = None
         self.record: TrialRecord | None = None
         self.started = self.measured = self.contended = False
@@ -96,15 +99,15 @@ class WorkerProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process is still there."""
+        """Whether the process is running."""
         return self.process.poll() is None
 
     def assign(self, task: Task) -> None:
-        """Give it a task, which it begins when it is ready."""
+        """Give the process a task, which it begins when it is ready."""
         self.task, self.record = task, TrialRecord(task.trial)
 
     def send_task(self) -> None:
-        """Send it the task it has been given.
+        """Send the process the task that it has been given.
 
         Raises
         ------
@@ -115,97 +118,112 @@ class WorkerProcess:
         trial, problem = self.task.trial, self.task.problem
         key, problem_bytes = id(problem), None
         if key not in self._problems:
-            problem.optimum()  # solved here, once, and not by every worker
+            problem.optimum()  # solved once, here, not by every worker
             problem_bytes = dumps_by_value(problem)
-        parcel = pickle.dumps(
+        message = pickle.dumps(
             (trial, key, problem_bytes, dumps_by_value((self.task.optimizer, self.task.budget)))
         )
-        self._problems[key] = problem  # held, so that its id stays its own
-        self._send(parcel)
-        self.limit_time(_ARRIVAL)
+        self._problems[key] = problem  # kept alive, so that no other object gets its id
+        self._send(message)
+        self.limit_time(_UNPICKLING_SECONDS)
 
     def acknowledge(self) -> None:
-        """Let it go on after a recorded iterate."""
+        """Let the process go on after a recorded iterate."""
         if self.setup.acknowledged:
             self._send(b"")
 
     def _send(self, message: bytes) -> None:
         try:
             self.connection.send_bytes(message)
-        except OSError:  # dead, or deaf; it is buried when it is listened to
+        except OSError:  # the pipe is closed; the pool sees it when it reads from it
             self.process.kill()
 
     def receive(self) -> tuple[str, Any]:
-        """Return the next thing it tells.
+        """Return the next message of the process: its kind, and what it carries.
 
         Raises
         ------
         Exception
-            Where it has died, or can no longer be understood.
+            Where the process has died, or its message cannot be unpickled.
         """
         kind, what = pickle.loads(self.connection.recv_bytes())
         return kind, what
 
     def limit_time(self, grace: float) -> None:
-        """Let its time run from now."""
+        """Set the deadline: the time limit and a grace period from now."""
         if self.setup.time_limit is not None:
             self.deadline = time.monotonic() + self.setup.time_limit + grace
 
-    def late(self) -> str:
-        """Return what it is killed for at its deadline, in words."""
+    def timeout_message(self) -> str:
+        """Return the reason for killing the process at its deadline."""
         limit = self.setup.time_limit or math.inf
         if self.started:
             return f"killed at its time limit of {limit:g} s"
-        return f"killed: not unpickled {limit + _ARRIVAL:g} s after it was sent to its process"
+        return f"killed: not unpickled {limit + _UNPICKLING_SECONDS:g} s after it was sent to its process"
 
     def take_record(self) -> TrialRecord:
-        """Return the record of its task, which is forgotten: it is idle."""
+        """Return the record of the task and make the process idle."""
         assert self.record is not None
         record = replace(self.record, contended=self.contended)
-        self._forget_task()
+        self._clear_task()
         return record
 
     def record_end(self, status: Status, message: str) -> None:
-        """Put into its record how a trial ended that could not tell it itself."""
+        """Record how a trial ended whose process could not report it."""
         if self.record is None or self.measured:
             return
         self.record.status, self.record.message = status, message
-        self.record.traceback = self._said()
+        self.record.traceback = self._crash_text()
         if self.record.trace:
             self.record.seconds = self.record.trace[-1].seconds
 
     def end(self, *, at_once: bool) -> str:
         """End the process and its group; return how it ended by itself, in words."""
-        with suppress(subprocess.TimeoutExpired):  # its connection closes a moment before it ends
-            self.process.wait(0 if at_once else 0.5)
-        code = self.process.returncode
+        if at_once:
+            self._ask_for_traceback()
+        else:
+            with suppress(subprocess.TimeoutExpired):  # its connection closes before it ends
+                self.process.wait(0.5)
+        code = self.process.poll()
         self.kill()
-        return _in_words(code)
+        return _describe_exit(code)
+
+    def _ask_for_traceback(self) -> None:
+        """Let the process write where it is, by `faulthandler`, and wait until it has.
+
+        The process writes it in its own main thread, when it is asked. A thread that dumps the
+        frames of another while these change can crash the process, and the trial would be blamed.
+        """
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(self.process.pid, TRACEBACK_SIGNAL)
+        end = time.monotonic() + _TRACEBACK_SECONDS
+        while time.monotonic() < end and self.is_alive and not self._crash_text():
+            time.sleep(0.005)
 
     def kill(self) -> None:
-        """End the process at once, and all that it started that is still of its group."""
+        """Kill the process and all processes of its group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(_DYING_SECONDS)
 
     def close(self) -> None:
-        """Give back what was held for the process."""
+        """Close the connection and the crash log."""
         self.connection.close()
         self._crash_log.close()
 
-    def _said(self) -> str:
+    def _crash_text(self) -> str:
         size = self._crash_log.seek(0, os.SEEK_END)
         self._crash_log.seek(max(0, size - _MOST_CRASH_LOG))
         return self._crash_log.read().decode(errors="replace")
 
 
 def _search_path() -> list[str]:
-    """Where modules are looked for, so that those beside a person's script are found there too."""
+    """Return the module search path, absolute, so that modules beside a script are found."""
     return [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - "" is the folder we are in
 
 
-def _in_words(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     if code is None:
         return "its process could no longer be reached"
     if code >= 0:
