@@ -1,4 +1,4 @@
-"""What the project checks of itself; `nox -s tests` is all of it."""
+"""The checks of the project; `nox -s tests` runs all of them."""
 
 import nox
 
@@ -20,7 +20,12 @@ def install(session: nox.Session, *groups: str, project: bool = True) -> None:
 def tests(session: nox.Session) -> None:
     """All tests: the suite, doctests and README examples, ruff, mypy, import-linter."""
     install(session, "test", "lint", "types")
-    session.run("pytest", *session.posargs)
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    # Tests that measure time, or that have limits of time, run alone after the others.
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not alone")
+    session.run("pytest", "-m", "alone")
 
 
 @nox.session

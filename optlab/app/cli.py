@@ -112,7 +112,7 @@ def report(
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("report.html"),
     show: Annotated[bool, Parameter(name="--open", negative="")] = False,
 ) -> int:
-    """Write one HTML page of results files: what was found, and how sure that is.
+    """Write one HTML page of results files: the findings, and how certain they are.
 
     Parameters
     ----------
@@ -189,12 +189,12 @@ def _named(files: tuple[Path, ...]) -> tuple[Path, ...]:
 
 @app.command(name="list")
 def list_(what: Literal["optimizers", "datasets", "devices"] | None = None, /) -> int:
-    """List what there is: optimizers, datasets, devices, or all of them.
+    """List the optimizers, datasets and devices, or one kind of them.
 
     Parameters
     ----------
     what
-        Which of them.
+        The kind to list.
     """
     from rich.console import Console
     from rich.table import Table
@@ -203,7 +203,7 @@ def list_(what: Literal["optimizers", "datasets", "devices"] | None = None, /) -
     kinds = {"optimizers": _optimizers, "datasets": _datasets, "devices": _devices}
     console = Console(soft_wrap=True)
     for kind in kinds if what is None else [what]:
-        table = Table(kind, "what it is", header_style="bold", box=None)
+        table = Table(kind, "description", header_style="bold", box=None)
         for name, description in kinds[kind]().items():
             table.add_row(Text(name), Text(description))
         console.print(table)

@@ -17,12 +17,12 @@ from optlab.text import encodable
 
 
 class UsageError(Exception):
-    """The input of a command was at fault: its message is all that the person needs."""
+    """Bad input to a command; the message is printed without a traceback."""
 
 
 @contextmanager
 def bad_input() -> Iterator[None]:
-    """Turn a ValueError, which says what was wrong with an argument, into a UsageError."""
+    """Turn a `ValueError` about an argument into a `UsageError`."""
     try:
         yield
     except ValueError as error:
@@ -31,11 +31,11 @@ def bad_input() -> Iterator[None]:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Import what is inside without collecting garbage meanwhile.
+    """Switch garbage collection off while modules are imported inside.
 
-    The collector walks over all that is there again and again while modules only add to it: without
-    it torch, scikit-learn and pandas load in some four fifths of the time. What has been loaded
-    stays, so it is not looked at later either.
+    Imports only add objects, which the collector would walk over again and again: without it torch,
+    scikit-learn and pandas load in some four fifths of the time. What has been loaded stays, so it
+    is frozen, and no later collection walks over it.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -49,16 +49,18 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM stop an experiment as Ctrl-C does: what has finished is kept."""
+    """Let SIGTERM and SIGHUP stop an experiment as Ctrl-C does: finished trials are kept."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), stop) for name in names}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
 
 
 def call(app: App, arguments: Sequence[str] | None = None) -> int:

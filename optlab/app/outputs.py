@@ -38,12 +38,12 @@ class Outputs:
                 object.__setattr__(self, field.name, path.absolute())
 
     def check(self) -> None:
-        """Make the folders.
+        """Make the folders, before the trials run.
 
         Raises
         ------
         ValueError
-            For one that cannot be written to: before hours of trials rather than after.
+            For a folder or file that cannot be written to.
         """
         for folder in filter(None, (self.csv, self.figures)):
             check_folder(folder)
@@ -61,7 +61,7 @@ class Outputs:
 
 
 def check_folder(folder: Path) -> None:
-    """Make a folder and write into it, before hours of trials rather than after."""
+    """Make a folder and write a temporary file into it, so that errors come before the trials."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):

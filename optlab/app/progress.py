@@ -1,4 +1,4 @@
-"""What is seen on stderr while trials run."""
+"""Progress bar of an experiment on stderr; off a terminal, a line for each trial."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from optlab.text import format_seconds
 
 _TO_REDO: Mapping[Redo, str] = {
     "failed": "failed, crashed or timed out",
-    "contended": "ran beside others, so that their seconds rank nowhere",
+    "contended": "ran beside others, so that their seconds are not ranked",
 }
 
 
-class _Now(ProgressColumn):
-    """What the running trial does, cut where the terminal ends rather than squeezing the rest."""
+class _RunningTrial(ProgressColumn):
+    """A column for the running trial, cut where the terminal ends so that the rest keeps its room."""
 
     def __init__(self) -> None:
         super().__init__(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
@@ -48,14 +48,14 @@ class _Now(ProgressColumn):
 
 
 _TELL_TIME = 5.0
-"""Seconds after which lines tell the time passed and, as far as can be told, to go."""
+"""Seconds after which lines also show the time passed and an estimate of the time left."""
 
 _SHOW_EVERY = 0.1
-"""Seconds between two drawings of the bar: eyes need no more."""
+"""Seconds between two drawings of the bar."""
 
 
 class TrialProgress:
-    """A bar of trials done, with the running trial's epoch and loss; off a terminal, lines."""
+    """A progress bar of trials, with the running trial's epoch and loss."""
 
     def __init__(self, trials: int, epochs: int) -> None:
         self.epochs = epochs
@@ -65,11 +65,10 @@ class TrialProgress:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            _Now(),
+            _RunningTrial(),
             console=Console(stderr=True, soft_wrap=True),
             disable=not sys.stderr.isatty(),
-            # Drawn when a trial reports, never by a thread of its own: that thread would run
-            # beside the optimizer, on its clock.
+            # Drawn when a trial reports, not by a thread, which would run beside the optimizer.
             auto_refresh=False,
             expand=True,
             transient=True,
@@ -90,13 +89,13 @@ class TrialProgress:
         self._bar.stop()
 
     def listener(self) -> Listener:
-        """Return what tells this bar of the trials."""
+        """Return the callbacks that update this bar."""
         return Listener(
             known=self.known, started=self.started, watch=self.watch, finished=self.finished
         )
 
     def known(self, known: StoreStatus) -> None:
-        """Count the trials that the store has already, and say which could be run again."""
+        """Count the trials that the store holds, and print which could be run again."""
         self._bar.advance(self._task, known.done)
         if known.done or known.others:
             done = f"{known.done} of {self._bar.tasks[0].total:.0f} trials are in the store already"

@@ -1,4 +1,4 @@
-"""Experiment scripts: files that hold ``experiment = optlab.Experiment(...)``."""
+"""Load an experiment script: a file that holds ``experiment = optlab.Experiment(...)``."""
 
 from __future__ import annotations
 

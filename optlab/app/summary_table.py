@@ -16,7 +16,7 @@ from optlab.lab import ProblemSummary
 from optlab.text import format_bytes, format_seconds
 
 BESIDE = (
-    "trials run beside others: their seconds are kept as contended and rank nowhere; "
+    "trials run beside others: their seconds are marked as contended and are not ranked; "
     "to compare speed, leave out --jobs and --executor"
 )
 

@@ -1,4 +1,4 @@
-"""How: the optimizer protocol and one method per file."""
+"""Optimizers: the protocol, the batches, the registry, and one method a file."""
 
 from optlab.optimizers import registry as registry
 from optlab.optimizers.batches import Batches as Batches

@@ -15,11 +15,11 @@ BatchSize: TypeAlias = int | Literal["full"]
 
 
 _GATHERED_BYTES = 1 << 18
-"""Rows gathered at once: enough to hide the calls, little enough to stay in the cache."""
+"""Rows gathered at once: enough to make calls cheap, few enough to stay in the cache."""
 
 
 class Batches:
-    """Epochs without end; each is an iterator of `Batch`.
+    """The mini-batches of a problem: endless epochs, each an iterator of `Batch`.
 
     The order is, bit for bit, the one in which ``DataLoader(TensorDataset(X, y), batch_size,
     shuffle=True)`` visits the rows when the global generator is in the state that ``generator`` is

@@ -1,4 +1,4 @@
-"""What an optimizer is: a frozen dataclass of hyperparameters that yields iterates."""
+"""The optimizer protocol: a frozen dataclass of hyperparameters that yields iterates."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Iterate:
 
 @runtime_checkable
 class Optimizer(Protocol):
-    """A method: it owns the mathematics, the runner owns the clock and the end.
+    """The protocol of an optimizer, which yields iterates; the runner has the clock and the end.
 
     Two more members are looked for and may be left out:
 
@@ -47,7 +47,7 @@ class Optimizer(Protocol):
     """
 
     uses_batches: ClassVar[bool]
-    """Whether the batch size matters; a method without has one trial for the whole axis."""
+    """Whether the method uses mini-batches; one without has one trial for all batch sizes."""
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each pass, for ever; a direct method yields once.

@@ -1,4 +1,4 @@
-"""Optimizers by name: ours, and those of other packages."""
+"""The registry of optimizers by name: those of optlab and of other packages."""
 
 from __future__ import annotations
 

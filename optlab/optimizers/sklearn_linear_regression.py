@@ -1,4 +1,4 @@
-"""The baseline everybody knows: scikit-learn's LinearRegression."""
+"""Least squares by scikit-learn's LinearRegression, as a baseline."""
 
 from __future__ import annotations
 

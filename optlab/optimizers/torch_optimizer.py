@@ -1,4 +1,4 @@
-"""Any class of torch.optim as an optimizer of the lab."""
+"""An adapter that makes any class of torch.optim an optimizer of the lab."""
 
 from __future__ import annotations
 

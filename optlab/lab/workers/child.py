@@ -164,7 +164,7 @@ def _end_with(parent: int) -> None:
 
 
 def _limit_memory(most: int) -> float:
-    """Limit the data of this process to so many more bytes; return the size with half of it used."""
+    """Limit the data of this process to so many more bytes; return the size at half of them."""
     import resource  # noqa: PLC0415 - not there on Windows, where no limit is asked for
 
     # The limit on data, not on address space: CUDA reserves terabytes of addresses it never uses.
