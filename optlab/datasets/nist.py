@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from optlab.datasets.dataset import Dataset, FloatArray
+from optlab.datasets.columns import FloatArray
+from optlab.datasets.dataset import Dataset
 
 NAMES = (
     "Norris",

@@ -1,0 +1,236 @@
+"""Convert one column of any dtype to float64 exactly, or refuse it by name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import numbers
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Kind = Literal["number", "date", "duration", "text", "category", "complex", "other"]
+
+# The first that fits decides: numpy's timedelta64 counts as an integer, pandas' NaT as a date.
+_TYPES: tuple[tuple[Kind, tuple[type, ...]], ...] = (
+    ("duration", (dt.timedelta, np.timedelta64)),
+    ("date", (dt.date, dt.time, np.datetime64, pd.Period, pd.DateOffset)),
+    ("text", (str, bytes)),
+    ("number", (bool, np.bool_, int, float, np.integer, np.floating, Decimal, Fraction)),
+    ("complex", (numbers.Complex,)),
+)
+_DTYPES: dict[str, Kind] = {
+    "b": "number", "i": "number", "u": "number", "f": "number", "c": "complex",
+    "M": "date", "m": "duration", "S": "text", "U": "text",
+}  # fmt: skip
+# A column's values, as they stand in one object column, are judged by the worst of them.
+_WORST_FIRST: tuple[Kind, ...] = ("date", "duration", "other", "complex", "text", "number")
+# Decimal fractions are rounded as those of a CSV file are, unless that takes more than this share
+# of what tells the values apart: 2**-32 leaves nine digits of the differences.
+_ROUNDING_SHARE = Fraction(1, 2**32)
+
+_REMEDIES: dict[Kind, str] = {
+    "date": "dates and times have no unit of their own: turn them into numbers first, for example "
+    "days, (t - t.min()) / pd.Timedelta(days=1), or leave the column out",
+    "duration": "durations have no unit of their own: turn them into numbers first, for example "
+    "hours, t / pd.Timedelta(hours=1), or leave the column out",
+    "text": 'encode it with categories="one-hot" in from_pandas or read_table, or leave it out',
+    "category": 'encode it with categories="one-hot" in from_pandas or read_table, or turn it '
+    "into numbers with .astype(float)",
+    "complex": "split it into real and imaginary parts",
+    "other": "turn it into columns of numbers, or leave it out",
+}
+_WORDS: dict[Kind, str] = {
+    "date": "dates or times", "duration": "durations", "text": "text", "category": "categories",
+    "complex": "complex numbers", "other": "objects",
+}  # fmt: skip
+
+
+def column_kind(values: pd.Series[Any]) -> Kind:
+    """Return the kind of a column's values: numbers, dates, durations, text, categories, ...
+
+    Examples
+    --------
+    >>> column_kind(pd.Series([1, None], dtype="Int64")), column_kind(pd.Series(["a"]))
+    ('number', 'text')
+    """
+    dtype: Any = values.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        dtype = dtype.subtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "category"
+    if isinstance(dtype, pd.StringDtype):
+        return "text"
+    if isinstance(dtype, pd.PeriodDtype):
+        return "date"
+    if dtype.kind != "O":
+        return _DTYPES.get(dtype.kind, "other")
+    kinds = {_type_kind(cls) for cls in set(map(type, values.to_numpy(object)))} - {None}
+    return next((kind for kind in _WORST_FIRST if kind in kinds), "number")
+
+
+def _type_kind(cls: type) -> Kind | None:
+    if cls in {type(None), type(pd.NA)}:
+        return None
+    return next((kind for kind, types in _TYPES if issubclass(cls, types)), "other")
+
+
+def to_floats(values: pd.Series[Any], name: str, first_row: int = 0) -> FloatArray:
+    """Return a column of numbers as float32 where it is float32, else as float64; NaN is missing.
+
+    Parameters
+    ----------
+    values
+        The column, of any dtype; its index holds the rows' labels.
+    name
+        The column, as an error calls it.
+    first_row
+        The number of its first row, counted from 0.
+
+    Raises
+    ------
+    ValueError
+        For dates, durations, text, categories, complex numbers and other objects; for integers that
+        float64 would round, and for decimals whose rounding is not small beside their spread.
+
+    Examples
+    --------
+    >>> to_floats(pd.Series([1, None], dtype="Int64"), "column 'x'")
+    array([ 1., nan])
+    """
+    kind = column_kind(values)
+    if kind != "number":
+        raise ValueError(_refusal(values, kind, name, first_row))
+    if isinstance(values.dtype, pd.SparseDtype):
+        values = pd.Series(np.asarray(values), values.index)
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind != "O":
+        return _exact(values.to_numpy(), values.index, name, first_row)
+    missing = values.isna().to_numpy()
+    # Labels and positions of what is there go along, so that an error names the right row.
+    positions = np.flatnonzero(~missing)
+    present = _exact(
+        values.iloc[positions].to_numpy(), values.index, name, first_row, positions=positions
+    )
+    floats = np.full(len(values), np.nan, present.dtype)
+    floats[positions] = present
+    return floats
+
+
+def place(index: pd.Index[Any], position: int, first_row: int = 0) -> str:
+    """Return a row's number, and its label where that is another.
+
+    Examples
+    --------
+    >>> place(pd.Index([0, 7]), 0), place(pd.Index([0, 7]), 1), place(pd.Index(["a", "b"]), 1)
+    ('row 0', 'row 1 (label 7)', "row 1 (label 'b')")
+    """
+    row, label = first_row + position, index[position]
+    if isinstance(label, np.generic):
+        label = label.item()
+    same = not isinstance(label, bool) and isinstance(label, int) and label == row
+    return f"row {row}" if same else f"row {row} (label {label!r})"
+
+
+def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> str:
+    missing = values.isna().to_numpy()
+    flags = ~missing
+    if values.dtype.kind == "O" and kind in {"text", "other", "complex"}:
+        objects = values.to_numpy(object)
+        flags &= [_type_kind(type(value)) == kind for value in objects]
+    many, remedy = int(flags.sum()), _REMEDIES[kind]
+    sentence = f"{name} must hold numbers only: it holds {_WORDS[kind]} ({values.dtype})"
+    if many:
+        first = int(flags.argmax())
+        value = values.iloc[first]
+        if kind == "text" and _all_numbers(values[flags]):
+            remedy = "they are numbers written as text: convert them with pd.to_numeric"
+        sentence += f", {value!r} in {place(values.index, first, first_row)}, {many} such values"
+    if missing.any():
+        where = place(values.index, int(missing.argmax()), first_row)
+        sentence += f", and {missing.sum()} missing, the first in {where}"
+    return f"{sentence} (rows counted from 0); {remedy}"
+
+
+def _all_numbers(texts: pd.Series[Any]) -> bool:
+    return bool(pd.to_numeric(texts.astype(object), errors="coerce").notna().all())
+
+
+def _exact(
+    array: np.ndarray[Any, Any],
+    index: pd.Index[Any],
+    name: str,
+    first_row: int,
+    *,
+    positions: np.ndarray[Any, Any] | None = None,
+) -> FloatArray:
+    if array.dtype.kind == "f" and array.dtype.itemsize in {4, 8}:
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    floats, rounded = _objects(array) if array.dtype.kind == "O" else _numbers(array)
+    if rounded.any():
+        first = int(rounded.argmax())
+        where = place(index, first if positions is None else int(positions[first]), first_row)
+        whole = _is_whole(array[first])
+        what = (
+            "integers beyond 2**53, which float64 rounds" if whole else "more digits than float64"
+        )
+        raise ValueError(
+            f"{name} holds {what}: {array[first]} in {where} (rows counted from 0) would become "
+            f"{floats[first]!r}, {rounded.sum()} such values; subtract an offset first, such as "
+            "the column's least value, or accept the rounding with .astype(float)"
+        )
+    return floats
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) or value == int(value)
+
+
+def _numbers(array: np.ndarray[Any, Any]) -> tuple[FloatArray, np.ndarray[Any, Any]]:
+    """Return numpy numbers as float64, and which of them that rounds."""
+    with np.errstate(over="ignore"):
+        floats = array.astype(np.float64)
+    if array.dtype.kind == "f":
+        return floats, (floats.astype(array.dtype) != array) & ~np.isnan(floats)
+    if array.dtype.kind == "b" or array.dtype.itemsize < 8:
+        return floats, np.zeros(len(array), bool)
+    # An integer below 2**64 that becomes 2**64 was rounded; casting that back is not defined.
+    inside = floats < float(np.iinfo(array.dtype).max)
+    rounded = ~inside
+    rounded[inside] = floats[inside].astype(array.dtype) != array[inside]
+    return floats, rounded
+
+
+def _objects(array: np.ndarray[Any, Any]) -> tuple[FloatArray, np.ndarray[Any, Any]]:
+    """Return Python's numbers as float64, and which of them that rounds too far."""
+    floats = np.array([_nearest(value) for value in array], np.float64)
+    inexact = [
+        position
+        for position, (value, near) in enumerate(zip(array, floats, strict=True))
+        if not isinstance(value, float) and value != near and value == value  # noqa: PLR0124 - NaN
+    ]
+    rounded = np.zeros(len(array), bool)
+    fractions = [i for i in inexact if math.isfinite(floats[i]) and not _is_whole(array[i])]
+    rounded[inexact] = True
+    if fractions:
+        spread = _spread(array)
+        for i in fractions:
+            error = abs(Fraction(array[i]) - Fraction(floats[i]))
+            rounded[i] = 0 < spread * _ROUNDING_SHARE < error
+    return floats, rounded
+
+
+def _nearest(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def _spread(values: Sequence[Any] | np.ndarray[Any, Any]) -> Fraction:
+    exact = [Fraction(value) for value in values if math.isfinite(_nearest(value))]
+    return max(exact) - min(exact)
