@@ -62,6 +62,8 @@ def column_kind(values: pd.Series[Any]) -> Kind:
     dtype: Any = values.dtype
     if isinstance(dtype, pd.SparseDtype):
         dtype = dtype.subtype
+    if isinstance(dtype, pd.ArrowDtype):
+        return _arrow_kind(dtype.pyarrow_dtype)
     if isinstance(dtype, pd.CategoricalDtype):
         return "category"
     if isinstance(dtype, pd.StringDtype):
@@ -72,6 +74,24 @@ def column_kind(values: pd.Series[Any]) -> Kind:
         return _DTYPES.get(dtype.kind, "other")
     kinds = {_type_kind(cls) for cls in set(map(type, values.to_numpy(object)))} - {None}
     return next((kind for kind in _WORST_FIRST if kind in kinds), "number")
+
+
+def _arrow_kind(stored: Any) -> Kind:
+    """Return the kind of an Arrow type; the column may hold no value to tell it by."""
+    from pyarrow import types  # noqa: PLC0415 - there is no Arrow column without it
+
+    if isinstance(stored, types.lib.BaseExtensionType):
+        return "date" if "period" in stored.extension_name else "other"
+    if types.is_temporal(stored):
+        return "duration" if types.is_duration(stored) or types.is_interval(stored) else "date"
+    if types.is_dictionary(stored):
+        return "category"
+    if types.is_integer(stored) or types.is_floating(stored) or types.is_decimal(stored):
+        return "number"
+    if types.is_boolean(stored) or types.is_null(stored):
+        return "number"
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    return "text" if any(is_text(stored) for is_text in texts) else "other"
 
 
 def _type_kind(cls: type) -> Kind | None:
@@ -121,6 +141,17 @@ def to_floats(values: pd.Series[Any], name: str, first_row: int = 0) -> FloatArr
     return floats
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "row"), plural(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def place(index: pd.Index[Any], position: int, first_row: int = 0) -> str:
     """Return a row's number, and its label where that is another.
 
@@ -143,17 +174,20 @@ def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> s
         objects = values.to_numpy(object)
         flags &= [_type_kind(type(value)) == kind for value in objects]
     many, remedy = int(flags.sum()), _REMEDIES[kind]
-    sentence = f"{name} must hold numbers only: it holds {_WORDS[kind]} ({values.dtype})"
+    counted = " (rows counted from 0)" if len(values) else ""
+    sentence = f"{name} holds {_WORDS[kind]}, not numbers ({values.dtype})"
     if many:
         first = int(flags.argmax())
         value = values.iloc[first]
         if kind == "text" and _all_numbers(values[flags]):
             remedy = "they are numbers written as text: convert them with pd.to_numeric"
-        sentence += f", {value!r} in {place(values.index, first, first_row)}, {many} such values"
+        sentence += (
+            f", {value!r} in {place(values.index, first, first_row)}, {plural(many, 'such value')}"
+        )
     if missing.any():
         where = place(values.index, int(missing.argmax()), first_row)
         sentence += f", and {missing.sum()} missing, the first in {where}"
-    return f"{sentence} (rows counted from 0); {remedy}"
+    return f"{sentence}{counted}; {remedy}"
 
 
 def _all_numbers(texts: pd.Series[Any]) -> bool:
@@ -180,8 +214,9 @@ def _exact(
         )
         raise ValueError(
             f"{name} holds {what}: {array[first]} in {where} (rows counted from 0) would become "
-            f"{floats[first]!r}, {rounded.sum()} such values; subtract an offset first, such as "
-            "the column's least value, or accept the rounding with .astype(float)"
+            f"{float(floats[first])!r}, {plural(rounded.sum(), 'such value')}; subtract an offset "
+            "first, such as the column's least value, or convert the column to float64 yourself to "
+            "accept the rounding"
         )
     return floats
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import FloatArray
+from optlab.datasets.columns import FloatArray, plural
 
 MOST_LEVELS = 1000  # more are names or identifiers: each row would get a column of its own
 
@@ -40,7 +40,8 @@ def impute(values: FloatArray, name: str, training: FloatArray, strategy: str) -
     imputer.fit(np.ldexp(training.astype(np.float64), -exponent)[:, None])
     fill = np.ldexp(float(imputer.statistics_[0]), exponent).astype(values.dtype)
     filled = np.where(np.isnan(values), fill, values)
-    note = f"column {name!r}: {missing} missing values filled with the {strategy}, {fill:.6g}"
+    gaps = plural(missing, "missing value")
+    note = f"column {name!r}: {gaps} filled with the {strategy}, {fill:.6g}"
     return Encoded(filled[:, None], (name,), (note,))
 
 
@@ -66,8 +67,8 @@ def one_hot(values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]) -
         filled = np.where(texts.isna().to_numpy()[:, None], fill, filled)
         unknown &= texts.notna().to_numpy()
         notes.append(
-            f"column {name!r}: {missing} missing values filled with the most frequent level, "
-            f"{fill!r}"
+            f"column {name!r}: {plural(missing, 'missing value')} filled with the most frequent "
+            f"level, {fill!r}"
         )
     encoder = OneHotEncoder(
         categories=[np.array(levels, object)], drop="first", handle_unknown="ignore",
@@ -79,13 +80,13 @@ def one_hot(values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]) -
     others = ", ".join(map(repr, levels[1:4])) + (", ..." if len(levels) > 4 else "")
     notes.insert(
         0,
-        f"column {name!r} encoded as {len(levels) - 1} columns of 0 and 1 ({others}); all 0 is "
-        f"{levels[0]!r}",
+        f"column {name!r} encoded as {plural(len(levels) - 1, 'column')} of 0 and 1 ({others}); "
+        f"all 0 is {levels[0]!r}",
     )
     if unknown.any():
         notes.append(
-            f"column {name!r}: {unknown.sum()} held-out rows have a level that no training row "
-            f"has; they count as {levels[0]!r}"
+            f"column {name!r}: {plural(int(unknown.sum()), 'held-out row')} with a level that no "
+            f"training row has, taken as {levels[0]!r}"
         )
     return Encoded(encoded, tuple(f"{name}={level}" for level in levels[1:]), tuple(notes))
 

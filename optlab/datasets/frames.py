@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import FloatArray, column_kind, place, to_floats
+from optlab.datasets.columns import FloatArray, column_kind, place, plural, to_floats
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.encoding import Encoded, impute, one_hot
 from optlab.datasets.observations import counted_rows, design_notes
@@ -93,6 +93,8 @@ def from_pandas(
     data = _dataset(name, table, encoded, rows.training)
     held = _dataset(name, table, encoded, rows.held_out) if len(rows.held_out) else None
     notes = [*table.notes, *rows.notes, *(note for part in encoded for note in part.notes)]
+    if data.X.dtype != encoded[0].numbers.dtype and all(_is_single(part) for part in encoded):
+        notes.append(f"the target {table.target!r} needs float64: features become float64 too")
     notes += design_notes(data.X, data.feature_names)
     return replace(data, holdout=held, provenance=tuple(notes))
 
@@ -160,7 +162,7 @@ def _converted(values: pd.Series[Any], column: str, *, encode: bool) -> FloatArr
     infinite = np.isinf(floats)
     if infinite.any():
         raise ValueError(
-            f"column {column!r} has {infinite.sum()} infinite values, the first in "
+            f"column {column!r} has {plural(int(infinite.sum()), 'infinite value')}, the first in "
             f"{place(values.index, int(infinite.argmax()))} (rows counted from 0); leave these "
             "rows or the column out"
         )
@@ -186,7 +188,7 @@ def _dataset(name: str, table: _Table, encoded: list[Encoded], rows: Positions) 
     names = [column for part in encoded for column in part.names]
     if not names:
         raise ValueError("each feature has one level only: there is nothing to fit the target by")
-    single = all(part.numbers.dtype == np.float32 for part in encoded)
+    single = all(_is_single(part) for part in encoded)
     X = np.concatenate([part.numbers[rows] for part in encoded], axis=1)
     weights = None if table.weights is None else np.asarray(table.columns[table.weights])[rows]
     return Dataset(
@@ -197,3 +199,7 @@ def _dataset(name: str, table: _Table, encoded: list[Encoded], rows: Positions) 
         target_name=table.target,
         sample_weight=weights,
     )
+
+
+def _is_single(part: Encoded) -> bool:
+    return part.numbers.dtype == np.float32

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import FloatArray, column_kind, place, to_floats
+from optlab.datasets.columns import FloatArray, place, plural, to_floats
 from optlab.datasets.selection import select_features
 
 
@@ -81,7 +81,7 @@ class ParquetBlocks:
                 raise ValueError("the table has a header but no rows")
             empty = schema.empty_table().to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
             for name in (*self.feature_names, target):
-                _refuse_type(name, schema.field(name).type, empty[name])
+                to_floats(empty[name], f"column {name!r}")  # its type alone may refuse it
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
@@ -113,10 +113,11 @@ class ParquetBlocks:
             floats = to_floats(values, f"column {values.name!r}", first_row).astype(np.float64)
             bad = ~np.isfinite(floats)
             if bad.any():
+                where = place(values.index, int(bad.argmax()), first_row)
                 raise ValueError(
-                    f"column {values.name!r} has {bad.sum()} missing or infinite values in one "
-                    f"block, the first in {place(values.index, int(bad.argmax()), first_row)} "
-                    "(rows counted from 0); drop or fill these rows first"
+                    f"column {values.name!r} has {plural(int(bad.sum()), 'value')} missing or "
+                    f"infinite in one block, the first in {where} (rows counted from 0); drop or "
+                    "fill these rows first"
                 )
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
@@ -127,15 +128,3 @@ def _stored_index(schema: Any) -> tuple[str, ...]:
     """Return the columns that pandas stored as the frame's index."""
     entries = (schema.pandas_metadata or {}).get("index_columns", [])
     return tuple(entry for entry in entries if isinstance(entry, str) and entry in schema.names)
-
-
-def _refuse_type(name: str, stored: Any, empty: pd.Series[Any]) -> None:
-    """Refuse a column by its Arrow type, before any row is read."""
-    from pyarrow import types  # noqa: PLC0415 - the extra `parquet`
-
-    if types.is_date(stored) or types.is_time(stored):
-        empty = empty.astype("datetime64[s]")  # what tells their kind is their values, else
-    elif types.is_dictionary(stored) or types.is_string(stored) or types.is_large_string(stored):
-        empty = empty.astype("str")
-    if column_kind(empty) != "number" or types.is_nested(stored):
-        to_floats(empty, f"column {name!r}")

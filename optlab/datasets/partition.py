@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import place
+from optlab.datasets.columns import place, plural
 
 Positions = np.ndarray[Any, np.dtype[np.intp]]
 
@@ -92,7 +92,7 @@ def _complete_rows(
         return every, ()
     any_gap = np.logical_or.reduce(list(gaps.values()))
     counts = ", ".join(f"{gap.sum()} in column {column!r}" for column, gap in gaps.items())
-    sentence = f"{any_gap.sum()} of {len(index)} rows have missing values ({counts})"
+    sentence = f"{any_gap.sum()} of {plural(len(index), 'row')} have missing values ({counts})"
     if missing == "error":
         raise ValueError(
             f"{sentence}, the first is {place(index, int(any_gap.argmax()))} (rows counted from 0);"

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from optlab.datasets.columns import FloatArray, place, to_floats
+from optlab.datasets.columns import FloatArray, place, plural, to_floats
 
 _LARGEST_EXACT = 2.0**53
 
@@ -91,7 +91,7 @@ def checked_sample_weight(weights: ArrayLike | pd.Series[Any], rows: int) -> Flo
         first = int(bad.argmax())
         raise ValueError(
             f"sample_weight must be finite and at least 0, not {array[first]} in row {first} "
-            f"(rows counted from 0), {bad.sum()} such values"
+            f"(rows counted from 0), {plural(int(bad.sum()), 'such value')}"
         )
     if not array.any():
         raise ValueError("sample_weight is 0 in every row: at least one must be above 0")
@@ -204,8 +204,8 @@ def _refuse_masked(name: str, values: Any) -> None:
     if isinstance(values, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(values)).any():
         first = ", ".join(map(str, np.argwhere(masked)[0])) or "it"
         raise ValueError(
-            f"{name} has {masked.sum()} masked values, the first at index ({first}) (counted from "
-            "0): leave these rows out, or fill them with .filled(value)"
+            f"{name} has {plural(int(masked.sum()), 'masked value')}, the first at index ({first}), "
+            "counted from 0: leave these rows out, or fill them with .filled(value)"
         )
 
 
