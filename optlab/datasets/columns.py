@@ -170,17 +170,21 @@ def place(index: pd.Index[Any], position: int, first_row: int = 0) -> str:
 def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> str:
     missing = values.isna().to_numpy()
     flags = ~missing
-    if values.dtype.kind == "O" and kind in {"text", "other", "complex"}:
-        objects = values.to_numpy(object)
-        flags &= [_type_kind(type(value)) == kind for value in objects]
-    many, remedy = int(flags.sum()), _REMEDIES[kind]
+    remedy = _REMEDIES[kind]
+    if values.dtype.kind == "O" and kind != "category":
+        flags &= [_type_kind(type(value)) == kind for value in values.to_numpy(object)]
+    if kind == "text" and flags.any():
+        words = pd.to_numeric(values.astype(object), errors="coerce").isna().to_numpy() & flags
+        if words.any():
+            flags = words  # the texts among numbers, in a file's column, are those that matter
+        else:
+            remedy = "they are numbers written as text: convert them with pd.to_numeric"
+    many = int(flags.sum())
     counted = " (rows counted from 0)" if len(values) else ""
     sentence = f"{name} holds {_WORDS[kind]}, not numbers ({values.dtype})"
     if many:
         first = int(flags.argmax())
         value = values.iloc[first]
-        if kind == "text" and _all_numbers(values[flags]):
-            remedy = "they are numbers written as text: convert them with pd.to_numeric"
         sentence += (
             f", {value!r} in {place(values.index, first, first_row)}, {plural(many, 'such value')}"
         )
@@ -188,10 +192,6 @@ def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> s
         where = place(values.index, int(missing.argmax()), first_row)
         sentence += f", and {missing.sum()} missing, the first in {where}"
     return f"{sentence}{counted}; {remedy}"
-
-
-def _all_numbers(texts: pd.Series[Any]) -> bool:
-    return bool(pd.to_numeric(texts.astype(object), errors="coerce").notna().all())
 
 
 def _exact(
@@ -243,9 +243,10 @@ def _numbers(array: np.ndarray[Any, Any]) -> tuple[FloatArray, np.ndarray[Any, A
 def _objects(array: np.ndarray[Any, Any]) -> tuple[FloatArray, np.ndarray[Any, Any]]:
     """Return Python's numbers as float64, and which of them that rounds too far."""
     floats = np.array([_nearest(value) for value in array], np.float64)
+    # Python's floats compare with its integers exactly; numpy's round these first.
     inexact = [
         position
-        for position, (value, near) in enumerate(zip(array, floats, strict=True))
+        for position, (value, near) in enumerate(zip(array, floats.tolist(), strict=True))
         if not isinstance(value, float) and value != near and value == value  # noqa: PLR0124 - NaN
     ]
     rounded = np.zeros(len(array), bool)
@@ -263,7 +264,7 @@ def _nearest(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _spread(values: Sequence[Any] | np.ndarray[Any, Any]) -> Fraction:

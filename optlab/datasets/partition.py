@@ -10,6 +10,7 @@ import pandas as pd
 
 from optlab.datasets.columns import place, plural
 
+MOST_LISTED = 10  # columns in one sentence
 Positions = np.ndarray[Any, np.dtype[np.intp]]
 
 
@@ -65,7 +66,7 @@ def partition(
     ...     columns, pd.RangeIndex(3), needed=[], missing="drop", share=None, seed=0
     ... )
     >>> rows.training.tolist(), rows.notes
-    ([0, 2], ("1 of 3 rows have missing values (1 in column 'x') and were left out",))
+    ([0, 2], ("left out: 1 of 3 rows have missing values (column 'x' 1, the first in row 1)",))
     """
     rows, notes = _complete_rows(columns, index, needed, missing)
     if share is None:
@@ -91,14 +92,17 @@ def _complete_rows(
     if not gaps:
         return every, ()
     any_gap = np.logical_or.reduce(list(gaps.values()))
-    counts = ", ".join(f"{gap.sum()} in column {column!r}" for column, gap in gaps.items())
+    counts = ", ".join(
+        f"column {c!r} {gap.sum()}, the first in {place(index, int(gap.argmax()))}"
+        for c, gap in list(gaps.items())[:MOST_LISTED]
+    ) + (f", and {len(gaps) - MOST_LISTED} more columns" if len(gaps) > MOST_LISTED else "")
     sentence = f"{any_gap.sum()} of {plural(len(index), 'row')} have missing values ({counts})"
     if missing == "error":
         raise ValueError(
-            f"{sentence}, the first is {place(index, int(any_gap.argmax()))} (rows counted from 0);"
-            ' choose missing="drop" to leave these rows out, "mean" or "median" to fill features, '
+            f"{sentence}; rows are counted from 0; choose "
+            'missing="drop" to leave these rows out, "mean" or "median" to fill features, '
             "or leave columns out with drop=[...]"
         )
     if any_gap.all():
-        raise ValueError(f"{sentence}: no row is left; leave such columns out with drop=[...]")
-    return every[~any_gap], (f"{sentence} and were left out",)
+        raise ValueError(f"{sentence}; no row is left: leave such columns out with drop=[...]")
+    return every[~any_gap], (f"left out: {sentence}",)

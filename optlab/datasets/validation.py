@@ -112,11 +112,12 @@ def _unwrapped(values: Any) -> Any:
 def _refuse_other_labels(X: pd.Index[Any], y: pd.Index[Any]) -> None:
     if len(X) != len(y):
         return  # the shapes say it better
-    first = next(i for i, pair in enumerate(zip(X, y, strict=True)) if pair[0] != pair[1])
+    pairs = list(zip(X.tolist(), y.tolist(), strict=True))
+    first = next(i for i, (one, other) in enumerate(pairs) if one != other)
     raise ValueError(
-        f"X and y have different row labels: {X[first]!r} and {y[first]!r} in row {first} (rows "
-        "counted from 0); bring y into the order of X with y.loc[X.index], or pass y.to_numpy() "
-        "where the rows do belong together"
+        f"X and y have different row labels: {pairs[first][0]!r} and {pairs[first][1]!r} in row "
+        f"{first} (rows counted from 0); bring y into the order of X with y.loc[X.index], or pass "
+        "y.to_numpy() where the rows do belong together"
     )
 
 
@@ -186,12 +187,14 @@ def _as_array(name: str, values: Any) -> np.ndarray[Any, Any]:
         raise ValueError(f"{name} must be dense: pass {name}.toarray()")
     try:
         array = np.asarray(values)
-        listed = isinstance(values, list | tuple) and array.dtype.kind == "f"
-        if listed and (abs(array) >= _LARGEST_EXACT).any():
-            # numpy rounds integers that stand beside fractions: look at each as it is.
-            array = np.asarray(values, dtype=object)
+    except OverflowError:  # integers beyond float64 beside fractions
+        return np.asarray(values, dtype=object)
     except ValueError as error:
         raise ValueError(f"{name} is no rectangular array: {error}") from None
+    listed = isinstance(values, list | tuple) and array.dtype.kind == "f"
+    if listed and (abs(array) >= _LARGEST_EXACT).any():
+        # numpy rounds integers that stand beside fractions: look at each as it is.
+        return np.asarray(values, dtype=object)
     return array
 
 
@@ -202,9 +205,10 @@ def _refuse_masked(name: str, values: Any) -> None:
                 _refuse_masked(f"an element of {name}" if " of " not in name else name, part)
         return
     if isinstance(values, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(values)).any():
-        first = ", ".join(map(str, np.argwhere(masked)[0])) or "it"
+        first = ", ".join(map(str, np.argwhere(masked)[0]))
+        count = plural(int(masked.sum()), "masked value")
         raise ValueError(
-            f"{name} has {plural(int(masked.sum()), 'masked value')}, the first at index ({first}), "
+            f"{name} has {count}, the first at index ({first}), "
             "counted from 0: leave these rows out, or fill them with .filled(value)"
         )
 
