@@ -30,25 +30,98 @@ def test_diabetes_is_the_raw_data():
 
 @given(
     n=st.integers(2, 50),
-    d=st.integers(1, 4),
+    d=st.integers(1, 3),
     seed=st.integers(0, 2**32),
-    shift=st.floats(-100, 100),
+    offset=st.floats(0, 18).map(lambda power: 10**power),
+    scale=st.floats(-300, 300).map(lambda power: 10**power),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
-def test_standardized_columns_have_mean_0_and_deviation_1(n, d, seed, shift, dtype):
-    X = (np.random.default_rng(seed).standard_normal((n, d)) + shift).astype(dtype)
+def test_standardized_columns_have_mean_0_and_deviation_1(n, d, seed, offset, scale, dtype):
+    if dtype == np.float32:  # 1e-37 to 1e37, so that offsets of that many spreads are in range
+        scale, offset = scale**0.06, offset**0.9
+    z = np.random.default_rng(seed).standard_normal((n, d))
+    X = (z * scale if scale > 1e280 else (z + offset) * scale).astype(dtype)
     data = datasets.Dataset("a", X, X[:, 0])
     found = data.standardized()
     assert found.X.dtype == dtype
-    # Mean and deviation are sums of n terms of size |x|, relative to the deviation s: each entry is
-    # off by (n + 2) eps (|x| / s), and so is their mean; the deviation's error is of that size too.
-    ratio = (abs(X).max(0) / X.std(0, dtype=np.float64)).max()
-    tolerance = 4 * (n + 2) * np.finfo(dtype).eps * ratio
+    # A mean of n differences is off by n eps of the largest, sqrt(n) deviations at most; dividing
+    # and rounding to the data's dtype add two roundings of such an entry.
+    tolerance = np.sqrt(n) * ((n + 3) * EPS + np.finfo(dtype).eps)
     exact = found.X.astype(np.float64)
-    np.testing.assert_allclose(exact.mean(0), 0, atol=tolerance)
-    np.testing.assert_allclose(exact.std(0), 1, atol=tolerance)
+    varies = X.min(0) < X.max(0)
+    np.testing.assert_allclose(exact.mean(0), 0, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(exact.std(0), varies.astype(float), rtol=0, atol=2 * tolerance)
     np.testing.assert_array_equal(found.y, data.y)
     np.testing.assert_array_equal(data.X, X)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.array([5e-324, 1e-323, 5e-323]),
+        np.array([-1.7e308, 1.7e308, 1.7e308]),
+        np.array([1.7976931348623157e308, 1.7976931348623155e308, 1.7976931348623157e308]),
+        np.array([1e15, 1e15 + 0.125, 1e15 + 0.25]),
+        np.array([1e-45, 3e-45, 1e-44], np.float32),
+        (2000 + np.arange(1e6) % 7).astype(np.float32),
+    ],
+    ids=lambda X: f"{X[0]} {X.dtype}",
+)
+def test_standardized_at_the_ends_of_the_range(X):
+    found = datasets.Dataset("a", X[:, None], np.ones(len(X))).standardized()
+    exact = found.X.astype(np.float64)
+    tolerance = 100 * float(np.finfo(X.dtype).eps)  # values below 3 deviations here
+    assert abs(exact.mean()) < tolerance
+    assert exact.std() == pytest.approx(1, rel=tolerance, abs=0)
+
+
+def test_the_holdout_is_standardized_by_the_training_rows():
+    held = datasets.Dataset("a", [[10.0, 5.0], [20.0, 7.0]], [1.0, 2.0])
+    data = datasets.Dataset("a", [[1.0, 5.0], [3.0, 5.0]], [0.0, 1.0], holdout=held)
+    found = data.standardized()
+    np.testing.assert_array_equal(found.X, [[-1, 0], [1, 0]])
+    np.testing.assert_array_equal(found.holdout.X, [[8, 0], [18, 2]])
+    assert found.holdout.known == found.known
+    assert found.standardized() is found
+    with pytest.raises(ValueError, match="holdout must have the columns of X"):
+        datasets.Dataset("a", [[1.0]], [1.0], holdout=held)
+
+
+@given(
+    data=st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=6),
+    offset=st.floats(0, 15).map(lambda power: 10**power),
+    weight=st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=2),
+    bias=st.floats(-1e3, 1e3),
+)
+def test_raw_coefficients_predict_what_the_standardized_ones_do(data, offset, weight, bias):
+    dataset = datasets.Dataset("a", np.reshape(data, (3, 2)) + offset, np.ones(3)).standardized()
+    raw = dataset.raw_coefficients(weight, bias)
+    taken = {
+        name: list(map(Fraction, kept)) for name, kept in dataset.known["standardized"].items()
+    }
+    exact, constant = [], Fraction(bias)
+    for w, mean, low, deviation in zip(map(Fraction, weight), *taken.values(), strict=True):
+        exact.append(w / deviation)
+        constant -= exact[-1] * (mean + low)
+    # Rounded once: the nearest float64 to the exact rational.
+    assert raw.weight.tolist() == [float(w) for w in exact]
+    assert raw.bias == float(constant)
+
+
+def test_raw_coefficients_are_those_of_a_fit_to_the_raw_columns():
+    data = datasets.diabetes()
+    fit = LinearRegression.from_dataset(data.standardized()).optimum().parameters
+    raw = LinearRegression.from_dataset(data).optimum().parameters
+    weight, bias = data.standardized().raw_coefficients(fit["weight"], fit["bias"])
+    # Both optima are good to 12 digits and more (their certificates say so).
+    np.testing.assert_allclose(weight, raw["weight"], rtol=1e-11)
+    assert bias == pytest.approx(raw["bias"].item(), rel=1e-11, abs=0)
+    assert data.raw_coefficients(weight, bias).bias == bias
+    with pytest.raises(ValueError, match=r"weight must have shape \(10,\), not \(1,\)"):
+        data.standardized().raw_coefficients([1.0])
+    tiny = datasets.Dataset("a", [[0.0], [1e-310]], [0.0, 1.0]).standardized()
+    with pytest.raises(ValueError, match="beyond the range of float64"):
+        tiny.raw_coefficients([1.0])
 
 
 def test_a_constant_column_is_centred_and_not_divided_by_zero():

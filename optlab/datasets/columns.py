@@ -171,8 +171,8 @@ def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> s
     missing = values.isna().to_numpy()
     flags = ~missing
     remedy = _REMEDIES[kind]
-    if values.dtype.kind == "O" and kind != "category":
-        flags &= [_type_kind(type(value)) == kind for value in values.to_numpy(object)]
+    if values.dtype == object:
+        flags &= np.array([_type_kind(type(value)) == kind for value in values], bool)
     if kind == "text" and flags.any():
         words = pd.to_numeric(values.astype(object), errors="coerce").isna().to_numpy() & flags
         if words.any():

@@ -72,7 +72,7 @@ class ParquetBlocks:
         except (OSError, ArrowException) as error:
             raise ValueError(f"{path} cannot be read as Parquet: {error}") from None
         try:
-            self._index = _stored_index(schema)
+            self._index, self._first_label, self._label_step = _stored_index(schema)
             names = [name for name in schema.names if name not in self._index]
             self.feature_names = select_features(
                 names, target=target, features=features, drop=drop, index=", ".join(self._index)
@@ -100,7 +100,8 @@ class ParquetBlocks:
 
     def _labels(self, frame: pd.DataFrame, first_row: int) -> pd.Index[Any]:
         if not self._index:
-            return pd.RangeIndex(first_row, first_row + len(frame))
+            first = self._first_label + first_row * self._label_step
+            return pd.RangeIndex(first, first + len(frame) * self._label_step, self._label_step)
         return (
             pd.Index(frame[self._index[0]])
             if len(self._index) == 1
@@ -124,7 +125,9 @@ class ParquetBlocks:
         return floats
 
 
-def _stored_index(schema: Any) -> tuple[str, ...]:
-    """Return the columns that pandas stored as the frame's index."""
+def _stored_index(schema: Any) -> tuple[tuple[str, ...], int, int]:
+    """Return the columns that pandas stored as the frame's index, or its range's start and step."""
     entries = (schema.pandas_metadata or {}).get("index_columns", [])
-    return tuple(entry for entry in entries if isinstance(entry, str) and entry in schema.names)
+    columns = tuple(entry for entry in entries if isinstance(entry, str) and entry in schema.names)
+    spans = [e for e in entries if isinstance(e, dict) and e.get("kind") == "range"]
+    return columns, *((int(spans[0]["start"]), int(spans[0]["step"])) if spans else (0, 1))

@@ -67,7 +67,8 @@ def _listed(names: Iterable[str] | str) -> tuple[str, ...]:
 def _check_is_column(part: str, name: str, columns: Sequence[str], index: str) -> None:
     if name in columns:
         return
-    near = difflib.get_close_matches(name, columns, n=1)
+    near = [column for column in columns if column.casefold() == name.casefold()]
+    near = near or difflib.get_close_matches(name, columns, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     if index and name == index:
         hint = " (it is the index: make it a column with reset_index())"
