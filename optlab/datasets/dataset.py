@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -14,6 +15,9 @@ from optlab.datasets.columns import FloatArray
 from optlab.datasets.scaling import ColumnScaling
 from optlab.datasets.validation import checked_design, checked_sample_weight
 from optlab.markup import facts_html
+
+_TAKEN = ("mean", "mean_low", "deviation")
+_OF_RAW_COLUMNS = {"certified", "exact", "X_low", "weight", "bias", "condition"}
 
 
 class Coefficients(NamedTuple):
@@ -114,7 +118,7 @@ class Dataset:
         dwarfs the spread costs digits. A constant column becomes zeros. The target is not touched;
         a holdout is transformed by the same means and deviations, which it has no part in. They are
         kept in ``known["standardized"]``: ``mean``, ``mean_low`` (what float64 rounds off the mean)
-        and ``deviation``, each ``(d,)`` float64. A standardized dataset is returned as it is.
+        and ``deviation``, each ``(d,)`` float64. All rows count alike, whatever their weights.
 
         Examples
         --------
@@ -122,13 +126,13 @@ class Dataset:
         >>> ol.datasets.tutorial().standardized().X[:2, 0]
         array([-1.5666989, -1.2185436], dtype=float32)
         """
-        if "standardized" in self.known:
-            return self
         scalings = [ColumnScaling.of(column) for column in self.X.T]
-        mean, low, deviation = np.array([scaling.in_units for scaling in scalings]).T
-        kept = {"standardized": {"mean": mean, "mean_low": low, "deviation": deviation}}
-        # Coefficients certified for the raw columns say nothing about the standardized ones.
-        known = {key: value for key, value in self.known.items() if key != "certified"} | kept
+        taken = dict(zip(_TAKEN, np.array([s.in_units for s in scalings]).T, strict=True))
+        if "standardized" in self.known:
+            taken = _composed(self.known["standardized"], taken)
+        # What is known of the raw columns says nothing about the standardized ones.
+        known = {key: value for key, value in self.known.items() if key not in _OF_RAW_COLUMNS}
+        known["standardized"] = taken
 
         def transformed(data: Dataset, **changes: Any) -> Any:
             X = np.empty_like(data.X)
@@ -186,3 +190,18 @@ class Dataset:
                 "of float64: multiply the columns by a power of ten first"
             )
         return found
+
+
+def _composed(
+    first: Mapping[str, FloatArray], second: Mapping[str, FloatArray]
+) -> dict[str, FloatArray]:
+    """Return the mean and deviation of standardizing twice: ``((x - m) / s - m') / s'``."""
+    rows = []
+    columns = zip(
+        *(taken[key].tolist() for taken in (first, second) for key in _TAKEN), strict=True
+    )
+    for mean, low, deviation, *again in columns:
+        exact = Fraction(mean) + Fraction(low)
+        exact += Fraction(deviation) * (Fraction(again[0]) + Fraction(again[1]))
+        rows.append((float(exact), float(exact - Fraction(float(exact))), deviation * again[2]))
+    return dict(zip(_TAKEN, np.array(rows).T, strict=True))

@@ -15,6 +15,7 @@ from optlab.datasets.encoding import Encoded, impute, one_hot
 from optlab.datasets.observations import counted_rows, design_notes
 from optlab.datasets.partition import Partition, Positions, partition
 from optlab.datasets.selection import select_features
+from optlab.datasets.validation import unwrapped
 
 Missing = Literal["error", "drop", "mean", "median"]
 Categories = Literal["error", "one-hot"]
@@ -41,8 +42,8 @@ def from_pandas(
     Parameters
     ----------
     frame
-        A pandas DataFrame; the columns used hold numbers or booleans of any dtype, or, with
-        ``categories="one-hot"``, text or categories.
+        A pandas DataFrame or an Arrow table; the columns used hold numbers or booleans of any
+        dtype, or, with ``categories="one-hot"``, text or categories.
     target
         The column that is fitted.
     features
@@ -82,7 +83,8 @@ def from_pandas(
     >>> data.feature_names, data.X.tolist()
     (('city=B', 'size'), [[0.0, 1.0], [1.0, 2.0], [1.0, 3.0]])
     """
-    _check_words(frame, missing=missing, categories=categories, holdout=holdout)
+    frame = unwrapped(frame)
+    _check_words(frame, missing, categories, holdout, seed)
     table = _table(
         frame, target, None if weights is None else str(weights), features, drop, categories
     )
@@ -141,7 +143,7 @@ def _table(
     return _Table(columns, chosen, str(target), weights, tuple(notes))
 
 
-def _check_words(frame: Any, *, missing: str, categories: str, holdout: float | None) -> None:
+def _check_words(frame: Any, missing: str, categories: str, holdout: Any, seed: Any) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"frame must be a pandas DataFrame, not a {type(frame).__name__}")
     for word, value, allowed in (
@@ -150,7 +152,9 @@ def _check_words(frame: Any, *, missing: str, categories: str, holdout: float | 
     ):
         if value not in allowed:
             raise ValueError(f"{word} must be one of {', '.join(allowed)}, not {value!r}")
-    if holdout is not None and not 0 < holdout < 1:
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
+    if holdout is not None and not (isinstance(holdout, int | float) and 0 < holdout < 1):
         raise ValueError(f"holdout must be a share between 0 and 1, such as 0.2, not {holdout!r}")
 
 

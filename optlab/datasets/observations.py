@@ -12,6 +12,7 @@ from optlab.datasets.columns import FloatArray
 from optlab.datasets.scaling import ColumnScaling
 
 _MOST_WORK = 1e9  # multiplications of a QR factorisation, some seconds: more is not worth a note
+_SAMPLE_ROWS = 1000
 
 
 def counted_rows(columns: Mapping[str, Any]) -> list[str]:
@@ -63,12 +64,19 @@ def design_notes(X: FloatArray, names: Sequence[str]) -> list[str]:
     n, d = len(X), len(apart)
     if n <= d:
         notes.append(f"{n} rows for {d} features and an intercept: the weights are not unique")
-    elif d > 1 and n * d * d <= _MOST_WORK:
-        notes += _dependent(X, apart, names)
+    elif d > 1:
+        # Columns that are independent in some rows are so in all.
+        some = _dependent(X[:: max(1, n // (_SAMPLE_ROWS + 10 * d))], apart)
+        dependent = _dependent(X, apart) if some and n * d * d <= _MOST_WORK else []
+        if dependent:
+            listed = ", ".join(repr(names[j]) for j in dependent)
+            notes.append(
+                f"columns that depend linearly on the others: {listed}; the weights are not unique"
+            )
     return notes
 
 
-def _dependent(X: FloatArray, apart: list[int], names: Sequence[str]) -> list[str]:
+def _dependent(X: FloatArray, apart: list[int]) -> list[int]:
     scaled = np.empty((len(X), len(apart)))
     for k, j in enumerate(apart):
         column = X[:, j].astype(np.float64)
@@ -76,8 +84,4 @@ def _dependent(X: FloatArray, apart: list[int], names: Sequence[str]) -> list[st
     R, order = scipy.linalg.qr(scaled, mode="r", pivoting=True, overwrite_a=True)
     size = np.abs(np.diag(R))
     limit = max(scaled.shape) * np.finfo(np.float64).eps * size[0]
-    dependent = sorted(apart[k] for k in order[: len(size)][size <= limit])
-    if not dependent:
-        return []
-    listed = ", ".join(repr(names[j]) for j in dependent)
-    return [f"columns that depend linearly on the others: {listed}; the weights are not unique"]
+    return sorted(apart[k] for k in order[: len(size)][size <= limit])

@@ -61,7 +61,8 @@ def select_features(
 
 
 def _listed(names: Iterable[str] | str) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(str(name) for name in names)
+    one = isinstance(names, str) or not isinstance(names, Iterable)
+    return (str(names),) if one else tuple(str(name) for name in names)
 
 
 def _check_is_column(part: str, name: str, columns: Sequence[str], index: str) -> None:

@@ -42,7 +42,7 @@ def checked_design(
         float64 would round; wrong or differing shapes or row labels; no rows, no columns, a name
         twice; NaN or infinity (naming the first place and the counts).
     """
-    X, y = _unwrapped(X), _unwrapped(y)
+    X, y = unwrapped(X), unwrapped(y)
     if isinstance(X, pd.DataFrame) and isinstance(y, pd.Series) and not X.index.equals(y.index):
         _refuse_other_labels(X.index, y.index)
     rows = X.index if isinstance(X, pd.DataFrame) else None
@@ -83,7 +83,7 @@ def refuse_duplicates(names: Sequence[str], what: str) -> None:
 
 def checked_sample_weight(weights: ArrayLike | pd.Series[Any], rows: int) -> FloatArray:
     """Return row weights ``(n,)`` in float64: finite, at least 0, and not all 0."""
-    array = _as_float_tensor("sample_weight", _unwrapped(weights)).double().cpu().numpy()
+    array = _as_float_tensor("sample_weight", unwrapped(weights)).double().cpu().numpy()
     if array.shape != (rows,):
         raise ValueError(f"sample_weight must have shape ({rows},), not {array.shape}")
     bad = ~(np.isfinite(array) & (array >= 0))
@@ -98,8 +98,8 @@ def checked_sample_weight(weights: ArrayLike | pd.Series[Any], rows: int) -> Flo
     return array
 
 
-def _unwrapped(values: Any) -> Any:
-    """Return Arrow tables and other libraries' frames as pandas', one-column indexes as Series."""
+def unwrapped(values: Any) -> Any:
+    """Return Arrow's tables and arrays, and pandas' indexes and arrays, as a frame or a series."""
     if type(values).__module__.partition(".")[0] == "pyarrow":
         return values.to_pandas(types_mapper=pd.ArrowDtype)
     if isinstance(values, pd.Index):
@@ -123,10 +123,11 @@ def _refuse_other_labels(X: pd.Index[Any], y: pd.Index[Any]) -> None:
 
 def _check_shapes(X: Tensor, y: Tensor) -> None:
     if X.ndim != 2:
-        hint = "; for one feature, X.reshape(-1, 1)" if X.ndim == 1 else ""
+        hint = "; for one feature, X.reshape(-1, 1) (a series: X.to_frame())" if X.ndim == 1 else ""
         raise ValueError(f"X must have shape (n, d), not {tuple(X.shape)}{hint}")
     if y.ndim != 1:
-        hint = "; flatten it with y.ravel()" if y.ndim == 2 and 1 in y.shape else ""
+        flat = y.ndim == 2 and 1 in y.shape
+        hint = "; flatten it with y.ravel() (a frame: y.squeeze())" if flat else ""
         raise ValueError(f"y must have shape (n,), not {tuple(y.shape)}{hint}")
     if len(X) != len(y):
         raise ValueError(f"X and y differ in length: X has {len(X)} rows, y has {len(y)}")
