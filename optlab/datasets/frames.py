@@ -175,13 +175,14 @@ def _converted(values: pd.Series[Any], column: str, *, encode: bool) -> FloatArr
 
 def _encoded(values: Any, column: str, rows: Partition, missing: str) -> Encoded:
     """Return a feature's numbers in all rows; what is filled or encoded is learnt in training."""
+    filled = missing in {"mean", "median"}
+    if isinstance(values, np.ndarray) and not filled:
+        return Encoded(values[:, None], (column,), ())
     used = rows.used
     if isinstance(values, pd.Series):
         part = one_hot(values.iloc[used], column, np.searchsorted(used, rows.training))
-    elif missing in {"mean", "median"}:
-        part = impute(values[used], column, values[rows.training], missing)
     else:
-        return Encoded(values[:, None], (column,), ())
+        part = impute(values[used], column, values[rows.training], missing)
     # Back to the rows of the table, so that all columns are told by the same positions.
     full = np.full((len(values), len(part.names)), np.nan, part.numbers.dtype)
     full[used] = part.numbers
