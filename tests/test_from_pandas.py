@@ -274,11 +274,11 @@ def test_what_was_done_stands_on_the_card():
     )
 
 
-def test_the_index_column_of_a_saved_frame_is_told_and_can_be_dropped(tmp_path):
+def test_the_index_column_of_a_saved_frame_is_told_and_need_not_be_a_feature(tmp_path):
     path = tmp_path / "saved.csv"
     path.write_text("Unnamed: 0,x,y,y2\n0,0,1,3\n1,1,3,1\n2,2,5,8\n3,3,7,2\n")
     data = read_table(path, target="y")
-    assert any("'Unnamed: 0' counts the rows, from 0 to 3" in note for note in data.provenance)
-    chosen = read_table(path, target="y", drop=["Unnamed: 0", "y2"])
+    assert any("'Unnamed: 0' counts the rows" in note for note in data.provenance)
+    chosen = read_table(path, target="y", features=["x"])
     optimum = ol.LinearRegression.from_dataset(chosen).optimum().parameters
     assert (optimum["weight"].tolist(), optimum["bias"].item()) == ([2.0], 1.0)

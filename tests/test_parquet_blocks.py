@@ -44,7 +44,6 @@ LINE = pd.DataFrame({"x": [0.0, 1, 2, 3], "y": [1.0, 3, 5, 7], "t": pd.Timestamp
         *(pa.array([1, None, 3], pa.timestamp(unit, "Asia/Tokyo")) for unit in ("s", "ns")),
         *(pa.array([1, None, 3], pa.duration(unit)) for unit in ("s", "ns")),
         pa.array([dt.date(2020, 1, 1), None, None]),
-        pa.array([None, None, None], pa.date32()),
         pa.array(["a", None, "b"]),
         pa.array(["a", None, "b"]).dictionary_encode(),
         pa.array([[1], [2], [3]]),
@@ -58,6 +57,12 @@ def test_columns_that_hold_no_numbers_are_refused_by_name(stored, values, reader
     for columns, target in (({"t": values, "y": ones}, "y"), ({"x": ones, "t": values}, "t")):
         with pytest.raises(ValueError, match=r"a\.parquet: column 't' holds"):
             reader(stored(pa.table(columns)), target=target)
+
+
+def test_a_type_is_refused_before_any_value_is_read(stored):
+    table = pa.table({"t": pa.array([None, None], pa.date32()), "y": pa.array([1.0, 2])})
+    with pytest.raises(ValueError, match="column 't' holds dates or times"):
+        ParquetBlocks(stored(table), target="y")
 
 
 def test_a_period_is_a_date(stored):
@@ -107,6 +112,12 @@ def test_a_bad_value_is_told_by_its_row_in_the_file(stored):
     blocks = ParquetBlocks(stored(frame[2:], row_group_size=3), target="y")
     with pytest.raises(ValueError, match=r"row 5 \(label 7\)"):
         list(blocks)
+
+
+def test_large_integers_beside_a_gap_are_not_rounded(stored):
+    frame = pd.DataFrame({"x": pd.array([2**53 + 1, None, 3], dtype="Int64"), "y": [1.0, 2, 3]})
+    with pytest.raises(ValueError, match="holds integers beyond.*9007199254740993 in row 0"):
+        read_table(stored(frame), target="y", missing="drop")
 
 
 @given(
