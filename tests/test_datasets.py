@@ -272,7 +272,7 @@ def test_parquet_is_read_in_its_own_dtype(tmp_path, dtype):
         ("y\n1\n", "no feature is left to fit the target 'y' by"),
         (
             "x,y\n1,2\n3,NaN\n4,\n",
-            r"2 of 3 rows have missing values \(column 'y' 2, the first in row 1\)",
+            r"2 of 3 rows have missing values \(column 'y': 2 missing, the first in row 1\)",
         ),
         ("x,y\n1,2\ninf,2\n", "'x' has 1 infinite value, the first in row 1"),
         ("x,y\n1,2\nred,2\nblue,3\n", "'x' holds text, not numbers .* 'red' in row 1, 2 such"),

@@ -53,7 +53,7 @@ def test_columns_are_chosen_by_name():
         ({"features": "id", "weights": "size"}, r"1 of 4 rows have missing values \(column 'size'"),
         ({"target": "city", "categories": "one-hot"}, "column 'city' holds text"),
         ({}, "column 'city' holds text, not numbers .*'Kobe' in row 0, 3 such values, and 1 miss"),
-        ({"features": "size"}, r"1 of 4 rows .* \(column 'size' 1, the first in row 1\)"),
+        ({"features": "size"}, r"1 of 4 rows .* \(column 'size': 1 missing, the first in row 1\)"),
     ],
 )
 def test_words_that_do_not_fit_are_refused(words, sentence):
@@ -115,8 +115,9 @@ def test_a_missing_target_is_never_made_up():
     assert data.y.tolist() == [1, 3, 4]
     assert data.X[:, 1].tolist() == [1, 3, 5]
     assert data.X[:, 2].tolist() == [0, 0, 1]  # the missing city is filled with one of two levels
-    assert "left out: 1 of 4 rows have missing values (column 'price' 1, the first in row 1)" in (
-        data.provenance
+    assert (
+        "left out: 1 of 4 rows have missing values (column 'price': 1 missing, the first in row 1)"
+        in (data.provenance)
     )
 
 

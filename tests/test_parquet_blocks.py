@@ -116,7 +116,7 @@ def test_a_bad_value_is_told_by_its_row_in_the_file(stored):
 
 def test_large_integers_beside_a_gap_are_not_rounded(stored):
     frame = pd.DataFrame({"x": pd.array([2**53 + 1, None, 3], dtype="Int64"), "y": [1.0, 2, 3]})
-    with pytest.raises(ValueError, match="holds integers beyond.*9007199254740993 in row 0"):
+    with pytest.raises(ValueError, match=r"holds integers beyond.*9007199254740993 in row 0"):
         read_table(stored(frame), target="y", missing="drop")
 
 

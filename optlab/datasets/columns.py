@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import numbers
-from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
+from optlab.datasets.rounding import FloatArray, is_whole, nearest_floats
+
 Kind = Literal["number", "date", "duration", "text", "category", "complex", "other"]
 
 # The first that fits decides: numpy's timedelta64 counts as an integer, pandas' NaT as a date.
@@ -30,9 +29,6 @@ _DTYPES: dict[str, Kind] = {
 }  # fmt: skip
 # A column's values, as they stand in one object column, are judged by the worst of them.
 _WORST_FIRST: tuple[Kind, ...] = ("date", "duration", "other", "complex", "text", "number")
-# Decimal fractions are rounded as those of a CSV file are, unless that takes more than this share
-# of what tells the values apart: 2**-32 leaves nine digits of the differences.
-_ROUNDING_SHARE = Fraction(1, 2**32)
 
 _REMEDIES: dict[Kind, str] = {
     "date": "dates and times have no unit of their own: turn them into numbers first, for example "
@@ -130,8 +126,11 @@ def to_floats(values: pd.Series[Any], name: str, first_row: int = 0) -> FloatArr
         values = pd.Series(np.asarray(values), values.index)
     if isinstance(values.dtype, np.dtype) and values.dtype.kind != "O":
         return _exact(values.to_numpy(), values.index, name, first_row)
-    missing = values.isna().to_numpy()
-    # Labels and positions of what is there go along, so that an error names the right row.
+    try:
+        missing = values.isna().to_numpy()
+    except InvalidOperation:
+        raise ValueError(f"{name} holds signalling NaNs: replace them by None") from None
+    # The positions of what is there go along, so that an error names the right row.
     positions = np.flatnonzero(~missing)
     present = _exact(
         values.iloc[positions].to_numpy(), values.index, name, first_row, positions=positions
@@ -160,11 +159,16 @@ def place(index: pd.Index[Any], position: int, first_row: int = 0) -> str:
     >>> place(pd.Index([0, 7]), 0), place(pd.Index([0, 7]), 1), place(pd.Index(["a", "b"]), 1)
     ('row 0', 'row 1 (label 7)', "row 1 (label 'b')")
     """
-    row, label = first_row + position, index[position]
-    if isinstance(label, np.generic):
-        label = label.item()
+    row, label = first_row + position, _plain(index[position])
+    if isinstance(label, tuple):
+        label = tuple(map(_plain, label))
     same = not isinstance(label, bool) and isinstance(label, int) and label == row
     return f"row {row}" if same else f"row {row} (label {label!r})"
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's numbers as Python's, which read plainly."""
+    return value.item() if isinstance(value, np.number) else value
 
 
 def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> str:
@@ -184,7 +188,7 @@ def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> s
     sentence = f"{name} holds {_WORDS[kind]}, not numbers ({values.dtype})"
     if many:
         first = int(flags.argmax())
-        value = values.iloc[first]
+        value = _plain(values.iloc[first])
         sentence += (
             f", {value!r} in {place(values.index, first, first_row)}, {plural(many, 'such value')}"
         )
@@ -204,69 +208,23 @@ def _exact(
 ) -> FloatArray:
     if array.dtype.kind == "f" and array.dtype.itemsize in {4, 8}:
         return array.astype(array.dtype.newbyteorder("="), copy=False)
-    floats, rounded = _objects(array) if array.dtype.kind == "O" else _numbers(array)
+    floats, rounded = nearest_floats(array)
     if rounded.any():
         first = int(rounded.argmax())
         where = place(index, first if positions is None else int(positions[first]), first_row)
-        whole = _is_whole(array[first])
+        whole = is_whole(array[first])
         what = (
             "integers beyond 2**53, which float64 rounds" if whole else "more digits than float64"
         )
         raise ValueError(
-            f"{name} holds {what}: {array[first]} in {where} (rows counted from 0) would become "
-            f"{float(floats[first])!r}, {plural(rounded.sum(), 'such value')}; subtract an offset "
+            f"{name} holds {what}: {_shown(array[first])} in {where} (rows counted from 0) would "
+            f"become {float(floats[first])!r}, {plural(rounded.sum(), 'such value')}; subtract an offset "
             "first, such as the column's least value, or convert the column to float64 yourself to "
             "accept the rounding"
         )
     return floats
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) or value == int(value)
-
-
-def _numbers(array: np.ndarray[Any, Any]) -> tuple[FloatArray, np.ndarray[Any, Any]]:
-    """Return numpy numbers as float64, and which of them that rounds."""
-    with np.errstate(over="ignore"):
-        floats = array.astype(np.float64)
-    if array.dtype.kind == "f":
-        return floats, (floats.astype(array.dtype) != array) & ~np.isnan(floats)
-    if array.dtype.kind == "b" or array.dtype.itemsize < 8:
-        return floats, np.zeros(len(array), bool)
-    # An integer below 2**64 that becomes 2**64 was rounded; casting that back is not defined.
-    inside = floats < float(np.iinfo(array.dtype).max)
-    rounded = ~inside
-    rounded[inside] = floats[inside].astype(array.dtype) != array[inside]
-    return floats, rounded
-
-
-def _objects(array: np.ndarray[Any, Any]) -> tuple[FloatArray, np.ndarray[Any, Any]]:
-    """Return Python's numbers as float64, and which of them that rounds too far."""
-    floats = np.array([_nearest(value) for value in array], np.float64)
-    # Python's floats compare with its integers exactly; numpy's round these first.
-    inexact = [
-        position
-        for position, (value, near) in enumerate(zip(array, floats.tolist(), strict=True))
-        if not isinstance(value, float) and value != near and value == value  # noqa: PLR0124 - NaN
-    ]
-    rounded = np.zeros(len(array), bool)
-    fractions = [i for i in inexact if math.isfinite(floats[i]) and not _is_whole(array[i])]
-    rounded[inexact] = True
-    if fractions:
-        spread = _spread(array)
-        for i in fractions:
-            error = abs(Fraction(array[i]) - Fraction(floats[i]))
-            rounded[i] = 0 < spread * _ROUNDING_SHARE < error
-    return floats, rounded
-
-
-def _nearest(value: Any) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-
-
-def _spread(values: Sequence[Any] | np.ndarray[Any, Any]) -> Fraction:
-    exact = [Fraction(value) for value in values if math.isfinite(_nearest(value))]
-    return max(exact) - min(exact)
+def _shown(value: Any) -> str:
+    """Return a number as text; Python refuses to write integers of thousands of digits."""
+    return str(value) if abs(value) < 10**40 else f"a number beyond {'-' * (value < 0)}1e40"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from optlab.datasets.columns import FloatArray
+from optlab.datasets.rounding import FloatArray
 from optlab.datasets.scaling import ColumnScaling
 from optlab.datasets.validation import checked_design, checked_sample_weight
 from optlab.markup import facts_html

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -9,11 +10,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import FloatArray, column_kind, place, plural, to_floats
+from optlab.datasets.columns import column_kind, place, plural, to_floats
 from optlab.datasets.dataset import Dataset
-from optlab.datasets.encoding import Encoded, impute, one_hot
+from optlab.datasets.feature_encoding import Encoded, impute, one_hot
 from optlab.datasets.observations import counted_rows, design_notes
 from optlab.datasets.partition import Partition, Positions, partition
+from optlab.datasets.rounding import FloatArray
 from optlab.datasets.selection import select_features
 from optlab.datasets.validation import unwrapped
 
@@ -152,9 +154,9 @@ def _check_words(frame: Any, missing: str, categories: str, holdout: Any, seed: 
     ):
         if value not in allowed:
             raise ValueError(f"{word} must be one of {', '.join(allowed)}, not {value!r}")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
-    if holdout is not None and not (isinstance(holdout, int | float) and 0 < holdout < 1):
+    if holdout is not None and not (isinstance(holdout, numbers.Real) and 0 < float(holdout) < 1):
         raise ValueError(f"holdout must be a share between 0 and 1, such as 0.2, not {holdout!r}")
 
 

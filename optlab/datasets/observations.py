@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from optlab.datasets.columns import FloatArray
+from optlab.datasets.rounding import FloatArray
 from optlab.datasets.scaling import ColumnScaling
 
 _MOST_WORK = 1e9  # multiplications of a QR factorisation, some seconds: more is not worth a note
@@ -29,8 +29,8 @@ def counted_rows(columns: Mapping[str, Any]) -> list[str]:
             continue
         if np.array_equal(values, values[0] + np.arange(len(values))):
             notes.append(
-                f"column {name!r} counts the rows, from {values[0]:.0f} to {values[-1]:.0f}: if it "
-                f"is an index, leave it out with drop=[{name!r}]"
+                f"column {name!r} counts the rows, from {abs(values[0]):.0f} to {values[-1]:.0f}: "
+                f"if it is an index, leave it out with drop=[{name!r}]"
             )
     return notes
 

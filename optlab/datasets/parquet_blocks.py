@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import FloatArray, place, plural, to_floats
+from optlab.datasets.columns import place, plural, to_floats
+from optlab.datasets.rounding import FloatArray
 from optlab.datasets.selection import select_features
 
 

@@ -67,8 +67,10 @@ def partition(
     >>> rows = partition(
     ...     columns, pd.RangeIndex(3), needed=[], missing="drop", share=None, seed=0
     ... )
-    >>> rows.training.tolist(), rows.notes
-    ([0, 2], ("left out: 1 of 3 rows have missing values (column 'x' 1, the first in row 1)",))
+    >>> rows.training.tolist()
+    [0, 2]
+    >>> rows.notes[0]
+    "left out: 1 of 3 rows have missing values (column 'x': 1 missing, the first in row 1)"
     """
     rows, notes = _complete_rows(columns, index, needed, missing)
     if share is None:
@@ -95,7 +97,7 @@ def _complete_rows(
         return every, ()
     any_gap = np.logical_or.reduce(list(gaps.values()))
     counts = ", ".join(
-        f"column {c!r} {gap.sum()}, the first in {place(index, int(gap.argmax()))}"
+        f"column {c!r}: {gap.sum()} missing, the first in {place(index, int(gap.argmax()))}"
         for c, gap in list(gaps.items())[:MOST_LISTED]
     ) + (f", and {len(gaps) - MOST_LISTED} more columns" if len(gaps) > MOST_LISTED else "")
     sentence = f"{any_gap.sum()} of {plural(len(index), 'row')} have missing values ({counts})"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optlab.datasets.columns import FloatArray
+from optlab.datasets.rounding import FloatArray
 
 
 @dataclass(frozen=True)

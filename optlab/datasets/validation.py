@@ -11,7 +11,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from optlab.datasets.columns import FloatArray, place, plural, to_floats
+from optlab.datasets.columns import place, plural, to_floats
+from optlab.datasets.rounding import FloatArray
 
 _LARGEST_EXACT = 2.0**53
 
@@ -192,6 +193,10 @@ def _as_array(name: str, values: Any) -> np.ndarray[Any, Any]:
         return np.asarray(values, dtype=object)
     except ValueError as error:
         raise ValueError(f"{name} is no rectangular array: {error}") from None
+    if array.dtype.kind == "V":
+        raise ValueError(
+            f"{name} holds records ({array.dtype}), not numbers: make a data frame of it first"
+        )
     listed = isinstance(values, list | tuple) and array.dtype.kind == "f"
     if listed and (abs(array) >= _LARGEST_EXACT).any():
         # numpy rounds integers that stand beside fractions: look at each as it is.
@@ -206,11 +211,11 @@ def _refuse_masked(name: str, values: Any) -> None:
                 _refuse_masked(f"an element of {name}" if " of " not in name else name, part)
         return
     if isinstance(values, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(values)).any():
-        first = ", ".join(map(str, np.argwhere(masked)[0]))
         count = plural(int(masked.sum()), "masked value")
+        first = tuple(np.argwhere(masked)[0].tolist())
+        where = f", the first at index {first} (counted from 0)" if first else ""
         raise ValueError(
-            f"{name} has {count}, the first at index ({first}), "
-            "counted from 0: leave these rows out, or fill them with .filled(value)"
+            f"{name} has {count}{where}: leave these rows out, or fill them with .filled(value)"
         )
 
 

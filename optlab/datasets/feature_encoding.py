@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import FloatArray, plural
+from optlab.datasets.columns import plural
+from optlab.datasets.rounding import FloatArray
 
 MOST_LEVELS = 1000  # more are names or identifiers: each row would get a column of its own
 
@@ -77,18 +78,23 @@ def one_hot(values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]) -
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
         encoded = encoder.transform(filled)
-    others = ", ".join(map(repr, levels[1:4])) + (", ..." if len(levels) > 4 else "")
-    notes.insert(
-        0,
-        f"column {name!r} encoded as {plural(len(levels) - 1, 'column')} of 0 and 1 ({others}); "
-        f"all 0 is {levels[0]!r}",
-    )
+    notes.insert(0, _encoding_note(name, levels))
     if unknown.any():
         notes.append(
             f"column {name!r}: {plural(int(unknown.sum()), 'held-out row')} with a level that no "
             f"training row has, taken as {levels[0]!r}"
         )
     return Encoded(encoded, tuple(f"{name}={level}" for level in levels[1:]), tuple(notes))
+
+
+def _encoding_note(name: str, levels: list[str]) -> str:
+    if len(levels) == 1:
+        return f"column {name!r} left out: it has one level only, {levels[0]!r}"
+    others = ", ".join(map(repr, levels[1:4])) + (", ..." if len(levels) > 4 else "")
+    return (
+        f"column {name!r} encoded as {plural(len(levels) - 1, 'column')} of 0 and 1 ({others}); "
+        f"all 0 is {levels[0]!r}"
+    )
 
 
 def _imputer(strategy: str, missing: Any) -> Any:
