@@ -115,9 +115,8 @@ def test_a_missing_target_is_never_made_up():
     assert data.y.tolist() == [1, 3, 4]
     assert data.X[:, 1].tolist() == [1, 3, 5]
     assert data.X[:, 2].tolist() == [0, 0, 1]  # the missing city is filled with one of two levels
-    assert (
+    assert data.provenance[0] == (
         "left out: 1 of 4 rows have missing values (column 'price': 1 missing, the first in row 1)"
-        in (data.provenance)
     )
 
 
@@ -133,6 +132,15 @@ def test_categories_are_encoded_as_scikit_learn_does(kind):
     assert data.provenance[0] == (
         "column 'c' encoded as 2 columns of 0 and 1 ('b', 'c'); all 0 is 'a'"
     )
+
+
+def test_a_column_of_one_level_is_left_out_and_says_so():
+    frame = pd.DataFrame({"c": ["a"] * 3, "x": [1.0, 2, 4], "y": [1.0, 2, 5]})
+    data = from_pandas(frame, target="y", categories="one-hot")
+    assert data.feature_names == ("x",)
+    assert data.provenance == ("column 'c' left out: it has one level only, 'a'",)
+    with pytest.raises(ValueError, match="one level only"):
+        from_pandas(frame, target="y", features="c", categories="one-hot")
 
 
 def test_the_order_of_a_categorical_is_kept():

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import optlab as ol
@@ -100,6 +100,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("dtype", NUMBERS)
+@settings(max_examples=12)  # five doors each, and thirty dtypes
 @given(data=st.data())
 def test_numbers_of_every_dtype_come_in_exactly_or_are_refused_by_name(dtype, data):
     values = data.draw(st.lists(NUMBERS[dtype], min_size=3, max_size=3))
