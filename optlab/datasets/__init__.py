@@ -1,4 +1,4 @@
-"""Datasets: built-in sets, tables, data frames, and data made to order."""
+"""Load datasets: built-in sets, tables, data frames, and synthetic data."""
 
 from optlab.datasets.catalogue import load as load
 from optlab.datasets.catalogue import names as names

@@ -1,4 +1,4 @@
-"""Datasets: features, target, where they came from, what was done to them, what is known."""
+"""Hold a dataset: features, target, provenance, and what is known about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn columns with gaps or categories into numbers, by what the training rows say."""
+"""Impute missing values and encode categories, fitted to the training rows."""
 
 from __future__ import annotations
 

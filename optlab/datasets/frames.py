@@ -1,4 +1,4 @@
-"""Data frames as datasets: columns chosen, gaps and categories dealt with, rows held out."""
+"""Convert data frames to datasets: choose columns, impute, encode categories, hold rows out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what is odd about columns: they count the rows, are constant, or depend on each other."""
+"""Find columns that count the rows, are constant, or depend linearly on each other."""
 
 from __future__ import annotations
 

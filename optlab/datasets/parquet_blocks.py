@@ -1,4 +1,4 @@
-"""A Parquet file as blocks of rows, for data larger than memory."""
+"""Read a Parquet file as blocks of rows, for data larger than memory."""
 
 from __future__ import annotations
 

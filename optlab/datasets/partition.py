@@ -23,7 +23,7 @@ class Partition(NamedTuple):
 
     @property
     def used(self) -> Positions:
-        """All rows in use, training and held out, in order."""
+        """Return all rows in use, training and held out, in order."""
         if not len(self.held_out):
             return self.training
         return np.sort(np.concatenate([self.training, self.held_out]))

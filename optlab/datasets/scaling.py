@@ -1,4 +1,4 @@
-"""Bring a column to mean 0 and standard deviation 1, at any offset and any scale."""
+"""Standardize a column to mean 0 and standard deviation 1, at any offset and any scale."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ColumnScaling:
 
     @property
     def in_units(self) -> tuple[float, float, float]:
-        """The mean in the column's own units, what float64 rounds off it, and the deviation."""
+        """Return the mean in the column's own units, what float64 rounds off it, and the deviation."""
         mean = self.centre + self.rest
         low = math.fsum([self.centre, self.rest, -mean])
         own = [float(np.ldexp(value, self.exponent)) for value in (mean, low, self.deviation)]

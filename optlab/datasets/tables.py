@@ -1,4 +1,4 @@
-"""Files as datasets: a table is read, then dealt with as a data frame."""
+"""Read a file of a table as a dataset."""
 
 from __future__ import annotations
 
