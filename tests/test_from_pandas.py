@@ -134,6 +134,26 @@ def test_categories_are_encoded_as_scikit_learn_does(kind):
     )
 
 
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ["2020-01-31", "2020-02-01", None],
+        ["2020-01-31 12:00", "2020-02-01T00:00Z", None],
+        ["31.1.2020", "1.2.2020", None],
+        ["1/31/2020", "2/1/2020", None],
+        ["2020年1月31日", "2020年2月1日", None],
+        ["23:59", "00:01:30", None],
+    ],
+)
+@pytest.mark.parametrize("kind", ["str", "object", "string[pyarrow]"])
+def test_dates_written_as_text_are_dates_and_no_categories(dates, kind):
+    frame = pd.DataFrame({"t": pd.Series(dates, dtype=kind), "y": [1.0, 2, 3]})
+    with pytest.raises(ValueError, match=r"'t' holds dates or times.*, 2 such values, and 1 miss"):
+        from_pandas(frame, target="y", categories="one-hot", missing="drop")
+    level = frame.assign(t=frame["t"].astype("category"))
+    assert from_pandas(level, target="y", categories="one-hot", missing="drop").X.shape == (2, 1)
+
+
 def test_a_column_of_one_level_is_left_out_and_says_so():
     frame = pd.DataFrame({"c": ["a"] * 3, "x": [1.0, 2, 4], "y": [1.0, 2, 5]})
     data = from_pandas(frame, target="y", categories="one-hot")

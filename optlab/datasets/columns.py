@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import numbers
+import re
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any, Literal
@@ -27,6 +28,11 @@ _DTYPES: dict[str, Kind] = {
     "b": "number", "i": "number", "u": "number", "f": "number", "c": "complex",
     "M": "date", "m": "duration", "S": "text", "U": "text",
 }  # fmt: skip
+# 2020-01-31, 31.1.2020, 1/31/2020, 2020年1月31日, each with a time behind it or without, and 23:59.
+_DATE = re.compile(
+    r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{4}|\d{4}年\d{1,2}月(\d{1,2}日)?"
+    r"|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)([T ].*)?"
+)
 # A column's values, as they stand in one object column, are judged by the worst of them.
 _WORST_FIRST: tuple[Kind, ...] = ("date", "duration", "other", "complex", "text", "number")
 
@@ -55,6 +61,17 @@ def column_kind(values: pd.Series[Any]) -> Kind:
     >>> column_kind(pd.Series([1, None], dtype="Int64")), column_kind(pd.Series(["a"]))
     ('number', 'text')
     """
+    kind = _kind_of_dtype(values)
+    return "date" if kind == "text" and _are_dates(values) else kind
+
+
+def _are_dates(texts: pd.Series[Any]) -> bool:
+    """Return whether all texts are dates or times, as files of text hold them."""
+    present = texts[texts.notna()]
+    return not present.empty and all(_DATE.fullmatch(str(text)) for text in present)
+
+
+def _kind_of_dtype(values: pd.Series[Any]) -> Kind:
     dtype: Any = values.dtype
     if isinstance(dtype, pd.SparseDtype):
         dtype = dtype.subtype
@@ -130,7 +147,6 @@ def to_floats(values: pd.Series[Any], name: str, first_row: int = 0) -> FloatArr
         missing = values.isna().to_numpy()
     except InvalidOperation:
         raise ValueError(f"{name} holds signalling NaNs: replace them by None") from None
-    # The positions of what is there go along, so that an error names the right row.
     positions = np.flatnonzero(~missing)
     present = _exact(
         values.iloc[positions].to_numpy(), values.index, name, first_row, positions=positions
@@ -175,7 +191,10 @@ def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> s
     missing = values.isna().to_numpy()
     flags = ~missing
     remedy = _REMEDIES[kind]
-    if values.dtype == object:
+    written = kind == "date" and _kind_of_dtype(values) == "text"
+    if written:
+        remedy = remedy.replace("days, ", "days, t = pd.to_datetime(t), then ")
+    elif values.dtype == object:
         flags &= np.array([_type_kind(type(value)) == kind for value in values], bool)
     if kind == "text" and flags.any():
         words = pd.to_numeric(values.astype(object), errors="coerce").isna().to_numpy() & flags

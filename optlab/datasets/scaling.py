@@ -60,7 +60,7 @@ class ColumnScaling:
 
     @property
     def in_units(self) -> tuple[float, float, float]:
-        """Return the mean in the units of the column, what float64 rounds off it, and the deviation."""
+        """Return the mean in the column's units, what float64 rounds off it, and the deviation."""
         mean = self.centre + self.rest
         low = math.fsum([self.centre, self.rest, -mean])
         own = [float(np.ldexp(value, self.exponent)) for value in (mean, low, self.deviation)]
