@@ -1,9 +1,10 @@
-"""Where data come from."""
+"""Load datasets: built-in sets, tables, data frames, and synthetic data."""
 
 from optlab.datasets.catalogue import load as load
 from optlab.datasets.catalogue import names as names
 from optlab.datasets.dataset import Dataset as Dataset
 from optlab.datasets.diabetes import diabetes as diabetes
+from optlab.datasets.frames import from_pandas as from_pandas
 from optlab.datasets.nist import nist as nist
 from optlab.datasets.parquet_blocks import ParquetBlocks as ParquetBlocks
 from optlab.datasets.synthetic import synthetic as synthetic

@@ -1,17 +1,30 @@
-"""Named arrays: features, target, where they came from, and what is known about them."""
+"""Hold a dataset: features, target, provenance, and what is known about them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from optlab.datasets.checks import checked_design
+from optlab.datasets.rounding import FloatArray
+from optlab.datasets.scaling import ColumnScaling
+from optlab.datasets.validation import checked_design, checked_sample_weight
 from optlab.markup import facts_html
 
-FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
+_TAKEN = ("mean", "mean_low", "deviation")
+_OF_RAW_COLUMNS = {"certified", "exact", "X_low", "weight", "bias", "condition"}
+
+
+class Coefficients(NamedTuple):
+    """The weight ``(d,)`` and the bias of a linear model, float64."""
+
+    weight: FloatArray
+    bias: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,22 +36,32 @@ class Dataset:
     name
         The name that stands in tables.
     X
-        Features, shape ``(n, d)``, float32 or float64 (other numbers become float64).
+        Features, shape ``(n, d)``, an array or a data frame: float32 or float64 (other numbers
+        become float64).
     y
-        Target, shape ``(n,)``, in the dtype of ``X``.
+        Target, shape ``(n,)``, in the dtype of ``X`` where that holds each of its values exactly;
+        else both become float64.
     feature_names, target_name
-        What the columns are called.
+        The names of the columns; those of a data frame where none are given.
     fit_intercept
         Whether the data's own model has an intercept.
     source
         Where the data come from, in a sentence.
     known
         What is known about the data: certified values, the condition number it was made with.
+    sample_weight
+        Weights of the rows, shape ``(n,)``, float64, at least 0 and not all 0; None where all rows
+        count alike.
+    holdout
+        Rows of the same columns that are kept back for validation; None where there are none.
+    provenance
+        What was done to the data on their way here, in plain sentences.
 
     Raises
     ------
     ValueError
-        As `optlab.LinearRegression`.
+        As `optlab.LinearRegression`; for weights that are not finite, below 0 or all 0; for a
+        holdout of other columns.
 
     Examples
     --------
@@ -55,30 +78,47 @@ class Dataset:
     fit_intercept: bool = True
     source: str = ""
     known: Mapping[str, Any] = field(default_factory=dict)
+    sample_weight: FloatArray | None = None
+    holdout: Dataset | None = None
+    provenance: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        X, y = checked_design(self.X, self.y, self.feature_names or None)
-        names = self.feature_names or tuple(f"x{j}" for j in range(X.shape[1]))
-        for key, value in {"X": X.numpy(), "y": y.numpy(), "feature_names": names}.items():
+        X, y, names = checked_design(self.X, self.y, self.feature_names or None)
+        checked: dict[str, Any] = {"X": X.numpy(), "y": y.numpy(), "feature_names": names}
+        if self.sample_weight is not None:
+            checked["sample_weight"] = checked_sample_weight(self.sample_weight, len(y))
+        if self.holdout is not None and self.holdout.feature_names != names:
+            raise ValueError(
+                f"holdout must have the columns of X, {names}, not {self.holdout.feature_names}"
+            )
+        checked["provenance"] = tuple(self.provenance)
+        for key, value in checked.items():
             object.__setattr__(self, key, value)
 
     def __repr__(self) -> str:
         n, d = self.X.shape
-        return f"Dataset({self.name!r}, n={n}, d={d}, {self.X.dtype})"
+        held = "" if self.holdout is None else f", holdout={len(self.holdout.y)}"
+        return f"Dataset({self.name!r}, n={n}, d={d}, {self.X.dtype}{held})"
 
     def _repr_html_(self) -> str:
         n, d = self.X.shape
         names = ", ".join(self.feature_names[:8]) + (", ..." if d > 8 else "")
         facts = {"rows": n, "features": f"{d} ({names})", "target": self.target_name}
+        if self.holdout is not None:
+            facts["held-out rows"] = len(self.holdout.y)
         facts |= {"dtype": self.X.dtype, "source": self.source, "known": ", ".join(self.known)}
+        facts["provenance"] = "; ".join(self.provenance)
         return facts_html(self.name, {name: value for name, value in facts.items() if value})
 
     def standardized(self) -> Self:
         """Return the dataset with each column at mean 0 and standard deviation 1.
 
-        Computed in the data's own dtype, with ``numpy.std``'s divisor n, as the tutorial does it.
-        A constant column is centred and otherwise left as it is. The target is not touched. The
-        means and standard deviations taken out are kept in ``known["standardized"]``.
+        ``x' = (x - mean) / deviation`` with divisor n, computed in float64 and rounded once to the
+        data's dtype, for all finite data: neither the scale (1e-308 to 1e308) nor an offset that
+        dwarfs the spread costs digits. A constant column becomes zeros. The target is not touched;
+        a holdout is transformed by the same means and deviations, which it has no part in. They are
+        kept in ``known["standardized"]``: ``mean``, ``mean_low`` (what float64 rounds off the mean)
+        and ``deviation``, each ``(d,)`` float64. All rows count alike, whatever their weights.
 
         Examples
         --------
@@ -86,12 +126,82 @@ class Dataset:
         >>> ol.datasets.tutorial().standardized().X[:2, 0]
         array([-1.5666989, -1.2185436], dtype=float32)
         """
-        mean, deviation = self.X.mean(axis=0), self.X.std(axis=0)
-        # The mean of equal numbers can be rounded, so that their deviation comes out tiny instead
-        # of zero: constant is judged on the values.
-        deviation[np.ptp(self.X, axis=0) == 0] = 1
-        X = (self.X - mean) / deviation
-        known = {**self.known, "standardized": {"mean": mean, "deviation": deviation}}
-        # Coefficients certified for the raw columns say nothing about the standardized ones.
-        known.pop("certified", None)
-        return replace(self, name=f"{self.name}, standardized", X=X, known=known)
+        scalings = [ColumnScaling.of(column) for column in self.X.T]
+        taken = dict(zip(_TAKEN, np.array([s.in_units for s in scalings]).T, strict=True))
+        if "standardized" in self.known:
+            taken = _composed(self.known["standardized"], taken)
+        # What is known of the raw columns says nothing about the standardized ones.
+        known = {key: value for key, value in self.known.items() if key not in _OF_RAW_COLUMNS}
+        known["standardized"] = taken
+
+        def transformed(data: Dataset, **changes: Any) -> Any:
+            X = np.empty_like(data.X)
+            for j, scaling in enumerate(scalings):
+                X[:, j] = scaling.apply(data.X[:, j])
+            return replace(data, name=f"{data.name}, standardized", X=X, known=known, **changes)
+
+        holdout = None if self.holdout is None else transformed(self.holdout)
+        sentence = "each feature standardized: less its mean, over its standard deviation"
+        new: Self = transformed(self, holdout=holdout, provenance=(*self.provenance, sentence))
+        return new
+
+    def raw_coefficients(self, weight: ArrayLike, bias: ArrayLike = 0.0) -> Coefficients:
+        """Return coefficients of the standardized columns as those of the columns in their units.
+
+        ``weight_raw = weight / deviation`` and ``bias_raw = bias - sum(weight_raw * mean)``, in 80
+        decimal digits, rounded once: the sum may cancel. Coefficients of data that were not
+        standardized are returned as they are.
+
+        Parameters
+        ----------
+        weight, bias
+            Shapes ``(d,)`` and ``()``, arrays or tensors on the CPU; a model without an intercept
+            has the bias 0, and may have another in the columns' units.
+
+        Raises
+        ------
+        ValueError
+            For another shape, or coefficients beyond the range of float64.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> data = ol.datasets.Dataset("a", [[0.0], [10.0]], [1.0, 3.0]).standardized()
+        >>> data.raw_coefficients([1.0], 2.0)
+        Coefficients(weight=array([0.2]), bias=1.0)
+        """
+        weights, constant = np.asarray(weight, np.float64), float(np.asarray(bias, np.float64))
+        if weights.shape != (self.X.shape[1],):
+            raise ValueError(f"weight must have shape ({self.X.shape[1]},), not {weights.shape}")
+        taken = self.known.get("standardized")
+        if taken is None:
+            return Coefficients(weights.copy(), constant)
+        with localcontext(prec=80):
+            exact = [[Decimal(value) for value in taken[key].tolist()] for key in taken]
+            total, raw = Decimal(constant), []
+            for w, mean, low, deviation in zip(weights.tolist(), *exact, strict=True):
+                raw.append(Decimal(w) / deviation)
+                total -= raw[-1] * (mean + low)
+            found = Coefficients(np.array([float(value) for value in raw]), float(total))
+        tiny = (np.finfo(np.float64).smallest_normal > taken["deviation"]).any()
+        if tiny or not np.isfinite([*found.weight, found.bias]).all():
+            raise ValueError(
+                f"the coefficients of {self.name!r} in its columns' own units are beyond the range "
+                "of float64: multiply the columns by a power of ten first"
+            )
+        return found
+
+
+def _composed(
+    first: Mapping[str, FloatArray], second: Mapping[str, FloatArray]
+) -> dict[str, FloatArray]:
+    """Return the mean and deviation of standardizing twice: ``((x - m) / s - m') / s'``."""
+    rows = []
+    columns = zip(
+        *(taken[key].tolist() for taken in (first, second) for key in _TAKEN), strict=True
+    )
+    for mean, low, deviation, *again in columns:
+        exact = Fraction(mean) + Fraction(low)
+        exact += Fraction(deviation) * (Fraction(again[0]) + Fraction(again[1]))
+        rows.append((float(exact), float(exact - Fraction(float(exact))), deviation * again[2]))
+    return dict(zip(_TAKEN, np.array(rows).T, strict=True))

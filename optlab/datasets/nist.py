@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from optlab.datasets.dataset import Dataset, FloatArray
+from optlab.datasets.dataset import Dataset
+from optlab.datasets.rounding import FloatArray
 
 NAMES = (
     "Norris",

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from optlab.datasets.checks import checked_design
 from optlab.datasets.dataset import Dataset
+from optlab.datasets.validation import checked_design
 from optlab.linalg import least_squares
 from optlab.problems.judge import Judge
 from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
@@ -30,21 +30,24 @@ class LinearRegression:
     Parameters
     ----------
     X
-        Features, an array or tensor of shape ``(n, d)``; float32 and float64 are kept, integers
-        and booleans become float64.
+        Features, an array, tensor or data frame of shape ``(n, d)``; float32 and float64 are kept,
+        other numbers become float64.
     y
-        Target, shape ``(n,)``; it takes the dtype of ``X``.
+        Target, shape ``(n,)``; it takes the dtype of ``X`` where that holds each of its values
+        exactly, else both become float64.
     fit_intercept
         Whether there is a bias.
     l2
         Strength of the penalty on the weights, as `torch.optim`'s ``weight_decay``; at least 0.
     name, feature_names, target_name
-        The names that stand in tables and beside axes.
+        The names that stand in tables and beside axes; those of a data frame's columns where none
+        are given.
 
     Raises
     ------
     ValueError
-        Where the shapes do not fit, the data are empty, not numbers, or not finite.
+        Where the shapes or row labels do not fit, the data are empty, not numbers (dates, text,
+        masked values), not finite, or integers that float64 would round.
 
     Examples
     --------
@@ -77,13 +80,13 @@ class LinearRegression:
             raise ValueError(f"l2 must be finite and at least 0, not {l2!r}")
         if not isinstance(name, str):
             raise ValueError(f"name must be text, not {name!r}")
-        checked_X, checked_y = checked_design(X, y, feature_names)
+        design = checked_design(X, y, feature_names)
         # A copy: whoever changes the arrays later does not change the problem.
-        self.X, self.y = checked_X.clone(), checked_y.clone()
+        self.X, self.y = design.X.clone(), design.y.clone()
         self.fit_intercept = fit_intercept
         self.l2 = float(l2)
         self.name = name
-        self.feature_names = feature_names or tuple(f"x{j}" for j in range(self.X.shape[1]))
+        self.feature_names = design.feature_names
         self.target_name = target_name
 
     @classmethod

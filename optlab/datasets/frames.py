@@ -1,0 +1,212 @@
+"""Convert data frames to datasets: choose columns, impute, encode categories, hold rows out."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from optlab.datasets.columns import column_kind, place, plural, to_floats
+from optlab.datasets.dataset import Dataset
+from optlab.datasets.feature_encoding import Encoded, impute, one_hot
+from optlab.datasets.observations import counted_rows, design_notes
+from optlab.datasets.partition import Partition, Positions, partition
+from optlab.datasets.rounding import FloatArray
+from optlab.datasets.selection import select_features
+from optlab.datasets.validation import unwrapped
+
+Missing = Literal["error", "drop", "mean", "median"]
+Categories = Literal["error", "one-hot"]
+
+
+def from_pandas(
+    frame: pd.DataFrame,
+    *,
+    target: str,
+    features: Iterable[str] | str | None = None,
+    drop: Iterable[str] | str = (),
+    missing: Missing = "error",
+    categories: Categories = "error",
+    weights: str | None = None,
+    holdout: float | None = None,
+    seed: int = 0,
+    name: str = "table",
+) -> Dataset:
+    """Make a dataset of a data frame: one column is the target, the others are features.
+
+    All that is done stands in the dataset's ``provenance``. The index is no feature. Columns of
+    float32 alone give float32; everything else gives float64.
+
+    Parameters
+    ----------
+    frame
+        A pandas DataFrame or an Arrow table; the columns used hold numbers or booleans of any
+        dtype, or, with ``categories="one-hot"``, text or categories.
+    target
+        The column that is fitted.
+    features
+        The columns to fit it by; None for all others.
+    drop
+        Columns to leave out.
+    missing
+        ``"error"`` counts the rows with missing values; ``"drop"`` leaves them out; ``"mean"`` and
+        ``"median"`` fill features with that of the training rows (text with the most frequent
+        level), and leave out rows whose target or weight is missing.
+    categories
+        ``"error"``, or ``"one-hot"``: a column of 0 and 1 for each level but the first.
+    weights
+        A column of row weights, finite, at least 0, not all 0.
+    holdout
+        The share of rows, between 0 and 1, that is kept back for validation, at random; these rows
+        have no part in means, medians, levels and standardization.
+    seed
+        The same seed holds out the same rows.
+    name
+        The dataset's name.
+
+    Raises
+    ------
+    ValueError
+        For unknown or duplicate names; dates, durations and other columns that are not numbers;
+        missing or infinite values; integers that float64 would round; no rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import optlab as ol
+    >>> frame = pd.DataFrame({"city": ["A", "B", "B"], "size": [1.0, None, 3.0], "y": [1, 2, 3]})
+    >>> data = ol.datasets.from_pandas(
+    ...     frame, target="y", missing="mean", categories="one-hot"
+    ... )
+    >>> data.feature_names, data.X.tolist()
+    (('city=B', 'size'), [[0.0, 1.0], [1.0, 2.0], [1.0, 3.0]])
+    """
+    frame = unwrapped(frame)
+    _check_words(frame, missing, categories, holdout, seed)
+    table = _table(
+        frame, target, None if weights is None else str(weights), features, drop, categories
+    )
+    rows = partition(
+        table.columns, frame.index, needed=table.needed, missing=missing, share=holdout, seed=seed
+    )
+    encoded = [_encoded(table.columns[c], c, rows, missing) for c in table.features]
+    data = _dataset(name, table, encoded, rows.training)
+    held = _dataset(name, table, encoded, rows.held_out) if len(rows.held_out) else None
+    notes = [*table.notes, *rows.notes, *(note for part in encoded for note in part.notes)]
+    if data.X.dtype != encoded[0].numbers.dtype and all(_is_single(part) for part in encoded):
+        notes.append(f"the target {table.target!r} needs float64: features become float64 too")
+    notes += design_notes(data.X, data.feature_names)
+    return replace(data, holdout=held, provenance=tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The columns in use: numbers with NaN where missing, or text and categories to encode."""
+
+    columns: dict[str, FloatArray | pd.Series[Any]]
+    features: tuple[str, ...]
+    target: str
+    weights: str | None
+    notes: tuple[str, ...]
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        return (self.target,) if self.weights is None else (self.target, self.weights)
+
+
+def _table(
+    frame: pd.DataFrame,
+    target: str,
+    weights: str | None,
+    features: Iterable[str] | str | None,
+    drop: Iterable[str] | str,
+    categories: str,
+) -> _Table:
+    names = [str(column) for column in frame.columns]
+    index = "" if frame.index.name is None else str(frame.index.name)
+    chosen = select_features(
+        names, target=str(target), features=features, drop=drop, weights=weights, index=index
+    )
+    if frame.empty:
+        raise ValueError("the table has a header but no rows")
+    columns = {}
+    for column in (*chosen, str(target), *([] if weights is None else [weights])):
+        encode = categories == "one-hot" and column in chosen
+        columns[column] = _converted(frame.iloc[:, names.index(column)], column, encode=encode)
+    left = [repr(column) for column in names if column not in columns]
+    notes = [f"columns left out: {', '.join(left)}"] if left else []
+    notes += [f"the index {index!r} is no feature"] if index else []
+    notes += counted_rows({column: columns[column] for column in chosen})
+    notes += [] if weights is None else [f"row weights are column {weights!r}"]
+    return _Table(columns, chosen, str(target), weights, tuple(notes))
+
+
+def _check_words(frame: Any, missing: str, categories: str, holdout: Any, seed: Any) -> None:
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(f"frame must be a pandas DataFrame, not a {type(frame).__name__}")
+    for word, value, allowed in (
+        ("missing", missing, get_args(Missing)),
+        ("categories", categories, get_args(Categories)),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{word} must be one of {', '.join(allowed)}, not {value!r}")
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
+    if holdout is not None and not (isinstance(holdout, numbers.Real) and 0 < float(holdout) < 1):
+        raise ValueError(f"holdout must be a share between 0 and 1, such as 0.2, not {holdout!r}")
+
+
+def _converted(values: pd.Series[Any], column: str, *, encode: bool) -> FloatArray | pd.Series[Any]:
+    """Return a column as numbers with NaN where missing, or as it is where it is encoded later."""
+    if encode and column_kind(values) in {"text", "category"}:
+        return values
+    floats = to_floats(values, f"column {column!r}")
+    infinite = np.isinf(floats)
+    if infinite.any():
+        raise ValueError(
+            f"column {column!r} has {plural(int(infinite.sum()), 'infinite value')}, the first in "
+            f"{place(values.index, int(infinite.argmax()))} (rows counted from 0); leave these "
+            "rows or the column out"
+        )
+    return floats
+
+
+def _encoded(values: Any, column: str, rows: Partition, missing: str) -> Encoded:
+    """Return a feature's numbers in all rows; what is filled or encoded is learnt in training."""
+    filled = missing in {"mean", "median"}
+    if isinstance(values, np.ndarray) and not filled:
+        return Encoded(values[:, None], (column,), ())
+    used = rows.used
+    if isinstance(values, pd.Series):
+        part = one_hot(values.iloc[used], column, np.searchsorted(used, rows.training))
+    else:
+        part = impute(values[used], column, values[rows.training], missing)
+    # Back to the rows of the table, so that all columns are told by the same positions.
+    full = np.full((len(values), len(part.names)), np.nan, part.numbers.dtype)
+    full[used] = part.numbers
+    return part._replace(numbers=full)
+
+
+def _dataset(name: str, table: _Table, encoded: list[Encoded], rows: Positions) -> Dataset:
+    names = [column for part in encoded for column in part.names]
+    if not names:
+        raise ValueError("each feature has one level only: there is nothing to fit the target by")
+    single = all(_is_single(part) for part in encoded)
+    X = np.concatenate([part.numbers[rows] for part in encoded], axis=1)
+    weights = None if table.weights is None else np.asarray(table.columns[table.weights])[rows]
+    return Dataset(
+        name=name,
+        X=X.astype(np.float32 if single else np.float64, copy=False),
+        y=np.asarray(table.columns[table.target])[rows],
+        feature_names=tuple(names),
+        target_name=table.target,
+        sample_weight=weights,
+    )
+
+
+def _is_single(part: Encoded) -> bool:
+    return part.numbers.dtype == np.float32
