@@ -1,0 +1,117 @@
+"""The separator and the decimal mark of a text table: checked where given, else recognised."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from itertools import islice
+
+BLANKS = "blanks"  # one or more spaces or tabs
+_CANDIDATES = ("\t", ";", "|", ",", BLANKS)  # from the rarest inside a field to the commonest
+_SAMPLE = 200
+_NAMES = {
+    "tab": "\t", r"\t": "\t", "space": BLANKS, "spaces": BLANKS, " ": BLANKS, "blanks": BLANKS,
+    "whitespace": BLANKS, r"\s+": BLANKS, "comma": ",", "semicolon": ";", "pipe": "|",
+}  # fmt: skip
+_NUMBERLIKE = re.compile(r"[-+]?[\d.,' \u00a0\u202f]*\d[\d.,]*([eE][-+]?\d+)?", re.ASCII)
+_QUOTED_OR_BLANKS = re.compile(r'("[^"\n]*")|(^[ \t]+|[ \t]+$)|[ \t]+', re.MULTILINE)
+
+
+def checked_separator(separator: str) -> str:
+    """Return a separator that the caller gave, as one character or `BLANKS`, or raise."""
+    chosen = _NAMES.get(separator, separator)
+    if chosen != BLANKS and (
+        len(chosen) != 1 or not chosen.isascii() or chosen.isalnum() or chosen in "\"'.+-_#\n\r\0"
+    ):
+        raise ValueError(
+            f"cannot be read with separator={separator!r}: give one character such as ',', ';' or "
+            "'|', or 'tab' or 'space'"
+        )
+    return chosen
+
+
+def recognised_separator(text: str) -> str:
+    """Return the separator that makes the most equal rows with the most numbers in them.
+
+    The score of a candidate is the share of rows that have the commonest number of fields, times
+    the share of their fields that look like numbers (the first row is left out: it is the header).
+    A text where no candidate makes two fields is a table of one column: comma.
+    """
+    scores = {candidate: _score(_sample(text, candidate)) for candidate in _CANDIDATES}
+    best = max(_CANDIDATES, key=lambda candidate: scores[candidate])  # the first of equals
+    return best if scores[best] > 0 else ","
+
+
+def tabs_for_blanks(text: str) -> str:
+    """Return the text with a tab for each run of blanks outside quotation marks."""
+    return _QUOTED_OR_BLANKS.sub(
+        lambda match: match[1] or ("" if match[2] is not None else "\t"), text
+    )
+
+
+def checked_decimal(decimal: str) -> str:
+    """Return a decimal mark that the caller gave, or raise."""
+    if decimal not in {".", ","}:
+        raise ValueError(f"cannot be read with decimal={decimal!r}: it must be '.' or ','")
+    return decimal
+
+
+def recognised_decimal(text: str, separator: str) -> str:
+    """Return "," where numbers have a decimal comma, else ".".
+
+    Raises
+    ------
+    ValueError
+        Where "1,234" may be a decimal or a thousand, and where both marks are used.
+    """
+    if "," not in text or (separator == "," and '"' not in text):
+        return "."
+    # Between commas only a number in quotation marks can have a decimal comma.
+    ends = '"' if separator == "," else f'{re.escape(separator)}"\n'
+    # 1,234 may be a thousand; 0,123 and 1,23 and 1,2345 and 1234,567 cannot.
+    sure = _search(text, ends, r"\d*,\d{1,2}|\d*,\d{4,}|0\d*,\d{3}|\d{4,},\d{3}|,\d{3}")
+    unsure = None if sure or separator == "," else _search(text, ends, r"[1-9]\d{0,2},\d{3}")
+    if unsure:
+        raise ValueError(
+            f"holds {unsure!r}, which may be a decimal or a thousand: give decimal=',' or "
+            "decimal='.' (--decimal)"
+        )
+    point = _search(text, ends, r"\d+\.\d*|\.\d+") if sure else None
+    if point:
+        raise ValueError(
+            f"holds numbers with a comma ({sure!r}) and with a point ({point!r}): give the "
+            "decimal mark, decimal=',' or decimal='.' (--decimal)"
+        )
+    return "," if sure else "."
+
+
+def _search(text: str, ends: str, number: str) -> str | None:
+    """Return the first number of a pattern that fills a field."""
+    match = re.search(
+        rf"(?:\A|[{ends}]) *([-+]?(?:{number})(?:[eE][-+]?\d+)?) *(?=[{ends}]|\Z)", text, re.ASCII
+    )
+    return match[1] if match else None
+
+
+def _sample(text: str, separator: str) -> list[list[str]]:
+    lines = list(islice(io.StringIO(text, newline="\n"), 2 * _SAMPLE))
+    if separator == BLANKS:
+        lines = io.StringIO(tabs_for_blanks("".join(lines)), newline="\n").readlines()
+    delimiter = "\t" if separator == BLANKS else separator
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:  # a field beyond csv's limit
+        return []
+    return [row for row in rows if any(row)][:_SAMPLE]
+
+
+def _score(rows: list[list[str]]) -> float:
+    counts = Counter(len(row) for row in rows)
+    width = max(counts, key=lambda length: (counts[length], length), default=0)
+    if width < 2:
+        return 0.0
+    cells = [cell for row in rows[1:] if len(row) == width for cell in row]
+    numbers = sum(not cell or _NUMBERLIKE.fullmatch(cell.strip()) is not None for cell in cells)
+    return counts[width] / len(rows) * (numbers / max(1, len(cells)) + 0.01)
