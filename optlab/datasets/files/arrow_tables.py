@@ -34,11 +34,8 @@ def read_arrow(content: bytes, kind: str) -> tuple[pd.DataFrame, list[str]]:
         index = _stored_index(table)
         frame = _frame(table.drop_columns(index).replace_schema_metadata(None))
     # pyarrow raises what its many layers raise: ArrowInvalid, OSError, KeyError, OverflowError.
-    except Exception as error:
-        reason = str(error).split("\n")[0].rstrip(". ")[:120]
-        raise ValueError(
-            f"cannot be read as {kind} ({reason}): it is damaged; copy or write it again"
-        ) from None
+    except Exception:
+        raise ValueError(f"is a damaged {kind} file: copy, download or write it again") from None
     notes = [f"the index {name!r} that pandas stored is left out" for name in index]
     return frame, notes
 

@@ -47,7 +47,7 @@ def _decompress_once(content: bytes) -> tuple[bytes, str] | None:
             return _all_streams(content, kind, new), f"decompressed ({kind})"
     if content.startswith(_ZSTD):
         return _zstd(content), "decompressed (zstd)"
-    if content.startswith(b"PK\x03\x04") or content.startswith(b"PK\x05\x06"):
+    if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_member(content)
     return None
 

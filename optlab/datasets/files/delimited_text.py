@@ -34,7 +34,7 @@ _EXACT = 2.0**53  # from here on float64 skips whole numbers
 _SHOWN = {",": "','", ";": "';'", "\t": "tab", "|": "'|'", BLANKS: "blanks"}
 # From 3.1 on pandas rounds correctly without being asked, and warns where it is asked.
 _PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
-_ROUNDING = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
+_ROUNDING: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
 
 
 def read_text_table(
@@ -60,10 +60,9 @@ def read_text_table(
         comments = [Record(line, [tabs_for_blanks(c)]) for line, (c,) in comments]
     delimiter = "\t" if chosen == BLANKS else chosen
     mark = checked_decimal(decimal) if decimal else recognised_decimal(text, delimiter)
-    notes = [] if (chosen, mark) == (",", ".") else [
-        f"separator {_SHOWN.get(chosen, repr(chosen))}, "
-        f"decimal {'comma' if mark == ',' else 'point'}"
-    ]  # fmt: skip
+    plain = (chosen, mark) == (",", ".")
+    point = "comma" if mark == "," else "point"
+    notes = [] if plain else [f"separator {_SHOWN.get(chosen, repr(chosen))}, decimal {point}"]
     layout, more = _find_layout(text, delimiter, comments)
     frame, last = _converted(text, layout, delimiter, mark)
     return frame, [*notes, *more, *last]
@@ -216,10 +215,11 @@ def _parsed(text: str, layout: _Layout, delimiter: str, **options: Any) -> pd.Da
     """Return the rows below the header as pandas reads them; only empty fields are missing."""
     if not layout.rows:
         return pd.DataFrame({j: pd.Series(dtype="float64") for j in range(len(layout.names))})
-    frame = pd.read_csv(
-        io.StringIO(text[_start(text, layout.first_line) :]), sep=delimiter, header=None, names=range(len(layout.names)),
-        index_col=False, skipinitialspace=True, keep_default_na=False, na_values=[""],
-        low_memory=False, **_ROUNDING, **options,
+    body = io.StringIO(text[_start(text, layout.first_line) :])
+    frame: pd.DataFrame = pd.read_csv(
+        body, sep=delimiter, header=None, names=range(len(layout.names)), index_col=False,
+        skipinitialspace=True, keep_default_na=False, na_values=[""], low_memory=False,
+        **_ROUNDING, **options,
     )  # fmt: skip
     if len(frame) != layout.rows:  # the two parsers must see the same rows
         raise ValueError(
@@ -234,7 +234,7 @@ def _converted(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the named columns, as numbers where all of a column is numbers, and notes."""
     values = _parsed(text, layout, delimiter, decimal=mark)
-    large = [j for j in values if _is_rounded(values[j])]
+    large = [j for j in range(values.shape[1]) if _is_rounded(values[j])]
     if large:
         values[large] = _parsed(text, layout, delimiter, usecols=large, dtype=str)
     blank = values.isna().all(axis=1)

@@ -31,9 +31,9 @@ def exact_integers(values: pd.Series) -> pd.Series:
     present = values.dropna()
     low, high = (int(present.min()), int(present.max())) if len(present) else (0, 0)
     gaps = len(present) < len(values)
-    if gaps and -_EXACT <= low and high <= _EXACT:
+    if gaps and low >= -_EXACT and high <= _EXACT:
         return values.astype("Float64").astype("float64")
-    if -(2**63) <= low and high < 2**63:
+    if low >= -(2**63) and high < 2**63:
         return values.astype("Int64") if gaps else values.astype("int64")
     if low >= 0 and high < 2**64:
         return values.astype("UInt64") if gaps else values.astype("uint64")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import warnings
+from importlib.util import find_spec
 
 import pandas as pd
 
@@ -21,13 +23,11 @@ def read_sheet(content: bytes, sheet: str | int | None) -> tuple[pd.DataFrame, l
     ValueError
         For several sheets where none is named, a damaged file, or where openpyxl is missing.
     """
-    try:
-        import openpyxl  # noqa: F401, PLC0415 - optional: the extra `excel`
-    except ImportError:
+    if find_spec("openpyxl") is None:  # optional: the extra `excel`
         raise ValueError(
             "is an Excel file, which needs openpyxl: pip install 'optlab[excel]', or save the "
             "sheet as CSV in Excel"
-        ) from None
+        )
     cells, notes = _cells(content, sheet)
     filled = cells.notna().any(axis=1)
     blank = int((~filled).sum())
@@ -57,15 +57,22 @@ def read_sheet(content: bytes, sheet: str | int | None) -> tuple[pd.DataFrame, l
 
 def _cells(content: bytes, sheet: str | int | None) -> tuple[pd.DataFrame, list[str]]:
     try:
-        with pd.ExcelFile(io.BytesIO(content), engine="openpyxl") as book:
+        with (
+            warnings.catch_warnings(action="ignore", category=UserWarning),  # styles, validation
+            pd.ExcelFile(io.BytesIO(content), engine="openpyxl") as book,
+        ):
             names = [str(name) for name in book.sheet_names]
             if _is_there(sheet, names):
-                chosen = names[0] if sheet is None else sheet
-                options = {"header": None, "dtype": object, "keep_default_na": False}
-                cells = book.parse(chosen, na_values=[""], **options)
-                return cells, [
-                    f"Excel sheet {names[chosen] if isinstance(chosen, int) else chosen!r}"
-                ]
+                chosen = names[sheet] if isinstance(sheet, int) else sheet or names[0]
+                cells = pd.read_excel(
+                    book,
+                    sheet_name=chosen,
+                    header=None,
+                    dtype=object,
+                    keep_default_na=False,
+                    na_values=[""],
+                )
+                return cells, [f"Excel sheet {chosen!r}"]
     # openpyxl raises what its parts raise on a damaged file: KeyError, BadZipFile, ParseError.
     except Exception:
         raise ValueError(

@@ -31,14 +31,12 @@ def count_titles(head: Sequence[Record], width: int) -> int:
     A title fills one field, in a table of ``width`` columns, and is no number; the header below it
     fills several and has no number.
     """
-    count = 0
-    for record in head[: _MOST_TITLES if width > 1 else 0]:
+    for count, record in enumerate(head[: _MOST_TITLES if width > 1 else 0]):
         filled = [field for field in record.fields if field.strip()]
         if len(filled) > 1:
             return 0 if any(map(is_number, filled)) else count
         if filled and is_number(filled[0]):
             return 0
-        count += 1
     return 0
 
 

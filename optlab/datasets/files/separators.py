@@ -36,8 +36,8 @@ def recognised_separator(text: str) -> str:
     """Return the separator that makes the most equal rows with the most numbers in them.
 
     The score of a candidate is the share of rows that have the commonest number of fields, times
-    the share of their fields that look like numbers (the first row is left out: it is the header).
-    A text where no candidate makes two fields is a table of one column: comma.
+    the share of their fields that look like numbers (the first row is left out: it is the header),
+    a tenth of it where no row of names comes first. A text where no candidate makes two fields is a table of one column: comma.
     """
     scores = {candidate: _score(_sample(text, candidate)) for candidate in _CANDIDATES}
     best = max(_CANDIDATES, key=lambda candidate: scores[candidate])  # the first of equals
@@ -114,4 +114,13 @@ def _score(rows: list[list[str]]) -> float:
         return 0.0
     cells = [cell for row in rows[1:] if len(row) == width for cell in row]
     numbers = sum(not cell or _NUMBERLIKE.fullmatch(cell.strip()) is not None for cell in cells)
-    return counts[width] / len(rows) * (numbers / max(1, len(cells)) + 0.01)
+    share = counts[width] / len(rows) * (numbers / max(1, len(cells)) + 0.01)
+    return share if _begins_with_names(rows, width) else share / 10
+
+
+def _begins_with_names(rows: list[list[str]], width: int) -> bool:
+    """Return whether the first row of this width, or the shorter one above it, has no number."""
+    first = next(i for i, row in enumerate(rows) if len(row) == width)
+    if first and len(rows[first - 1]) == width - 1 > 1:  # R's header has no name for row names
+        first -= 1
+    return not any(_NUMBERLIKE.fullmatch(name.strip()) for name in rows[first])

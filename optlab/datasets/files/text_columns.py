@@ -55,7 +55,7 @@ def numbers_from_text(
     truth = present.map(lambda value: value.lower() in _TRUTH)
     if len(present) and truth.all():
         return text.map(lambda v: _TRUTH[v.lower()], na_action="ignore").astype("boolean"), notes
-    plain = present if decimal == "." else present.map(lambda value: _with_point(value))
+    plain = present if decimal == "." else present.map(_with_point)
     number = plain.map(lambda value: _NUMBER.fullmatch(value) is not None).astype(bool)
     others = present[~number]
     if len(others) and number.any() and others.isin(_MARKS).all():

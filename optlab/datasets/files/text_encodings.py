@@ -83,8 +83,8 @@ def _what_to_give(content: bytes, error: UnicodeError) -> str:
         return f"is damaged, or no text file ({_place(content, error)})"
     shown = ", ".join(f"{readings[guess][1]!r} with encoding={guess!r}" for guess in likely)
     return (
-        f"is not encoded in UTF-8 ({_place(content, error)}), which reads {shown}: give the right "
-        f"one (--encoding {likely[0]}), or save the file as UTF-8"
+        f"is not encoded in UTF-8 ({_place(content, error)}): that line reads {shown}; give the "
+        f"right one (--encoding {likely[0]}), or save the file as UTF-8"
     )
 
 
