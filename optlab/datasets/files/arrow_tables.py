@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from optlab.datasets.files.exact_integers import exact_integers
+from optlab.text import shortened
 
 ARROW_FORMATS = frozenset({"Parquet", "Feather", "Arrow"})
 
@@ -35,8 +36,8 @@ def read_arrow(content: bytes, kind: str) -> tuple[pd.DataFrame, list[str]]:
         frame = _frame(table.drop_columns(index).replace_schema_metadata(None))
     # pyarrow raises what its many layers raise: ArrowInvalid, OSError, KeyError, OverflowError.
     except Exception:
-        raise ValueError(f"is a damaged {kind} file: copy, download or write it again") from None
-    notes = [f"the index {name!r} that pandas stored is left out" for name in index]
+        raise ValueError(f"is damaged ({kind}): copy, download or write it again") from None
+    notes = [f"the index {shortened(name)} that pandas stored is left out" for name in index]
     return frame, notes
 
 

@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+from optlab.text import shortened
+
 _STREAMS: dict[bytes, tuple[str, Callable[[], Any]]] = {
     b"\x1f\x8b": ("gzip", lambda: zlib.decompressobj(wbits=31)),
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
@@ -62,7 +64,7 @@ def _all_streams(content: bytes, kind: str, new: Callable[[], Any]) -> bytes:
         except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError):
             raise ValueError(_damaged(kind)) from None
         if not decompressor.eof:
-            raise ValueError(f"is a {kind} file that ends too early: copy or download it again")
+            raise ValueError(f"ends too early for {kind}: copy or download it again")
         content = decompressor.unused_data.lstrip(b"\0")  # tapes and disks pad with zeros
     return b"".join(parts)
 
@@ -90,12 +92,12 @@ def _zip_member(content: bytes) -> tuple[bytes, str] | None:
             if is_document(names):
                 return None
             if len(members) != 1:
-                inside = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+                inside = ", ".join(map(shortened, names[:5])) + (", ..." if len(names) > 5 else "")
                 what = f"{len(members)} files ({inside})" if members else "no file"
                 raise ValueError(f"is a zip archive that holds {what}: unpack it and name one file")
             if members[0].flag_bits & 1:
                 raise ValueError("is a zip archive with a password: unpack it first")
-            return archive.read(members[0]), f"decompressed (zip: {names[0]!r})"
+            return archive.read(members[0]), f"decompressed (zip: {shortened(names[0])})"
     except NotImplementedError:
         raise ValueError("is a zip archive of an unusual method: unpack it first") from None
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError,
@@ -114,4 +116,4 @@ def _is_litter(member: zipfile.ZipInfo) -> bool:
 
 
 def _damaged(kind: str) -> str:
-    return f"is a damaged {kind} file: copy or download it again"
+    return f"is damaged ({kind}): copy or download it again"

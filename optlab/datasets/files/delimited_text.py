@@ -28,6 +28,7 @@ from optlab.datasets.files.separators import (
     tabs_for_blanks,
 )
 from optlab.datasets.files.text_columns import numbers_from_text
+from optlab.text import shortened
 
 _SAMPLE = 200
 _EXACT = 2.0**53  # from here on float64 skips whole numbers
@@ -196,7 +197,7 @@ def _checked_rows(
 def _ragged(record: Record, header: Record, names: int, delimiter: str, at_end: bool) -> ValueError:
     count = len(record.fields)
     if at_end and count < names:
-        advice = f"if {record.fields[0]!r} begins a footer, delete it"
+        advice = f"if {shortened(record.fields[0])} begins a footer, delete it"
     elif delimiter == "," and count == 2 * names:
         advice = "if its numbers have decimal commas, save it with another separator (;)"
     else:
@@ -234,28 +235,26 @@ def _converted(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the named columns, as numbers where all of a column is numbers, and notes."""
     values = _parsed(text, layout, delimiter, decimal=mark)
-    large = [j for j in range(values.shape[1]) if _is_rounded(values[j])]
-    if large:
-        values[large] = _parsed(text, layout, delimiter, usecols=large, dtype=str)
+    floats = values.select_dtypes("float64")
+    large = pd.Index(floats.columns[(floats.abs() >= _EXACT).any()])
+    if len(large):  # pandas may have rounded whole numbers
+        values[large] = _parsed(text, layout, delimiter, usecols=large.tolist(), dtype=str)
     blank = values.isna().all(axis=1)
-    values = values.loc[~blank]
+    values = values.loc[~blank].reset_index(drop=True)
     notes = [_blank_rows(int(blank.sum()))] if blank.any() else []
-    columns, lines = [], (layout.first_line, layout.last_line)
-    for j, name in enumerate(layout.names):
-        column = values[j]
-        if pd.api.types.is_string_dtype(column):
-            column, more = numbers_from_text(column, name or str(j + 1), mark, lines)
+    lines = (layout.first_line, layout.last_line)
+    for j, dtype in enumerate(values.dtypes):
+        if pd.api.types.is_numeric_dtype(dtype):
+            continue
+        kind = pd.api.types.infer_dtype(values[j], skipna=True)
+        if kind == "string":
+            shown = layout.names[j] or str(j + 1)
+            values[j], more = numbers_from_text(values[j], shown, mark, lines)
             notes += more
-        elif pd.api.types.infer_dtype(column, skipna=True) == "boolean":
-            column = column.astype("boolean" if column.hasnans else "bool")
-        columns.append(column.reset_index(drop=True))
-    named, more = name_columns(pd.concat(columns, axis=1), layout.names)
+        elif kind == "boolean":
+            values[j] = values[j].astype("boolean" if values[j].hasnans else "bool")
+    named, more = name_columns(values, layout.names)
     return named, [*notes, *more]
-
-
-def _is_rounded(column: pd.Series) -> bool:
-    """Return whether float64 may have rounded whole numbers of the text."""
-    return column.dtype == "float64" and bool((column.abs() >= _EXACT).any())
 
 
 def _blank_rows(count: int) -> str:

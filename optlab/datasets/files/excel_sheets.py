@@ -11,6 +11,7 @@ import pandas as pd
 from optlab.datasets.files.exact_integers import exact_integers
 from optlab.datasets.files.header_line import Record, column_names, count_titles, name_columns
 from optlab.datasets.files.text_columns import numbers_from_text
+from optlab.text import shortened
 
 _HEAD = 25
 
@@ -62,7 +63,7 @@ def _cells(content: bytes, sheet: str | int | None) -> tuple[pd.DataFrame, list[
             pd.ExcelFile(io.BytesIO(content), engine="openpyxl") as book,
         ):
             names = [str(name) for name in book.sheet_names]
-            if _is_there(sheet, names):
+            if names and _is_there(sheet, names):
                 chosen = names[sheet] if isinstance(sheet, int) else sheet or names[0]
                 cells = pd.read_excel(
                     book,
@@ -78,7 +79,9 @@ def _cells(content: bytes, sheet: str | int | None) -> tuple[pd.DataFrame, list[
         raise ValueError(
             "is a damaged Excel file: open it in Excel and save it again, or save it as CSV"
         ) from None
-    shown = ", ".join(map(repr, names))
+    if not names:
+        raise ValueError("is an Excel file without a sheet of cells: save the table as CSV")
+    shown = ", ".join(map(shortened, names))
     if sheet is None:
         raise ValueError(f"has {len(names)} sheets ({shown}): give one, sheet={names[0]!r}")
     raise ValueError(f"has no sheet {sheet!r}; its sheets are {shown}")

@@ -17,7 +17,7 @@ from optlab.datasets.files.delimited_text import read_text_table
 from optlab.datasets.files.excel_sheets import read_sheet
 from optlab.datasets.files.file_signatures import file_format, refuse_text_format
 from optlab.datasets.files.text_encodings import decode
-from optlab.text import encodable
+from optlab.text import encodable, shortened
 
 _BINARY_ENDINGS = {
     ".parquet": "Parquet", ".pq": "Parquet", ".feather": "Feather", ".arrow": "Arrow",
@@ -137,7 +137,7 @@ class _Table(NamedTuple):
             value = getattr(self, option)
             if value is not None:
                 raise ValueError(
-                    f"cannot be read with {option}={value!r}, for {reason}: leave it out"
+                    f"cannot be read with {option}={shortened(value)}, for {reason}: leave it out"
                 )
 
 
@@ -175,5 +175,5 @@ def _nearest(path: Path) -> str:
 def _refuse_duplicates(frame: pd.DataFrame) -> None:
     twice = frame.columns[frame.columns.duplicated()].unique().tolist()
     if twice:
-        names = ", ".join(map(repr, twice[:5]))
+        names = ", ".join(map(shortened, twice[:5]))
         raise ValueError(f"names columns twice: {names}; rename them in the file")

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from optlab.text import shortened
+
 _NUMBER = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?", re.ASCII)
 _SAVED_INDEX = re.compile(r"(Unnamed: \d+(\.\d+)*|#|)")  # names that pandas and others give it
 _MOST_TITLES = 20
@@ -53,7 +55,7 @@ def column_names(header: Record) -> list[str]:
     numbers = [name for name in present if is_number(name)]
     fractions = [name for name in numbers if not name.isdecimal()]
     if present and (fractions or len(numbers) == len(present)):
-        shown = ", ".join(map(repr, (fractions or numbers)[:3]))
+        shown = ", ".join(map(shortened, (fractions or numbers)[:3]))
         raise ValueError(
             f"the header line (line {header.line}) holds numbers ({shown}): is there a header? "
             "Put a line of column names above the first row, or rename these columns"
@@ -76,7 +78,7 @@ def name_columns(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFram
             leading = False
             continue
         values = frame.iloc[:, j]
-        shown = f"column {name!r}" if name else f"column {j + 1}, which has no name,"
+        shown = f"column {shortened(name)}" if name else f"column {j + 1}, which has no name,"
         labels = _row_labels(values, strict=name == "#") if leading else None
         if labels:
             notes.append(f"{shown} {labels}: left out")

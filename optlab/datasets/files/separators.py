@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from itertools import islice
 
+from optlab.text import shortened
+
 BLANKS = "blanks"  # one or more spaces or tabs
 _CANDIDATES = ("\t", ";", "|", ",", BLANKS)  # from the rarest inside a field to the commonest
 _SAMPLE = 200
@@ -26,8 +28,8 @@ def checked_separator(separator: str) -> str:
         len(chosen) != 1 or not chosen.isascii() or chosen.isalnum() or chosen in "\"'.+-_#\n\r\0"
     ):
         raise ValueError(
-            f"cannot be read with separator={separator!r}: give one character such as ',', ';' or "
-            "'|', or 'tab' or 'space'"
+            f"cannot be read with separator={shortened(separator)}: give one character such as "
+            "',', ';' or '|', or 'tab' or 'space'"
         )
     return chosen
 
@@ -37,7 +39,8 @@ def recognised_separator(text: str) -> str:
 
     The score of a candidate is the share of rows that have the commonest number of fields, times
     the share of their fields that look like numbers (the first row is left out: it is the header),
-    a tenth of it where no row of names comes first. A text where no candidate makes two fields is a table of one column: comma.
+    a tenth of it where no row of names comes first. A text where no candidate makes two fields is
+    a table of one column: comma.
     """
     scores = {candidate: _score(_sample(text, candidate)) for candidate in _CANDIDATES}
     best = max(_CANDIDATES, key=lambda candidate: scores[candidate])  # the first of equals
@@ -54,7 +57,7 @@ def tabs_for_blanks(text: str) -> str:
 def checked_decimal(decimal: str) -> str:
     """Return a decimal mark that the caller gave, or raise."""
     if decimal not in {".", ","}:
-        raise ValueError(f"cannot be read with decimal={decimal!r}: it must be '.' or ','")
+        raise ValueError(f"cannot be read with decimal={shortened(decimal)}: it must be '.' or ','")
     return decimal
 
 
@@ -75,14 +78,14 @@ def recognised_decimal(text: str, separator: str) -> str:
     unsure = None if sure or separator == "," else _search(text, ends, r"[1-9]\d{0,2},\d{3}")
     if unsure:
         raise ValueError(
-            f"holds {unsure!r}, which may be a decimal or a thousand: give decimal=',' or "
+            f"holds {shortened(unsure)}, which may be a decimal or a thousand: give decimal=',' or "
             "decimal='.' (--decimal)"
         )
     point = _search(text, ends, r"\d+\.\d*|\.\d+") if sure else None
     if point:
         raise ValueError(
-            f"holds numbers with a comma ({sure!r}) and with a point ({point!r}): give the "
-            "decimal mark, decimal=',' or decimal='.' (--decimal)"
+            f"holds numbers with a comma ({shortened(sure)}) and with a point ({shortened(point)})"
+            ": give the decimal mark, decimal=',' or decimal='.' (--decimal)"
         )
     return "," if sure else "."
 

@@ -7,6 +7,7 @@ import re
 import pandas as pd
 
 from optlab.datasets.files.exact_integers import exact_integers
+from optlab.text import shortened
 
 # The words that pandas reads as missing, in any column.
 _MISSING = frozenset({
@@ -79,7 +80,8 @@ def _numbers(plain: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
     rounded = [v for v, f in zip(whole, floats[whole.index], strict=True) if int(v) != f]
     if not rounded:
         return floats, []
-    return floats, [f"column {name!r}: {rounded[0]} stands beside decimals and is rounded"]
+    first = shortened(int(rounded[0]))
+    return floats, [f"column {shortened(name)}: {first} stands beside decimals and is rounded"]
 
 
 def _is_whole(value: str) -> bool:
@@ -98,7 +100,9 @@ def _without(text: pd.Series, words: frozenset[str], name: str) -> tuple[pd.Seri
     shown = ", ".join(map(repr, sorted(text[match].unique())))
     count = int(match.sum())
     plural = "value" if count == 1 else "values"
-    return text.mask(match, None), [f"column {name!r}: {shown} read as missing ({count} {plural})"]
+    return text.mask(match, None), [
+        f"column {shortened(name)}: {shown} read as missing ({count} {plural})"
+    ]
 
 
 def _refuse_units_and_footer(
@@ -108,17 +112,13 @@ def _refuse_units_and_footer(
         return
     first, last = text.index[0], text.index[-1]
     few = len(others) == 1 and len(text.dropna()) > 2
-    value = others.iloc[0]
+    holds = f"column {shortened(name)} holds {shortened(others.iloc[-1])} in line"
     if few and others.index[0] == first:
         raise ValueError(
-            f"column {name!r} holds {value!r} in line {lines[0]} and numbers below: if that is a "
-            "line of units, delete it"
+            f"{holds} {lines[0]} and numbers below: if that is a line of units, delete it"
         )
-    total = text[last] is not None and others.index[-1] == last and (
+    total = others.index[-1] == last and bool(
         _TOTALS.fullmatch(others.iloc[-1]) and (others == others.iloc[-1]).sum() == 1
-    )  # fmt: skip
+    )
     if (few and others.index[0] == last) or total:
-        raise ValueError(
-            f"column {name!r} holds {others.iloc[-1]!r} in line {lines[1]}, the last: if that is a "
-            "footer or a total, delete it"
-        )
+        raise ValueError(f"{holds} {lines[1]}, the last: if that is a footer or a total, delete it")

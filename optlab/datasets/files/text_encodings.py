@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 
+from optlab.text import shortened
+
 _MARKS = {
     codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32-le", codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be",
@@ -29,7 +31,7 @@ def decode(content: bytes, encoding: str | None) -> tuple[str, tuple[str, ...]]:
         text = content.decode(chosen)
     except LookupError:
         raise ValueError(
-            f"cannot be read with encoding={encoding!r}: Python knows none of this name; "
+            f"cannot be read with encoding={shortened(encoding)}: Python knows none of this name; "
             "common ones are utf-8, cp1252, cp932"
         ) from None
     except UnicodeError as error:
