@@ -84,7 +84,7 @@ def _without_sep_line(text: str) -> tuple[str, str | None]:
 
 def _without_comments(text: str) -> tuple[str, list[Record]]:
     """Return the text with blank lines for lines that begin with ``#``, and these lines."""
-    if not re.search(r"^#", text, re.MULTILINE):
+    if not text.startswith("#") and "\n#" not in text:
         return text, []
     comments, lines = [], text.split("\n")
     for number, line in enumerate(lines):
@@ -186,7 +186,8 @@ def _checked_rows(
         count = len(record.fields)
         if count != names and odd is None:
             odd = record
-        ends_empty = ends_empty and not any(field.strip() for field in record.fields[names:])
+        if count > names:
+            ends_empty = ends_empty and not any(field.strip() for field in record.fields[names:])
         if count != width or width < names or (width > names + 1 and not ends_empty):
             odd = odd or next((r for r in body if len(r.fields) != names), record)
             raise _ragged(odd, header, names, delimiter, next(body, None) is None)

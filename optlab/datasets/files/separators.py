@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections import Counter
-from itertools import islice
 
 from optlab.text import shortened
 
@@ -42,7 +40,8 @@ def recognised_separator(text: str) -> str:
     a tenth of it where no row of names comes first. A text where no candidate makes two fields is
     a table of one column: comma.
     """
-    scores = {candidate: _score(_sample(text, candidate)) for candidate in _CANDIDATES}
+    lines = text.split("\n", 2 * _SAMPLE)[: 2 * _SAMPLE]
+    scores = {candidate: _score(_sample(lines, candidate)) for candidate in _CANDIDATES}
     best = max(_CANDIDATES, key=lambda candidate: scores[candidate])  # the first of equals
     return best if scores[best] > 0 else ","
 
@@ -81,7 +80,7 @@ def recognised_decimal(text: str, separator: str) -> str:
             f"holds {shortened(unsure)}, which may be a decimal or a thousand: give decimal=',' or "
             "decimal='.' (--decimal)"
         )
-    point = _search(text, ends, r"\d+\.\d*|\.\d+") if sure else None
+    point = _search(text, ends, r"\d+\.\d*|\.\d+") if sure and "." in text else None
     if point:
         raise ValueError(
             f"holds numbers with a comma ({shortened(sure)}) and with a point ({shortened(point)})"
@@ -98,10 +97,9 @@ def _search(text: str, ends: str, number: str) -> str | None:
     return match[1] if match else None
 
 
-def _sample(text: str, separator: str) -> list[list[str]]:
-    lines = list(islice(io.StringIO(text, newline="\n"), 2 * _SAMPLE))
+def _sample(lines: list[str], separator: str) -> list[list[str]]:
     if separator == BLANKS:
-        lines = io.StringIO(tabs_for_blanks("".join(lines)), newline="\n").readlines()
+        lines = tabs_for_blanks("\n".join(lines)).split("\n")
     delimiter = "\t" if separator == BLANKS else separator
     try:
         rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))

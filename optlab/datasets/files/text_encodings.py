@@ -13,6 +13,7 @@ _MARKS = {
 }  # fmt: skip
 _GUESSES = ("cp1252", "cp932", "euc_jp", "gb18030", "cp1251")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_CONTROL_BYTES = bytes(byte for byte in range(32) if _CONTROL.match(chr(byte)))
 
 
 def decode(content: bytes, encoding: str | None) -> tuple[str, tuple[str, ...]]:
@@ -41,7 +42,9 @@ def decode(content: bytes, encoding: str | None) -> tuple[str, tuple[str, ...]]:
             ) from None
         raise ValueError(_what_to_give(content, error)) from None
     text = text.removeprefix("\ufeff").rstrip("\x1a")  # DOS ended a text with Ctrl-Z
-    control = _CONTROL.search(text)
+    # In UTF-8 no byte below 32 is a part of another character; deleting bytes is fast.
+    clean = chosen == "utf-8" and len(content.translate(None, _CONTROL_BYTES)) == len(content)
+    control = None if clean else _CONTROL.search(text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
         what = "a null byte" if control[0] == "\0" else f"the control character {control[0]!r}"
