@@ -294,17 +294,22 @@ def described(result):
     return "read" + "".join(f"; {note}" for note in result.notes)
 
 
-def table(folder):
+def all_outcomes(folder):
+    places = [folder / str(number) for number in range(len(CASES))]
+    for place in places:
+        place.mkdir()
+    return [outcome(case, place) for case, place in zip(CASES, places, strict=True)]
+
+
+def table(results):
     lines, group = [HEADER], None
-    for number, case in enumerate(CASES):
+    for case, result in zip(CASES, results, strict=True):
         if case.group != group:
             group = case.group
             lines += ["", f"## {group}", "", "| the file | what happens |", "|---|---|"]
-        place = folder / str(number)
-        place.mkdir()
         options = ", ".join(f"`{name}={value!r}`" for name, value in (case.options or {}).items())
         kind = case.kind + (f" ({options})" if options else "")
-        happens = described(outcome(case, place)).replace("|", "\\|").replace("\n", " ")
+        happens = described(result).replace("|", "\\|").replace("\n", " ")
         lines.append(f"| {kind} | {happens} |")
     return "\n".join(lines) + "\n"
 
@@ -316,9 +321,14 @@ notes each choice that it made, or it refuses in a sentence. `tests/test_file_ki
 values and makes this table: `python tests/test_file_kinds.py` writes it anew."""
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.group}: {case.kind}")
-def test_each_kind_is_read_right_or_refused(case, tmp_path):
-    result = outcome(case, tmp_path)
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    return all_outcomes(tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda n: f"{CASES[n].group}: {CASES[n].kind}")
+def test_each_kind_is_read_right_or_refused(number, outcomes):
+    case, result = CASES[number], outcomes[number]
     if isinstance(case.right, str):
         assert isinstance(result, str), result
         assert case.right in result
@@ -340,10 +350,10 @@ def same(got, right):
     return got == right and isinstance(got, str) == isinstance(right, str)
 
 
-def test_the_table_of_file_kinds_is_up_to_date(tmp_path):
-    assert TABLE.read_text(encoding="utf-8") == table(tmp_path)
+def test_the_table_of_file_kinds_is_up_to_date(outcomes):
+    assert TABLE.read_text(encoding="utf-8") == table(outcomes)
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        TABLE.write_text(table(Path(temporary)), encoding="utf-8")
+        TABLE.write_text(table(all_outcomes(Path(temporary))), encoding="utf-8")
