@@ -44,13 +44,14 @@ class Written:
     def text(self):
         buffer = io.StringIO()
         writer = csv.writer(
-            buffer, delimiter=self.separator, lineterminator=self.line_end, quoting=self.quoting
+            buffer, delimiter=self.separator, lineterminator="\n", quoting=self.quoting
         )
         labels = [""] if self.row_labels else []
         writer.writerow([*labels, *self.columns])
         for number, row in enumerate(zip(*self.columns.values(), strict=True)):
             writer.writerow([*([number] if self.row_labels else []), *map(self.cell, row)])
-        return (self.title + self.line_end if self.title else "") + buffer.getvalue()
+        title = f"{self.title}\n" if self.title else ""
+        return (title + buffer.getvalue()).replace("\n", self.line_end)
 
     def cell(self, value):
         if isinstance(value, float):

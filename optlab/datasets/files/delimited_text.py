@@ -83,11 +83,16 @@ def _without_sep_line(text: str) -> tuple[str, str | None]:
 
 
 def _without_comments(text: str) -> tuple[str, list[Record]]:
-    """Return the text with blank lines for lines that begin with ``#``, and these lines."""
+    """Return the text with blank lines for lines that begin with ``#``, and these lines.
+
+    In a text with quotation marks only those above the header: a quoted field may hold such lines.
+    """
     if not text.startswith("#") and "\n#" not in text:
         return text, []
-    comments, lines = [], text.split("\n")
+    comments, lines, quoted = [], text.split("\n"), '"' in text
     for number, line in enumerate(lines):
+        if quoted and line and not line.startswith("#"):
+            break
         if line.startswith("#"):
             comments.append(Record(number + 1, [line.lstrip("#").strip()]))
             lines[number] = ""

@@ -113,8 +113,8 @@ def _score(rows: list[list[str]]) -> float:
     width = max(counts, key=lambda length: (counts[length], length), default=0)
     if width < 2:
         return 0.0
-    cells = [cell for row in rows[1:] if len(row) == width for cell in row]
-    numbers = sum(not cell or _NUMBERLIKE.fullmatch(cell.strip()) is not None for cell in cells)
+    cells = [cell for row in rows[1:] if len(row) == width for cell in row if cell.strip()]
+    numbers = sum(_NUMBERLIKE.fullmatch(cell.strip()) is not None for cell in cells)
     share = counts[width] / len(rows) * (numbers / max(1, len(cells)) + 0.01)
     return share if _begins_with_names(rows, width) else share / 10
 
