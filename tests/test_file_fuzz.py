@@ -21,6 +21,7 @@ pytest.importorskip("openpyxl")
 TOKENS = [
     b",", b";", b"\t", b"|", b" ", b'"', b"\n", b"\r", b"#", b"\0", b"-", b".", b"sep=;\n", b"NA",
     b"nan", b"1e999", b"9" * 30, b"True", b"\xff", b"\x0b", b"\x1c", b"\xe2\x80\xa8", b"\xc2\x85",
+    b"9" * 5000, b"-" * 5000, b" " * 5000,  # a pattern that tries all its parts would hang
 ]  # fmt: skip
 
 

@@ -37,7 +37,6 @@ NAN = float("nan")
 CASES = []
 
 
-
 class Case(NamedTuple):
     group: str
     kind: str
@@ -102,9 +101,12 @@ def without(package):
 
 
 def unreadable():  # a root user may read everything, so that permissions cannot be tested
-    return mock.patch.object(Path, "read_bytes", side_effect=PermissionError(13, "Permission denied"))
+    return mock.patch.object(
+        Path, "read_bytes", side_effect=PermissionError(13, "Permission denied")
+    )
 
 
+# fmt: off
 G = "Separators and decimal marks"
 case(G, "comma, decimal point", "x,y\n0.5,1\n1.5,3\n", HALVES)
 case(G, "semicolon, decimal comma", "x;y\n0,5;1\n1,5;3\n", HALVES)
@@ -115,6 +117,7 @@ case(G, "vertical bar", PLAIN.replace(",", "|"))
 case(G, "one space", PLAIN.replace(",", " "), file="data.dat")
 case(G, "aligned by spaces", "   x   y\n 0.5   1\n 1.5   3\n", HALVES)
 case(G, "spaces, decimal comma", "x y\n0,5 1\n1,5 3\n", HALVES)
+case(G, "a table of Markdown", "| x | y |\n|---|---|\n| 0 | 1 |\n| 1 | 3 |\n| 2 | 5 |\n", file="data.md")
 case(G, "comma and space", PLAIN.replace(",", ", "))
 case(G, "another separator, given", PLAIN.replace(",", ":"), separator=":")
 case(G, "separator of two characters, given", PLAIN.replace(",", "::"), "one character", separator="::")
@@ -171,6 +174,7 @@ case(G, "Parquet with an index that pandas stored", parquet(pd.DataFrame(RIGHT, 
 case(G, "Parquet, a name twice", lambda path: pa.parquet.write_table(pa.table([[0], [1]], names=["x", "x"]), path), "twice: 'x'", "data.parquet")
 case(G, "Parquet, names that are numbers", parquet(pd.DataFrame({0: [0, 1], 1: [1, 3]})), {"0": [0, 1], "1": [1, 3]}, "data.parquet")
 case(G, "Parquet, large whole numbers and gaps", parquet(pd.DataFrame({"x": pd.array([2**53 + 1, None], "Int64")})), {"x": [2**53 + 1, None]}, "data.parquet")
+case(G, "Parquet, truth values and gaps", parquet(pd.DataFrame({"x": pd.array([True, None], "boolean")})), {"x": [True, None]}, "data.parquet")
 case(G, "Parquet, cut", parquet()[:-20], "is damaged (Parquet)", "data.parquet")
 case(G, "Parquet without pyarrow", parquet(), "pip install 'optlab[parquet]'", "data.parquet", without("pyarrow"))
 case(G, "CSV called `.parquet`", PLAIN, file="data.parquet")
@@ -178,6 +182,7 @@ case(G, "Feather", frame_bytes(lambda f, b: f.to_feather(b)), file="data.feather
 case(G, "Feather, cut", frame_bytes(lambda f, b: f.to_feather(b))[:-30], "is damaged (Feather)", "data.feather")
 case(G, "Excel, one sheet", excel(("Sheet1", pd.DataFrame(RIGHT))), file="data.xlsx")
 case(G, "Excel, a title above the header", excel(("S", pd.DataFrame([["Results", None], ["x", "y"], [0, 1], [1, 3], [2, 5]])), header=False), file="data.xlsx")
+case(G, "Excel with dates, gaps and pandas' index", frame_bytes(lambda f, b: f.to_excel(b), pd.DataFrame({"day": pd.to_datetime(["2020-01-01", None]), "n": [1, None], "ok": [True, False]})), {"day": [pd.Timestamp("2020-01-01"), None], "n": [1, None], "ok": [True, False]}, "data.xlsx")
 case(G, "Excel, several sheets", excel(("a", pd.DataFrame(RIGHT)), ("b", pd.DataFrame(RIGHT))), "2 sheets ('a', 'b')", "data.xlsx")
 case(G, "Excel, several sheets, one given", excel(("a", pd.DataFrame({"z": [1]})), ("b", pd.DataFrame(RIGHT))), file="data.xlsx", sheet="b")
 case(G, "Excel, a sheet that is not there", excel(("a", pd.DataFrame(RIGHT))), "has no sheet 'b'", "data.xlsx", sheet="b")
@@ -207,6 +212,7 @@ case(G, "numbers: no header", "0.5,1.5\n2,3\n4,5\n", "is there a header?")
 case(G, "whole numbers: no header", "0,1\n2,3\n4,5\n", "is there a header?")
 case(G, "years beside a name", "land,2019,2020\na,1,2\nb,3,4\n", {"land": ["a", "b"], "2019": [1, 3], "2020": [2, 4]})
 case(G, "a title above", "Table 1: results\n" + PLAIN)
+case(G, "two titles above", "Results\nTable 1\n" + PLAIN)
 case(G, "a title and a blank line above", "Table 1: results\n\n" + PLAIN)
 case(G, "a title with trailing commas", "Table 1,\n" + PLAIN)
 case(G, "comments above (`#`)", "# made by X\n# in 2020\n" + PLAIN)
@@ -238,6 +244,7 @@ case(G, "a shorter row", "x,y\n0,1\n1\n2,5\n", "1 field in line 3")
 case(G, "blank lines", PLAIN.replace("\n", "\n\n"))
 case(G, "rows of commas (Excel)", PLAIN + ",\n,\n")
 case(G, "a footer", PLAIN + "Source: somebody\n", "a footer")
+case(G, "a footer of two lines", PLAIN + "\nSource: somebody\nin 2020\n", "a footer")
 case(G, "a line of totals", PLAIN + "Total,9\n", "a footer or a total")
 case(G, "a total below names", "land,y\na,1\nb,3\nTotal,4\n", "a footer or a total")
 case(G, "a quotation mark that is not closed", 'x,y\n0,1\n"1,3\n2,5\n', "line 3")
@@ -272,6 +279,7 @@ case(G, "no such folder", None, "there is no folder", "nowhere/data.csv")
 case(G, "no permission", PLAIN, "check its permissions", around=unreadable())
 case(G, "a pipe", os.mkfifo, "a pipe or a device", "pipe")
 case(G, "an option for another kind", PLAIN, "sheet='a'", sheet="a")
+# fmt: on
 
 
 def outcome(case, folder):
@@ -326,7 +334,9 @@ def outcomes(tmp_path_factory):
     return all_outcomes(tmp_path_factory.mktemp("kinds"))
 
 
-@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda n: f"{CASES[n].group}: {CASES[n].kind}")
+@pytest.mark.parametrize(
+    "number", range(len(CASES)), ids=lambda n: f"{CASES[n].group}: {CASES[n].kind}"
+)
 def test_each_kind_is_read_right_or_refused(number, outcomes):
     case, result = CASES[number], outcomes[number]
     if isinstance(case.right, str):

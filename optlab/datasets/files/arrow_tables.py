@@ -61,14 +61,15 @@ def _stored_index(table: Any) -> list[str]:
 
 
 def _frame(table: Any) -> pd.DataFrame:
-    """Return the columns in pandas' types; whole numbers with gaps stay whole numbers."""
-    nullable = {"int64": pd.Int64Dtype(), "uint64": pd.UInt64Dtype()}
+    """Return the columns in pandas' types; whole numbers and truth values with gaps stay such."""
+    nullable = {"int64": pd.Int64Dtype(), "uint64": pd.UInt64Dtype(), "bool": pd.BooleanDtype()}
     columns = []
     for column in table.columns:
         gaps = column.null_count > 0
         dtype = nullable.get(str(column.type)) if gaps else None
         series = column.to_pandas(types_mapper=None if dtype is None else lambda _, d=dtype: d)
-        columns.append(series if dtype is None else exact_integers(series))
+        whole = pd.api.types.is_integer_dtype(series) and gaps
+        columns.append(exact_integers(series) if whole else series)
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame()
     frame.columns = pd.Index([str(name) for name in table.column_names], dtype=object)
     return frame.reset_index(drop=True)

@@ -54,6 +54,7 @@ def read_text_table(
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text, declared = _without_sep_line(text)
+    text, ruled = _without_ruled_lines(text)
     text, comments = _without_comments(text)
     chosen = checked_separator(separator) if separator else declared or recognised_separator(text)
     if chosen == BLANKS:
@@ -64,6 +65,8 @@ def read_text_table(
     plain = (chosen, mark) == (",", ".")
     point = "comma" if mark == "," else "point"
     notes = [] if plain else [f"separator {_SHOWN.get(chosen, repr(chosen))}, decimal {point}"]
+    if ruled:
+        notes.append(f"{ruled} ruled line{'s' * (ruled > 1)} (---) left out")
     layout, more = _find_layout(text, delimiter, comments)
     frame, last = _converted(text, layout, delimiter, mark)
     return frame, [*notes, *more, *last]
@@ -97,6 +100,17 @@ def _without_comments(text: str) -> tuple[str, list[Record]]:
             comments.append(Record(number + 1, [line.lstrip("#").strip()]))
             lines[number] = ""
     return "\n".join(lines), comments
+
+
+def _without_ruled_lines(text: str) -> tuple[str, int]:
+    """Return the text with blank lines for lines such as ``|---|---|``, and their number."""
+    if "---" not in text:
+        return text, 0
+    lines = text.split("\n")
+    ruled = [n for n, line in enumerate(lines) if "---" in line and not line.strip("-+|:= \t")]
+    for number in ruled:
+        lines[number] = ""
+    return "\n".join(lines), len(ruled)
 
 
 def _records(text: str, delimiter: str) -> Iterator[Record]:
@@ -195,15 +209,15 @@ def _checked_rows(
             ends_empty = ends_empty and not any(field.strip() for field in record.fields[names:])
         if count != width or width < names or (width > names + 1 and not ends_empty):
             odd = odd or next((r for r in body if len(r.fields) != names), record)
-            raise _ragged(odd, header, names, delimiter, next(body, None) is None)
+            raise _ragged(odd, header, names, delimiter)
         rows, last = rows + 1, record.line
     return rows, last, ends_empty
 
 
-def _ragged(record: Record, header: Record, names: int, delimiter: str, at_end: bool) -> ValueError:
+def _ragged(record: Record, header: Record, names: int, delimiter: str) -> ValueError:
     count = len(record.fields)
-    if at_end and count < names:
-        advice = f"if {shortened(record.fields[0])} begins a footer, delete it"
+    if count < names and not any(map(is_number, record.fields)):
+        advice = f"if {shortened(record.fields[0])} begins a footer, delete the lines from there on"
     elif delimiter == "," and count == 2 * names:
         advice = "if its numbers have decimal commas, save it with another separator (;)"
     else:
@@ -247,7 +261,8 @@ def _converted(
         values[large] = _parsed(text, layout, delimiter, usecols=large.tolist(), dtype=str)
     blank = values.isna().all(axis=1)
     values = values.loc[~blank].reset_index(drop=True)
-    notes = [_blank_rows(int(blank.sum()))] if blank.any() else []
+    count = int(blank.sum())
+    notes = [f"{count} row{'s' * (count > 1)} without any value left out"] if count else []
     lines = (layout.first_line, layout.last_line)
     for j, dtype in enumerate(values.dtypes):
         if pd.api.types.is_numeric_dtype(dtype):
@@ -261,7 +276,3 @@ def _converted(
             values[j] = values[j].astype("boolean" if values[j].hasnans else "bool")
     named, more = name_columns(values, layout.names)
     return named, [*notes, *more]
-
-
-def _blank_rows(count: int) -> str:
-    return f"{count} row{'s' * (count > 1)} without any value left out"

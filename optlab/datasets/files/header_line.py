@@ -10,7 +10,7 @@ import pandas as pd
 
 from optlab.text import shortened
 
-_NUMBER = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?", re.ASCII)
 _SAVED_INDEX = re.compile(r"(Unnamed: \d+(\.\d+)*|#|)")  # names that pandas and others give it
 _MOST_TITLES = 20
 

@@ -11,6 +11,7 @@ from optlab.text import shortened
 BLANKS = "blanks"  # one or more spaces or tabs
 _CANDIDATES = ("\t", ";", "|", ",", BLANKS)  # from the rarest inside a field to the commonest
 _SAMPLE = 200
+_LONGEST = 100  # the pattern of a number takes quadratic time
 _NAMES = {
     "tab": "\t", r"\t": "\t", "space": BLANKS, "spaces": BLANKS, " ": BLANKS, "blanks": BLANKS,
     "whitespace": BLANKS, r"\s+": BLANKS, "comma": ",", "semicolon": ";", "pipe": "|",
@@ -114,7 +115,7 @@ def _score(rows: list[list[str]]) -> float:
     if width < 2:
         return 0.0
     cells = [cell for row in rows[1:] if len(row) == width for cell in row if cell.strip()]
-    numbers = sum(_NUMBERLIKE.fullmatch(cell.strip()) is not None for cell in cells)
+    numbers = sum(map(_looks_like_number, cells))
     share = counts[width] / len(rows) * (numbers / max(1, len(cells)) + 0.01)
     return share if _begins_with_names(rows, width) else share / 10
 
@@ -124,4 +125,8 @@ def _begins_with_names(rows: list[list[str]], width: int) -> bool:
     first = next(i for i, row in enumerate(rows) if len(row) == width)
     if first and len(rows[first - 1]) == width - 1 > 1:  # R's header has no name for row names
         first -= 1
-    return not any(_NUMBERLIKE.fullmatch(name.strip()) for name in rows[first])
+    return not any(map(_looks_like_number, rows[first]))
+
+
+def _looks_like_number(cell: str) -> bool:
+    return len(cell) < _LONGEST and _NUMBERLIKE.fullmatch(cell.strip()) is not None

@@ -20,7 +20,7 @@ _MARKS = frozenset(
 )
 _INTEGER = re.compile(r"[-+]?\d+", re.ASCII)
 _NUMBER = re.compile(
-    r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|inf|infinity)", re.ASCII | re.IGNORECASE
+    r"[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?|inf|infinity)", re.ASCII | re.IGNORECASE
 )
 _TRUTH = {"true": True, "false": False}
 _TOTALS = re.compile(

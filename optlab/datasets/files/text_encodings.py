@@ -30,17 +30,17 @@ def decode(content: bytes, encoding: str | None) -> tuple[str, tuple[str, ...]]:
     chosen = encoding or _recognised(content)
     try:
         text = content.decode(chosen)
-    except LookupError:
-        raise ValueError(
-            f"cannot be read with encoding={shortened(encoding)}: Python knows none of this name; "
-            "common ones are utf-8, cp1252, cp932"
-        ) from None
     except UnicodeError as error:
         if encoding is not None:
             raise ValueError(
                 f"is not encoded in {encoding} ({_place(content, error)}): give its own encoding"
             ) from None
         raise ValueError(_what_to_give(content, error)) from None
+    except (LookupError, ValueError):
+        raise ValueError(
+            f"cannot be read with encoding={shortened(encoding)}: Python knows none of this name; "
+            "common ones are utf-8, cp1252, cp932"
+        ) from None
     text = text.removeprefix("\ufeff").rstrip("\x1a")  # DOS ended a text with Ctrl-Z
     # In UTF-8 no byte below 32 is a part of another character; deleting bytes is fast.
     clean = chosen == "utf-8" and len(content.translate(None, _CONTROL_BYTES)) == len(content)
