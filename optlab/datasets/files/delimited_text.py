@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
-from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
-from optlab.datasets.files.header_line import (
-    Record,
-    column_names,
-    count_titles,
-    is_number,
-    name_columns,
-)
+from optlab.datasets.files.header_line import Record, name_columns
 from optlab.datasets.files.separators import (
     BLANKS,
     checked_decimal,
@@ -28,9 +18,8 @@ from optlab.datasets.files.separators import (
     tabs_for_blanks,
 )
 from optlab.datasets.files.text_columns import numbers_from_text
-from optlab.text import shortened
+from optlab.datasets.files.text_layout import Layout, find_layout, start_of
 
-_SAMPLE = 200
 _EXACT = 2.0**53  # from here on float64 skips whole numbers
 _SHOWN = {",": "','", ";": "';'", "\t": "tab", "|": "'|'", BLANKS: "blanks"}
 # From 3.1 on pandas rounds correctly without being asked, and warns where it is asked.
@@ -67,16 +56,9 @@ def read_text_table(
     notes = [] if plain else [f"separator {_SHOWN.get(chosen, repr(chosen))}, decimal {point}"]
     if ruled:
         notes.append(f"{ruled} ruled line{'s' * (ruled > 1)} (---) left out")
-    layout, more = _find_layout(text, delimiter, comments)
+    layout, more = find_layout(text, delimiter, comments)
     frame, last = _converted(text, layout, delimiter, mark)
     return frame, [*notes, *more, *last]
-
-
-class _Layout(NamedTuple):
-    names: list[str]  # one for each field of a row
-    rows: int
-    first_line: int  # of the rows below the header
-    last_line: int
 
 
 def _without_sep_line(text: str) -> tuple[str, str | None]:
@@ -113,130 +95,11 @@ def _without_ruled_lines(text: str) -> tuple[str, int]:
     return "\n".join(lines), len(ruled)
 
 
-def _records(text: str, delimiter: str) -> Iterator[Record]:
-    """Yield the rows of a text as `csv.reader` reads them, blank lines left out."""
-    source = io.StringIO(text, newline="\n")
-    reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True, strict=True)
-    line = 1
-    try:
-        for fields in reader:
-            if len(fields) > 1 or (fields and fields[0].strip()):
-                yield Record(line, fields)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(
-            f'cannot be read from line {line} on ({error}): a quotation mark (") there is not '
-            "closed, or stands inside a field; mend that line"
-        ) from None
-
-
-def _find_layout(text: str, delimiter: str, comments: list[Record]) -> tuple[_Layout, list[str]]:
-    head = list(islice(_records(text, delimiter), _SAMPLE))
-    if not head:
-        raise ValueError("holds no table: there are only blank lines and comments in it")
-    counts = Counter(len(record.fields) for record in head)
-    width = max(counts, key=lambda length: (counts[length], length))
-    notes = []
-    titles = count_titles(head, width)
-    if titles:
-        notes.append(f"{titles} line{'s' * (titles > 1)} above the header skipped: a title")
-    header = head[titles]
-    names_in_comment = _header_in_comment(header, comments, delimiter, width)
-    if names_in_comment:
-        notes.append(f"the comment in line {names_in_comment.line} names the columns")
-        comments = [c for c in comments if c.line != names_in_comment.line]
-        head.insert(titles, names_in_comment)
-        header = names_in_comment
-    if comments:
-        count = len(comments)
-        notes.append(f"{count} comment line{'s' * (count > 1)} ('#') left out")
-    names = column_names(header)
-    while len(names) > width and not names[-1]:
-        names.pop()
-    if len(head) == titles + 1:
-        return _Layout(names, 0, 0, 0), notes
-    first = head[titles + 1].line
-    body = (record for record in _records(text, delimiter) if record.line >= first)
-    rows, last, ends_empty = _checked_rows(body, header, len(names), width, delimiter)
-    row_names = width == len(names) + 1 and not ends_empty
-    if row_names and not _begins_quoted(text, first):
-        raise ValueError(
-            f"has {width} fields in line {first}, but {len(names)} in its header (line "
-            f"{header.line}): if the first field of the rows is a row name, name it in the header"
-        )
-    names = ["", *names] if row_names else names + [""] * (width - len(names))
-    return _Layout(names, rows, first, last), notes
-
-
-def _start(text: str, line: int) -> int:
-    start = 0
-    for _ in range(line - 1):
-        start = text.index("\n", start) + 1
-    return start
-
-
-def _begins_quoted(text: str, line: int) -> bool:
-    """Return whether a line begins with a quotation mark, as R writes its row names."""
-    return text[_start(text, line) :].lstrip(" ").startswith('"')
-
-
-def _header_in_comment(
-    header: Record, comments: list[Record], delimiter: str, width: int
-) -> Record | None:
-    """Return the last comment above a first row of numbers, where it names all its columns."""
-    above = [comment for comment in comments if comment.line < header.line]
-    if not above or not all(is_number(field) for field in header.fields):
-        return None
-    names = next(_records(above[-1].fields[0], delimiter), Record(0, [])).fields
-    if len(names) != width or any(is_number(name) for name in names):
-        return None
-    return Record(above[-1].line, names)
-
-
-def _checked_rows(
-    body: Iterator[Record], header: Record, names: int, width: int, delimiter: str
-) -> tuple[int, int, bool]:
-    """Return the number of rows, the last one's line, and whether all fields beyond are empty.
-
-    Rows have as many fields as the header, or one more (row names), or more that are all empty.
-    """
-    rows, last, ends_empty, odd = 0, header.line, True, None
-    for record in body:
-        count = len(record.fields)
-        if count != names and odd is None:
-            odd = record
-        if count > names:
-            ends_empty = ends_empty and not any(field.strip() for field in record.fields[names:])
-        if count != width or width < names or (width > names + 1 and not ends_empty):
-            odd = odd or next((r for r in body if len(r.fields) != names), record)
-            raise _ragged(odd, header, names, delimiter)
-        rows, last = rows + 1, record.line
-    return rows, last, ends_empty
-
-
-def _ragged(record: Record, header: Record, names: int, delimiter: str) -> ValueError:
-    count = len(record.fields)
-    if count < names and not any(map(is_number, record.fields)):
-        advice = f"if {shortened(record.fields[0])} begins a footer, delete the lines from there on"
-    elif delimiter == "," and count == 2 * names:
-        advice = "if its numbers have decimal commas, save it with another separator (;)"
-    else:
-        advice = (
-            f"mend that line (a field that holds {delimiter!r} needs quotation marks), or give "
-            "the right separator (--separator)"
-        )
-    fields = "field" if count == 1 else "fields"
-    return ValueError(
-        f"has {count} {fields} in line {record.line}, but {names} in its header (line "
-        f"{header.line}): {advice}"
-    )
-
-
-def _parsed(text: str, layout: _Layout, delimiter: str, **options: Any) -> pd.DataFrame:
+def _parsed(text: str, layout: Layout, delimiter: str, **options: Any) -> pd.DataFrame:
     """Return the rows below the header as pandas reads them; only empty fields are missing."""
     if not layout.rows:
         return pd.DataFrame({j: pd.Series(dtype="float64") for j in range(len(layout.names))})
-    body = io.StringIO(text[_start(text, layout.first_line) :])
+    body = io.StringIO(text[start_of(text, layout.first_line) :])
     frame: pd.DataFrame = pd.read_csv(
         body, sep=delimiter, header=None, names=range(len(layout.names)), index_col=False,
         skipinitialspace=True, keep_default_na=False, na_values=[""], low_memory=False,
@@ -251,7 +114,7 @@ def _parsed(text: str, layout: _Layout, delimiter: str, **options: Any) -> pd.Da
 
 
 def _converted(
-    text: str, layout: _Layout, delimiter: str, mark: str
+    text: str, layout: Layout, delimiter: str, mark: str
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the named columns, as numbers where all of a column is numbers, and notes."""
     values = _parsed(text, layout, delimiter, decimal=mark)
