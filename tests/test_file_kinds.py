@@ -233,6 +233,7 @@ case(G, "pandas' index column, named", "Unnamed: 0,x,y\n0,0,1\n1,1,3\n2,2,5\n")
 case(G, "pandas' index of a filtered frame", ",x,y\n3,0,1\n7,1,3\n8,2,5\n")
 case(G, "pandas' index of dates", ",x,y\n2020-01-01,0,1\n2020-01-02,1,3\n2020-01-03,2,5\n")
 case(G, "`#` counts the rows", "#,x,y\n1,0,1\n2,1,3\n3,2,5\n")
+case(G, "no name at all", ",,\n,,\n", "holds no name")
 case(G, "only a header", "x,y\n", {"x": [], "y": []})
 
 G = "Rows"

@@ -48,13 +48,17 @@ def column_names(header: Record) -> list[str]:
     Raises
     ------
     ValueError
-        For a header of numbers: the first row of data, most likely.
+        For a header of numbers, which is most likely the first row, and one without any name.
     """
     names = [re.sub(r"\s*[\r\n]+\s*", " ", field.strip()) for field in header.fields]
     present = [name for name in names if name]
+    if not present:
+        raise ValueError(
+            f"the header line (line {header.line}) holds no name: put a line of column names there"
+        )
     numbers = [name for name in present if is_number(name)]
     fractions = [name for name in numbers if not name.isdecimal()]
-    if present and (fractions or len(numbers) == len(present)):
+    if fractions or len(numbers) == len(present):
         shown = ", ".join(map(shortened, (fractions or numbers)[:3]))
         raise ValueError(
             f"the header line (line {header.line}) holds numbers ({shown}): is there a header? "
