@@ -145,7 +145,7 @@ def _bytes_of(path: str | Path) -> bytes:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         raise ValueError("is an address (URL), not a file: download it first")
     if Path(path).is_dir():
-        raise ValueError("is a folder: name one file in it")
+        raise ValueError("is a folder (a directory): name one file in it")
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for names that are too long
         raise ValueError(f"does not exist{_nearest(Path(path))}")
     if not Path(path).is_file():
