@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import math
+import reprlib
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxlong = 60
 
 
 def encodable(text: str) -> str:
     """Return a text that UTF-8 can hold: a file's name in an error's message may not be one."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shortened(value: object) -> str:
+    """Return the repr of a value from outside, cut in its middle to some 60 characters.
+
+    Examples
+    --------
+    >>> shortened("y"), len(shortened("y" * 1000))
+    ("'y'", 60)
+    """
+    return _SHORT.repr(value)
 
 
 def format_seconds(seconds: float) -> str:
