@@ -11,7 +11,7 @@ import pandas as pd
 from optlab.text import shortened
 
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?", re.ASCII)
-_SAVED_INDEX = re.compile(r"(Unnamed: \d+(\.\d+)*|#|)")  # names that pandas and others give it
+SAVED_INDEX = re.compile(r"(Unnamed: \d+(\.\d+)*|#|)")  # names that pandas and others give it
 _MOST_TITLES = 20
 
 
@@ -77,7 +77,7 @@ def name_columns(frame: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFram
     """
     keep, notes, leading = [], [], True
     for j, name in enumerate(names):
-        if not _SAVED_INDEX.fullmatch(name):
+        if not SAVED_INDEX.fullmatch(name):
             keep.append(j)
             leading = False
             continue

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.files import read_frame
-from optlab.datasets.frames import Categories, Missing, from_pandas
+from optlab.datasets.files.header_line import SAVED_INDEX
+from optlab.datasets.from_pandas import Categories, Missing, from_pandas
 from optlab.text import encodable
 
 
@@ -34,8 +35,8 @@ def read_table(
     Parameters
     ----------
     path
-        A ``.parquet`` or ``.pq`` file (needs the extra ``optlab[parquet]``), or text with a header
-        line and fields between separators.
+        Text with a header line and fields between separators, Parquet, Feather or Arrow (extra
+        ``optlab[parquet]``), or Excel (extra ``optlab[excel]``), compressed or not.
     target
         The name of the target's column.
     separator, decimal, encoding, sheet
@@ -62,9 +63,13 @@ def read_table(
     Dataset('points', n=3, d=1, float64)
     """
     table = read_frame(path, separator=separator, decimal=decimal, encoding=encoding, sheet=sheet)
+    # An index column that the reader has left out already may be dropped by name all the same.
+    unwanted = [drop] if isinstance(drop, str) else list(drop)
+    columns = set(table.frame.columns)
+    unwanted = [n for n in unwanted if n in columns or not SAVED_INDEX.fullmatch(str(n))]
     try:
         dataset = from_pandas(
-            table.frame, target=target, features=features, drop=drop, missing=missing,
+            table.frame, target=target, features=features, drop=unwanted, missing=missing,
             categories=categories, weights=weights, holdout=holdout, seed=seed,
             name=name or encodable(Path(path).stem),
         )  # fmt: skip
