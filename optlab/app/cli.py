@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from cyclopts import App, Parameter
 
 from optlab import __version__
 from optlab.app.exit_status import bad_input, call, loading
-from optlab.app.options import AxesOptions, ExecutionOptions, OutputOptions
+from optlab.app.options import AxesOptions, ExecutionOptions, OutputOptions, Table, TableOptions
 from optlab.app.outputs import check_file, check_folder
+
+if TYPE_CHECKING:
+    from optlab.datasets import Dataset
 
 app = App(
     name="optlab",
@@ -53,6 +56,7 @@ def compare(
     optimizers: str = "manual-sgd,torch-sgd,lstsq,sklearn",
     learning_rate: float | None = None,
     standardize: bool = True,
+    table: TableOptions | None = None,
     axes: AxesOptions | None = None,
     execution: ExecutionOptions | None = None,
     outputs: OutputOptions | None = None,
@@ -65,7 +69,8 @@ def compare(
     Parameters
     ----------
     data
-        A CSV or Parquet file, or the name of a dataset (see `optlab list datasets`).
+        A file (CSV, Parquet, Feather or Excel, compressed or not), or the name of a dataset (see
+        `optlab list datasets`).
     target
         The column to fit; a dataset has its own.
     optimizers
@@ -76,18 +81,16 @@ def compare(
         Bring each feature to mean 0 and standard deviation 1 first, as descent needs it.
     """
     with loading():
-        from optlab import LinearRegression, datasets
+        from optlab import LinearRegression
         from optlab.app.execute import execute
+        from optlab.app.summary_table import print_note
         from optlab.experiment import Experiment
         from optlab.optimizers import registry
 
     with bad_input():
-        if target is not None:
-            dataset = datasets.read_table(data, target=target)
-        elif data in datasets.names() or not Path(data).suffix:
-            dataset = datasets.load(data)
-        else:
-            raise ValueError(f"--target is missing: which column of {data} is to be fitted?")
+        dataset = _dataset(data, target, table)
+        for note in dataset.provenance:
+            print_note(note)
         if standardize:
             dataset = dataset.standardized()
         chosen = {}
@@ -104,6 +107,19 @@ def compare(
             stop_at=1e-6,
         )
     return execute(experiment, axes, execution, outputs)
+
+
+def _dataset(data: str, target: str | None, table: Table | None) -> Dataset:
+    """Return the dataset of a file, or the built-in one of a name."""
+    from optlab import datasets
+
+    if target is not None:
+        return datasets.read_table(data, target=target, **(table or Table()).keywords())
+    if table is not None and table != Table():
+        raise ValueError("options about a table go with a file and its --target")
+    if data in datasets.names() or not Path(data).suffix:
+        return datasets.load(data)
+    raise ValueError(f"--target is missing: which column of {data} is to be fitted?")
 
 
 @app.command

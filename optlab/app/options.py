@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+import csv
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -66,12 +67,73 @@ class Axes:
         return {name: value for name, value in parsed.items() if value is not None}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """How a file is read as a table, and which of its rows and columns are used.
+
+    Parameters
+    ----------
+    separator
+        The sign between two fields of a text file, or the word tab or space; recognised where
+        left out.
+    decimal
+        The decimal sign of a text file, . or the comma; recognised where left out.
+    encoding
+        The encoding of a text file, such as cp1252; UTF-8 and UTF-16 are recognised.
+    sheet
+        The sheet of an Excel file.
+    features
+        The columns to fit by, with commas between; all but the target where left out.
+    drop
+        Columns to leave out, with commas between.
+    missing
+        For rows with missing values: error, drop (the row), mean or median (of the column).
+    categories
+        For columns of text: error, or one-hot (a column of 0 and 1 for each level but the first).
+    weights
+        A column of row weights, at least 0.
+    holdout
+        The share of rows that are not fitted but used to measure the loss on new data, such as 0.2.
+    """
+
+    separator: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+    features: str | None = None
+    drop: str | None = None
+    missing: Literal["error", "drop", "mean", "median"] = "error"
+    categories: Literal["error", "one-hot"] = "error"
+    weights: str | None = None
+    holdout: float | None = None
+
+    def keywords(self) -> dict[str, Any]:
+        """Return the keywords of `optlab.datasets.read_table` that these options set.
+
+        Examples
+        --------
+        >>> Table(drop="id, date", missing="mean").keywords()
+        {'missing': 'mean', 'categories': 'error', 'drop': ['id', 'date']}
+        """
+        lists = {"features": _columns(self.features), "drop": _columns(self.drop)}
+        found = {field.name: getattr(self, field.name) for field in fields(self)} | lists
+        return {name: value for name, value in found.items() if value is not None}
+
+
 _FLATTENED = Parameter(name="*", negative=(), show_default=False)
 """Each field is an option; flags have no ``--no-`` form, and the help says what is the default."""
 
 AxesOptions = Annotated[Axes, _FLATTENED]
 ExecutionOptions = Annotated[Execution, _FLATTENED]
 OutputOptions = Annotated[Outputs, _FLATTENED]
+TableOptions = Annotated[Table, _FLATTENED]
+
+
+def _columns(text: str | None) -> list[str] | None:
+    """Return the names in a list with commas between; a name with a comma stands in quotes."""
+    if text is None:
+        return None
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
 
 
 def _listed(text: str | None) -> list[str] | None:

@@ -38,7 +38,7 @@ _TO_REDO: Mapping[Redo, str] = {
 
 
 class _RunningTrial(ProgressColumn):
-    """A column for the running trial, cut where the terminal ends so that the rest keeps its room."""
+    """A column for the running trial, cut where the terminal ends."""
 
     def __init__(self) -> None:
         super().__init__(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
