@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from optlab.linalg.rows import Block, check_finite, in_memory, rescaled
-from optlab.linalg.shift import shifted
+from optlab.linalg.rows import Block, Rows, check_finite, in_memory, rescaled
+from optlab.linalg.shift import without_offsets
 from optlab.linalg.solution import LeastSquaresSolution, make_solution
 from optlab.linalg.solve import by_gram, by_triangle
 from optlab.linalg.triangle import triangle
@@ -65,34 +65,28 @@ def least_squares(
 
     Source: Å. Björck, Numerical Methods for Least Squares Problems (1996), sections 2.4 to 2.9.
     """
-    solution = _solved(X, y, fit_intercept, l2, route, X_low, y_low)
-    deficient = solution.certificate.rank < solution.certificate.unknowns
-    if deficient and fit_intercept and X_low is None and y_low is None:
-        # An offset that dwarfs the spread makes a column look like the intercept's.
-        apart = shifted(X, y)
-        other = _solved(apart.X, apart.y, fit_intercept, l2, route, None, None)
-        if other.certificate.rank > solution.certificate.rank:
-            return apart.back(other)
-    return solution
-
-
-def _solved(
-    X: torch.Tensor,
-    y: torch.Tensor,
-    fit_intercept: bool,
-    l2: float,
-    route: str,
-    X_low: torch.Tensor | None,
-    y_low: torch.Tensor | None,
-) -> LeastSquaresSolution:
     block = _checked(X, y, l2, route, X_low=X_low, y_low=y_low)
     rows = in_memory(block, fit_intercept)
     if rows.unknowns == 0:
         raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
-    n = block.X.shape[0]
     if X_low is not None or y_low is not None:
         check_finite(block)
-        route = "full"
+        return _solved(rows, len(y), l2, "full", X.device)
+    solution = _solved(rows, len(y), l2, route, X.device)
+    if fit_intercept and solution.certificate.rank < min(len(y), rows.unknowns):
+        # An offset that dwarfs the spread makes a column look like the intercept's.
+        apart = without_offsets(rows, block)
+        if apart is not rows:
+            other = _solved(apart, len(y), l2, "full", X.device)
+            if other.certificate.rank > solution.certificate.rank:
+                return other
+    return solution
+
+
+def _solved(
+    rows: Rows, n: int, l2: float, route: str, device: torch.device
+) -> LeastSquaresSolution:
+    """Return the solution of n rows by the first of the routes that can be taken."""
     found = None
     if n >= rows.unknowns:
         found = by_gram(rows, l2, route)
@@ -103,7 +97,7 @@ def _solved(
     if found is None:
         R, _ = triangle(rows)
         found = by_triangle(rows, R, n, l2)
-    return make_solution(rows, found, n, l2, X.device)
+    return make_solution(rows, found, n, l2, device)
 
 
 def _checked(

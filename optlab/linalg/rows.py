@@ -48,6 +48,8 @@ class Rows:
     column_exponents, target_exponent
         The data seen here is X * 2**-column_exponents and y * 2**-target_exponent (exact). None
         and 0 unless squares of the original numbers would leave the range of float64.
+    shift
+        (d,), taken off the columns of X before all else; None where nothing was.
     """
 
     blocks: Callable[[], Iterable[Block]]
@@ -56,6 +58,7 @@ class Rows:
     whole: Block | None = None
     column_exponents: Exponents | None = None
     target_exponent: int = 0
+    shift: Vector | None = None
 
     @property
     def unknowns(self) -> int:
@@ -154,7 +157,9 @@ def with_safe_exponents(rows: Rows, largest: Vector, ridge: float) -> Rows:
 
     if rows.whole is not None:
         moderate = in_memory(scaled(rows.whole), rows.intercept)
-        return replace(moderate, column_exponents=columns, target_exponent=target)
+        return replace(
+            moderate, column_exponents=columns, target_exponent=target, shift=rows.shift
+        )
     visit = rows.blocks
     return replace(
         rows,

@@ -17,6 +17,7 @@ from optlab.linalg.certificate import (
 )
 from optlab.linalg.passes import accurate_gram
 from optlab.linalg.rows import Rows
+from optlab.linalg.shift import with_offsets
 from optlab.linalg.solve import Found, rank_tolerance
 
 Vector = npt.NDArray[np.float64]
@@ -59,14 +60,15 @@ def make_solution(
 
     Raises OverflowError where a coefficient is beyond the range of float64.
     """
-    high, low, digits = found.answer.high, found.answer.low, found.digits
-    errors = found.answer.errors
+    if rows.shift is not None:
+        found = with_offsets(found, rows)
+    high, low, errors = found.answer.high, found.answer.low, found.answer.errors
     p, first = rows.unknowns, int(rows.intercept)
     exponents = np.zeros(p, dtype=np.int64)
     if rows.column_exponents is not None:
         exponents[first:] = rows.column_exponents
         high, low, errors = _unscaled(rows, found, exponents)
-        digits = predicted_digits(found.answer.high / found.powers, errors)
+    digits = predicted_digits(found.size, errors)
     values = torch.from_numpy(high)
     lows = torch.from_numpy(low)
     if device.type != "cpu":
@@ -81,8 +83,9 @@ def make_solution(
         n - p,
         rows.intercept,
         accurate_gram(rows) if found.route == "full" and n * p * p <= ERROR_ELEMENTS else None,
+        rows.shift,
     )
-    trusted, message = _verdict(found, digits, errors, p)
+    trusted, message = _verdict(found, digits, errors, rows)
     certificate = Certificate(
         route=found.route,
         rank=found.rank,
@@ -120,26 +123,29 @@ def _unscaled(
     return high, low, found.answer.errors + lost
 
 
-def _verdict(found: Found, digits: float, errors: Vector, p: int) -> tuple[bool, str]:
+def _verdict(found: Found, digits: float, errors: Vector, rows: Rows) -> tuple[bool, str]:
     """Return whether to trust the answer, and why, in a sentence.
 
     A coefficient that is zero but for rounding has no digits, and that is no reason for mistrust:
     here the errors are measured against the largest coefficient, columns scaled.
     """
-    backward = found.answer.backward
+    backward, p = found.answer.backward, rows.unknowns
     facts = f"{digits:.1f} digits predicted"
     if backward is not None:
         facts += f", backward error {backward:.2g} eps"
     if found.rank < p:
         facts = f"rank {found.rank} of {p}, minimum-norm weights, {facts}"
-        if found.gap < CLEAR_GAP:
-            return False, f"{facts}; not trusted: a singular value lies too near the tolerance"
     else:
         facts = f"full rank {p}, {facts}"
+    largest = np.full(p, found.size.max(initial=0.0))
+    if rows.shift is not None:  # the bias has the offset's size, the weights have the spread's
+        facts = f"offset dwarfs spread, solved less the first row; {facts}"
+        largest[0], largest[1:] = found.size[0], found.size[1:].max()
+    if found.rank < p and found.gap < CLEAR_GAP:
+        return False, f"{facts}; not trusted: a singular value lies too near the tolerance"
     if backward is not None and backward > BACKWARD_LIMIT:
         return False, f"{facts}; not trusted: the corrections did not reach a small backward error"
-    largest = float(np.abs(found.answer.high / found.powers).max(initial=0.0))
-    if float(errors.max(initial=0.0)) > 10**-DIGITS_LIMIT * largest:
+    if (errors > 10**-DIGITS_LIMIT * largest).any():
         return False, f"{facts}; not trusted: errors may exceed 1e-4 of the largest coefficient"
     return True, facts
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optlab.linalg import double_double as dd
-from optlab.linalg.certificate import predicted_digits
+from optlab.linalg.certificate import predicted_digits, sizes
 from optlab.linalg.factor import EPS, Factor, from_gram, from_triangle, with_ridge
 from optlab.linalg.minimum_norm import minimum_norm, scaled_triangle
 from optlab.linalg.passes import Pair, gram
@@ -33,7 +33,7 @@ class Found(NamedTuple):
     powers: Vector
     rank: int
     gap: float  # the smallest singular value kept over the largest dropped
-    digits: float
+    size: Vector  # of each scaled unknown: what its error is measured against
     rows: int
 
 
@@ -72,7 +72,8 @@ def by_gram(rows: Rows, l2: float, route: str, steps: int | None = None) -> Foun
         answer = fast(rows, factor, c, ridge)
         if answer is not None:
             found = _full_rank("fast", answer, factor, n)
-            if route == "fast" or found.digits >= FAST_DIGITS:
+            digits = predicted_digits(found.size, answer.errors)
+            if route == "fast" or digits >= FAST_DIGITS:
                 return found
             c = answer.high
     if steps is None:
@@ -123,9 +124,9 @@ def by_triangle(rows: Rows, R: Vector, n: int, l2: float, steps: int | None = No
 
 
 def _full_rank(route: str, answer: Answer, factor: Factor, n: int) -> Found:
-    digits = predicted_digits(answer.high / factor.powers, answer.errors)
+    size = sizes(answer.high / factor.powers, answer.errors, math.sqrt(answer.squares))
     rank = len(factor.powers)
-    return Found(route, answer, factor, factor.triangle, factor.powers, rank, math.inf, digits, n)
+    return Found(route, answer, factor, factor.triangle, factor.powers, rank, math.inf, size, n)
 
 
 def _deficient(
@@ -134,5 +135,5 @@ def _deficient(
     c, squares, backward, errors, gap = minimum_norm(rows, R, rank, ridge, steps)
     U, powers = scaled_triangle(R[:-1, :-1])
     answer = Answer(c, np.zeros_like(c), squares, steps, backward, errors)
-    digits = predicted_digits(np.full(len(c), np.abs(c / powers).max(initial=0.0)), errors)
-    return Found("minimum norm", answer, None, U, powers, rank, gap, digits, n)
+    largest = sizes(c / powers, errors, math.sqrt(squares)).max(initial=0.0)
+    return Found("minimum norm", answer, None, U, powers, rank, gap, np.full(len(c), largest), n)
