@@ -25,6 +25,7 @@ Vector = npt.NDArray[np.float64]
 
 BACKWARD_LIMIT = 10.0  # eps-units: a stable solver stays below 2, textbook normal equations do not
 DIGITS_LIMIT = 4.0
+NEGLIGIBLE = 2.0**-60  # a share that float64 does not hold
 MOST_DIGITS = -math.log10(EPS / 2)  # a correctly rounded float64: 15.95
 
 
@@ -62,8 +63,8 @@ class Certificate:
         refinement passes).
     digits
         Predicted correct decimal digits of the least accurate coefficient, against the exact
-        solution of the data as given; at most 15.95. A coefficient that is zero but for rounding
-        is measured against the largest, columns scaled.
+        solution of the data as given; at most 15.95. A coefficient that is zero but for the
+        rounding of double-double is measured against the largest, columns scaled.
     refinement_steps
         Corrections applied.
     residual_sum_of_squares
@@ -180,12 +181,13 @@ def sizes(x: Vector, errors: Vector, r_norm: float) -> Vector:
     """Return what the error of each scaled unknown is measured against, (p,).
 
     An unknown that is zero but for rounding has no digits of its own: it is measured against the
-    largest, and where all are zero against the target, which is the residual then.
+    largest, and where all are zero against the target, which is the residual then. Only errors of
+    double-double arithmetic are so small that zero can be told from a small number.
     """
     size = np.abs(x)
     zero = size <= errors
     top = r_norm if zero.all() else float(size.max())
-    return np.where(zero, top, size)
+    return np.where(zero & (errors <= NEGLIGIBLE * top), top, size)
 
 
 def predicted_digits(size: Vector, errors: Vector) -> float:

@@ -93,6 +93,8 @@ def full(
         if measured > 0.5:
             return None
         before = size
+    else:  # not done: what a correction leaves can go from any unknown to any other
+        left = np.full(len(c), len(c) * left.max(initial=0.0))
     high, low = x
     errors = floor + left + np.abs(low / factor.powers)
     g = factor.triangle.T @ (factor.triangle @ (low / factor.powers)) / factor.powers

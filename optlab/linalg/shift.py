@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from optlab.linalg import double_double as dd
+from optlab.linalg.certificate import NEGLIGIBLE
 from optlab.linalg.rows import SAMPLE_ROWS, Block, Rows, in_memory, times_power
 from optlab.linalg.solve import Found
 from optlab.linalg.visits import to_numpy
@@ -84,5 +85,7 @@ def with_offsets(found: Found, rows: Rows) -> Found:
         low=np.where(first, bias[1], low),
         errors=np.where(first, error, found.answer.errors),
     )
-    size = size if size > error else float(terms.max())
+    largest = float(terms.max())
+    if size <= error <= NEGLIGIBLE * largest:
+        size = largest
     return found._replace(answer=answer, size=np.where(first, size, found.size))

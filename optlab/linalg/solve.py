@@ -46,12 +46,15 @@ def penalties(rows: Rows, n: int, l2: float) -> Pair | None:
     """Return n l2/2 for every unknown (p,), zero for the bias, in the units seen, as a pair."""
     if l2 == 0.0:
         return None
-    high, low = dd.two_product(np.array([0.5 * n]), np.array([l2]))
-    scale = np.ones(rows.unknowns)
-    scale[: int(rows.intercept)] = 0.0
+    mantissa, exponent = np.frexp(l2)
+    high, low = dd.two_product(np.array([0.5 * n]), np.array([mantissa]))
+    exponents = np.full(rows.unknowns, int(exponent))
+    exponents[: int(rows.intercept)] = 0
     if rows.column_exponents is not None:
-        scale[int(rows.intercept) :] = np.ldexp(1.0, -2 * rows.column_exponents)
-    return high * scale, low * scale
+        exponents[int(rows.intercept) :] -= 2 * rows.column_exponents
+    high, low = np.ldexp(high, exponents), np.ldexp(low, exponents)
+    high[: int(rows.intercept)] = low[: int(rows.intercept)] = 0.0
+    return high, low
 
 
 def by_gram(rows: Rows, l2: float, route: str, steps: int | None = None) -> Found | None:
