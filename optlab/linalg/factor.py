@@ -142,6 +142,7 @@ def with_ridge(R: Vector, ridge: Vector | None) -> Vector:
     p = len(ridge)
     extra = np.zeros((p, p + 1))
     extra.ravel()[:: p + 2] = np.sqrt(ridge)
+    R = np.concatenate([R, np.zeros((max(0, p + 1 - len(R)), p + 1))])
     stack = np.concatenate([R, extra])
     larger = np.flatnonzero(np.sqrt(ridge) > np.sqrt(np.einsum("ij,ij->j", R, R)[:-1]))
     below = len(R) + larger

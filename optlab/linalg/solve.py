@@ -95,7 +95,8 @@ def by_triangle(rows: Rows, R: Vector, n: int, l2: float, steps: int | None = No
     p = rows.unknowns
     ridge = penalties(rows, n, l2)
     R = with_ridge(R, None if ridge is None else ridge[0])
-    factor = from_triangle(np.asfortranarray(R[:-1, :-1]))
+    square = len(R) > p
+    factor = from_triangle(np.asfortranarray(R[:-1, :-1])) if square else None
     tolerance = rank_tolerance(rows, n)
     if factor is None or factor.norm * factor.inverse_norm * tolerance >= 1.0:
         values = np.linalg.svd(scaled_triangle(R[:-1, :-1])[0], compute_uv=False)

@@ -133,7 +133,7 @@ def streaming_least_squares(
         largest = np.abs(R).max(axis=0)[int(fit_intercept) :]
         moderate = with_safe_exponents(rows, largest, 0.5 * n * l2)
         if moderate is not rows and moderate.column_exponents is not None:
-            exponents = np.zeros(R.shape[0], dtype=np.int64)
+            exponents = np.zeros(R.shape[1], dtype=np.int64)
             exponents[int(fit_intercept) : -1] = moderate.column_exponents
             exponents[-1] = moderate.target_exponent
             R, rows = times_power(R, -exponents), moderate
