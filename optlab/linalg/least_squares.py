@@ -41,7 +41,8 @@ def least_squares(
     route
         ``"fast"``: Gram matrix, Cholesky, corrections in working precision: backward stable.
         ``"full"``: corrections in double-double: all the digits the data has. ``"auto"``: full for
-        small data and where fast predicts fewer than 8 digits. Where the factor says that the route
+        small data, and where fast predicts fewer than 8 digits or the residual, and so the loss,
+        would have fewer than 10. Where the factor says that the route
         asked for cannot be taken (condition above 5e6 for fast; rank-deficient), the next safer one
         is, and the certificate says which.
     X_low, y_low

@@ -33,7 +33,7 @@ def without_offsets(rows: Rows, sample: Block) -> Rows:
     sample
         The first rows.
     """
-    shift = _shift(sample.X)
+    shift = offsets(sample.X)
     if not bool((shift != 0.0).any()):
         return rows
 
@@ -49,7 +49,7 @@ def without_offsets(rows: Rows, sample: Block) -> Rows:
     return replace(rows, blocks=lambda: (less(block) for block in visit()), shift=taken_off)
 
 
-def _shift(X: Any) -> Any:
+def offsets(X: Any) -> Any:
     """Return the first row of X (d,), zero where the offset does not dwarf the spread."""
     head = X[:SAMPLE_ROWS]
     row = head[0]

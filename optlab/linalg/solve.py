@@ -20,6 +20,7 @@ Vector = npt.NDArray[np.float64]
 
 SMALL_ELEMENTS = 1 << 16  # "auto" gives all digits to problems this small: it takes milliseconds
 FAST_DIGITS = 8.0  # "auto" goes on to all digits where the fast route predicts fewer than these
+RESIDUAL_ERROR = 1e-10  # likewise where the residual has a larger relative error than this
 DEFICIENT_STEPS = 2
 
 
@@ -76,7 +77,7 @@ def by_gram(rows: Rows, l2: float, route: str, steps: int | None = None) -> Foun
         if answer is not None:
             found = _full_rank("fast", answer, factor, n)
             digits = predicted_digits(found.size, answer.errors)
-            if route == "fast" or digits >= FAST_DIGITS:
+            if route == "fast" or (digits >= FAST_DIGITS and _residual_is_accurate(found)):
                 return found
             c = answer.high
     if steps is None:
@@ -85,6 +86,12 @@ def by_gram(rows: Rows, l2: float, route: str, steps: int | None = None) -> Foun
         share = 16 * rows.unknowns * EPS * (factor.norm * factor.inverse_norm) ** 2
         answer = full(rows, factor, c, ridge, steps=steps, shrinking=min(1.0, share))
     return None if answer is None else _full_rank("full", answer, factor, n)
+
+
+def _residual_is_accurate(found: Found) -> bool:
+    """Return whether the rounding of the fitted values is negligible beside the residual."""
+    fitted = float(np.abs(found.answer.high / found.powers).max(initial=0.0))
+    return EPS * fitted <= RESIDUAL_ERROR * math.sqrt(found.answer.squares)
 
 
 def by_triangle(rows: Rows, R: Vector, n: int, l2: float, steps: int | None = None) -> Found:
