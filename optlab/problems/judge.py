@@ -53,12 +53,15 @@ class Judge:
 
     def _residual(self, y: Any, route: str) -> Any:
         """Return the residuals at the optimum, to all digits where the optimum has them."""
-        if route == "fast":
-            return self.X @ self.weight + self.bias - y
-        residual = dd.matvec(self.X, (self.weight, self.weight_low))
-        residual = dd.pair_add(residual, (self.bias - 0.0 * y, self.bias_low - 0.0 * y))
-        high, low = dd.pair_add(residual, (-y, 0.0 * y))
-        return high + low
+        with np.errstate(all="ignore"):
+            plain = self.X @ self.weight + self.bias - y
+            if route == "fast":
+                return plain
+            residual = dd.matvec(self.X, (self.weight, self.weight_low))
+            residual = dd.pair_add(residual, (self.bias - 0.0 * y, self.bias_low - 0.0 * y))
+            high, low = dd.pair_add(residual, (-y, 0.0 * y))
+        # Numbers above 2**996 cannot be split in two for double-double.
+        return high + low if math.isfinite(float((high + low).sum())) else plain
 
     def __call__(self, parameters: Parameters) -> Evaluation:
         """Return what is known of a point."""
@@ -98,7 +101,8 @@ class Judge:
         level = dd.matvec(self.shift[None, :], apart)
         biases = self._array([[bias, -self.bias, -self.bias_low]])
         high, low = dd.pair_add(level, dd.pair_sum(biases, 0.0 * biases, 1))
-        return float(high[0] + low[0])
+        found = float(high[0] + low[0])
+        return found if math.isfinite(found) else float(self.shift @ apart[0] + bias - self.bias)
 
 
 def _norm(vector: Any, number: Any) -> float:
