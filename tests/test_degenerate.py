@@ -258,3 +258,19 @@ def test_wide_problems_with_a_ridge(intercept, power):
     for route in ROUTES:
         solution = solve(X, y, route, l2=10.0**power, fit_intercept=intercept)
         assert lre(unknowns(solution, intercept), right) >= 14
+
+
+@pytest.mark.parametrize("route", ["auto", "streaming"])
+def test_dependent_columns_are_named(route):
+    message = solve(DEPENDENT, t, route).certificate.message
+    assert "not unique: linear dependence among column 0, column 1, column 3" in message
+    assert message.endswith("column 3")
+    message = solve(ZERO, t, route).certificate.message
+    assert message.endswith("linear dependence among column 1")
+    message = solve(CONSTANT[:, :2], t, route).certificate.message
+    assert message.endswith("linear dependence among column 1 and the intercept")
+    message = solve(draw(3, 5), t[:3], route).certificate.message
+    assert message.endswith("3 rows cannot determine 6 unknowns")
+    assert "not unique" not in solve(A, t, route).certificate.message
+    names = least_squares(DUPLICATE, t, column_names=["a", "b", "c", "d"]).certificate.message
+    assert names.endswith("linear dependence among a, d")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -25,6 +26,7 @@ def least_squares(
     route: Route = "auto",
     X_low: torch.Tensor | None = None,
     y_low: torch.Tensor | None = None,
+    column_names: Sequence[str] = (),
 ) -> LeastSquaresSolution:
     """Return the minimiser of ``mean((X w + b - y)**2) + l2/2 ||w||**2``, with a certificate.
 
@@ -48,6 +50,8 @@ def least_squares(
     X_low, y_low
         Low parts of data known to more than float64: the problem solved is that of ``X + X_low``
         and ``y + y_low`` (full route).
+    column_names
+        What the certificate's message calls the columns of X where some are linearly dependent.
 
     Raises
     ------
@@ -72,20 +76,20 @@ def least_squares(
         raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
     if X_low is not None or y_low is not None:
         check_finite(block)
-        return _solved(rows, len(y), l2, "full", X.device)
-    solution = _solved(rows, len(y), l2, route, X.device)
+        return _solved(rows, len(y), l2, "full", X.device, column_names)
+    solution = _solved(rows, len(y), l2, route, X.device, column_names)
     if fit_intercept and solution.certificate.rank < min(len(y), rows.unknowns):
         # An offset that dwarfs the spread makes a column look like the intercept's.
         apart = without_offsets(rows, block)
         if apart is not rows:
-            other = _solved(apart, len(y), l2, "full", X.device)
+            other = _solved(apart, len(y), l2, "full", X.device, column_names)
             if other.certificate.rank > solution.certificate.rank:
                 return other
     return solution
 
 
 def _solved(
-    rows: Rows, n: int, l2: float, route: str, device: torch.device
+    rows: Rows, n: int, l2: float, route: str, device: torch.device, column_names: Sequence[str]
 ) -> LeastSquaresSolution:
     """Return the solution of n rows by the first of the routes that can be taken."""
     found = None
@@ -98,7 +102,7 @@ def _solved(
     if found is None:
         R, _ = triangle(rows)
         found = by_triangle(rows, R, n, l2)
-    return make_solution(rows, found, n, l2, device)
+    return make_solution(rows, found, n, l2, device, column_names=column_names)
 
 
 def _checked(

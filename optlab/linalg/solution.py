@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ from optlab.linalg.solve import Found, rank_tolerance
 Vector = npt.NDArray[np.float64]
 
 ERROR_ELEMENTS = 1 << 14  # n p^2 up to which standard errors get a Gram matrix in double-double
+PART = 1e-6  # of the largest part in a dependence: smaller ones are rounding
+MOST_NAMES = 10
 CLEAR_GAP = 100.0  # kept over dropped singular values: less, and the rank could be argued about
 
 
@@ -54,7 +57,13 @@ class LeastSquaresSolution:
 
 
 def make_solution(
-    rows: Rows, found: Found, n: int, l2: float, device: torch.device
+    rows: Rows,
+    found: Found,
+    n: int,
+    l2: float,
+    device: torch.device,
+    *,
+    column_names: Sequence[str] = (),
 ) -> LeastSquaresSolution:
     """Return the solution in the units of the data, on this device, with its certificate.
 
@@ -86,6 +95,9 @@ def make_solution(
         rows.shift,
     )
     trusted, message = _verdict(found, digits, errors, rows)
+    if found.rank < p:
+        why = _dependence(found, n, rows, column_names)
+        message = f"{message}; the minimiser is not unique: {why}"
     certificate = Certificate(
         route=found.route,
         rank=found.rank,
@@ -148,6 +160,26 @@ def _verdict(found: Found, digits: float, errors: Vector, rows: Rows) -> tuple[b
     if (errors > 10**-DIGITS_LIMIT * largest).any():
         return False, f"{facts}; not trusted: errors may exceed 1e-4 of the largest coefficient"
     return True, facts
+
+
+def _dependence(found: Found, n: int, rows: Rows, column_names: Sequence[str]) -> str:
+    """Return which columns are linearly dependent, in words: those with a part in the null space.
+
+    Columns are scaled, so parts are of size one over the root of the number of columns in it.
+    """
+    if n < len(found.powers):
+        return f"{n} rows cannot determine {len(found.powers)} unknowns"
+    first = int(rows.intercept)
+    parts = np.abs(np.linalg.svd(found.triangle)[2][found.rank :]).max(axis=0)
+    involved = [int(j) for j in np.flatnonzero(parts > PART * parts.max())]
+    names = [column_names[j - first] if column_names else f"column {j - first}"
+             for j in involved if j >= first]  # fmt: skip
+    if len(names) > MOST_NAMES:
+        names[MOST_NAMES - 1 :] = [f"{len(names) - MOST_NAMES + 1} more"]
+    if rows.shift is not None and rows.shift[np.array(involved) - 1].any():
+        involved = [0, *involved]  # what was taken off the columns is a multiple of the intercept
+    intercept = " and the intercept" if involved[0] == 0 and first else ""
+    return f"linear dependence among {', '.join(names)}{intercept}"
 
 
 def _power(value: float, exponent: int) -> float:

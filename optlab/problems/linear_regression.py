@@ -184,7 +184,11 @@ class LinearRegression:
         reference = self._reference
         try:
             return least_squares(
-                reference.X, reference.y, fit_intercept=self.fit_intercept, l2=self.l2
+                reference.X,
+                reference.y,
+                fit_intercept=self.fit_intercept,
+                l2=self.l2,
+                column_names=self.feature_names,
             )
         except OverflowError as error:
             raise ValueError(f"problem {self.name!r} has no optimum in float64: {error}") from error
