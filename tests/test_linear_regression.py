@@ -231,9 +231,7 @@ def test_loss_and_suboptimality_have_their_digits_where_the_offset_dwarfs_the_sp
     # double-double has to 2**-100 of the fitted values: 1e-12 leaves room for n roundings.
     assert abs(Fraction(optimum.loss) - least) <= 1e-12 * least + 2.0**-150 * size
     for moved in (0.0, 1e-12, 1e-3):
-        point = {
-            name: value * (1 + moved) for name, value in optimum.parameters.items()
-        }
+        point = {name: value * (1 + moved) for name, value in optimum.parameters.items()}
         at = [Fraction(v) for v in point["weight"].tolist()], Fraction(point["bias"].item())
         loss, found = exact_loss(problem, *at), problem.evaluate(point)
         assert abs(Fraction(found.loss) - loss) <= 1e-12 * loss + 2.0**-150 * size
@@ -491,3 +489,25 @@ def test_where_the_minimiser_is_not_unique_no_distance_to_it_is_given():
     found = problem.evaluate(problem.optimum().parameters)
     assert np.isnan(found.parameter_error)
     assert found.suboptimality < 1e-28
+
+
+def test_methods_say_that_their_cut_off_dropped_a_direction_and_why_a_gram_matrix_fails():
+    rng = np.random.default_rng(0)
+    X, noise = rng.standard_normal((30, 2)), rng.standard_normal(30)
+    cpu, small = torch.device("cpu"), np.column_stack([X, X[:, 0] * 1e-9])
+    small[:, 2] += 1e-9 * noise
+    single = ol.LinearRegression(small.astype(np.float32), noise.astype(np.float32))
+    assert "dropped 1 of 3 directions" in ol.Lstsq().remark(single, cpu)
+    assert ol.Lstsq().remark(single.to("cpu", torch.float64), cpu) is None
+    assert ol.Lstsq().remark(ol.LinearRegression(np.c_[X, X[:, 0]], noise), cpu) is None
+    large = ol.LinearRegression((X * 1e30).astype(np.float32), noise.astype(np.float32))
+    assert "overflows float32" in ol.NormalEquations().unsupported(large, cpu)
+    tiny = ol.LinearRegression((X * 1e-30).astype(np.float32), noise.astype(np.float32))
+    assert "underflows float32" in ol.NormalEquations().unsupported(tiny, cpu)
+
+
+def test_dependent_features_are_named():
+    x = np.arange(6.0)
+    problem = ol.LinearRegression(np.c_[x, x**2, 2 * x], x, feature_names=("age", "size", "years"))
+    message = problem.optimum().certificate.message
+    assert message.endswith("not unique: linear dependence among age, years")

@@ -159,9 +159,7 @@ def with_safe_exponents(rows: Rows, largest: Vector, ridge: float) -> Rows:
 
     if rows.whole is not None:
         moderate = in_memory(scaled(rows.whole), rows.intercept)
-        return replace(
-            moderate, column_exponents=columns, target_exponent=target, shift=rows.shift
-        )
+        return replace(moderate, column_exponents=columns, target_exponent=target, shift=rows.shift)
     visit = rows.blocks
     return replace(
         rows,

@@ -153,12 +153,11 @@ def _rows(source: BlockSource, intercept: bool, again: bool) -> tuple[Rows, torc
 
     pending: list[Iterator[tuple[Any, Any]]] = []
     first = start()
-    if first is source:
-        if again:
-            raise ValueError(
-                "blocks can be visited only once (an iterator), but refinement_passes is not 0: "
-                "pass a sequence or a callable that starts afresh"
-            )
+    if first is source and again:
+        raise ValueError(
+            "blocks can be visited only once (an iterator), but refinement_passes is not 0: "
+            "pass a sequence or a callable that starts afresh"
+        )
     heads = []
     for head in first:
         heads.append(head)

@@ -74,6 +74,14 @@ class Lstsq:
             return f"gels takes full rank for granted, but {reason}{hint}"
         return None
 
+    def remark(self, problem: Problem, device: torch.device) -> str | None:
+        """Say that LAPACK's cut-off, eps max(n, d), dropped directions the data have, or None."""
+        if not isinstance(problem, LinearRegression) or self._driver(device) == "gels":
+            return None
+        n, d = problem.X.shape
+        rows = n + d if problem.l2 else n
+        return problem.why_another_minimiser(torch.finfo(problem.X.dtype).eps * max(rows, d))
+
     def _driver(self, device: torch.device) -> Driver:
         return self.driver or ("gelsd" if device.type == "cpu" else "gels")
 
