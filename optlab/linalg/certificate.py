@@ -1,4 +1,4 @@
-"""What is known about a least-squares answer: how far it may be from the right one, and why.
+"""The certificate of a least-squares answer: how far it may be from the right one, and why.
 
 Sources: R. Karlson, B. Waldén, BIT 37 (1997) 862-869 (backward error); N. J. Higham, Accuracy and
 Stability of Numerical Algorithms (2002), chapter 20 (sensitivity).
@@ -72,7 +72,7 @@ class Certificate:
     trusted
         Whether the answer is right to at least 4 digits and the rank is beyond doubt.
     message
-        One sentence saying what was found.
+        A sentence on rank, digits and trust.
     """
 
     route: str

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from optlab.linalg.rows import Block, Rows, check_finite, in_memory, rescaled
-from optlab.linalg.shift import without_offsets
+from optlab.linalg.column_offsets import without_offsets
+from optlab.linalg.row_blocks import Block, Rows, check_finite, in_memory, rescaled
 from optlab.linalg.solution import LeastSquaresSolution, make_solution
 from optlab.linalg.solve import by_gram, by_triangle
 from optlab.linalg.triangle import triangle

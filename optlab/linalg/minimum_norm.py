@@ -1,4 +1,4 @@
-"""The answer of a rank-deficient problem: among all minimisers, the one of least weights.
+"""The minimum-norm solution of a rank-deficient problem: of all minimisers, the least weights.
 
 The intercept is free: the columns are centred first, and the norm of the weights alone, in the
 units of the data, is made least.
@@ -15,7 +15,7 @@ from scipy.linalg import lapack
 from optlab.linalg import double_double as dd
 from optlab.linalg.factor import EPS, column_powers
 from optlab.linalg.passes import Pair, accurate_gradient
-from optlab.linalg.rows import Rows
+from optlab.linalg.row_blocks import Rows
 
 Vector = npt.NDArray[np.float64]
 

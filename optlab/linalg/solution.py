@@ -1,4 +1,4 @@
-"""The answer as it is handed out: back in the units of the data, with its certificate."""
+"""A least-squares solution as it is returned: in the units of the data, with its certificate."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from optlab.linalg.certificate import (
     Small,
     predicted_digits,
 )
+from optlab.linalg.column_offsets import with_offsets
 from optlab.linalg.passes import accurate_gram
-from optlab.linalg.rows import Rows
-from optlab.linalg.shift import with_offsets
+from optlab.linalg.row_blocks import Rows
 from optlab.linalg.solve import Found, rank_tolerance
 
 Vector = npt.NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""From a factor to an answer: which route can be taken, and what rank the problem has."""
+"""Solve by a factor: choose the route that can be taken, and find the rank of the problem."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from optlab.linalg.certificate import predicted_digits, sizes
 from optlab.linalg.factor import EPS, Factor, from_gram, from_triangle, with_ridge
 from optlab.linalg.minimum_norm import minimum_norm, scaled_triangle
 from optlab.linalg.passes import Pair, gram
-from optlab.linalg.routes import Answer, fast, full
-from optlab.linalg.rows import Rows
+from optlab.linalg.refinement import Answer, fast, full
+from optlab.linalg.row_blocks import Rows
 
 Vector = npt.NDArray[np.float64]
 
@@ -25,7 +25,7 @@ DEFICIENT_STEPS = 2
 
 
 class Found(NamedTuple):
-    """What a route found, in the units of the rows as seen."""
+    """A solution with its factor and rank, in the units of the rows as seen."""
 
     route: str
     answer: Answer

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from optlab.linalg.column_offsets import without_offsets
 from optlab.linalg.factor import from_triangle
-from optlab.linalg.rows import (
+from optlab.linalg.row_blocks import (
     CHUNK_ROWS,
     Block,
     Rows,
@@ -20,7 +21,6 @@ from optlab.linalg.rows import (
     times_power,
     with_safe_exponents,
 )
-from optlab.linalg.shift import without_offsets
 from optlab.linalg.solution import LeastSquaresSolution, make_solution
 from optlab.linalg.solve import by_gram, by_triangle
 from optlab.linalg.triangle import qr_triangle, triangle

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from scipy.linalg import lapack
 
-from optlab.linalg.rows import Rows, check_finite
-from optlab.linalg.visits import COMPILED_ELEMENTS, empty_like, to_numpy
+from optlab.linalg.row_blocks import Rows, check_finite
+from optlab.linalg.traversal import COMPILED_ELEMENTS, empty_like, to_numpy
 
 Vector = npt.NDArray[np.float64]
 

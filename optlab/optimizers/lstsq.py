@@ -11,6 +11,7 @@ import torch
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import LinearRegression, Parameters, Problem
+from optlab.problems.least_squares_system import why_another_minimiser
 
 Driver = Literal["gelsd", "gels", "gelss", "gelsy"]
 
@@ -78,9 +79,9 @@ class Lstsq:
         """Say that LAPACK's cut-off, eps max(n, d), dropped directions the data have, or None."""
         if not isinstance(problem, LinearRegression) or self._driver(device) == "gels":
             return None
-        n, d = problem.X.shape
-        rows = n + d if problem.l2 else n
-        return problem.why_another_minimiser(torch.finfo(problem.X.dtype).eps * max(rows, d))
+        A, _, _ = problem.as_least_squares()
+        cut_off = torch.finfo(A.dtype).eps * max(A.shape)
+        return why_another_minimiser(A, problem.optimum().rank, cut_off)
 
     def _driver(self, device: torch.device) -> Driver:
         return self.driver or ("gelsd" if device.type == "cpu" else "gels")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from optlab.linalg import LeastSquaresSolution
 from optlab.linalg import double_double as dd
-from optlab.linalg.shift import offsets
+from optlab.linalg.column_offsets import offsets
 from optlab.problems.problem import Evaluation, Parameters
 
 _SMALL = 1 << 15

@@ -217,23 +217,6 @@ class LinearRegression:
             return f"the design's condition number {condition:.1e} leaves no digit in {dtype}"
         return None
 
-    def why_another_minimiser(self, cut_off: float) -> str | None:
-        """Say that a relative cut-off of singular values drops directions the data have, or None.
-
-        Judged in the dtype of the data, on the centred columns as they are.
-        """
-        A, _, _ = self.as_least_squares()
-        values = torch.linalg.svdvals(A)
-        kept, rank = int((values > cut_off * values[0]).sum()), self._optimum.rank
-        if kept >= rank:
-            return None
-        dtype = str(self.X.dtype).removeprefix("torch.")
-        return (
-            f"in {dtype} the cut-off at {cut_off:.1e} of the largest singular value dropped "
-            f"{rank - kept} of {rank} directions that the data have: this is the minimiser of "
-            "another problem; standardize the columns, or use float64 or RefinedLstsq"
-        )
-
     def optimum(self) -> Optimum:
         """Return the minimiser of this problem's own data, solved once and kept."""
         return self._optimum

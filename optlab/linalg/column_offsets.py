@@ -10,9 +10,9 @@ import torch
 
 from optlab.linalg import double_double as dd
 from optlab.linalg.certificate import NEGLIGIBLE
-from optlab.linalg.rows import SAMPLE_ROWS, Block, Rows, in_memory, times_power
+from optlab.linalg.row_blocks import SAMPLE_ROWS, Block, Rows, in_memory, times_power
 from optlab.linalg.solve import Found
-from optlab.linalg.visits import to_numpy
+from optlab.linalg.traversal import to_numpy
 
 DWARFS = 64.0  # below, the intercept and the column are still well apart
 LARGEST_SHIFT = 2.0**990  # larger numbers cannot be split in two (double_double.split)
