@@ -181,7 +181,7 @@ class _Run:
             check_iterate(iterate, start, epoch)
             return self._judged(epoch, epoch * batches.samples, clock.seconds, iterate)
 
-        verdict = StoppingRule(judge(0, Iterate(start)), self.budget)
+        stopping = StoppingRule(judge(0, Iterate(start)), self.budget)
         recorded, deadline, epoch = self.budget.recorded, self.deadline, 0
         iterate: Iterate | None = None
         clock.start()
@@ -189,7 +189,7 @@ class _Run:
             late = time.monotonic() > deadline
             if epoch in recorded or late:
                 clock.stop()
-                if end := verdict.of(judge(epoch, iterate)):
+                if end := stopping.check(judge(epoch, iterate)):
                     return end
                 if late:
                     return Status.TIMED_OUT, f"the time limit ran out after epoch {epoch}"
@@ -201,7 +201,7 @@ class _Run:
             "answered in one pass" if epoch == 1 else f"stopped by itself after {epoch} epochs"
         )
         judged = self.record.trace[-1].epoch == epoch
-        end = None if judged else verdict.of(judge(epoch, iterate))
+        end = None if judged else stopping.check(judge(epoch, iterate))
         return end or (Status.FINISHED, stopped)
 
     def _judged(self, epoch: int, samples: int, seconds: float, iterate: Iterate) -> TraceRow:
