@@ -19,7 +19,7 @@ from optlab.app.options import RunOptions
 from optlab.app.outputs import Outputs
 from optlab.app.progress import TrialProgress
 from optlab.lab import Budget, Grid, ProblemSummary, Status, machine, run_grid
-from optlab.lab.measure.provenance import origin
+from optlab.lab.measure.provenance import provenance
 from optlab.lab.runner import Execution, Listener
 from optlab.lab.store.redo import check_redo
 from optlab.lab.store.store import Store
@@ -185,7 +185,7 @@ class Experiment:
         if "unmeasured" in check_redo(redo) and not measure_memory:
             raise ValueError("redo 'unmeasured' needs measure_memory (--memory)")
         grid, budget = self.grid(), self.budget()
-        about = origin(command, lasting=store is not None)
+        about = provenance(command, lasting=store is not None)
         about |= grid.definition() | budget.definition()
         with ExitStack() as stack:
             execution = Execution(

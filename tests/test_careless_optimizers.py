@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.lab import run_grid
 from optlab.lab.runner import Execution
-from optlab.lab.trial.validate import same_values
+from optlab.lab.trial import validate
+from optlab.lab.trial.validate import same_bits
 
 PROBLEM = ol.LinearRegression(np.arange(6.0).reshape(6, 1), np.arange(6.0) * 2 + 1)
 
@@ -100,12 +103,26 @@ def test_a_message_that_is_no_text_costs_nobody_their_results(tmp_path):
     results.report(tmp_path / "page.html")
 
 
-def test_nan_in_the_data_is_no_change_of_them():
-    values = torch.tensor([1.0, float("nan"), 3.0])
-    assert same_values(values, values.clone())
-    assert not same_values(values, torch.tensor([1.0, 2.0, 3.0]))
-    assert not same_values(values, torch.tensor([1.0, float("nan"), 4.0]))
-    assert not same_values(values, values[:2])
+@settings(max_examples=20)
+@given(
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    rows=st.integers(1, 5),
+    place=st.integers(0, 10**6),
+    bit=st.integers(0, 63),
+    special=st.sampled_from([0.0, -0.0, float("nan"), float("inf"), 5e-324, 1.5]),
+)
+def test_any_bit_that_an_optimizer_changes_in_its_data_is_found(dtype, rows, place, bit, special):
+    # Two rows are a block: the change can be in any of several, the last and shorter one included.
+    columns = validate._BLOCK // 2
+    original = torch.zeros(rows, columns, dtype=torch.float64)
+    original[:, ::3] = special
+    copy = original.to(dtype, copy=True)
+    assert same_bits(original, copy)
+    assert not same_bits(original, copy[:-1])
+    kind, bits = (torch.int32, 32) if dtype == torch.float32 else (torch.int64, 64)
+    one = np.array(1, dtype=f"u{bits // 8}") << (bit % bits)
+    copy.view(kind).view(-1)[place * 7919 % copy.numel()] ^= int(one.view(f"i{bits // 8}"))
+    assert not same_bits(original, copy)
 
 
 class Weighted(ol.LinearRegression):
@@ -154,8 +171,9 @@ experiment = ol.Experiment(
 
 def run(folder, careless, *arguments):
     (folder / "exp.py").write_text(SCRIPT.format(careless=careless), encoding="utf-8")
+    command = "from optlab.app.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", "from optlab.app.cli import main; main()", "run", "exp.py", *arguments],
+        [sys.executable, "-c", command, "run", "exp.py", *arguments],
         check=False, cwd=folder, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import torch
 
-from optlab.lab.measure.clock import Stopwatch, clock_resolution
+from optlab.lab.measure.clock import Stopwatch, current_clock
 from optlab.lab.measure.devices import unavailable
 from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.machine_load import MACHINE_LOAD
@@ -22,7 +22,7 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord, Watcher
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End, StoppingRule
-from optlab.lab.trial.validate import check_iterate, same_values
+from optlab.lab.trial.validate import check_iterate, same_bits
 from optlab.optimizers import Batches, Iterate, Optimizer, unsupported
 from optlab.problems import Parameters, Problem
 from optlab.text import encodable
@@ -131,7 +131,7 @@ class _Run:
         if warm_up:
             record.first_pass_seconds = self._timed_passes(1)
         end = self._solve()
-        if not self._data_are_untouched(dtype):
+        if not self._data_are_untouched():
             raise RuntimeError(f"{self.trial.optimizer} changed the problem's data")
         if record.trace[-1].epoch == 1 and not self.optimizer.uses_batches:
             self._time_in_blocks()
@@ -162,17 +162,18 @@ class _Run:
     def _time_in_blocks(self) -> None:
         """Time a direct method too short for the clock in blocks, until the clock reads 0.1 %."""
         # A reading can be short by one step of the clock at its ends.
-        enough = 1001 * clock_resolution()
+        resolution = current_clock().resolution
+        enough = 1001 * resolution
         count, total = 1, self.record.seconds
         while total < enough and time.monotonic() < self.deadline:
-            needed = math.ceil(count * enough / max(total, clock_resolution()))
+            needed = math.ceil(count * enough / max(total, resolution))
             count = max(2 * count, needed)
             total = self._timed_passes(count)
         self.record.seconds = total / count
 
-    def _data_are_untouched(self, dtype: torch.dtype) -> bool:
-        data = self.problem.to(self.device, dtype)
-        return same_values(data.X, self.local.X) and same_values(data.y, self.local.y)
+    def _data_are_untouched(self) -> bool:
+        ours, theirs = self.problem, self.local
+        return same_bits(ours.X, theirs.X) and same_bits(ours.y, theirs.y)
 
     def _solve(self) -> End:
         """Ask for iterates until the trial ends, and return its end."""
