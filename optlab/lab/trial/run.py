@@ -36,6 +36,8 @@ def run_trial(
     optimizer: Optimizer,
     budget: Budget,
     *,
+    start: Parameters | None = None,
+    shuffle: bool = True,
     watch: Watcher | None = None,
     warm_up: bool = True,
     threads: int | None = None,
@@ -50,7 +52,11 @@ def run_trial(
     Parameters
     ----------
     trial, problem, optimizer, budget
-        What to run.
+        The trial, and what it takes.
+    start
+        Parameters to start from; drawn from the trial's seed where left out.
+    shuffle
+        Whether batches are drawn in a new order each epoch.
     watch
         Called at each recorded iterate, off the clock.
     warm_up
@@ -73,6 +79,7 @@ def run_trial(
         # The caller's own torch.no_grad() or inference_mode() is no part of the experiment.
         with _garbage_collection_off(), torch.inference_mode(False), torch.enable_grad():
             run = _Run(record, problem, optimizer, budget, watch or (lambda *_: None), deadline)
+            run.start, run.shuffle = start, shuffle
             run.go(warm_up=warm_up)
         record.cores_short = MACHINE_LOAD.cores_short(count)
     except catch as error:
@@ -112,6 +119,8 @@ class _Run:
         self.record, self.problem, self.optimizer = record, problem, optimizer
         self.budget, self.watch, self.deadline = budget, watch, deadline
         self.trial, self.device = record.trial, torch.device(record.trial.device)
+        self.start: Parameters | None = None
+        self.shuffle = True
 
     def go(self, *, warm_up: bool) -> None:
         """Run the trial and put what became of it into the record."""
@@ -144,9 +153,11 @@ class _Run:
         all of it there.
         """
         generator = torch.Generator().manual_seed(self.trial.seed)
-        start = self.local.start(generator)
+        start = self.local.start(generator)  # drawn in any case, before the order
+        if self.start is not None:
+            start = {k: self.start[k].to(v, copy=True) for k, v in start.items()}
         size = self.trial.batch_size or "full"
-        batches = Batches(self.local.X, self.local.y, size, generator)
+        batches = Batches(self.local.X, self.local.y, size, generator, shuffle=self.shuffle)
         kept = {name: value.clone() for name, value in start.items()}
         return batches, kept, lambda: iter(self.optimizer.iterates(self.local, batches, start))
 
