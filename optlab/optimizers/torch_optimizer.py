@@ -81,4 +81,4 @@ class TorchOptimizer:
                     return loss
 
                 loss = optimizer.step(closure)
-            yield Iterate(parameters, torch.as_tensor(loss).detach())
+            yield Iterate(parameters, torch.as_tensor(loss, device=problem.X.device).detach())

@@ -7,6 +7,7 @@ from itertools import islice
 import torch
 
 from optlab.lab.measure.memory import memory_meter
+from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 from optlab.optimizers import Batches, Optimizer
@@ -34,6 +35,12 @@ def peak_bytes(trial: Trial, problem: Problem, optimizer: Optimizer, budget: Bud
     ----------
     proc(5): /proc/pid/clear_refs, VmHWM and VmRSS in /proc/pid/status.
     """
+    device = torch.device(trial.device)
+    with torch_settings_for(device):
+        return _measured(trial, problem, optimizer, budget)
+
+
+def _measured(trial: Trial, problem: Problem, optimizer: Optimizer, budget: Budget) -> int | None:
     device = torch.device(trial.device)
     local = problem.to(device, getattr(torch, trial.dtype), copy=True)
     meter = memory_meter(device)
