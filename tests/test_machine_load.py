@@ -74,7 +74,7 @@ def test_a_reading_counts_this_process_among_all():
 def test_a_busy_neighbour_is_seen_and_recorded(tutorial, tmp_path):
     burn = "import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
     experiment = ol.Experiment(
-        problems=tutorial, optimizers=ol.ManualSGD(), epochs=20_000, recorded_epochs=[1]
+        problems=tutorial, optimizers=ol.ManualSGD(), epochs=10_000, recorded_epochs=[1]
     )
     with subprocess.Popen([sys.executable, "-c", burn]) as neighbour:
         time.sleep(1)
