@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from optlab.lab.grid import Grid
 from optlab.lab.tables import traces_table
 from optlab.lab.trial.budget import Budget, RecordedEpochs
+from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stop_at import StopAt
@@ -156,6 +157,10 @@ def minimize(
     )
     if outcome.status == Status.SKIPPED:
         raise ValueError(f"{trial.optimizer} cannot run here: {outcome.message}")
+    return _solution(outcome)
+
+
+def _solution(outcome: TrialRecord) -> Solution:
     last, best = outcome.trace[-1], outcome.best
     assert best is not None
     return Solution(

@@ -39,7 +39,7 @@ class TorchOptimizer:
     >>> import optlab as ol
     >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
     >>> lbfgs = ol.TorchOptimizer(torch.optim.LBFGS, line_search_fn="strong_wolfe")
-    >>> ol.minimize(problem, lbfgs, epochs=5, target=1e-9).status
+    >>> ol.minimize(problem, lbfgs, epochs=5, stop_at=1e-9).status
     <Status.CONVERGED: 'converged'>
     """
 
