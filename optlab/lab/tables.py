@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
+from optlab.lab.trial.record import TRACE_NUMBERS, Trial, TrialRecord
 
 NAN = float("nan")
 
@@ -24,11 +24,12 @@ def trials_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     # From the rows: a column of whole numbers and None would have become one of floats.
     sizes = [pd.NA if row["batch_size"] is None else row["batch_size"] for row in rows]
     table["batch_size"] = pd.Series(sizes, index=table.index, dtype=object)
+    table["best_epoch"] = table["best_epoch"].astype("Int64")
     return table
 
 
 def _trial_row(record: TrialRecord) -> dict[str, object]:
-    trial, last = record.trial, record.trace[-1] if record.trace else None
+    trial, last, best = record.trial, record.trace[-1] if record.trace else None, record.best
     return {
         "trial": trial.number,
         "problem": trial.problem,
@@ -55,13 +56,25 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "versions": json.dumps(record.optimizer.get("versions", {})),
         "machine": record.machine,
         "cores_short": record.cores_short,
+        "steps": last.steps if last else 0,
+        "compile_seconds": record.compile_seconds,
+        "best_suboptimality": best.suboptimality if best else NAN,
+        "best_epoch": best.epoch if best else pd.NA,
+        "stop_scale": record.stop_scale,
     }
 
 
 def traces_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
-    """Return a row for each recorded iterate; epoch 0 is the start, where no time has passed."""
-    columns = ["trial", *TraceRow._fields]
-    rows = [(record.trial.number, *row) for record in records for row in record.trace]
-    table = pd.DataFrame(rows, columns=columns)
-    whole = {"trial": "int64", "epoch": "int64", "samples": "int64"}
-    return table.astype({column: whole.get(column, "float64") for column in columns})
+    """Return a row for each recorded iterate; epoch 0 is the start, where no time has passed.
+
+    Further measures of a problem are columns at the end, NaN where a row has none.
+    """
+    rows = [
+        {"trial": record.trial.number} | {n: getattr(row, n) for n in TRACE_NUMBERS} | {**row.more}
+        for record in records
+        for row in record.trace
+    ]
+    more = dict.fromkeys(name for row in rows for name in row)
+    table = pd.DataFrame(rows, columns=list(dict.fromkeys(["trial", *TRACE_NUMBERS]) | more))
+    whole = {"trial", "epoch", "samples", "steps"}
+    return table.astype({name: "int64" if name in whole else "float64" for name in table})
