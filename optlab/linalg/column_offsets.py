@@ -40,11 +40,12 @@ def without_offsets(rows: Rows, sample: Block) -> Rows:
     def less(block: Block) -> Block:
         with np.errstate(all="ignore"):  # elements that are not finite are reported later
             high, low = dd.two_sum(block.X, -shift)
-        return Block(high, block.y, low if bool((low != 0.0).any()) else None)
+        return block._replace(X=high, X_low=low if bool((low != 0.0).any()) else None)
 
     taken_off = to_numpy(shift)
     if rows.whole is not None:
-        return replace(in_memory(less(rows.whole), rows.intercept), shift=taken_off)
+        less_all = in_memory(less(rows.whole), rows.intercept)
+        return replace(less_all, shift=taken_off, weight_sum=rows.weight_sum)
     visit = rows.blocks
     return replace(rows, blocks=lambda: (less(block) for block in visit()), shift=taken_off)
 

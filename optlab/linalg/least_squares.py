@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 
 from optlab.linalg.column_offsets import without_offsets
@@ -26,6 +28,7 @@ def least_squares(
     route: Route = "auto",
     X_low: torch.Tensor | None = None,
     y_low: torch.Tensor | None = None,
+    weights: torch.Tensor | None = None,
     column_names: Sequence[str] = (),
 ) -> LeastSquaresSolution:
     """Return the minimiser of ``mean((X w + b - y)**2) + l2/2 ||w||**2``, with a certificate.
@@ -50,6 +53,12 @@ def least_squares(
     X_low, y_low
         Low parts of data known to more than float64: the problem solved is that of ``X + X_low``
         and ``y + y_low`` (full route).
+    weights
+        Of the rows, (n,) like y, finite, at least 0 and not all 0: what is minimised is
+        ``sum(w (X w + b - y)**2) / sum(w) + l2/2 ||w||**2``, for the weights as they are, without
+        rounding their roots. A row of weight 0 is left out. The certificate's residual sum of
+        squares is ``sum(w r**2)``; its standard errors take the weights for inverse variances, up
+        to a factor that the residuals tell.
     column_names
         What the certificate's message calls the columns of X where some are linearly dependent.
 
@@ -71,21 +80,65 @@ def least_squares(
     Source: Å. Björck, Numerical Methods for Least Squares Problems (1996), sections 2.4 to 2.9.
     """
     block = _checked(X, y, l2, route, X_low=X_low, y_low=y_low)
-    rows = in_memory(block, fit_intercept)
+    weight_exponent, weight_sum = 0, None
+    if weights is not None:
+        block, weight_exponent, weight_sum = _with_weights(block, _as_float64("weights", weights))
+    rows = replace(in_memory(block, fit_intercept), weight_sum=weight_sum)
     if rows.unknowns == 0:
         raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
-    if X_low is not None or y_low is not None:
+    solution = _best(rows, block, l2, route, X.device, column_names)
+    if not weight_exponent:
+        return solution
+    scaled = solution.certificate
+    squares = float(np.ldexp(scaled.residual_sum_of_squares, weight_exponent))
+    return replace(solution, certificate=replace(scaled, residual_sum_of_squares=squares))
+
+
+def _best(
+    rows: Rows,
+    block: Block,
+    l2: float,
+    route: str,
+    device: torch.device,
+    column_names: Sequence[str],
+) -> LeastSquaresSolution:
+    """Return the solution of one block's rows, less their offsets where these hide the rank."""
+    n = len(block.y)
+    if block.X_low is not None or block.y_low is not None:
         check_finite(block)
-        return _solved(rows, len(y), l2, "full", X.device, column_names)
-    solution = _solved(rows, len(y), l2, route, X.device, column_names)
-    if fit_intercept and solution.certificate.rank < min(len(y), rows.unknowns):
+        return _solved(rows, n, l2, "full", device, column_names)
+    solution = _solved(rows, n, l2, route, device, column_names)
+    if rows.intercept and solution.certificate.rank < min(n, rows.unknowns):
         # An offset that dwarfs the spread makes a column look like the intercept's.
         apart = without_offsets(rows, block)
         if apart is not rows:
-            other = _solved(apart, len(y), l2, "full", X.device, column_names)
+            other = _solved(apart, n, l2, "full", device, column_names)
             if other.certificate.rank > solution.certificate.rank:
                 return other
     return solution
+
+
+def _with_weights(block: Block, weights: torch.Tensor) -> tuple[Block, int, tuple[float, float]]:
+    """Return the rows of weight above 0, the power of two taken off the weights, and their sum.
+
+    With the largest weight between 1/2 and 1 no product is out of range that would not be without.
+    """
+    if weights.shape != block.y.shape:
+        raise ValueError(f"weights must have shape {tuple(block.y.shape)}, "
+                         f"not {tuple(weights.shape)}")  # fmt: skip
+    if not (weights.isfinite().all() and (weights >= 0).all() and weights.any()):
+        raise ValueError("weights must be finite, at least 0, and not all 0")
+    exponent = math.frexp(weights.max().item())[1]
+    scaled: Any = np.ldexp(weights.cpu().numpy(), -exponent)
+    total = math.fsum(scaled)
+    weight_sum = total, math.fsum([*scaled, -total])
+    if isinstance(block.X, torch.Tensor):
+        scaled = torch.from_numpy(scaled).to(weights.device)
+    kept = scaled > 0.0
+    if not kept.all():
+        block = Block(*(None if part is None else part[kept] for part in block))
+        scaled = scaled[kept]
+    return block._replace(weights=scaled), exponent, weight_sum
 
 
 def _solved(

@@ -1,7 +1,7 @@
 """Sums over all rows in one pass: Gram matrix, residual and gradient.
 
 The unknowns are ``c = [bias, weight...]`` (without the bias where there is no intercept), and
-``A = [1 X]``. Results are small, and always numpy float64 on the CPU, wherever the rows are.
+``A = [1 X]``. Where rows have weights, each sum over rows is weighted by them. Results are small, and always numpy float64 on the CPU, wherever the rows are.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def gram(rows: Rows) -> Gram:
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         sample = rows.whole if rows.whole is not None else next(iter(rows.blocks()))
         shift = offset(sample) if rows.intercept else None
-        large = rows.whole is None or is_large(rows.whole)
+        large = sample.weights is None and (rows.whole is None or is_large(rows.whole))
         if shift is None and large and rows.features and not isinstance(sample.X, torch.Tensor):
             return _gram_in_place(rows)
         return _gram_of_copies(rows, shift)
@@ -64,10 +64,12 @@ def _gram_of_copies(rows: Rows, shift: tuple[Any, Any] | None) -> Gram:
         m = block.X.shape[0]
         if scratch is None or scratch.shape[0] < m:
             scratch = empty_like(block.X, (m, rows.unknowns + 1))
-            scratch[:, :first] = 1.0
         part = scratch[:m]
+        part[:, :first] = 1.0
         part[:, first:-1] = block.X - X_shift
         part[:, -1] = block.y - y_shift
+        if block.weights is not None:
+            part *= block.weights[:, None] ** 0.5
         product = part.T @ part  # numpy sees the transpose of itself and calls dsyrk
         total = product if total is None else total + product
         count += m
@@ -148,9 +150,27 @@ def accurate_gram(rows: Rows) -> Pair:
             if extra is not None:
                 X_low = empty_like(block.X, (m, rows.unknowns))
                 X_low[:, 0], X_low[:, 1:] = 0.0, extra
-        high, low = dd.gram(X, X_low)
+        if block.weights is None:
+            high, low = dd.gram(X, X_low)
+        else:
+            high, low = _weighted_gram(X, X_low, block.weights)
         total = dd.pair_add(total, (to_numpy(high), to_numpy(low)))
     return total
+
+
+def _weighted_gram(A: Any, A_low: Any, weights: Any) -> tuple[Any, Any]:
+    """Return ``A' W A`` as a pair, column by column."""
+    high, low = 0.0 * (A[:1].T @ A[:1]), 0.0 * (A[:1].T @ A[:1])
+    for j in range(A.shape[1]):
+        column = (A[:, j], 0.0 * A[:, j] if A_low is None else A_low[:, j])
+        high[:, j], low[:, j] = dd.transposed_matvec(A, _times(column, weights), A_low)
+    return high, low
+
+
+def _times(pair: tuple[Any, Any], factors: Any) -> tuple[Any, Any]:
+    """Return the product of a pair and float64 factors, as a normalised pair."""
+    p, e = dd.two_product(pair[0], factors)
+    return dd.fast_two_sum(p, e + pair[1] * factors)
 
 
 Sums = tuple[Vector, Vector, Vector, int]  # two vectors, two numbers, and the rows summed over
@@ -160,7 +180,7 @@ def _plain(block: Block, rows: Rows, c: Vector, compiled: ModuleType | None) -> 
     """Return one block's share of the gradient in working precision."""
     first = int(rows.intercept)
     out, sums = np.zeros(rows.unknowns), np.zeros(2)
-    if compiled is not None:
+    if compiled is not None and block.weights is None:
         bias = float(c[0]) if first else 0.0
         compiled.residual_gradient(*rows_first(block), bias, c[first:], out[first:], sums)
         out[:first] = sums[:first]
@@ -168,9 +188,11 @@ def _plain(block: Block, rows: Rows, c: Vector, compiled: ModuleType | None) -> 
     r = block.y - block.X @ like(c[first:], block.X)
     if first:
         r = r - float(c[0])
-        out[0] = float(r.sum())
-    out[first:] = to_numpy(r @ block.X)
-    sums[0] = float(r @ r)
+    weighted = r if block.weights is None else block.weights * r
+    if first:
+        out[0] = float(weighted.sum())
+    out[first:] = to_numpy(weighted @ block.X)
+    sums[0] = float(weighted @ r)
     return out, out, sums, len(block.y)
 
 
@@ -178,7 +200,7 @@ def _accurate(block: Block, rows: Rows, c: Pair, compiled: ModuleType | None) ->
     """Return one block's share of the gradient in double-double."""
     first = int(rows.intercept)
     high, low = np.zeros(rows.unknowns), np.zeros(rows.unknowns)
-    if compiled is not None and block.X_low is None and block.y_low is None:
+    if compiled is not None and all(part is None for part in block[2:]):
         sums, bias = np.zeros(4), np.zeros(2)
         bias[:first], bias[1 : 1 + first] = c[0][:first], c[1][:first]
         compiled.accurate_residual_gradient(
@@ -191,10 +213,12 @@ def _accurate(block: Block, rows: Rows, c: Pair, compiled: ModuleType | None) ->
     r = dd.pair_add(r, (block.y, 0.0 * block.y if block.y_low is None else block.y_low))
     if first:
         r = dd.pair_add(r, (like(-c[0][:1], block.X), like(-c[1][:1], block.X)))
-        ones = dd.pair_sum(*r, 0)
+    weighted = r if block.weights is None else _times(r, block.weights)
+    if first:
+        ones = dd.pair_sum(*weighted, 0)
         high[0], low[0] = float(ones[0]), float(ones[1])
-    g = dd.transposed_matvec(block.X, r, block.X_low)
+    g = dd.transposed_matvec(block.X, weighted, block.X_low)
     high[first:], low[first:] = to_numpy(g[0]), to_numpy(g[1])
-    p, e = dd.two_product(r[0], r[0])
-    square = dd.pair_sum(p, e + 2.0 * r[0] * r[1], 0)
+    p, e = dd.two_product(r[0], weighted[0])
+    square = dd.pair_sum(p, e + (r[0] * weighted[1] + r[1] * weighted[0]), 0)
     return high, low, np.array([float(square[0]), float(square[1])]), len(block.y)

@@ -24,12 +24,16 @@ SAMPLE_ROWS = 1024
 
 
 class Block(NamedTuple):
-    """Some rows: ``X (m, d)`` and ``y (m,)``, float64, and their low parts if there are any."""
+    """Some rows: ``X (m, d)`` and ``y (m,)``, float64, and what else there is of them.
+
+    Low parts of X and y, and the rows' weights ``(m,)``, above 0; None where there are none.
+    """
 
     X: Any
     y: Any
     X_low: Any = None
     y_low: Any = None
+    weights: Any = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Rows:
         and 0 unless squares of the original numbers would leave the range of float64.
     shift
         (d,), taken off the columns of X before all else; None where nothing was.
+    weight_sum
+        The sum of the rows' weights, as a pair; None where they have none.
     """
 
     blocks: Callable[[], Iterable[Block]]
@@ -60,6 +66,7 @@ class Rows:
     column_exponents: Exponents | None = None
     target_exponent: int = 0
     shift: Vector | None = None
+    weight_sum: tuple[float, float] | None = None
 
     @property
     def unknowns(self) -> int:
@@ -103,7 +110,7 @@ def offset(block: Block) -> tuple[Any, Any] | None:
 
 def check_finite(block: Block, first_row: int = 0) -> None:
     """Raise ValueError naming the first element of X or y that is NaN or infinite."""
-    for name, part in zip(("X", "y", "X_low", "y_low"), block, strict=True):
+    for name, part in zip(("X", "y", "X_low", "y_low", "weights"), block, strict=True):
         if part is None:
             continue
         bad = ~(torch.isfinite(part) if isinstance(part, torch.Tensor) else np.isfinite(part))
@@ -133,6 +140,9 @@ def rescaled(rows: Rows, ridge: float) -> Rows:
         count += block.X.shape[0]
         if block.X.shape[0]:
             X, y = abs(block.X), abs(block.y)
+            if block.weights is not None:
+                root = block.weights**0.5
+                X, y = X * root[:, None], y * root
             tops = X.amax(0).cpu().numpy() if isinstance(X, torch.Tensor) else X.max(0)
             largest = np.maximum(largest, [*tops, float(y.max())])
     return with_safe_exponents(rows, largest, ridge)
@@ -155,11 +165,18 @@ def with_safe_exponents(rows: Rows, largest: Vector, ridge: float) -> Rows:
             times_power(block.y, -np.int64(target)),
             None if block.X_low is None else times_power(block.X_low, -columns),
             None if block.y_low is None else times_power(block.y_low, -np.int64(target)),
+            block.weights,
         )
 
     if rows.whole is not None:
         moderate = in_memory(scaled(rows.whole), rows.intercept)
-        return replace(moderate, column_exponents=columns, target_exponent=target, shift=rows.shift)
+        return replace(
+            rows,
+            blocks=moderate.blocks,
+            whole=moderate.whole,
+            column_exponents=columns,
+            target_exponent=target,
+        )
     visit = rows.blocks
     return replace(
         rows,

@@ -44,11 +44,16 @@ def rank_tolerance(rows: Rows, n: int) -> float:
 
 
 def penalties(rows: Rows, n: int, l2: float) -> Pair | None:
-    """Return n l2/2 for every unknown (p,), zero for the bias, in the units seen, as a pair."""
+    """Return n l2/2 for every unknown (p,), zero for the bias, in the units seen, as a pair.
+
+    Where rows have weights, n is their sum.
+    """
     if l2 == 0.0:
         return None
     mantissa, exponent = np.frexp(l2)
-    high, low = dd.two_product(np.array([0.5 * n]), np.array([mantissa]))
+    total, rest = (n, 0.0) if rows.weight_sum is None else rows.weight_sum
+    high, low = dd.two_product(np.array([0.5 * total]), np.array([mantissa]))
+    low += 0.5 * rest * mantissa
     exponents = np.full(rows.unknowns, int(exponent))
     exponents[: int(rows.intercept)] = 0
     if rows.column_exponents is not None:

@@ -25,7 +25,8 @@ def triangle(rows: Rows) -> tuple[Vector, int]:
 
     One pass: each block of rows is reduced to its own triangle, stacked under the triangle so far,
     and factored again. Scaling columns by powers of two would not change a bit of the directions,
-    so none is applied.
+    so none is applied. Rows with weights are multiplied by their roots, which rounds: corrections
+    with the weights themselves follow.
     """
     size = rows.unknowns + 1
     R = np.zeros((size, size))
@@ -36,6 +37,8 @@ def triangle(rows: Rows) -> tuple[Vector, int]:
         stack[:, : rows.intercept] = 1.0
         stack[:, rows.intercept : -1] = block.X
         stack[:, -1] = block.y
+        if block.weights is not None:
+            stack *= block.weights[:, None] ** 0.5
         with np.errstate(all="ignore"):
             own = _cholesky_qr(stack)
             part = to_numpy(qr_triangle(stack)) if own is None else own
