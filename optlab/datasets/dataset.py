@@ -86,7 +86,7 @@ class Dataset:
         X, y, names = checked_design(self.X, self.y, self.feature_names or None)
         checked: dict[str, Any] = {"X": X.numpy(), "y": y.numpy(), "feature_names": names}
         if self.sample_weight is not None:
-            checked["sample_weight"] = checked_sample_weight(self.sample_weight, len(y))
+            checked["sample_weight"] = checked_sample_weight(self.sample_weight, len(y), self.X)
         if self.holdout is not None and self.holdout.feature_names != names:
             raise ValueError(
                 f"holdout must have the columns of X, {names}, not {self.holdout.feature_names}"

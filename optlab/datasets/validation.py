@@ -45,7 +45,7 @@ def checked_design(
     """
     X, y = unwrapped(X), unwrapped(y)
     if isinstance(X, pd.DataFrame) and isinstance(y, pd.Series) and not X.index.equals(y.index):
-        _refuse_other_labels(X.index, y.index)
+        _refuse_other_labels(X.index, y.index, "y")
     rows = X.index if isinstance(X, pd.DataFrame) else None
     if feature_names is None and isinstance(X, pd.DataFrame):
         feature_names = [str(name) for name in X.columns]
@@ -82,9 +82,18 @@ def refuse_duplicates(names: Sequence[str], what: str) -> None:
         )
 
 
-def checked_sample_weight(weights: ArrayLike | pd.Series[Any], rows: int) -> FloatArray:
-    """Return row weights ``(n,)`` in float64: finite, at least 0, and not all 0."""
-    array = _as_float_tensor("sample_weight", unwrapped(weights)).double().cpu().numpy()
+def checked_sample_weight(
+    weights: ArrayLike | pd.Series[Any] | Tensor, rows: int, X: object = None
+) -> FloatArray:
+    """Return row weights ``(n,)`` in float64: finite, at least 0, and not all 0.
+
+    Labels of the rows, where both the weights and ``X`` have some, must agree.
+    """
+    weights, X = unwrapped(weights), unwrapped(X)
+    if isinstance(X, pd.DataFrame) and isinstance(weights, pd.Series):
+        if not X.index.equals(weights.index):
+            _refuse_other_labels(X.index, weights.index, "sample_weight")
+    array = _as_float_tensor("sample_weight", weights).double().cpu().numpy()
     if array.shape != (rows,):
         raise ValueError(f"sample_weight must have shape ({rows},), not {array.shape}")
     bad = ~(np.isfinite(array) & (array >= 0))
@@ -110,15 +119,15 @@ def unwrapped(values: Any) -> Any:
     return values
 
 
-def _refuse_other_labels(X: pd.Index[Any], y: pd.Index[Any]) -> None:
+def _refuse_other_labels(X: pd.Index[Any], y: pd.Index[Any], name: str) -> None:
     if len(X) != len(y):
         return  # the shapes say it better
     pairs = list(zip(X.tolist(), y.tolist(), strict=True))
     first = next(i for i, (one, other) in enumerate(pairs) if one != other)
     raise ValueError(
-        f"X and y have different row labels: {pairs[first][0]!r} and {pairs[first][1]!r} in row "
-        f"{first} (rows counted from 0); bring y into the order of X with y.loc[X.index], or pass "
-        "y.to_numpy() where the rows do belong together"
+        f"X and {name} have different row labels: {pairs[first][0]!r} and {pairs[first][1]!r} in "
+        f"row {first} (rows counted from 0); bring {name} into the order of X with "
+        f"{name}.loc[X.index], or pass {name}.to_numpy() where the rows do belong together"
     )
 
 

@@ -39,6 +39,8 @@ class Batches:
         Whether a new order is drawn for each epoch.
     drop_last
         Whether a last batch that is short is left out.
+    weight
+        The rows' weights, shape ``(n,)``, or None: each batch carries those of its rows.
 
     Examples
     --------
@@ -64,8 +66,9 @@ class Batches:
         *,
         shuffle: bool = True,
         drop_last: bool = False,
+        weight: Tensor | None = None,
     ) -> None:
-        self.X, self.y = X, y
+        self.X, self.y, self.weight = X, y, weight
         self.batch_size = check_batch_size(batch_size)
         self.generator = generator
         self.shuffle = shuffle
@@ -91,17 +94,18 @@ class Batches:
             yield self._epoch()
 
     def _epoch(self) -> Iterator[Batch]:
-        X, y, size = self.X, self.y, self._size
+        size = self._size
+        parts = [part for part in (self.X, self.y, self.weight) if part is not None]
         if self.batch_size == "full" or not self.shuffle:
             rows = slice(0, self.samples)
-            yield from map(Batch, X[rows].split(size), y[rows].split(size))
+            yield from map(Batch, *(part[rows].split(size) for part in parts))
             return
         # Rows are gathered some batches at a time: one gather a batch costs calls where batches
         # are small, one an epoch costs a second way through memory where the data are large.
-        order = self._order()[: self.samples].to(X.device)
+        order = self._order()[: self.samples].to(self.X.device)
         for rows in order.split(self._gathered):
-            picked = X.index_select(0, rows), y.index_select(0, rows)
-            yield from map(Batch, picked[0].split(size), picked[1].split(size))
+            picked = (part.index_select(0, rows) for part in parts)
+            yield from map(Batch, *(part.split(size) for part in picked))
 
     def _order(self) -> Tensor:
         # A DataLoader draws two int64 an epoch: the seed of its worker processes, unused here, and

@@ -64,12 +64,14 @@ class RefinedLstsq:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the solution, once."""
         assert isinstance(problem, LinearRegression)
+        weights = problem.sample_weight
         solution = least_squares(
             problem.X,
             problem.y,
             fit_intercept=problem.fit_intercept,
             l2=problem.l2,
             route=self.route,
+            weights=None if weights is None else weights.to(problem.X.device),
         )
         found = solution.parameters
         yield Iterate({name: found[name].to(value.dtype) for name, value in start.items()})

@@ -74,7 +74,8 @@ class SklearnLinearRegression:
         X, y = problem.X, problem.y
         tol = self.tol if self.tol is not None else torch.finfo(X.dtype).eps
         model = SklearnModel(fit_intercept=problem.fit_intercept, tol=tol)
-        model.fit(X.numpy(), y.numpy())
+        weight = problem.row_weight
+        model.fit(X.numpy(), y.numpy(), sample_weight=None if weight is None else weight.numpy())
         parameters = {"weight": X.new_tensor(model.coef_)}
         if problem.fit_intercept:
             parameters["bias"] = X.new_tensor(model.intercept_)

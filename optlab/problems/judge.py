@@ -29,10 +29,19 @@ class Judge:
         The optimum, with what rounding to float64 took off it.
     fit_intercept, l2
         Those of the problem.
+    share
+        The rows' shares of the loss, (n,), above 0 and adding up to 1; None where all are 1 / n.
     """
 
     def __init__(
-        self, X: Tensor, y: Tensor, solution: LeastSquaresSolution, fit_intercept: bool, l2: float
+        self,
+        X: Tensor,
+        y: Tensor,
+        solution: LeastSquaresSolution,
+        fit_intercept: bool,
+        l2: float,
+        *,
+        share: Tensor | None = None,
     ) -> None:
         self.l2, self.fit_intercept = l2, fit_intercept
         self.bias, self.bias_low = solution.bias.item(), solution.bias_low.item()
@@ -44,6 +53,7 @@ class Judge:
         self.X: Any = self._array(X)
         self.weight: Any = self._array(solution.weight)
         self.weight_low: Any = self._array(solution.weight_low)
+        self.share: Any = None if share is None else self._array(share)
         self.residual: Any = self._residual(self._array(y), certificate.route)
         # An offset that dwarfs the spread would hide how far a point is from the optimum.
         self.shift = offsets(self.X) if fit_intercept else 0.0 * self.X[0]
@@ -76,16 +86,18 @@ class Judge:
             bias_apart = (bias - self.bias) - self.bias_low
             gap = X @ apart + (self._level(weight, bias) if self.is_shifted else bias_apart)
             residual = self.residual + gap
-            slope = X.T @ residual
+            share = residual if self.share is None else n * self.share * residual
+            slope = X.T @ share
             if self.is_shifted:
-                slope = slope + self.shift * residual.sum()
+                slope = slope + self.shift * share.sum()
             slope = slope * (2 / n)
-            loss, suboptimality = residual @ residual / n, gap @ gap / n
+            loss = share @ residual / n
+            suboptimality = (gap if self.share is None else n * self.share * gap) @ gap / n
             if l2:
                 slope = slope + l2 * weight
                 loss = loss + l2 / 2 * (weight @ weight)
                 suboptimality = suboptimality + l2 / 2 * (apart @ apart)
-            bias_slope = 2 * residual.mean() if self.fit_intercept else 0.0
+            bias_slope = 2 * share.mean() if self.fit_intercept else 0.0
             error = _norm(apart, bias_apart) / (_norm(self.weight, self.bias) or 1.0)
             return Evaluation(
                 loss=float(loss),

@@ -25,21 +25,29 @@ class LeastSquaresSystem(NamedTuple):
 
 
 def least_squares_system(
-    X: Tensor, y: Tensor, *, fit_intercept: bool, l2: float
+    X: Tensor, y: Tensor, *, fit_intercept: bool, l2: float, weight: Tensor | None = None
 ) -> LeastSquaresSystem:
     """Return the system of `LinearRegression.as_least_squares`."""
     A, b = X, y
+    share = None if weight is None else weight / weight.sum()
+
+    def mean(values: Tensor) -> Tensor:
+        return values.mean(0) if share is None else share @ values
+
     if fit_intercept:
-        X_mean, y_mean = A.mean(0), b.mean()
+        X_mean, y_mean = mean(A), mean(b)
         A, b = A - X_mean, b - y_mean
         # A mean is rounded, which matters where the offset dwarfs the spread: centre again,
         # and leave no rounding where a constant column stood.
-        A, b = A - A.mean(0), b - b.mean()
-        A = torch.where((X[0] == X).all(0), 0.0, A)
+        A, b = A - mean(A), b - mean(b)
+        A = torch.where(_constant_columns(X, weight), 0.0, A)
+    if weight is not None:
+        root = weight.sqrt()
+        A, b = A * root[:, None], b * root
     if l2:
         n, d = A.shape
-        root = math.sqrt(n * l2 / 2)
-        A = torch.cat([A, root * torch.eye(d, dtype=A.dtype, device=A.device)])
+        ridge = math.sqrt(n * l2 / 2)
+        A = torch.cat([A, ridge * torch.eye(d, dtype=A.dtype, device=A.device)])
         b = torch.cat([b, b.new_zeros(d)])
 
     def to_parameters(weight: Tensor) -> Parameters:
@@ -48,6 +56,14 @@ def least_squares_system(
         return {"weight": weight, "bias": y_mean - X_mean @ weight}
 
     return LeastSquaresSystem(A, b, to_parameters)
+
+
+def _constant_columns(X: Tensor, weight: Tensor | None) -> Tensor:
+    """Return which columns have one value in all rows that count."""
+    if weight is None:
+        return (X[0] == X).all(0)
+    counts = weight > 0
+    return ((X[counts.int().argmax()] == X) | ~counts[:, None]).all(0)
 
 
 def why_another_minimiser(A: Tensor, rank: int, cut_off: float) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -13,9 +15,11 @@ from torch import Tensor
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.validation import checked_design
 from optlab.linalg import LeastSquaresSolution, least_squares
+from optlab.problems.holdout import Holdout
 from optlab.problems.judge import Judge
 from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
 from optlab.problems.problem import Batch, Evaluation, Optimum, Parameters
+from optlab.problems.row_weights import given_weights, mean_one, moderate, shares
 
 
 class LinearRegression:
@@ -27,6 +31,16 @@ class LinearRegression:
     The intercept ``b`` is not penalised. A batch's loss is the mean over that batch, so its
     gradient is an unbiased estimate of the full one.
 
+    Where rows have weights :math:`v_i`, the first term is the weighted mean
+
+    .. math::
+        \frac{\sum_i v_i r_i^2}{\sum_i v_i} = \frac{1}{n} \sum_i u_i r_i^2,
+        \quad u_i = \frac{n v_i}{\sum_k v_k}, \quad r_i = x_i \cdot w + b - y_i
+
+    and a batch's loss is the mean of :math:`u_i r_i^2` over that batch, with the weights normalised
+    over all data: its expectation over shuffled batches is the full loss, and weights that are all
+    alike are no weights. A row of weight 2 counts as the same row twice, one of weight 0 as none.
+
     Parameters
     ----------
     X
@@ -35,6 +49,12 @@ class LinearRegression:
     y
         Target, shape ``(n,)``; it takes the dtype of ``X`` where that holds each of its values
         exactly, else both become float64.
+    sample_weight
+        Weights of the rows, shape ``(n,)``: at least 0, not all 0, only their ratios count. The
+        optimum's standard errors take them for inverse variances.
+    holdout
+        A dataset, or a pair of X and y, of rows that are not fitted: `evaluate` measures the
+        (weighted) mean squared error on them, ``holdout_loss``.
     fit_intercept
         Whether there is a bias.
     l2
@@ -42,12 +62,18 @@ class LinearRegression:
     name, feature_names, target_name
         The names that stand in tables and beside axes; those of a data frame's columns where none
         are given.
+    provenance
+        What was done to the data, in plain sentences.
+    standardized
+        The ``mean``, ``mean_low`` and ``deviation`` of each column before it was standardized, as
+        `optlab.datasets.Dataset.standardized` keeps them: `coefficients` are told in these units.
 
     Raises
     ------
     ValueError
         Where the shapes or row labels do not fit, the data are empty, not numbers (dates, text,
-        masked values), not finite, or integers that float64 would round.
+        masked values), not finite, or integers that float64 would round; for weights below 0, not
+        finite, or all 0; for a holdout of other columns.
 
     Examples
     --------
@@ -70,11 +96,15 @@ class LinearRegression:
         X: ArrayLike | Tensor,
         y: ArrayLike | Tensor,
         *,
+        sample_weight: ArrayLike | Tensor | None = None,
+        holdout: Dataset | tuple[ArrayLike | Tensor, ArrayLike | Tensor] | None = None,
         fit_intercept: bool = True,
         l2: float = 0.0,
         name: str = "data",
         feature_names: tuple[str, ...] | None = None,
         target_name: str = "y",
+        provenance: Sequence[str] = (),
+        standardized: Mapping[str, np.ndarray[Any, Any]] | None = None,
     ) -> None:
         if not (isinstance(l2, int | float) and math.isfinite(l2) and l2 >= 0):
             raise ValueError(f"l2 must be finite and at least 0, not {l2!r}")
@@ -83,11 +113,16 @@ class LinearRegression:
         design = checked_design(X, y, feature_names)
         # A copy: whoever changes the arrays later does not change the problem.
         self.X, self.y = design.X.clone(), design.y.clone()
+        self.sample_weight = given_weights(sample_weight, X, len(design.y))
+        self.row_weight = self.row_weight_as(self.X)
+        self.holdout = None if holdout is None else Holdout.of(holdout, design.feature_names)
         self.fit_intercept = fit_intercept
         self.l2 = float(l2)
         self.name = name
         self.feature_names = design.feature_names
         self.target_name = target_name
+        self.provenance = tuple(provenance)
+        self.standardized = standardized
 
     @classmethod
     def from_dataset(
@@ -105,12 +140,20 @@ class LinearRegression:
         return cls(
             dataset.X,
             dataset.y,
+            sample_weight=dataset.sample_weight,
+            holdout=dataset.holdout,
             fit_intercept=dataset.fit_intercept if fit_intercept is None else fit_intercept,
             l2=l2,
             name=name or dataset.name,
             feature_names=dataset.feature_names,
             target_name=dataset.target_name,
+            provenance=dataset.provenance,
+            standardized=dataset.known.get("standardized"),
         )
+
+    def row_weight_as(self, like: Tensor) -> Tensor | None:
+        """Return the weights of mean 1 in a tensor's dtype and on its device, or None."""
+        return None if self.sample_weight is None else mean_one(self.sample_weight, like)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be made again: for large data it is most of what would be sent."""
@@ -122,6 +165,8 @@ class LinearRegression:
         extra = ("" if self.fit_intercept else ", no intercept") + (
             f", l2={self.l2:g}" if self.l2 else ""
         )
+        extra += ", weighted" if self.sample_weight is not None else ""
+        extra += f", holdout={len(self.holdout.y)}" if self.holdout is not None else ""
         return f"LinearRegression({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
 
     def predict(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
@@ -131,18 +176,35 @@ class LinearRegression:
 
     def loss(self, parameters: Parameters, batch: Batch | None = None) -> Tensor:
         """Mean squared error over a batch (all data where none is given), plus the penalty."""
-        X, y = (self.X, self.y) if batch is None else batch
-        error = (self.predict(parameters, X) - y).pow(2).mean()
+        X, y, weight = self._rows(batch)
+        squares = (self.predict(parameters, X) - y).pow(2)
+        error = (squares if weight is None else weight * squares).mean()
         return error + self.l2 / 2 * parameters["weight"].pow(2).sum() if self.l2 else error
 
     def gradient(self, parameters: Parameters, batch: Batch | None = None) -> Parameters:
-        """Gradient of `loss` in closed form: ``2 X'r / B + l2 w`` and ``2 mean(r)``."""
-        X, y = (self.X, self.y) if batch is None else batch
+        """Gradient of `loss` in closed form: ``2 X'r / B + l2 w`` and ``2 mean(r)``.
+
+        Where rows have weights, r is the residuals times these.
+        """
+        X, y, row_weight = self._rows(batch)
         residual = self.predict(parameters, X) - y
+        if row_weight is not None:
+            residual = row_weight * residual
         weight = X.T @ residual * (2 / len(y))
         if self.l2:
             weight = weight + self.l2 * parameters["weight"]
         return {"weight": weight} | ({"bias": 2 * residual.mean()} if self.fit_intercept else {})
+
+    def _rows(self, batch: Batch | None) -> Batch:
+        """Return a batch, or all rows for None."""
+        if batch is None:
+            return Batch(self.X, self.y, self.row_weight)
+        if batch.weight is None and self.row_weight is not None:
+            raise ValueError(
+                f"the rows of {self.name!r} have weights, but the batch has none: take batches "
+                "from Batches(..., weight=problem.row_weight), or Batch(X, y, weight)"
+            )
+        return batch
 
     def start(self, generator: torch.Generator) -> Parameters:
         """Draw the weight from a standard normal and set the bias to zero.
@@ -158,11 +220,12 @@ class LinearRegression:
     def constant_fit(self) -> Parameters:
         """Return the parameters of the best constant prediction, float64 on the CPU.
 
-        That is the mean of ``y`` with an intercept, and 0 without one.
+        That is the (weighted) mean of ``y`` with an intercept, and 0 without one.
         """
-        y = self._reference.y
+        y, row_weight = self._reference.y, self._reference.row_weight
+        mean = (y if row_weight is None else row_weight * y).mean()
         weight = y.new_zeros(self.X.shape[1])
-        return {"weight": weight} | ({"bias": y.mean()} if self.fit_intercept else {})
+        return {"weight": weight} | ({"bias": mean} if self.fit_intercept else {})
 
     def to(self, device: torch.device | str, dtype: torch.dtype, *, copy: bool = False) -> Self:
         """Return the same problem with its data on another device or in another dtype.
@@ -176,20 +239,32 @@ class LinearRegression:
         # All that a subclass has too; what is computed of the data, and kept, is computed anew.
         own = {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
         moved.__dict__.update(own, X=X, y=self.y.to(device, dtype, copy=copy))
+        moved.row_weight = self.row_weight_as(X)
         return moved
 
     def as_least_squares(self) -> LeastSquaresSystem:
         """Return the least-squares system whose minimum-norm solution is this problem's.
 
         Centring the columns takes the intercept out, so that the norm minimised is that of the
-        weights alone; the penalty becomes d more rows, ``sqrt(n l2 / 2) I``.
+        weights alone; the penalty becomes d more rows, ``sqrt(n l2 / 2) I``. A row with a weight of
+        its own is multiplied by the root of it, mean 1 over all rows.
         """
-        return least_squares_system(self.X, self.y, fit_intercept=self.fit_intercept, l2=self.l2)
+        return least_squares_system(
+            self.X,
+            self.y,
+            fit_intercept=self.fit_intercept,
+            l2=self.l2,
+            weight=self.row_weight,
+        )
 
     @cached_property
     def _reference(self) -> Self:
         """The same data in float64 on the CPU; float32 values are represented exactly."""
         return self.to("cpu", torch.float64)
+
+    @property
+    def _moderate_weight(self) -> Tensor | None:
+        return None if self.sample_weight is None else moderate(self.sample_weight)
 
     @cached_property
     def _solution(self) -> LeastSquaresSolution:
@@ -200,6 +275,7 @@ class LinearRegression:
                 reference.y,
                 fit_intercept=self.fit_intercept,
                 l2=self.l2,
+                weights=self._moderate_weight,
                 column_names=self.feature_names,
             )
         except OverflowError as error:
@@ -210,7 +286,9 @@ class LinearRegression:
         solution = self._solution
         parameters = solution.parameters if self.fit_intercept else {"weight": solution.weight}
         # The certificate's residual is the exact optimum's: that of the rounded may be far above.
-        loss = solution.certificate.residual_sum_of_squares / len(self.y)
+        weight = self._moderate_weight
+        total = len(self.y) if weight is None else math.fsum(weight.tolist())
+        loss = solution.certificate.residual_sum_of_squares / total
         loss += self.l2 / 2 * solution.weight.square().sum().item() if self.l2 else 0.0
         return Optimum(parameters, loss, solution.certificate)
 
@@ -246,15 +324,25 @@ class LinearRegression:
         The optimum is taken before rounding to float64, and the loss from the optimum's residuals,
         so that loss, suboptimality and certificate agree also where rounding the optimum is felt.
 
+        With weights, the first sum is weighted as the loss is. ``more`` has ``holdout_loss`` where
+        rows are held out.
+
         The parameter error is the distance to the optimum's parameters over the optimum's norm
         (the distance itself where that norm is zero); nan where the minimiser is not unique.
         """
-        return self._judge(parameters)
+        evaluation = self._judge(parameters)
+        if self.holdout is None:
+            return evaluation
+        return evaluation._replace(more={"holdout_loss": self.holdout.loss(parameters)})
 
     @cached_property
     def _judge(self) -> Judge:
-        reference = self._reference
-        return Judge(reference.X, reference.y, self._solution, self.fit_intercept, self.l2)
+        X, y, share = self._reference.X, self._reference.y, None
+        if (weight := self._moderate_weight) is not None:
+            if not (counts := weight > 0).all():  # a row that does not count may be out of range
+                X, y, weight = X[counts], y[counts], weight[counts]
+            share = shares(weight)
+        return Judge(X, y, self._solution, self.fit_intercept, self.l2, share=share)
 
 
 def _is_cached(cls: type, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
@@ -15,19 +16,27 @@ Parameters: TypeAlias = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """Rows of a dataset: ``X`` of shape ``(B, d)`` and ``y`` of shape ``(B,)``."""
+    """Rows of a dataset: ``X`` of shape ``(B, d)``, ``y`` and, where rows have some, ``weight``.
+
+    ``y`` and ``weight`` have shape ``(B,)``; the weights' mean over all rows is 1.
+    """
 
     X: Tensor
     y: Tensor
+    weight: Tensor | None = None
 
 
 class Evaluation(NamedTuple):
-    """What is known of one point, in float64: see `Problem.evaluate`."""
+    """The measures of one point, in float64: see `Problem.evaluate`.
+
+    ``more`` holds further measures by name, which become columns of the tables.
+    """
 
     loss: float
     suboptimality: float
     gradient_norm: float
     parameter_error: float
+    more: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,7 +48,8 @@ def _measured(trial: Trial, problem: Problem, optimizer: Optimizer, budget: Budg
         return None
     generator = torch.Generator().manual_seed(trial.seed)
     start = local.start(generator)
-    batches = Batches(local.X, local.y, trial.batch_size or "full", generator)
+    weight = getattr(local, "row_weight", None)
+    batches = Batches(local.X, local.y, trial.batch_size or "full", generator, weight=weight)
     for _ in islice(optimizer.iterates(local, batches, start), budget.epochs):
         pass
     return meter.stop()

@@ -26,7 +26,7 @@ from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End, StoppingRule
 from optlab.lab.trial.validate import check_iterate, same_bits
 from optlab.optimizers import Batches, Iterate, Optimizer, unsupported
-from optlab.problems import Parameters, Problem
+from optlab.problems import LinearRegression, Parameters, Problem
 from optlab.text import encodable
 
 STOPPED = "stopped by Ctrl-C or SIGTERM"
@@ -161,7 +161,10 @@ class _Run:
         if self.start is not None:
             start = {k: self.start[k].to(v, copy=True) for k, v in start.items()}
         size = self.trial.batch_size or "full"
-        batches = Batches(self.local.X, self.local.y, size, generator, shuffle=self.shuffle)
+        weight = getattr(self.local, "row_weight", None)
+        batches = Batches(
+            self.local.X, self.local.y, size, generator, shuffle=self.shuffle, weight=weight
+        )
         kept = {name: value.clone() for name, value in start.items()}
         return batches, kept, lambda: iter(self.optimizer.iterates(self.local, batches, start))
 
@@ -187,8 +190,12 @@ class _Run:
         self.record.seconds = total / count
 
     def _data_are_untouched(self) -> bool:
-        ours, theirs = self.problem, self.local
-        return same_bits(ours.X, theirs.X) and same_bits(ours.y, theirs.y)
+        pairs = [(self.problem.X, self.local.X), (self.problem.y, self.local.y)]
+        weight = getattr(self.local, "row_weight", None)
+        if weight is not None and isinstance(self.problem, LinearRegression):
+            original = self.problem.row_weight_as(weight)
+            pairs += [] if original is None else [(original, weight)]
+        return all(same_bits(ours, theirs) for ours, theirs in pairs)
 
     def _solve(self) -> End:
         """Ask for iterates until the trial ends, and return its end."""

@@ -1,0 +1,64 @@
+"""Rows that are held out of the fit, and the loss on them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from optlab.datasets.dataset import Dataset
+from optlab.datasets.validation import checked_design
+from optlab.problems.problem import Parameters
+from optlab.problems.row_weights import given_weights, shares
+
+
+class Holdout(NamedTuple):
+    """Held-out rows ``X (m, d)`` and ``y (m,)``, float64 on the CPU, and their weights' shares.
+
+    The shares ``(m,)`` add up to 1; None where all rows count alike.
+    """
+
+    X: Tensor
+    y: Tensor
+    share: Tensor | None
+
+    @classmethod
+    def of(
+        cls, given: Dataset | tuple[ArrayLike | Tensor, ArrayLike | Tensor], names: tuple[str, ...]
+    ) -> Holdout:
+        """Check held-out rows against the names of the columns that are fitted.
+
+        Raises
+        ------
+        ValueError
+            For other columns, and for data that are none.
+        """
+        X: Any
+        y: Any
+        weights = None
+        if isinstance(given, Dataset):
+            if given.feature_names != names:
+                raise ValueError(
+                    f"holdout must have the columns of X, {names}, not {given.feature_names}"
+                )
+            X, y, weights = given.X, given.y, given.sample_weight
+        else:
+            X, y = given
+        try:
+            design = checked_design(X, y, names)
+        except ValueError as error:
+            raise ValueError(f"holdout: {error}") from None
+        weight = given_weights(weights, X, len(design.y))
+        X, y = (part.detach().to("cpu").double() for part in (design.X, design.y))
+        return cls(X, y, None if weight is None else shares(weight))
+
+    def loss(self, parameters: Parameters) -> float:
+        """Return the (weighted) mean squared error on the held-out rows, without a penalty."""
+        point = {name: value.detach().to("cpu").double() for name, value in parameters.items()}
+        with np.errstate(all="ignore"):  # where descent diverges, infinity is the answer
+            residual: Any = (self.X @ point["weight"] - self.y).numpy()
+            residual = residual + float(point.get("bias", 0.0))
+            squares = residual * residual
+            return float(squares.mean() if self.share is None else squares @ self.share.numpy())
