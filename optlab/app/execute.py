@@ -50,6 +50,7 @@ def execute(
         finally:
             summary_table.print_summary(results.summary(), experiment.name)
             summary_table.print_optima(results.problems)
+            summary_table.print_coefficients(results.problems)
     statuses = {Status(status) for status in results.trials["status"]}
     if Status.INTERRUPTED in statuses:
         return 130

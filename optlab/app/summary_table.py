@@ -30,7 +30,37 @@ def print_optima(problems: Mapping[str, ProblemSummary]) -> None:
     """Print how far each problem's optimum, which all is judged against, can be trusted."""
     console = Console(soft_wrap=True)
     for name, facts in problems.items():
-        console.print(Text(f"optimum of {name}: {facts.certificate['message']}"))
+        measures = (f"; {k.replace('_', ' ')} {_number(v)}" for k, v in facts.measures.items())
+        message = facts.certificate["message"] + "".join(measures)
+        console.print(Text(f"optimum of {name}: {message}"))
+
+
+def print_coefficients(problems: Mapping[str, ProblemSummary]) -> None:
+    """Print the optimum's coefficients of each problem made from a table, in the table's units."""
+    console = Console(soft_wrap=True)
+    for name, facts in problems.items():
+        found = facts.coefficient_table()
+        if not facts.provenance or found.empty:
+            continue
+        title = f"coefficients at the optimum of {name}, in the units of the data"
+        table = Table(title=Text(title), title_justify="left", header_style="bold")
+        table.add_column("name", no_wrap=True)
+        for heading in ("coefficient", "standard error", "as fitted"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for _, row in found[:MOST_COEFFICIENTS].iterrows():
+            table.add_row(
+                Text(row["name"]),
+                _number(row["raw_coefficient"]),
+                _number(row["raw_standard_error"], digits=3),
+                _number(row["coefficient"]),
+            )
+        console.width = max(console.width, console.measure(table).maximum)
+        console.print(table)
+        if (more := len(found) - MOST_COEFFICIENTS) > 0:
+            console.print(f"and {more} more")
+
+
+MOST_COEFFICIENTS = 20
 
 
 def print_summary(summary: pd.DataFrame, name: str) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from optlab.datasets.raw_units import Coefficients, raw_coefficients
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.scaling import ColumnScaling
 from optlab.datasets.validation import checked_design, checked_sample_weight
@@ -18,13 +18,6 @@ from optlab.markup import facts_html
 
 _TAKEN = ("mean", "mean_low", "deviation")
 _OF_RAW_COLUMNS = {"certified", "exact", "X_low", "weight", "bias", "condition"}
-
-
-class Coefficients(NamedTuple):
-    """The weight ``(d,)`` and the bias of a linear model, float64."""
-
-    weight: FloatArray
-    bias: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,26 +163,12 @@ class Dataset:
         >>> data.raw_coefficients([1.0], 2.0)
         Coefficients(weight=array([0.2]), bias=1.0)
         """
-        weights, constant = np.asarray(weight, np.float64), float(np.asarray(bias, np.float64))
+        weights = np.asarray(weight, np.float64)
         if weights.shape != (self.X.shape[1],):
             raise ValueError(f"weight must have shape ({self.X.shape[1]},), not {weights.shape}")
-        taken = self.known.get("standardized")
-        if taken is None:
-            return Coefficients(weights.copy(), constant)
-        with localcontext(prec=80):
-            exact = [[Decimal(value) for value in taken[key].tolist()] for key in taken]
-            total, raw = Decimal(constant), []
-            for w, mean, low, deviation in zip(weights.tolist(), *exact, strict=True):
-                raw.append(Decimal(w) / deviation)
-                total -= raw[-1] * (mean + low)
-            found = Coefficients(np.array([float(value) for value in raw]), float(total))
-        tiny = (np.finfo(np.float64).smallest_normal > taken["deviation"]).any()
-        if tiny or not np.isfinite([*found.weight, found.bias]).all():
-            raise ValueError(
-                f"the coefficients of {self.name!r} in its columns' own units are beyond the range "
-                "of float64: multiply the columns by a power of ten first"
-            )
-        return found
+        return raw_coefficients(
+            weights, float(np.asarray(bias, np.float64)), self.known.get("standardized"), self.name
+        )
 
 
 def _composed(

@@ -90,9 +90,9 @@ def checked_sample_weight(
     Labels of the rows, where both the weights and ``X`` have some, must agree.
     """
     weights, X = unwrapped(weights), unwrapped(X)
-    if isinstance(X, pd.DataFrame) and isinstance(weights, pd.Series):
-        if not X.index.equals(weights.index):
-            _refuse_other_labels(X.index, weights.index, "sample_weight")
+    labelled = isinstance(X, pd.DataFrame) and isinstance(weights, pd.Series)
+    if labelled and not X.index.equals(weights.index):
+        _refuse_other_labels(X.index, weights.index, "sample_weight")
     array = _as_float_tensor("sample_weight", weights).double().cpu().numpy()
     if array.shape != (rows,):
         raise ValueError(f"sample_weight must have shape ({rows},), not {array.shape}")

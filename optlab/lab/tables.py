@@ -15,17 +15,20 @@ NAN = float("nan")
 def trials_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """Return a row for each trial.
 
-    Losses, suboptimality, parameter error and gradient norm are those of the last recorded
+    Losses, suboptimality, parameter error, gradient norm and further measures (the last columns)
+    are those of the last recorded
     iterate; ``samples`` counts rows touched. ``batch_size`` is ``<NA>`` for methods that use none.
     """
-    rows = [_trial_row(record) for record in records]
+    kept = list(records)
+    rows = [_trial_row(record) for record in kept]
     nothing = TrialRecord(Trial(0, "", "", None, "", "", 0))
     table = pd.DataFrame(rows, columns=list(_trial_row(nothing)))
     # From the rows: a column of whole numbers and None would have become one of floats.
     sizes = [pd.NA if row["batch_size"] is None else row["batch_size"] for row in rows]
     table["batch_size"] = pd.Series(sizes, index=table.index, dtype=object)
     table["best_epoch"] = table["best_epoch"].astype("Int64")
-    return table
+    more = pd.DataFrame([dict(r.trace[-1].more) if r.trace else {} for r in kept])
+    return pd.concat([table, more], axis=1)
 
 
 def _trial_row(record: TrialRecord) -> dict[str, object]:

@@ -132,6 +132,21 @@ class Certificate:
         bias = values[0] if first else torch.zeros((), dtype=torch.float64, device="cpu")
         return {"weight": values[first:], "bias": bias}
 
+    def standard_error(self, combination: Vector) -> float:
+        """Return the standard error of ``combination @ [bias, weight...]``; nan where undefined.
+
+        The combination is (p,), without an entry for the bias where there is none.
+        """
+        small = self.small
+        if small.inverse is None or small.freedom <= 0:
+            return math.nan
+        row = np.array(combination, dtype=np.float64)
+        if small.shift is not None:  # the bias is that of the shifted columns less shift'w
+            row[1:] -= row[0] * small.shift
+        spread = (np.ldexp(row, -small.exponents) * small.powers) @ small.inverse
+        sigma = math.sqrt(small.squares / small.freedom)
+        return float(np.ldexp(sigma * np.sqrt(spread @ spread), small.target_exponent))
+
 
 def backward_error(factor: Factor, gradient: Vector, c: Vector, residual_norm: float) -> float:
     """Return the Karlson-Walden backward error of c in units of ``eps ||A||_F``.

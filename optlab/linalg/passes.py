@@ -1,7 +1,8 @@
 """Sums over all rows in one pass: Gram matrix, residual and gradient.
 
 The unknowns are ``c = [bias, weight...]`` (without the bias where there is no intercept), and
-``A = [1 X]``. Where rows have weights, each sum over rows is weighted by them. Results are small, and always numpy float64 on the CPU, wherever the rows are.
+``A = [1 X]``. Where rows have weights, each sum over rows is weighted by them. Results are small,
+and always numpy float64 on the CPU, wherever the rows are.
 """
 
 from __future__ import annotations

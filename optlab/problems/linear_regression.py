@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.validation import checked_design
 from optlab.linalg import LeastSquaresSolution, least_squares
+from optlab.problems.coefficients import coefficient_table
 from optlab.problems.holdout import Holdout
 from optlab.problems.judge import Judge
 from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
@@ -310,6 +312,45 @@ class LinearRegression:
     def optimum(self) -> Optimum:
         """Return the minimiser of this problem's own data, solved once and kept."""
         return self._optimum
+
+    def coefficients(self, parameters: Parameters | None = None) -> pd.DataFrame:
+        """Return a table of coefficients, as fitted and in the units of the data.
+
+        Parameters
+        ----------
+        parameters
+            Of this problem; the optimum's where left out.
+
+        Returns
+        -------
+        A row for the intercept and for each feature: ``name``, ``coefficient`` and
+        ``standard_error`` as fitted, ``raw_coefficient`` and ``raw_standard_error`` in the units
+        of the columns before they were standardized. Standard errors are the optimum's, classical
+        (independent residuals of one variance; with row weights, of variances in inverse proportion
+        to these), and NaN for other parameters, with a penalty, where the rank is deficient, and
+        where there are no more rows than coefficients. Raw numbers beyond float64 are NaN.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> data = ol.datasets.Dataset("a", [[10.0], [20.0], [40.0]], [1.0, 2.0, 4.0])
+        >>> table = ol.LinearRegression.from_dataset(data.standardized()).coefficients()
+        >>> table[["name", "coefficient", "raw_coefficient"]].round(6)
+                name  coefficient  raw_coefficient
+        0  intercept     2.333333              0.0
+        1         x0     1.247219              0.1
+
+        References
+        ----------
+        Seber and Lee, Linear Regression Analysis (2003), sections 3.2 and 3.10.
+        """
+        optimum = self.optimum()
+        return coefficient_table(
+            optimum.parameters if parameters is None else parameters,
+            self.feature_names,
+            self.standardized,
+            optimum.certificate if parameters is None else None,
+        )
 
     def evaluate(self, parameters: Parameters) -> Evaluation:
         r"""Judge a point against the optimum, in float64 on the CPU whatever the point's dtype.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from optlab.linalg import Certificate
@@ -38,6 +39,12 @@ class ProblemSummary:
         How the optimum was found and how far it can be trusted, as values that JSON can hold.
     sketch
         Some sums over the data, which tell whether other data are the same but for rounding.
+    provenance
+        What was done to the data, in plain sentences.
+    coefficients
+        The optimum's coefficients by column, as values that JSON can hold: see `coefficient_table`.
+    measures
+        Further measures of the optimum by name, such as the loss on held-out rows.
     x, y
         The points of a one-feature problem, for drawing; empty otherwise.
     """
@@ -55,6 +62,9 @@ class ProblemSummary:
     y: Array = field(default_factory=lambda: np.empty(0), repr=False)
     target_name: str = "y"
     sketch: tuple[float, ...] = ()
+    provenance: Sequence[str] = ()
+    coefficients: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemSummary:
@@ -77,8 +87,19 @@ class ProblemSummary:
             optimum_loss=optimum.loss,
             certificate=_plain(optimum.certificate),
             sketch=_sketch(problem),
+            provenance=tuple(getattr(problem, "provenance", ())),
+            coefficients=_coefficients(problem),
+            measures=dict(getattr(problem.evaluate(optimum.parameters), "more", {})),
             **points,
         )
+
+    def coefficient_table(self) -> pd.DataFrame:
+        """Return the optimum's coefficients as `optlab.LinearRegression.coefficients` does.
+
+        Without rows where the problem has none.
+        """
+        table = pd.DataFrame(dict(self.coefficients), columns=COEFFICIENTS)
+        return table.astype(dict.fromkeys(COEFFICIENTS[1:], "float64"))
 
     def parameter_names(self, key: str, size: int) -> list[str]:
         """Return what the entries of a parameter are called: weights as their features are.
@@ -92,6 +113,26 @@ class ProblemSummary:
         if key == "weight" and len(self.feature_names) == size:
             return list(self.feature_names)
         return [key] if size == 1 else [f"{key}[{place}]" for place in range(size)]
+
+
+COEFFICIENTS = (
+    "name",
+    "coefficient",
+    "standard_error",
+    "raw_coefficient",
+    "raw_standard_error",
+)
+"""The columns of a table of coefficients: see `optlab.LinearRegression.coefficients`."""
+
+
+def _coefficients(problem: Problem) -> dict[str, Any]:
+    """Return a problem's table of coefficients as values that JSON can hold, NaN as None."""
+    tabulate = getattr(problem, "coefficients", None)
+    if tabulate is None:
+        return {}
+    table = tabulate().astype(object)
+    plain: dict[str, Any] = table.where(table.notna(), None).to_dict("list")
+    return plain
 
 
 def _sketch(problem: Problem) -> tuple[float, ...]:
