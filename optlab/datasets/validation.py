@@ -89,11 +89,11 @@ def checked_sample_weight(
 
     Labels of the rows, where both the weights and ``X`` have some, must agree.
     """
-    weights, X = unwrapped(weights), unwrapped(X)
-    labelled = isinstance(X, pd.DataFrame) and isinstance(weights, pd.Series)
-    if labelled and not X.index.equals(weights.index):
-        _refuse_other_labels(X.index, weights.index, "sample_weight")
-    array = _as_float_tensor("sample_weight", weights).double().cpu().numpy()
+    frame, series = unwrapped(X), unwrapped(weights)
+    labelled = isinstance(frame, pd.DataFrame) and isinstance(series, pd.Series)
+    if labelled and not frame.index.equals(series.index):
+        _refuse_other_labels(frame.index, series.index, "sample_weight")
+    array = _as_float_tensor("sample_weight", series).double().cpu().numpy()
     if array.shape != (rows,):
         raise ValueError(f"sample_weight must have shape ({rows},), not {array.shape}")
     bad = ~(np.isfinite(array) & (array >= 0))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import mmap
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from optlab.linalg.solution import LeastSquaresSolution, make_solution
 from optlab.linalg.solve import by_gram, by_triangle
 from optlab.linalg.triangle import qr_triangle, triangle
 
-BlockSource = Iterable[tuple[Any, Any]] | Callable[[], Iterable[tuple[Any, Any]]]
+BlockSource = Iterable[tuple[Any, ...]] | Callable[[], Iterable[tuple[Any, ...]]]
 
 MOST_PASSES = 10
 BLOCK_ELEMENTS = 1 << 22  # 32 MB: large enough for BLAS, and a handful of them are in memory
@@ -41,16 +42,18 @@ class ArrayBlocks:
     X: Any
     y: Any
     rows: int
+    weights: Any = None
 
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        parts = [part for part in (self.X, self.y, self.weights) if part is not None]
         for start in range(0, len(self.y), self.rows):
-            yield self.X[start : start + self.rows], self.y[start : start + self.rows]
-            _forget(self.X)
-            _forget(self.y)
+            yield tuple(part[start : start + self.rows] for part in parts)
+            for part in parts:
+                _forget(part)
 
 
-def array_blocks(X: Any, y: Any, rows: int | None = None) -> ArrayBlocks:
-    """Return ``(X, y)`` cut into blocks of so many rows, to be visited any number of times.
+def array_blocks(X: Any, y: Any, rows: int | None = None, weights: Any = None) -> ArrayBlocks:
+    """Return ``(X, y)``, or ``(X, y, weights)``, cut into blocks of so many rows, to be visited any number of times.
 
     Parameters
     ----------
@@ -59,6 +62,8 @@ def array_blocks(X: Any, y: Any, rows: int | None = None) -> ArrayBlocks:
         are given back to the system after use, so the resident memory stays small.
     rows
         Rows a block, at least 1; by default as many as take 32 MB.
+    weights
+        Of the rows, (n,) like y, or None.
 
     Examples
     --------
@@ -71,7 +76,9 @@ def array_blocks(X: Any, y: Any, rows: int | None = None) -> ArrayBlocks:
         raise ValueError(f"rows must be at least 1, not {rows}")
     if len(X) != len(y):
         raise ValueError(f"X and y must have as many rows, not {len(X)} and {len(y)}")
-    return ArrayBlocks(X, y, rows)
+    if weights is not None and len(weights) != len(y):
+        raise ValueError(f"weights must have {len(y)} rows like y, not {len(weights)}")
+    return ArrayBlocks(X, y, rows, weights)
 
 
 def streaming_least_squares(
@@ -89,6 +96,9 @@ def streaming_least_squares(
         Pairs ``(X (m, d), y (m,))`` of tensors or arrays, float64 or float32 on one device: a
         sequence, an iterable that starts afresh each time (:func:`array_blocks`), or a callable
         that returns one. A one-shot iterator will do where ``refinement_passes`` is 0.
+
+        Triples ``(X, y, weights (m,))`` where rows have weights, as in :func:`least_squares`; with
+        a penalty one more pass is made for their sum, so a one-shot iterator will not do then.
     fit_intercept, l2
         As in :func:`least_squares`.
     refinement_passes
@@ -120,7 +130,7 @@ def streaming_least_squares(
         raise ValueError(f"refinement_passes must be 0 to {MOST_PASSES}, not {refinement_passes}")
     if not 0.0 <= l2 < float("inf"):
         raise ValueError(f"l2 must be finite and at least 0, not {l2}")
-    rows, device, sample = _rows(blocks, fit_intercept, refinement_passes > 0)
+    rows, device, sample = _rows(blocks, fit_intercept, refinement_passes > 0, l2)
     if fit_intercept:
         rows = without_offsets(rows, sample)
     found = None
@@ -145,29 +155,33 @@ def _name(route: str) -> str:
     return "streaming" if route == "full" else route
 
 
-def _rows(source: BlockSource, intercept: bool, again: bool) -> tuple[Rows, torch.device, Block]:
+def _rows(
+    source: BlockSource, intercept: bool, again: bool, l2: float
+) -> tuple[Rows, torch.device, Block]:
     """Return the rows of the source, cut into chunks that fit the cache, and its first block."""
 
-    def start() -> Iterator[tuple[Any, Any]]:
+    def start() -> Iterator[tuple[Any, ...]]:
         return iter(source() if callable(source) else source)
 
-    pending: list[Iterator[tuple[Any, Any]]] = []
+    pending: list[Iterator[tuple[Any, ...]]] = []
     first = start()
-    if first is source and again:
-        raise ValueError(
-            "blocks can be visited only once (an iterator), but refinement_passes is not 0: "
-            "pass a sequence or a callable that starts afresh"
-        )
     heads = []
+    sample = None
     for head in first:
         heads.append(head)
-        if len(head[1]):
+        sample = _block(*head)
+        if len(sample.y):
             break
-    if not heads:
+    if sample is None:
         raise ValueError("blocks is empty (n = 0): there is nothing to fit")
+    needed = "refinement_passes is not 0" if again else "the weights' sum is needed first"
+    if first is source and (again or (l2 and sample.weights is not None)):
+        raise ValueError(
+            f"blocks can be visited only once (an iterator), but {needed}: "
+            "pass a sequence or a callable that starts afresh"
+        )
     if first is source:
         pending.append(itertools.chain(heads, first))
-    sample = _block(*heads[-1])
     if not len(sample.y):
         raise ValueError("blocks has no rows (n = 0): there is nothing to fit")
     features = sample.X.shape[1]
@@ -175,8 +189,8 @@ def _rows(source: BlockSource, intercept: bool, again: bool) -> tuple[Rows, torc
         raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
 
     def visit() -> Iterator[Block]:
-        for X, y in pending.pop() if pending else start():
-            block = _block(X, y)
+        for parts in pending.pop() if pending else start():
+            block = _block(*parts)
             if block.X.shape[1] != features:
                 raise ValueError(
                     f"blocks must have one number of columns, not {features} and {block.X.shape[1]}"
@@ -185,13 +199,24 @@ def _rows(source: BlockSource, intercept: bool, again: bool) -> tuple[Rows, torc
                 yield from pieces(block, BLOCK_ELEMENTS)
 
     device = sample.X.device if isinstance(sample.X, torch.Tensor) else torch.device("cpu")
-    return Rows(visit, features, intercept), device, sample
+    rows = Rows(visit, features, intercept)
+    if l2 and sample.weights is not None:
+        rows = replace(rows, weight_sum=_weight_sum(rows))
+    return rows, device, sample
 
 
-def _block(X: Any, y: Any) -> Block:
-    """Return a block as float64: numpy arrays on the CPU, tensors on other devices."""
+def _weight_sum(rows: Rows) -> tuple[float, float]:
+    """Return the sum of all rows' weights, as a pair."""
+    sums = [float(block.weights.sum()) for block in rows.blocks()]
+    total = math.fsum(sums)
+    return total, math.fsum([*sums, -total])
+
+
+def _block(X: Any, y: Any, weights: Any = None) -> Block:
+    """Return a block as float64, without rows of weight 0: numpy on the CPU, else tensors."""
     parts = []
-    for name, values in (("X", X), ("y", y)):
+    given = [("X", X), ("y", y)] + ([] if weights is None else [("weights", weights)])
+    for name, values in given:
         if isinstance(values, torch.Tensor):
             values = values.detach()  # noqa: PLW2901 - the same values, without their history
             if values.device.type == "cpu":
@@ -205,7 +230,15 @@ def _block(X: Any, y: Any) -> Block:
             "blocks must be pairs of X (m, d) and y (m,), not of shapes "
             f"{tuple(parts[0].shape)} and {tuple(parts[1].shape)}"
         )
-    return Block(*parts)
+    if weights is None:
+        return Block(*parts)
+    X, y, weights = parts
+    if weights.shape != y.shape:
+        raise ValueError(f"weights must have shape {tuple(y.shape)}, not {tuple(weights.shape)}")
+    if not bool(((weights >= 0.0) & (weights < math.inf)).all()):
+        raise ValueError("weights must be finite and at least 0")
+    counts = weights > 0.0
+    return Block(X[counts], y[counts], weights=weights[counts])
 
 
 def _well_conditioned(sample: Block, rows: Rows) -> bool:
@@ -217,6 +250,8 @@ def _well_conditioned(sample: Block, rows: Rows) -> bool:
     chunk[:, int(rows.intercept) :] = sample.X[:m]
     if rows.shift is not None:
         chunk[:, 1:] -= rows.shift
+    if sample.weights is not None:
+        chunk *= sample.weights[:m, None] ** 0.5
     if not np.isfinite(chunk).all():
         return False
     with np.errstate(all="ignore"):  # squares out of range: the scaled way will be taken

@@ -64,14 +64,16 @@ class RefinedLstsq:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the solution, once."""
         assert isinstance(problem, LinearRegression)
-        weights = problem.sample_weight
+        weights = None
+        if (weight := problem.moderate_weight) is not None:
+            weights = weight.to(problem.X.device)
         solution = least_squares(
             problem.X,
             problem.y,
             fit_intercept=problem.fit_intercept,
             l2=problem.l2,
             route=self.route,
-            weights=None if weights is None else weights.to(problem.X.device),
+            weights=weights,
         )
         found = solution.parameters
         yield Iterate({name: found[name].to(value.dtype) for name, value in start.items()})

@@ -57,18 +57,19 @@ class StreamingLstsq:
             raise ValueError(f"refinement_passes must be 0, 1 or 2, not {self.refinement_passes!r}")
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
-        """Say why this pair cannot run: another loss, row weights, or no float64."""
+        """Say why this pair cannot run: another loss, or a device without float64."""
         if not isinstance(problem, LinearRegression):
             return "StreamingLstsq minimises squared error only"
-        if problem.sample_weight is not None:
-            return "StreamingLstsq knows no row weights; RefinedLstsq does"
         return "StreamingLstsq needs float64, which mps has not" if device.type == "mps" else None
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the solution, once."""
         assert isinstance(problem, LinearRegression)
+        weights = None
+        if (weight := problem.moderate_weight) is not None:
+            weights = weight.to(problem.X.device)
         solution = streaming_least_squares(
-            array_blocks(problem.X, problem.y, self.block_rows),
+            array_blocks(problem.X, problem.y, self.block_rows, weights),
             fit_intercept=problem.fit_intercept,
             l2=problem.l2,
             refinement_passes=self.refinement_passes,

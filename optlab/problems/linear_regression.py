@@ -265,7 +265,8 @@ class LinearRegression:
         return self.to("cpu", torch.float64)
 
     @property
-    def _moderate_weight(self) -> Tensor | None:
+    def moderate_weight(self) -> Tensor | None:
+        """The weights as given but for a power of two, which keeps their squares in range."""
         return None if self.sample_weight is None else moderate(self.sample_weight)
 
     @cached_property
@@ -277,7 +278,7 @@ class LinearRegression:
                 reference.y,
                 fit_intercept=self.fit_intercept,
                 l2=self.l2,
-                weights=self._moderate_weight,
+                weights=self.moderate_weight,
                 column_names=self.feature_names,
             )
         except OverflowError as error:
@@ -288,7 +289,7 @@ class LinearRegression:
         solution = self._solution
         parameters = solution.parameters if self.fit_intercept else {"weight": solution.weight}
         # The certificate's residual is the exact optimum's: that of the rounded may be far above.
-        weight = self._moderate_weight
+        weight = self.moderate_weight
         total = len(self.y) if weight is None else math.fsum(weight.tolist())
         loss = solution.certificate.residual_sum_of_squares / total
         loss += self.l2 / 2 * solution.weight.square().sum().item() if self.l2 else 0.0
@@ -379,7 +380,7 @@ class LinearRegression:
     @cached_property
     def _judge(self) -> Judge:
         X, y, share = self._reference.X, self._reference.y, None
-        if (weight := self._moderate_weight) is not None:
+        if (weight := self.moderate_weight) is not None:
             if not (counts := weight > 0).all():  # a row that does not count may be out of range
                 X, y, weight = X[counts], y[counts], weight[counts]
             share = shares(weight)

@@ -1,0 +1,80 @@
+"""Rows held out of the fit: the loss on them is measured, off the clock, and shown."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import optlab as ol
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(30, 2)), RNG.normal(size=30)
+HELD_X, HELD_Y = RNG.normal(size=(7, 2)), RNG.normal(size=7)
+HELD_WEIGHTS = RNG.uniform(0, 2, 7)
+
+
+def data(**options):
+    held = ol.datasets.Dataset("held", HELD_X, HELD_Y, sample_weight=options.pop("weights", None))
+    return ol.datasets.Dataset("d", X, Y, holdout=held, **options)
+
+
+@pytest.mark.parametrize("weights", [None, HELD_WEIGHTS])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_holdout_loss_is_the_weighted_mean_squared_error_without_a_penalty(
+    weights, fit_intercept
+):
+    problem = ol.LinearRegression.from_dataset(
+        data(weights=weights), l2=0.7, fit_intercept=fit_intercept
+    )
+    point = problem.start(torch.Generator().manual_seed(0))
+    residual = HELD_X @ point["weight"].numpy() + float(point.get("bias", 0.0)) - HELD_Y
+    expected = np.average(residual**2, weights=weights)
+    assert problem.evaluate(point).more == {"holdout_loss": pytest.approx(expected, rel=1e-13)}
+    single = {name: value.float() for name, value in point.items()}
+    found = problem.to("cpu", torch.float32).evaluate(single).more["holdout_loss"]
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_pair_of_arrays_is_held_out_like_a_dataset():
+    pair = ol.LinearRegression(X, Y, holdout=(HELD_X, HELD_Y))
+    point = pair.start(torch.Generator().manual_seed(0))
+    assert pair.evaluate(point) == ol.LinearRegression.from_dataset(data()).evaluate(point)
+    assert "holdout=7" in repr(pair)
+    assert ol.LinearRegression(X, Y).evaluate(point).more == {}
+
+
+def test_the_holdout_loss_is_a_column_of_trials_and_traces(tmp_path):
+    problem = ol.LinearRegression.from_dataset(data().standardized())
+    store = tmp_path / "results.db"
+    optimizers = [ol.ManualSGD(0.1), ol.Lstsq()]
+    results = ol.compare(problem, optimizers, epochs=20, batch_sizes=["full"])
+    best = problem.evaluate(problem.optimum().parameters).more["holdout_loss"]
+    assert results.trials["holdout_loss"].iloc[1] == pytest.approx(best, rel=1e-9)
+    trace = results.traces.query("trial == 0")
+    assert trace["holdout_loss"].notna().all()
+    assert trace["holdout_loss"].iloc[-1] == results.trials["holdout_loss"].iloc[0]
+    (facts,) = ol.compare(problem, ol.Lstsq(), store=store).problems.values()
+    assert facts.measures == {"holdout_loss": best}
+    assert ol.Results.load(store).problems[facts.name].measures == {"holdout_loss": best}
+
+
+def test_a_diverging_run_has_an_infinite_holdout_loss():
+    problem = ol.LinearRegression(X, Y, holdout=(HELD_X, HELD_Y))
+    point = {"weight": None, "bias": torch.tensor(0.0)}
+    point["weight"] = torch.tensor([1e200, 0.0], dtype=torch.float64)
+    assert math.isinf(problem.evaluate(point).more["holdout_loss"])
+
+
+@pytest.mark.parametrize(
+    ("holdout", "sentence"),
+    [
+        ((HELD_X[:, :1], HELD_Y), "holdout: .*names for the 1 columns"),
+        ((HELD_X, HELD_Y[:3]), "holdout: X and y differ in length"),
+        ((HELD_X * np.nan, HELD_Y), "holdout: .*nan"),
+        (ol.datasets.Dataset("h", HELD_X, HELD_Y, ("a", "b")), "holdout must have the columns"),
+    ],
+)
+def test_held_out_rows_that_do_not_fit_are_refused_by_name(holdout, sentence):
+    with pytest.raises(ValueError, match=f"(?i){sentence}"):
+        ol.LinearRegression(X, Y, holdout=holdout)
