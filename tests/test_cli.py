@@ -205,7 +205,10 @@ def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(f
         "optimizer", "batch size", "device", "status", "epochs", "seconds", "loss",
         "suboptimality", "parameter error",
     ]  # fmt: skip
-    _, reasons = re.split("^└.*┘$", done.stdout, flags=re.MULTILINE)  # below the table only these
+    # Below the table only these, and then the table of coefficients.
+    _, below, _ = re.split("^└.*┘$", done.stdout, flags=re.MULTILINE)
+    reasons, _, coefficients = below.partition("coefficients at the optimum of some")
+    assert re.findall(r"^│ (\w+)", coefficients, re.MULTILINE)[0] == "intercept"
     assert re.search("^skipped: no (cuda|CUDA) device", reasons, re.MULTILINE)
     assert all(
         re.match(r"(skipped|finished|crowded): |optimum of some", line)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import optlab as ol
+from optlab.app.summary_table import print_coefficients
 from optlab.lab import ProblemSummary
 
 
@@ -117,3 +118,15 @@ def test_a_summarys_coefficients_are_values_that_json_can_hold():
     facts = ProblemSummary.of("p", problem)
     assert json.loads(json.dumps(facts.coefficients, allow_nan=False)) == facts.coefficients
     assert facts.coefficient_table()["standard_error"].isna().all()
+
+
+@pytest.mark.parametrize(("d", "more"), [(19, ""), (20, "and 1 more\n"), (30, "and 11 more\n")])
+def test_the_terminal_shows_twenty_coefficients_and_counts_the_others(capsys, d, more):
+    problem = ol.LinearRegression.from_dataset(ol.datasets.synthetic(50, d, condition=2, seed=1))
+    facts = {"p": ProblemSummary.of("p", problem)}
+    print_coefficients(facts, every=False)  # nothing was done to the data
+    assert capsys.readouterr().out == ""
+    print_coefficients(facts, every=True)
+    out = capsys.readouterr().out
+    assert sum(line.startswith("│") for line in out.splitlines()) == 20
+    assert out.endswith("┘\n" + more)

@@ -106,7 +106,7 @@ def compare(
             epochs=100,
             stop_at=1e-6,
         )
-    return execute(experiment, axes, execution, outputs)
+    return execute(experiment, axes, execution, outputs, coefficients=True)
 
 
 def _dataset(data: str, target: str | None, table: Table | None) -> Dataset:

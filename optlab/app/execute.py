@@ -25,10 +25,15 @@ def execute(
     axes: Axes | None = None,
     execution: Execution | None = None,
     outputs: Outputs | None = None,
+    *,
+    coefficients: bool = False,
 ) -> int:
     """Run with progress, print the summary, write the outputs; return the exit status.
 
-    0 when every trial ended in a result, 1 when one did not, 130 after Ctrl-C.
+    With ``coefficients``, those of every problem are printed; else those of problems whose data
+    were made from a table.
+
+    The status is 0 when every trial ended in a result, 1 when one did not, 130 after Ctrl-C.
     """
     axes, execution, outputs = axes or Axes(), execution or Execution(), outputs or Outputs()
     with bad_input():
@@ -50,7 +55,7 @@ def execute(
         finally:
             summary_table.print_summary(results.summary(), experiment.name)
             summary_table.print_optima(results.problems)
-            summary_table.print_coefficients(results.problems)
+            summary_table.print_coefficients(results.problems, every=coefficients)
     statuses = {Status(status) for status in results.trials["status"]}
     if Status.INTERRUPTED in statuses:
         return 130

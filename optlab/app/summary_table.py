@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optlab.analysis.statistics import CROWDED_ABOVE
+from optlab.datasets.dataset import STANDARDIZED
 from optlab.lab import ProblemSummary
 from optlab.text import format_bytes, format_seconds
 
@@ -35,12 +36,15 @@ def print_optima(problems: Mapping[str, ProblemSummary]) -> None:
         console.print(Text(f"optimum of {name}: {message}"))
 
 
-def print_coefficients(problems: Mapping[str, ProblemSummary]) -> None:
-    """Print the optimum's coefficients of each problem made from a table, in the table's units."""
+def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -> None:
+    """Print the optimum's coefficients, in the units of the data.
+
+    Those of every problem, or only of those to whose data more was done than standardizing.
+    """
     console = Console(soft_wrap=True)
     for name, facts in problems.items():
         found = facts.coefficient_table()
-        if not facts.provenance or found.empty:
+        if found.empty or not (every or set(facts.provenance) - {STANDARDIZED}):
             continue
         title = f"coefficients at the optimum of {name}, in the units of the data"
         table = Table(title=Text(title), title_justify="left", header_style="bold")

@@ -16,6 +16,9 @@ from optlab.datasets.scaling import ColumnScaling
 from optlab.datasets.validation import checked_design, checked_sample_weight
 from optlab.markup import facts_html
 
+STANDARDIZED = "each feature standardized: less its mean, over its standard deviation"
+"""The sentence of `Dataset.standardized` in the provenance."""
+
 _TAKEN = ("mean", "mean_low", "deviation")
 _OF_RAW_COLUMNS = {"certified", "exact", "X_low", "weight", "bias", "condition"}
 
@@ -134,8 +137,8 @@ class Dataset:
             return replace(data, name=f"{data.name}, standardized", X=X, known=known, **changes)
 
         holdout = None if self.holdout is None else transformed(self.holdout)
-        sentence = "each feature standardized: less its mean, over its standard deviation"
-        new: Self = transformed(self, holdout=holdout, provenance=(*self.provenance, sentence))
+        provenance = (*self.provenance, STANDARDIZED)
+        new: Self = transformed(self, holdout=holdout, provenance=provenance)
         return new
 
     def raw_coefficients(self, weight: ArrayLike, bias: ArrayLike = 0.0) -> Coefficients:

@@ -53,7 +53,9 @@ class ArrayBlocks:
 
 
 def array_blocks(X: Any, y: Any, rows: int | None = None, weights: Any = None) -> ArrayBlocks:
-    """Return ``(X, y)``, or ``(X, y, weights)``, cut into blocks of so many rows, to be visited any number of times.
+    """Return ``(X, y)``, or ``(X, y, weights)``, cut into blocks of so many rows.
+
+    They can be visited any number of times.
 
     Parameters
     ----------
@@ -165,15 +167,7 @@ def _rows(
 
     pending: list[Iterator[tuple[Any, ...]]] = []
     first = start()
-    heads = []
-    sample = None
-    for head in first:
-        heads.append(head)
-        sample = _block(*head)
-        if len(sample.y):
-            break
-    if sample is None:
-        raise ValueError("blocks is empty (n = 0): there is nothing to fit")
+    heads, sample = _first_rows(first)
     needed = "refinement_passes is not 0" if again else "the weights' sum is needed first"
     if first is source and (again or (l2 and sample.weights is not None)):
         raise ValueError(
@@ -182,8 +176,6 @@ def _rows(
         )
     if first is source:
         pending.append(itertools.chain(heads, first))
-    if not len(sample.y):
-        raise ValueError("blocks has no rows (n = 0): there is nothing to fit")
     features = sample.X.shape[1]
     if features + intercept == 0:
         raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
@@ -203,6 +195,18 @@ def _rows(
     if l2 and sample.weights is not None:
         rows = replace(rows, weight_sum=_weight_sum(rows))
     return rows, device, sample
+
+
+def _first_rows(blocks: Iterator[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], Block]:
+    """Return the blocks read until one has rows that count, and that one."""
+    heads, sample = [], None
+    for head in blocks:
+        heads.append(head)
+        sample = _block(*head)
+        if len(sample.y):
+            return heads, sample
+    what = "blocks is empty" if sample is None else "blocks has no rows"
+    raise ValueError(f"{what} (n = 0): there is nothing to fit")
 
 
 def _weight_sum(rows: Rows) -> tuple[float, float]:
