@@ -20,7 +20,7 @@ from optlab.linalg import least_squares
 from optlab.linalg.certificate import backward_error
 from optlab.linalg.factor import from_triangle
 from optlab.linalg.passes import accurate_gradient
-from optlab.linalg.rows import Block, in_memory
+from optlab.linalg.row_blocks import Block, in_memory
 from optlab.linalg.triangle import triangle
 
 SHAPES = "1000000x50,100000x100,20000x1000,1000x20,10x1"

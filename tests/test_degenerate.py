@@ -224,3 +224,53 @@ def test_dependent_columns_in_many_rows_are_found_by_the_fast_route():
         solution = least_squares(X, draw(40000, seed=seed + 200), route="fast")
         assert solution.certificate.rank == 30
         assert solution.certificate.route == "minimum norm"
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("shape", [(1, 7), (2, 9), (6, 60), (30, 31)])
+def test_wide_problems_get_the_weights_of_minimum_norm(shape, intercept, route):
+    X, y = draw(*shape, seed=5), draw(shape[0], seed=6)
+    solution = solve(X, y, route, fit_intercept=intercept)
+    assert solution.certificate.rank == shape[0]
+    A, b = (X - X.mean(0), y - y.mean()) if intercept else (X, y)
+    right = torch.linalg.pinv(A, rtol=1e-12) @ b
+    # Condition below 1e3, and centring rounds: 1e-12 of the norm leaves a factor of ten.
+    assert (solution.weight - right).norm() <= 1e-12 * max(1.0, right.norm().item())
+    assert torch.allclose(X @ solution.weight + solution.bias, y, rtol=0, atol=1e-12)
+
+
+def test_the_work_on_a_wide_problem_grows_with_its_columns_only():
+    X, y = draw(5, 20000), draw(5)  # a matrix of 20 000 x 20 000 numbers would take 3.2 GB
+    solution = least_squares(X, y)
+    assert solution.certificate.small.triangle.shape == (5, 20001)
+    assert solution.certificate.condition_scaled < 10
+    assert solution.certificate.condition_raw < 10
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("power", [-6, 0, 30])
+def test_wide_problems_with_a_ridge(intercept, power):
+    from tests.exact import exact_solution, lre
+
+    X, y = draw(4, 7, seed=7), draw(4, seed=8)
+    right = exact_solution(X, y, intercept, 4 * Fraction(10.0**power) / 2)
+    for route in ROUTES:
+        solution = solve(X, y, route, l2=10.0**power, fit_intercept=intercept)
+        assert lre(unknowns(solution, intercept), right) >= 14
+
+
+@pytest.mark.parametrize("route", ["auto", "streaming"])
+def test_dependent_columns_are_named(route):
+    message = solve(DEPENDENT, t, route).certificate.message
+    assert "not unique: linear dependence among column 0, column 1, column 3" in message
+    assert message.endswith("column 3")
+    message = solve(ZERO, t, route).certificate.message
+    assert message.endswith("linear dependence among column 1")
+    message = solve(CONSTANT[:, :2], t, route).certificate.message
+    assert message.endswith("linear dependence among column 1 and the intercept")
+    message = solve(draw(3, 5), t[:3], route).certificate.message
+    assert message.endswith("3 rows cannot determine 6 unknowns")
+    assert "not unique" not in solve(A, t, route).certificate.message
+    names = least_squares(DUPLICATE, t, column_names=["a", "b", "c", "d"]).certificate.message
+    assert names.endswith("linear dependence among a, d")

@@ -191,7 +191,7 @@ def test_large_problems_fast_against_full(shape, condition):
 def test_compiled_and_plain_passes_agree(monkeypatch):
     X, y = problem(3, 60000, 20, 1e5)
     with_kernels = least_squares(X, y, route="full")
-    for user in ("passes", "visits"):
+    for user in ("passes", "traversal"):
         monkeypatch.setattr(f"optlab.linalg.{user}.kernels", lambda: None, raising=False)
     without = least_squares(X, y, route="full")
     # Both round the exact answer once.

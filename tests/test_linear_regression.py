@@ -211,6 +211,35 @@ def test_suboptimality_is_the_exact_difference_of_losses_far_from_and_near_the_o
         assert abs(Fraction(found.suboptimality) - gap) <= tolerance
 
 
+@given(
+    offset=st.integers(0, 50), power=st.integers(-40, 40), n=st.integers(4, 30),
+    noise=st.integers(-30, 10), seed=st.integers(0, 2**32), l2=st.sampled_from([0.0, 0.5]),
+)  # fmt: skip
+def test_loss_and_suboptimality_have_their_digits_where_the_offset_dwarfs_the_spread(
+    offset, power, n, noise, seed, l2
+):
+    rng = np.random.default_rng(seed)
+    X = np.ldexp(2.0**offset + np.c_[np.arange(n), rng.integers(0, 4, n)], power)
+    y = X @ [2.0, -1.0] + np.ldexp(rng.standard_normal(n), noise + power)
+    problem = ol.LinearRegression(X, y, l2=l2)
+    best = exact_optimum(problem)
+    assume(best is not None)
+    least = exact_loss(problem, *best)
+    optimum = problem.optimum()
+    size = y @ y / n
+    # Each loss is a sum of squares, without cancellation but for that inside a residual, which
+    # double-double has to 2**-100 of the fitted values: 1e-12 leaves room for n roundings.
+    assert abs(Fraction(optimum.loss) - least) <= 1e-12 * least + 2.0**-150 * size
+    for moved in (0.0, 1e-12, 1e-3):
+        point = {name: value * (1 + moved) for name, value in optimum.parameters.items()}
+        at = [Fraction(v) for v in point["weight"].tolist()], Fraction(point["bias"].item())
+        loss, found = exact_loss(problem, *at), problem.evaluate(point)
+        assert abs(Fraction(found.loss) - loss) <= 1e-12 * loss + 2.0**-150 * size
+        assert abs(Fraction(found.suboptimality) - (loss - least)) <= (
+            1e-10 * (loss - least) + 2.0**-150 * size
+        )
+
+
 def test_suboptimality_near_the_optimum_keeps_digits_that_a_difference_would_lose():
     # The optimum is exactly (1, 0): residuals 1024 (1, -1, -1, 1) are orthogonal to x and 1.
     X = np.array([[0.0], [1.0], [2.0], [3.0]])
@@ -443,3 +472,41 @@ def test_a_target_is_not_rounded_to_the_features_dtype():
 def test_a_penalty_that_is_none_is_refused(l2):
     with pytest.raises(ValueError, match="l2 must be finite and at least 0"):
         ol.LinearRegression(X, y, l2=l2)
+
+
+def test_a_problem_of_huge_numbers_is_judged():
+    x = np.arange(5.0)[:, None]
+    problem = ol.LinearRegression(x * 1e300, 2 * x[:, 0] + 1)
+    found = problem.evaluate(problem.optimum().parameters)
+    assert found.loss <= 1e-28
+    assert found.suboptimality <= 1e-28
+
+
+def test_where_the_minimiser_is_not_unique_no_distance_to_it_is_given():
+    x = np.arange(6.0)
+    problem = ol.LinearRegression(np.column_stack([x, x]), x)
+    found = problem.evaluate(problem.optimum().parameters)
+    assert np.isnan(found.parameter_error)
+    assert found.suboptimality < 1e-28
+
+
+def test_methods_say_that_their_cut_off_dropped_a_direction_and_why_a_gram_matrix_fails():
+    rng = np.random.default_rng(0)
+    X, noise = rng.standard_normal((30, 2)), rng.standard_normal(30)
+    cpu, small = torch.device("cpu"), np.column_stack([X, X[:, 0] * 1e-9])
+    small[:, 2] += 1e-9 * noise
+    single = ol.LinearRegression(small.astype(np.float32), noise.astype(np.float32))
+    assert "dropped 1 of 3 directions" in ol.Lstsq().remark(single, cpu)
+    assert ol.Lstsq().remark(single.to("cpu", torch.float64), cpu) is None
+    assert ol.Lstsq().remark(ol.LinearRegression(np.c_[X, X[:, 0]], noise), cpu) is None
+    large = ol.LinearRegression((X * 1e30).astype(np.float32), noise.astype(np.float32))
+    assert "overflows float32" in ol.NormalEquations().unsupported(large, cpu)
+    tiny = ol.LinearRegression((X * 1e-30).astype(np.float32), noise.astype(np.float32))
+    assert "underflows float32" in ol.NormalEquations().unsupported(tiny, cpu)
+
+
+def test_dependent_features_are_named():
+    x = np.arange(6.0)
+    problem = ol.LinearRegression(np.c_[x, x**2, 2 * x], x, feature_names=("age", "size", "years"))
+    message = problem.optimum().certificate.message
+    assert message.endswith("not unique: linear dependence among age, years")

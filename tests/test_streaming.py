@@ -1,4 +1,5 @@
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -49,6 +50,67 @@ def test_ridge_agrees_with_memory(seed, shape, condition, power):
     streamed = streaming_least_squares(array_blocks(X, y, 7), l2=10.0**power, refinement_passes=3)
     memory = least_squares(X, y, l2=10.0**power, route="full")
     assert torch.allclose(streamed.weight, memory.weight, rtol=4 * EPS, atol=0)
+
+
+@st.composite
+def offset_data(draw):
+    """Integers times a power of two around offsets up to 2**53 of them: exact, n small or large.
+
+    Offset over spread goes from 1 to 1e18: with a rare step of 1, the spread is 1/sqrt(n).
+    """
+    n, d = draw(st.sampled_from([2, 3, 5, 20, 300, 3000])), draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(seeds))
+    X = np.empty((n, d))
+    for j in range(d):
+        width, power = 2 ** draw(st.integers(0, 20)), draw(st.integers(-60, 60))
+        offset = 2 ** draw(st.integers(0, 52)) + draw(st.integers(0, 3))
+        steps = rng.integers(0, width + 1, n)
+        if draw(st.booleans()):  # nearly all rows are equal
+            steps[rng.random(n) < 0.99] = 0
+        X[:, j] = np.ldexp((offset + steps).astype(float), power)
+    if draw(st.booleans()):  # the first rows tell little about the others
+        X = X[np.argsort(X[:, 0], kind="stable")]
+    y = X @ rng.integers(-3, 4, d) if draw(st.booleans()) else rng.standard_normal(n)
+    return torch.from_numpy(X), torch.from_numpy(y) + draw(st.sampled_from([0.0, 1.0, 1e9]))
+
+
+@given(offset_data(), st.sampled_from([1, 7, 1000, None]), st.integers(0, 2))
+def test_no_false_certificate_where_the_offset_dwarfs_the_spread(drawn, rows, passes):
+    X, y = drawn
+    try:
+        right = exact_solution(X, y, True)
+    except StopIteration:  # the columns are dependent: there is no unique solution
+        return
+    streamed = streaming_least_squares(array_blocks(X, y, rows), refinement_passes=passes)
+    if streamed.certificate.trusted:
+        found = unknowns(streamed, True)
+        assert digits_of_the_largest(found, right, X) >= min(15.0, streamed.certificate.digits)
+
+
+def digits_of_the_largest(found, right, X):
+    """The right digits; of an exact zero against the largest coefficient, columns scaled."""
+    spread = [1.0, *(X - X[0]).norm(dim=0).tolist()]
+    largest = max(abs(float(c)) * s for c, s in zip(right, spread, strict=True))
+    zeros = [
+        abs(b) * s / largest
+        for b, c, s in zip(found, right, spread, strict=True) if c == 0 and b != 0
+    ]  # fmt: skip
+    rest = [(b, c) for b, c in zip(found, right, strict=True) if c != 0]
+    return min(lre([b for b, _ in rest], [c for _, c in rest]), *(-np.log10(z) for z in zeros), 15)
+
+
+@pytest.mark.parametrize("passes", [0, 1, 2])
+@given(seeds, shapes, st.floats(0, 6).map(lambda e: 10.0**e), st.floats(-300, 300), st.booleans())
+def test_predicted_digits_are_borne_out_with_any_ridge(
+    passes, seed, shape, condition, power, intercept
+):
+    X, y = problem(seed, *shape, condition)
+    l2 = 10.0**power
+    streamed = streaming_least_squares(
+        array_blocks(X, y, 7), l2=l2, refinement_passes=passes, fit_intercept=intercept
+    )
+    right = exact_solution(X, y, intercept, Fraction(len(y)) * Fraction(l2) / 2)
+    assert lre(unknowns(streamed, intercept), right) >= min(15.0, streamed.certificate.digits)
 
 
 @pytest.mark.parametrize("condition", [1.0, 1e4, 1e9])

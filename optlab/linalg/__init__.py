@@ -1,4 +1,4 @@
-"""The ground floor: least squares with certified digits, for tensors of any device."""
+"""Least squares with certified digits, for tensors of any device."""
 
 from optlab.linalg.certificate import Certificate as Certificate
 from optlab.linalg.least_squares import least_squares as least_squares

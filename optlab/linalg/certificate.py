@@ -1,4 +1,4 @@
-"""What is known about a least-squares answer: how far it may be from the right one, and why.
+"""The certificate of a least-squares answer: how far it may be from the right one, and why.
 
 Sources: R. Karlson, B. Waldén, BIT 37 (1997) 862-869 (backward error); N. J. Higham, Accuracy and
 Stability of Numerical Algorithms (2002), chapter 20 (sensitivity).
@@ -25,6 +25,7 @@ Vector = npt.NDArray[np.float64]
 
 BACKWARD_LIMIT = 10.0  # eps-units: a stable solver stays below 2, textbook normal equations do not
 DIGITS_LIMIT = 4.0
+NEGLIGIBLE = 2.0**-60  # a share that float64 does not hold
 MOST_DIGITS = -math.log10(EPS / 2)  # a correctly rounded float64: 15.95
 
 
@@ -40,6 +41,7 @@ class Small(NamedTuple):
     freedom: int  # rows - p; 0 or less means no standard errors
     intercept: bool
     gram: Pair | None  # A'A in double-double, for standard errors to all digits
+    shift: Vector | None = None  # taken off the columns of X: A is [1 X-shift]
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class Certificate:
         refinement passes).
     digits
         Predicted correct decimal digits of the least accurate coefficient, against the exact
-        solution of the data as given; at most 15.95. A coefficient that is exactly zero is
-        measured against the largest.
+        solution of the data as given; at most 15.95. A coefficient that is zero but for the
+        rounding of double-double is measured against the largest, columns scaled.
     refinement_steps
         Corrections applied.
     residual_sum_of_squares
@@ -70,7 +72,7 @@ class Certificate:
     trusted
         Whether the answer is right to at least 4 digits and the rank is beyond doubt.
     message
-        One sentence saying what was found.
+        A sentence on rank, digits and trust.
     """
 
     route: str
@@ -87,16 +89,26 @@ class Certificate:
 
     @cached_property
     def condition_scaled(self) -> float:
-        """Condition number of the columns scaled to norm 1/2 to 1, over the numerical rank."""
+        """Condition number of the columns scaled to norm 1/2 to 1, over the numerical rank.
+
+        Of the columns as solved: less their first row where the message says so.
+        """
         values = np.linalg.svd(self.small.triangle, compute_uv=False)
         return _ratio(values, self.rank)
 
     @cached_property
     def condition_raw(self) -> float:
         """Condition number of ``[1 X]`` as given, over the numerical rank; inf beyond float64."""
-        exponents = self.small.exponents - np.frexp(self.small.powers)[1] + 1
-        exponents = exponents - exponents.max(initial=0)
-        values = np.linalg.svd(np.ldexp(self.small.triangle, exponents), compute_uv=False)
+        small = self.small
+        exponents = small.exponents - np.frexp(small.powers)[1] + 1
+        if small.shift is None:
+            A = np.ldexp(small.triangle, exponents - exponents.max(initial=0))
+        else:  # [1 X] = [1 X-shift] T with T = [[1, shift'], [0, I]]
+            m, e = np.frexp(small.shift)
+            top = max(exponents.max(), exponents[0] + e.max())
+            A = np.ldexp(small.triangle, exponents - top)
+            A[0, 1:] += np.ldexp(small.triangle[0, 0] * m, exponents[0] + e - top)
+        values = np.linalg.svd(A, compute_uv=False)
         return _ratio(values, self.rank)
 
     @cached_property
@@ -165,18 +177,27 @@ def error_bounds(factor: Factor, c: Vector, squares: float, unit: float) -> Vect
     return bound
 
 
-def predicted_digits(x: Vector, errors: Vector) -> float:
-    """Return the decimal digits of the least accurate unknown, between 0 and 15.95."""
+def sizes(x: Vector, errors: Vector, r_norm: float) -> Vector:
+    """Return what the error of each scaled unknown is measured against, (p,).
+
+    An unknown that is zero but for rounding has no digits of its own: it is measured against the
+    largest, and where all are zero against the target, which is the residual then. Only errors of
+    double-double arithmetic are so small that zero can be told from a small number.
+    """
     size = np.abs(x)
-    if not size.all():
-        if not errors.any():
-            return MOST_DIGITS
-        top = float(size.max())
-        if top == 0.0:
-            return 0.0
-        size = np.where(size == 0.0, top, size)
-    worst = float((errors / size).max())
-    return min(MOST_DIGITS, max(0.0, -math.log10(worst))) if worst > 0.0 else MOST_DIGITS
+    zero = size <= errors
+    top = r_norm if zero.all() else float(size.max())
+    return np.where(zero & (errors <= NEGLIGIBLE * top), top, size)
+
+
+def predicted_digits(size: Vector, errors: Vector) -> float:
+    """Return the decimal digits of the least accurate unknown, between 0 and 15.95."""
+    wrong = errors > 0.0
+    if not wrong.any():
+        return MOST_DIGITS
+    if not size[wrong].all():
+        return 0.0
+    return min(MOST_DIGITS, max(0.0, -math.log10(float((errors[wrong] / size[wrong]).max()))))
 
 
 def _ratio(values: npt.NDArray[Any], rank: int) -> float:
@@ -192,21 +213,24 @@ def _covariance_diagonal(small: Small) -> Vector:
     ``Z += U^-1 U^-T (I - G Z)`` with the difference in double-double: each step leaves about
     eps * condition of the error, so four are enough up to condition 1e12.
     """
-    inverse = small.inverse
+    inverse, powers = small.inverse, small.powers
     assert inverse is not None
+    plain: Vector = np.einsum("ij,ij->i", inverse, inverse)
+    unknowns = np.eye(len(powers) if small.gram is not None else 0, len(powers))
+    if small.shift is not None:  # the bias is that of the shifted columns less shift'w
+        units = np.ldexp(powers / powers[0], -small.exponents)
+        bias = np.concatenate([[1.0], -small.shift * units[1:]])
+        unknowns[:1], plain[0] = bias, np.square(bias @ inverse).sum()
     if small.gram is None:
-        plain: Vector = np.einsum("ij,ij->i", inverse, inverse)
         return plain
-    powers = small.powers
     G = [part * powers * powers[:, None] for part in small.gram]
     diagonal = np.empty(len(powers))
     for j in range(len(powers)):
-        z = (inverse @ inverse[j], np.zeros(len(powers)))
-        unit = np.zeros(len(powers))
-        unit[j] = 1.0
+        unit = unknowns[j]
+        z = (inverse @ (inverse.T @ unit), np.zeros(len(powers)))
         for _ in range(4):
             product = dd.matvec(G[0], z, G[1])
             rest = (unit - product[0]) - product[1]
             z = dd.pair_add(z, (inverse @ (inverse.T @ rest), 0.0 * rest))
-        diagonal[j] = z[0][j]
+        diagonal[j] = unit @ z[0]
     return diagonal

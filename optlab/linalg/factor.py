@@ -132,13 +132,22 @@ def _too_ill(U: Vector, inverse: Vector) -> bool:
 
 
 def with_ridge(R: Vector, ridge: Vector | None) -> Vector:
-    """Return the triangle (p+1, p+1) of [A | y] with rows ``diag(sqrt(ridge))`` added."""
+    """Return the triangle (p+1, p+1) of [A | y] with rows ``diag(sqrt(ridge))`` added.
+
+    Where the penalty is the larger, its row comes first, as the pivot: Householder's method loses
+    small rows that stand above large ones (Cox and Higham, 1998).
+    """
     if ridge is None:
         return R
     p = len(ridge)
     extra = np.zeros((p, p + 1))
     extra.ravel()[:: p + 2] = np.sqrt(ridge)
-    stacked: Vector = qr_triangle(np.concatenate([R, extra]))
+    R = np.concatenate([R, np.zeros((max(0, p + 1 - len(R)), p + 1))])
+    stack = np.concatenate([R, extra])
+    larger = np.flatnonzero(np.sqrt(ridge) > np.sqrt(np.einsum("ij,ij->j", R, R)[:-1]))
+    below = len(R) + larger
+    stack[larger], stack[below] = stack[below], stack[larger]
+    stacked: Vector = qr_triangle(stack)
     return stacked
 
 

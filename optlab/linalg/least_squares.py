@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
 
-from optlab.linalg.rows import Block, check_finite, in_memory, rescaled
-from optlab.linalg.shift import shifted
+from optlab.linalg.column_offsets import without_offsets
+from optlab.linalg.row_blocks import Block, Rows, check_finite, in_memory, rescaled
 from optlab.linalg.solution import LeastSquaresSolution, make_solution
 from optlab.linalg.solve import by_gram, by_triangle
 from optlab.linalg.triangle import triangle
@@ -25,6 +26,7 @@ def least_squares(
     route: Route = "auto",
     X_low: torch.Tensor | None = None,
     y_low: torch.Tensor | None = None,
+    column_names: Sequence[str] = (),
 ) -> LeastSquaresSolution:
     """Return the minimiser of ``mean((X w + b - y)**2) + l2/2 ||w||**2``, with a certificate.
 
@@ -41,12 +43,15 @@ def least_squares(
     route
         ``"fast"``: Gram matrix, Cholesky, corrections in working precision: backward stable.
         ``"full"``: corrections in double-double: all the digits the data has. ``"auto"``: full for
-        small data and where fast predicts fewer than 8 digits. Where the factor says that the route
+        small data, and where fast predicts fewer than 8 digits or the residual, and so the loss,
+        would have fewer than 10. Where the factor says that the route
         asked for cannot be taken (condition above 5e6 for fast; rank-deficient), the next safer one
         is, and the certificate says which.
     X_low, y_low
         Low parts of data known to more than float64: the problem solved is that of ``X + X_low``
         and ``y + y_low`` (full route).
+    column_names
+        What the certificate's message calls the columns of X where some are linearly dependent.
 
     Raises
     ------
@@ -65,34 +70,28 @@ def least_squares(
 
     Source: Å. Björck, Numerical Methods for Least Squares Problems (1996), sections 2.4 to 2.9.
     """
-    solution = _solved(X, y, fit_intercept, l2, route, X_low, y_low)
-    deficient = solution.certificate.rank < solution.certificate.unknowns
-    if deficient and fit_intercept and X_low is None and y_low is None:
-        # An offset that dwarfs the spread makes a column look like the intercept's.
-        apart = shifted(X, y)
-        other = _solved(apart.X, apart.y, fit_intercept, l2, route, None, None)
-        if other.certificate.rank > solution.certificate.rank:
-            return apart.back(other)
-    return solution
-
-
-def _solved(
-    X: torch.Tensor,
-    y: torch.Tensor,
-    fit_intercept: bool,
-    l2: float,
-    route: str,
-    X_low: torch.Tensor | None,
-    y_low: torch.Tensor | None,
-) -> LeastSquaresSolution:
     block = _checked(X, y, l2, route, X_low=X_low, y_low=y_low)
     rows = in_memory(block, fit_intercept)
     if rows.unknowns == 0:
         raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
-    n = block.X.shape[0]
     if X_low is not None or y_low is not None:
         check_finite(block)
-        route = "full"
+        return _solved(rows, len(y), l2, "full", X.device, column_names)
+    solution = _solved(rows, len(y), l2, route, X.device, column_names)
+    if fit_intercept and solution.certificate.rank < min(len(y), rows.unknowns):
+        # An offset that dwarfs the spread makes a column look like the intercept's.
+        apart = without_offsets(rows, block)
+        if apart is not rows:
+            other = _solved(apart, len(y), l2, "full", X.device, column_names)
+            if other.certificate.rank > solution.certificate.rank:
+                return other
+    return solution
+
+
+def _solved(
+    rows: Rows, n: int, l2: float, route: str, device: torch.device, column_names: Sequence[str]
+) -> LeastSquaresSolution:
+    """Return the solution of n rows by the first of the routes that can be taken."""
     found = None
     if n >= rows.unknowns:
         found = by_gram(rows, l2, route)
@@ -103,7 +102,7 @@ def _solved(
     if found is None:
         R, _ = triangle(rows)
         found = by_triangle(rows, R, n, l2)
-    return make_solution(rows, found, n, l2, X.device)
+    return make_solution(rows, found, n, l2, device, column_names=column_names)
 
 
 def _checked(

@@ -1,4 +1,4 @@
-"""The answer of a rank-deficient problem: among all minimisers, the one of least weights.
+"""The minimum-norm solution of a rank-deficient problem: of all minimisers, the least weights.
 
 The intercept is free: the columns are centred first, and the norm of the weights alone, in the
 units of the data, is made least.
@@ -15,7 +15,7 @@ from scipy.linalg import lapack
 from optlab.linalg import double_double as dd
 from optlab.linalg.factor import EPS, column_powers
 from optlab.linalg.passes import Pair, accurate_gradient
-from optlab.linalg.rows import Rows
+from optlab.linalg.row_blocks import Rows
 
 Vector = npt.NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def minimum_norm(rows: Rows, R: Vector, rank: int, ridge: Pair | None, steps: in
     rows
         For the corrections, in double-double.
     R
-        (p+1, p+1): the triangle of ``[1 X | y]``, ridge rows included.
+        (min(n, p) + 1, p + 1): the triangle of ``[1 X | y]``, ridge rows included.
     rank
         Of ``[1 X]``.
     ridge
@@ -53,7 +53,7 @@ def minimum_norm(rows: Rows, R: Vector, rank: int, ridge: Pair | None, steps: in
     """
     first = int(rows.intercept)
     U, powers = scaled_triangle(R[:-1, :-1])
-    left, values, right = np.linalg.svd(U[first:, first:])
+    left, values, right = np.linalg.svd(U[first:, first:], full_matrices=False)
     kept = max(rank - first, 0)
     V, sigma = right[:kept].T, values[:kept]
     solve = _LeastNorm(U[first:, first:], _units(powers[first:], rows), kept)
@@ -63,9 +63,10 @@ def minimum_norm(rows: Rows, R: Vector, rank: int, ridge: Pair | None, steps: in
     if first:
         x[0] = (R[0, -1] - U[0, 1:] @ x[1:]) / U[0, 0]
     moved, squares, backward = np.zeros_like(x), float(R[-1, -1] ** 2), None
+    whole = np.linalg.svd(U, full_matrices=False)[1:] if steps else (values, right)
     for step in range(steps + 1 if steps else 0):
         g, squares, penalty = _scaled_gradient(rows, x * powers, powers, ridge)
-        backward = _backward(U, g, x, squares + penalty)
+        backward = _backward(*whole, g, x, squares + penalty)
         if step == steps:
             break
         new = x.copy()
@@ -77,6 +78,9 @@ def minimum_norm(rows: Rows, R: Vector, rank: int, ridge: Pair | None, steps: in
         x, moved = new, np.abs(new - x)
     largest, smallest = (float(sigma[0]), float(sigma[-1])) if kept else (1.0, 1.0)
     dropped = float(values[kept]) if kept < len(values) else 0.0
+    if not steps:  # a triangle's rounding, and the residual's share (Wedin)
+        residual = np.sqrt(squares) / smallest
+        moved += 16 * EPS * len(x) * (largest / smallest) * (np.abs(x).max(initial=0.0) + residual)
     # The null space itself is only known to eps over the gap: ten p times that of the largest.
     top = float(np.abs(x).max(initial=0.0))
     errors = moved + 10 * EPS * len(x) * (largest / smallest) * solve.spread * top
@@ -99,7 +103,7 @@ class _LeastNorm:
         M = U.copy()
         self.spread = 1.0  # of units within a stage: relative errors of small columns grow with it
         self.stages: list[tuple[Vector, Vector, Vector, _Lift, Any]] = []
-        top = float(np.linalg.norm(U, 2)) if U.size else 0.0
+        top = float(np.linalg.norm(U, 2)) if gaps.size else 0.0
         for columns in np.split(order, gaps):
             left, values, right = np.linalg.svd(M[:, columns], full_matrices=False)
             if columns.size:
@@ -186,11 +190,10 @@ def _scaled_gradient(
     return g * powers, visit.squares, penalty
 
 
-def _backward(U: Vector, g: Vector, x: Vector, squares: float) -> float:
-    """Return the Karlson-Walden backward error in units of eps ||A||_F, by the SVD of U."""
-    _, values, right = np.linalg.svd(U)
+def _backward(values: Vector, right: Vector, g: Vector, x: Vector, squares: float) -> float:
+    """Return the Karlson-Walden backward error in units of eps ||A||_F, by the SVD of A."""
     weights = float(x @ x) * values**2 + squares
     parts = right @ g
     ratio = np.divide(parts**2, weights, out=np.zeros_like(parts), where=weights > 0.0)
-    norm = float(np.linalg.norm(U))
+    norm = float(np.linalg.norm(values))
     return float(np.sqrt(ratio.sum())) / (EPS * norm) if norm else 0.0

@@ -1,4 +1,4 @@
-"""What is computed in one visit of all rows: Gram matrix, triangle, residual and gradient.
+"""Sums over all rows in one pass: Gram matrix, residual and gradient.
 
 The unknowns are ``c = [bias, weight...]`` (without the bias where there is no intercept), and
 ``A = [1 X]``. Results are small, and always numpy float64 on the CPU, wherever the rows are.
@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 
 from optlab.linalg import double_double as dd
-from optlab.linalg.rows import CHUNK_ROWS, Block, Rows, offset
-from optlab.linalg.visits import empty_like, is_large, like, rows_first, to_numpy, visit
+from optlab.linalg.row_blocks import CHUNK_ROWS, Block, Rows, offset
+from optlab.linalg.traversal import empty_like, is_large, like, rows_first, to_numpy, visit
 
 Vector = npt.NDArray[np.float64]
 Pair = tuple[Vector, Vector]

@@ -1,7 +1,8 @@
-"""The answer as it is handed out: back in the units of the data, with its certificate."""
+"""A least-squares solution as it is returned: in the units of the data, with its certificate."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,16 @@ from optlab.linalg.certificate import (
     Small,
     predicted_digits,
 )
+from optlab.linalg.column_offsets import with_offsets
 from optlab.linalg.passes import accurate_gram
-from optlab.linalg.rows import Rows
+from optlab.linalg.row_blocks import Rows
 from optlab.linalg.solve import Found, rank_tolerance
 
 Vector = npt.NDArray[np.float64]
 
 ERROR_ELEMENTS = 1 << 14  # n p^2 up to which standard errors get a Gram matrix in double-double
+PART = 1e-6  # of the largest part in a dependence: smaller ones are rounding
+MOST_NAMES = 10
 CLEAR_GAP = 100.0  # kept over dropped singular values: less, and the rank could be argued about
 
 
@@ -53,20 +57,27 @@ class LeastSquaresSolution:
 
 
 def make_solution(
-    rows: Rows, found: Found, n: int, l2: float, device: torch.device
+    rows: Rows,
+    found: Found,
+    n: int,
+    l2: float,
+    device: torch.device,
+    *,
+    column_names: Sequence[str] = (),
 ) -> LeastSquaresSolution:
     """Return the solution in the units of the data, on this device, with its certificate.
 
     Raises OverflowError where a coefficient is beyond the range of float64.
     """
-    high, low, digits = found.answer.high, found.answer.low, found.digits
-    errors = found.answer.errors
+    if rows.shift is not None:
+        found = with_offsets(found, rows)
+    high, low, errors = found.answer.high, found.answer.low, found.answer.errors
     p, first = rows.unknowns, int(rows.intercept)
     exponents = np.zeros(p, dtype=np.int64)
     if rows.column_exponents is not None:
         exponents[first:] = rows.column_exponents
         high, low, errors = _unscaled(rows, found, exponents)
-        digits = predicted_digits(found.answer.high / found.powers, errors)
+    digits = predicted_digits(found.size, errors)
     values = torch.from_numpy(high)
     lows = torch.from_numpy(low)
     if device.type != "cpu":
@@ -81,8 +92,12 @@ def make_solution(
         n - p,
         rows.intercept,
         accurate_gram(rows) if found.route == "full" and n * p * p <= ERROR_ELEMENTS else None,
+        rows.shift,
     )
-    trusted, message = _verdict(found, digits, errors, p)
+    trusted, message = _verdict(found, digits, errors, rows)
+    if found.rank < p:
+        why = _dependence(found, n, rows, column_names)
+        message = f"{message}; the minimiser is not unique: {why}"
     certificate = Certificate(
         route=found.route,
         rank=found.rank,
@@ -120,28 +135,51 @@ def _unscaled(
     return high, low, found.answer.errors + lost
 
 
-def _verdict(found: Found, digits: float, errors: Vector, p: int) -> tuple[bool, str]:
+def _verdict(found: Found, digits: float, errors: Vector, rows: Rows) -> tuple[bool, str]:
     """Return whether to trust the answer, and why, in a sentence.
 
     A coefficient that is zero but for rounding has no digits, and that is no reason for mistrust:
     here the errors are measured against the largest coefficient, columns scaled.
     """
-    backward = found.answer.backward
+    backward, p = found.answer.backward, rows.unknowns
     facts = f"{digits:.1f} digits predicted"
     if backward is not None:
         facts += f", backward error {backward:.2g} eps"
     if found.rank < p:
         facts = f"rank {found.rank} of {p}, minimum-norm weights, {facts}"
-        if found.gap < CLEAR_GAP:
-            return False, f"{facts}; not trusted: a singular value lies too near the tolerance"
     else:
         facts = f"full rank {p}, {facts}"
+    largest = np.full(p, found.size.max(initial=0.0))
+    if rows.shift is not None:  # the bias has the offset's size, the weights have the spread's
+        facts = f"offset dwarfs spread, solved less the first row; {facts}"
+        largest[0], largest[1:] = found.size[0], found.size[1:].max()
+    if found.rank < p and found.gap < CLEAR_GAP:
+        return False, f"{facts}; not trusted: a singular value lies too near the tolerance"
     if backward is not None and backward > BACKWARD_LIMIT:
         return False, f"{facts}; not trusted: the corrections did not reach a small backward error"
-    largest = float(np.abs(found.answer.high / found.powers).max(initial=0.0))
-    if float(errors.max(initial=0.0)) > 10**-DIGITS_LIMIT * largest:
+    if (errors > 10**-DIGITS_LIMIT * largest).any():
         return False, f"{facts}; not trusted: errors may exceed 1e-4 of the largest coefficient"
     return True, facts
+
+
+def _dependence(found: Found, n: int, rows: Rows, column_names: Sequence[str]) -> str:
+    """Return which columns are linearly dependent, in words: those with a part in the null space.
+
+    Columns are scaled, so parts are of size one over the root of the number of columns in it.
+    """
+    if n < len(found.powers):
+        return f"{n} rows cannot determine {len(found.powers)} unknowns"
+    first = int(rows.intercept)
+    parts = np.abs(np.linalg.svd(found.triangle)[2][found.rank :]).max(axis=0)
+    involved = [int(j) for j in np.flatnonzero(parts > PART * parts.max())]
+    names = [column_names[j - first] if column_names else f"column {j - first}"
+             for j in involved if j >= first]  # fmt: skip
+    if len(names) > MOST_NAMES:
+        names[MOST_NAMES - 1 :] = [f"{len(names) - MOST_NAMES + 1} more"]
+    if rows.shift is not None and rows.shift[np.array(involved) - 1].any():
+        involved = [0, *involved]  # what was taken off the columns is a multiple of the intercept
+    intercept = " and the intercept" if involved[0] == 0 and first else ""
+    return f"linear dependence among {', '.join(names)}{intercept}"
 
 
 def _power(value: float, exponent: int) -> float:

@@ -1,4 +1,4 @@
-"""From a factor to an answer: which route can be taken, and what rank the problem has."""
+"""Solve by a factor: choose the route that can be taken, and find the rank of the problem."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from optlab.linalg import double_double as dd
-from optlab.linalg.certificate import predicted_digits
+from optlab.linalg.certificate import predicted_digits, sizes
 from optlab.linalg.factor import EPS, Factor, from_gram, from_triangle, with_ridge
 from optlab.linalg.minimum_norm import minimum_norm, scaled_triangle
 from optlab.linalg.passes import Pair, gram
-from optlab.linalg.routes import Answer, fast, full
-from optlab.linalg.rows import Rows
+from optlab.linalg.refinement import Answer, fast, full
+from optlab.linalg.row_blocks import Rows
 
 Vector = npt.NDArray[np.float64]
 
 SMALL_ELEMENTS = 1 << 16  # "auto" gives all digits to problems this small: it takes milliseconds
 FAST_DIGITS = 8.0  # "auto" goes on to all digits where the fast route predicts fewer than these
+RESIDUAL_ERROR = 1e-10  # likewise where the residual has a larger relative error than this
 DEFICIENT_STEPS = 2
 
 
 class Found(NamedTuple):
-    """What a route found, in the units of the rows as seen."""
+    """A solution with its factor and rank, in the units of the rows as seen."""
 
     route: str
     answer: Answer
@@ -33,7 +34,7 @@ class Found(NamedTuple):
     powers: Vector
     rank: int
     gap: float  # the smallest singular value kept over the largest dropped
-    digits: float
+    size: Vector  # of each scaled unknown: what its error is measured against
     rows: int
 
 
@@ -46,12 +47,15 @@ def penalties(rows: Rows, n: int, l2: float) -> Pair | None:
     """Return n l2/2 for every unknown (p,), zero for the bias, in the units seen, as a pair."""
     if l2 == 0.0:
         return None
-    high, low = dd.two_product(np.array([0.5 * n]), np.array([l2]))
-    scale = np.ones(rows.unknowns)
-    scale[: int(rows.intercept)] = 0.0
+    mantissa, exponent = np.frexp(l2)
+    high, low = dd.two_product(np.array([0.5 * n]), np.array([mantissa]))
+    exponents = np.full(rows.unknowns, int(exponent))
+    exponents[: int(rows.intercept)] = 0
     if rows.column_exponents is not None:
-        scale[int(rows.intercept) :] = np.ldexp(1.0, -2 * rows.column_exponents)
-    return high * scale, low * scale
+        exponents[int(rows.intercept) :] -= 2 * rows.column_exponents
+    high, low = np.ldexp(high, exponents), np.ldexp(low, exponents)
+    high[: int(rows.intercept)] = low[: int(rows.intercept)] = 0.0
+    return high, low
 
 
 def by_gram(rows: Rows, l2: float, route: str, steps: int | None = None) -> Found | None:
@@ -72,7 +76,8 @@ def by_gram(rows: Rows, l2: float, route: str, steps: int | None = None) -> Foun
         answer = fast(rows, factor, c, ridge)
         if answer is not None:
             found = _full_rank("fast", answer, factor, n)
-            if route == "fast" or found.digits >= FAST_DIGITS:
+            digits = predicted_digits(found.size, answer.errors)
+            if route == "fast" or (digits >= FAST_DIGITS and _residual_is_accurate(found)):
                 return found
             c = answer.high
     if steps is None:
@@ -83,6 +88,12 @@ def by_gram(rows: Rows, l2: float, route: str, steps: int | None = None) -> Foun
     return None if answer is None else _full_rank("full", answer, factor, n)
 
 
+def _residual_is_accurate(found: Found) -> bool:
+    """Return whether the rounding of the fitted values is negligible beside the residual."""
+    fitted = float(np.abs(found.answer.high / found.powers).max(initial=0.0))
+    return EPS * fitted <= RESIDUAL_ERROR * math.sqrt(found.answer.squares)
+
+
 def by_triangle(rows: Rows, R: Vector, n: int, l2: float, steps: int | None = None) -> Found:
     """Return the answer from the triangle of ``[1 X | y]``: full rank, or minimum norm.
 
@@ -91,7 +102,8 @@ def by_triangle(rows: Rows, R: Vector, n: int, l2: float, steps: int | None = No
     p = rows.unknowns
     ridge = penalties(rows, n, l2)
     R = with_ridge(R, None if ridge is None else ridge[0])
-    factor = from_triangle(np.asfortranarray(R[:-1, :-1]))
+    square = len(R) > p
+    factor = from_triangle(np.asfortranarray(R[:-1, :-1])) if square else None
     tolerance = rank_tolerance(rows, n)
     if factor is None or factor.norm * factor.inverse_norm * tolerance >= 1.0:
         values = np.linalg.svd(scaled_triangle(R[:-1, :-1])[0], compute_uv=False)
@@ -123,9 +135,9 @@ def by_triangle(rows: Rows, R: Vector, n: int, l2: float, steps: int | None = No
 
 
 def _full_rank(route: str, answer: Answer, factor: Factor, n: int) -> Found:
-    digits = predicted_digits(answer.high / factor.powers, answer.errors)
+    size = sizes(answer.high / factor.powers, answer.errors, math.sqrt(answer.squares))
     rank = len(factor.powers)
-    return Found(route, answer, factor, factor.triangle, factor.powers, rank, math.inf, digits, n)
+    return Found(route, answer, factor, factor.triangle, factor.powers, rank, math.inf, size, n)
 
 
 def _deficient(
@@ -134,5 +146,5 @@ def _deficient(
     c, squares, backward, errors, gap = minimum_norm(rows, R, rank, ridge, steps)
     U, powers = scaled_triangle(R[:-1, :-1])
     answer = Answer(c, np.zeros_like(c), squares, steps, backward, errors)
-    digits = predicted_digits(np.full(len(c), np.abs(c / powers).max(initial=0.0)), errors)
-    return Found("minimum norm", answer, None, U, powers, rank, gap, digits, n)
+    largest = sizes(c / powers, errors, math.sqrt(squares)).max(initial=0.0)
+    return Found("minimum norm", answer, None, U, powers, rank, gap, np.full(len(c), largest), n)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from optlab.linalg.column_offsets import without_offsets
 from optlab.linalg.factor import from_triangle
-from optlab.linalg.rows import (
+from optlab.linalg.row_blocks import (
     CHUNK_ROWS,
     Block,
     Rows,
@@ -120,19 +121,19 @@ def streaming_least_squares(
     if not 0.0 <= l2 < float("inf"):
         raise ValueError(f"l2 must be finite and at least 0, not {l2}")
     rows, device, sample = _rows(blocks, fit_intercept, refinement_passes > 0)
+    if fit_intercept:
+        rows = without_offsets(rows, sample)
     found = None
-    if refinement_passes and _well_conditioned(sample, fit_intercept):
+    if refinement_passes and _well_conditioned(sample, rows):
         found = by_gram(rows, l2, "full", refinement_passes)
     if found is not None:
         n = found.rows
     else:
         R, n = triangle(rows)
-        if n == 0:
-            raise ValueError("blocks has no rows (n = 0): there is nothing to fit")
         largest = np.abs(R).max(axis=0)[int(fit_intercept) :]
         moderate = with_safe_exponents(rows, largest, 0.5 * n * l2)
         if moderate is not rows and moderate.column_exponents is not None:
-            exponents = np.zeros(R.shape[0], dtype=np.int64)
+            exponents = np.zeros(R.shape[1], dtype=np.int64)
             exponents[int(fit_intercept) : -1] = moderate.column_exponents
             exponents[-1] = moderate.target_exponent
             R, rows = times_power(R, -exponents), moderate
@@ -152,19 +153,23 @@ def _rows(source: BlockSource, intercept: bool, again: bool) -> tuple[Rows, torc
 
     pending: list[Iterator[tuple[Any, Any]]] = []
     first = start()
-    if first is source:
-        if again:
-            raise ValueError(
-                "blocks can be visited only once (an iterator), but refinement_passes is not 0: "
-                "pass a sequence or a callable that starts afresh"
-            )
-        head, rest = next(first, None), first
-        pending.append(itertools.chain([] if head is None else [head], rest))
-    else:
-        head = next(first, None)
-    if head is None:
+    if first is source and again:
+        raise ValueError(
+            "blocks can be visited only once (an iterator), but refinement_passes is not 0: "
+            "pass a sequence or a callable that starts afresh"
+        )
+    heads = []
+    for head in first:
+        heads.append(head)
+        if len(head[1]):
+            break
+    if not heads:
         raise ValueError("blocks is empty (n = 0): there is nothing to fit")
-    sample = _block(*head)
+    if first is source:
+        pending.append(itertools.chain(heads, first))
+    sample = _block(*heads[-1])
+    if not len(sample.y):
+        raise ValueError("blocks has no rows (n = 0): there is nothing to fit")
     features = sample.X.shape[1]
     if features + intercept == 0:
         raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
@@ -203,13 +208,15 @@ def _block(X: Any, y: Any) -> Block:
     return Block(*parts)
 
 
-def _well_conditioned(sample: Block, intercept: bool) -> bool:
+def _well_conditioned(sample: Block, rows: Rows) -> bool:
     """Return whether the first block has a condition number that the Gram matrix can bear."""
-    m, d = sample.X.shape
-    if m < d + intercept or isinstance(sample.X, torch.Tensor):
+    m = min(len(sample.y), CHUNK_ROWS)
+    if m < rows.unknowns or isinstance(sample.X, torch.Tensor):
         return False
-    chunk = np.ones((min(m, CHUNK_ROWS), d + int(intercept)))
-    chunk[:, int(intercept) :] = sample.X[: len(chunk)]
+    chunk = np.ones((m, rows.unknowns))
+    chunk[:, int(rows.intercept) :] = sample.X[:m]
+    if rows.shift is not None:
+        chunk[:, 1:] -= rows.shift
     if not np.isfinite(chunk).all():
         return False
     with np.errstate(all="ignore"):  # squares out of range: the scaled way will be taken

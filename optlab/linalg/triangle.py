@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from scipy.linalg import lapack
 
-from optlab.linalg.rows import Rows, check_finite
-from optlab.linalg.visits import COMPILED_ELEMENTS, empty_like, to_numpy
+from optlab.linalg.row_blocks import Rows, check_finite
+from optlab.linalg.traversal import COMPILED_ELEMENTS, empty_like, to_numpy
 
 Vector = npt.NDArray[np.float64]
 
@@ -19,7 +19,9 @@ SMALL_QR = 1 << 13  # above, torch's QR is faster; below, calling LAPACK at once
 
 
 def triangle(rows: Rows) -> tuple[Vector, int]:
-    """Return R of the QR factorisation of ``[1 X | y]``, (p+1, p+1) upper, and the number of rows.
+    """Return R of the QR factorisation of ``[1 X | y]`` and the number of rows n.
+
+    R is upper trapezoidal, (min(n, p) + 1, p + 1); its last row holds the norm of the residual.
 
     One pass: each block of rows is reduced to its own triangle, stacked under the triangle so far,
     and factored again. Scaling columns by powers of two would not change a bit of the directions,
@@ -42,6 +44,8 @@ def triangle(rows: Rows) -> tuple[Vector, int]:
             check_finite(block, count)
             raise OverflowError("X or y are too large to be factored: divide them by 2**64, say")
         count += m
+    if count < size:  # as many equations as can be met: no residual
+        R = np.concatenate([R, np.zeros((1, size))])
     return R, count
 
 
@@ -73,12 +77,8 @@ def _cholesky_qr(A: Any) -> Vector | None:
 
 
 def qr_triangle(A: Any) -> Any:
-    """Return R (p, p) of a QR factorisation of A (m, p), with zero rows below where m < p."""
-    m, p = A.shape
-    if m < p:
-        short = A
-        A = empty_like(short, (p, p))
-        A[:m], A[m:] = short, 0.0
+    """Return R (min(m, p), p) of a QR factorisation of A (m, p)."""
+    p = A.shape[1]
     if isinstance(A, torch.Tensor):
         return torch.linalg.qr(A, mode="r").R
     if A.size > SMALL_QR:

@@ -11,6 +11,7 @@ import torch
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import LinearRegression, Parameters, Problem
+from optlab.problems.least_squares_system import why_another_minimiser
 
 Driver = Literal["gelsd", "gels", "gelss", "gelsy"]
 
@@ -73,6 +74,14 @@ class Lstsq:
             hint = "; driver='gelsd' can solve it" if device.type == "cpu" else ""
             return f"gels takes full rank for granted, but {reason}{hint}"
         return None
+
+    def remark(self, problem: Problem, device: torch.device) -> str | None:
+        """Say that LAPACK's cut-off, eps max(n, d), dropped directions the data have, or None."""
+        if not isinstance(problem, LinearRegression) or self._driver(device) == "gels":
+            return None
+        A, _, _ = problem.as_least_squares()
+        cut_off = torch.finfo(A.dtype).eps * max(A.shape)
+        return why_another_minimiser(A, problem.optimum().rank, cut_off)
 
     def _driver(self, device: torch.device) -> Driver:
         return self.driver or ("gelsd" if device.type == "cpu" else "gels")

@@ -45,7 +45,13 @@ class NormalEquations:
         if condition * condition * torch.finfo(problem.X.dtype).eps > 0.1:
             return f"the condition number {condition:.1e}, squared, leaves no digit"
         A, _, _ = problem.as_least_squares()
-        if torch.linalg.cholesky_ex(A.T @ A).info.item():
+        gram = A.T @ A
+        dtype = str(A.dtype).removeprefix("torch.")
+        if not gram.isfinite().all():
+            return f"the Gram matrix overflows {dtype}: standardize the columns"
+        if not gram.diagonal().all():
+            return f"the Gram matrix underflows {dtype}: standardize the columns"
+        if torch.linalg.cholesky_ex(gram).info.item():
             return "the Gram matrix has no Cholesky factor: rounding left it indefinite"
         return None
 

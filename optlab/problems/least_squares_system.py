@@ -48,3 +48,17 @@ def least_squares_system(
         return {"weight": weight, "bias": y_mean - X_mean @ weight}
 
     return LeastSquaresSystem(A, b, to_parameters)
+
+
+def why_another_minimiser(A: Tensor, rank: int, cut_off: float) -> str | None:
+    """Say that a relative cut-off of A's singular values leaves less than its rank, or None."""
+    values = torch.linalg.svdvals(A)
+    kept = int((values > cut_off * values[0]).sum())
+    if kept >= rank:
+        return None
+    dtype = str(A.dtype).removeprefix("torch.")
+    return (
+        f"in {dtype} the cut-off at {cut_off:.1e} of the largest singular value dropped "
+        f"{rank - kept} of {rank} directions that the data have: this is the minimiser of "
+        "another problem; standardize the columns, or use float64 or RefinedLstsq"
+    )

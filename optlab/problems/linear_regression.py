@@ -12,7 +12,7 @@ from torch import Tensor
 
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.validation import checked_design
-from optlab.linalg import least_squares
+from optlab.linalg import LeastSquaresSolution, least_squares
 from optlab.problems.judge import Judge
 from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
 from optlab.problems.problem import Batch, Evaluation, Optimum, Parameters
@@ -183,16 +183,26 @@ class LinearRegression:
         return self.to("cpu", torch.float64)
 
     @cached_property
-    def _optimum(self) -> Optimum:
+    def _solution(self) -> LeastSquaresSolution:
         reference = self._reference
         try:
-            solution = least_squares(
-                reference.X, reference.y, fit_intercept=self.fit_intercept, l2=self.l2
+            return least_squares(
+                reference.X,
+                reference.y,
+                fit_intercept=self.fit_intercept,
+                l2=self.l2,
+                column_names=self.feature_names,
             )
         except OverflowError as error:
             raise ValueError(f"problem {self.name!r} has no optimum in float64: {error}") from error
+
+    @cached_property
+    def _optimum(self) -> Optimum:
+        solution = self._solution
         parameters = solution.parameters if self.fit_intercept else {"weight": solution.weight}
-        loss = reference.loss(parameters).item()
+        # The certificate's residual is the exact optimum's: that of the rounded may be far above.
+        loss = solution.certificate.residual_sum_of_squares / len(self.y)
+        loss += self.l2 / 2 * solution.weight.square().sum().item() if self.l2 else 0.0
         return Optimum(parameters, loss, solution.certificate)
 
     def why_no_unique_optimum(self) -> str | None:
@@ -224,15 +234,18 @@ class LinearRegression:
         .. math:: f(w) - f(w_*) = \frac{1}{n} \lVert X (w - w_*) + (b - b_*) \rVert^2
             + \frac{l_2}{2} \lVert w - w_* \rVert^2
 
+        The optimum is taken before rounding to float64, and the loss from the optimum's residuals,
+        so that loss, suboptimality and certificate agree also where rounding the optimum is felt.
+
         The parameter error is the distance to the optimum's parameters over the optimum's norm
-        (the distance itself where that norm is zero).
+        (the distance itself where that norm is zero); nan where the minimiser is not unique.
         """
         return self._judge(parameters)
 
     @cached_property
     def _judge(self) -> Judge:
         reference = self._reference
-        return Judge(reference.X, reference.y, self._optimum.parameters, self.l2)
+        return Judge(reference.X, reference.y, self._solution, self.fit_intercept, self.l2)
 
 
 def _is_cached(cls: type, name: str) -> bool:

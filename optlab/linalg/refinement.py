@@ -1,4 +1,4 @@
-"""The ways to the answer of a full-rank problem: corrections by the factor until nothing is left.
+"""Iterative refinement of a full-rank answer: corrections by the factor until nothing is left.
 
 Both routes repeat ``c += (A'A)^-1 A'(y - A c)`` with a factor of A (Björck's corrected semi-normal
 equations). They differ in the precision of the gradient ``A'(y - A c)``: working precision makes
@@ -17,7 +17,7 @@ from optlab.linalg import double_double as dd
 from optlab.linalg.certificate import BACKWARD_LIMIT, backward_error, error_bounds
 from optlab.linalg.factor import EPS, Factor
 from optlab.linalg.passes import Gradient, Pair, accurate_gradient, gradient
-from optlab.linalg.rows import Rows
+from optlab.linalg.row_blocks import Rows
 
 Vector = npt.NDArray[np.float64]
 
@@ -33,7 +33,7 @@ FULL_UNIT = 2.0**-98
 
 
 class Answer(NamedTuple):
-    """A solution of the rows as seen, and how it was come by."""
+    """A solution of the rows as seen, with its backward error and error bounds."""
 
     high: Vector  # [bias, weight...]
     low: Vector
@@ -93,6 +93,8 @@ def full(
         if measured > 0.5:
             return None
         before = size
+    else:  # not done: what a correction leaves can go from any unknown to any other
+        left = np.full(len(c), len(c) * left.max(initial=0.0))
     high, low = x
     errors = floor + left + np.abs(low / factor.powers)
     g = factor.triangle.T @ (factor.triangle @ (low / factor.powers)) / factor.powers

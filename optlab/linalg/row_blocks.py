@@ -6,6 +6,7 @@ rows on any other device are torch tensors. Only what is small, (d, d), ever lea
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -48,6 +49,8 @@ class Rows:
     column_exponents, target_exponent
         The data seen here is X * 2**-column_exponents and y * 2**-target_exponent (exact). None
         and 0 unless squares of the original numbers would leave the range of float64.
+    shift
+        (d,), taken off the columns of X before all else; None where nothing was.
     """
 
     blocks: Callable[[], Iterable[Block]]
@@ -56,6 +59,7 @@ class Rows:
     whole: Block | None = None
     column_exponents: Exponents | None = None
     target_exponent: int = 0
+    shift: Vector | None = None
 
     @property
     def unknowns(self) -> int:
@@ -137,11 +141,12 @@ def rescaled(rows: Rows, ridge: float) -> Rows:
 def with_safe_exponents(rows: Rows, largest: Vector, ridge: float) -> Rows:
     """Return the rows scaled by these largest magnitudes (of X's columns, then y) if need be."""
     exponents = np.frexp(largest)[1].astype(np.int64)
-    if np.abs(exponents).max(initial=0) <= SAFE_EXPONENT:
+    penalty = int(np.frexp(min(ridge, sys.float_info.max))[1])
+    if np.abs(exponents).max(initial=0) <= SAFE_EXPONENT and penalty <= 2 * SAFE_EXPONENT:
         return rows
     columns = exponents[:-1]
     if ridge > 0:  # a tiny column is ruled by the penalty; keep penalty * 4**-exponent in range
-        columns = np.maximum(columns, (int(np.frexp(ridge)[1]) - 2 * SAFE_EXPONENT) // 2)
+        columns = np.maximum(columns, (penalty - 2 * SAFE_EXPONENT) // 2)
     target = int(exponents[-1])
 
     def scaled(block: Block) -> Block:
@@ -154,7 +159,7 @@ def with_safe_exponents(rows: Rows, largest: Vector, ridge: float) -> Rows:
 
     if rows.whole is not None:
         moderate = in_memory(scaled(rows.whole), rows.intercept)
-        return replace(moderate, column_exponents=columns, target_exponent=target)
+        return replace(moderate, column_exponents=columns, target_exponent=target, shift=rows.shift)
     visit = rows.blocks
     return replace(
         rows,

@@ -1,4 +1,4 @@
-"""How all rows are visited: block by block, two at a time, by compiled loops where they pay."""
+"""Traverse all rows block by block, two at a time, by compiled loops where they pay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from optlab.linalg.rows import Block, Rows
+from optlab.linalg.row_blocks import Block, Rows
 
 Vector = npt.NDArray[np.float64]
 Sums = tuple[Any, ...]
