@@ -1,8 +1,13 @@
-"""Text that files can hold, and sizes as people read them."""
+"""Texts, numbers, durations, sizes and labels as people read them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
+
+DIRECT = "direct"
+"""The value of the column ``batch`` for methods that use no batches."""
 
 
 def encodable(text: str) -> str:
@@ -10,22 +15,35 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def format_seconds(seconds: float) -> str:
-    """Return seconds with a unit that suits them, three digits.
+def number(value: float, digits: int = 3) -> str:
+    """Return a number in a few digits, or ``-`` where there is none.
 
     Examples
     --------
-    >>> format_seconds(0.001234), format_seconds(75.5)
-    ('1.23 ms', '75.5 s')
+    >>> number(1234567.0), number(1200), number(0.03456), number(2.3e-9), number(float("nan"))
+    ('1.23e+06', '1200', '0.0346', '2.3e-09', '-')
     """
-    if not math.isfinite(seconds):
+    if value is None or not math.isfinite(value):
         return "-"
-    unit, scale = "us", 1e-6
-    if seconds >= 1:
-        unit, scale = "s", 1.0
-    elif seconds >= 1e-3:
-        unit, scale = "ms", 1e-3
-    return f"{seconds / scale:.3g} {unit}"
+    if float(value).is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.{digits}g}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the unit that suits them, three digits.
+
+    Examples
+    --------
+    >>> duration(0.001234), duration(75.5), duration(4.5e-6), duration(float("nan"))
+    ('1.23 ms', '75.5 s', '4.5 µs', '-')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= scale or seconds == 0:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"
 
 
 def format_bytes(size: float) -> str:
@@ -42,3 +60,26 @@ def format_bytes(size: float) -> str:
         if size >= scale:
             return f"{size / scale:.3g} {unit}"
     return f"{size:.0f} B"
+
+
+_LABEL = {
+    "optimizer": "{}",
+    "batch": "at batch size {}",
+    "device": "on {}",
+    "dtype": "in {}",
+    "seed": "with seed {}",
+}
+
+
+def cell_label(row: Any, columns: Sequence[str] = tuple(_LABEL)) -> str:
+    """Return a cell's label, made from those of some columns that a row of a table has.
+
+    Examples
+    --------
+    >>> cell_label({"optimizer": "ManualSGD", "batch": "5", "device": "cpu"})
+    'ManualSGD at batch size 5 on cpu'
+    >>> cell_label({"optimizer": "Lstsq", "batch": "direct", "device": "cpu"}, ["optimizer"])
+    'Lstsq'
+    """
+    shown = [c for c in columns if c in row and (c, row[c]) != ("batch", DIRECT)]
+    return " ".join(_LABEL[column].format(row[column]) for column in shown)

@@ -11,7 +11,7 @@ from optlab.analysis.intervals import trimmed_mean_interval
 from optlab.report.findings.caveats import doubts
 from optlab.report.findings.findings import findings
 from optlab.report.views import TARGETS, all_views
-from optlab.report.words import duration
+from optlab.text import duration
 from tests.planted_results import plant
 
 WELL = {"finished", "converged"}
@@ -19,8 +19,7 @@ NEVER = {"diverged", "failed", "crashed"}
 
 
 def key(row):
-    size = row["batch_size"]
-    size = None if size is None or size != size or str(size) == "<NA>" else size  # noqa: PLR0124
+    size = None if row["batch"] == "direct" else row["batch"]
     return (row["problem"], row["optimizer"], size, row["device"], row["dtype"])
 
 
@@ -105,7 +104,7 @@ def doubts_of(results):
 
 def cell_said(sentence):
     said = tuple(sentence.numbers["cell"])
-    return (*said[:2], None if str(said[2]) in {"nan", "<NA>"} else said[2], *said[3:])
+    return (*said[:2], None if said[2] == "direct" else said[2], *said[3:])
 
 
 def timed_median(results, cell):

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from optlab.report.words import number, share, times
+from optlab.report.words import share, times
+from optlab.text import number
 from tests.planted_results import plant
 from tests.sentence_loops import (
     RANDOM,
@@ -345,7 +346,7 @@ def test_a_crossover_is_told_with_its_batch_size():
     slow = {("cpu", 1): 1.0, ("cuda", 1): 2.0, ("cpu", 8): 1.0, ("cuda", 8): 0.5,
             ("cpu", 64): 1.0, ("cuda", 64): 0.25}  # fmt: skip
     trials["seconds"] = [
-        slow[d, b] for d, b in zip(trials["device"], trials["batch_size"], strict=True)
+        slow[d, int(b)] for d, b in zip(trials["device"], trials["batch"], strict=True)
     ]
     sentences = findings_of(results)
     told = [s.text for s in sentences if s.kind == "device" and s.problem == "line"]
@@ -358,9 +359,9 @@ def test_of_many_crossovers_the_most_frequent_are_told_and_the_others_counted():
                     sizes=(1, 8, 64, "full"),
                     mishaps=False)  # fmt: skip
     first = dict(zip(names, (0, 1, 1, 2, 2, 2, 3), strict=True))  # where cuda takes over
-    place = {1: 0, 8: 1, 64: 2, "full": 3}
+    place = {"1": 0, "8": 1, "64": 2, "full": 3}
     results.trials["seconds"] = [
-        0.5 if (row["device"] == "cuda") == (place[row["batch_size"]] >= first[row["optimizer"]])
+        0.5 if (row["device"] == "cuda") == (place[row["batch"]] >= first[row["optimizer"]])
         else 1.0
         for row in results.trials.to_dict("records")
     ]  # fmt: skip
@@ -374,7 +375,7 @@ def test_of_many_crossovers_the_most_frequent_are_told_and_the_others_counted():
 
 def test_which_device_is_fastest(told):
     results, sentences, _ = told
-    order = {1: 1, 2: 2, 4: 4, 8: 8, "full": math.inf}
+    order = {"1": 1, "2": 2, "4": 4, "8": 8, "full": math.inf}
     for problem in results.problems:
         medians = defaultdict(lambda: defaultdict(dict))
         for (name, optimizer, size, device, dtype), trials in cells_of(results).items():

@@ -1,23 +1,10 @@
-"""Numbers as people read them."""
+"""Parts of sentences: ratios, counts and lists in words."""
 
 from __future__ import annotations
 
 import math
 
-
-def number(value: float, digits: int = 3) -> str:
-    """Return a number in a few digits.
-
-    Examples
-    --------
-    >>> number(1234567.0), number(1200), number(0.03456), number(2.3e-9), number(float("nan"))
-    ('1.23e+06', '1200', '0.0346', '2.3e-09', '-')
-    """
-    if value is None or not math.isfinite(value):
-        return "-"
-    if float(value).is_integer() and abs(value) < 1e6:
-        return str(int(value))
-    return f"{value:.{digits}g}"
+from optlab.text import number
 
 
 def times(ratio: float) -> str:
@@ -57,22 +44,6 @@ def every(count: int, what: str) -> str:
     ('both settings', 'all 8 settings')
     """
     return f"both {what}" if count == 2 else f"all {count} {what}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in a unit that suits them.
-
-    Examples
-    --------
-    >>> duration(0.001234), duration(75.5), duration(4.5e-6)
-    ('1.23 ms', '75.5 s', '4.5 µs')
-    """
-    if seconds is None or not math.isfinite(seconds):
-        return "-"
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= scale or seconds == 0:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} µs"
 
 
 def share(target: str) -> str:

@@ -80,6 +80,7 @@ class TrialRecord:
     optimizer: dict[str, Any] = field(default_factory=dict)
     machine: str = ""
     cores_short: float = float("nan")
+    file: str = ""
 
 
 Watcher = Callable[[Trial, TraceRow], None]

@@ -33,6 +33,7 @@ from optlab.report.views import Outcome, View
 from optlab.report.views.convergence import view as convergence_view
 from optlab.report.views.timing import seconds_view
 from optlab.report.words import share
+from optlab.text import cell_label
 
 _DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
 
@@ -65,9 +66,8 @@ def fit(
         for _, trial in views.best_trials(trials, problem.name).iterrows():
             found = parameters[int(trial["trial"])]
             line = ends * np.ravel(found["weight"])[0] + found.get("bias", np.zeros(()))
-            size = "" if pd.isna(trial["batch_size"]) else f", batch size {trial['batch_size']}"
             style = line_style(styles, trial["optimizer"])
-            label = plain(shortened(f"{trial['optimizer']}{size}", 90))
+            label = plain(shortened(cell_label(trial, ["optimizer", "batch"]), 90))
             handles += axes.plot(ends, line, label=label, **style)
         name = problem.feature_names[0] if problem.feature_names else "x"
         axes.set(xlabel=plain(name), ylabel=plain(problem.target_name))
@@ -208,7 +208,7 @@ def _columns(handles: Sequence[Line2D]) -> int:
     return max(1, int((WIDTH - 0.2) / (0.6 + 0.06 * longest)))
 
 
-def _behind(axes: Any, view: View, problem: str, places: Mapping[object, int]) -> None:
+def _behind(axes: Any, view: View, problem: str, places: Mapping[str, int]) -> None:
     if "points" in view.extra:
         points = view.extra["points"]
         points = points[points["problem"] == problem]
@@ -229,9 +229,9 @@ def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Lin
                marker="" if shades else MARKERS[styles[name].marker], **line_style(styles, name))
         for name in drawn
     ]  # fmt: skip
-    if shades and len(styles.sizes) > 1:
-        for index, size in enumerate(styles.sizes):
-            grey = shade("#333333", 0.5 * index / (len(styles.sizes) - 1))
+    if shades and len(styles.batches) > 1:
+        for index, size in enumerate(styles.batches):
+            grey = shade("#333333", 0.5 * index / (len(styles.batches) - 1))
             handles.append(Line2D([], [], color=grey, linewidth=4, label=f"batch size {size}"))
     if "unstable" in rows and rows["unstable"].any():
         handles.append(Line2D([], [], color=INK, linestyle="none", marker="o", markersize=4.5,

@@ -8,22 +8,21 @@ from matplotlib.figure import Figure
 from optlab.report.figures.panels import plain, wrapped
 from optlab.report.figures.paper import WIDTH, PaperFigure
 from optlab.report.ticks import shortened
-from optlab.report.words import duration
+from optlab.text import duration
 
 
 def matrix(title: str, rows: pd.DataFrame) -> Figure:
     """Draw a row each setting, a column each device, the fastest bold, crossovers marked."""
     devices = list(dict.fromkeys(rows["device"]))
     several_dtypes = len(set(rows["dtype"])) > 1
-    keys = ["optimizer", "dtype", "batch_size"]
-    lines = rows.groupby(keys, sort=False, dropna=False)
+    keys = ["optimizer", "dtype", "batch"]
+    lines = rows.groupby(keys, sort=False, observed=True)
     text: list[list[str]] = []
     bold: set[tuple[int, int]] = set()
-    for _, cells in lines:
-        optimizer, dtype, size = (cells[name].iloc[0] for name in keys)
+    for (optimizer, dtype, batch), cells in lines:
         by_device = cells.set_index("device")
-        line = [plain(shortened(optimizer, 48)), *([str(dtype)] if several_dtypes else [])]
-        line.append("direct" if pd.isna(size) else str(size))
+        line = [plain(shortened(str(optimizer), 48)), *([str(dtype)] if several_dtypes else [])]
+        line.append(str(batch))
         before = len(line)
         for place, device in enumerate(devices):
             if device not in by_device.index:

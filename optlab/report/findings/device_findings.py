@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from optlab.report.findings.sentence import Sentence
 from optlab.report.views import View
 from optlab.report.words import several
+from optlab.text import DIRECT
 
 MOST = 3
 """Sentences on devices; what is left of many optimizers is counted in the last."""
@@ -16,7 +17,7 @@ def fastest_devices(views: dict[str, View], problem: str) -> Iterator[Sentence]:
     """Yield where a device is the fastest throughout, and where another takes over for good."""
     table = views["crossover"].table
     rows = table[(table["problem"] == problem) & table["fastest"].astype(bool)]
-    rows = rows[rows["batch_size"].notna()]
+    rows = rows[rows["batch"] != DIRECT]
     several_dtypes = len(set(table["dtype"])) > 1
     said: dict[str, list[str]] = {}
     for (optimizer, dtype), same in rows.groupby(["optimizer", "dtype"], sort=False):
@@ -28,7 +29,7 @@ def fastest_devices(views: dict[str, View], problem: str) -> Iterator[Sentence]:
         elif len(turns) == 1:
             turn = turns.iloc[0]
             text = f"{turn['device']} has the lowest median seconds from batch size "
-            text += f"{turn['batch_size']} on"
+            text += f"{turn['batch']} on"
         else:
             text = "which device is the fastest goes to and fro with the batch size"
         said.setdefault(text, []).append(name)

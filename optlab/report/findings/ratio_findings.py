@@ -11,6 +11,7 @@ from optlab.analysis.comparison import FASTER, SAME, SLOWER, TOO_FEW
 from optlab.report.findings.sentence import Sentence
 from optlab.report.views import View
 from optlab.report.words import counted, every, several, times
+from optlab.text import DIRECT
 
 MOST = 3
 """Optimizers told of at most; of the others the verdicts are counted, and the view has all."""
@@ -51,7 +52,7 @@ def _range(rows: pd.DataFrame) -> tuple[float, float]:
 
 def _at(rows: pd.DataFrame) -> str:
     """Return at which of its batch sizes the baseline is compared with."""
-    sizes = list(dict.fromkeys(rows["baseline_batch_size"].dropna()))
+    sizes = [batch for batch in rows["baseline_batch"].dropna().unique() if batch != DIRECT]
     if not sizes:
         return ""
     return " at each batch size" if len(sizes) > 1 else f" at batch size {sizes[0]}"

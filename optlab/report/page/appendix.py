@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from optlab.report.views import Outcome
-from optlab.report.words import number
+from optlab.text import number
 
 
 def facts_list(pairs: Iterable[tuple[Any, Any]]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from optlab.lab import ProblemSummary
 from optlab.report.page.appendix import facts_list, told
-from optlab.report.words import number
+from optlab.text import number
 
 MOST_PARAMETERS = 12
 """Of a problem's parameters so many are listed."""

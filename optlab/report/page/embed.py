@@ -46,8 +46,6 @@ def columns_of(table: pd.DataFrame, *, digits: int | None = DIGITS) -> dict[str,
 
 
 def _column(values: pd.Series[Any], digits: int | None) -> Any:
-    if values.name in _NAMES:
-        return _text(values)
     kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else "O"
     if kind in "biu":
         return values.tolist()
@@ -64,10 +62,6 @@ def _column(values: pd.Series[Any], digits: int | None) -> Any:
     if numeric and (len(known) or pd.api.types.is_numeric_dtype(values.dtype)):
         return _column(pd.to_numeric(values, errors="coerce").astype(float), digits)
     return _text(values)
-
-
-_NAMES = ("batch_size", "at")
-"""Columns whose values are names, whole numbers among them: filters and axes hold text."""
 
 
 def _text(values: pd.Series[Any]) -> dict[str, list[Any]]:
@@ -97,10 +91,10 @@ def _columns(axis: Axis) -> list[str]:
     return [column for column in (axis.column, axis.low, axis.high) if column]
 
 
-def axes_of(trials: pd.DataFrame, sizes: Iterable[object]) -> dict[str, list[str]]:
+def axes_of(trials: pd.DataFrame, batches: Iterable[str]) -> dict[str, list[str]]:
     """Return the values that each filter offers."""
     axes = {
         name: [str(value) for value in dict.fromkeys(trials[name])]
         for name in ("problem", "optimizer", "device", "dtype")
     }
-    return axes | {"batch_size": [str(size) for size in sizes]}
+    return axes | {"batch": list(batches)}

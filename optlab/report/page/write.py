@@ -30,11 +30,11 @@ SECONDS = ("seconds", "seconds_low", "seconds_high", "median", "min", "max", "tr
 """The columns that tables show with a unit of time."""
 
 LABELS = {"low": "from", "high": "to", "seconds_low": "from", "seconds_high": "to",
-          "median": "seconds", "timed": "trials timed", "at": "at batch size",
+          "median": "seconds", "timed": "trials timed", "batch": "batch size", "at": "at batch size",
           "peak_bytes": "peak memory"}  # fmt: skip
 """What columns are called in tables, where not by their name."""
 
-SINGLE = ("problem", "device", "dtype", "machine")
+SINGLE = ("problem", "device", "dtype", "machine", "file")
 """The columns that tables show only where trials differ in them; their CSV has them always."""
 
 SCRIPTS = ("ticks", "tables", "charts", "filters", "page")
@@ -110,16 +110,16 @@ def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
     trials, styles = results.trials, Styles.of_trials(results.trials)
     tables = {
         "summary": _ordered(results.summary()),
-        "trials": _ordered(trials.drop(columns=["hyperparameters", "versions"], errors="ignore")),
+        "trials": _ordered(trials),
         "optimizers": _optimizers(trials),
     }
     return {
         "name": results.name or "experiment",
         "styles": {
             "optimizers": {name: vars(style) for name, style in styles.by_optimizer.items()},
-            "sizes": [str(size) for size in styles.sizes],
+            "sizes": styles.batches,
         },
-        "axes": axes_of(trials, styles.sizes),
+        "axes": axes_of(trials, styles.batches),
         "target": headline(views["target"].table, results.definition.get("stop_at")),
         "labels": LABELS,
         "seconds": SECONDS,
@@ -132,13 +132,22 @@ def _data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
 
 def _optimizers(trials: pd.DataFrame) -> pd.DataFrame:
     """Return each optimizer's hyperparameters, and the versions of what it calls, in words."""
-    columns = ["hyperparameters", *(["versions"] if "versions" in trials else [])]
-    table = trials[["optimizer", *columns]].drop_duplicates()
-    for column in columns:
-        values = [json.loads(text) for text in table[column]]
+    own = [name for name in trials if str(name).startswith("hp_")]
+    rows = trials[["optimizer", *own, "versions"]].drop_duplicates()
+    settings = [
+        {str(name).removeprefix("hp_"): value for name, value in row.items() if not pd.isna(value)}
+        for row in rows[own].to_dict("records")
+    ]
+    columns = {"hyperparameters": settings, "versions": map(json.loads, rows["versions"])}
+    table = rows[["optimizer"]].copy()
+    for column, values in columns.items():
         words = [", ".join(f"{k} = {v}" for k, v in value.items()) for value in values]
-        table[column] = [word or None for word in words]
+        table[column] = [text or None for text in words]
     return table
+
+
+_ELSEWHERE = ("versions", "batch_size")
+"""The columns that tables leave to the table of optimizers, and to ``batch``."""
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +155,8 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     first = ["trial", *CELL, "seed", "repeat", "status", "suboptimality", "parameter_error"]
     first += ["epochs", "seconds", "seconds_low", "seconds_high", "unstable", "trials"]
     columns = [name for name in first if name in table]
-    columns += [str(name) for name in table if name not in [*first, "message"]]
+    others = [name for name in map(str, table) if name not in {*first, "message", *_ELSEWHERE}]
+    columns += [name for name in others if not name.startswith("hp_")]
     return table[[*columns, *(["message"] if "message" in table else [])]]
 
 
