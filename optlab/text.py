@@ -30,20 +30,26 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
-def duration(seconds: float) -> str:
-    """Return seconds in the unit that suits them, three digits.
+def format_seconds(seconds: float) -> str:
+    """Return seconds with a unit that suits them, in three digits; whole from 1000 s on.
 
     Examples
     --------
-    >>> duration(0.001234), duration(75.5), duration(4.5e-6), duration(float("nan"))
-    ('1.23 ms', '75.5 s', '4.5 µs', '-')
+    >>> format_seconds(0.001234), format_seconds(75.5), format_seconds(4.5e-6)
+    ('1.23 ms', '75.5 s', '4.5 µs')
+    >>> format_seconds(0.9996), format_seconds(12345.6), format_seconds(float("nan"))
+    ('1 s', '12346 s', '-')
     """
     if seconds is None or not math.isfinite(seconds):
         return "-"
+    rounded = float(f"{seconds:.3g}")
     for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= scale or seconds == 0:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} µs"
+        if rounded >= scale or rounded == 0:
+            break
+    else:
+        unit, scale = "µs", 1e-6
+    value = seconds / scale
+    return f"{value:.0f} {unit}" if value >= 999.5 else f"{value:.3g} {unit}"
 
 
 def format_bytes(size: float) -> str:

@@ -11,7 +11,7 @@ from optlab.analysis.intervals import trimmed_mean_interval
 from optlab.report.findings.caveats import doubts
 from optlab.report.findings.findings import findings
 from optlab.report.views import TARGETS, all_views
-from optlab.text import duration
+from optlab.text import format_seconds
 from tests.planted_results import plant
 
 WELL = {"finished", "converged"}
@@ -137,11 +137,11 @@ def ratio_of(logs):
 
 def sure(seconds):
     """Return a median of seconds as sentences tell it, with how sure it is."""
-    n, text, ordered = len(seconds), duration(statistics.median(seconds)), sorted(seconds)
+    n, text, ordered = len(seconds), format_seconds(statistics.median(seconds)), sorted(seconds)
     rank = 1
     while n > 5 and 2 * sum(math.comb(n, i) for i in range(rank + 1)) / 2**n <= 0.05:
         rank += 1
-    ends = duration(ordered[rank - 1]), duration(ordered[n - rank])
+    ends = format_seconds(ordered[rank - 1]), format_seconds(ordered[n - rank])
     if n == 1:
         return f"{text} (1 trial)"
     if n < 5:

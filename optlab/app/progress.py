@@ -29,7 +29,7 @@ from optlab.lab import TraceRow, Trial, TrialRecord
 from optlab.lab.resume import StoreStatus
 from optlab.lab.runner import Listener
 from optlab.lab.store.redo import Redo
-from optlab.text import DIRECT, cell_label, duration
+from optlab.text import DIRECT, cell_label, format_seconds
 
 _TO_REDO: Mapping[Redo, str] = {
     "failed": "failed, crashed or timed out",
@@ -128,7 +128,7 @@ class TrialProgress:
     def _line(self, record: TrialRecord) -> str:
         task, trial = self._bar.tasks[0], record.trial
         worked = record.status.is_result and not math.isnan(record.seconds)
-        spent = f" in {duration(record.seconds)}" if worked else ""
+        spent = f" in {format_seconds(record.seconds)}" if worked else ""
         line = f"{task.completed:.0f}/{task.total:.0f} {_describe(trial)}"
         line += f" seed {trial.seed} repeat {trial.repeat}: {record.status}{spent}"
         passed, left = task.elapsed, task.time_remaining

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from optlab.analysis.statistics import CROWDED_ABOVE
 from optlab.lab import ProblemSummary
-from optlab.text import cell_label, duration, format_bytes
+from optlab.text import cell_label, format_bytes, format_seconds
 
 BESIDE = (
     "trials run beside others: their seconds are kept as contended and rank nowhere; "
@@ -86,7 +86,7 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
         named = [*axes, "optimizer", "batch", "device", "status"]
         cells = {
             "epochs": _number(row["epochs"]) if row["epochs"] else "-",
-            "seconds": duration(row["seconds"]),
+            "seconds": format_seconds(row["seconds"]),
             "loss": _number(row["loss"]),
             "suboptimality": _number(row["suboptimality"], digits=2),
             "parameter error": _number(row["parameter_error"], digits=2),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optlab.markup import table_html
 from optlab.report.views import Outcome
-from optlab.text import duration, number
+from optlab.text import format_seconds, number
 
 
 def results_html(results: Outcome) -> str:
@@ -19,7 +19,7 @@ def results_html(results: Outcome) -> str:
             row["batch"],
             row["device"],
             row["status"],
-            duration(row["seconds"]),
+            format_seconds(row["seconds"]),
             number(row["epochs"]),
             number(row["suboptimality"]),
             number(row["parameter_error"]),

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from optlab.report.figures.panels import plain, wrapped
 from optlab.report.figures.paper import WIDTH, PaperFigure
 from optlab.report.ticks import shortened
-from optlab.text import duration
+from optlab.text import format_seconds
 
 
 def matrix(title: str, rows: pd.DataFrame) -> Figure:
@@ -30,7 +30,7 @@ def matrix(title: str, rows: pd.DataFrame) -> Figure:
                 continue
             cell = by_device.loc[device]
             mark = " (crossover)" if cell["crossover"] else ""
-            line.append(duration(cell["seconds"]) + mark)
+            line.append(format_seconds(cell["seconds"]) + mark)
             if cell["fastest"]:
                 bold.add((len(text) + 1, place + before))
         text.append(line)

@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from optlab.report.style import Styles
 from optlab.report.ticks import log_ticks, shortened
 from optlab.report.views.view import Axis, View, batches_in
-from optlab.text import DIRECT, duration, number
+from optlab.text import DIRECT, format_seconds, number
 
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x": "X",
            "triangle-down": "v", "cross": "P", "star": "*"}  # fmt: skip
@@ -106,7 +106,7 @@ def _log_ticks(side: XAxis | YAxis, limits: tuple[float, float], axis: Axis) -> 
     ticks = log_ticks(low, high, (3 if narrow else 4) if isinstance(side, XAxis) else 8)
     side.set_major_locator(FixedLocator(ticks))
     if max(ticks) < 1e4 * min(ticks) or axis.unit == "s":
-        told = duration if axis.unit == "s" else number
+        told = format_seconds if axis.unit == "s" else number
         side.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
 
 

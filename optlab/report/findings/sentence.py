@@ -10,7 +10,7 @@ import numpy as np
 from optlab.analysis.intervals import median_ranks
 from optlab.report.views import View
 from optlab.report.words import counted
-from optlab.text import cell_label, duration
+from optlab.text import cell_label, format_seconds
 
 SURE = 0.9
 """An interval that covers in fewer experiments is told as what the trials spanned."""
@@ -58,7 +58,7 @@ def measured(seconds: float, low: float, high: float, trials: int) -> str:
     >>> measured(1.0, 0.9, 1.2, 5), measured(1.0, 0.9, 1.2, 3)
     ('1 s [900 ms, 1.2 s]', '1 s (900 ms to 1.2 s in 3 trials)')
     """
-    text, ends = duration(seconds), (duration(low), duration(high))
+    text, ends = format_seconds(seconds), (format_seconds(low), format_seconds(high))
     apart = bool(np.isfinite([low, high]).all()) and ends[0] != ends[1]
     if median_ranks(trials)[1] < SURE:
         spanned = f"{ends[0]} to {ends[1]} in " if apart else ""
