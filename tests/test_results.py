@@ -11,9 +11,10 @@ from optlab.lab import Trial, TrialRecord, trials_table
 
 TRIALS = [
     "trial", "problem", "optimizer", "hp_learning_rate", "hp_driver", "batch", "batch_size",
-    "device", "dtype", "seed", "repeat", "status", "message", "epochs", "samples",
-    "transfer_seconds", "first_pass_seconds", "seconds", "contended", "loss", "suboptimality",
-    "parameter_error", "gradient_norm", "peak_bytes", "file", "versions", "machine", "cores_short",
+    "device", "dtype", "seed", "repeat", "status", "message", "epochs", "steps", "samples",
+    "transfer_seconds", "compile_seconds", "first_pass_seconds", "seconds", "contended", "loss",
+    "suboptimality", "parameter_error", "gradient_norm", "best_suboptimality", "best_epoch",
+    "stop_scale", "peak_bytes", "file", "versions", "machine", "cores_short",
 ]  # fmt: skip
 TRACES = [
     "trial", "epoch", "samples", "seconds", "loss", "suboptimality", "gradient_norm", "batch_loss",

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from optlab.lab.store.problem_summary import ProblemSummary
-from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
+from optlab.lab.trial.record import TRACE_NUMBERS, Trial, TrialRecord
 from optlab.text import DIRECT
 
 NAN = float("nan")
@@ -20,8 +20,8 @@ def trials_table(
 ) -> pd.DataFrame:
     """Return a row for each trial.
 
-    Losses, suboptimality, parameter error and gradient norm are those of the last recorded
-    iterate; ``samples`` counts rows touched. ``batch`` is an ordered categorical, ``"1" < "5" <
+    Losses, suboptimality, parameter error, gradient norm and further measures (the last columns)
+    are those of the last recorded iterate; ``samples`` counts rows touched. ``batch`` is an ordered categorical, ``"1" < "5" <
     "full" < "direct"``, for grouping and labels; ``batch_size`` (Int64) is the number of rows a
     step, all n for ``"full"`` and ``<NA>`` for direct methods. Each hyperparameter is a column
     ``hp_<name>``, numeric where all its values are numbers and missing where an optimizer has none.
@@ -29,21 +29,19 @@ def trials_table(
     nothing = TrialRecord(Trial(0, "", "", None, "", "", 0))
     rows = [_trial_row(record) for record in records]
     table = pd.DataFrame(rows, columns=list(_trial_row(nothing)))
-    asked = [record.trial.batch_size for record in records]
-    sizes = [
-        problems[trial.problem].n if size == "full" and trial.problem in problems else size
-        for size, trial in zip(asked, (record.trial for record in records), strict=True)
-    ]
-    table["batch"] = batch_column(asked)
-    table["batch_size"] = pd.array(
-        [size if isinstance(size, int) else None for size in sizes], dtype="Int64"
-    )
+    trials = [record.trial for record in records]
+    rows_of = {name: problem.n for name, problem in problems.items()}
+    sizes = [rows_of.get(t.problem) if t.batch_size == "full" else t.batch_size for t in trials]
+    table["batch"] = batch_column(trial.batch_size for trial in trials)
+    table["batch_size"] = pd.array(sizes, dtype="Int64")
+    table["best_epoch"] = table["best_epoch"].astype("Int64")
     own = [record.optimizer.get("hyperparameters", {}) for record in records]
     names = dict.fromkeys(name for values in own for name in values)
     columns = {f"hp_{n}": _hyperparameter([values.get(n) for values in own]) for n in names}
+    more = pd.DataFrame([dict(r.trace[-1].more) if r.trace else {} for r in records])
     place = table.columns.get_loc("batch")
     parts = [table.iloc[:, :place], pd.DataFrame(columns, index=table.index), table.iloc[:, place:]]
-    return pd.concat(parts, axis=1)
+    return pd.concat([*parts, more], axis=1)
 
 
 def batch_column(sizes: Iterable[object]) -> pd.Categorical[str]:
@@ -73,7 +71,7 @@ def _hyperparameter(values: list[object]) -> pd.Series[Any]:
 
 
 def _trial_row(record: TrialRecord) -> dict[str, object]:
-    trial, last = record.trial, record.trace[-1] if record.trace else None
+    trial, last, best = record.trial, record.trace[-1] if record.trace else None, record.best
     return {
         "trial": trial.number,
         "problem": trial.problem,
@@ -87,8 +85,10 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "status": str(record.status),
         "message": record.message,
         "epochs": last.epoch if last else 0,
+        "steps": last.steps if last else 0,
         "samples": last.samples if last else 0,
         "transfer_seconds": record.transfer_seconds,
+        "compile_seconds": record.compile_seconds,
         "first_pass_seconds": record.first_pass_seconds,
         "seconds": record.seconds,
         "contended": record.contended,
@@ -96,6 +96,9 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "suboptimality": last.suboptimality if last else NAN,
         "parameter_error": last.parameter_error if last else NAN,
         "gradient_norm": last.gradient_norm if last else NAN,
+        "best_suboptimality": best.suboptimality if best else NAN,
+        "best_epoch": best.epoch if best else pd.NA,
+        "stop_scale": record.stop_scale,
         "peak_bytes": pd.NA if record.peak_bytes is None else record.peak_bytes,
         "file": record.file,
         "versions": json.dumps(record.optimizer.get("versions", {})),
@@ -105,9 +108,16 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
 
 
 def traces_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
-    """Return a row for each recorded iterate; epoch 0 is the start, where no time has passed."""
-    columns = ["trial", *TraceRow._fields]
-    rows = [(record.trial.number, *row) for record in records for row in record.trace]
-    table = pd.DataFrame(rows, columns=columns)
-    whole = {"trial": "int64", "epoch": "int64", "samples": "int64"}
-    return table.astype({column: whole.get(column, "float64") for column in columns})
+    """Return a row for each recorded iterate; epoch 0 is the start, where no time has passed.
+
+    Further measures of a problem are columns at the end, NaN where a row has none.
+    """
+    rows = [
+        {"trial": record.trial.number} | {n: getattr(row, n) for n in TRACE_NUMBERS} | {**row.more}
+        for record in records
+        for row in record.trace
+    ]
+    more = dict.fromkeys(name for row in rows for name in row)
+    table = pd.DataFrame(rows, columns=list(dict.fromkeys(["trial", *TRACE_NUMBERS]) | more))
+    whole = {"trial", "epoch", "samples", "steps"}
+    return table.astype({name: "int64" if name in whole else "float64" for name in table})
