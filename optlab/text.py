@@ -11,21 +11,25 @@ def encodable(text: str) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """Return seconds with a unit that suits them, three digits.
+    """Return seconds with a unit that suits them, in three digits; whole from 1000 s on.
 
     Examples
     --------
-    >>> format_seconds(0.001234), format_seconds(75.5)
-    ('1.23 ms', '75.5 s')
+    >>> format_seconds(0.001234), format_seconds(75.5), format_seconds(4.5e-6)
+    ('1.23 ms', '75.5 s', '4.5 µs')
+    >>> format_seconds(0.9996), format_seconds(12345.6), format_seconds(float("nan"))
+    ('1 s', '12346 s', '-')
     """
     if not math.isfinite(seconds):
         return "-"
-    unit, scale = "us", 1e-6
-    if seconds >= 1:
-        unit, scale = "s", 1.0
-    elif seconds >= 1e-3:
-        unit, scale = "ms", 1e-3
-    return f"{seconds / scale:.3g} {unit}"
+    rounded = float(f"{seconds:.3g}")
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if rounded >= scale or rounded == 0:
+            break
+    else:
+        unit, scale = "µs", 1e-6
+    value = seconds / scale
+    return f"{value:.0f} {unit}" if value >= 999.5 else f"{value:.3g} {unit}"
 
 
 def format_bytes(size: float) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from optlab.analysis.intervals import trimmed_mean_interval
-from optlab.report.findings.caveats import doubts
+from optlab.report.findings.caveats import caveats
 from optlab.report.findings.findings import findings
 from optlab.report.views import TARGETS, all_views
 from optlab.report.words import duration

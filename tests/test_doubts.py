@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from optlab.report.findings.caveats import doubts
+from optlab.report.findings.caveats import caveats
 from optlab.report.findings.findings import findings
 from optlab.report.views import all_views
 from tests.planted_results import plant

@@ -1,4 +1,4 @@
-"""What results look like in a notebook."""
+"""Results as HTML for notebooks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pandas as pd
 
 from optlab.markup import table_html
 from optlab.report.views import Outcome
-from optlab.report.words import duration, number
+from optlab.report.words import number
+from optlab.text import format_seconds
 
 
 def results_html(results: Outcome) -> str:
@@ -21,7 +22,7 @@ def results_html(results: Outcome) -> str:
             "-" if pd.isna(row["batch_size"]) else row["batch_size"],
             row["device"],
             row["status"],
-            duration(row["seconds"]),
+            format_seconds(row["seconds"]),
             number(row["epochs"]),
             number(row["suboptimality"]),
             number(row["parameter_error"]),
