@@ -33,7 +33,7 @@ _REACH = (-0.45, 0.5)
 _ON_DARK = {
     "#000000": "#D9D9D9",
     "#0072B2": "#3FA0DB",
-}  # too little contrast to the dark background
+}  # else too dark there
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Styles:
         return self.by_optimizer[optimizer]
 
     def colour(self, optimizer: str, size: object = None) -> str:
-        """Return the colour of an optimizer at a batch size as ``#rrggbb``, on a light background."""
+        """Return an optimizer's colour at a batch size as ``#rrggbb``, on a light background."""
         listed = not pd.isna(size) and size in self.sizes  # type: ignore[call-overload]
         place = self.sizes.index(size) if listed else -1
         return self.by_optimizer[optimizer].shades[place]

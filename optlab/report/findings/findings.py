@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from optlab.report.findings.accuracy_findings import accuracy_findings
 from optlab.report.findings.device_findings import device_findings
 from optlab.report.findings.ratio_findings import ratio_findings
@@ -18,17 +20,26 @@ def findings(results: Outcome, views: dict[str, View]) -> list[Sentence]:
     """Return the findings: accuracy, targets reached and how fast, ratios, devices."""
     if answered(results.trials).empty:
         return [Sentence("nothing", "No trial ended with an answer: there is nothing to compare.")]
-    found: list[Sentence] = []
     problems = list(results.problems)
-    own = results.definition.get("stop_at")
-    target = headline(views["target"].table, own)
-    for name in problems[:MOST_PROBLEMS]:
-        found += accuracy_findings(views, name)
-        found += reached_findings(results, views, name, target, own=own)
-        found += fastest_findings(results, views, name, target)
-        found += ratio_findings(views, name)
-        found += device_findings(views, name)
+    target = headline(views["target"].table, results.definition.get("stop_at"))
+    found = [
+        sentence
+        for name in problems[:MOST_PROBLEMS]
+        for sentence in problem_findings(results, views, name, target)
+    ]
     if len(problems) > MOST_PROBLEMS:
         text = f"{len(problems)} problems in all: the filters show each one's charts and tables."
         found.append(Sentence("more", text))
     return found
+
+
+def problem_findings(
+    results: Outcome, views: dict[str, View], problem: str, target: str
+) -> Iterator[Sentence]:
+    """Yield the findings on one problem."""
+    own = results.definition.get("stop_at")
+    yield from accuracy_findings(views, problem)
+    yield from reached_findings(results, views, problem, target, own=own)
+    yield from fastest_findings(results, views, problem, target)
+    yield from ratio_findings(views, problem)
+    yield from device_findings(views, problem)

@@ -138,8 +138,8 @@ def _others(others: pd.DataFrame, views: dict[str, View]) -> str:
 def _compare(row: Any, name: str, than: str = "") -> str:
     """Return the words on a cell beside the one of the lowest median seconds.
 
-    Its median is not lower, but its seconds may be, repeat by repeat: the words say so. It is called
-    slower only where the interval of the paired ratio is above 1.
+    Its median is not lower, but its seconds may be, repeat by repeat: the words say so. It is
+    called slower only where the interval of the paired ratio is above 1.
     """
     if not row["pairs"]:
         return f"{name} has no repeat in common with {than or 'it'}"
