@@ -61,7 +61,7 @@ class Results:
         """Make the two tables from the records of trials."""
         return cls(
             name=name,
-            trials=trials_table(records),
+            trials=trials_table(records, problems),
             traces=traces_table(records),
             problems=problems,
             machine=machine,

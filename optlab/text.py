@@ -1,13 +1,33 @@
-"""Text that files can hold, and sizes as people read them."""
+"""Texts, numbers, durations, sizes and labels as people read them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
+
+DIRECT = "direct"
+"""The value of the column ``batch`` for methods that use no batches."""
 
 
 def encodable(text: str) -> str:
     """Return a text that UTF-8 can hold: a file's name in an error's message may not be one."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number in a few digits, or ``-`` where there is none.
+
+    Examples
+    --------
+    >>> number(1234567.0), number(1200), number(0.03456), number(2.3e-9), number(float("nan"))
+    ('1.23e+06', '1200', '0.0346', '2.3e-09', '-')
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    if float(value).is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.{digits}g}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -20,7 +40,7 @@ def format_seconds(seconds: float) -> str:
     >>> format_seconds(0.9996), format_seconds(12345.6), format_seconds(float("nan"))
     ('1 s', '12346 s', '-')
     """
-    if not math.isfinite(seconds):
+    if seconds is None or not math.isfinite(seconds):
         return "-"
     rounded = float(f"{seconds:.3g}")
     unit, scale = "µs", 1e-6
@@ -46,3 +66,26 @@ def format_bytes(size: float) -> str:
         if size >= scale:
             return f"{size / scale:.3g} {unit}"
     return f"{size:.0f} B"
+
+
+_LABEL = {
+    "optimizer": "{}",
+    "batch": "at batch size {}",
+    "device": "on {}",
+    "dtype": "in {}",
+    "seed": "with seed {}",
+}
+
+
+def cell_label(row: Any, columns: Sequence[str] = tuple(_LABEL)) -> str:
+    """Return a cell's label, made from those of some columns that a row of a table has.
+
+    Examples
+    --------
+    >>> cell_label({"optimizer": "ManualSGD", "batch": "5", "device": "cpu"})
+    'ManualSGD at batch size 5 on cpu'
+    >>> cell_label({"optimizer": "Lstsq", "batch": "direct", "device": "cpu"}, ["optimizer"])
+    'Lstsq'
+    """
+    shown = [c for c in columns if c in row and (c, row[c]) != ("batch", DIRECT)]
+    return " ".join(_LABEL[column].format(row[column]) for column in shown)

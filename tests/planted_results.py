@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 
 from optlab.analysis.statistics import summary
 from optlab.lab.store.problem_summary import ProblemSummary
+from optlab.lab.tables import batch_column
 
 HOSTILE = "<script>alert(1)</script>"
 EVIL = (
@@ -90,7 +90,7 @@ def plant(
     traces: list[dict[str, Any]] = []
     for problem, optimizer in product(problems, optimizers):
         is_direct = optimizer in direct
-        for size, device, dtype in product([pd.NA] if is_direct else sizes, devices, dtypes):
+        for size, device, dtype in product([None] if is_direct else sizes, devices, dtypes):
             rate = 0.05 * 10 ** rng.uniform(-0.5, 0.5)
             cost = 1e-4 * 10 ** rng.uniform(0, 1)
             cost *= 0.3 if (device, str(size)) == ("cuda", "full") else 1
@@ -102,13 +102,13 @@ def plant(
                 where = (problem, optimizer, str(size))
                 row = {
                     "trial": len(rows), "problem": problem, "optimizer": optimizer,
-                    "hyperparameters": json.dumps({"learning_rate": 0.01}), "batch_size": size,
+                    "hp_learning_rate": 0.01, "batch": size,
                     "device": device, "dtype": dtype, "seed": s, "repeat": repeat,
                     "status": status, "message": message,
                     "contended": mishaps and where == (problems[-1], "TorchSGD", "8"),
                     "epochs": 0, "samples": 0, "transfer_seconds": 1e-5,
-                    **dict.fromkeys(MISSING, np.nan), "peak_bytes": pd.NA, "versions": "{}",
-                    "cores_short": 0.0,
+                    **dict.fromkeys(MISSING, np.nan), "peak_bytes": pd.NA,
+                    "file": "", "versions": "{}", "cores_short": 0.0,
                 }  # fmt: skip
                 if status != "skipped":
                     pace = cost * max(0.2, 1 + noise * rng.normal())
@@ -123,7 +123,7 @@ def plant(
                     }
                 rows.append(row)
     planted.trials = pd.DataFrame(rows)
-    planted.trials["batch_size"] = planted.trials["batch_size"].astype(object)
+    planted.trials["batch"] = batch_column(planted.trials["batch"])
     planted.traces = pd.DataFrame(traces, columns=TRACE)
     return planted
 
@@ -137,7 +137,7 @@ def _trace(
     trace = []
     for epoch in epochs:
         share = np.exp(-rate * epoch)
-        if pd.isna(row["batch_size"]) and epoch:
+        if row["batch"] is None and epoch:
             share = 1e-15
         if row["status"] == "diverged":
             share = 10.0 ** min(epoch, 30)

@@ -90,7 +90,7 @@ def test_curves_are_what_the_traces_say(results):
     axes = results.plot_convergence().axes[0]
     curve = next(line for line in axes.lines if not horizontal(line))
     trials = results.trials
-    own = trials[(trials["optimizer"] == "ManualSGD") & (trials["batch_size"] == 2)
+    own = trials[(trials["optimizer"] == "ManualSGD") & (trials["batch"] == "2")
                  & (trials["device"] == "cpu")]  # fmt: skip
     traces = results.traces[results.traces["trial"].isin(own["trial"])]
     start = traces[traces["epoch"] == 0].set_index("trial")["suboptimality"]

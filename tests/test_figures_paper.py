@@ -76,7 +76,7 @@ def test_figures_have_the_pages_colours(results, drawn):
     mine = Styles.of_trials(results.trials)
     for name, style in styles.items():
         for size, shade in zip(sizes, style["shades"], strict=False):
-            assert mine.colour(name, size if size == "full" else int(size)) == shade
+            assert mine.colour(name, size) == shade
         handle = next(
             h for h in drawn["seconds"].legends[0].legend_handles if h.get_label() == name
         )
@@ -214,7 +214,7 @@ def test_long_names_overlap_nothing_and_are_not_cut():
 
 def test_a_batch_size_that_never_gets_there_keeps_its_place_and_unstable_is_explained():
     results = plant(problems=("line",), devices=("cpu",))
-    slow = results.trials.loc[results.trials["batch_size"] == 8, "trial"]
+    slow = results.trials.loc[results.trials["batch"] == "8", "trial"]
     late = results.traces["trial"].isin(slow) & (results.traces["epoch"] > 0)
     results.traces.loc[late, "suboptimality"] = 4.9
     axes = figures.all_figures(results, "line")["target"].axes[0]

@@ -58,12 +58,12 @@ def test_sentences_of_every_kind_are_among_the_random_results():
 
 def key(row):
     """Return the cell of a row; None stands for a method without batches."""
-    size = None if str(row["batch_size"]) in {"nan", "<NA>", "None"} else row["batch_size"]
-    return (row["problem"], row["optimizer"], size, row["device"], row["dtype"])
+    batch = None if row["batch"] == "direct" else row["batch"]
+    return (row["problem"], row["optimizer"], batch, row["device"], row["dtype"])
 
 
 def cell_in(numbers):
-    return key(dict(zip(("problem", "optimizer", "batch_size", "device", "dtype"),
+    return key(dict(zip(("problem", "optimizer", "batch", "device", "dtype"),
                         numbers["cell"], strict=True)))  # fmt: skip
 
 

@@ -164,12 +164,12 @@ def test_a_mark_for_each_setting(open_page, results):
     page = open_page(results)
     table = results.trials[(results.trials["problem"] == "line")]
     well = table[table["status"].isin(["finished", "converged"])]
-    cells = well[["optimizer", "batch_size", "device"]].astype(str).drop_duplicates()
+    cells = well[["optimizer", "batch", "device"]].astype(str).drop_duplicates()
     assert marks(show(page, "digits")) == len(cells)
     ran = table[~table["status"].isin(["skipped"])]
-    cells = ran[["optimizer", "batch_size", "device"]].astype(str).drop_duplicates()
+    cells = ran[["optimizer", "batch", "device"]].astype(str).drop_duplicates()
     section = show(page, "convergence")
-    assert "TorchSGD, batch size 1 (cpu, float64, from epoch 2 on)" in section.inner_text()
+    assert "TorchSGD at batch size 1 (cpu, float64, from epoch 2 on)" in section.inner_text()
     bands = section.locator(".scatterlayer path.js-fill").count()
     assert lines(section) + marks(section) - bands == len(cells)
 
@@ -190,7 +190,7 @@ def test_filters_act_on_every_view_and_table(open_page, results):
     page.get_by_role("button", name="Show all").click()
     assert page.evaluate("document.activeElement.id") == "reset"  # the keyboard is still there
     assert "TorchSGD" in summary.inner_text()
-    page.locator("#filter-batch_size").get_by_label("8", exact=True).uncheck()
+    page.locator("#filter-batch").get_by_label("8", exact=True).uncheck()
     texts = axis_text(show(page, "digits"))
     assert "8" not in [t for t in texts if t in {"1", "8", "full", "direct"}] or "full" in texts
     section = show(page, "seconds")
@@ -292,10 +292,8 @@ LONG = tuple(f"ALongMethod(learning_rate=0.01, momentum=0.9, restart_every_n_epo
 @pytest.fixture(scope="module")
 def long():
     """Long names; whole batch sizes alone; one repeat, so that no spread is known."""
-    long = plant(problems=("line",), optimizers=LONG, direct=(), sizes=(5, 7), devices=("cpu",),
+    return plant(problems=("line",), optimizers=LONG, direct=(), sizes=(5, 7), devices=("cpu",),
                  seeds=2, repeats=1, epochs=(1, 4, 400), mishaps=False)  # fmt: skip
-    long.trials["batch_size"] = long.trials["batch_size"].astype(int)
-    return long
 
 
 def test_whole_batch_sizes_and_what_is_not_known(open_page, long):

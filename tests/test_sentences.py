@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from optlab.lab.tables import batch_column
 from optlab.report.findings.caveats import caveats
 from optlab.report.findings.findings import findings, problem_findings
 from optlab.report.views import all_views, headline
@@ -60,7 +61,7 @@ def on_devices(cuda_from, sizes=(1, 8, 64)):
     results = plant(problems=("line",), optimizers=tuple(cuda_from), direct=(), sizes=sizes,
                     mishaps=False, seeds=1)  # fmt: skip
     results.trials["seconds"] = [
-        0.5 if (row["device"] == "cuda") == (row["batch_size"] in cuda_from[row["optimizer"]])
+        0.5 if (row["device"] == "cuda") == (row["batch"] in cuda_from[row["optimizer"]].split())
         else 1.0
         for row in results.trials.to_dict("records")
     ]  # fmt: skip
@@ -78,7 +79,7 @@ def limit(results):
     trials.loc[[0, 1], "cores_short"] = [0.3, 1.25]
     trials.loc[2, ["cores_short", "contended"]] = [3.0, True]
     bad = (trials["optimizer"] == "B") & (trials["problem"] == "plane") & (trials["seed"] == 0)
-    bad &= trials["batch_size"] == 1
+    bad &= trials["batch"] == "1"
     trials.loc[bad, "status"] = "diverged"
     trials.loc[bad, "message"] = [f"the loss is {k}.5e+1{k} times its start" for k in range(5)]
     trials.loc[trials["optimizer"] == "C", ["status", "message"]] = ["skipped", "needs a GPU"]
@@ -140,10 +141,10 @@ def of_one_device():
 
 def of_two_devices():
     """Return results by a title, with the kinds of sentences that are shown."""
-    turns = dict(zip("ABCDEFG", [(1, 8, 64), (8, 64), (8, 64), *[(64,)] * 3, ()], strict=True))
+    turns = dict(zip("ABCDEFG", ["1 8 64", "8 64", "8 64", *["64"] * 3, ""], strict=True))
     return {
-        "one device is the fastest": (on_devices({"A": (), "B": ()}), "device"),
-        "two crossovers": (on_devices({"A": (8,)}), "device"),
+        "one device is the fastest": (on_devices({"A": "", "B": ""}), "device"),
+        "two crossovers": (on_devices({"A": "8"}), "device"),
         "many crossovers": (on_devices(turns), "device"),
     }
 
@@ -156,8 +157,9 @@ def together(named):
         traces.append(results.traces.assign(trial=results.traces["trial"] + number))
         number += len(results.trials)
     problems = {title: facts(title) for title in named}
-    both = (pd.concat(tables, ignore_index=True) for tables in (trials, traces))
-    return Planted("together", *both, problems)
+    tables = [pd.concat(parts, ignore_index=True) for parts in (trials, traces)]
+    tables[0]["batch"] = batch_column(tables[0]["batch"])
+    return Planted("together", *tables, problems)
 
 
 def found_together(named):

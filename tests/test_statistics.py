@@ -23,7 +23,7 @@ STATUSES = ["finished", "converged", "diverged", "failed", "skipped", "timed out
 
 
 def trial(optimizer="A", seconds=1.0, **changes):
-    cell = {"problem": "p", "batch_size": "full", "device": "cpu", "dtype": "float32"}
+    cell = {"problem": "p", "batch": "full", "device": "cpu", "dtype": "float32"}
     run = {"seed": 0, "repeat": 1, "status": "finished", "message": "", "contended": False}
     took = {"epochs": 5, "samples": 50, "transfer_seconds": 0.0, "first_pass_seconds": 0.1}
     return cell | run | took | OUTCOMES | {"optimizer": optimizer, "seconds": seconds} | changes
@@ -33,7 +33,7 @@ def trial(optimizer="A", seconds=1.0, **changes):
 def tables(draw):
     row = st.fixed_dictionaries({
         "optimizer": st.sampled_from("AB"),
-        "batch_size": st.sampled_from([1, "full", pd.NA]),
+        "batch": st.sampled_from(["1", "full", "direct"]),
         "seed": st.integers(0, 2),
         "repeat": st.integers(1, 4),
         "status": st.sampled_from(STATUSES),
@@ -42,7 +42,7 @@ def tables(draw):
     })  # fmt: skip
 
     def key(row):
-        return tuple(str(row[column]) for column in ("optimizer", "batch_size", "seed", "repeat"))
+        return tuple(str(row[column]) for column in ("optimizer", "batch", "seed", "repeat"))
 
     rows = draw(st.lists(row, min_size=1, max_size=25, unique_by=key))
     return pd.DataFrame([trial(**row) for row in rows])

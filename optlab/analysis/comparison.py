@@ -14,6 +14,7 @@ from optlab.analysis.statistics import (
     spread,
     timed,
 )
+from optlab.text import DIRECT
 
 FASTER, SLOWER = "faster", "slower"
 SAME = "no difference shown"
@@ -48,7 +49,7 @@ def ratios(trials: pd.DataFrame, baseline: str) -> pd.DataFrame:
         A row for each cell of another optimizer and each of the baseline's batch sizes it is
         compared with (one; a method without batches is compared with each):
 
-        - the cell's columns, ``baseline, baseline_batch_size`` (``<NA>`` where there is none);
+        - the cell's columns, ``baseline, baseline_batch`` (missing where there is none);
         - ``pairs``: how many counted;
         - ``ratio, ratio_low, ratio_high``: above 1 is slower than the baseline; NaN without pairs,
           and the ends with fewer than 3;
@@ -96,7 +97,7 @@ def ratios(trials: pd.DataFrame, baseline: str) -> pd.DataFrame:
     --------
     >>> import pandas as pd
     >>> def trial(optimizer, repeat, seconds):
-    ...     where = dict(problem="p", batch_size="full", device="cpu", dtype="float32", seed=0)
+    ...     where = dict(problem="p", batch="full", device="cpu", dtype="float32", seed=0)
     ...     how = dict(status="finished", contended=False)
     ...     return where | how | dict(optimizer=optimizer, repeat=repeat, seconds=seconds)
     >>> seconds = [(1.00, 1.31), (1.02, 1.35), (0.99, 1.30), (1.01, 3.90), (1.03, 1.32)]
@@ -143,22 +144,17 @@ def _comparisons(cells: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Return a row for each cell and baseline cell to compare; one with -1 where there is none."""
     numbered = cells.assign(cell=cells.index)
     is_baseline = cells["optimizer"] == baseline
-    against = numbered.loc[is_baseline, [*_PLACE, "batch_size", "cell"]]
-    names = {"batch_size": "baseline_batch_size", "cell": "baseline_cell"}
+    against = numbered.loc[is_baseline, [*_PLACE, "batch", "cell"]]
+    names = {"batch": "baseline_batch", "cell": "baseline_cell"}
     against = against.rename(columns=names)
     others = numbered[~is_baseline]
     both = others.merge(against, on=_PLACE)
-    alike = [
-        pd.isna(mine) or pd.isna(its) or mine == its
-        for mine, its in zip(both["batch_size"], both["baseline_batch_size"], strict=True)
-    ]
-    found = both.loc[alike, ["cell", "baseline_cell", "baseline_batch_size"]]
+    mine, its = both["batch"], both["baseline_batch"]
+    alike = (mine == its) | (mine == DIRECT) | (its == DIRECT)
+    found = both.loc[alike, ["cell", "baseline_cell", "baseline_batch"]]
     rows = others.merge(found, on="cell", how="left").assign(baseline=baseline)
-    none = rows["baseline_cell"].isna()
     rows["baseline_cell"] = rows["baseline_cell"].fillna(-1).astype(int)
-    sizes = rows["baseline_batch_size"].astype(object)
-    rows["baseline_batch_size"] = sizes.mask(none | sizes.isna(), pd.NA)
-    return rows[["cell", "baseline_cell", *CELL, "baseline", "baseline_batch_size"]]
+    return rows[["cell", "baseline_cell", *CELL, "baseline", "baseline_batch"]]
 
 
 def _pairs(trials: pd.DataFrame, cell: pd.Series[int], rows: pd.DataFrame) -> pd.DataFrame:

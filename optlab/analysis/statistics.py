@@ -9,7 +9,7 @@ import pandas as pd
 
 from optlab.analysis.intervals import median_ranks
 
-CELL = ["problem", "optimizer", "batch_size", "device", "dtype"]
+CELL = ["problem", "optimizer", "batch", "device", "dtype"]
 """The columns that name what was compared; seeds and repeats are samples of one cell."""
 
 ENDED_WELL = ("finished", "converged")
@@ -45,28 +45,16 @@ def timed(trials: pd.DataFrame) -> pd.Series[bool]:
 def cell_numbers(trials: pd.DataFrame, *more: str) -> pd.Series[int]:
     """Return the number of each trial's cell, from 0 in order of appearance.
 
-    ``more`` names further columns that tell cells apart. A ``<NA>`` batch size is a value of its
-    own.
+    ``more`` names further columns that tell cells apart.
     """
-    return trials.groupby([*CELL, *more], sort=False, dropna=False).ngroup()
+    return trials.groupby([*CELL, *more], sort=False, observed=True).ngroup()
 
 
 def by_cell(table: pd.DataFrame, column: str, *more: str, **how: str) -> pd.DataFrame:
-    """Return a row for each cell (and values of ``more``) with a column aggregated.
-
-    The cells are named by rows of the table: as keys of a group ``[5, <NA>]`` would become floats.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> cell = dict(problem="p", optimizer="A", device="cpu", dtype="float32")
-    >>> table = pd.DataFrame([cell | {"batch_size": b, "x": 1.0} for b in (5, pd.NA)])
-    >>> by_cell(table.astype({"batch_size": object}), "x", most="max")["batch_size"].tolist()
-    [5, <NA>]
-    """
-    cell = cell_numbers(table, *more)
-    names = table.loc[~cell.duplicated(), [*CELL, *more]].reset_index(drop=True)
-    return names.join(table[column].groupby(cell).agg(**how))  # type: ignore[call-overload]
+    """Return a row for each cell (and values of ``more``) with a column aggregated."""
+    groups = table.groupby([*CELL, *more], sort=False, observed=True)[column]
+    table = groups.agg(**how).reset_index()  # type: ignore[call-overload]
+    return pd.DataFrame(table)
 
 
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +68,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The cell's columns, then
+        The cell's columns, its ``batch_size`` and hyperparameters, then
 
         - ``trials``; ``status``, counted where they differ (``"4 finished, 1 diverged"``); and
           ``message``, the first of those that did not end well, or the first at all;
@@ -127,7 +115,8 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     table[_MADE] = table[_MADE].astype(float).where(ran)
     table["peak_bytes"] = pd.to_numeric(table["peak_bytes"], errors="coerce").astype(float)
     by_cell = table.groupby(cell)
-    rows = trials.loc[~cell.duplicated(), CELL].reset_index(drop=True)
+    own = [c for c in trials if c == "batch_size" or str(c).startswith("hp_")]
+    rows = trials.loc[~cell.duplicated(), [*CELL, *own]].reset_index(drop=True)
     rows["trials"] = by_cell.size()
     rows["status"] = _status(table["status"], cell)
     rows["message"] = _message(table, cell)

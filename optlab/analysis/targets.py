@@ -127,7 +127,7 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> import pandas as pd
-    >>> cell = dict(problem="p", optimizer="A", batch_size=1, device="cpu", dtype="float32")
+    >>> cell = dict(problem="p", optimizer="A", batch="1", device="cpu", dtype="float32")
     >>> ends = [(True, 2.0), (True, 3.0), (False, 9.0)]
     >>> times = pd.DataFrame(
     ...     dict(cell, seed=seed, repeat=1, status="finished", contended=False, reached=reached)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from optlab.analysis.statistics import CROWDED_ABOVE
 from optlab.lab import ProblemSummary
-from optlab.text import format_bytes, format_seconds
+from optlab.text import cell_label, format_bytes, format_seconds
 
 BESIDE = (
     "trials run beside others: their seconds are kept as contended and rank nowhere; "
@@ -62,8 +61,11 @@ _MARKS = {
 """What is to be known before the seconds of a row are believed."""
 
 
+_WHERE = ("optimizer", "batch", "device")
+
+
 def _where(rows: pd.DataFrame) -> str:
-    cells = list(dict.fromkeys(_cell(row) for _, row in rows.iterrows()))
+    cells = list(dict.fromkeys(cell_label(row, _WHERE) for _, row in rows.iterrows()))
     several = f"{len(cells)} rows: {cells[0]}, ..., {cells[-1]}"
     return several if len(cells) > 3 else ", ".join(cells)
 
@@ -81,8 +83,7 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
     for heading in shown:
         table.add_column(heading, justify="right", no_wrap=True)
     for _, row in summary.iterrows():
-        size = "-" if pd.isna(row["batch_size"]) else str(row["batch_size"])
-        words = [*(str(row[c]) for c in axes), row["optimizer"], size, row["device"], row["status"]]
+        named = [*axes, "optimizer", "batch", "device", "status"]
         cells = {
             "epochs": _number(row["epochs"]) if row["epochs"] else "-",
             "seconds": format_seconds(row["seconds"]),
@@ -91,13 +92,9 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
             "parameter error": _number(row["parameter_error"], digits=2),
             "peak memory": format_bytes(row["peak_bytes"]),
         }
-        table.add_row(*(Text(word) for word in words), *(cells[heading] for heading in shown))
+        words = (Text(str(row[column])) for column in named)
+        table.add_row(*words, *(cells[heading] for heading in shown))
     return table
-
-
-def _cell(row: pd.Series[Any]) -> str:
-    size = "" if pd.isna(row["batch_size"]) else f" batch size {row['batch_size']}"
-    return f"{row['optimizer']}{size} on {row['device']}"
 
 
 def _number(value: float, digits: int = 6) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from optlab.markup import table_html
 from optlab.report.views import Outcome
-from optlab.report.words import number
-from optlab.text import format_seconds
+from optlab.text import format_seconds, number
 
 
 def results_html(results: Outcome) -> str:
@@ -19,7 +16,7 @@ def results_html(results: Outcome) -> str:
         [
             *(row[axis] for axis in axes),
             row["optimizer"],
-            "-" if pd.isna(row["batch_size"]) else row["batch_size"],
+            row["batch"],
             row["device"],
             row["status"],
             format_seconds(row["seconds"]),

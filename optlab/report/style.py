@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from optlab.report.views.view import batch_size_order
+from optlab.report.views.view import batches_in
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind eyes; the order keeps neighbours apart."""
@@ -63,33 +63,32 @@ class Styles:
 
     Examples
     --------
-    >>> styles = Styles.of(["a", "b"], [1, 8, "full"])
-    >>> styles.colour("a", 8) == styles.colour("a", None), styles["b"].marker
+    >>> styles = Styles.of(["a", "b"], ["1", "8", "full"])
+    >>> styles.colour("a", "8") == styles.colour("a"), styles["b"].marker
     (False, 'square')
     """
 
     by_optimizer: dict[str, Style]
-    sizes: tuple[object, ...]
+    batches: tuple[str, ...]
 
     @classmethod
-    def of(cls, optimizers: Iterable[object], sizes: Iterable[object]) -> Styles:
-        """Give each optimizer its style, in order of appearance."""
-        ordered = tuple(batch_size_order(sizes))
+    def of(cls, optimizers: Iterable[object], batches: Iterable[str]) -> Styles:
+        """Give each optimizer its style, in order of appearance; batch sizes from the smallest."""
+        ordered = tuple(batches)
         names = dict.fromkeys(str(name) for name in optimizers)
         return cls({name: _style(i, len(ordered)) for i, name in enumerate(names)}, ordered)
 
     @classmethod
     def of_trials(cls, trials: pd.DataFrame) -> Styles:
         """Give each optimizer of a trials table its style."""
-        return cls.of(trials["optimizer"], trials["batch_size"])
+        return cls.of(trials["optimizer"], batches_in(trials["batch"]))
 
     def __getitem__(self, optimizer: str) -> Style:
         return self.by_optimizer[optimizer]
 
-    def colour(self, optimizer: str, size: object = None) -> str:
+    def colour(self, optimizer: str, batch: str = "") -> str:
         """Return an optimizer's colour at a batch size as ``#rrggbb``, on a light background."""
-        listed = not pd.isna(size) and size in self.sizes  # type: ignore[call-overload]
-        place = self.sizes.index(size) if listed else -1
+        place = self.batches.index(batch) if batch in self.batches else -1
         return self.by_optimizer[optimizer].shades[place]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from optlab.analysis.statistics import CELL
 from optlab.lab.store.problem_summary import CERTIFICATE
 from optlab.report.latex import latex_table
 from optlab.report.views import Outcome
@@ -56,16 +57,15 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def _parquet(table: pd.DataFrame, path: Path) -> None:
-    # Parquet columns have one type: "full" makes that of batch sizes text.
-    plain = table.astype({"batch_size": "string"} if "batch_size" in table else {})
-    plain.to_parquet(path, index=False)
+    # Parquet columns have one type: hyperparameters of several are text.
+    mixed = [c for c in table if str(c).startswith("hp_") and table[c].dtype == object]
+    table.astype(dict.fromkeys(mixed, "string")).to_parquet(path, index=False)
 
 
-_CELL = ["problem", "optimizer", "batch_size", "device", "dtype"]
 PAPER = {
-    "summary": [*_CELL, "status", "epochs", "seconds", "seconds_low", "seconds_high",
+    "summary": [*CELL, "status", "epochs", "seconds", "seconds_low", "seconds_high",
                 "suboptimality", "parameter_error"],
-    "trials": ["trial", *_CELL, "seed", "repeat", "status", "epochs", "seconds", "loss",
+    "trials": ["trial", *CELL, "seed", "repeat", "status", "epochs", "seconds", "loss",
                "suboptimality", "parameter_error"],
     "optima": ["problem", "n", "d", "loss", "rank", "condition_scaled", "digits", "trusted"],
 }  # fmt: skip
@@ -84,7 +84,7 @@ _WRITERS: dict[str, tuple[str, Callable[[pd.DataFrame, Path], None]]] = {
 }
 
 
-_RUN = ["trial", "problem", "optimizer", "batch_size", "device", "dtype", "seed", "repeat"]
+_RUN = ["trial", *CELL, "seed", "repeat"]
 
 
 def _parameters(results: Outcome) -> pd.DataFrame:

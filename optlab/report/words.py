@@ -1,4 +1,4 @@
-"""Numbers and lists of names as text."""
+"""Parts of sentences: ratios, counts and lists in words."""
 
 from __future__ import annotations
 
@@ -6,20 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-
-def number(value: float, digits: int = 3) -> str:
-    """Return a number in a few digits.
-
-    Examples
-    --------
-    >>> number(1234567.0), number(1200), number(0.03456), number(2.3e-9), number(float("nan"))
-    ('1.23e+06', '1200', '0.0346', '2.3e-09', '-')
-    """
-    if value is None or not math.isfinite(value):
-        return "-"
-    if float(value).is_integer() and abs(value) < 1e6:
-        return str(int(value))
-    return f"{value:.{digits}g}"
+from optlab.text import number
 
 
 def format_ratio(ratio: float) -> str:

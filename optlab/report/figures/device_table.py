@@ -15,15 +15,14 @@ def device_table(title: str, rows: pd.DataFrame) -> Figure:
     """Draw a row each setting, a column each device, the fastest bold, crossovers marked."""
     devices = list(dict.fromkeys(rows["device"]))
     several_dtypes = len(set(rows["dtype"])) > 1
-    keys = ["optimizer", "dtype", "batch_size"]
-    lines = rows.groupby(keys, sort=False, dropna=False)
+    keys = ["optimizer", "dtype", "batch"]
+    lines = rows.groupby(keys, sort=False, observed=True)
     text: list[list[str]] = []
     bold: set[tuple[int, int]] = set()
-    for _, cells in lines:
-        optimizer, dtype, size = (cells[name].iloc[0] for name in keys)
+    for (optimizer, dtype, batch), cells in lines:
         by_device = cells.set_index("device")
-        line = [escape_math(shorten(optimizer, 48)), *([str(dtype)] if several_dtypes else [])]
-        line.append("direct" if pd.isna(size) else str(size))
+        name = escape_math(shorten(str(optimizer), 48))
+        line = [name, *([str(dtype)] if several_dtypes else []), str(batch)]
         before = len(line)
         for place, device in enumerate(devices):
             if device not in by_device.index:

@@ -177,7 +177,7 @@ def _columns(handles: Sequence[Line2D]) -> int:
     return max(1, int((WIDTH - 0.2) / (0.6 + 0.06 * longest)))
 
 
-def _draw_extra(axes: Any, view: View, problem: str, places: Mapping[object, int]) -> None:
+def _draw_extra(axes: Any, view: View, problem: str, places: Mapping[str, int]) -> None:
     """Draw the points of a fit, and the optimum's parameters, behind the marks."""
     if "points" in view.extra:
         points = view.extra["points"]
@@ -199,9 +199,9 @@ def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Lin
                marker="" if shades else MARKERS[styles[name].marker], **line_style(styles, name))
         for name in drawn
     ]  # fmt: skip
-    if shades and len(styles.sizes) > 1:
-        for index, size in enumerate(styles.sizes):
-            grey = shade("#333333", 0.5 * index / (len(styles.sizes) - 1))
+    if shades and len(styles.batches) > 1:
+        for index, size in enumerate(styles.batches):
+            grey = shade("#333333", 0.5 * index / (len(styles.batches) - 1))
             handles.append(Line2D([], [], color=grey, linewidth=4, label=f"batch size {size}"))
     if "unstable" in rows and rows["unstable"].any():
         handles.append(Line2D([], [], color=INK, linestyle="none", marker="o", markersize=4.5,

@@ -13,9 +13,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 
 from optlab.report.style import Styles
 from optlab.report.ticks import log_ticks, shorten
-from optlab.report.views.view import Axis, View, batch_size_order
-from optlab.report.words import number
-from optlab.text import format_seconds
+from optlab.report.views.view import Axis, View, batches_in
+from optlab.text import DIRECT, format_seconds, number
 
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x": "X",
            "triangle-down": "v", "cross": "P", "star": "*"}  # fmt: skip
@@ -42,17 +41,17 @@ def wrap_title(title: str) -> str:
     return "\n".join(escape_math(line) for line in textwrap.wrap(words, 74))
 
 
-def line_style(styles: Styles, optimizer: str, size: object = None) -> dict[str, Any]:
+def line_style(styles: Styles, optimizer: str, batch: str = "") -> dict[str, Any]:
     """Return matplotlib's keywords for an optimizer's line at a batch size."""
     style = styles[optimizer]
     return {
-        "color": styles.colour(optimizer, size),
+        "color": styles.colour(optimizer, batch),
         "linestyle": (0, style.dash) if style.dash else "-",
         "linewidth": 0.7 * style.width,
     }
 
 
-Places = dict[object, int]
+Places = dict[str, int]
 """The position of each category on an axis."""
 
 
@@ -112,10 +111,9 @@ def _log_ticks(side: XAxis | YAxis, limits: tuple[float, float], axis: Axis) -> 
 
 
 def _lines(axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles) -> None:
-    for _, line in rows.groupby(["optimizer", "batch_size"], sort=False, dropna=False):
-        optimizer, size = line["optimizer"].iloc[0], line["batch_size"].iloc[0]
-        style = line_style(styles, optimizer, size)
-        if view.key == "convergence" and pd.isna(size) and len(line) <= 2:
+    for (optimizer, batch), line in rows.groupby(["optimizer", "batch"], sort=False, observed=True):
+        style = line_style(styles, str(optimizer), str(batch))
+        if view.key == "convergence" and batch == DIRECT and len(line) <= 2:
             axes.axhline(line[y.column].iloc[-1], **style)
             continue
         # The start has no place on a logarithmic axis.
@@ -132,14 +130,14 @@ def _points(
     axes: Axes, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles, places: Places
 ) -> None:
     apart = x.column in {"parameter", "phase"}
-    keys = ["optimizer", "batch_size"] if apart else ["optimizer"]
-    groups = list(rows[rows[y.column].notna()].groupby(keys, sort=False, dropna=False))
+    keys = ["optimizer", "batch"] if apart else ["optimizer"]
+    groups = list(rows[rows[y.column].notna()].groupby(keys, sort=False, observed=True))
     wide = min(0.6, 0.09 * len(groups))
     for nth, (key, line) in enumerate(groups):
-        style = line_style(styles, str(key[0]), key[1] if apart else None)
+        style = line_style(styles, str(key[0]), str(key[1]) if apart else "")
         values, error = line[y.column].to_numpy(float), _error(line, y)
-        names = ["direct" if pd.isna(value) else value for value in line[x.column]]
-        if names == ["direct"] and "direct" not in places:
+        names = [str(value) for value in line[x.column]]
+        if names == [DIRECT] and DIRECT not in places:
             _draw_direct(axes, values[0], error, style)
             if "unstable" in line and line["unstable"].iloc[0]:
                 end = {"marker": MARKERS[styles[str(key[0])].marker], "markersize": 4.5}
@@ -187,8 +185,8 @@ def places_of(values: pd.Series[Any], x: Axis) -> Places:
 
     Methods without batches are horizontal lines; where nothing else is drawn, they are at "direct".
     """
-    if x.column in {"batch_size", "at"}:
-        names = batch_size_order(values) or ["direct"]
+    if x.column in {"batch", "at"}:
+        names = batches_in(values) or [DIRECT]
     else:
         names = list(dict.fromkeys(values.dropna()))
     return {name: place for place, name in enumerate(names)}

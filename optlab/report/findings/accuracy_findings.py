@@ -12,6 +12,7 @@ from optlab.analysis.statistics import CELL
 from optlab.report.findings.sentence import Sentence, describe_median, describe_setting
 from optlab.report.views import View
 from optlab.report.words import all_of
+from optlab.text import DIRECT
 
 TIE = 0.3
 """Digits that are not told apart: a factor of two in the distance to the optimum."""
@@ -27,7 +28,7 @@ def accuracy_findings(views: dict[str, View], problem: str) -> Iterator[Sentence
         return
     most = table["digits"].max()
     yield _nearest("accuracy", table, views)
-    with_batches = table[table["batch_size"].notna()]
+    with_batches = table[table["batch"] != DIRECT]
     if most >= NEAR and with_batches["digits"].max() < most - TIE:
         yield _nearest("accuracy with batches", with_batches, views)
 
@@ -36,10 +37,8 @@ def _with_seconds(views: dict[str, View], problem: str) -> pd.DataFrame:
     """Return a problem's cells with their digits, and their seconds where they were timed."""
     digits, seconds = views["digits"].table, views["seconds"].table
     rows = digits.loc[digits["problem"] == problem, [*CELL, "digits"]]
-    rows = rows.astype({"batch_size": object})
     costs = ["median", "low", "high", "timed"]
-    timed = seconds[[*CELL, *costs]].astype({"batch_size": object})
-    rows = rows.merge(timed, on=CELL, how="left")
+    rows = rows.merge(seconds[[*CELL, *costs]], on=CELL, how="left")
     return rows.astype(dict.fromkeys(costs, float))
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, timed
 from optlab.report.findings.sentence import Sentence, describe_setting
 from optlab.report.views import Outcome, View
-from optlab.report.views.view import setting
 from optlab.report.words import join_names, pluralize
+from optlab.text import DIRECT, cell_label
 
 MOST_MISHAPS = 12
 """At most so many kinds of trials without an answer get a sentence."""
@@ -54,7 +54,7 @@ _NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 
 def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
     """Yield names that cover some trials: whole devices and optimizers, else settings."""
-    axes = ["optimizer", "batch_size", "device"]
+    axes = ["optimizer", "batch", "device"]
     problems = list(dict.fromkeys(rows["problem"]))
     asked = trials.loc[trials["problem"].isin(problems), axes].drop_duplicates()
     here = rows[axes].drop_duplicates()
@@ -70,7 +70,8 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
             if len(every) == len(cells):
                 yield f"{optimizer}{at}"
             else:
-                yield from (f"{setting(row)}{at}" for _, row in cells.iterrows())
+                own = cells[["optimizer", "batch"]].to_dict("records")
+                yield from (f"{cell_label(cell)}{at}" for cell in own)
 
 
 def _optima(results: Outcome) -> Iterator[Sentence]:
@@ -183,7 +184,7 @@ def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
     if len(timed) and timed["spread"].isna().all() and not few:
         text = "No seed was repeated: the spread of the seconds is not known. Ask for repeats."
         yield Sentence("not repeated", text)
-    with_batches = trials[trials["batch_size"].notna()]
+    with_batches = trials[trials["batch"] != DIRECT]
     if len(with_batches) and len(set(with_batches["seed"])) == 1:
         text = "All trials share one seed: the effect of start and order is not known."
         yield Sentence("one seed", text, "", {})

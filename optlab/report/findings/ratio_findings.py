@@ -11,6 +11,7 @@ from optlab.analysis.comparison import FASTER, SAME, SLOWER, TOO_FEW
 from optlab.report.findings.sentence import Sentence
 from optlab.report.views import View
 from optlab.report.words import all_of, format_ratio, join_names, pluralize
+from optlab.text import DIRECT
 
 MOST = 3
 """At most so many optimizers are named; the verdicts on the others are counted."""
@@ -58,7 +59,7 @@ def _counts(rows: pd.DataFrame) -> dict[str, int]:
 
 def _at(rows: pd.DataFrame) -> str:
     """Return the words on the baseline's batch sizes in the comparisons."""
-    sizes = list(dict.fromkeys(rows["baseline_batch_size"].dropna()))
+    sizes = [batch for batch in rows["baseline_batch"].dropna().unique() if batch != DIRECT]
     if not sizes:
         return ""
     return " at each batch size" if len(sizes) > 1 else f" at batch size {sizes[0]}"

@@ -9,9 +9,8 @@ import numpy as np
 
 from optlab.analysis.intervals import median_ranks
 from optlab.report.views import View
-from optlab.report.views.view import setting
 from optlab.report.words import pluralize
-from optlab.text import format_seconds
+from optlab.text import cell_label, format_seconds
 
 SURE = 0.9
 """Intervals that cover in fewer experiments are given as the range of the trials."""
@@ -43,10 +42,9 @@ class Sentence:
 
 def describe_setting(row: Any, views: dict[str, View]) -> str:
     """Return a setting in words, with its device and dtype where several were tried."""
-    table, words = views["digits"].table, setting(row)
-    several_devices = len(set(table["device"])) > 1
-    words += f" on {row['device']}" if several_devices else ""
-    return words + (f" in {row['dtype']}" if len(set(table["dtype"])) > 1 else "")
+    table = views["digits"].table
+    several = [name for name in ("device", "dtype") if len(set(table[name])) > 1]
+    return cell_label(row, ["optimizer", "batch", *several])
 
 
 def describe_median(seconds: float, low: float, high: float, trials: int) -> str:

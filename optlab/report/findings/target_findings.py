@@ -14,6 +14,7 @@ from optlab.report.findings.sentence import Sentence, describe_median, describe_
 from optlab.report.views import TARGETS, Outcome, View
 from optlab.report.views.view import answered
 from optlab.report.words import all_of, format_ratio, pluralize, share
+from optlab.text import DIRECT
 
 
 def reached_findings(
@@ -21,12 +22,12 @@ def reached_findings(
 ) -> Iterator[Sentence]:
     """Yield the number of settings of methods with batches that come down to a target."""
     table = views["target"].table
-    with_batches = table[(table["problem"] == problem) & table["batch_size"].notna()]
+    with_batches = table[(table["problem"] == problem) & (table["batch"] != DIRECT)]
     rows = with_batches[with_batches["target"] == target]
     settings = len(with_batches[CELL].drop_duplicates())
     if not target:  # no setting reached the largest of them
         target, ended = str(TARGETS[0]), answered(results.trials)
-        ended = ended[(ended["problem"] == problem) & ended["batch_size"].notna()]
+        ended = ended[(ended["problem"] == problem) & (ended["batch"] != DIRECT)]
         settings = len(ended[CELL].drop_duplicates())
     if not settings:
         return
@@ -66,7 +67,7 @@ def fastest_findings(
     """Yield the fastest of the settings that always reach the target, and how sure that is."""
     table = views["target"].table
     rows = table[(table["problem"] == problem) & (table["target"] == target)]
-    there = rows[rows["batch_size"].notna() & (rows["reached"] == rows["trials"])]
+    there = rows[(rows["batch"] != DIRECT) & (rows["reached"] == rows["trials"])]
     rows = there[there["seconds"].notna()].sort_values("seconds", kind="stable")
     if rows.empty:
         yield from _not_ranked(results, problem, there=len(there))
@@ -87,7 +88,7 @@ def fastest_findings(
     if len(same) and same.index[-1] > 1:  # the second stands in the sentence before
         slow = same.iloc[-1]
         needs = f"{describe_setting(slow, views)} needs {pluralize(slow['epochs'], 'epoch')}"
-        than = _compare(slow, "it", f"batch size {best['batch_size']}")
+        than = _compare(slow, "it", f"batch size {best['batch']}")
         numbers = _numbers(slow, target) | {"than": _ratio(slow)}
         yield Sentence("batch size", f"{needs} for {share(target)}; {than}.", problem, numbers)
 
@@ -108,11 +109,11 @@ def _not_ranked(results: Outcome, problem: str, *, there: int) -> Iterator[Sente
 
 def _compared(results: Outcome, rows: pd.DataFrame, target: str) -> pd.DataFrame:
     """Return cells with how their seconds compare with the first one's, by seed and repeat."""
-    numbered = rows[CELL].astype({"batch_size": object}).assign(number=rows.index.map(str))
-    trials = results.trials.astype({"batch_size": object}).merge(numbered, on=CELL)
+    numbered = rows[CELL].assign(number=rows.index.map(str))
+    trials = results.trials.merge(numbered, on=CELL)
     traces = results.traces[results.traces["trial"].isin(trials["trial"])]
     sides = time_to_target(trials, traces, float(target)).assign(
-        optimizer=trials["number"], batch_size="full", device="", dtype="", status="converged"
+        optimizer=trials["number"], batch="full", device="", dtype="", status="converged"
     )
     sides = sides[sides["reached"]]
     alone = sides[~sides["contended"]].groupby("optimizer").size()

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from optlab.lab import ProblemSummary
-from optlab.report.words import format_value, number
+from optlab.report.words import format_value
+from optlab.text import number
 
 MOST_PARAMETERS = 12
 """At most so many of a problem's parameters are listed."""

@@ -8,7 +8,7 @@ const MOST_PANELS = 6;
 const shown = (value, axis) => (axis.unit === "s" ? duration(value) : number(value));
 
 /** Whether an axis has the batch sizes for its places. */
-const bySize = (axis) => axis.column === "batch_size" || axis.column === "at";
+const bySize = (axis) => axis.column === "batch" || axis.column === "at";
 
 /** Rows of one series: one optimizer at one batch size on one panel. */
 function series(view, rows, apart) {
@@ -16,12 +16,12 @@ function series(view, rows, apart) {
   const at = (name, i) => (c[name] ? c[name][i] : "");
   for (const i of rows) {
     const panel = view.facets ? `${at("device", i)}, ${at("dtype", i)}` : "";
-    const parts = [panel, at("optimizer", i), apart ? at("batch_size", i) : ""];
+    const parts = [panel, at("optimizer", i), apart ? at("batch", i) : ""];
     if (!view.facets) parts.push(at("device", i), at("dtype", i));
     const key = JSON.stringify(parts);
     if (!groups.has(key)) {
-      const size = apart ? at("batch_size", i) : null;
-      groups.set(key, { panel, optimizer: c.optimizer[i], size, direct: at("batch_size", i) === null,
+      const size = apart ? at("batch", i) : null;
+      groups.set(key, { panel, optimizer: c.optimizer[i], size, direct: at("batch", i) === "direct",
                         where: view.facets ? "" : `, ${at("device", i)}`, rows: [] });
     }
     groups.get(key).rows.push(i);
@@ -56,7 +56,7 @@ function inkOf(styles, optimizer, size, dark) {
 const faint = (colour, alpha) =>
   `rgba(${[1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)).join(",")},${alpha})`;
 
-const label = (s) => s.optimizer + (s.size ? `, batch size ${s.size}` : "") + s.where;
+const label = (s) => s.optimizer + (s.size && s.size !== "direct" ? ` at batch size ${s.size}` : "") + s.where;
 
 /** The name of a series in a saved chart's legend. */
 const nameOf = (s) => escape(short(label(s), 110));
@@ -90,13 +90,13 @@ function lineTraces(view, x, y, group, ink, span) {
 
 function pointTraces(view, x, y, group, ink, places, dodge) {
   const c = view.table.columns, rows = group.rows.filter((i) => c[y.column][i] !== null);
-  const xs = rows.map((i) => places.get(c[x.column][i] === null ? "direct" : c[x.column][i]) + dodge);
+  const xs = rows.map((i) => places.get(c[x.column][i]) + dodge);
   const values = rows.map((i) => c[y.column][i]);
   const bound = (name, sign) => rows.map((i) =>
     y.low && c[name][i] !== null ? Math.max(0, sign * (c[name][i] - c[y.column][i])) : 0);
   const hover = rows.map((i) => {
     const where = bySize(x) ? "" : `<br>${escape(c[x.column][i])}`;
-    const size = group.size === null && c.batch_size[i] !== null ? `, batch size ${c.batch_size[i]}` : "";
+    const size = group.size === null && c.batch[i] !== "direct" ? ` at batch size ${c.batch[i]}` : "";
     const interval = y.low && c[y.low][i] !== null && c[y.low][i] !== c[y.high][i]
       ? ` [${shown(c[y.low][i], y)}, ${shown(c[y.high][i], y)}]` : "";
     return `${escape(label(group) + size)}${where}<br>${shown(c[y.column][i], y)}${interval}` +
@@ -110,7 +110,7 @@ function pointTraces(view, x, y, group, ink, places, dodge) {
               symbol: rows.map((_, i) => ink.marker + (unsure[i] ? "-open" : "")) },
     ...(y.low ? { error_y: { type: "data", symmetric: false, array: bound(y.high, 1),
       arrayminus: bound(y.low, -1), color: ink.colour, thickness: 1.4, width: 4 } } : {}) }];
-  if (x.column === "batch_size" && group.direct && places.size > 1 && values.length)
+  if (x.column === "batch" && group.direct && places.size > 1 && values.length)
     traces.push({ x: [-0.4, places.size - 0.6], y: [values[0], values[0]], mode: "lines",
                   line: { color: faint(ink.colour, 0.55), dash: ink.dash, width: 1.2 },
                   hoverinfo: "skip", showlegend: false });
@@ -136,8 +136,7 @@ function escaped(view, x, y, groups, most) {
 /** The categories of an axis, in order, with their places. */
 function placesOf(view, x, rows, order) {
   const values = new Set(rows.map((i) => view.table.columns[x.column][i]));
-  const names = bySize(x) ? order.filter((size) => values.has(size)) : [...values];
-  if (values.has(null)) names.push("direct");
+  const names = bySize(x) ? [...order, "direct"].filter((size) => values.has(size)) : [...values];
   return new Map(names.map((name, place) => [name, place]));
 }
 

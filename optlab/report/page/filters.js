@@ -47,7 +47,7 @@ function makeFilters() {
       box.append(element("fieldset", {}, element("legend", { textContent: "problem" }), label));
       select.setAttribute("aria-label", "problem");
     }
-    for (const [axis, name] of [["optimizer", "optimizer"], ["batch_size", "batch size, by shade"], ["device", "device"], ["dtype", "dtype"]]) {
+    for (const [axis, name] of [["optimizer", "optimizer"], ["batch", "batch size, by shade"], ["device", "device"], ["dtype", "dtype"]]) {
       if (!page.axes[axis].length) continue;
       const set = element("fieldset", { id: `filter-${axis}` }, element("legend", { textContent: name }));
       for (const value of page.axes[axis]) {
@@ -56,14 +56,14 @@ function makeFilters() {
         tick.onchange = () => { tick.checked ? page.state[axis].add(value) : page.state[axis].delete(value); label.className = tick.checked ? "" : "off"; refresh(); };
         label.className = tick.checked ? "" : "off";
         if (axis === "optimizer") label.append(swatch(value, null));
-        if (axis === "batch_size" && page.axes[axis].length > 1) label.append(swatch(null, value));
+        if (axis === "batch" && page.axes[axis].length > 1) label.append(swatch(null, value));
         label.append(element("span", { textContent: value }));
         set.append(label);
       }
       box.append(set);
     }
     box.append(element("div", { className: "acts" }, element("button", { type: "button", id: "reset", textContent: "Show all", onclick: () => {
-      for (const axis of ["optimizer", "batch_size", "device", "dtype"]) page.state[axis] = new Set(page.axes[axis]);
+      for (const axis of ["optimizer", "batch", "device", "dtype"]) page.state[axis] = new Set(page.axes[axis]);
       rebuild(); refresh();
       $("#reset").focus();
     } })));

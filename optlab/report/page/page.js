@@ -33,18 +33,18 @@ for (const name of Object.keys(page.tables)) page.tables[name] = decoded(page.ta
 page.printing = false;
 page.dark = () => !page.printing && document.documentElement.dataset.theme === "dark";
 page.state = { problem: page.axes.problem[0], optimizer: new Set(page.axes.optimizer),
-               batch_size: new Set(page.axes.batch_size), device: new Set(page.axes.device),
+               batch: new Set(page.axes.batch), device: new Set(page.axes.device),
                dtype: new Set(page.axes.dtype) };
 
 /** The places of the rows that the filters let through; a table without a column is not filtered by it. */
 function passing(table, filters = page.state) {
   const { columns } = table, rows = [];
-  const sets = ["optimizer", "batch_size", "device", "dtype"].filter((name) => columns[name])
+  const sets = ["optimizer", "batch", "device", "dtype"].filter((name) => columns[name])
     .map((name) => [columns[name], filters[name]]);
   const one = columns.problem;
   for (let i = 0; i < table.rows; i++)
     if ((!one || one[i] === page.state.problem) &&
-        sets.every(([column, set]) => column[i] === null || set.has(column[i]))) rows.push(i);
+        sets.every(([column, set]) => column[i] === null || column[i] === "direct" || set.has(column[i]))) rows.push(i);
   return rows;
 }
 
@@ -124,7 +124,7 @@ function whyEmpty(chart) {
   const { view } = chart;
   if (chartRows(chart).length) return `What the filters let through has no value here; “The numbers of ${view.title.toLowerCase()}” has the reason.`;
   const all = { problem: page.state.problem };
-  for (const axis of ["optimizer", "batch_size", "device", "dtype"]) all[axis] = new Set(page.axes[axis]);
+  for (const axis of ["optimizer", "batch", "device", "dtype"]) all[axis] = new Set(page.axes[axis]);
   return passing(view.table, all).length ? "Nothing is left by these filters." : view.missing;
 }
 
@@ -167,7 +167,7 @@ function drawMatrix(chart) {
   const devices = page.axes.device.filter((device) => page.state.device.has(device));
   const dtypes = page.axes.dtype.length > 1, lines = new Map();
   for (const i of rows) {
-    const key = JSON.stringify([c.optimizer[i], c.dtype[i], c.batch_size[i]]);
+    const key = JSON.stringify([c.optimizer[i], c.dtype[i], c.batch[i]]);
     if (!lines.has(key)) lines.set(key, new Map());
     lines.get(key).set(c.device[i], i);
   }
@@ -182,7 +182,7 @@ function drawMatrix(chart) {
     line.append(element("td", { textContent: optimizer === before ? "" : optimizer }));
     if (optimizer === before) line.firstChild.append(element("span", { className: "sr", textContent: "" }));
     if (dtypes) line.append(element("td", { textContent: dtype }));
-    line.append(element("td", { textContent: size === null ? "direct" : size }));
+    line.append(element("td", { textContent: size }));
     for (const device of devices) {
       const i = cells.get(device), cell = element("td", { className: "number" });
       if (i === undefined) cell.textContent = "–";

@@ -25,11 +25,12 @@ SECONDS = ("seconds", "seconds_low", "seconds_high", "median", "min", "max", "tr
 """The columns that tables show with a unit of time."""
 
 LABELS = {"low": "from", "high": "to", "seconds_low": "from", "seconds_high": "to",
-          "median": "seconds", "timed": "trials timed", "at": "at batch size",
+          "median": "seconds", "timed": "trials timed", "batch": "batch size",
+          "at": "at batch size",
           "peak_bytes": "peak memory"}  # fmt: skip
 """The headings of columns in tables, where they are not the columns' names."""
 
-SINGLE = ("problem", "device", "dtype", "machine")
+SINGLE = ("problem", "device", "dtype", "machine", "file")
 """The columns that tables show only where trials differ in them; their CSV has them always."""
 
 
@@ -38,16 +39,16 @@ def page_data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
     trials, styles = results.trials, Styles.of_trials(results.trials)
     tables = {
         "summary": _ordered(results.summary()),
-        "trials": _ordered(trials.drop(columns=["hyperparameters", "versions"], errors="ignore")),
+        "trials": _ordered(trials),
         "optimizers": _optimizers(trials),
     }
     return {
         "name": results.name or "experiment",
         "styles": {
             "optimizers": {name: vars(style) for name, style in styles.by_optimizer.items()},
-            "sizes": [str(size) for size in styles.sizes],
+            "sizes": styles.batches,
         },
-        "axes": axes_of(trials, styles.sizes),
+        "axes": axes_of(trials, styles.batches),
         "target": headline(views["target"].table, results.definition.get("stop_at")),
         "labels": LABELS,
         "seconds": SECONDS,
@@ -60,13 +61,22 @@ def page_data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
 
 def _optimizers(trials: pd.DataFrame) -> pd.DataFrame:
     """Return each optimizer's hyperparameters, and the versions of the packages it calls."""
-    columns = ["hyperparameters", *(["versions"] if "versions" in trials else [])]
-    table = trials[["optimizer", *columns]].drop_duplicates()
-    for column in columns:
-        values = [json.loads(text) for text in table[column]]
+    own = [name for name in trials if str(name).startswith("hp_")]
+    rows = trials[["optimizer", *own, "versions"]].drop_duplicates()
+    settings = [
+        {str(name).removeprefix("hp_"): value for name, value in row.items() if not pd.isna(value)}
+        for row in rows[own].to_dict("records")
+    ]
+    columns = {"hyperparameters": settings, "versions": map(json.loads, rows["versions"])}
+    table = rows[["optimizer"]].copy()
+    for column, values in columns.items():
         words = [", ".join(f"{k} = {v}" for k, v in value.items()) for value in values]
-        table[column] = [word or None for word in words]
+        table[column] = [text or None for text in words]
     return table
+
+
+_ELSEWHERE = ("versions", "batch_size")
+"""Columns that are in the table of optimizers, or in ``batch``."""
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +84,8 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     first = ["trial", *CELL, "seed", "repeat", "status", "suboptimality", "parameter_error"]
     first += ["epochs", "seconds", "seconds_low", "seconds_high", "unstable", "trials"]
     columns = [name for name in first if name in table]
-    columns += [str(name) for name in table if name not in [*first, "message"]]
+    others = [name for name in map(str, table) if name not in {*first, "message", *_ELSEWHERE}]
+    columns += [name for name in others if not name.startswith("hp_")]
     return table[[*columns, *(["message"] if "message" in table else [])]]
 
 
@@ -94,8 +105,6 @@ def columns_of(table: pd.DataFrame, *, digits: int | None = DIGITS) -> dict[str,
 
 
 def _column(values: pd.Series[Any], digits: int | None) -> Any:
-    if values.name in _NAMES:
-        return _text(values)
     kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else "O"
     if kind in "biu":
         return values.tolist()
@@ -112,10 +121,6 @@ def _column(values: pd.Series[Any], digits: int | None) -> Any:
     if numeric and (len(present) or pd.api.types.is_numeric_dtype(values.dtype)):
         return _column(pd.to_numeric(values, errors="coerce").astype(float), digits)
     return _text(values)
-
-
-_NAMES = ("batch_size", "at")
-"""Columns whose values are names, whole numbers among them: filters and axes hold text."""
 
 
 def _text(values: pd.Series[Any]) -> dict[str, list[Any]]:
@@ -164,10 +169,10 @@ def _columns(axis: Axis) -> list[str]:
     return [column for column in (axis.column, axis.low, axis.high) if column]
 
 
-def axes_of(trials: pd.DataFrame, sizes: Iterable[object]) -> dict[str, list[str]]:
+def axes_of(trials: pd.DataFrame, batches: Iterable[str]) -> dict[str, list[str]]:
     """Return the values of each filter."""
     axes = {
         name: [str(value) for value in dict.fromkeys(trials[name])]
         for name in ("problem", "optimizer", "device", "dtype")
     }
-    return axes | {"batch_size": [str(size) for size in sizes]}
+    return axes | {"batch": list(batches)}

@@ -28,7 +28,7 @@ from optlab.report.views.timing import (
     seconds,
     seconds_view,
 )
-from optlab.report.views.view import Axis, Outcome, View, batch_size_order
+from optlab.report.views.view import Axis, Outcome, View, batches_in
 
 __all__ = [
     "FLOOR",
@@ -37,7 +37,7 @@ __all__ = [
     "Outcome",
     "View",
     "all_views",
-    "batch_size_order",
+    "batches_in",
     "best_trials",
     "convergence",
     "headline",

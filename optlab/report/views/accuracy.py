@@ -42,7 +42,7 @@ def digits_view(trials: pd.DataFrame) -> View:
         "Medians over seeds and repeats, bars from the least to the most.",
         kind="points",
         table=digits(trials),
-        x=(Axis("batch_size", "batch size", scale="category"),),
+        x=(Axis("batch", "batch size", scale="category"),),
         y=(Axis("digits", "correct digits of the parameters", low="low", high="high"),),
         missing="No trial ended with an answer.",
     )
@@ -59,7 +59,7 @@ def middle_trials(trials: pd.DataFrame) -> pd.DataFrame:
     """Return each cell's trial of median loss, the lower of two, of those that had an answer."""
     chosen = answered(trials[np.isfinite(trials["loss"].astype(float))])
     chosen = chosen.sort_values("loss", kind="stable")
-    groups = chosen.groupby(CELL, sort=False, dropna=False)
+    groups = chosen.groupby(CELL, sort=False, observed=True)
     place, size = groups.cumcount(), groups["loss"].transform("size")
     return chosen[place == (size - 1) // 2].sort_index()
 

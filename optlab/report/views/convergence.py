@@ -7,6 +7,7 @@ import pandas as pd
 
 from optlab.analysis.statistics import CELL
 from optlab.report.views.view import Axis, View
+from optlab.text import DIRECT
 
 FLOOR = 1e-16
 """A suboptimality below this share of the start's is drawn at this share: it is rounding."""
@@ -26,7 +27,7 @@ def convergence(
     ``low`` and ``high``, the least and the most over the trials.
     """
     chosen = trials if problem is None else trials[trials["problem"] == problem]
-    cells = chosen.groupby(CELL, sort=False, dropna=False)
+    cells = chosen.groupby(CELL, sort=False, observed=True)
     chosen = chosen[["trial"]].assign(cell=cells.ngroup())
     rows = _relative(traces).merge(chosen, on="trial")
     if rows.empty:
@@ -40,7 +41,7 @@ def convergence(
     named = names.iloc[view["cell"]].reset_index(drop=True)
     view = pd.concat([named, view.drop(columns="cell")], axis=1)
     view = view[np.isfinite(view["suboptimality"])]
-    view["direct"] = view["batch_size"].isna()
+    view["direct"] = view["batch"] == DIRECT
     table: pd.DataFrame = view.reset_index(drop=True)
     return table
 

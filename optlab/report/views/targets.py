@@ -13,12 +13,13 @@ from optlab.analysis.statistics import CELL, cell_numbers
 from optlab.analysis.targets import time_to_target
 from optlab.report.views.view import Axis, View, uncontended
 from optlab.report.words import share
+from optlab.text import DIRECT
 
 TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 """The shares of the start's suboptimality that times are given for."""
 
 _COLUMNS = [*CELL, "target", "seconds", "low", "high", "epochs", "reached", "trials"]
-_SOLVER = ["optimizer", "batch_size", "device", "dtype"]
+_SOLVER = ["optimizer", "batch", "device", "dtype"]
 
 
 def to_targets(
@@ -49,8 +50,8 @@ def to_targets(
 def with_unstable(table: pd.DataFrame, timed: pd.DataFrame) -> pd.DataFrame:
     """Return `to_targets` with whether each cell's seconds, as `seconds` has them, are unstable."""
     shaky = timed.loc[timed["unstable"].astype(bool), CELL]
-    keys = set(shaky.astype(str).itertuples(index=False, name=None))
-    cells = table[CELL].astype(str).itertuples(index=False, name=None)
+    keys = set(shaky.itertuples(index=False, name=None))
+    cells = table[CELL].itertuples(index=False, name=None)
     return table.assign(unstable=[cell in keys for cell in cells])
 
 
@@ -109,7 +110,7 @@ def headline(table: pd.DataFrame, own: float | None = None) -> str:
     """
     if own and (table["target"] == target_text(own)).any():
         return target_text(own)
-    with_batches = table[table["batch_size"].notna()]
+    with_batches = table[table["batch"] != DIRECT]
     whole = with_batches["reached"] == with_batches["trials"]
     reached = whole.groupby(with_batches["target"]).mean()
     for needed in (0.5, 1e-9):
@@ -132,7 +133,7 @@ def target_view(table: pd.DataFrame) -> View:
         "seconds are unstable.",
         kind="points",
         table=table,
-        x=(Axis("batch_size", "batch size", scale="category"),),
+        x=(Axis("batch", "batch size", scale="category"),),
         y=(
             Axis("seconds", "seconds to the target", "s", "log", "linear", "low", "high"),
             Axis("epochs", "epochs to the target", "", "log", "linear"),
@@ -158,7 +159,7 @@ def profile(trials: pd.DataFrame, traces: pd.DataFrame, target: str) -> pd.DataF
         return pd.DataFrame(columns=columns)
     table = performance_profile(times, solver=_SOLVER).rename(columns={"tau": "factor"})
     last = table["factor"].max()
-    step = table["share"].groupby([table[c] for c in _SOLVER], dropna=False).diff()
+    step = table["share"].groupby([table[c] for c in _SOLVER], observed=True).diff()
     end = table[table["factor"] == last].assign(factor=max(2.0, 1.5 * last))  # steps hold on
     table = table[(table["factor"] == 1) | (step > 0)]
     whole: pd.DataFrame = pd.concat([table, end], ignore_index=True)[columns]

@@ -13,11 +13,11 @@ from optlab.report.views.view import (
     Axis,
     View,
     answered,
-    batch_size_order,
     uncontended,
 )
+from optlab.text import DIRECT
 
-_BATCH_SIZE = Axis("batch_size", "batch size", scale="category")
+_BATCH_SIZE = Axis("batch", "batch size", scale="category")
 _INTERVAL = (
     "Medians over seeds and repeats; bars are intervals that cover the median in 95 % of "
     "experiments (in less with fewer than six trials; the table says in how many)"
@@ -51,10 +51,10 @@ def seconds(trials: pd.DataFrame, problem: str | None = None) -> pd.DataFrame:
     if chosen.empty:
         return pd.DataFrame(columns=[*CELL, *names, "direct"])
     found = summary(chosen)
-    groups = chosen.groupby(CELL, sort=False, dropna=False)["seconds"]
+    groups = chosen.groupby(CELL, sort=False, observed=True)["seconds"]
     found[["min", "max"]] = groups.agg(["min", "max"]).to_numpy()
     table = found[[*CELL, *names.values()]].set_axis([*CELL, *names], axis=1)
-    return table.assign(direct=table["batch_size"].isna())
+    return table.assign(direct=table["batch"] == DIRECT)
 
 
 def seconds_view(table: pd.DataFrame) -> View:
@@ -136,21 +136,20 @@ def crossover(table: pd.DataFrame) -> pd.DataFrame:
         is not that of the next smaller batch size.
     """
     keys = ["problem", "optimizer", "dtype"]
-    order = {size: place for place, size in enumerate(batch_size_order(table["batch_size"]))}
     view = table[[*CELL, "median", "low", "high"]].rename(columns={"median": "seconds"})
-    groups = view.groupby([*keys, "batch_size"], sort=False, dropna=False)["seconds"]
+    groups = view.groupby([*keys, "batch"], sort=False, observed=True)["seconds"]
     rivals = groups.transform("size") > 1
     view["fastest"] = rivals & (view["seconds"] == groups.transform("min"))
     view["crossover"] = False
-    marked = view[view["fastest"] & view["batch_size"].notna()]
+    marked = view[view["fastest"] & (view["batch"] != DIRECT)]
     for _, rows in marked.groupby(keys, sort=False):
-        ordered = rows.assign(place=rows["batch_size"].map(order)).sort_values("place")
+        ordered = rows.sort_values("batch")
         devices: Sequence[str] = list(ordered["device"])
         for before, index, device in zip(devices, ordered.index[1:], devices[1:], strict=False):
             view.loc[index, "crossover"] = device != before
     places = [pd.factorize(view[name])[0] for name in reversed(keys)]  # the last counts most
-    sizes = view["batch_size"].map(order).to_numpy(float)
-    return view.iloc[np.lexsort((sizes, *places))].reset_index(drop=True)
+    order = np.lexsort([view["batch"].rank().to_numpy(), *places])
+    return view.iloc[order].reset_index(drop=True)
 
 
 def crossover_view(table: pd.DataFrame) -> View:
@@ -175,18 +174,18 @@ def all_ratios(trials: pd.DataFrame) -> pd.DataFrame:
 
     Columns: the cell's, ``baseline``, ``at`` (the batch size where the two were compared, also for
     a method without batches), ``ratio, low, high, pairs, verdict, unstable, message,
-    baseline_batch_size``. Without any pair the ratio is NaN, and the message says why.
+    baseline_batch``. Without any pair the ratio is NaN, and the message says why.
     """
     columns = {"ratio_low": "low", "ratio_high": "high"}
     kept = [*CELL, "baseline", "at", "ratio", "low", "high", "pairs", "verdict", "unstable"]
-    kept += ["message", "baseline_batch_size"]
+    kept += ["message", "baseline_batch"]
     chosen = trials[trials["status"] != "skipped"]
     parts = []
     for name in list(dict.fromkeys(chosen["optimizer"]))[:MOST_BASELINES]:
         part = ratios(chosen, name).rename(columns=columns)
         part = part[(part["pairs"] > 0) | part["message"].str.startswith("pairs left out")]
-        sizes = part["batch_size"].astype(object)
-        parts.append(part.assign(at=sizes.where(sizes.notna(), part["baseline_batch_size"])))
+        at = part["batch"].where(part["batch"] != DIRECT, part["baseline_batch"])
+        parts.append(part.assign(at=at))
     parts = [part[kept] for part in parts if not part.empty]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=kept)
 

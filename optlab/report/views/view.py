@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeGuard
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
 from optlab.lab import ProblemSummary
+from optlab.text import DIRECT
 
 Scale = Literal["linear", "log", "category"]
 
@@ -97,8 +98,7 @@ class View:
         ``"lines"`` over a numeric x; ``"points"`` with intervals over categories; ``"fit"``, points
         and lines; ``"matrix"``, a table with batch sizes down and devices across.
     table
-        Tidy: a row each mark. Cells are named by ``CELL``; methods without batches have a missing
-        batch size.
+        Tidy: a row each mark. Cells are named by ``CELL``.
     x, y
         The axes to choose from; the first is the one it opens with.
     facets
@@ -126,22 +126,17 @@ class View:
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def is_number(size: object) -> TypeGuard[int]:
-    """Say whether a batch size is a number of rows."""
-    return isinstance(size, int | np.integer) and not isinstance(size, bool)
-
-
-def batch_size_order(sizes: Iterable[object]) -> list[object]:
-    """Return batch sizes from the smallest to "full"; those that use none are left out.
+def batches_in(column: pd.Series[Any]) -> list[str]:
+    """Return the batch sizes in a column ``batch``, from the smallest on, direct methods left out.
 
     Examples
     --------
-    >>> batch_size_order(["full", 8, 1, None])
-    [1, 8, 'full']
+    >>> import pandas as pd
+    >>> from optlab.lab.tables import batch_column
+    >>> batches_in(pd.Series(batch_column(["full", 8, 1, None])))
+    ['1', '8', 'full']
     """
-    known = {size for size in sizes if not pd.isna(size)}  # type: ignore[call-overload]
-    numbers = sorted(size for size in known if is_number(size))
-    return [*numbers, *(["full"] if "full" in known else [])]
+    return [str(batch) for batch in column.dropna().sort_values().unique() if batch != DIRECT]
 
 
 def answered(trials: pd.DataFrame) -> pd.DataFrame:
@@ -152,12 +147,6 @@ def answered(trials: pd.DataFrame) -> pd.DataFrame:
 def uncontended(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trials that had the machine to themselves: only theirs are seconds to rank."""
     return trials[~trials["contended"].fillna(False).astype(bool)]
-
-
-def setting(row: Any) -> str:
-    """Return what was tried in words: the optimizer and its batch size."""
-    size = row["batch_size"]
-    return str(row["optimizer"]) + ("" if pd.isna(size) else f" at batch size {size}")
 
 
 def one_feature(facts: ProblemSummary) -> bool:
