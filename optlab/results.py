@@ -168,10 +168,10 @@ class Results(ResultTables):
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
 
-        return figures.convergence(self.trials, self.traces, self._one(problem))
+        return figures.convergence(self, self._one(problem))
 
     def plot_fit(self, problem: str | None = None) -> Figure:
-        """Draw the points of a one-feature problem and the line each optimizer ended with.
+        """Draw the points of a one-feature problem and the line of each setting's median trial.
 
         Raises
         ------
@@ -180,14 +180,13 @@ class Results(ResultTables):
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
-        name = self._one(problem)
-        return figures.fit(self.trials, self._parameters, self.problems[name])
+        return figures.fit(self, self._one(problem))
 
     def plot_seconds(self, problem: str | None = None) -> Figure:
         """Draw the seconds of each optimizer by batch size, a panel for each device."""
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
-        return figures.seconds(self.trials, self._one(problem))
+        return figures.seconds(self, self._one(problem))
 
     def figures(self, problem: str | None = None) -> dict[str, Figure]:
         """Return every view that has something to draw as a figure, by name.
@@ -209,9 +208,9 @@ class Results(ResultTables):
 
     def report(self, path: str | Path) -> Path:
         """Write one HTML page that works offline: what was found, and how sure that is."""
-        from optlab.report.page import write as page  # noqa: PLC0415 - as above
+        from optlab.report.page.render import write_page  # noqa: PLC0415 - as above
 
-        return page.write_page(self, path)
+        return write_page(self, path)
 
     def _one(self, problem: str | None) -> str:
         if problem is None and len(self.problems) == 1:

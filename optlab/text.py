@@ -43,11 +43,11 @@ def format_seconds(seconds: float) -> str:
     if seconds is None or not math.isfinite(seconds):
         return "-"
     rounded = float(f"{seconds:.3g}")
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if rounded >= scale or rounded == 0:
-            break
-    else:
-        unit, scale = "µs", 1e-6
+    unit, scale = "µs", 1e-6
+    if rounded >= 1 or rounded == 0:
+        unit, scale = "s", 1.0
+    elif rounded >= 1e-3:
+        unit, scale = "ms", 1e-3
     value = seconds / scale
     return f"{value:.0f} {unit}" if value >= 999.5 else f"{value:.3g} {unit}"
 

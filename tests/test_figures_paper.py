@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 import optlab as ol
 from optlab.report.figures import draw as figures
-from optlab.report.page.write import render_page
+from optlab.report.page.render import render_page
 from optlab.report.style import Styles
 from tests.planted_results import EVIL, HOSTILE, plant
 

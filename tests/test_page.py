@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from optlab.report.page.write import write_page
+from optlab.report.page.render import write_page
 from optlab.report.tables import PAPER
 from tests.planted_results import EVIL, HOSTILE, plant
 

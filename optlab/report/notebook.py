@@ -1,4 +1,4 @@
-"""What results look like in a notebook."""
+"""Results as HTML for notebooks."""
 
 from __future__ import annotations
 

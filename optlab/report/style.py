@@ -1,4 +1,4 @@
-"""One colour, dash and marker for an optimizer, and one shade for a batch size, on every chart."""
+"""Styles of charts: a colour, dash and marker an optimizer, a shade a batch size."""
 
 from __future__ import annotations
 
@@ -22,27 +22,30 @@ WIDTHS = (3.2, 2.3, 1.7, 1.2)
 """In points, from the first optimizer on: lines that coincide all show."""
 
 _LIGHT, _DARK = "#FFFFFF", "#12161B"
-"""The grounds of a light page, as of paper, and of a dark one."""
+"""The background of a light page, as of paper, and of a dark one."""
 
 _CONTRAST = 3.0
-"""What a line keeps to its ground: WCAG's for graphics."""
+"""Least contrast of a line to the background: WCAG's for graphics."""
 
 _REACH = (-0.45, 0.5)
-"""Shades go from darker than the colour up to lighter, as far as the contrast lets them."""
+"""Shades go from darker than the colour up to lighter, as far as the contrast allows."""
 
-_ON_DARK = {"#000000": "#D9D9D9", "#0072B2": "#3FA0DB"}  # too near the dark page's ground
+_ON_DARK = {
+    "#000000": "#D9D9D9",
+    "#0072B2": "#3FA0DB",
+}  # else too dark there
 
 
 @dataclass(frozen=True)
 class Style:
-    """How one optimizer is drawn.
+    """The style of one optimizer.
 
     Parameters
     ----------
     shades
         A colour for each batch size, from the smallest on; the last is for methods without batches.
     dark
-        The same on a dark ground.
+        The same on a dark background.
     dash, marker, width
         See `DASHES`, `MARKERS`, `WIDTHS`.
     """
@@ -84,7 +87,7 @@ class Styles:
         return self.by_optimizer[optimizer]
 
     def colour(self, optimizer: str, batch: str = "") -> str:
-        """Return the colour of an optimizer at a batch size as ``#rrggbb``, on a light ground."""
+        """Return an optimizer's colour at a batch size as ``#rrggbb``, on a light background."""
         place = self.batches.index(batch) if batch in self.batches else -1
         return self.by_optimizer[optimizer].shades[place]
 
@@ -101,7 +104,7 @@ def _style(place: int, sizes: int) -> Style:
 
 
 def _shades(colour: str, sizes: int, ground: str) -> tuple[str, ...]:
-    """Return a colour for each size, and the one that is neither dark nor light of them."""
+    """Return a colour for each size, and last the one nearest the colour itself."""
     shares = [_REACH[0] + (_REACH[1] - _REACH[0]) * i / 200 for i in range(201)]
     clear = [s for s in shares if contrast(shade(colour, s), ground) >= _CONTRAST]
     first, last = (0.0 if colour == "#000000" else clear[0]), clear[-1]
@@ -113,7 +116,7 @@ def _shades(colour: str, sizes: int, ground: str) -> tuple[str, ...]:
 
 
 def contrast(one: str, other: str) -> float:
-    """Return how much two colours stand out from each other, from 1 to 21 (WCAG 2).
+    """Return the contrast of two colours, from 1 to 21 (WCAG 2).
 
     Examples
     --------

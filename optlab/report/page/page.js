@@ -72,13 +72,11 @@ function makeChart(section) {
     tools.append(label);
   };
   if (view.choose) {
-    const values = [...new Set(view.table.columns[view.choose[0]])];
-    const drawable = values.findIndex((value) => view.table.columns[view.choose[0]].some((v, i) =>
-      v === value && view.table.columns[view.y[0].column][i] !== null));
-    const start = Math.max(0, view.choose[0] === "target" ? values.indexOf(page.target) : drawable);
-    const [label, select] = choiceOf(view.choose[1], values.map(chosenText(view)), () => { chart.pick = values[Number(select.value)]; redraw(); });
+    const { label: name, values, texts, first } = view.choose;
+    const start = view.key === "target" ? Math.max(0, values.indexOf(page.target)) : first;
+    const [label, select] = choiceOf(name, texts, () => { chart.pick = Number(select.value); redraw(); });
     select.value = String(start);
-    chart.pick = values[start];
+    chart.pick = start;
     tools.append(label);
   }
   several("show", view.y, "y");
@@ -100,16 +98,14 @@ function makeChart(section) {
       ...["svg", "png"].map((format) => element("button", { type: "button", textContent: format.toUpperCase(),
         ariaLabel: `Save ${view.title} as ${format.toUpperCase()}`, title: `Save this chart as ${format.toUpperCase()}`, onclick: () => saveChart(chart, format) }))));
   chart.behind = makeTable($(".behind", section), view.table, `${page.name}-${view.key}`, () => chartRows(chart),
-                           { title: `The numbers behind ${view.title}`, seconds: view.seconds });
+                           { title: `The numbers of ${view.title}`, seconds: view.seconds });
   charts.push(chart);
   reserve(chart);
 }
 
-const chosenText = (view) => (value) => (view.choose[0] === "target" ? share(value) : value);
-
 /** What a chart shows of what it could: for paper, where nothing can be chosen, and for saved charts. */
 function shownWords(chart, axis = true) {
-  const { view } = chart, words = view.choose ? [`${view.choose[1]} ${chosenText(view)(chart.pick)}`] : [];
+  const { view } = chart, words = view.choose ? [`${view.choose.label} ${view.choose.texts[chart.pick]}`] : [];
   if (axis && view.x.length > 1) words.push(`over ${view.x[chart.x].title}`);
   if (axis && view.y.length > 1) words.push(`showing ${view.y[chart.y].title}`);
   return words.join(", ");
@@ -126,7 +122,7 @@ function reserve(chart) {
 /** Why a chart is empty: the view's own reason, where the filters have no part in it. */
 function whyEmpty(chart) {
   const { view } = chart;
-  if (chartRows(chart).length) return `What the filters let through has no value here; “The numbers behind ${view.title.toLowerCase()}” tells more.`;
+  if (chartRows(chart).length) return `What the filters let through has no value here; “The numbers of ${view.title.toLowerCase()}” has the reason.`;
   const all = { problem: page.state.problem };
   for (const axis of ["optimizer", "batch", "device", "dtype"]) all[axis] = new Set(page.axes[axis]);
   return passing(view.table, all).length ? "Nothing is left by these filters." : view.missing;
@@ -135,8 +131,8 @@ function whyEmpty(chart) {
 function chartRows(chart) {
   const rows = passing(chart.view.table);
   if (!chart.view.choose) return rows;
-  const column = chart.view.table.columns[chart.view.choose[0]];
-  return rows.filter((i) => column[i] === chart.pick);
+  const { column, values } = chart.view.choose, chosen = chart.view.table.columns[column];
+  return rows.filter((i) => String(chosen[i]) === values[chart.pick]);
 }
 
 function figureFor(chart, width) {
