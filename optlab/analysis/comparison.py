@@ -148,10 +148,8 @@ def _comparisons(cells: pd.DataFrame, baseline: str | Mapping[str, object]) -> p
     else:
         is_baseline, place = (cells == [baseline[column] for column in CELL]).all(axis=1), CELL[:1]
     if not is_baseline.any():
-        names = (
-            cells["optimizer"].unique() if isinstance(baseline, str) else cells.to_dict("records")
-        )
-        raise ValueError(f"baseline must be one of {', '.join(map(repr, names))}, not {baseline!r}")
+        one = cells["optimizer"].unique() if isinstance(baseline, str) else cells.to_dict("records")
+        raise ValueError(f"baseline must be one of {', '.join(map(repr, one))}, not {baseline!r}")
     numbered = cells.assign(cell=cells.index)
     names = {"optimizer": "baseline", "batch": "baseline_batch", "cell": "baseline_cell"}
     against = numbered[is_baseline].rename(columns=names)[[*place, *names.values()]]

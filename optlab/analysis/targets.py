@@ -67,13 +67,13 @@ def time_to_target(
     >>> results = ol.compare(problem, rates, epochs=50, recorded_epochs=1)
     >>> times = time_to_target(results.trials, results.traces, 0.01)
     >>> times[["optimizer", "status", "reached", "epochs", "samples"]]
-                            optimizer    status  reached  epochs  samples
-    0                 ManualSGD(...)  finished     True    11.0    110.0
+                          optimizer    status  reached  epochs  samples
+    0  ManualSGD(learning_rate=0.1)  finished     True    14.0    140.0
     1  ManualSGD(learning_rate=2.0)  diverged    False     inf      inf
     """
     rule = StopAt.of(stop_at)
     if rule.measure not in traces:
-        raise ValueError(f"the traces have no measure {rule.measure!r}: {', '.join(traces)}")
+        raise ValueError(f"the traces have no measure {rule.measure!r}: {', '.join(map(str, traces))}")
     ordered = traces.sort_values(["trial", "epoch"], kind="stable")
     scale = ordered["trial"].map(_scales(trials, ordered, rule.measure))
     hits = ordered[rule.reached(ordered[rule.measure], scale)].drop_duplicates("trial")

@@ -80,13 +80,19 @@ def _times(results: ResultTables) -> pd.DataFrame:
 def headline(results: ResultTables) -> str:
     """Return the target that is spoken of, as text; empty where none was reached.
 
-    The experiment's own, where it has one. Else the smallest that at least half of the cells with
-    batches reach in all their trials; else the smallest that any of them reaches in all; else the
-    largest that any cell reaches at all.
+    The experiment's own, where it has one, else `common_target`.
     """
     table, own = target_view(results).table, results.definition.get("stop_at")
     if own and (table["target"] == target_text(own)).any():
         return target_text(own)
+    return common_target(table)
+
+
+def common_target(table: pd.DataFrame) -> str:
+    """Return the smallest target that at least half of the cells with batches reach in all trials.
+
+    Else the smallest that any of them reaches in all; else the largest that any cell reaches.
+    """
     with_batches = table[table["batch"] != DIRECT]
     whole = with_batches["reached"] == with_batches["trials"]
     reached = whole.groupby(with_batches["target"]).mean()
@@ -140,7 +146,8 @@ def _profile(results: ResultTables) -> pd.DataFrame:
     step = table.groupby(_SOLVER, observed=True)["share"].diff()
     end = table[table["factor"] == last].assign(factor=max(2.0, 1.5 * last))  # steps hold on
     table = table[(table["factor"] == 1) | (step > 0)]
-    return pd.concat([table, end], ignore_index=True)[columns]
+    whole: pd.DataFrame = pd.concat([table, end], ignore_index=True)[columns]
+    return whole
 
 
 def _given_to_all(trials: pd.DataFrame, ran: pd.DataFrame) -> pd.Series[bool]:
@@ -165,9 +172,9 @@ def profile_view(results: ResultTables) -> View:
         question="Who is reliably near the fastest, over all problems and seeds?",
         how="The share of instances (a problem with a seed) on which a setting gets to "
         f"{share(headline(results))} of the start's suboptimality within a factor of the fastest's "
-        "seconds. High and to the left is good (Dolan and Moré, 2002). The fastest may be on another "
-        "device or in another dtype. Instances that not all settings were given are left out. The "
-        "problem filter does not act here.",
+        "seconds. High and to the left is good (Dolan and Moré, 2002). The fastest may be on "
+        "another device or in another dtype. Instances that not all settings were given are left "
+        "out. The problem filter does not act here.",
         kind="lines",
         table=_profile(results),
         x=(Axis("factor", "seconds, as a multiple of the fastest's", "", "log", "linear"),),
