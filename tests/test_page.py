@@ -228,7 +228,7 @@ def test_axes_and_scales_change(open_page, results):
 
 def test_tables_sort_turn_pages_and_are_saved(open_page, results):
     page = open_page(results)
-    page.get_by_text("Every trial", exact=True).click()
+    page.get_by_text("All trials", exact=True).click()
     box = page.locator("[data-table=trials]")
     box.locator("tbody tr").first.wait_for()
     count = int((results.trials["problem"] == "line").sum())
@@ -353,8 +353,8 @@ def test_what_users_wrote_is_text(open_page):
     assert page.locator("h1").inner_text().split() == EVIL.split()
     label = page.locator("#filter-optimizer label").first.inner_text()
     assert label.strip() == HOSTILE
-    assert " ".join(EVIL.split()) in " ".join(page.locator("#doubts").inner_text().split())
-    assert HOSTILE in page.locator("#found").inner_text()
+    assert " ".join(EVIL.split()) in " ".join(page.locator("#caveats").inner_text().split())
+    assert HOSTILE in page.locator("#findings").inner_text()
     assert HOSTILE in page.locator("[data-table=summary]").inner_text()
     assert page.locator("main script, main img, main .chart a, svg a").count() == 0
     section = show(page, "seconds")
@@ -391,7 +391,7 @@ CONTRASTS = """() => {
     const ground = (e) => { for (; e; e = e.parentElement) {
         const c = getComputedStyle(e).backgroundColor; if (!c.startsWith("rgba(")) return c; }
         return "rgb(255, 255, 255)"; };
-    return ["h1", "header p", ".found li", ".doubts li", "nav a", ".question", ".how", "legend",
+    return ["h1", "header p", ".findings li", ".caveats li", "nav a", ".question", ".how", "legend",
             "summary", "td", "dt", "footer", "button", ".fastest"].map((s) => {
       const e = document.querySelector(s);
       const a = light(getComputedStyle(e).color), b = light(ground(e));
