@@ -131,7 +131,7 @@ def test_two_pairs_are_too_few(n):
         ([1.0] * 3, {"contended": True}, "3 contended"),
         ([1.0] * 3, {"status": "diverged"}, "3 did not end well"),
         ([math.nan] * 3, {"status": "skipped"}, "3 did not end well"),
-        ([1.0] * 3, {"status": "converged"}, "3 reached the target in one of the two only"),
+        ([1.0] * 3, {"status": "converged"}, "3 reached stop_at in one of the two only"),
         ([0.0, 1.0, 1.0], {}, "1 took no time the clock could see"),
         ([math.nan, 0.0, 1.0], {}, "2 took no time the clock could see"),
     ],
@@ -162,6 +162,19 @@ def test_batch_sizes_are_compared_with_their_like_and_direct_methods_with_all():
     assert (against_direct["verdict"] == SLOWER).all()
     assert (against_direct["baseline_batch"] == "direct").all()
     assert len(against_direct) == 4
+
+
+def test_a_cell_is_compared_with_every_other_cell_of_its_problem():
+    rows = repeats("A", [1.0] * 3, batch="1") + repeats("A", [2.0] * 3, batch="5")
+    rows += repeats("D", [0.5] * 3, batch="direct", device="cuda", dtype="float64")
+    rows += repeats("D", [9.0] * 3, problem="q")
+    cell = {"problem": "p", "optimizer": "A", "batch": "1", "device": "cpu", "dtype": "float32"}
+    found = ratios(pd.DataFrame(rows), cell)
+    assert found["optimizer"].tolist() == ["A", "D", "D"]
+    assert found["ratio"].tolist()[:2] == pytest.approx([2.0, 0.5])
+    assert found["pairs"].tolist() == [3, 3, 0]
+    with pytest.raises(ValueError, match="baseline must be one of"):
+        ratios(pd.DataFrame(rows), cell | {"batch": "7"})
 
 
 def test_an_unstable_side_is_marked_and_still_compared():

@@ -10,7 +10,7 @@ import pytest
 from optlab.analysis.intervals import trimmed_mean_interval
 from optlab.report.findings.caveats import caveats
 from optlab.report.findings.findings import findings
-from optlab.report.views import TARGETS, all_views
+from optlab.report.views import TARGETS, views_of
 from tests.planted_results import plant
 
 WELL = {"finished", "converged"}
@@ -29,7 +29,7 @@ RANDOM = [
 @pytest.mark.parametrize("settings", RANDOM, ids=lambda settings: f"seed {settings['seed']}")
 def test_the_numbers_are_those_of_plain_loops(settings):
     results = plant(**settings)
-    views = all_views(results)
+    views = views_of(results)
     sentences, limits = findings(results, views), caveats(results, views)
     found = {(s.kind, s.problem): s for s in sentences if s.kind != "device"}
     hits = hits_of(results, target := headline(results))
@@ -49,7 +49,7 @@ def test_the_numbers_are_those_of_plain_loops(settings):
 def test_sentences_of_every_kind_are_among_the_random_results():
     """So that no check above passes by never finding its sentence."""
     results = plant(**RANDOM[3])
-    views = all_views(results)
+    views = views_of(results)
     kinds = {s.kind for s in findings(results, views)}
     assert kinds == {"accuracy", "reached", "fastest", "batch size", "ratio"}
     kinds = {s.kind for s in caveats(results, views)}
@@ -314,10 +314,10 @@ def spread(trials):
 
 def test_nothing_is_claimed_of_nothing():
     results = plant(optimizers=("Adam",), direct=(), devices=("cuda",))
-    views = all_views(results)
+    views = views_of(results)
     assert [s.kind for s in findings(results, views)] == ["nothing"]
     assert {s.kind for s in caveats(results, views)} == {"skipped"}
     results = plant(mishaps=False, problems=("line",))
     results.trials["status"] = "failed"
     results.definition["stop_at"] = 0.01
-    assert [s.kind for s in findings(results, all_views(results))] == ["nothing"]
+    assert [s.kind for s in findings(results, views_of(results))] == ["nothing"]

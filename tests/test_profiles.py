@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import optlab as ol
 from optlab.analysis.profiles import performance_profile
 from optlab.analysis.targets import target_summary, time_to_target
+from optlab.lab.trial.stop_at import StopAt
 
 CELL = {"problem": "p", "optimizer": "A", "batch": "1", "device": "cpu", "dtype": "float32"}
 
@@ -39,9 +40,27 @@ def test_the_target_is_reached_at_the_first_iterate_below_a_share_of_the_start()
     assert row["spent_seconds"] == 2
 
 
-def test_the_start_is_no_iterate():
-    assert one([0.0, 0.0])["epochs"] == 1
-    assert one([1.0, 3.0, 0.5], target=1.0)["epochs"] == 2
+def test_the_target_is_a_share_of_the_scale_and_the_start_may_reach_it():
+    assert one([10.0, 0.5, 0.05], stop_scale=1.0)[["reached", "epochs"]].tolist() == [True, 2]
+    assert one([0.01, 0.5], stop_scale=1.0)[["reached", "epochs"]].tolist() == [True, 0]
+    assert one([0.0, 0.0], stop_scale=0.0)["epochs"] == 0
+    assert not one([10.0, 0.0], stop_scale=math.inf)["reached"]
+
+
+def test_files_that_hold_no_scale_take_the_starts_suboptimality():
+    runs = [run([10.0, 0.5], stop_scale=math.nan, file="old.db"),
+            run([10.0, 0.5], stop_scale=math.nan, file="new.db"),
+            run([10.0, 0.5], stop_scale=1.0, file="new.db", repeat=2)]  # fmt: skip
+    assert time_to_target(*tables(runs), 0.1)["reached"].tolist() == [True, False, False]
+
+
+def test_any_recorded_measure_has_a_target():
+    trials, traces = tables([run([10.0, 5.0, 1.0])])
+    traces["loss"] = traces["suboptimality"] + 2
+    assert time_to_target(trials, traces, StopAt("loss", value=3.5))["epochs"].tolist() == [2]
+    assert time_to_target(trials, traces, StopAt("loss", share=0.6))["epochs"].tolist() == [1]
+    with pytest.raises(ValueError, match="no measure 'accuracy'"):
+        time_to_target(trials, traces, StopAt("accuracy", value=1))
 
 
 @pytest.mark.parametrize("status", ["finished", "timed out", "interrupted"])
@@ -73,7 +92,7 @@ def test_contended_seconds_are_not_ranked_but_their_epochs_are():
     assert times["seconds"].isna().all()
     assert times["epochs"].tolist() == [1, 2]
     row = target_summary(times).iloc[0]
-    assert row["epochs"] == 1
+    assert row["epochs"] == 1.5
     assert math.isnan(row["seconds"])
     assert math.isnan(row["expected_seconds"])
     assert row["share_reached"] == 1
@@ -84,9 +103,9 @@ def test_from_a_start_that_says_nothing_no_target_is_reached(start):
     assert not one([start, min(start, 1.0)])["reached"]
 
 
-@pytest.mark.parametrize("target", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("target", [0.0, -1.0, 1.0, math.nan, math.inf])
 def test_a_target_that_is_none_is_refused(target):
-    with pytest.raises(ValueError, match="target must be positive and finite"):
+    with pytest.raises(ValueError, match="stop_at must be above 0 and below 1"):
         one([1.0, 0.0], target=target)
 
 
@@ -111,6 +130,7 @@ def test_the_summary_counts_seeds_and_keeps_the_censored():
     assert row["share_reached"] == pytest.approx(2 / 3)
     assert [row["share_low"], row["share_high"]] == pytest.approx([0.2077, 0.9385], abs=1e-4)
     assert row[["epochs", "samples", "seconds"]].tolist() == [2, 20, 2]
+    assert row[["seconds_low", "seconds_high", "timed"]].tolist() == [1, math.inf, 6]
     assert row["expected_seconds"] == pytest.approx((1 + 2 + 2) * 2 / 4)
 
 

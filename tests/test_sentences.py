@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from optlab.analysis.result_tables import ResultTables
 from optlab.lab.tables import batch_column
 from optlab.report.findings.caveats import caveats
 from optlab.report.findings.findings import findings, problem_findings
-from optlab.report.views import all_views, headline
-from tests.planted_results import Planted, facts, plant
+from optlab.report.views import views_of
+from optlab.report.views.targets import common_target
+from tests.planted_results import facts, plant
 
 GOLDEN = Path(__file__).parent / "data" / "sentences.md"
 HEADER = """# The words of findings and caveats
@@ -84,7 +86,8 @@ def limit(results):
     trials.loc[bad, "message"] = [f"the loss is {k}.5e+1{k} times its start" for k in range(5)]
     trials.loc[trials["optimizer"] == "C", ["status", "message"]] = ["skipped", "needs a GPU"]
     trials.loc[trials.index[-1], ["status", "message"]] = ["crashed", ""]
-    results.traces = results.traces[results.traces["trial"] % 15 < 13]
+    traces = results.traces
+    traces.drop(traces.index[traces["trial"] % 15 >= 13], inplace=True)
 
 
 def of_one_device():
@@ -159,16 +162,16 @@ def together(named):
     problems = {title: facts(title) for title in named}
     tables = [pd.concat(parts, ignore_index=True) for parts in (trials, traces)]
     tables[0]["batch"] = batch_column(tables[0]["batch"])
-    return Planted("together", *tables, problems)
+    return ResultTables("together", *tables, problems)
 
 
 def found_together(named):
     """Yield each title with its findings; the target is the one that its own cells reach."""
     results = together(named)
-    views = all_views(results)
+    views = views_of(results)
     table = views["target"].table
     for title, (_, kinds) in named.items():
-        target = headline(table[table["problem"] == title])
+        target = common_target(table[table["problem"] == title])
         said = problem_findings(results, views, title, target)
         yield title, [s for s in said if s.kind in kinds.split(", ")]
 
@@ -181,7 +184,7 @@ def found_alone():
     several = plant(problems=("line", "plane"), optimizers=("A", "B", "C"), direct=(), seeds=1,
                     sizes=(1, 8), devices=("cpu",), repeats=5, mishaps=False)  # fmt: skip
     limit(several)
-    yield "limits", caveats(several, all_views(several))
+    yield "limits", caveats(several, views_of(several))
     unstable = cells({"A": 5.0, "B": 5.0}, {"A": [1.0] * 5, "B": [1.0, 2.0, 3.0, 1.0, 2.0]})
     yield "an unstable setting", of_kinds(unstable, "unstable")
     once = plant(problems=("line",), devices=("cpu",), repeats=1, seeds=2, mishaps=False)
@@ -195,7 +198,7 @@ def found_alone():
 
 
 def of_kinds(results, *kinds):
-    views = all_views(results)
+    views = views_of(results)
     said = [*findings(results, views), *caveats(results, views)]
     return [s for s in said if s.kind in kinds]
 

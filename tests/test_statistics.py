@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from optlab.analysis.intervals import (
-    kaplan_meier_median,
     median_ranks,
     trimmed_mean_interval,
     wilson_interval,
@@ -179,20 +178,6 @@ def test_wilson_agrees_with_scipy():
             theirs = stats.binomtest(k, n).proportion_ci(0.95, "wilson")
             assert wilson_interval(k / n, n) == pytest.approx(tuple(theirs), abs=1e-12)
     assert all(math.isnan(end) for end in wilson_interval(math.nan, 0))
-
-
-@given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=10))
-def test_kaplan_and_meiers_median_is_that_of_their_product_formula(runs):
-    times, reached = np.array([float(t) for t, _ in runs]), np.array([r for _, r in runs])
-    survival, median = 1.0, math.inf
-    for t in sorted(set(times[reached])):
-        survival *= 1 - np.sum((times == t) & reached) / np.sum(times >= t)
-        if survival <= 0.5 + 1e-12:
-            median = t
-            break
-    assert kaplan_meier_median(times, reached) == median
-    if reached.all():
-        assert median == sorted(times)[(len(runs) - 1) // 2]
 
 
 def test_the_most_crowded_timed_trial_is_what_a_row_tells():

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,9 @@ import pytest
 from optlab.lab.tables import batch_column
 from optlab.report import views
 from optlab.report.style import DASHES, MARKERS, PALETTE, Styles
-from optlab.report.views.accuracy import digits
-from optlab.report.views.targets import profile, to_targets
-from optlab.report.views.timing import crossover, phases
+from optlab.report.views.accuracy import digits_view
+from optlab.report.views.targets import profile_view, target_view
+from optlab.report.views.timing import crossover, crossover_view, phases_view
 from tests.planted_results import plant
 
 
@@ -31,6 +32,10 @@ def one(table, **cell):
 CELL = {"problem": "line", "optimizer": "ManualSGD", "batch": "8", "device": "cpu"}
 
 
+def on_line(view):
+    return view.table[view.table["problem"] == "line"]
+
+
 def trials_of(results, **cell):
     table = results.trials
     for name, value in cell.items():
@@ -39,7 +44,7 @@ def trials_of(results, **cell):
 
 
 def test_convergence_is_the_median_over_trials_relative_to_each_start(results):
-    view = views.convergence(results.trials, results.traces, "line")
+    view = on_line(views.convergence_view(results))
     shares = []
     for number in trials_of(results, **CELL)["trial"]:
         trace = results.traces[results.traces["trial"] == number].set_index("epoch")
@@ -56,7 +61,7 @@ def test_a_trial_that_ended_counts_on_with_its_last_iterate():
                     seeds=3, repeats=1, mishaps=False)  # fmt: skip
     traces = results.traces
     traces = traces[~((traces["trial"] == 0) & (traces["epoch"] > 8))]
-    view = views.convergence(results.trials, traces, "line")
+    view = on_line(views.convergence_view(replace(results, traces=traces)))
     last = one(view, epoch=400)
     stopped = traces[traces["trial"] == 0]
     share = stopped["suboptimality"].iloc[-1] / stopped["suboptimality"].iloc[0]
@@ -66,13 +71,13 @@ def test_a_trial_that_ended_counts_on_with_its_last_iterate():
 def test_long_traces_are_thinned_but_keep_their_last_epoch():
     results = plant(problems=("line",), optimizers=("A",), direct=(), sizes=(1,), devices=("cpu",),
                     epochs=tuple(range(1, 1000)), mishaps=False)  # fmt: skip
-    view = views.convergence(results.trials, results.traces)
+    view = views.convergence_view(results).table
     assert len(view) <= 152
     assert view["epoch"].max() == 999
 
 
 def test_seconds_leave_out_contended_and_unanswered_trials(results):
-    view = views.seconds(results.trials)
+    view = views.seconds_view(results).table
     assert not len(view[(view["problem"] == "plane") & (view["optimizer"] == "TorchSGD")
                         & (view["batch"] == "8")])  # fmt: skip
     assert not len(view[(view["optimizer"] == "TorchSGD") & (view["batch"] == "1")])
@@ -88,12 +93,12 @@ def test_targets_count_those_that_never_arrive_as_longer(results):
     cell = trials_of(results, **CELL)["trial"].tolist()
     late = traces["trial"].isin(cell[:4]) & (traces["epoch"] > 0)
     traces.loc[late, "suboptimality"] = traces["suboptimality"].max()
-    row = one(to_targets(results.trials, traces), **CELL, target="1e-01")
+    row = one(target_view(replace(results, traces=traces)).table, **CELL, target="1e-01")
     assert (row["reached"], row["trials"]) == (2, 6)
     assert math.isnan(row["seconds"])
     late = traces["trial"].isin(cell[2:4]) & (traces["epoch"] > 0)
     traces.loc[late, "suboptimality"] = 0
-    row = one(to_targets(results.trials, traces), **CELL, target="1e-01")
+    row = one(target_view(replace(results, traces=traces)).table, **CELL, target="1e-01")
     assert row["reached"] == 4
     assert math.isfinite(row["seconds"])
     assert math.isnan(row["high"])
@@ -102,14 +107,14 @@ def test_targets_count_those_that_never_arrive_as_longer(results):
 def test_digits_stop_where_float64_does(results):
     trials = results.trials.copy()
     trials.loc[trials["optimizer"] == "Lstsq", "parameter_error"] = 0.0
-    view = digits(trials)
+    view = digits_view(replace(results, trials=trials)).table
     assert (view.loc[view["optimizer"] == "Lstsq", "digits"] == 15.95).all()
     row, errors = one(view, **CELL), trials_of(results, **CELL)["parameter_error"]
     assert row["digits"] == pytest.approx(statistics.median(-math.log10(e) for e in errors))
 
 
 def test_phases_are_apart(results):
-    row = one(phases(results.trials), **CELL, phase="warm pass")
+    row = one(phases_view(results).table, **CELL, phase="warm pass")
     per_pass = [t["seconds"] / t["epochs"] for _, t in trials_of(results, **CELL).iterrows()]
     assert row["seconds"] == pytest.approx(statistics.median(per_pass))
 
@@ -130,14 +135,15 @@ def test_the_crossover_is_the_first_batch_size_with_another_fastest_device():
 
 
 def test_one_device_has_no_fastest(results):
-    table = views.seconds(results.trials[results.trials["device"] == "cpu"])
-    assert not crossover(table)["fastest"].any()
+    on_cpu = results.trials[results.trials["device"] == "cpu"]
+    table = crossover_view(replace(results, trials=on_cpu)).table
+    assert not table["fastest"].any()
 
 
 def test_parameters_are_those_of_the_trial_of_median_loss(results):
-    view = views.all_views(results)["parameters"]
+    view = views.views_of(results)["parameters"]
     cell = trials_of(results, **CELL).sort_values("loss")
-    middle = results.parameters(int(cell["trial"].iloc[(len(cell) - 1) // 2]))
+    middle = results.final_parameters[int(cell["trial"].iloc[(len(cell) - 1) // 2])]
     row = one(view.table, **CELL, parameter="bias")
     assert row["value"] == pytest.approx(float(middle["bias"]))
     assert row["error"] == pytest.approx(abs(float(middle["bias"]) - 1.0))
@@ -148,8 +154,8 @@ def test_parameters_are_those_of_the_trial_of_median_loss(results):
 
 
 def test_the_profile_is_dolan_and_mores(results):
-    found = views.all_views(results)
-    profile, target = found["profile"].table, views.headline(found["target"].table)
+    found = views.views_of(results)
+    profile, target = found["profile"].table, views.headline(results)
     trials, traces = results.trials, results.traces
     times = {}
     for row in trials[~trials["contended"]].to_dict("records"):
@@ -178,7 +184,8 @@ def test_a_profile_steps_where_the_ratios_are(results):
     slow = results.trials["optimizer"] == "ManualSGD"
     traces = results.traces.copy()
     traces.loc[traces["trial"].isin(results.trials.loc[slow, "trial"]), "seconds"] *= 1e7
-    table = profile(results.trials, traces, "1e-01")
+    changed = replace(results, traces=traces, definition={"stop_at": 0.1})
+    table = profile_view(changed).table
     mine = table[(table["optimizer"] == "ManualSGD") & (table["batch"] == "8")
                  & (table["device"] == "cpu")]  # fmt: skip
     assert mine["share"].max() > 0
@@ -195,14 +202,13 @@ def test_only_answers_are_drawn_as_answers():
     failed = results.trials["batch"] == "1"
     for status in ("failed", "timed out", "crashed", "interrupted", "diverged"):
         results.trials.loc[failed, "status"] = status
-        found = views.all_views(results)
+        found = views.views_of(results)
         for key in ("parameters", "fit"):
             assert set(found[key].table["batch"]) == {"8"}, (key, status)
-        assert set(views.best_trials(results.trials, "line")["batch"]) == {"8"}
 
 
 def test_what_is_unstable_is_so_in_seconds_and_to_a_target(results):
-    found = views.all_views(results)
+    found = views.views_of(results)
     for key in ("seconds", "target"):
         table = found[key].table
         shaky = table[table["unstable"].astype(bool)]
@@ -212,7 +218,7 @@ def test_what_is_unstable_is_so_in_seconds_and_to_a_target(results):
 def test_batch_sizes_by_device_are_in_order():
     results = plant(problems=("line",), sizes=("full", 8, 1), dtypes=("float32", "float64"),
                     mishaps=False)  # fmt: skip
-    table = views.all_views(results)["crossover"].table
+    table = views.views_of(results)["crossover"].table
     rows = table[table["optimizer"] == "Adam"].drop_duplicates(["dtype", "batch"])
     assert rows["batch"].tolist() == ["1", "8", "full"] * 2
     assert rows["dtype"].tolist() == ["float32"] * 3 + ["float64"] * 3
@@ -220,7 +226,7 @@ def test_batch_sizes_by_device_are_in_order():
 
 def test_a_view_without_marks_says_why():
     results = plant(optimizers=("Adam",), direct=(), devices=("cuda",), problems=("one",))
-    for view in views.all_views(results).values():
+    for view in views.views_of(results).values():
         assert view.table.empty
         assert view.missing.endswith(".")
 

@@ -21,10 +21,11 @@ def trials_table(
     """Return a row for each trial.
 
     Losses, suboptimality, parameter error, gradient norm and further measures (the last columns)
-    are those of the last recorded iterate; ``samples`` counts rows touched. ``batch`` is an ordered categorical, ``"1" < "5" <
-    "full" < "direct"``, for grouping and labels; ``batch_size`` (Int64) is the number of rows a
-    step, all n for ``"full"`` and ``<NA>`` for direct methods. Each hyperparameter is a column
-    ``hp_<name>``, numeric where all its values are numbers and missing where an optimizer has none.
+    are those of the last recorded iterate; ``samples`` counts rows touched. ``batch`` is an ordered
+    categorical, ``"1" < "5" < "full" < "direct"``, for grouping and labels; ``batch_size`` (Int64)
+    is the number of rows a step, all n for ``"full"`` and ``<NA>`` for direct methods. Each
+    hyperparameter is a column ``hp_<name>``, numeric where all its values are numbers and missing
+    where an optimizer has none.
     """
     nothing = TrialRecord(Trial(0, "", "", None, "", "", 0))
     rows = [_trial_row(record) for record in records]

@@ -53,11 +53,13 @@ def share(target: str) -> str:
 
     Examples
     --------
-    >>> share("1e-06"), share("1e-01")
-    ('1e-6', '0.1')
+    >>> share("1e-06"), share("1e-01"), share("loss <= 2")
+    ('1e-6', '0.1', 'loss <= 2')
     """
     if not target:
         return "a share"
+    if "<=" in target:
+        return target
     value = float(target)
     return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
 
@@ -81,7 +83,7 @@ def format_value(value: Any) -> str:
     Examples
     --------
     >>> format_value({"a": True, "b": [1, 2.5]}), format_value(list(range(13)))[-20:]
-    ('a: yes; b: 1, 2.5', '11, ... (13 values)')
+    ('a: yes; b: 1, 2.5', ' 11, ... (13 values)')
     """
     if isinstance(value, Mapping):
         return "; ".join(f"{key}: {format_value(part)}" for key, part in value.items())

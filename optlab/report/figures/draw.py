@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from optlab.analysis.result_tables import ResultTables
 from optlab.report import views
 from optlab.report.figures.device_table import device_table
 from optlab.report.figures.panels import (
@@ -27,28 +28,23 @@ from optlab.report.figures.panels import (
 from optlab.report.figures.paper import WIDTH, PaperFigure
 from optlab.report.style import Styles, shade
 from optlab.report.ticks import shorten
-from optlab.report.views import Outcome, View
-from optlab.report.views.accuracy import fit_view, found_parameters
-from optlab.report.views.convergence import view as convergence_view
-from optlab.report.views.timing import seconds_view
+from optlab.report.views import View
 from optlab.report.words import share
 
 _DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
 
 
-def convergence(results: Outcome, problem: str) -> Figure:
+def convergence(results: ResultTables, problem: str) -> Figure:
     """Draw suboptimality over epochs, samples and seconds; direct methods as horizontal lines."""
-    view = convergence_view(results.trials, results.traces)
-    return figure_of(view, problem, Styles.of_trials(results.trials))
+    return figure_of(views.convergence_view(results), problem, Styles.of_trials(results.trials))
 
 
-def seconds(results: Outcome, problem: str) -> Figure:
+def seconds(results: ResultTables, problem: str) -> Figure:
     """Draw median seconds by batch size with their intervals, a panel for each device."""
-    view = seconds_view(views.seconds(results.trials))
-    return figure_of(view, problem, Styles.of_trials(results.trials))
+    return figure_of(views.seconds_view(results), problem, Styles.of_trials(results.trials))
 
 
-def fit(results: Outcome, problem: str) -> Figure:
+def fit(results: ResultTables, problem: str) -> Figure:
     """Draw the points of a one-feature problem, and the line of each setting's median trial.
 
     Raises
@@ -58,8 +54,7 @@ def fit(results: Outcome, problem: str) -> Figure:
     """
     if (features := results.problems[problem].d) != 1:
         raise ValueError(f"a fitted line needs one feature; {problem} has {features}")
-    view = fit_view(results, found_parameters(results))
-    return figure_of(view, problem, Styles.of_trials(results.trials))
+    return figure_of(views.fit_view(results), problem, Styles.of_trials(results.trials))
 
 
 def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = None) -> Figure:
@@ -90,22 +85,29 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
         return _panels(title, view, rows, problem, styles)
 
 
-def all_figures(results: Outcome, problem: str) -> dict[str, Figure]:
+def all_figures(results: ResultTables, problem: str) -> dict[str, Figure]:
     """Return the figure of every view that has something to draw for a problem, by key."""
-    return _figures(results, views.all_views(results), problem)
+    styles, figures = Styles.of_trials(results.trials), {}
+    for key, view in views.views_of(results).items():
+        table = view.table
+        if table.empty or ("problem" in table and not (table["problem"] == problem).any()):
+            continue
+        target = views.headline(results) if key == "target" else None
+        figures[key] = figure_of(view, problem, styles, target or None)
+    return figures
 
 
 def save_all(
-    results: Outcome, folder: str | Path, formats: Sequence[str] = ("png", "svg")
+    results: ResultTables, folder: str | Path, formats: Sequence[str] = ("png", "svg")
 ) -> list[Path]:
     """Save every figure of every problem into a folder, made where it is missing."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    saved, every_view = [], views.all_views(results)
+    saved = []
     for number, problem in enumerate(results.problems):
         name = re.sub(r"[^\w.]+", "-", problem)[:40]  # file names allow fewer characters
         prefix = f"{number}-{name}-" if len(results.problems) > 1 else ""
-        for key, figure in _figures(results, every_view, problem).items():
+        for key, figure in all_figures(results, problem).items():
             if key == "profile" and number:
                 continue  # it is of all problems
             for kind in formats:
@@ -113,19 +115,6 @@ def save_all(
                 figure.savefig(path)
                 saved.append(path)
     return saved
-
-
-def _figures(results: Outcome, made: Mapping[str, View], problem: str) -> dict[str, Figure]:
-    styles = Styles.of_trials(results.trials)
-    figures = {}
-    for key, view in made.items():
-        table = view.table
-        if table.empty or ("problem" in table and not (table["problem"] == problem).any()):
-            continue
-        own = results.definition.get("stop_at")
-        target = views.headline(table, own) if key == "target" else None
-        figures[key] = figure_of(view, problem, styles, target or None)
-    return figures
 
 
 def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: Styles) -> Figure:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, timed
 from optlab.report.findings.sentence import Sentence, describe_setting
-from optlab.report.views import Outcome, View
+from optlab.report.views import View
 from optlab.report.words import join_names, pluralize
 from optlab.text import DIRECT, cell_label
 
@@ -17,7 +18,7 @@ MOST_MISHAPS = 12
 """At most so many kinds of trials without an answer get a sentence."""
 
 
-def caveats(results: Outcome, views: dict[str, View]) -> list[Sentence]:
+def caveats(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
     """Return the limits of the results, each with its reason."""
     return [
         *_mishaps(results.trials),
@@ -74,7 +75,7 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
                 yield from (f"{cell_label(cell)}{at}" for cell in own)
 
 
-def _optima(results: Outcome) -> Iterator[Sentence]:
+def _optima(results: ResultTables) -> Iterator[Sentence]:
     for name, facts in results.problems.items():
         if not facts.certificate.get("trusted", True):
             message = facts.certificate["message"]
@@ -82,7 +83,7 @@ def _optima(results: Outcome) -> Iterator[Sentence]:
             yield Sentence("optimum", text, "", {"problem": name})
 
 
-def _files(results: Outcome) -> Iterator[Sentence]:
+def _files(results: ResultTables) -> Iterator[Sentence]:
     """Yield that trials of several files, where these share a problem, were not interleaved."""
     files = results.definition.get("files", {})
     asked = Counter(problem for own in files.values() for problem in own.get("problems", ()))
@@ -96,7 +97,7 @@ def _files(results: Outcome) -> Iterator[Sentence]:
         yield Sentence("files", text, "", {"files": list(files), "problems": shared})
 
 
-def _machines(results: Outcome) -> Iterator[Sentence]:
+def _machines(results: ResultTables) -> Iterator[Sentence]:
     trials = results.trials
     machines = [m for m in dict.fromkeys(trials.get("machine", ())) if m]
     if len(machines) > 1:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from optlab.analysis.result_tables import ResultTables
 from optlab.report.findings.accuracy_findings import accuracy_findings
 from optlab.report.findings.device_findings import device_findings
 from optlab.report.findings.ratio_findings import ratio_findings
 from optlab.report.findings.sentence import Sentence
 from optlab.report.findings.target_findings import fastest_findings, reached_findings
-from optlab.report.views import Outcome, View, headline
+from optlab.report.views import View, headline
 from optlab.report.views.view import answered
 
 MOST_PROBLEMS = 3
 """Each of so many problems gets its own sentences; of more, the first ones do."""
 
 
-def findings(results: Outcome, views: dict[str, View]) -> list[Sentence]:
+def findings(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
     """Return the findings: accuracy, targets reached and how fast, ratios, devices."""
     if answered(results.trials).empty:
         return [Sentence("nothing", "No trial ended with an answer: there is nothing to compare.")]
     problems = list(results.problems)
-    target = headline(views["target"].table, results.definition.get("stop_at"))
+    target = headline(results)
     found = [
         sentence
         for name in problems[:MOST_PROBLEMS]
@@ -34,7 +35,7 @@ def findings(results: Outcome, views: dict[str, View]) -> list[Sentence]:
 
 
 def problem_findings(
-    results: Outcome, views: dict[str, View], problem: str, target: str
+    results: ResultTables, views: dict[str, View], problem: str, target: str
 ) -> Iterator[Sentence]:
     """Yield the findings on one problem."""
     own = results.definition.get("stop_at")

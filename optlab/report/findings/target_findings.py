@@ -8,17 +8,19 @@ from typing import Any
 import pandas as pd
 
 from optlab.analysis.comparison import FASTER, SLOWER, TOO_FEW, ratios
+from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL
 from optlab.analysis.targets import time_to_target
 from optlab.report.findings.sentence import Sentence, describe_median, describe_setting
-from optlab.report.views import TARGETS, Outcome, View
+from optlab.report.views import TARGETS, View
+from optlab.report.views.targets import target_rules, target_text
 from optlab.report.views.view import answered
 from optlab.report.words import all_of, format_ratio, pluralize, share
 from optlab.text import DIRECT
 
 
 def reached_findings(
-    results: Outcome, views: dict[str, View], problem: str, target: str, *, own: float | None
+    results: ResultTables, views: dict[str, View], problem: str, target: str, *, own: Any
 ) -> Iterator[Sentence]:
     """Yield the number of settings of methods with batches that come down to a target."""
     table = views["target"].table
@@ -26,7 +28,7 @@ def reached_findings(
     rows = with_batches[with_batches["target"] == target]
     settings = len(with_batches[CELL].drop_duplicates())
     if not target:  # no setting reached the largest of them
-        target, ended = str(TARGETS[0]), answered(results.trials)
+        target, ended = target_text(TARGETS[0]), answered(results.trials)
         ended = ended[(ended["problem"] == problem) & (ended["batch"] != DIRECT)]
         settings = len(ended[CELL].drop_duplicates())
     if not settings:
@@ -34,7 +36,7 @@ def reached_findings(
     good = int((rows["reached"] == rows["trials"]).sum())
     some = int(((rows["reached"] > 0) & (rows["reached"] < rows["trials"])).sum())
     verb, where = "come down to", f"{share(target)} of the starting suboptimality"
-    if own and float(target) == own:
+    if own and target == target_text(own):
         verb, where = "reach", f"the experiment's target, {where},"
     text = _how_many(good, settings, verb)
     text += f" {where} in {'every' if good or some else 'any'} trial"
@@ -62,7 +64,7 @@ def _how_many(good: int, settings: int, verb: str) -> str:
 
 
 def fastest_findings(
-    results: Outcome, views: dict[str, View], problem: str, target: str
+    results: ResultTables, views: dict[str, View], problem: str, target: str
 ) -> Iterator[Sentence]:
     """Yield the fastest of the settings that always reach the target, and how sure that is."""
     table = views["target"].table
@@ -93,7 +95,7 @@ def fastest_findings(
         yield Sentence("batch size", f"{needs} for {share(target)}; {than}.", problem, numbers)
 
 
-def _not_ranked(results: Outcome, problem: str, *, there: int) -> Iterator[Sentence]:
+def _not_ranked(results: ResultTables, problem: str, *, there: int) -> Iterator[Sentence]:
     """Yield that trials ran beside others, where no setting is called the fastest for that."""
     ended = answered(results.trials[results.trials["problem"] == problem])
     beside = ended["contended"].fillna(False).astype(bool)
@@ -107,20 +109,14 @@ def _not_ranked(results: Outcome, problem: str, *, there: int) -> Iterator[Sente
         yield Sentence("not ranked", f"{text} {again}", problem, {"settings": there})
 
 
-def _compared(results: Outcome, rows: pd.DataFrame, target: str) -> pd.DataFrame:
-    """Return cells with how their seconds compare with the first one's, by seed and repeat."""
-    numbered = rows[CELL].assign(number=rows.index.map(str))
-    trials = results.trials.merge(numbered, on=CELL)
-    traces = results.traces[results.traces["trial"].isin(trials["trial"])]
-    sides = time_to_target(trials, traces, float(target)).assign(
-        optimizer=trials["number"], batch="full", device="", dtype="", status="converged"
-    )
-    sides = sides[sides["reached"]]
-    alone = sides[~sides["contended"]].groupby("optimizer").size()
-    table = ratios(sides, "0").set_index("optimizer")
-    table = table[["ratio", "ratio_low", "ratio_high", "pairs", "verdict"]]
-    table.index = table.index.astype(int)
-    return rows.assign(timed=[int(alone[number]) for number in numbered["number"]]).join(table)
+def _compared(results: ResultTables, rows: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Return cells with the paired ratios of their seconds to the first one's."""
+    trials = results.trials.merge(rows[CELL], on=CELL)
+    times = time_to_target(trials, results.traces, target_rules(results)[target])
+    reached = times[times["reached"]].assign(status="converged")
+    table = ratios(reached, {column: rows[column].iloc[0] for column in CELL})
+    columns = [*CELL, "ratio", "ratio_low", "ratio_high", "pairs", "verdict"]
+    return rows.merge(table[columns], on=CELL, how="left")
 
 
 def _others(others: pd.DataFrame, views: dict[str, View]) -> str:

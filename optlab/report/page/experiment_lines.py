@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from optlab.report.views import Outcome
+from optlab.analysis.result_tables import ResultTables
 from optlab.report.words import format_value
 
 _LEFT_OUT = {"dtypes": "the data's own", "stop_at": "none: each trial spends its budget"}
@@ -60,12 +60,12 @@ def _settings(value: Any) -> str:
     return f"{value.get('class', '')}({', '.join(own)})"
 
 
-def tracebacks(results: Outcome) -> list[tuple[str, str]]:
+def tracebacks(results: ResultTables) -> list[tuple[str, str]]:
     """Return a title and a traceback for each message of failed and crashed trials, at most 10."""
     failed = results.trials[results.trials["status"].isin(["failed", "crashed"])]
     first = failed.drop_duplicates("message").head(MOST_TRACEBACKS)
     found = [
-        (f"Trial {trial}, {optimizer}", results.traceback(int(trial)))
+        (f"Trial {trial}, {optimizer}", results.tracebacks.get(int(trial), ""))
         for trial, optimizer in zip(first["trial"], first["optimizer"], strict=True)
     ]
     return [(title, text) for title, text in found if text]

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optlab.analysis.statistics import CELL
+from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.statistics import CELL, summary
 from optlab.report.style import Styles
 from optlab.report.tables import PAPER
-from optlab.report.views import Outcome, View, headline
+from optlab.report.views import View, headline
 from optlab.report.views.view import Axis
 from optlab.report.words import share
 
@@ -34,11 +35,11 @@ SINGLE = ("problem", "device", "dtype", "machine", "file")
 """The columns that tables show only where trials differ in them; their CSV has them always."""
 
 
-def page_data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
+def page_data(results: ResultTables, views: Mapping[str, View]) -> dict[str, Any]:
     """Return the tables and views of the results, their styles, and the values of the filters."""
     trials, styles = results.trials, Styles.of_trials(results.trials)
     tables = {
-        "summary": _ordered(results.summary()),
+        "summary": _ordered(summary(results.trials)),
         "trials": _ordered(trials),
         "optimizers": _optimizers(trials),
     }
@@ -49,7 +50,7 @@ def page_data(results: Outcome, views: Mapping[str, View]) -> dict[str, Any]:
             "sizes": styles.batches,
         },
         "axes": axes_of(trials, styles.batches),
-        "target": headline(views["target"].table, results.definition.get("stop_at")),
+        "target": headline(results),
         "labels": LABELS,
         "seconds": SECONDS,
         "paper": {"summary": PAPER["summary"]},

@@ -11,6 +11,7 @@ from jinja2 import PackageLoader
 from markupsafe import Markup
 
 import optlab
+from optlab.analysis.result_tables import ResultTables
 from optlab.markup import ENVIRONMENT
 from optlab.report.findings.caveats import caveats
 from optlab.report.findings.findings import findings
@@ -18,7 +19,7 @@ from optlab.report.findings.sentence import Sentence
 from optlab.report.page.certificate_lines import certificate_lines
 from optlab.report.page.experiment_lines import experiment_lines, tracebacks
 from optlab.report.page.page_data import page_data
-from optlab.report.views import Outcome, all_views
+from optlab.report.views import views_of
 
 SCRIPTS = ("numbers", "tables", "charts", "filters", "page")
 """The scripts in the order in which they stand in one function, so that no name is global."""
@@ -27,7 +28,7 @@ _TEMPLATES = ENVIRONMENT.overlay(loader=PackageLoader("optlab.report.page", ""))
 _TEMPLATES.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
 
 
-def write_page(results: Outcome, path: str | Path) -> Path:
+def write_page(results: ResultTables, path: str | Path) -> Path:
     """Write the page into a file, in a folder made where it is missing, and return the file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,12 +38,12 @@ def write_page(results: Outcome, path: str | Path) -> Path:
     return path
 
 
-def render_page(results: Outcome) -> str:
+def render_page(results: ResultTables) -> str:
     """Return the page as HTML: findings, caveats, charts, tables, and how it was measured.
 
     ``results`` are `optlab.Results`, or an object with the same attributes.
     """
-    views = all_views(results)
+    views = views_of(results)
     return _TEMPLATES.get_template("page.html").render(
         title=results.name or "experiment",
         subtitle=_subtitle(results),
@@ -68,7 +69,7 @@ def _source(name: str) -> Markup:
     return Markup(_TEMPLATES.loader.get_source(_TEMPLATES, name)[0])
 
 
-def _subtitle(results: Outcome) -> str:
+def _subtitle(results: ResultTables) -> str:
     counts = results.trials["status"].value_counts()
     ended = ", ".join(f"{count} {status}" for status, count in counts.items())
     started = str(results.definition.get("started", ""))[:16].replace("T", " ")

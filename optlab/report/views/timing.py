@@ -1,4 +1,4 @@
-"""How long it took: to the end, by phase, beside a baseline, on each device."""
+"""The views of seconds: to the end, by phase, beside a baseline, on each device."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.comparison import ratios
-from optlab.analysis.statistics import CELL, by_cell, summary
-from optlab.report.views.view import (
-    Axis,
-    View,
-    answered,
-    uncontended,
-)
+from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.statistics import CELL, by_cell, summary, timed
+from optlab.report.views.cache import cached
+from optlab.report.views.view import Axis, View
 from optlab.text import DIRECT
 
 _BATCH_SIZE = Axis("batch", "batch size", scale="category")
@@ -27,38 +24,25 @@ MOST_BASELINES = 12
 """At most so many optimizers take their turn as the baseline."""
 
 
-def seconds(trials: pd.DataFrame, problem: str | None = None) -> pd.DataFrame:
+def _seconds(trials: pd.DataFrame) -> pd.DataFrame:
     """Return each cell's median seconds and its interval, over trials that had an answer.
 
     Columns: the cell's, ``median, low, high, coverage`` (of the interval), ``min, max, timed`` (how
-    many trials), ``spread`` (IQR / median), ``unstable`` (the spread is over 10 %) and ``direct``.
-    Trials that ran beside others are left out.
+    many trials), ``spread`` (IQR / median) and ``unstable`` (the spread is over 10 %). Trials that
+    ran beside others are left out.
     """
-    chosen = trials if problem is None else trials[trials["problem"] == problem]
-    chosen = uncontended(answered(chosen))
-    chosen = chosen[chosen["seconds"].notna()]
-    names = {
-        "median": "seconds",
-        "low": "seconds_low",
-        "high": "seconds_high",
-        "coverage": "seconds_coverage",
-        "min": "min",
-        "max": "max",
-        "timed": "timed",
-        "spread": "spread",
-        "unstable": "unstable",
-    }
-    if chosen.empty:
-        return pd.DataFrame(columns=[*CELL, *names, "direct"])
-    found = summary(chosen)
+    chosen = trials[timed(trials) & trials["seconds"].notna()]
+    names = {"seconds": "median", "seconds_low": "low", "seconds_high": "high"}
+    table = summary(chosen).rename(columns=names | {"seconds_coverage": "coverage"})
     groups = chosen.groupby(CELL, sort=False, observed=True)["seconds"]
-    found[["min", "max"]] = groups.agg(["min", "max"]).to_numpy()
-    table = found[[*CELL, *names.values()]].set_axis([*CELL, *names], axis=1)
-    return table.assign(direct=table["batch"] == DIRECT)
+    table[["min", "max"]] = groups.agg(["min", "max"]).to_numpy()
+    own = ["median", "low", "high", "coverage", "min", "max", "timed", "spread", "unstable"]
+    return table[[*CELL, *own]]
 
 
-def seconds_view(table: pd.DataFrame) -> View:
-    """Return the view of seconds by batch size, made from `seconds`."""
+@cached
+def seconds_view(results: ResultTables) -> View:
+    """Return the view of seconds by batch size."""
     return View(
         key="seconds",
         title="Seconds",
@@ -67,35 +51,27 @@ def seconds_view(table: pd.DataFrame) -> View:
         f"machine to themselves. {_INTERVAL}; a single trial has none. Hollow marks are unstable: "
         "the spread over the repeats of a seed (IQR / median; the median over seeds) is over 10 %.",
         kind="points",
-        table=table.drop(columns="direct"),
+        table=_seconds(results.trials),
         x=(_BATCH_SIZE,),
         y=(Axis("median", "seconds of work", "s", "log", "linear", "low", "high"),),
         missing="No trial that ended with an answer had the machine to itself.",
     )
 
 
-PHASES = {
-    "transfer": "transfer",
-    "first pass": "cold pass",
-    "warm pass": "warm pass",
-}
-
-
-def phases(trials: pd.DataFrame) -> pd.DataFrame:
+def _phases(trials: pd.DataFrame) -> pd.DataFrame:
     """Return each cell's median seconds of each phase, with the least and the most.
 
     ``warm pass`` is the warm solve's seconds over its epochs, to set beside the cold first pass.
     """
-    chosen = uncontended(answered(trials))
-    each = chosen["epochs"].astype(float).clip(lower=1)
-    columns = {
+    chosen = trials[timed(trials)]
+    phases = {
         "transfer": chosen["transfer_seconds"],
-        "first pass": chosen["first_pass_seconds"],
-        "warm pass": chosen["seconds"] / each,
+        "cold pass": chosen["first_pass_seconds"],
+        "warm pass": chosen["seconds"] / chosen["epochs"].astype(float).clip(lower=1),
     }
     parts = [
-        chosen[CELL].assign(phase=PHASES[name], seconds=values.astype(float))
-        for name, values in columns.items()
+        chosen[CELL].assign(phase=name, seconds=values.astype(float))
+        for name, values in phases.items()
     ]
     rows = pd.concat(parts)
     # What took no time has no place on a logarithmic axis.
@@ -103,8 +79,9 @@ def phases(trials: pd.DataFrame) -> pd.DataFrame:
     return by_cell(rows, "seconds", "phase", seconds="median", low="min", high="max")
 
 
-def phases_view(trials: pd.DataFrame) -> View:
-    """Return the view of the phases."""
+@cached
+def phases_view(results: ResultTables) -> View:
+    """Return the view of the phases: transfer, cold pass, warm pass."""
     return View(
         key="phases",
         title="Cold, warm, transfer",
@@ -113,7 +90,7 @@ def phases_view(trials: pd.DataFrame) -> View:
         "warm solve's seconds over its epochs). They are measured apart and never summed. "
         "Medians, bars from the least to the most.",
         kind="points",
-        table=phases(trials),
+        table=_phases(results.trials),
         x=(Axis("phase", "phase", scale="category"),),
         y=(Axis("seconds", "seconds", "s", "log", "linear", "low", "high"),),
         missing="No trial that ended with an answer had the machine to itself.",
@@ -126,7 +103,7 @@ def crossover(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table
-        As `seconds` returns it.
+        That of the view of seconds.
 
     Returns
     -------
@@ -152,8 +129,9 @@ def crossover(table: pd.DataFrame) -> pd.DataFrame:
     return view.iloc[order].reset_index(drop=True)
 
 
-def crossover_view(table: pd.DataFrame) -> View:
-    """Return the table of batch sizes by devices, made from `seconds`."""
+@cached
+def crossover_view(results: ResultTables) -> View:
+    """Return the view of batch sizes by devices."""
     return View(
         key="crossover",
         title="Batch size by device",
@@ -161,7 +139,7 @@ def crossover_view(table: pd.DataFrame) -> View:
         how="Median seconds of work. The fastest device of a row is marked, and the crossover: "
         "the first batch size whose fastest device is another than in the row above.",
         kind="matrix",
-        table=crossover(table),
+        table=crossover(seconds_view(results).table),
         x=(Axis("device", "device", scale="category"),),
         y=(Axis("seconds", "seconds of work", "s", "log", low="low", high="high"),),
         facets=False,
@@ -169,7 +147,7 @@ def crossover_view(table: pd.DataFrame) -> View:
     )
 
 
-def all_ratios(trials: pd.DataFrame) -> pd.DataFrame:
+def _ratios(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the paired ratios of seconds with each optimizer as the baseline in its turn.
 
     Columns: the cell's, ``baseline``, ``at`` (the batch size where the two were compared, also for
@@ -190,8 +168,9 @@ def all_ratios(trials: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=kept)
 
 
-def ratios_view(table: pd.DataFrame) -> View:
-    """Return the view of ratios to a baseline, made from `all_ratios`."""
+@cached
+def ratio_view(results: ResultTables) -> View:
+    """Return the view of paired ratios to a baseline."""
     return View(
         key="ratio",
         title="Beside a baseline",
@@ -200,10 +179,10 @@ def ratios_view(table: pd.DataFrame) -> View:
         "repeat; below 1 is faster. Bars are 95 % intervals of the ratio, a trimmed mean "
         "of the pairs' logarithms: two are called "
         "different only where the interval leaves out 1, and not at all with fewer than 3 pairs. "
-        "Hollow marks have an unstable side. Where one reached the target and the other did not "
+        "Hollow marks have an unstable side. Where one reached stop_at and the other did not "
         "there is no ratio; the table says so.",
         kind="points",
-        table=table,
+        table=_ratios(results.trials),
         x=(Axis("at", "batch size", scale="category"),),
         y=(Axis("ratio", "seconds / baseline's", "", "log", "linear", "low", "high", 1.0),),
         choose=("baseline", "baseline"),

@@ -1,55 +1,17 @@
-"""A view: a tidy table, and what its columns are as axes. It says nothing of ink."""
+"""A view: a tidy table and its columns as axes, without colours, lines or fonts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
+from optlab.analysis.statistics import ENDED_WELL
 from optlab.lab import ProblemSummary
 from optlab.text import DIRECT
 
 Scale = Literal["linear", "log", "category"]
-
-
-class Outcome(Protocol):
-    """What a report is made from: `optlab.Results`, or whatever has the same shape."""
-
-    @property
-    def name(self) -> str:
-        """The experiment's name."""
-
-    @property
-    def trials(self) -> pd.DataFrame:
-        """A row for each trial."""
-
-    @property
-    def traces(self) -> pd.DataFrame:
-        """A row for each recorded iterate."""
-
-    @property
-    def problems(self) -> Mapping[str, ProblemSummary]:
-        """What is known of each problem."""
-
-    @property
-    def machine(self) -> Mapping[str, str]:
-        """What it ran on."""
-
-    @property
-    def definition(self) -> Mapping[str, Any]:
-        """What was asked for."""
-
-    def parameters(self, trial: int) -> dict[str, np.ndarray[Any, Any]]:
-        """Return a trial's final parameters."""
-
-    def traceback(self, trial: int) -> str:
-        """Return a failed trial's traceback, or an empty string."""
-
-    def summary(self) -> pd.DataFrame:
-        """Return a row for each cell."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +48,7 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What to draw.
+    """A chart before it is drawn.
 
     Parameters
     ----------
@@ -140,15 +102,10 @@ def batches_in(column: pd.Series[Any]) -> list[str]:
 
 
 def answered(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that ended with an answer: neither diverged nor without an end."""
-    return trials[trials["status"].isin(["finished", "converged"])]
-
-
-def uncontended(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that had the machine to themselves: only theirs are seconds to rank."""
-    return trials[~trials["contended"].fillna(False).astype(bool)]
+    """Return the trials that finished or converged."""
+    return trials[trials["status"].isin(ENDED_WELL)]
 
 
 def one_feature(facts: ProblemSummary) -> bool:
-    """Say whether a problem's fit can be drawn as a line."""
+    """Return whether a problem's fit can be drawn as a line."""
     return facts.d == 1 and len(facts.x) > 0
