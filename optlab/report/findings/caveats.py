@@ -178,7 +178,7 @@ def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
         which += " were" if some and few > 1 else " was"
         times = "fewer than three times" if some else "three times"
         text = (
-            f"{which} timed {times}: there no optimizer is called faster. "
+            f"{which} timed {times}: no optimizer is called faster{' there' if some else ''}. "
             "Ask for three repeats or more."
         )
         yield Sentence("once", text, "", {"few": few, "once": once, "settings": len(timed)})

@@ -40,7 +40,7 @@ def ratio_findings(views: dict[str, View], problem: str) -> Iterator[Sentence]:
     }
     named = list(groups.items())
     texts = (
-        f"Beside {baseline}{_at(rows)}, {_listed(named[:most], named[most:])}."
+        f"Compared with {baseline}{_at(rows)}, {_listed(named[:most], named[most:])}."
         for most in range(min(MOST, len(named)), -1, -1)
     )
     text = next(text for text in texts if len(text) <= LONGEST or len(named) == 1)

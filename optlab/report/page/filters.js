@@ -1,7 +1,7 @@
-// The filters, which are the legend of every chart as well.
+// The filters; they are the legend of every chart as well.
 "use strict";
 
-/** The outlines of the markers, as points around 0. */
+/** Outlines of the markers, as points around 0. */
 const OUTLINES = {
   square: "-4,-4 4,-4 4,4 -4,4", diamond: "0,-5.5 5.5,0 0,5.5 -5.5,0", "triangle-up": "0,-5 5,4 -5,4",
   "triangle-down": "0,5 5,-4 -5,-4", cross: "-2,-5 2,-5 2,-2 5,-2 5,2 2,2 2,5 -2,5 -2,2 -5,2 -5,-2 -2,-2",

@@ -1,5 +1,5 @@
-// The page's behaviour: filters that act on every view, charts drawn when they come into sight, theme.
-// What users wrote reaches the page by textContent only.
+// The page's behaviour: filters that act on every view, charts drawn when they are scrolled into sight,
+// light and dark theme. Text of users is put into the page by textContent only.
 "use strict";
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -14,7 +14,7 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** Tables come column-wise, text as codes into a list of levels. */
+/** Decode a table: it comes column-wise, text as codes into a list of levels. */
 function decoded(table) {
   const columns = {}, numeric = new Set();
   for (const [name, column] of Object.entries(table.columns)) {
@@ -36,7 +36,7 @@ page.state = { problem: page.axes.problem[0], optimizer: new Set(page.axes.optim
                batch: new Set(page.axes.batch), device: new Set(page.axes.device),
                dtype: new Set(page.axes.dtype) };
 
-/** The places of the rows that the filters let through; a table without a column is not filtered by it. */
+/** Return the indices of the rows that pass the filters; a column that a table lacks does not filter. */
 function passing(table, filters = page.state) {
   const { columns } = table, rows = [];
   const sets = ["optimizer", "batch", "device", "dtype"].filter((name) => columns[name])
@@ -103,7 +103,7 @@ function makeChart(section) {
   reserve(chart);
 }
 
-/** What a chart shows of what it could: for paper, where nothing can be chosen, and for saved charts. */
+/** Return the choices that a chart shows, for paper and for saved charts. */
 function shownWords(chart, axis = true) {
   const { view } = chart, words = view.choose ? [`${view.choose.label} ${view.choose.texts[chart.pick]}`] : [];
   if (axis && view.x.length > 1) words.push(`over ${view.x[chart.x].title}`);
@@ -111,7 +111,7 @@ function shownWords(chart, axis = true) {
   return words.join(", ");
 }
 
-/** Give a chart that is not drawn yet the room it will take, so that what is below stays where it is. */
+/** Give a chart that is not drawn yet its height, so that nothing below it moves when it is drawn. */
 function reserve(chart) {
   const { view, box } = chart, c = view.table.columns, rows = chartRows(chart);
   if (view.kind === "matrix") return draw(chart);
@@ -119,10 +119,10 @@ function reserve(chart) {
   box.style.minHeight = rows.length ? `${sizeOf(view, panels, box.clientWidth).height}px` : "0";
 }
 
-/** Why a chart is empty: the view's own reason, where the filters have no part in it. */
+/** Return the reason why a chart is empty: the view's own, or the filters. */
 function whyEmpty(chart) {
   const { view } = chart;
-  if (chartRows(chart).length) return `What the filters let through has no value here; “The numbers of ${view.title.toLowerCase()}” has the reason.`;
+  if (chartRows(chart).length) return `The rows that pass the filters have no value here; “The numbers of this view” has the reason.`;
   const all = { problem: page.state.problem };
   for (const axis of ["optimizer", "batch", "device", "dtype"]) all[axis] = new Set(page.axes[axis]);
   return passing(view.table, all).length ? "Nothing is left by these filters." : view.missing;
@@ -161,7 +161,7 @@ function draw(chart, width = chart.box.clientWidth) {
   if (chart.behind) chart.behind.refresh();
 }
 
-/** Batch sizes down, devices across; the fastest of a row and the crossover are marked. */
+/** Draw a table of batch sizes by devices; the fastest of a row and the crossover are marked. */
 function drawMatrix(chart) {
   const { view, box } = chart, c = view.table.columns, rows = chartRows(chart);
   const devices = page.axes.device.filter((device) => page.state.device.has(device));

@@ -39,10 +39,7 @@ def write_page(results: ResultTables, path: str | Path) -> Path:
 
 
 def render_page(results: ResultTables) -> str:
-    """Return the page as HTML: findings, caveats, charts, tables, and how it was measured.
-
-    ``results`` are `optlab.Results`, or an object with the same attributes.
-    """
+    """Return the page as HTML: findings, caveats, charts, tables, and how it was measured."""
     views = views_of(results)
     return _TEMPLATES.get_template("page.html").render(
         title=results.name or "experiment",
