@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from optlab import analysis
+from optlab.analysis.targets import target_summary, time_to_target
 from optlab.lab.tables import batch_column
 from optlab.report import views
+from optlab.report.findings.findings import findings
 from optlab.report.style import DASHES, MARKERS, PALETTE, Styles
 from optlab.report.views.accuracy import digits_view
 from optlab.report.views.targets import profile_view, target_view
@@ -229,6 +232,38 @@ def test_a_view_without_marks_says_why():
     for view in views.views_of(results).values():
         assert view.table.empty
         assert view.missing.endswith(".")
+
+
+def test_results_page_and_figures_have_one_time_to_a_target(results):
+    table = target_view(results).table
+    for text in table["target"].unique():
+        times = time_to_target(results.trials, results.traces, float(text))
+        mine = table[table["target"] == text].merge(target_summary(times), on=analysis.CELL)
+        assert len(mine) == (table["target"] == text).sum()
+        for cost in ("seconds", "epochs"):
+            theirs = mine[f"{cost}_y"].replace(math.inf, math.nan)
+            np.testing.assert_array_equal(mine[f"{cost}_x"], theirs)
+
+
+def test_views_are_computed_once_until_a_table_changes():
+    results = plant(problems=("line",), devices=("cpu",), seeds=1, repeats=1)
+    before = views.views_of(results)
+    assert all(view is before[key] for key, view in views.views_of(results).items())
+    results.trials.loc[0, "seconds"] *= 2
+    assert views.views_of(results)["seconds"] is not before["seconds"]
+    results.definition["stop_at"] = 2.5e-3
+    assert views.headline(results) == "0.0025"
+
+
+@pytest.mark.parametrize("stop_at", [2.0, {"measure": "loss", "value": 0.26}])
+def test_a_stop_at_of_any_version_and_measure_has_its_views(stop_at):
+    results = plant(problems=("line",), devices=("cpu",), seeds=1, repeats=1)
+    results.definition["stop_at"] = stop_at
+    own = "loss <= 0.26" if stop_at != 2.0 else "1e-12"
+    assert (views.headline(results) == own) == (stop_at != 2.0)
+    found = views.views_of(results)
+    assert ("loss <= 0.26" in set(found["target"].table["target"])) == (stop_at != 2.0)
+    assert findings(results, found)
 
 
 def test_styles_tell_many_optimizers_apart():

@@ -73,7 +73,9 @@ def time_to_target(
     """
     rule = StopAt.of(stop_at)
     if rule.measure not in traces:
-        raise ValueError(f"the traces have no measure {rule.measure!r}: {', '.join(map(str, traces))}")
+        raise ValueError(
+            f"the traces have no measure {rule.measure!r}: {', '.join(map(str, traces))}"
+        )
     ordered = traces.sort_values(["trial", "epoch"], kind="stable")
     scale = ordered["trial"].map(_scales(trials, ordered, rule.measure))
     hits = ordered[rule.reached(ordered[rule.measure], scale)].drop_duplicates("trial")

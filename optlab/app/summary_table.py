@@ -1,8 +1,7 @@
-"""What is seen in a terminal when trials have run: the table on stdout."""
+"""Print the summary of the results, and notes on it, to the terminal."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -10,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from optlab.analysis.statistics import CROWDED_ABOVE
+from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL
 from optlab.lab import ProblemSummary
-from optlab.text import cell_label, format_bytes, format_seconds
+from optlab.text import cell_label, format_bytes, format_seconds, number
 
 BESIDE = (
     "trials run beside others: their seconds are kept as contended and rank nowhere; "
@@ -26,7 +25,7 @@ def print_note(text: str) -> None:
 
 
 def print_optima(problems: Mapping[str, ProblemSummary]) -> None:
-    """Print how far each problem's optimum, which all is judged against, can be trusted."""
+    """Print the certificate of each problem's optimum in a line."""
     console = Console(soft_wrap=True)
     for name, facts in problems.items():
         console.print(Text(f"optimum of {name}: {facts.certificate['message']}"))
@@ -43,7 +42,7 @@ def print_summary(summary: pd.DataFrame, name: str) -> None:
             break
     console.width = max(console.width, natural)  # too wide, it runs on: nothing is cut
     console.print(table)
-    fine = summary["status"].isin(["finished", "converged"])
+    fine = summary["status"].isin(ENDED_WELL)
     unusual = summary[~fine | summary["message"].str.contains("not reached")]
     for (status, message), rows in unusual.groupby(["status", "message"], sort=False):
         console.print(Text(f"{status}: {message} ({_where(rows)})"))
@@ -58,7 +57,7 @@ _MARKS = {
     "crowded": "other processes used cores that a trial's threads needed; try --threads 1",
     "contended": "trials ran beside others, so that their seconds count nowhere",
 }
-"""What is to be known before the seconds of a row are believed."""
+"""Reasons to doubt the seconds of a row, by the column that marks it."""
 
 
 _WHERE = ("optimizer", "batch", "device")
@@ -85,17 +84,13 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
     for _, row in summary.iterrows():
         named = [*axes, "optimizer", "batch", "device", "status"]
         cells = {
-            "epochs": _number(row["epochs"]) if row["epochs"] else "-",
+            "epochs": number(row["epochs"]) if row["epochs"] else "-",
             "seconds": format_seconds(row["seconds"]),
-            "loss": _number(row["loss"]),
-            "suboptimality": _number(row["suboptimality"], digits=2),
-            "parameter error": _number(row["parameter_error"], digits=2),
+            "loss": number(row["loss"]),
+            "suboptimality": number(row["suboptimality"], digits=2),
+            "parameter error": number(row["parameter_error"], digits=2),
             "peak memory": format_bytes(row["peak_bytes"]),
         }
         words = (Text(str(row[column])) for column in named)
         table.add_row(*words, *(cells[heading] for heading in shown))
     return table
-
-
-def _number(value: float, digits: int = 6) -> str:
-    return f"{value:.{digits}g}" if math.isfinite(value) else "-"

@@ -38,9 +38,8 @@ def problem_findings(
     results: ResultTables, views: dict[str, View], problem: str, target: str
 ) -> Iterator[Sentence]:
     """Yield the findings on one problem."""
-    own = results.definition.get("stop_at")
     yield from accuracy_findings(views, problem)
-    yield from reached_findings(results, views, problem, target, own=own)
+    yield from reached_findings(results, views, problem, target)
     yield from fastest_findings(results, views, problem, target)
     yield from ratio_findings(views, problem)
     yield from device_findings(views, problem)

@@ -13,14 +13,14 @@ from optlab.analysis.statistics import CELL
 from optlab.analysis.targets import time_to_target
 from optlab.report.findings.sentence import Sentence, describe_median, describe_setting
 from optlab.report.views import TARGETS, View
-from optlab.report.views.targets import target_rules, target_text
+from optlab.report.views.targets import own_target, target_rules, target_text
 from optlab.report.views.view import answered
 from optlab.report.words import all_of, format_ratio, pluralize, share
 from optlab.text import DIRECT
 
 
 def reached_findings(
-    results: ResultTables, views: dict[str, View], problem: str, target: str, *, own: Any
+    results: ResultTables, views: dict[str, View], problem: str, target: str
 ) -> Iterator[Sentence]:
     """Yield the number of settings of methods with batches that come down to a target."""
     table = views["target"].table
@@ -36,7 +36,7 @@ def reached_findings(
     good = int((rows["reached"] == rows["trials"]).sum())
     some = int(((rows["reached"] > 0) & (rows["reached"] < rows["trials"])).sum())
     verb, where = "come down to", f"{share(target)} of the starting suboptimality"
-    if own and target == target_text(own):
+    if target == own_target(results):
         verb, where = "reach", f"the experiment's target, {where},"
     text = _how_many(good, settings, verb)
     text += f" {where} in {'every' if good or some else 'any'} trial"

@@ -31,10 +31,22 @@ def target_rules(results: ResultTables) -> dict[str, StopAt]:
 
     From the largest share on; a limit that is no share comes last.
     """
-    own = results.definition.get("stop_at")
-    rules = [*map(StopAt.of, TARGETS), *([StopAt.of(own)] if own else [])]
+    rules = [*map(StopAt.of, TARGETS), *_own_rule(results)]
     rules.sort(key=lambda rule: rule.share or 0, reverse=True)
     return {target_text(rule): rule for rule in rules}
+
+
+def own_target(results: ResultTables) -> str:
+    """Return the target of the experiment's ``stop_at``, as text; empty where it has none."""
+    return "".join(map(target_text, _own_rule(results)))
+
+
+def _own_rule(results: ResultTables) -> list[StopAt]:
+    own = results.definition.get("stop_at")
+    try:
+        return [StopAt.of(own)] if own else []
+    except ValueError:  # older versions took shares of 1 and more
+        return []
 
 
 def target_text(stop_at: Any) -> str:
@@ -61,11 +73,11 @@ def _times(results: ResultTables) -> pd.DataFrame:
     or an end of an interval is infinite, it is missing.
     """
     ran = results.trials[results.trials["status"] != "skipped"]
-    own, parts = results.definition.get("stop_at"), []
+    own, parts = own_target(results), []
     for text, rule in target_rules(results).items():
         table = target_summary(time_to_target(ran, results.traces, rule))
         table = table[table["trials"] > 0].assign(target=text)
-        if table["reached"].any() or (own and rule == StopAt.of(own)):
+        if table["reached"].any() or text == own:
             parts.append(table.rename(columns={"seconds_low": "low", "seconds_high": "high"}))
     if not parts:
         return pd.DataFrame(columns=[*_COLUMNS, "unstable"])
@@ -82,10 +94,8 @@ def headline(results: ResultTables) -> str:
 
     The experiment's own, where it has one, else `common_target`.
     """
-    table, own = target_view(results).table, results.definition.get("stop_at")
-    if own and (table["target"] == target_text(own)).any():
-        return target_text(own)
-    return common_target(table)
+    table, own = target_view(results).table, own_target(results)
+    return own if (table["target"] == own).any() else common_target(table)
 
 
 def common_target(table: pd.DataFrame) -> str:
