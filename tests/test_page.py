@@ -383,7 +383,9 @@ def test_what_users_wrote_is_text(open_page):
                     mishaps=False)  # fmt: skip
     hostile.trials.loc[hostile.trials["seed"] == 0, ["status", "message"]] = ["failed", EVIL]
     hostile.machine["processor"] = EVIL
-    hostile.definition |= {"command": f"optlab run {EVIL}", HOSTILE: [EVIL], EVIL: {HOSTILE: EVIL}}
+    hostile.definition.update(
+        {"command": f"optlab run {EVIL}", HOSTILE: [EVIL], EVIL: {HOSTILE: EVIL}}
+    )
     page = open_page(hostile)
     for key in DRAWN[:-1]:
         show(page, key)

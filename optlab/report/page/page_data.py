@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -106,21 +107,12 @@ def columns_of(table: pd.DataFrame, *, digits: int | None = DIGITS) -> dict[str,
 
 
 def _column(values: pd.Series[Any], digits: int | None) -> Any:
-    kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else "O"
-    if kind in "biu":
-        return values.tolist()
-    if kind == "f":
-        finite = np.isfinite(values.to_numpy())
-        numbers = values.tolist()
-        if digits is not None:
-            numbers = [float(f"{x:.{digits}g}") for x in numbers]
-        return [x if ok else None for x, ok in zip(numbers, finite, strict=True)]
-    present = values[values.notna()]
-    if len(present) and all(isinstance(x, bool | np.bool_) for x in present):
-        return [None if pd.isna(x) else bool(x) for x in values]
-    numeric = all(isinstance(x, int | float | np.number) for x in present)
-    if numeric and (len(present) or pd.api.types.is_numeric_dtype(values.dtype)):
-        return _column(pd.to_numeric(values, errors="coerce").astype(float), digits)
+    values = values if isinstance(values.dtype, pd.CategoricalDtype) else values.convert_dtypes()
+    if pd.api.types.is_float_dtype(values.dtype):
+        finite = [x if math.isfinite(x) else None for x in values.to_numpy(float, na_value=np.nan)]
+        return finite if digits is None else [x and float(f"{x:.{digits}g}") for x in finite]
+    if pd.api.types.is_numeric_dtype(values.dtype):  # whole numbers, or true and false
+        return [None if x is pd.NA else x for x in values.tolist()]
     return _text(values)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
 import plotly.offline
 from jinja2 import PackageLoader
-from markupsafe import Markup
 
 import optlab
 from optlab.analysis.result_tables import ResultTables
@@ -55,15 +55,13 @@ def render_page(results: ResultTables) -> str:
         tracebacks=tracebacks(results),
         version=optlab.__version__,
         data=page_data(results, views),
-        plotly=Markup(plotly.offline.get_plotlyjs().replace("</script", "<\\/script")),
-        scripts=Markup("\n").join(_source(f"{name}.js") for name in SCRIPTS),
+        plotly=plotly.offline.get_plotlyjs().replace("</script", "<\\/script"),
+        scripts="\n".join(_source(f"{name}.js") for name in SCRIPTS),
     )
 
 
-def _source(name: str) -> Markup:
-    """Return a file of this package, which is code and not to be escaped."""
-    assert _TEMPLATES.loader is not None
-    return Markup(_TEMPLATES.loader.get_source(_TEMPLATES, name)[0])
+def _source(name: str) -> str:
+    return files("optlab.report.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def _subtitle(results: ResultTables) -> str:
