@@ -205,11 +205,11 @@ def compare(
     >>> results = ol.compare(
     ...     problem, [ol.ManualSGD(0.1), ol.Lstsq()], batch_sizes=[5, "full"], seeds=[1], epochs=200
     ... )
-    >>> results.trials[["optimizer", "batch_size", "status"]]
-       optimizer batch_size    status
-    0  ManualSGD          5  finished
-    1  ManualSGD       full  finished
-    2      Lstsq       <NA>  finished
+    >>> results.trials[["optimizer", "batch", "batch_size", "status"]]
+       optimizer   batch  batch_size    status
+    0  ManualSGD       5           5  finished
+    1  ManualSGD    full          10  finished
+    2      Lstsq  direct        <NA>  finished
     """
     return Experiment(
         problems=problem,

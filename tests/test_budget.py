@@ -49,8 +49,8 @@ def test_epochs_named_are_recorded_as_far_as_they_are_reached():
     [
         *[("epochs", value, "epochs must be a whole number of at least 1, not")
           for value in (0, -1, 1.5, True, "5", None, float("nan"))],
-        *[("stop_at", value, "stop_at must be positive and finite, not")
-          for value in (0, -1e-3, float("nan"), float("inf"))],
+        *[("stop_at", value, "stop_at must be above 0 and below 1, .* not")
+          for value in (0, -1e-3, 1, 100.0, True, "a", float("nan"), float("inf"))],
         *[("recorded_epochs", value, "recorded_epochs must be a whole number of at least 1, not")
           for value in (0, -1, True)],
         ("recorded_epochs", "all", "recorded_epochs must be 'growing', a distance or epochs, not 'all'"),

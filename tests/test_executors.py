@@ -313,7 +313,7 @@ def test_a_dask_worker_killed_half_way_costs_no_trial(cluster, tutorial, tmp_pat
     # The hyperparameters name the folder; it decides no number.
     serial = hundred(tutorial, alone).run(execution=ol.Execution(threads=1))
     for each in (results, serial):
-        each.trials["hyperparameters"] = ""
+        each.trials["hp_folder"] = ""
     assert_same_numbers(results, serial)
 
 

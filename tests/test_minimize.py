@@ -89,7 +89,7 @@ def test_what_an_optimizer_raises_is_raised(problem):
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"dtype": "float16"}, "dtypes must be float32 or float64, not 'float16'"),
         ({"seed": -1}, "seeds must be whole numbers from 0 to 2**63 - 1, not -1"),
-        ({"stop_at": 0.0}, "stop_at must be positive and finite, not 0.0"),
+        ({"stop_at": 0.0}, "stop_at must be above 0 and below 1"),
         ({"recorded_epochs": 0}, "recorded_epochs must be"),
         ({"optimizer": ol.ManualSGD}, "did you mean ManualSGD()"),
         ({"optimizer": "lstsq"}, "'lstsq' is no optimizer"),

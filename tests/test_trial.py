@@ -64,7 +64,8 @@ def test_the_first_epoch_that_reaches_the_target_ends_the_trial_as_converged(pro
     record = run(problem, ol.ManualSGD(0.1), epochs=1000, stop_at=1e-3)
     gaps = [row.suboptimality for row in record.trace]
     assert record.status == "converged"
-    assert gaps[-1] <= 1e-3 * gaps[0] < gaps[-2]
+    assert gaps[-1] <= 1e-3 * record.stop_scale < gaps[-2]
+    assert record.stop_scale == min(gaps[0], problem.evaluate(problem.constant_fit()).suboptimality)
     assert record.trace[-1].epoch < 1000
 
 
@@ -109,7 +110,10 @@ def test_divergence_is_a_status(problem, record):
 def test_a_point_that_is_not_a_number_has_diverged(problem):
     point = {"weight": torch.full((2,), torch.nan), "bias": torch.tensor(0.0)}
     record = run(problem, Scripted(then=ol.Iterate(point)))
-    assert (record.status, record.message) == ("diverged", "the loss is nan after epoch 4")
+    assert (record.status, record.message) == (
+        "diverged",
+        "the loss is nan after epoch 4: try a smaller learning rate",
+    )
 
 
 def test_an_optimizer_that_raises_has_failed_with_message_traceback_and_what_it_had(problem):

@@ -83,6 +83,8 @@ class Batches:
         self._gathered = size * max(1, _GATHERED_BYTES // (row_bytes * size))
         self.samples = n - short
         """Rows visited each epoch."""
+        self.steps = -(-self.samples // size)
+        """Batches each epoch."""
 
     def __iter__(self) -> Iterator[Iterator[Batch]]:
         while True:

@@ -51,6 +51,10 @@ class ManualSGD:
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
 
+    def stable_growth(self) -> float:
+        """Return 1: on a quadratic, full-batch descent that is stable never increases the loss."""
+        return 1.0
+
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         parameters = {name: value.requires_grad_() for name, value in start.items()}

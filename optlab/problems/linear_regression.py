@@ -155,6 +155,15 @@ class LinearRegression:
         start = {"weight": weight.to(self.X.device, self.X.dtype)}
         return start | ({"bias": self.X.new_zeros(())} if self.fit_intercept else {})
 
+    def constant_fit(self) -> Parameters:
+        """Return the parameters of the best constant prediction, float64 on the CPU.
+
+        That is the mean of ``y`` with an intercept, and 0 without one.
+        """
+        y = self._reference.y
+        weight = y.new_zeros(self.X.shape[1])
+        return {"weight": weight} | ({"bias": y.mean()} if self.fit_intercept else {})
+
     def to(self, device: torch.device | str, dtype: torch.dtype, *, copy: bool = False) -> Self:
         """Return the same problem with its data on another device or in another dtype.
 

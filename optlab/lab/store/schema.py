@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optlab.lab.trial.record import TraceRow
+from optlab.lab.trial.record import TRACE_NUMBERS
 
 SCHEMA_VERSION = 3
 APPLICATION = int.from_bytes(b"optl", "big")
@@ -26,7 +26,7 @@ CREATE TABLE running (experiment INTEGER, key TEXT, pid INTEGER, PRIMARY KEY (ex
     WITHOUT ROWID;
 CREATE INDEX trials_ended ON trials (ended);
 CREATE TABLE traces (key TEXT REFERENCES trials (key), place INTEGER,
-    {", ".join(f"{name} REAL" for name in TraceRow._fields)}, PRIMARY KEY (key, place))
+    {", ".join(f"{name} REAL" for name in TRACE_NUMBERS)}, PRIMARY KEY (key, place))
     WITHOUT ROWID;
 PRAGMA user_version = {SCHEMA_VERSION};
 PRAGMA application_id = {APPLICATION};

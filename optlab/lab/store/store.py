@@ -24,7 +24,7 @@ from optlab.lab.store.overlap import mark_overlapping, register_running, unregis
 from optlab.lab.store.problem_summary import ProblemSummary
 from optlab.lab.store.redo import OF_KIND, Redo
 from optlab.lab.store.stored_trial import Fingerprints, StoredExperiment, StoredTrial
-from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
+from optlab.lab.trial.record import TRACE_NUMBERS, TraceRow, Trial, TrialRecord
 
 
 class Store:
@@ -130,8 +130,8 @@ class Store:
         """
         row = {"key": key, **record_to_row(record, optimizer), "experiment": experiment}
         marks = ", ".join("?" * len(row))
-        trace_marks = ", ".join("?" * (2 + len(TraceRow._fields)))
-        trace = [(key, place, *values) for place, values in enumerate(record.trace)]
+        trace_marks = ", ".join("?" * (2 + len(TRACE_NUMBERS)))
+        trace = [(key, place, *row[: len(TRACE_NUMBERS)]) for place, row in enumerate(record.trace)]
         with self.errors("written"), transaction(self._database):
             gone = "key = ? AND (status = 'interrupted' OR experiment IS ?)"
             this = (key, instead_of)
@@ -191,8 +191,9 @@ class Store:
             traces: dict[str, list[TraceRow]] = {}
             for key, _, *values in self._database.execute("SELECT * FROM traces ORDER BY 1, 2"):
                 if chosen is None or key in chosen:
-                    epoch, samples, *numbers = values
-                    row = TraceRow(int(epoch), int(samples), *(number(n) for n in numbers))
+                    epoch, samples, *numbers, steps = values
+                    floats = [number(n) for n in numbers]
+                    row = TraceRow._make([int(epoch), int(samples), *floats, int(steps), {}])
                     traces.setdefault(key, []).append(row)
             columns = ", ".join(RECORD_COLUMNS)
             rows = self._database.execute(

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from optlab.checks import check_count, check_positive
+from optlab.checks import check_count
+from optlab.lab.trial.stop_at import StopAt
 
 RecordedEpochs: TypeAlias = Literal["growing"] | int | Sequence[int]
 
@@ -27,8 +28,9 @@ class Budget:
     epochs
         The most passes over the data, at least 1.
     stop_at
-        Stop with status converged at the first recorded iterate whose suboptimality is at most
-        ``stop_at`` times the start's.
+        Stop with status converged at the first recorded iterate that has reached this: a share of
+        the suboptimality of a fit that has learnt nothing (above 0, below 1), or a
+        `optlab.lab.trial.stop_at.StopAt`. A plain number becomes a `StopAt`.
     recorded_epochs
         ``"growing"``: some 100 epochs at growing distances; a whole number k: every k-th epoch
         from the first; a sequence: these epochs. The start (epoch 0), the first and the last are
@@ -46,7 +48,7 @@ class Budget:
     """
 
     epochs: int = 1000
-    stop_at: float | None = None
+    stop_at: float | StopAt | None = None
     recorded_epochs: RecordedEpochs = "growing"
 
     def __post_init__(self) -> None:
@@ -55,22 +57,22 @@ class Budget:
             raise ValueError(f"epochs must be below 2**53, not {self.epochs!r}")
         object.__setattr__(self, "epochs", int(self.epochs))  # numpy's numbers are not JSON's
         if self.stop_at is not None:
-            check_positive("stop_at", self.stop_at)
-            object.__setattr__(self, "stop_at", float(self.stop_at))
+            object.__setattr__(self, "stop_at", StopAt.of(self.stop_at))
         if isinstance(self.recorded_epochs, numbers.Integral):
             check_count("recorded_epochs", self.recorded_epochs)
             object.__setattr__(self, "recorded_epochs", int(self.recorded_epochs))
             if self.epochs > MOST_RECORDED * self.recorded_epochs:
                 raise ValueError(
-                    f"recorded_epochs={self.recorded_epochs} of {self.epochs} epochs is more than {MOST_RECORDED} "
-                    "iterates a trial: take a larger distance, or 'growing'"
+                    f"recorded_epochs={self.recorded_epochs} of {self.epochs} epochs is more than "
+                    f"{MOST_RECORDED} iterates a trial: take a larger distance, or 'growing'"
                 )
         elif self.recorded_epochs != "growing":
             if isinstance(self.recorded_epochs, str) or not isinstance(
                 self.recorded_epochs, Iterable
             ):
                 raise ValueError(
-                    f"recorded_epochs must be 'growing', a distance or epochs, not {self.recorded_epochs!r}"
+                    "recorded_epochs must be 'growing', a distance or epochs, not "
+                    f"{self.recorded_epochs!r}"
                 )
             epochs = tuple(self.recorded_epochs)
             for epoch in epochs:
@@ -84,7 +86,8 @@ class Budget:
             if isinstance(self.recorded_epochs, str | int)
             else list(self.recorded_epochs)
         )
-        return {"epochs": self.epochs, "stop_at": self.stop_at, "recorded_epochs": recorded}
+        stop_at = StopAt.of(self.stop_at).definition() if self.stop_at else None
+        return {"epochs": self.epochs, "stop_at": stop_at, "recorded_epochs": recorded}
 
     @property
     def recorded(self) -> frozenset[int]:

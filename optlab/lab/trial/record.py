@@ -1,8 +1,9 @@
-"""What is asked of a trial, and what is kept of it."""
+"""A trial, and the record of its outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -43,7 +44,12 @@ class Trial:
 
 
 class TraceRow(NamedTuple):
-    """What is recorded of one iterate; epoch 0 is the start."""
+    """One recorded iterate, evaluated; epoch 0 is the start.
+
+    ``steps`` counts mini-batches and ``samples`` rows, ``seconds`` is the optimizer's own time,
+    ``batch_loss`` is the last mini-batch's loss before its update (NaN where there is none), and
+    ``more`` holds further measures by name.
+    """
 
     epoch: int
     samples: int
@@ -53,15 +59,39 @@ class TraceRow(NamedTuple):
     gradient_norm: float
     batch_loss: float
     parameter_error: float
+    steps: int = 0
+    more: Mapping[str, float] = {}
+
+    def measure(self, name: str) -> float:
+        """Return a measure by its name in the table of traces.
+
+        Raises
+        ------
+        ValueError
+            For a name that is none of this row's.
+        """
+        if name in self.more:
+            return float(self.more[name])
+        if name in _MEASURES:
+            return float(getattr(self, name))
+        raise ValueError(f"no measure is called {name!r}: there are {[*_MEASURES, *self.more]}")
+
+
+TRACE_NUMBERS = tuple(name for name in TraceRow._fields if name != "more")
+"""The fields of a trace's row that are numbers, in the order of the table's columns."""
+
+_MEASURES = ("loss", "suboptimality", "gradient_norm", "parameter_error", "batch_loss")
 
 
 @dataclass
 class TrialRecord:
-    """What became of a trial.
+    """The outcome of a trial.
 
     ``started`` is in seconds of the system's clock (`time.time`), NaN where it did not start;
-    everything else that ends in ``seconds`` is by the monotonic clock. ``cores_short``: by how many
-    cores its threads and what other processes used exceeded the machine (see
+    everything else that ends in ``seconds`` is by the monotonic clock. ``compile_seconds`` is what
+    an optimizer that compiles reports of it. ``stop_scale`` is the suboptimality of which
+    ``stop_at`` is a share (see `optlab.lab.trial.baseline.stop_scale`). ``cores_short``: by how
+    many cores its threads and other processes exceeded the machine (see
     `optlab.lab.measure.machine_load`); NaN where that is not known.
     """
 
@@ -73,13 +103,26 @@ class TrialRecord:
     contended: bool = False
     peak_bytes: int | None = None
     transfer_seconds: float = float("nan")
+    compile_seconds: float = float("nan")
     first_pass_seconds: float = float("nan")
     seconds: float = float("nan")
+    stop_scale: float = float("nan")
     trace: list[TraceRow] = field(default_factory=list)
     parameters: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     machine: str = ""
     cores_short: float = float("nan")
+    file: str = ""
+
+    @property
+    def best(self) -> TraceRow | None:
+        """The recorded row of least suboptimality (of least loss where there is no optimum)."""
+        return min(self.trace, key=_badness, default=None)
+
+
+def _badness(row: TraceRow) -> float:
+    value = row.loss if math.isnan(row.suboptimality) else row.suboptimality
+    return math.inf if math.isnan(value) else value
 
 
 Watcher = Callable[[Trial, TraceRow], None]

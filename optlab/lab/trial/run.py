@@ -17,10 +17,11 @@ from optlab.lab.measure.devices import unavailable
 from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.machine_load import MACHINE_LOAD
 from optlab.lab.measure.threads import set_threads
+from optlab.lab.trial.baseline import Baseline
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord, Watcher
 from optlab.lab.trial.status import Status
-from optlab.lab.trial.stopping import StoppingRule
+from optlab.lab.trial.stopping import End, StoppingRule
 from optlab.lab.trial.validate import check_iterate, same_values
 from optlab.optimizers import Batches, Iterate, Optimizer, unsupported
 from optlab.problems import Parameters, Problem
@@ -79,19 +80,19 @@ def run_trial(
             record.status, record.message = Status.INTERRUPTED, STOPPED
         else:
             record.status = Status.FAILED
-            record.message, record.traceback = told(error)
+            record.message, record.traceback = describe_exception(error)
     finally:
         if os.getpid() != process:  # a child that the optimizer forked: its trial is its parent's
             os._exit(0)
     return record
 
 
-def told(error: BaseException) -> tuple[str, str]:
+def describe_exception(error: BaseException) -> tuple[str, str]:
     """Return an exception's message and traceback; its own text may raise another."""
     kind = type(error).__name__
     try:
-        said = "".join(traceback.format_exception(error))
-        return encodable(f"{kind}: {error}"), encodable(said)
+        lines = "".join(traceback.format_exception(error))
+        return encodable(f"{kind}: {error}"), encodable(lines)
     except Exception as another:
         return f"{kind}, whose text raises {type(another).__name__}", ""
 
@@ -173,49 +174,59 @@ class _Run:
         data = self.problem.to(self.device, dtype)
         return same_values(data.X, self.local.X) and same_values(data.y, self.local.y)
 
-    def _solve(self) -> tuple[Status, str]:
-        trial, clock = self.trial, Stopwatch(self.device)
+    def _solve(self) -> End:
+        """Ask for iterates until the trial ends, and return its end."""
         batches, start, begin = self._prepare()
+        clock = Stopwatch(self.device)
 
         def judge(epoch: int, iterate: Iterate) -> TraceRow:
             check_iterate(iterate, start, epoch)
-            return self._judged(epoch, epoch * batches.samples, clock.seconds, iterate)
+            return self._judge(epoch, batches, clock.seconds, iterate)
 
-        verdict = StoppingRule(judge(0, Iterate(start)), self.budget)
-        recorded, deadline, epoch = self.budget.recorded, self.deadline, 0
+        row = judge(0, Iterate(start))
+        baseline = Baseline.of(self.trial, self.problem, self.optimizer, start, row)
+        self.record.stop_scale = baseline.stop_scale
+        stopping = StoppingRule(baseline, self.budget)
+        end = stopping.check(row) if self.optimizer.uses_batches else None
+        recorded, epoch = self.budget.recorded, 0
         iterate: Iterate | None = None
         clock.start()
-        for epoch, iterate in enumerate(begin(), start=1):
-            late = time.monotonic() > deadline
+        for epoch, iterate in enumerate(() if end else begin(), start=1):
+            late = time.monotonic() > self.deadline
             if epoch in recorded or late:
                 clock.stop()
-                if end := verdict.of(judge(epoch, iterate)):
+                row = judge(epoch, iterate)
+                if end := stopping.check(row):
                     return end
                 if late:
-                    return Status.TIMED_OUT, f"the time limit ran out after epoch {epoch}"
+                    reason = f"the time limit ran out after epoch {epoch}"
+                    return stopping.finish(row, reason, Status.TIMED_OUT)
                 clock.start()
         clock.stop()
+        if end:
+            return end
         if iterate is None:
-            raise RuntimeError(f"{trial.optimizer} yielded no iterate")
-        stopped = (
-            "answered in one pass" if epoch == 1 else f"stopped by itself after {epoch} epochs"
-        )
-        judged = self.record.trace[-1].epoch == epoch
-        end = None if judged else verdict.of(judge(epoch, iterate))
-        return end or (Status.FINISHED, stopped)
+            raise RuntimeError(f"{self.trial.optimizer} yielded no iterate")
+        if row.epoch < epoch:
+            row = judge(epoch, iterate)
+            end = stopping.check(row)
+        by_itself = f"stopped by itself after {epoch} epochs"
+        return end or stopping.finish(row, "answered in one pass" if epoch == 1 else by_itself)
 
-    def _judged(self, epoch: int, samples: int, seconds: float, iterate: Iterate) -> TraceRow:
-        """Judge an iterate and record it; the clock stands still meanwhile."""
+    def _judge(self, epoch: int, batches: Batches, seconds: float, iterate: Iterate) -> TraceRow:
+        """Evaluate an iterate and record it; the clock stands still meanwhile."""
         point = self.problem.evaluate(iterate.parameters)
         row = TraceRow(
             epoch=epoch,
-            samples=samples,
+            samples=epoch * batches.samples,
             seconds=seconds,
             loss=point.loss,
             suboptimality=point.suboptimality,
             gradient_norm=point.gradient_norm,
             batch_loss=math.nan if iterate.batch_loss is None else float(iterate.batch_loss),
             parameter_error=point.parameter_error,
+            steps=epoch * batches.steps,
+            more=dict(getattr(point, "more", {})),
         )
         record = self.record
         record.trace.append(row)

@@ -1,38 +1,122 @@
-"""When a trial has ended, and what that end is called."""
+"""The rules by which a trial ends, and the status and message of its end."""
 
 from __future__ import annotations
 
 import math
+from functools import cached_property
+from statistics import median
+from typing import NamedTuple
 
+from optlab.lab.trial.baseline import Baseline
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow
 from optlab.lab.trial.status import Status
+from optlab.lab.trial.stop_at import StopAt
 
 DIVERGED_ABOVE = 1e6
-"""A loss this many times the start's counts as diverged."""
+"""A loss this many times its baseline has diverged, whatever the optimizer."""
+
+RISEN_ABOVE = 2.0
+"""A run whose last loss is this many times its least says so."""
+
+SMALLER = "try a smaller learning rate"
+
+
+class End(NamedTuple):
+    """A status and its message."""
+
+    status: Status
+    message: str
 
 
 class StoppingRule:
-    """What an iterate's evaluation says of its trial: an end with its message, or None to go on."""
+    """Decide from the recorded rows of a trial whether it has ended.
 
-    def __init__(self, start: TraceRow, budget: Budget) -> None:
-        self.start, self.budget = start, budget
+    Two rules find divergence. The first is a proof: a stable run of an optimizer that knows its
+    ``stable_growth`` on a quadratic loss cannot be where this one is. The second serves every
+    optimizer: a loss 1e6 times its baseline. The baseline is the smaller of the start's loss and
+    the median of the losses so far (an offset of the target makes the start's enormous; a least
+    loss alone can be a moment in which an oscillation passes the optimum), but at least the loss
+    of the best constant (a start beside the optimum says nothing).
+    """
 
-    def of(self, row: TraceRow) -> tuple[Status, str] | None:
-        """Return how a trial ends at this iterate, or None."""
-        start, stop_at = self.start, self.budget.stop_at
-        if not math.isfinite(row.loss):
-            return Status.DIVERGED, f"the loss is {row.loss} after epoch {row.epoch}"
-        if row.loss > DIVERGED_ABOVE * start.loss > 0:
-            times = f"{row.loss / start.loss:.1e} times its start"
-            return Status.DIVERGED, f"the loss is {times} after epoch {row.epoch}"
-        reached = stop_at is not None and row.suboptimality <= stop_at * start.suboptimality
-        # A start whose loss overflows, or underflows to 0, says nothing of what was reached.
-        if reached and 0 < start.suboptimality < math.inf:
-            return Status.CONVERGED, f"stop_at={stop_at:g} reached after epoch {row.epoch}"
+    def __init__(self, baseline: Baseline, budget: Budget) -> None:
+        self.baseline, self.budget = baseline, budget
+        self.stop_at = None if budget.stop_at is None else StopAt.of(budget.stop_at)
+        self.least = baseline.start
+        self._losses = [baseline.start.loss]
+
+    def check(self, row: TraceRow) -> End | None:
+        """Return the end of a trial at this row, or None where it goes on."""
+        if row.epoch:
+            self._losses.append(row.loss)
+            self.least = min(self.least, row, key=_loss_or_infinity)
+            if grown := self._diverged(row):
+                return End(Status.DIVERGED, f"{grown} after epoch {row.epoch}: {SMALLER}")
+        if self.stop_at is not None and self._reached(row):
+            return End(Status.CONVERGED, f"stop_at={self.stop_at} reached after epoch {row.epoch}")
         if row.epoch >= self.budget.epochs:
-            spent = f"budget spent after epoch {row.epoch}"
-            return Status.FINISHED, spent + (
-                f", stop_at={stop_at:g} not reached" if stop_at else ""
-            )
+            return self.finish(row, f"budget spent after epoch {row.epoch}")
         return None
+
+    def finish(self, row: TraceRow, reason: str, status: Status = Status.FINISHED) -> End:
+        """Return the end of a trial that stops here for a reason, and say what it has missed."""
+        parts = [reason]
+        if self.stop_at is not None and not self._reached(row):
+            parts.append(self._missed(row))
+        if self._has_risen(row):
+            parts.append(f"the loss has risen to {_times(row, self.least)}: {SMALLER}")
+        return End(status, "; ".join(parts))
+
+    def _reached(self, row: TraceRow) -> bool:
+        assert self.stop_at is not None
+        return bool(self.stop_at.reached(row.measure(self.stop_at.measure), self._scale))
+
+    @cached_property
+    def _scale(self) -> float:
+        assert self.stop_at is not None
+        if self.stop_at.measure == "suboptimality":
+            return self.baseline.stop_scale
+        return self.baseline.start.measure(self.stop_at.measure)
+
+    def _missed(self, row: TraceRow) -> str:
+        assert self.stop_at is not None
+        missed = f"stop_at={self.stop_at} not reached"
+        value, limit = row.measure(self.stop_at.measure), self.stop_at.limit(self._scale)
+        if 0 < limit < math.inf and math.isfinite(value):
+            times = f"{value / limit:.2g} times its limit"
+            missed += f": {self.stop_at.measure} {value:.2g} is {times}"
+        return missed
+
+    def _diverged(self, row: TraceRow) -> str:
+        """Return how far the loss has grown beyond all bounds, or an empty string."""
+        base, start = self.baseline, self.baseline.start
+        if not math.isfinite(row.loss):
+            return f"the loss is {row.loss}"
+        growth = base.stable_growth
+        if row.suboptimality > max(base.stop_scale, base.drift):
+            # Half as much again is more than rounding; a run at the very limit tends to its bound.
+            if growth == 1 and row.suboptimality > 1.5 * self.least.suboptimality:
+                return f"the loss is {_times(row, self.least)}"
+            if growth > 1 and row.suboptimality >= (1 - 1e-9) * growth * start.suboptimality:
+                return f"the loss is {_times(row, start)}"
+        most = DIVERGED_ABOVE * max(1.0, 0.0 if math.isnan(growth) else growth)
+        if row.loss > most * max(base.constant_loss, self.least.loss):
+            usual = max(base.constant_loss, min(start.loss, median(self._losses)))
+            if row.loss > most * usual > 0:
+                return f"the loss is {_times(row, self.least)}"
+        return ""
+
+    def _has_risen(self, row: TraceRow) -> bool:
+        return row.loss > max(RISEN_ABOVE * self.least.loss, self.baseline.rounding)
+
+
+def _loss_or_infinity(row: TraceRow) -> float:
+    return math.inf if math.isnan(row.loss) else row.loss
+
+
+def _times(row: TraceRow, other: TraceRow) -> str:
+    """Return a loss as a multiple of another row's, which is named."""
+    times = f"{row.loss / other.loss:.2g}" if other.loss else "infinitely many"
+    name = "its least" if other.epoch else "its start's"
+    return f"{times} times {name} ({other.loss:.3g} at epoch {other.epoch})"

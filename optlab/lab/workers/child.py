@@ -24,7 +24,7 @@ from optlab.lab.measure.memory import process_status
 from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.trial.peak_memory import peak_bytes
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
-from optlab.lab.trial.run import run_trial, told
+from optlab.lab.trial.run import describe_exception, run_trial
 from optlab.lab.trial.status import Status
 from optlab.problems import Problem
 
@@ -147,7 +147,7 @@ class _Worker:
 
 
 def _failed(trial: Trial, error: BaseException) -> TrialRecord:
-    message, said = told(error)
+    message, said = describe_exception(error)
     return TrialRecord(trial, Status.FAILED, message, said)
 
 

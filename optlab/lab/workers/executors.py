@@ -11,7 +11,7 @@ from typing import Any
 import cloudpickle
 
 from optlab.lab.trial.record import Trial, TrialRecord
-from optlab.lab.trial.run import run_trial, told
+from optlab.lab.trial.run import describe_exception, run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
 from optlab.lab.workers.pickling import dumps_by_value
@@ -98,7 +98,7 @@ def _record_of(future: Future[bytes], trial: Trial) -> TrialRecord:
 
 
 def _not_sent(trial: Trial, error: Exception) -> TrialRecord:
-    said, where = told(error)
+    said, where = describe_exception(error)
     return TrialRecord(trial, Status.FAILED, f"cannot be sent to a worker: {said}", where)
 
 
@@ -108,7 +108,7 @@ def _lost(trial: Trial, error: BaseException) -> TrialRecord:
     An executor that broke tells of none of its trials whether it had begun, or which one broke it:
     they are interrupted, and run when the experiment is run again.
     """
-    said, where = told(error)
+    said, where = describe_exception(error)
     if isinstance(error, BrokenExecutor):
         why = f"its executor broke, by this trial or by another ({said}); jobs= survives that"
         return TrialRecord(trial, Status.INTERRUPTED, why, where, contended=True)

@@ -68,7 +68,7 @@ function shownCell(name, value, seconds) {
   return page.seconds.includes(name) || seconds.includes(name) ? duration(value) : number(value);
 }
 
-/** A table in a box; in a <details> it is made when that is opened. Some columns of it are seconds, and paper has some. */
+/** Make a table in a box, in a <details> when that is opened; seconds and paper name columns. */
 function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [], paper } = {}) {
   const state = { sort: null, down: false, at: 0, made: false };
   const names = Object.keys(table.columns).filter((n) => !(page.single.includes(n)));
@@ -78,7 +78,7 @@ function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [
   const turn = (step) => {
     state.at += step;
     fill();
-    if (on.disabled && step > 0) back.focus(); // what was pressed can hold the focus no longer
+    if (on.disabled && step > 0) back.focus(); // a disabled button loses the focus
     if (back.disabled && step < 0) on.focus();
   };
   const back = element("button", { type: "button", textContent: "‹ before", ariaLabel: `before: earlier rows of ${title}`, onclick: () => turn(-ROWS) });

@@ -1,0 +1,97 @@
+"""The losses that a trial's are compared with: its start's and the best constant's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from optlab.lab.trial.record import TraceRow, Trial
+from optlab.optimizers import Optimizer
+from optlab.problems import Evaluation, Parameters, Problem
+
+_DOUBLE = torch.finfo(torch.float64).eps
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Losses of fits that have learnt nothing, and what a stable run may make of its start.
+
+    Parameters
+    ----------
+    start
+        The first row of the trace.
+    constant_loss
+        The loss of the best constant prediction, 0 where the problem knows none.
+    stop_scale
+        The suboptimality of which ``stop_at`` is a share: see `stop_scale`.
+    rounding
+        The suboptimality that predictions of the size of the target can have by rounding alone, in
+        the trial's dtype.
+    drift
+        The suboptimality that rounding can add up to over a run. It grows with the condition
+        number k of the Hessian, as ``eps**2 k`` times the loss at zero parameters; where the design
+        is not singular in the trial's dtype, k is below ``1 / eps``.
+    stable_growth
+        The largest factor by which the suboptimality of a stable run can exceed its start's; NaN
+        where no such factor is known. For 1 the suboptimality of a stable run never rises.
+    """
+
+    start: TraceRow
+    constant_loss: float
+    stop_scale: float
+    rounding: float
+    drift: float
+    stable_growth: float
+
+    @classmethod
+    def of(
+        cls, trial: Trial, problem: Problem, optimizer: Optimizer, start: Parameters, row: TraceRow
+    ) -> Baseline:
+        """Evaluate a problem's constant and zero fits, off the clock."""
+        zero_loss = problem.evaluate({k: torch.zeros_like(v) for k, v in start.items()}).loss
+        fit = getattr(problem, "constant_fit", None)
+        constant = problem.evaluate(fit()) if fit else None
+        eps = torch.finfo(getattr(torch, trial.dtype)).eps
+        rounding = _rounding(eps) * zero_loss
+        return cls(
+            start=row,
+            constant_loss=constant.loss if constant and math.isfinite(constant.loss) else 0.0,
+            stop_scale=stop_scale(row, constant, rounding, _rounding(_DOUBLE) * zero_loss),
+            rounding=rounding,
+            drift=eps * zero_loss,
+            stable_growth=_stable_growth(trial, problem, optimizer),
+        )
+
+
+def stop_scale(
+    start: TraceRow, constant: Evaluation | None, rounding: float, rounding_in_double: float
+) -> float:
+    """Return the smaller of the suboptimalities of a trial's start and of the best constant.
+
+    One that can be all rounding is no scale and is left out; the best constant is evaluated in
+    float64 whatever the trial's dtype. Where both are left out, the scale is 0 for a start at the
+    optimum, and NaN where the numbers overflow or underflow and so say nothing.
+    """
+    known = [(start.suboptimality, rounding)]
+    known += [(constant.suboptimality, rounding_in_double)] if constant else []
+    scales = [value for value, least in known if least < value < math.inf]
+    if scales:
+        return min(scales)
+    at_optimum = math.isfinite(start.loss) and (start.loss > 0 or start.gradient_norm == 0)
+    return 0.0 if at_optimum else math.nan
+
+
+def _rounding(eps: float) -> float:
+    """Return the share of the loss at zero that predictions off by some ``eps`` each can have."""
+    return (64 * eps) ** 2
+
+
+def _stable_growth(trial: Trial, problem: Problem, optimizer: Optimizer) -> float:
+    """Return the growth that an optimizer knows; it holds of full batches on a quadratic loss."""
+    growth = getattr(optimizer, "stable_growth", None)
+    whole = trial.batch_size == "full" or (trial.batch_size or 0) >= len(problem.y)
+    if growth is None or not whole or not hasattr(problem, "as_least_squares"):
+        return math.nan
+    return float(growth())

@@ -1,0 +1,108 @@
+"""The rule by which a measure of an iterate has reached what was asked for."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class StopAt:
+    """A limit of a named measure: an iterate has reached it when its measure is at most the limit.
+
+    The limit is ``share`` times a scale, or ``value`` itself. The trial stops by this rule, and
+    the analysis finds the first recorded iterate at a target by the same one.
+
+    Parameters
+    ----------
+    measure
+        The column of the trace that is compared; less is better.
+    share
+        A share of the scale, above 0 and below 1. The scale is where a fit that has learnt nothing
+        stands; for ``"suboptimality"`` it is the column ``stop_scale`` of the table of trials (see
+        `optlab.lab.trial.stopping.stop_scale`), for other measures the start's value.
+    value
+        The limit itself, finite; give this or ``share``, not both.
+
+    Raises
+    ------
+    ValueError
+        For a share outside of 0 to 1, a value that is not finite, or not exactly one of the two.
+
+    Examples
+    --------
+    >>> StopAt(share=1e-3).reached(0.5, scale=1000.0)
+    True
+    >>> StopAt("accuracy_error", value=0.1).reached(np.array([0.3, 0.1]))
+    array([False,  True])
+    """
+
+    measure: str = "suboptimality"
+    share: float | None = None
+    value: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.measure, str) or not self.measure:
+            raise ValueError(f"measure must be the name of a measure, not {self.measure!r}")
+        if (self.share is None) == (self.value is None):
+            raise ValueError("stop_at takes a share or a value, exactly one of the two")
+        if self.share is not None:
+            if not _is_number(self.share) or not 0 < self.share < 1:
+                raise ValueError(
+                    f"stop_at must be above 0 and below 1, a share of the suboptimality where the "
+                    f"trial starts (such as 1e-6), not {self.share!r}"
+                )
+            object.__setattr__(self, "share", float(self.share))
+        if self.value is not None:
+            if not _is_number(self.value) or not math.isfinite(self.value):
+                raise ValueError(
+                    f"the value of stop_at must be a finite number, not {self.value!r}"
+                )
+            object.__setattr__(self, "value", float(self.value))
+
+    @classmethod
+    def of(cls, stop_at: float | Mapping[str, Any] | StopAt) -> StopAt:
+        """Return the rule of a plain number (a share of the suboptimality) or of `definition`."""
+        if isinstance(stop_at, StopAt):
+            return stop_at
+        if isinstance(stop_at, Mapping):
+            return cls(**stop_at)
+        return cls(share=stop_at)
+
+    def limit(self, scale: Any = math.nan) -> Any:
+        """Return the limit: the value, or the share of the scale (NaN where that is no number)."""
+        return self.value if self.share is None else self.share * scale
+
+    def reached(self, values: Any, scale: Any = math.nan) -> Any:
+        """Return whether values of the measure are at most the limit, elementwise.
+
+        ``values`` and ``scale`` are floats, numpy arrays or pandas Series; a bool is returned for
+        floats, else an array or a Series of bool. NaN reaches nothing, and nothing reaches a share
+        of a scale that is NaN or infinite.
+        """
+        limit = self.limit(scale)
+        reached = (values <= limit) & np.isfinite(limit)
+        return bool(reached) if np.ndim(reached) == 0 else reached
+
+    def definition(self) -> float | dict[str, Any]:
+        """Return the rule as JSON can hold it; a share of the suboptimality is a plain number."""
+        if self.share is not None and self.measure == "suboptimality":
+            return self.share
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def __str__(self) -> str:
+        if self.share is None:
+            return f"{self.measure} <= {self.value:g}"
+        share = f"{self.share:g}"
+        return (
+            share if self.measure == "suboptimality" else f"{share} of the start's {self.measure}"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
