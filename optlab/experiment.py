@@ -13,7 +13,7 @@ import torch
 
 from optlab.lab import Budget, Grid, ProblemSummary, machine, run_grid
 from optlab.lab.execution import Execution
-from optlab.lab.measure.provenance import origin
+from optlab.lab.measure.provenance import provenance
 from optlab.lab.runner import Listener
 from optlab.lab.store.store import Store
 from optlab.lab.trial.budget import RecordedEpochs
@@ -146,7 +146,7 @@ class Experiment:
         execution = execution or Execution()
         if store is None and (execution.fresh or execution.redo):
             raise ValueError("fresh and redo are about the trials of a store: name the store")
-        about = origin(command, lasting=store is not None)
+        about = provenance(command, lasting=store is not None)
         about |= self.grid.definition() | self.budget.definition()
         kept = None if store is None else Store(store)
         with kept or nullcontext():

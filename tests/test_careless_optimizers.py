@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,11 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.lab import run_grid
 from optlab.lab.runner import Execution
-from optlab.lab.trial.validate import same_values
+from optlab.lab.trial import validate
+from optlab.lab.trial.validate import same_bits
+from optlab.optimizers import registry
 
 PROBLEM = ol.LinearRegression(np.arange(6.0).reshape(6, 1), np.arange(6.0) * 2 + 1)
 
@@ -51,6 +56,7 @@ class SetsTheDefault:
 
     def iterates(self, problem, batches, start):
         torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
         torch.set_float32_matmul_precision("medium")
         torch.set_num_threads(1)
         yield ol.Iterate(start)
@@ -61,7 +67,7 @@ class SaysTheDefault:
     uses_batches: ClassVar[bool] = True
 
     def iterates(self, problem, batches, start):
-        if torch.get_default_dtype() != torch.float32:
+        if torch.get_default_dtype() != torch.float32 or torch.zeros(1).device.type != "cpu":
             raise RuntimeError("another optimizer has set it")
         yield ol.Iterate(start)
 
@@ -74,6 +80,53 @@ def test_settings_of_torch_that_one_leaves_are_not_those_of_the_next():
     assert torch.get_default_dtype() == torch.float32
     assert torch.get_float32_matmul_precision() == "highest"
     assert torch.get_num_threads() == threads
+    assert torch.get_default_device() == torch.device("cpu")
+
+
+def test_minimize_leaves_torchs_settings_as_they_were():
+    ol.minimize(PROBLEM, SetsTheDefault(), epochs=1)
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.get_default_device() == torch.device("cpu")
+
+
+@pytest.fixture(params=["meta", torch.float64], ids=str)
+def scripts_own_default(request):
+    """Let a test set torch's default device or dtype, as the top of a script does."""
+    device, dtype = torch.get_default_device(), torch.get_default_dtype()
+
+    def set_it():
+        if request.param == "meta":
+            torch.set_default_device("meta")
+        else:
+            torch.set_default_dtype(request.param)
+
+    yield set_it
+    torch.set_default_device(None if device.type == "cpu" else device)
+    torch.set_default_dtype(dtype)
+
+
+def bits_of_all_trials():
+    """The parameters of every registered optimizer and two adapted ones, from data to answer."""
+    methods = {}
+    for name in registry.names():
+        with suppress(TypeError):  # an adapter: it needs to be told what it adapts
+            methods[name] = registry.get(name)()
+    methods["Adam"] = ol.TorchOptimizer(torch.optim.Adam, lr=0.1)
+    methods["LBFGS"] = ol.TorchOptimizer(torch.optim.LBFGS, max_iter=3)
+    problems = [
+        ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized()),
+        ol.LinearRegression(np.random.default_rng(0).standard_normal((30, 2)), np.arange(30.0)),
+    ]
+    results = ol.compare(problems, methods, batch_sizes=[7, "full"], epochs=3, stop_at=1e-9)
+    assert set(results.trials["status"]) <= {"finished", "converged"}, results.trials["message"]
+    numbers = results.trials["trial"]
+    return [{k: v.tobytes() for k, v in results.parameters(n).items()} for n in numbers]
+
+
+def test_a_scripts_default_device_or_dtype_changes_no_bit(scripts_own_default):
+    before = bits_of_all_trials()
+    scripts_own_default()
+    assert bits_of_all_trials() == before
 
 
 def test_threads_are_after_a_run_what_they_were():
@@ -100,12 +153,26 @@ def test_a_message_that_is_no_text_costs_nobody_their_results(tmp_path):
     results.report(tmp_path / "page.html")
 
 
-def test_nan_in_the_data_is_no_change_of_them():
-    values = torch.tensor([1.0, float("nan"), 3.0])
-    assert same_values(values, values.clone())
-    assert not same_values(values, torch.tensor([1.0, 2.0, 3.0]))
-    assert not same_values(values, torch.tensor([1.0, float("nan"), 4.0]))
-    assert not same_values(values, values[:2])
+@settings(max_examples=20)
+@given(
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    rows=st.integers(1, 5),
+    place=st.integers(0, 10**6),
+    bit=st.integers(0, 63),
+    special=st.sampled_from([0.0, -0.0, float("nan"), float("inf"), 5e-324, 1.5]),
+)
+def test_any_bit_that_an_optimizer_changes_in_its_data_is_found(dtype, rows, place, bit, special):
+    # Two rows are a block: the change can be in any of several, the last and shorter one included.
+    columns = validate._BLOCK // 2
+    original = torch.zeros(rows, columns, dtype=torch.float64)
+    original[:, ::3] = special
+    copy = original.to(dtype, copy=True)
+    assert same_bits(original, copy)
+    assert not same_bits(original, copy[:-1])
+    kind, bits = (torch.int32, 32) if dtype == torch.float32 else (torch.int64, 64)
+    one = np.array(1, dtype=f"u{bits // 8}") << (bit % bits)
+    copy.view(kind).view(-1)[place * 7919 % copy.numel()] ^= int(one.view(f"i{bits // 8}"))
+    assert not same_bits(original, copy)
 
 
 class Weighted(ol.LinearRegression):
@@ -154,8 +221,9 @@ experiment = ol.Experiment(
 
 def run(folder, careless, *arguments):
     (folder / "exp.py").write_text(SCRIPT.format(careless=careless), encoding="utf-8")
+    command = "from optlab.app.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", "from optlab.app.cli import main; main()", "run", "exp.py", *arguments],
+        [sys.executable, "-c", command, "run", "exp.py", *arguments],
         check=False, cwd=folder, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
 

@@ -10,24 +10,29 @@ import torch
 
 import optlab as ol
 from optlab.lab import Budget, Trial, run_trial
+from optlab.lab.measure.clock import Clock, use_clock
+from optlab.lab.trial.record import TRACE_NUMBERS
 from optlab.optimizers import registry
 
 
 class FakeClock:
-    """A clock that moves only when it is told to, in steps of its resolution."""
+    """A clock that moves only when it is told to, in steps of so many nanoseconds."""
 
-    def __init__(self, resolution=1):
-        self.nanoseconds, self.resolution = 0.0, resolution
+    def __init__(self, step=1):
+        self.nanoseconds, self.step = 0.0, step
 
-    def __call__(self):
-        return int(self.nanoseconds // self.resolution) * self.resolution
+    @property
+    def resolution(self):
+        return self.step / 1e9
+
+    def read(self):
+        return int(self.nanoseconds // self.step) * self.step
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    clock = FakeClock()
-    monkeypatch.setattr("optlab.lab.measure.clock.perf_counter_ns", clock)
-    return clock
+def clock():
+    with use_clock(FakeClock()) as clock:
+        yield clock
 
 
 class NoisyMachine:
@@ -146,11 +151,14 @@ def test_recording_changes_no_bit(problem, optimizer, batch_size, dtype):
     last = run(problem, optimizer, batch_size, dtype=dtype, recorded_epochs=[60], warm_up=False)
     assert seen
     assert bits(every) == bits(growing) == bits(last) != {}
-    of_every = {row.epoch: row._replace(seconds=0) for row in every.trace}
+    of_every = {row.epoch: numbers(row) for row in every.trace}
     for row in [*growing.trace, *last.trace]:
-        assert (
-            np.array(row._replace(seconds=0)).tobytes() == np.array(of_every[row.epoch]).tobytes()
-        )
+        assert numbers(row) == of_every[row.epoch]
+
+
+def numbers(row):
+    """The bytes of all that is recorded of an iterate, the seconds left out."""
+    return np.array([getattr(row, name) for name in TRACE_NUMBERS if name != "seconds"]).tobytes()
 
 
 def test_recording_changes_nothing_against_a_loop_without_a_lab(problem, trajectory):
@@ -175,41 +183,35 @@ class Instant:
 
 
 @pytest.mark.parametrize("nanoseconds", [150, 999, 5_003, 77_777, 99_999])
-def test_direct_methods_are_timed_in_blocks_to_a_thousandth(
-    tutorial, clock, monkeypatch, nanoseconds
-):
-    clock.resolution = 100
-    monkeypatch.setattr("optlab.lab.trial.run.clock_resolution", lambda: 100e-9)
+def test_direct_methods_are_timed_in_blocks_to_a_thousandth(tutorial, clock, nanoseconds):
+    clock.step = 100
     optimizer = Instant(clock, nanoseconds)
     record = run(tutorial, optimizer, None)
     cold_and_solve = 2
     block = (optimizer.runs - cold_and_solve) * nanoseconds
     # A first reading of a few steps is short by up to one of them, so the block is no shorter than
     # a thousand steps, and both its ends are read to one.
-    assert block >= 1000 * clock.resolution
+    assert block >= 1000 * clock.step
     assert record.seconds == pytest.approx(nanoseconds / 1e9, rel=1e-3, abs=0)
     # The start and the answer are recorded as before: blocks are timed, not traced.
     assert [row.epoch for row in record.trace] == [0, 1]
 
 
 def test_a_direct_method_that_the_clock_can_read_is_run_once_more_only_for_its_cold_pass(
-    tutorial, clock, monkeypatch
+    tutorial, clock
 ):
-    clock.resolution = 100
-    monkeypatch.setattr("optlab.lab.trial.run.clock_resolution", lambda: 100e-9)
+    clock.step = 100
     optimizer = Instant(clock, 123_456_789)
     assert run(tutorial, optimizer, None).seconds == pytest.approx(0.1234567, rel=1e-6)
     assert optimizer.runs == 2
 
 
 def test_the_block_of_a_real_direct_method_is_a_thousand_steps_of_the_real_clock(problem):
-    from optlab.lab.measure.clock import clock_resolution
-
     counted = Counting()
     record = run(problem, counted, None)
     assert record.seconds > 0
     # Whatever the machine: either one solve was long enough, or a block was made.
-    assert record.trace[-1].seconds >= 1000 * clock_resolution() or counted.runs > 2
+    assert record.trace[-1].seconds >= 1000 * Clock().resolution or counted.runs > 2
 
 
 class Counting:

@@ -1,3 +1,4 @@
+import math
 import re
 
 import numpy as np
@@ -39,6 +40,40 @@ def test_minimize_and_compare_give_the_same_bits(problem):
 def test_another_seed_gives_another_start(problem):
     a, b = (ol.minimize(problem, ol.ManualSGD(), epochs=1, seed=seed) for seed in (1, 2))
     assert a.trace["loss"][0] != b.trace["loss"][0]
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.array, list])
+def test_a_start_of_ones_own_is_where_it_starts_and_stays_as_it_is(problem, kind):
+    start = {"weight": kind([1.0, -2.0]), "bias": 0.5}
+    before = [*start["weight"]]
+    solution = ol.minimize(problem, ol.ManualSGD(0.1), start=start, epochs=3, batch_size=5, seed=3)
+    point = {"weight": torch.tensor([1.0, -2.0]), "bias": torch.tensor(0.5)}
+    assert solution.trace["loss"][0] == problem.evaluate(point).loss
+    assert [*start["weight"]] == before
+
+
+def test_a_start_of_ones_own_changes_nothing_of_the_order(problem):
+    drawn = problem.start(torch.Generator().manual_seed(3))
+    options = {"epochs": 5, "batch_size": 4, "seed": 3}
+    a = ol.minimize(problem, ol.ManualSGD(0.1), **options)
+    b = ol.minimize(problem, ol.ManualSGD(0.1), **options, start=drawn)
+    assert all(torch.equal(a.parameters[name], b.parameters[name]) for name in drawn)
+
+
+def test_without_shuffling_the_rows_are_visited_as_they_stand(problem):
+    seen = []
+
+    class Looks:
+        uses_batches = True
+
+        def iterates(self, problem, batches, start):
+            for epoch in batches:
+                seen.append([batch.y.tolist() for batch in epoch])
+                yield ol.Iterate(start)
+
+    ol.minimize(problem, Looks(), epochs=2, batch_size=8, shuffle=False)
+    y = problem.y.tolist()
+    assert seen == [[y[:8], y[8:16], y[16:]]] * 2
 
 
 @pytest.mark.parametrize("dtype", ["float32", torch.float32])
@@ -91,6 +126,20 @@ def test_what_an_optimizer_raises_is_raised(problem):
         ({"seed": -1}, "seeds must be whole numbers from 0 to 2**63 - 1, not -1"),
         ({"stop_at": 0.0}, "stop_at must be above 0 and below 1"),
         ({"recorded_epochs": 0}, "recorded_epochs must be"),
+        (
+            {"start": {"weight": [0.0, 0.0]}},
+            "start must name the parameters ['bias', 'weight'], not",
+        ),
+        ({"start": [0.0]}, "start must name the parameters ['bias', 'weight'], not [0.0]"),
+        (
+            {"start": {"weight": [0.0], "bias": 0.0}},
+            "start['weight'] must have shape (2,), not (1,)",
+        ),
+        (
+            {"start": {"weight": [0.0, 0.0], "bias": math.inf}},
+            "start['bias'] must be finite, not inf",
+        ),
+        ({"start": {"weight": ["a", "b"], "bias": 0.0}}, "start['weight'] must be numbers"),
         ({"optimizer": ol.ManualSGD}, "did you mean ManualSGD()"),
         ({"optimizer": "lstsq"}, "'lstsq' is no optimizer"),
         ({"problem": np.eye(2)}, "is no problem"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.lab import Budget, Trial, run_trial
+from optlab.lab.measure.clock import use_clock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,19 +239,22 @@ def test_final_parameters_are_arrays_in_the_trials_dtype(problem):
     assert record.parameters["bias"].shape == ()
 
 
+class Ticks:
+    """A clock that moves only when told to, by whole seconds."""
+
+    now, resolution = 0, 1e-9
+
+    def pass_by(self, seconds):
+        self.now += seconds * 10**9
+
+    def read(self):
+        return self.now
+
+
 @pytest.fixture
-def ticks(monkeypatch):
-    """Time that passes only when told to, by whole seconds."""
-
-    class Ticks:
-        now = 0
-
-        def pass_by(self, seconds):
-            self.now += seconds * 10**9
-
-    clock = Ticks()
-    monkeypatch.setattr("optlab.lab.measure.clock.perf_counter_ns", lambda: clock.now)
-    return clock
+def ticks():
+    with use_clock(Ticks()) as clock:
+        yield clock
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,9 +30,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Grid:
-    """The axes of an experiment, each checked, problems and optimizers under their names.
+    """The checked axes of an experiment, with problems and optimizers by name.
 
-    Use `Grid.of`, which takes what people write.
+    Use `Grid.of`, which checks its arguments.
     """
 
     problems: Mapping[str, Problem]
@@ -55,7 +55,7 @@ class Grid:
         seeds: Iterable[int] = (0,),
         repeats: int = 1,
     ) -> Grid:
-        """Check the axes and name their entries.
+        """Check the axes, name problems and optimizers, and return the grid.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class Grid:
         }
 
     def trials(self) -> list[Trial]:
-        """Return every trial, numbered; a method without batches has one for all batch sizes."""
+        """Return all trials, numbered; a method without batches has one for all batch sizes."""
         combinations = [
             (problem, optimizer, batch_size, device, dtype or _dtype_of(self.problems[problem]))
             for problem, (optimizer, method) in product(self.problems, self.optimizers.items())
@@ -105,10 +105,10 @@ class Grid:
 
 
 def interleaved(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials in the order they run: repeat by repeat, each in a random order of its own.
+    """Return the trials in the order they run: repeat by repeat, each in its own random order.
 
-    So no optimizer always runs first, or while the machine is in one mood. The order is drawn from
-    a fixed seed: the same grid runs in the same order.
+    So no optimizer always runs first, or always at a time when the machine is slow. The order is
+    drawn from a fixed seed: the same grid runs in the same order.
     """
     generator = random.Random(0)
     order: list[Trial] = []
@@ -122,7 +122,7 @@ def interleaved(trials: Sequence[Trial]) -> list[Trial]:
 def named_optimizers(
     optimizers: Optimizer | Sequence[Optimizer] | Mapping[str, Optimizer],
 ) -> dict[str, Optimizer]:
-    """Return optimizers under their names; those of one name show the fields that differ.
+    """Return optimizers by name; those of one class are named by the fields that differ.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def named_optimizers(
     if isinstance(optimizers, Mapping):
         named = {str(name): optimizer for name, optimizer in optimizers.items()}
         if len(named) < len(optimizers):
-            raise ValueError(f"optimizers' names are not told apart as text: {list(optimizers)}")
+            raise ValueError(f"optimizers' names must differ as text: {list(optimizers)}")
     else:
         several = [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
         for optimizer in several:
@@ -150,7 +150,7 @@ def named_optimizers(
         raise ValueError("optimizers is empty: there is nothing to compare")
     for name, optimizer in named.items():
         _check_optimizer(optimizer)
-        try:  # what the tables will say of it is asked now, not when the trials have run
+        try:  # the tables describe it later: an error is better now than when the trials have run
             json.dumps([name, hyperparameters(optimizer), versions(optimizer)])
             name.encode()  # half of a character is no text that a file can hold
         except Exception as error:

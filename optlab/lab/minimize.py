@@ -1,17 +1,21 @@
-"""One optimizer on one problem, as a library call."""
+"""The library call that minimises one problem by one optimizer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 
 from optlab.lab.grid import Grid
 from optlab.lab.tables import traces_table
 from optlab.lab.trial.budget import Budget, RecordedEpochs
+from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
+from optlab.lab.trial.stop_at import StopAt
 from optlab.markup import facts_html
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.problems import Parameters, Problem
@@ -19,18 +23,20 @@ from optlab.problems import Parameters, Problem
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """What one optimizer found.
+    """The last iterate of an optimizer, its evaluation, and the way to it.
 
     Parameters
     ----------
     parameters
         The last iterate, on the CPU, in the dtype computed in.
     loss, suboptimality, parameter_error
-        Judged in float64 over all data: see `LinearRegression.evaluate`.
+        Of the last iterate, in float64 over all data: see `LinearRegression.evaluate`.
+    best_suboptimality, best_epoch
+        The least recorded suboptimality, and its epoch.
     status, message
-        What became of it.
+        How the run ended, and why.
     epochs, seconds
-        Passes made, and seconds the optimizer worked; judging is not counted.
+        Passes made, and seconds that the optimizer worked; evaluations are not counted.
     trace
         The recorded iterates, a row each.
     """
@@ -39,6 +45,8 @@ class Solution:
     loss: float
     suboptimality: float
     parameter_error: float
+    best_suboptimality: float
+    best_epoch: int
     status: Status
     message: str
     epochs: int
@@ -49,12 +57,18 @@ class Solution:
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.parameters.items())
         return (
             f"Solution({self.status}: {self.message}; loss {self.loss:.6g}, suboptimality "
-            f"{self.suboptimality:.2g}, {self.seconds:.3g} s; {shown})"
+            f"{self._suboptimality()}, {self.seconds:.3g} s; {shown})"
         )
+
+    def _suboptimality(self) -> str:
+        last = f"{self.suboptimality:.2g}"
+        if self.best_suboptimality < self.suboptimality:
+            return f"{last} (least {self.best_suboptimality:.2g} at epoch {self.best_epoch})"
+        return last
 
     def _repr_html_(self) -> str:
         facts = {"message": self.message, "loss": f"{self.loss:.6g}"}
-        facts |= {"suboptimality": f"{self.suboptimality:.2g}", "epochs": str(self.epochs)}
+        facts |= {"suboptimality": self._suboptimality(), "epochs": str(self.epochs)}
         facts |= {
             "parameter error": f"{self.parameter_error:.2g}",
             "seconds": f"{self.seconds:.3g}",
@@ -72,7 +86,9 @@ def minimize(
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype | None = None,
     seed: int = 0,
-    stop_at: float | None = None,
+    start: Mapping[str, ArrayLike | torch.Tensor] | None = None,
+    shuffle: bool = True,
+    stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
 ) -> Solution:
     """Minimise a problem by an optimizer.
@@ -89,8 +105,14 @@ def minimize(
         Where and in what to compute; the problem's own dtype by default.
     seed
         Of the generator that draws the start and the batches' order.
+    start
+        Parameters to start from, by name, such as ``{"weight": [0.0, 0.0], "bias": 0.0}``; drawn
+        from the seed where left out. The order of the batches is the same with and without.
+    shuffle
+        Whether the rows are visited in a new random order each epoch, or as they stand.
     stop_at
-        Stop where the suboptimality is at most this share of the start's.
+        Stop where the suboptimality is at most this share (above 0, below 1) of that of a fit that
+        has learnt nothing, or where a `optlab.lab.trial.stop_at.StopAt` says.
     recorded_epochs
         Which epochs are recorded and looked at: see `optlab.lab.trial.budget.Budget`.
 
@@ -110,6 +132,8 @@ def minimize(
     <Status.FINISHED: 'finished'>
     >>> solution.trace[["epoch", "samples"]].tail(1).values.tolist()
     [[100, 1000]]
+    >>> ol.minimize(problem, ol.ManualSGD(0.1), start=solution.parameters, epochs=1).epochs
+    1
     """
     grid = Grid.of(
         problem,
@@ -121,21 +145,60 @@ def minimize(
     )
     (trial,) = grid.trials()
     budget = Budget(epochs=epochs, stop_at=stop_at, recorded_epochs=recorded_epochs)
-    outcome = run_trial(trial, problem, optimizer, budget, warm_up=False, catch=())
+    outcome = run_trial(
+        trial,
+        problem,
+        optimizer,
+        budget,
+        start=None if start is None else _checked_start(start, problem),
+        shuffle=shuffle,
+        warm_up=False,
+        catch=(),
+    )
     if outcome.status == Status.SKIPPED:
         raise ValueError(f"{trial.optimizer} cannot run here: {outcome.message}")
-    last = outcome.trace[-1]
+    return _solution(outcome)
+
+
+def _solution(outcome: TrialRecord) -> Solution:
+    last, best = outcome.trace[-1], outcome.best
+    assert best is not None
     return Solution(
         parameters={name: torch.from_numpy(v) for name, v in outcome.parameters.items()},
         loss=last.loss,
         suboptimality=last.suboptimality,
         parameter_error=last.parameter_error,
+        best_suboptimality=best.suboptimality,
+        best_epoch=best.epoch,
         status=outcome.status,
         message=outcome.message,
         epochs=last.epoch,
         seconds=outcome.seconds,
         trace=traces_table([outcome]).drop(columns="trial"),
     )
+
+
+def _checked_start(
+    start: Mapping[str, ArrayLike | torch.Tensor], problem: Problem
+) -> dict[str, torch.Tensor]:
+    """Return a start as float64 tensors, or raise a ValueError that says what it must be."""
+    shapes = {k: tuple(v.shape) for k, v in problem.start(torch.Generator()).items()}
+    if not isinstance(start, Mapping) or set(start) != set(shapes):
+        given = sorted(map(str, start)) if isinstance(start, Mapping) else start
+        raise ValueError(f"start must name the parameters {sorted(shapes)}, not {given!r}")
+    checked = {}
+    for name, shape in shapes.items():
+        try:
+            # A copy: whoever changes the array later does not change the start.
+            value = torch.as_tensor(start[name], dtype=torch.float64, device="cpu").detach().clone()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"start[{name!r}] must be numbers, not {start[name]!r}") from error
+        if tuple(value.shape) != shape:
+            raise ValueError(f"start[{name!r}] must have shape {shape}, not {tuple(value.shape)}")
+        if not value.isfinite().all():
+            raise ValueError(f"start[{name!r}] must be finite, not {value.tolist()}")
+        checked[name] = value
+    return checked
 
 
 def _short(value: torch.Tensor) -> str:

@@ -129,7 +129,7 @@ class Certificate:
                 np.ldexp(sigma * spread, small.target_exponent - small.exponents)
             )
         first = int(small.intercept)
-        bias = values[0] if first else torch.zeros((), dtype=torch.float64)
+        bias = values[0] if first else torch.zeros((), dtype=torch.float64, device="cpu")
         return {"weight": values[first:], "bias": bias}
 
 

@@ -40,7 +40,7 @@ class TorchOptimizer:
     >>> import optlab as ol
     >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
     >>> lbfgs = ol.TorchOptimizer(torch.optim.LBFGS, line_search_fn="strong_wolfe")
-    >>> ol.minimize(problem, lbfgs, epochs=5, target=1e-9).status
+    >>> ol.minimize(problem, lbfgs, epochs=5, stop_at=1e-9).status
     <Status.CONVERGED: 'converged'>
     """
 
@@ -82,4 +82,4 @@ class TorchOptimizer:
                     return loss
 
                 loss = optimizer.step(closure)
-            yield Iterate(parameters, torch.as_tensor(loss).detach())
+            yield Iterate(parameters, torch.as_tensor(loss, device=problem.X.device).detach())

@@ -1,4 +1,4 @@
-"""Which devices there are, and why one cannot be used."""
+"""The devices of this machine, and the reasons why one cannot be used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def check_device(name: object) -> str:
     Raises
     ------
     ValueError
-        For a name that is no device of torch's; whether the machine has it is another question.
+        For a name that torch gives to no device; whether this machine has it is not checked.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def check_device(name: object) -> str:
 
 
 def unavailable(device: str, dtype: torch.dtype) -> str | None:
-    """Return why this machine cannot compute on a device in a dtype, in a sentence, or None."""
+    """Return the reason why this machine cannot compute on a device in a dtype, or None."""
     kind, _, index = device.partition(":")
     if kind == "cpu":
         return None
@@ -54,7 +54,7 @@ def unavailable(device: str, dtype: torch.dtype) -> str | None:
 
 
 def available_devices() -> dict[str, str]:
-    """Return this machine's devices and what they are.
+    """Return the devices of this machine, each with a description.
 
     Examples
     --------

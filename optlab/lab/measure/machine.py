@@ -1,4 +1,4 @@
-"""What this machine and its libraries are."""
+"""A description of this machine and its libraries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGES = ("optlab", "torch", "numpy", "scipy", "scikit-learn", "pandas", "mat
 
 
 def machine() -> dict[str, str]:
-    """Return what decides speed and last digits: processor, threads, libraries, devices.
+    """Return the facts that decide speed and last digits: processor, libraries, devices.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def machine() -> dict[str, str]:
 
 @cache
 def machine_label() -> str:
-    """Return this machine in a few words: what tells the trials of one from those of another.
+    """Return this machine in a few words, to distinguish its trials from those of others.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def machine_label() -> str:
 
 
 def merged(machines: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return several machines' facts as one: where they differ, all values that there are.
+    """Merge the facts of several machines: where they differ, all values are kept.
 
     Examples
     --------

@@ -1,18 +1,22 @@
-"""How many cores a trial was short of because other processes used them."""
+"""The load of the machine by other processes, and the cores that a trial lacked because of it."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import NamedTuple
 
+import psutil
+
 LEAST_SECONDS = 0.5
-"""Windows are at least so long: the kernel counts in hundredths of a second."""
+"""The shortest window: systems count processor time in hundredths of a second."""
 
 MOST_SECONDS = 10.0
-"""What was so long ago says nothing of a trial that begins now."""
+"""The age beyond which a measured load says nothing of a trial that begins now."""
+
+_NO_WORK = ("idle", "iowait", "guest", "guest_nice")  # guests' time is counted under user already
 
 
 class Reading(NamedTuple):
@@ -23,56 +27,55 @@ class Reading(NamedTuple):
     own: float
 
     @classmethod
-    def now(cls) -> Reading | None:
-        """Read the kernel's counts; None where it keeps none (not Linux)."""
-        try:
-            with Path("/proc/stat").open(encoding="ascii") as file:
-                name, *ticks = file.readline().split()[:9]
-        except OSError:
-            return None
-        if name != "cpu":
-            return None
-        user, nice, system, _idle, _waiting, irq, softirq, stolen = map(int, ticks)
-        busy = (user + nice + system + irq + softirq + stolen) / os.sysconf("SC_CLK_TCK")
+    def now(cls) -> Reading:
+        """Read the system's counts."""
+        times = psutil.cpu_times()._asdict()
+        busy = sum(seconds for name, seconds in times.items() if name not in _NO_WORK)
         return cls(time.monotonic(), busy, time.process_time())
 
 
 class MachineLoad:
-    """What other processes of the machine use, over windows of half a second and more.
+    """A meter of what other processes of the machine use, over windows of half a second and more.
 
-    Stolen time counts too: what the host gave to others while this virtual machine would have run.
+    Stolen time counts too: the host gave it to others while this virtual machine would have run.
+
+    Parameters
+    ----------
+    read
+        Returns a `Reading` of the present.
 
     Examples
     --------
-    >>> crowding = Crowding()
-    >>> crowding.begin()
-    >>> crowding.cores_short(threads=1) >= 0 or math.isnan(crowding.cores_short(threads=1))
+    >>> load = MachineLoad()
+    >>> load.begin()
+    >>> load.cores_short(threads=1) >= 0 or math.isnan(load.cores_short(threads=1))
     True
     """
 
-    def __init__(self) -> None:
-        self._last = Reading.now()
+    def __init__(self, read: Callable[[], Reading] = Reading.now) -> None:
+        self._read = read
+        self._last = read()
         self._others = math.nan
 
     def begin(self) -> None:
-        """Let nothing that is long over count for the trial that begins."""
-        if self._last and time.monotonic() - self._last.clock > MOST_SECONDS:
-            self._last, self._others = Reading.now(), math.nan
+        """Begin a trial: a load that was measured long ago no longer counts."""
+        now = self._read()
+        if now.clock - self._last.clock > MOST_SECONDS:
+            self._last, self._others = now, math.nan
 
     def cores_short(self, threads: int) -> float:
         """Return by how many cores so many threads and all other processes exceeded the machine.
 
-        Over the window that ends now, or, where a trial is shorter than a window, over the one
-        before. NaN where it cannot be known.
+        Measured over the window that ends now, or, where a trial is shorter than a window, over
+        the window before. NaN until a first window has passed.
         """
-        if self._last and time.monotonic() - self._last.clock >= LEAST_SECONDS:
-            before, self._last = self._last, Reading.now()
-            if self._last:
-                spent = self._last.all - before.all - (self._last.own - before.own)
-                self._others = max(0.0, spent) / (self._last.clock - before.clock)
+        now, last = self._read(), self._last
+        if now.clock - last.clock >= LEAST_SECONDS:
+            others = now.all - last.all - (now.own - last.own)
+            self._last, self._others = now, max(0.0, others) / (now.clock - last.clock)
         short = self._others + threads - (os.cpu_count() or 1)
         return short if math.isnan(short) else max(0.0, short)
 
 
 MACHINE_LOAD = MachineLoad()
-"""That of this process, from when it loaded optlab."""
+"""The meter of this process, from when it loaded optlab."""

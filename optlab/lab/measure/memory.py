@@ -1,4 +1,4 @@
-"""Meters of the memory that a piece of work holds, on the CPU and on accelerators."""
+"""Meters of peak memory, on the CPU and on accelerators."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _CLEAR_PEAK = "5"
 
 
 def memory_meter(device: torch.device) -> ResidentSet | AllocatedMemory:
-    """Return the meter of a device: `start` it, do the work, and `stop` returns the bytes."""
+    """Return the meter of a device; its `stop` returns the peak in bytes since its `start`."""
     return ResidentSet() if device.type == "cpu" else AllocatedMemory(device)
 
 
 class ResidentSet:
-    """The growth of this process's resident set, as Linux keeps it."""
+    """The growth of the resident set of this process, which Linux records."""
 
     def start(self) -> bool:
-        """Begin; return whether this system can tell."""
+        """Begin to measure, and return whether this system can."""
         gc.collect()
         _give_back_free_memory()
         try:
@@ -37,13 +37,13 @@ class ResidentSet:
 
 
 class AllocatedMemory:
-    """The growth of what torch has allocated on an accelerator."""
+    """The growth of torch's allocations on an accelerator."""
 
     def __init__(self, device: torch.device) -> None:
         self._device, self._module = device, getattr(torch, device.type)
 
     def start(self) -> bool:
-        """Begin; return whether this device can tell."""
+        """Begin to measure, and return whether this device can."""
         if not hasattr(self._module, "max_memory_allocated"):
             return False
         gc.collect()
@@ -59,7 +59,7 @@ class AllocatedMemory:
 
 
 def process_status() -> dict[str, int]:
-    """Return this process's sizes as Linux tells them (VmRSS, VmHWM, VmData...), in bytes.
+    """Return the memory sizes of this process (VmRSS, VmHWM, VmData, ...), in bytes.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def process_status() -> dict[str, int]:
 
 
 def _give_back_free_memory() -> None:
-    # What the trial before freed, malloc keeps: reused, it would not show as growth.
+    # malloc keeps memory that an earlier trial has freed; reused, it would not show as growth.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl and macOS do not
     if trim is not None:
         trim(0)

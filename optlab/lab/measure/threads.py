@@ -1,4 +1,4 @@
-"""One thread setting, the same for torch and for every BLAS and OpenMP that is loaded."""
+"""The number of threads, set alike for torch and every loaded BLAS and OpenMP."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _controllers: dict[int, ThreadpoolController] = {}
 
 
 def set_threads(count: int | None = None) -> int:
-    """Let torch, BLAS and OpenMP use so many threads, and return how many.
+    """Set the number of threads of torch, BLAS and OpenMP, and return it.
 
-    Left out, the count is torch's present one. It is set anew before each trial: an optimizer can
-    load a library that knows nothing of it, or leave it changed.
+    Left out, the count is torch's present one. It is set again before each trial, because an
+    optimizer can change it, or load a library that has a setting of its own.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def set_threads(count: int | None = None) -> int:
 
 @contextmanager
 def threads_kept() -> Iterator[None]:
-    """Let as many threads be used after what is inside as before it."""
+    """Restore the number of threads after what is inside."""
     before = torch.get_num_threads()
     try:
         yield

@@ -96,7 +96,9 @@ class ProblemSummary:
 
 def _sketch(problem: Problem) -> tuple[float, ...]:
     X, y = (tensor.detach().cpu().double() for tensor in (problem.X, problem.y))
-    rows, columns = (torch.cos(torch.arange(1.0, n + 1, dtype=X.dtype)) for n in X.shape)
+    rows, columns = (
+        torch.cos(torch.arange(1.0, n + 1, dtype=X.dtype, device="cpu")) for n in X.shape
+    )
     sums = X.norm(), y.norm(), rows @ (X @ columns), rows @ y
     return tuple(float(value) for value in sums)
 

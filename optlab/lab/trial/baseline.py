@@ -54,11 +54,11 @@ class Baseline:
         fit = getattr(problem, "constant_fit", None)
         constant = problem.evaluate(fit()) if fit else None
         eps = torch.finfo(getattr(torch, trial.dtype)).eps
-        rounding = _rounding(eps) * zero_loss
+        rounding = rounding_share(eps) * zero_loss
         return cls(
             start=row,
             constant_loss=constant.loss if constant and math.isfinite(constant.loss) else 0.0,
-            stop_scale=stop_scale(row, constant, rounding, _rounding(_DOUBLE) * zero_loss),
+            stop_scale=stop_scale(row, constant, rounding, rounding_share(_DOUBLE) * zero_loss),
             rounding=rounding,
             drift=eps * zero_loss,
             stable_growth=_stable_growth(trial, problem, optimizer),
@@ -83,7 +83,7 @@ def stop_scale(
     return 0.0 if at_optimum else math.nan
 
 
-def _rounding(eps: float) -> float:
+def rounding_share(eps: float) -> float:
     """Return the share of the loss at zero that predictions off by some ``eps`` each can have."""
     return (64 * eps) ** 2
 

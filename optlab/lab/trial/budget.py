@@ -1,4 +1,4 @@
-"""When a trial ends and when it is looked at."""
+"""The budget of a trial, and the epochs at which it is recorded."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RecordedEpochs: TypeAlias = Literal["growing"] | int | Sequence[int]
 
 
 MOST_RECORDED = 10_000_000
-"""Recorded iterates a trial, each a row that is judged and kept."""
+"""The most recorded iterates of a trial: each is evaluated and kept."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long an optimizer is asked for iterates, and which of them are recorded.
+    """The number of passes that an optimizer may make, and which of them are recorded.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Budget:
     Raises
     ------
     ValueError
-        For fewer than one epoch, a stop_at or record that is no such thing.
+        For fewer than one epoch, or another argument outside of what is said above.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class Budget:
 
     @property
     def recorded(self) -> frozenset[int]:
-        """The epochs after which the clock stops and the iterate is recorded."""
+        """The epochs after which the clock stops and the iterate is recorded, a frozenset."""
         if isinstance(self.recorded_epochs, int):
             chosen = set(range(1, self.epochs + 1, self.recorded_epochs))
         elif isinstance(self.recorded_epochs, str):

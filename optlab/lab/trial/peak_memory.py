@@ -7,6 +7,7 @@ from itertools import islice
 import torch
 
 from optlab.lab.measure.memory import memory_meter
+from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 from optlab.optimizers import Batches, Optimizer
@@ -14,16 +15,16 @@ from optlab.problems import Problem
 
 
 def peak_bytes(trial: Trial, problem: Problem, optimizer: Optimizer, budget: Budget) -> int | None:
-    """Return the most memory that a trial's solve holds beyond its data, in bytes.
+    """Return the peak memory of a trial's solve beyond its data, in bytes.
 
-    The solve is made once more, ``budget.epochs`` passes without judging or recording; for a trial
-    that ended early, give the budget as many epochs as it made. On an accelerator it is the peak of
-    what torch has allocated there, to the byte. On the CPU it is the growth of the resident set,
-    to some tens of pages: what is touched counts, what is only reserved does not. Called after
+    The solve is made once more, ``budget.epochs`` passes without evaluating or recording; for a
+    trial that ended early, give the budget as many epochs as it made. On an accelerator it is the
+    peak of torch's allocations there, to the byte. On the CPU it is the growth of the resident set,
+    to some tens of pages: memory counts when it is touched, not when it is reserved. Measured after
     the trial itself, it holds no first-time costs (libraries loaded, threads started).
 
-    None where it cannot be known: on the CPU of other systems than Linux, on accelerators whose
-    module keeps no peak.
+    None is returned where it cannot be known: on the CPU of other systems than Linux, and on
+    accelerators whose module keeps no peak.
 
     Raises
     ------
@@ -34,6 +35,12 @@ def peak_bytes(trial: Trial, problem: Problem, optimizer: Optimizer, budget: Bud
     ----------
     proc(5): /proc/pid/clear_refs, VmHWM and VmRSS in /proc/pid/status.
     """
+    device = torch.device(trial.device)
+    with torch_settings_for(device):
+        return _measured(trial, problem, optimizer, budget)
+
+
+def _measured(trial: Trial, problem: Problem, optimizer: Optimizer, budget: Budget) -> int | None:
     device = torch.device(trial.device)
     local = problem.to(device, getattr(torch, trial.dtype), copy=True)
     meter = memory_meter(device)

@@ -20,7 +20,7 @@ class Trial:
     Parameters
     ----------
     number
-        Its place in the grid, from 0.
+        The trial's place in the grid, from 0.
     problem, optimizer
         Their names in the experiment.
     batch_size
@@ -28,7 +28,7 @@ class Trial:
     device, dtype
         As torch writes them: ``"cuda:0"``, ``"float32"``.
     seed
-        Of the generator that draws the start and the batches' order.
+        The seed of the generator that draws the start and the batches' order.
     repeat
         From 1.
     """
@@ -126,4 +126,4 @@ def _badness(row: TraceRow) -> float:
 
 
 Watcher = Callable[[Trial, TraceRow], None]
-"""Called at each recorded iterate, off the clock."""
+"""A function that is called at each recorded iterate, off the clock."""

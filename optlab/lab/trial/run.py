@@ -1,4 +1,4 @@
-"""One trial, run and recorded."""
+"""Run one trial under the clock, and record it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
-from optlab.lab.measure.clock import Stopwatch, clock_resolution
+from optlab.lab.measure.clock import Stopwatch, current_clock
 from optlab.lab.measure.devices import unavailable
 from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.machine_load import MACHINE_LOAD
 from optlab.lab.measure.threads import set_threads
+from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.lab.trial.baseline import Baseline
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord, Watcher
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End, StoppingRule
-from optlab.lab.trial.validate import check_iterate, same_values
+from optlab.lab.trial.validate import check_iterate, same_bits
 from optlab.optimizers import Batches, Iterate, Optimizer, unsupported
 from optlab.problems import Parameters, Problem
 from optlab.text import encodable
@@ -36,21 +38,27 @@ def run_trial(
     optimizer: Optimizer,
     budget: Budget,
     *,
+    start: Parameters | None = None,
+    shuffle: bool = True,
     watch: Watcher | None = None,
     warm_up: bool = True,
     threads: int | None = None,
     time_limit: float | None = None,
     catch: tuple[type[BaseException], ...] = (BaseException,),
 ) -> TrialRecord:
-    """Run one trial under the clock and return what became of it; it never raises.
+    """Run one trial under the clock and return its record; it never raises.
 
-    The clock runs while the optimizer works. It stands still while an iterate is judged, and
-    whatever happens then touches neither the optimizer's state nor its generator.
+    The clock runs while the optimizer works. It stands still while an iterate is evaluated, which
+    touches neither the optimizer's state nor its generator.
 
     Parameters
     ----------
     trial, problem, optimizer, budget
-        What to run.
+        The trial, and what it takes.
+    start
+        Parameters to start from; drawn from the trial's seed where left out.
+    shuffle
+        Whether batches are drawn in a new order each epoch.
     watch
         Called at each recorded iterate, off the clock.
     warm_up
@@ -68,11 +76,11 @@ def run_trial(
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     process = os.getpid()
     MACHINE_LOAD.begin()
+    run = _Run(record, problem, optimizer, budget, deadline, start, shuffle, watch)
     try:
         count = set_threads(threads)
         # The caller's own torch.no_grad() or inference_mode() is no part of the experiment.
-        with _garbage_collection_off(), torch.inference_mode(False), torch.enable_grad():
-            run = _Run(record, problem, optimizer, budget, watch or (lambda *_: None), deadline)
+        with _quiet(run.device), torch.inference_mode(False), torch.enable_grad():
             run.go(warm_up=warm_up)
         record.cores_short = MACHINE_LOAD.cores_short(count)
     except catch as error:
@@ -97,24 +105,29 @@ def describe_exception(error: BaseException) -> tuple[str, str]:
         return f"{kind}, whose text raises {type(another).__name__}", ""
 
 
+@dataclass
 class _Run:
     """One run of a trial: its data on the device, its iterates, its clock."""
 
-    def __init__(
-        self,
-        record: TrialRecord,
-        problem: Problem,
-        optimizer: Optimizer,
-        budget: Budget,
-        watch: Watcher,
-        deadline: float,
-    ) -> None:
-        self.record, self.problem, self.optimizer = record, problem, optimizer
-        self.budget, self.watch, self.deadline = budget, watch, deadline
-        self.trial, self.device = record.trial, torch.device(record.trial.device)
+    record: TrialRecord
+    problem: Problem
+    optimizer: Optimizer
+    budget: Budget
+    deadline: float
+    start: Parameters | None
+    shuffle: bool
+    watch: Watcher | None
+
+    @property
+    def trial(self) -> Trial:
+        return self.record.trial
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.trial.device)
 
     def go(self, *, warm_up: bool) -> None:
-        """Run the trial and put what became of it into the record."""
+        """Run the trial and write its outcome into the record."""
         record, dtype = self.record, getattr(torch, self.trial.dtype)
         if reason := unavailable(self.trial.device, dtype):
             record.status, record.message = Status.SKIPPED, reason
@@ -131,27 +144,29 @@ class _Run:
         if warm_up:
             record.first_pass_seconds = self._timed_passes(1)
         end = self._solve()
-        if not self._data_are_untouched(dtype):
+        if not self._data_are_untouched():
             raise RuntimeError(f"{self.trial.optimizer} changed the problem's data")
         if record.trace[-1].epoch == 1 and not self.optimizer.uses_batches:
             self._time_in_blocks()
         record.status, record.message = end
 
     def _prepare(self) -> tuple[Batches, Parameters, Callable[[], Iterator[Iterate]]]:
-        """Return the batches, a copy of the start, and what begins, all from the trial's seed.
+        """Return the batches, a copy of the start, and a function that begins to iterate.
 
-        To begin is the optimizer's work, on the clock: an `iterates` that is no generator may do
-        all of it there.
+        All are made from the trial's seed. The function is called on the clock: an `iterates` that
+        is no generator may do all its work there.
         """
         generator = torch.Generator().manual_seed(self.trial.seed)
-        start = self.local.start(generator)
+        start = self.local.start(generator)  # drawn in any case, before the order
+        if self.start is not None:
+            start = {k: self.start[k].to(v, copy=True) for k, v in start.items()}
         size = self.trial.batch_size or "full"
-        batches = Batches(self.local.X, self.local.y, size, generator)
+        batches = Batches(self.local.X, self.local.y, size, generator, shuffle=self.shuffle)
         kept = {name: value.clone() for name, value in start.items()}
         return batches, kept, lambda: iter(self.optimizer.iterates(self.local, batches, start))
 
     def _timed_passes(self, count: int) -> float:
-        """Return the seconds of the first pass of so many fresh starts."""
+        """Return the seconds that the first passes of so many fresh starts take together."""
         fresh = [self._prepare()[2] for _ in range(count)]
         clock = Stopwatch(self.device)
         clock.start()
@@ -162,17 +177,18 @@ class _Run:
     def _time_in_blocks(self) -> None:
         """Time a direct method too short for the clock in blocks, until the clock reads 0.1 %."""
         # A reading can be short by one step of the clock at its ends.
-        enough = 1001 * clock_resolution()
+        resolution = current_clock().resolution
+        enough = 1001 * resolution
         count, total = 1, self.record.seconds
         while total < enough and time.monotonic() < self.deadline:
-            needed = math.ceil(count * enough / max(total, clock_resolution()))
+            needed = math.ceil(count * enough / max(total, resolution))
             count = max(2 * count, needed)
             total = self._timed_passes(count)
         self.record.seconds = total / count
 
-    def _data_are_untouched(self, dtype: torch.dtype) -> bool:
-        data = self.problem.to(self.device, dtype)
-        return same_values(data.X, self.local.X) and same_values(data.y, self.local.y)
+    def _data_are_untouched(self) -> bool:
+        ours, theirs = self.problem, self.local
+        return same_bits(ours.X, theirs.X) and same_bits(ours.y, theirs.y)
 
     def _solve(self) -> End:
         """Ask for iterates until the trial ends, and return its end."""
@@ -234,17 +250,20 @@ class _Run:
             name: value.detach().cpu().numpy().copy() for name, value in iterate.parameters.items()
         }
         record.seconds = seconds
-        self.watch(self.trial, row)
+        if self.watch:
+            self.watch(self.trial, row)
         gc.collect(0)  # what the optimizer left behind, off the clock
         return row
 
 
 @contextmanager
-def _garbage_collection_off() -> Iterator[None]:
+def _quiet(device: torch.device) -> Iterator[None]:
+    """Turn garbage collection off, and restore it and torch's settings after the trial."""
     was_on = gc.isenabled()
     gc.disable()
     try:
-        yield
+        with torch_settings_for(device):
+            yield
     finally:
         if was_on:
             gc.enable()

@@ -1,4 +1,4 @@
-"""What became of a trial."""
+"""The status with which a trial ends."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """What became of a trial; every trial asked for has one."""
+    """The outcome of a trial in a word; every trial asked for has one."""
 
     CONVERGED = "converged"
-    """The stop_at was reached: suboptimality at most ``stop_at`` times the start's."""
+    """It reached ``stop_at`` (see `optlab.lab.trial.stop_at.StopAt`)."""
     FINISHED = "finished"
-    """The budget was spent, or a direct method gave its answer."""
+    """It spent its budget, or a direct method gave its answer."""
     DIVERGED = "diverged"
-    """The loss was not finite, or above 1e6 times the start's."""
+    """Its loss is not finite, or has grown too far (see `optlab.lab.trial.stopping`)."""
     FAILED = "failed"
-    """The optimizer raised, or yielded what is no iterate."""
+    """The optimizer raised, or yielded something other than an iterate of this problem."""
     SKIPPED = "skipped"
     """It could not run; the message says why."""
     TIMED_OUT = "timed out"
-    """The time limit ran out."""
+    """Its time limit ran out."""
     CRASHED = "crashed"
     """Its process died."""
     INTERRUPTED = "interrupted"
-    """Ctrl-C came before its end."""
+    """Ctrl-C or SIGTERM came before its end."""
 
     @property
     def is_result(self) -> bool:
-        """Whether the trial ended in a result: diverged and skipped are results, failures not."""
+        """Tell whether the trial ended in a result: diverged and skipped are results."""
         return self in {self.CONVERGED, self.FINISHED, self.DIVERGED, self.SKIPPED}

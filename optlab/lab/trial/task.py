@@ -1,4 +1,4 @@
-"""A trial with all that running it takes, ready to be sent elsewhere."""
+"""A trial with everything that running it takes, to be sent to a worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optlab.problems import Problem
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A trial, its problem, its optimizer, and how long it may go on."""
+    """A trial, its problem, its optimizer and its budget."""
 
     trial: Trial
     problem: Problem
@@ -21,7 +21,7 @@ class Task:
     budget: Budget
 
     def about_optimizer(self) -> dict[str, Any]:
-        """Return what the tables say of the optimizer: class, hyperparameters and versions."""
+        """Return the optimizer's class, hyperparameters and versions, for the tables."""
         return {
             "class": type(self.optimizer).__name__,
             "hyperparameters": hyperparameters(self.optimizer),

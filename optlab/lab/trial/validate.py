@@ -1,4 +1,4 @@
-"""What must hold of what an optimizer yields, and of the data it was given."""
+"""Checks of the iterates that an optimizer yields, and of the data that it was given."""
 
 from __future__ import annotations
 
@@ -7,11 +7,24 @@ import torch
 from optlab.optimizers import Iterate
 from optlab.problems import Parameters
 
+_BLOCK = 1 << 20
+"""Numbers compared at once."""
 
-def same_values(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether two tensors hold the same values, NaN being the same as NaN."""
-    return torch.equal(one, other) or (
-        one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+def same_bits(original: torch.Tensor, copy: torch.Tensor) -> bool:
+    """Return whether a tensor on any device still is the copy of an original, to the bit.
+
+    The original is converted and compared some rows at a time, so that no second copy of all of it
+    stands on the device. Every change of a bit is found: bits are compared, as integers, not
+    numbers, of which -0 equals 0 and NaN differs from itself.
+    """
+    if copy.shape != original.shape:
+        return False
+    bits = torch.int32 if copy.dtype == torch.float32 else torch.int64
+    rows = max(1, _BLOCK // max(1, original[:1].numel()))
+    return all(
+        torch.equal(ours.to(copy.device, copy.dtype).view(bits), theirs.view(bits))
+        for ours, theirs in zip(original.split(rows), copy.split(rows), strict=True)
     )
 
 

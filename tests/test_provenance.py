@@ -1,4 +1,4 @@
-"""What is recorded of where results come from."""
+"""The recorded provenance of results."""
 
 import shutil
 import subprocess
@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 
 import optlab as ol
-from optlab.lab.measure import provenance as origin_module
-from optlab.lab.measure.provenance import origin
+from optlab.lab.measure import provenance as provenance_module
+from optlab.lab.measure.provenance import provenance
 
 
 def git(folder, *arguments):
@@ -33,25 +33,25 @@ def test_the_commit_is_the_full_one_and_says_whether_files_differ(repository):
     head = subprocess.run(
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    assert origin("command")["commit"] == head
+    assert provenance("command")["commit"] == head
     (repository / "file").write_text("two")
-    assert origin(lasting=True)["commit"] == f"{head}-dirty"
-    assert set(origin()) == {"started"}
+    assert provenance(lasting=True)["commit"] == f"{head}-dirty"
+    assert set(provenance()) == {"started"}
 
 
 def test_without_git_or_a_repository_there_is_no_commit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert set(origin("c")) == {"started", "command"}
+    assert set(provenance("c")) == {"started", "command"}
     monkeypatch.setenv("PATH", "")
-    assert set(origin("c")) == {"started", "command"}
+    assert set(provenance("c")) == {"started", "command"}
 
 
 def test_a_repository_too_large_to_be_looked_at_costs_seconds_only(repository, monkeypatch):
     def slow(*_, **__):
         raise subprocess.TimeoutExpired("git", 2)
 
-    monkeypatch.setattr(origin_module.subprocess, "run", slow)
-    assert "commit" not in origin("c")
+    monkeypatch.setattr(provenance_module.subprocess, "run", slow)
+    assert "commit" not in provenance("c")
 
 
 def test_a_stored_run_tells_when_by_which_command_and_from_which_commit(repository, tutorial):
@@ -67,4 +67,4 @@ def test_a_stored_run_tells_when_by_which_command_and_from_which_commit(reposito
 def test_what_git_says_may_be_no_utf8(tmp_path, monkeypatch):
     (tmp_path / ".git").write_bytes(b"gitdir: /\xff/nowhere\n")
     monkeypatch.chdir(tmp_path)
-    assert set(origin("c")) == {"started", "command"}
+    assert set(provenance("c")) == {"started", "command"}

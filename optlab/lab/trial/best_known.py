@@ -1,0 +1,76 @@
+"""The best known solution of a problem, where a trial found a lower loss than the reference's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import torch
+
+from optlab.lab.trial.baseline import rounding_share
+from optlab.lab.trial.record import TrialRecord
+from optlab.lab.trial.status import Status
+from optlab.lab.trial.stop_at import StopAt
+from optlab.problems import Problem
+
+
+class BestKnown(NamedTuple):
+    """The least loss that any trial found, where it is below the reference's.
+
+    ``record`` is the trial that found it and ``below`` is how far it is below the reference.
+    """
+
+    record: TrialRecord
+    loss: float
+    below: float
+
+
+def best_known(records: Collection[TrialRecord], problem: Problem) -> BestKnown | None:
+    """Return the best known solution of a problem, or None where its reference holds.
+
+    Both losses are evaluated in float64. With predictions off by d each, the mean square of the
+    residuals r is off by up to 2 d sqrt(mean r^2) + d^2: a lower loss within that is rounding.
+    """
+    rows = [(row.loss, record) for record in records for row in record.trace]
+    loss, record = min(rows, key=lambda pair: _or_infinity(pair[0]), default=(math.inf, None))
+    reference = problem.optimum()
+    zero = {name: torch.zeros_like(value) for name, value in reference.parameters.items()}
+    share = rounding_share(torch.finfo(torch.float64).eps)
+    square = share * problem.evaluate(zero).loss
+    rounding = 2 * math.sqrt(square * abs(reference.loss)) + square
+    if record is None or not loss < reference.loss - rounding:
+        return None
+    return BestKnown(record, loss, reference.loss - loss)
+
+
+def judge_against_best_known(
+    records: Collection[TrialRecord], problems: Mapping[str, Problem], stop_at: StopAt | None
+) -> None:
+    """Call nobody converged against a reference that another trial beat.
+
+    Where a trial found a lower loss than the reference of its problem, the trials that converged
+    are judged again by their distance from the best known loss. Those that have not reached
+    ``stop_at`` by that become ``finished``; the message of each names the trial that was better.
+    """
+    if stop_at is None or stop_at.measure != "suboptimality":
+        return
+    for name, problem in problems.items():
+        own = [record for record in records if record.trial.problem == name and record.trace]
+        converged = [record for record in own if record.status == Status.CONVERGED]
+        best = best_known(own, problem) if converged else None
+        for record in converged if best else ():
+            assert best is not None
+            distance = record.trace[-1].loss - best.loss
+            if not stop_at.reached(distance, record.stop_scale + best.below):
+                record.status = Status.FINISHED
+                record.message = f"stop_at={stop_at} not reached"
+            record.message += (
+                f"; the reference is not trusted: {best.record.trial.optimizer} (trial "
+                f"{best.record.trial.number}) has a loss {best.below:.2g} below it, and this "
+                f"trial ended {distance:.2g} above that"
+            )
+
+
+def _or_infinity(loss: float) -> float:
+    return math.inf if math.isnan(loss) else loss

@@ -1,0 +1,209 @@
+"""Statuses that hold: compared with the exact stability of descent, and at their edges."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import optlab as ol
+from benchmarks.statuses import WRONG, draw, verdict
+from optlab.lab import Budget, Trial, run_trial
+from optlab.lab.trial.best_known import best_known, judge_against_best_known
+from optlab.lab.trial.stop_at import StopAt
+
+
+def test_statuses_agree_with_the_exact_stability_of_descent():
+    # 2 000 problems are in benchmarks/statuses.py, which prints what it finds.
+    random, found = np.random.default_rng(1), Counter()
+    for number in range(80):
+        case = dataclasses.replace(draw(random), epochs=min(20, 2 + number))
+        name, solution = verdict(case, number)
+        assert name not in WRONG, (case, solution)
+        found[name] += 1
+    assert min(found["stable, not called diverged"], found["unstable, called diverged"]) > 12
+
+
+@given(
+    momentum=st.sampled_from([0.0, 0.3, 0.9, 0.99]),
+    nesterov=st.booleans(),
+    near=st.floats(-9, 0),
+)
+def test_no_stable_run_exceeds_the_growth_that_its_optimizer_tells(momentum, nesterov, near):
+    nesterov = nesterov and momentum > 0
+    limit = (2 + 2 * momentum) / (1 + 2 * momentum) if nesterov else 2 * (1 + momentum)
+    a = limit * (1 - 10**near)  # learning rate times eigenvalue
+    growth = ol.TorchSGD(1.0, momentum=momentum, nesterov=nesterov).stable_growth()
+    # One eigenvector: the error of the next iterate from the last two, as torch steps.
+    error, velocity, largest = 1.0, 0.0, 1.0
+    for _ in range(2000):
+        velocity = momentum * velocity + a * error
+        error -= a * error + momentum * velocity if nesterov else velocity
+        largest = max(largest, error * error)
+    assert largest <= growth * (1 + 1e-9)
+    if near < -6:  # and close to the limit of stability it is reached
+        assert largest >= growth * 0.99
+
+
+def test_an_offset_of_the_target_does_not_make_everything_converged():
+    random = np.random.default_rng(0)
+    X = random.standard_normal((50, 2))
+    spread = X @ [0.5, -0.8] + 0.1 * random.standard_normal(50)
+    for offset in 10.0 ** np.arange(0, 10, 3):
+        problem = ol.LinearRegression(X, offset * spread.std() + spread)
+        solution = ol.minimize(problem, ol.ManualSGD(0.1), epochs=300, stop_at=1e-3)
+        assert solution.status == "converged"
+        assert solution.suboptimality <= 1e-3 * spread.var()
+
+
+def test_a_start_at_the_optimum_is_converged_at_epoch_0(problem):
+    at_optimum = problem.optimum().parameters
+    for dtype in ("float64", "float32"):
+        solution = ol.minimize(
+            problem, ol.ManualSGD(), start=at_optimum, dtype=dtype, stop_at=1e-6, epochs=5
+        )
+        assert (solution.status, solution.epochs, solution.seconds) == ("converged", 0, 0.0)
+
+
+@pytest.fixture
+def problem():
+    return ol.LinearRegression.from_dataset(ol.datasets.synthetic(20, 2, condition=2, seed=1))
+
+
+def test_data_whose_squares_underflow_are_converged_to_nothing():
+    tiny = ol.LinearRegression(np.arange(5.0)[:, None] * 1e-170, np.arange(5.0) * 1e-170)
+    solution = ol.minimize(tiny, ol.ManualSGD(0.1), stop_at=0.1, epochs=3)
+    assert solution.status == "finished"
+    assert "stop_at=0.1 not reached" in solution.message
+
+
+def test_a_direct_method_that_misses_says_by_how_much(problem):
+    class Rough:
+        uses_batches = False
+
+        def iterates(self, problem, batches, start):
+            yield ol.Iterate({name: value * 0 for name, value in start.items()})
+
+    solution = ol.minimize(problem, Rough(), stop_at=1e-3)
+    scale = min(
+        solution.trace["suboptimality"][0], problem.evaluate(problem.constant_fit()).suboptimality
+    )
+    assert solution.status == "finished"
+    assert f"is {solution.suboptimality / (1e-3 * scale):.2g} times its limit" in solution.message
+
+
+@dataclasses.dataclass(frozen=True)
+class Walk:
+    """Yields the optimum displaced by given distances."""
+
+    distances: tuple[float, ...]
+    uses_batches = True
+
+    def iterates(self, problem, batches, start):
+        for distance in self.distances:
+            optimum = problem.optimum().parameters
+            yield ol.Iterate({name: value + distance for name, value in optimum.items()})
+
+
+def test_a_run_that_ends_above_its_least_says_so_with_the_factor_and_the_epoch(problem):
+    solution = ol.minimize(problem, Walk((1.0, 1e-3, 3.0)), epochs=3)
+    factor = solution.loss / solution.trace["loss"].min()
+    assert solution.status == "finished"
+    assert f"the loss has risen to {factor:.2g} times its least" in solution.message
+    assert "at epoch 2" in solution.message
+    assert (solution.best_epoch, solution.best_suboptimality) == (
+        2,
+        solution.trace["suboptimality"].min(),
+    )
+    assert f"{solution.best_suboptimality:.2g}" in repr(solution)
+
+
+@given(st.lists(st.floats(1e-3, 1.0), min_size=3, max_size=20))
+def test_a_loss_that_stays_below_the_constants_is_never_diverged(distances):
+    problem = ol.LinearRegression(np.eye(3), np.array([100.0, 0.0, -100.0]))
+    solution = ol.minimize(problem, Walk(tuple(distances)), epochs=20)
+    assert solution.status == "finished"
+
+
+def test_a_value_of_a_named_measure_stops_a_trial(problem):
+    stop_at = StopAt("gradient_norm", value=1e-3)
+    solution = ol.minimize(problem, ol.ManualSGD(0.1), stop_at=stop_at, recorded_epochs=1)
+    norms = solution.trace["gradient_norm"].tolist()
+    assert solution.status == "converged"
+    assert norms[-1] <= 1e-3 < norms[-2]
+    with pytest.raises(ValueError, match="no measure is called 'accurazy'"):
+        ol.minimize(problem, ol.ManualSGD(), stop_at=StopAt("accurazy", value=1.0))
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"share": 0.1, "value": 1.0}, {"share": 1.0}, {"value": float("inf")},
+               {"measure": "", "value": 1.0}, {"share": True}, {"share": "0.1"}],
+)  # fmt: skip
+def test_no_rule_is_made_of_what_is_none(fields):
+    with pytest.raises(ValueError, match=r"stop_at|measure"):
+        StopAt(**fields)
+
+
+@given(
+    values=st.lists(st.one_of(st.floats(), st.just(1e-6)), min_size=1, max_size=5),
+    scale=st.one_of(st.floats(min_value=0), st.just(1.0)),
+)
+def test_the_rule_says_the_same_of_numbers_and_of_arrays(values, scale):
+    rule = StopAt(share=1e-6)
+    assert rule.reached(np.array(values), scale).tolist() == [
+        rule.reached(value, scale) for value in values
+    ]
+    assert StopAt.of(rule.definition()) == rule == StopAt.of(1e-6)
+
+
+class Misjudged(ol.LinearRegression):
+    """A problem whose reference is a point that is not its minimiser."""
+
+    def optimum(self):
+        right = super().optimum()
+        moved = {name: value + 0.05 for name, value in right.parameters.items()}
+        return dataclasses.replace(right, parameters=moved, loss=self.loss(moved).item())
+
+    def evaluate(self, parameters):
+        point, loss = super().evaluate(parameters), self.optimum().loss
+        return point._replace(suboptimality=max(0.0, point.loss - loss))
+
+
+@pytest.mark.parametrize("kind", [ol.LinearRegression, Misjudged])
+def test_nobody_is_converged_against_a_reference_that_another_trial_beat(kind):
+    random = np.random.default_rng(0)
+    X = random.standard_normal((30, 2))
+    problem = kind(X, X @ [1.0, 2.0] + random.standard_normal(30), name="p")
+    stop_at = StopAt(share=1e-6)
+    records = [
+        run_trial(Trial(number, "p", name, "full", "cpu", "float64", 0), problem, optimizer,
+                  Budget(epochs=400, stop_at=stop_at, recorded_epochs=1))
+        for number, (name, optimizer) in enumerate(
+            {"descent": ol.ManualSGD(0.05), "lstsq": ol.Lstsq()}.items()
+        )
+    ]  # fmt: skip
+    assert [record.status for record in records] == ["converged", "converged"]
+    messages = [record.message for record in records]
+    judge_against_best_known(records, {"p": problem}, stop_at)
+    if kind is ol.LinearRegression:
+        assert best_known(records, problem) is None
+        assert [record.message for record in records] == messages
+        return
+    assert best_known(records, problem).record is records[1]
+    assert [record.status for record in records] == ["finished", "converged"]
+    assert all("lstsq (trial 1) has a loss" in record.message for record in records)
+
+
+def test_the_least_loss_is_recorded_beside_the_last():
+    problem = ol.LinearRegression(np.eye(2), np.array([100.0, -50.0]))
+    trials = ol.compare(problem, Walk((1.0, 0.5, 2.0)), epochs=3, recorded_epochs=1).trials
+    traces = ol.minimize(problem, Walk((1.0, 0.5, 2.0)), epochs=3).trace
+    assert trials["best_suboptimality"][0] == traces["suboptimality"].min()
+    assert trials["best_epoch"][0] == 2
+
+
+def test_steps_count_mini_batches(problem):
+    trace = ol.minimize(problem, ol.ManualSGD(), batch_size=6, epochs=3, recorded_epochs=1).trace
+    assert trace["steps"].tolist() == [0, 4, 8, 12]
