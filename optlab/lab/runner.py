@@ -115,15 +115,15 @@ def run_grid(
         Who is told of trials that start, are watched, and end.
     """
     execution, listener = execution or Execution(), listener or Listener()
-    threads = set_threads(execution.threads)
+    threads = asked = set_threads(execution.threads)
     if execution.threads is None:  # those that run at once share the processor
-        threads = max(1, threads // execution.jobs)
+        threads = max(1, asked // execution.jobs)
     tasks = [
         Task(trial, grid.problems[trial.problem], grid.optimizers[trial.optimizer], budget)
         for trial in grid.trials()
     ]
     about = definition if definition is not None else grid.definition() | budget.definition()
-    resume = Resume(store, name, about, grid, tasks, threads, redo) if store else None
+    resume = Resume(store, name, about, grid, tasks, asked, threads, redo) if store else None
     by_number = {task.trial.number: task for task in tasks}
     waiting = [by_number[trial.number] for trial in interleaved(grid.trials())]
     known = resume.known() if resume else StoreStatus(0, {}, 0)

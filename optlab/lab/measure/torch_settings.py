@@ -1,14 +1,31 @@
-"""Settings of torch that decide digits, kept what they are whatever a trial does to them."""
+"""The settings of torch that decide numbers: they are part of a key, and outlive each trial."""
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import NamedTuple
 
 import torch
 
+_FLAGS = (
+    "backends.fp32_precision",
+    "backends.cuda.matmul.fp32_precision",
+    "backends.cuda.matmul.allow_fp16_reduced_precision_reduction",
+    "backends.cuda.matmul.allow_bf16_reduced_precision_reduction",
+    "backends.cudnn.fp32_precision",
+    "backends.cudnn.conv.fp32_precision",
+    "backends.cudnn.rnn.fp32_precision",
+    "backends.cudnn.benchmark",
+    "backends.cudnn.deterministic",
+    "backends.mkldnn.fp32_precision",
+    "backends.mkldnn.matmul.fp32_precision",
+    "backends.mkldnn.conv.fp32_precision",
+    "backends.mkldnn.rnn.fp32_precision",
+)
+
 
 class TorchSettings(NamedTuple):
-    """Settings of torch that decide digits, and that a script may have changed before it runs.
+    """The settings of torch that decide numbers, which a script or a trial may change.
 
     Examples
     --------
@@ -21,24 +38,46 @@ class TorchSettings(NamedTuple):
     """
 
     dtype: torch.dtype
-    matmul_precision: str
+    device: str
+    matmul_precision: str | None
+    """None where the flags below contradict it, as after a use of torch's newer interface."""
     deterministic: bool
+    flush_denormal: bool
+    flags: tuple[object, ...]
+    """The values of the flags of torch's libraries, in the order of `_FLAGS`."""
 
     @classmethod
     def current(cls) -> TorchSettings:
-        """Return those of this process."""
+        """Return the settings of this process."""
+        try:
+            precision = torch.get_float32_matmul_precision()
+        except RuntimeError:
+            precision = None
+        smallest = torch.tensor(torch.finfo(torch.float64).tiny, dtype=torch.float64, device="cpu")
         return cls(
             torch.get_default_dtype(),
-            torch.get_float32_matmul_precision(),
+            str(torch.get_default_device()),
+            precision,
             torch.are_deterministic_algorithms_enabled(),
+            (smallest / 2).item() == 0,  # torch does not tell it
+            tuple(attrgetter(flag)(torch) for flag in _FLAGS),
         )
 
     def apply(self) -> None:
-        """Set those that are others now; to set one can import much of torch, so only those."""
+        """Set what differs now; setting can import much of torch, so nothing else is set."""
         now = self.current()
         if now.dtype != self.dtype:
             torch.set_default_dtype(self.dtype)
-        if now.matmul_precision != self.matmul_precision:
-            torch.set_float32_matmul_precision(self.matmul_precision)
+        if now.device != self.device:  # None is the CPU too, without a hook in each call of torch
+            torch.set_default_device(None if self.device == "cpu" else self.device)
         if now.deterministic != self.deterministic:
             torch.use_deterministic_algorithms(self.deterministic)
+        if now.flush_denormal != self.flush_denormal:
+            torch.set_flush_denormal(self.flush_denormal)
+        if self.matmul_precision and now.matmul_precision != self.matmul_precision:
+            torch.set_float32_matmul_precision(self.matmul_precision)
+        # Last, as the precision sets some of them too.
+        for flag, value in zip(_FLAGS, self.flags, strict=True):
+            where, _, name = flag.rpartition(".")
+            if attrgetter(flag)(torch) != value:
+                setattr(attrgetter(where)(torch), name, value)
