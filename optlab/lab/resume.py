@@ -100,7 +100,7 @@ class Resume:
     def _fingerprints(
         self, of: Callable[[Any], str], named: Mapping[str, object]
     ) -> dict[str, str]:
-        """Return fingerprints by name: one of its own, each time, for what cannot be known again."""
+        """Return fingerprints by name: a new one each time for what cannot be known again."""
         found = {}
         for name, value in named.items():
             try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
+import dis
 import functools
 import hashlib
 import inspect
 import io
 import logging
+import re
 import sys
 import threading
 import types
@@ -16,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path, PurePath
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,13 +26,7 @@ import pandas as pd
 import scipy.sparse
 import torch
 
-from optlab.lab.keys.source_hash import (
-    distribution,
-    imports_for_effect,
-    owner,
-    source_hash,
-    used_by,
-)
+from optlab.lab.keys.source_hash import distribution, imported, owner, source_hash
 
 
 class UnknownValueError(TypeError):
@@ -85,17 +81,26 @@ class _Used(NamedTuple):
 
 
 _BY_REPR = {
-    type(None), bool, float, complex, str, range, type(...), decimal.Decimal, datetime.date,
-    datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone, types.GenericAlias,
-    types.UnionType, torch.dtype, torch.device, torch.layout, pd.Timestamp, pd.Timedelta,
-    type(pd.NaT), type(pd.NA),
+    type(None), bool, float, complex, str, range, type(...), decimal.Decimal, dt.date,
+    dt.datetime, dt.time, dt.timedelta, dt.timezone, torch.dtype,
+    torch.device, pd.Timestamp, pd.Timedelta, type(pd.NaT), type(pd.NA),
 }  # fmt: skip
-_IN_C = (BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
+_BY_ATTRIBUTES: dict[type[Any], tuple[str, ...]] = {
+    types.MethodType: ("__func__", "__self__"),
+    functools.partial: ("func", "args", "keywords"),
+    functools.cached_property: ("func",),
+    functools._lru_cache_wrapper: ("__wrapped__",),
+    property: ("fget", "fset", "fdel"),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+    re.Pattern: ("pattern", "flags"),
+    logging.Logger: ("name",),  # it decides no number
+    CodeType: (
+        "co_name", "co_code", "co_consts", "co_names", "co_varnames", "co_freevars", "co_cellvars",
+        "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_exceptiontable",
+    ),
+}  # fmt: skip
 _CONTAINERS = {dict, OrderedDict, list, tuple, torch.Size, set, frozenset}
-_CODE = (
-    "co_name", "co_code", "co_consts", "co_names", "co_varnames", "co_freevars", "co_cellvars",
-    "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_exceptiontable",
-)  # fmt: skip
 
 
 class _Hasher:
@@ -139,9 +144,9 @@ class _Hasher:
         """Return what a value is made of: its kind, then other values."""
         kind = type(value)
         if isinstance(value, _Used):
-            space, imported = vars(value.module), source_hash([value.module.__name__])
+            space = vars(value.module)
             held = _looked_up(space, value.names, value.names)
-            return ["module", _text(space.get("__file__")), imported, held]
+            return ["module", _text(space.get("__file__")), held]
         if found := _installed(value):
             return found
         if isinstance(value, Enum):
@@ -153,37 +158,27 @@ class _Hasher:
             sorts = issubclass(base, set | frozenset)
             held = sorted(map(self.digest, value)) if sorts else list(value)
             return [base.__name__, len(held), *held, *own]
-        if isinstance(value, types.MappingProxyType):
-            return ["proxy", dict(value)]
         if isinstance(value, type):
             return _parts_of_class(value)
         if isinstance(value, FunctionType):
             return _parts_of_function(value)
-        if isinstance(value, CodeType):
-            return ["code", *(getattr(value, name) for name in _CODE)]
-        if isinstance(value, types.MethodType):
-            return ["method", value.__func__, value.__self__]
-        if isinstance(value, _IN_C):
-            its = getattr(value, "__self__", getattr(value, "__objclass__", None))
-            return ["in C", value.__qualname__, its.__name__ if isinstance(its, ModuleType) else its]
-        if isinstance(value, functools.partial):
-            return ["partial", value.func, value.args, value.keywords]
-        if isinstance(value, staticmethod | classmethod):
-            return ["wrapped", kind.__name__, value.__func__]
-        if isinstance(value, property):
-            return ["property", value.fget, value.fset, value.fdel]
-        if isinstance(value, functools.cached_property):
-            return ["cached property", value.func]
-        if isinstance(value, functools._lru_cache_wrapper):
-            return ["cached", value.__wrapped__]
-        if str(kind.__module__).startswith("numba.") and hasattr(value, "py_func"):
-            return ["compiled", value.py_func, value.targetoptions]
-        if isinstance(value, PurePath | np.dtype) or kind.__module__ == "typing":
-            return ["described", repr(value)]
-        if isinstance(value, logging.Logger):  # it decides no number
-            return ["logger", value.name]
+        if kind in _BY_ATTRIBUTES:
+            return [kind.__name__, *(getattr(value, name) for name in _BY_ATTRIBUTES[kind])]
+        if isinstance(value, types.MappingProxyType):
+            return ["proxy", dict(value)]
+        if isinstance(value, types.BuiltinFunctionType):
+            its = value.__self__
+            return [
+                "in C",
+                value.__qualname__,
+                its.__name__ if isinstance(its, ModuleType) else its,
+            ]
         if isinstance(value, ModuleType) and owner(value) is not None:
             return ["module", value.__name__, owner(value)]
+        if isinstance(value, PurePath | np.dtype) or kind.__module__ == "typing":
+            return ["described", repr(value)]
+        if str(kind.__module__).startswith("numba.") and hasattr(value, "py_func"):
+            return ["compiled", kind, value.py_func, value.targetoptions]
         return _parts_of_data(value) or _parts_of_object(value)
 
 
@@ -287,10 +282,9 @@ def _parts_of_class(cls: type[Any]) -> list[Any]:
 
 def _decides(name: str, member: object) -> bool:
     """Whether a member decides what its class does: not so what Python writes by itself."""
-    if isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType):
-        return False
     behaviour = isinstance(member, FunctionType | staticmethod | classmethod | property)
-    return behaviour or not (name.startswith("__") or name == "_abc_impl")
+    slot = hasattr(member, "__set__") and _base_in_c(type(member)) is type(member)
+    return behaviour or not (slot or name.startswith("__") or name == "_abc_impl")
 
 
 def _parts_of_function(function: FunctionType) -> list[Any]:
@@ -304,16 +298,32 @@ def _parts_of_function(function: FunctionType) -> list[Any]:
     if local and not hasattr(function, "__wrapped__") and file != "<string>":
         kind = "lambda" if code.co_name == "<lambda>" else "function"
         raise UnknownValueError(f"a {kind} over the local variable `{local[0]}`")
-    text, space = _text(file), function.__globals__
-    used, looked_up, imports = used_by(code)
-    package = space.get("__package__") or ""
-    targets = [t for i in [*imports, *imports_for_effect(text)] for t in i.targets(package)]
+    text, space, names = _text(file), function.__globals__, _names(code)
+    # What was typed has no file: any of its names can be one of a module.
+    targets = imported(text, space.get("__package__") or "", names) if text else sorted(names)
     loaded = {name: sys.modules[name] for name in targets if name in sys.modules}
     return [
         *found, text, function.__defaults__, function.__kwdefaults__, vars(function),
-        source_hash(targets), _looked_up(space, used, looked_up),
-        _looked_up(loaded, loaded, looked_up),
+        source_hash(targets), _looked_up(space, _globals(code), names),
+        _looked_up(loaded, loaded, names),
     ]  # fmt: skip
+
+
+def _globals(code: CodeType) -> set[str]:
+    """Return the names that code, and the code within it, looks up outside of it."""
+    loads = {"LOAD_GLOBAL", "LOAD_NAME"}
+    own = {step.argval for step in dis.get_instructions(code) if step.opname in loads}
+    return own.union(*map(_globals, _inner(code)))
+
+
+def _names(code: CodeType) -> frozenset[str]:
+    """Return all names in code, and in the code within it."""
+    own = (*code.co_names, *code.co_varnames, *code.co_cellvars)
+    return frozenset(own).union(*map(_names, _inner(code)))
+
+
+def _inner(code: CodeType) -> list[CodeType]:
+    return [part for part in code.co_consts if isinstance(part, CodeType)]
 
 
 def _text(file: str | None) -> bytes:

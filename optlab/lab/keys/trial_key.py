@@ -57,7 +57,9 @@ def surroundings(threads: int) -> str:
 def deciding_sources(package: Path) -> bytes:
     """Return a digest of the code in optlab's deciding folders."""
     found = hashlib.sha256()
-    for path in sorted(file for name in DECIDING_FOLDERS for file in (package / name).rglob("*.py")):
+    for path in sorted(
+        file for name in DECIDING_FOLDERS for file in (package / name).rglob("*.py")
+    ):
         found.update(hashlib.sha256(path.read_bytes()).digest())
     return found.digest()
 
