@@ -1,54 +1,37 @@
-"""What tells one trial from another: no stale result is taken, and none is computed twice."""
+"""The key of a trial: no stale result is taken, and none is computed twice."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pytest
 import torch
 
 import optlab as ol
-from optlab.lab.keys import object_hash as structure
-from optlab.lab.keys import trial_key as fingerprint
-from optlab.lab.keys.source_hash import source_hash
-from optlab.lab.keys.trial_key import optimizer_fingerprint, problem_fingerprint, trial_key
+from optlab.lab.keys import trial_key as module
+from optlab.lab.keys.trial_key import (
+    DECIDING_FOLDERS,
+    deciding_sources,
+    optimizer_fingerprint,
+    problem_fingerprint,
+    surroundings,
+    trial_key,
+)
+from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 
-OPTLAB = Path(sys.executable).with_name("optlab")
+PACKAGE = Path(ol.__file__).parent
 
 
 class Scaled(ol.LinearRegression):
     def __init__(self, scale):
         super().__init__([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
         self.scale = scale
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (torch.tensor(0.1), torch.tensor(0.2)),
-        (np.array([1.0, 2.0]), np.array([1.0, 2.5])),
-        (np.float32(0.1), np.float32(0.2)),
-        ((1, 2), (1, 3)),
-        ({"a": 1}, {"a": 2}),
-        (0.1, 0.2),
-    ],
-)
-def test_every_setting_of_a_problem_counts(one, other):
-    assert problem_fingerprint(Scaled(one)) == problem_fingerprint(Scaled(one))
-    assert problem_fingerprint(Scaled(one)) != problem_fingerprint(Scaled(other))
-
-
-def test_what_a_problem_has_computed_does_not_count():
-    problem = Scaled(0.1)
-    before = problem_fingerprint(problem)
-    problem.evaluate(problem.optimum().parameters)
-    assert problem_fingerprint(problem) == before
 
 
 class Slots:
@@ -66,17 +49,21 @@ class OtherSlots(Slots):
     name = "others"
 
 
-def test_problems_with_slots_and_problems_of_other_classes_are_told_apart():
-    prints = [problem_fingerprint(p) for p in (Slots(0.1), Slots(0.2), OtherSlots(0.1))]
-    assert len(set(prints)) == 3
-    assert problem_fingerprint(Slots(0.1)) == prints[0]
+@pytest.mark.parametrize("make", [Scaled, Slots])
+def test_every_setting_of_a_problem_counts(make):
+    one, same, other = (problem_fingerprint(make(torch.tensor(s))) for s in (0.1, 0.1, 0.2))
+    assert one == same != other
 
 
-def test_a_problem_whose_features_are_sparse_has_a_fingerprint():
-    class Sparse(Slots):
-        X = property(lambda self: self.inner.X.to_sparse())
+def test_problems_of_other_classes_are_told_apart():
+    assert problem_fingerprint(Slots(0.1)) != problem_fingerprint(OtherSlots(0.1))
 
-    assert problem_fingerprint(Sparse(0.1)) == problem_fingerprint(Sparse(0.1))
+
+def test_what_a_problem_has_computed_does_not_count():
+    problem = Scaled(0.1)
+    before = problem_fingerprint(problem)
+    problem.evaluate(problem.optimum().parameters)
+    assert problem_fingerprint(problem) == before
 
 
 @dataclass(frozen=True)
@@ -132,49 +119,88 @@ def test_the_versions_that_an_optimizer_tells_of_count(tmp_path):
 
 
 def test_the_threads_that_this_process_has_at_the_moment_decide_nothing(monkeypatch):
-    prints = set()
+    hashes = set()
     for threads in (1, 2):
-        told = {"device cpu": f"{threads} threads", "device cuda:0": "a card", "python": "3"}
-        monkeypatch.setattr(fingerprint, "machine", lambda told=told: told)
-        prints.add(fingerprint.surroundings.__wrapped__(1))
-    assert len(prints) == 1
-    assert fingerprint.surroundings.__wrapped__(2) not in prints
+        facts = {"device cpu": f"{threads} threads", "device cuda:0": "a card", "python": "3"}
+        monkeypatch.setattr(module, "machine", lambda facts=facts: facts)
+        hashes.add(surroundings(1))
+    assert len(hashes) == 1
+    assert surroundings(2) not in hashes
 
 
-def test_a_module_that_cannot_be_parsed_counts_by_its_bytes(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "broken_sibling.py").write_text("def broken(:\n")
-    (tmp_path / "uses_broken.py").write_text(
-        "class Uses:\n    def later(self):\n        import broken_sibling\n"
-    )
-    import uses_broken
+def set_flag(name):
+    where, _, flag = name.rpartition(".")
 
-    assert source_hash([uses_broken.__name__])
+    def change():
+        backend = torch.backends
+        for part in where.split("."):
+            backend = getattr(backend, part)
+        now = getattr(backend, flag)
+        setattr(backend, flag, not now if isinstance(now, bool) else "ieee")
+
+    return change
 
 
-@pytest.mark.parametrize("package", ["part", "part.deeper"])
-@pytest.mark.parametrize("initial", [["part/__init__.py"], []], ids=["package", "namespace"])
-@pytest.mark.parametrize(
-    "how", ["from {}.helper import STEP", "import {}.helper", "from {} import helper"]
-)
-def test_a_helper_imported_later_by_a_dotted_name_counts_unrun(
-    tmp_path, monkeypatch, package, initial, how
-):  # fmt: skip
-    monkeypatch.syspath_prepend(str(tmp_path))
-    helper = tmp_path.joinpath(*package.split("."), "helper.py")
-    helper.parent.mkdir(parents=True)
-    for file in initial:
-        (tmp_path / file).write_text("raise SystemExit('a package was run')")
-    (tmp_path / "lazy_user.py").write_text(f"def later():\n    {how.format(package)}\n")
-    prints = []
-    for step in ("1", "1", "2.0"):
-        helper.write_text(f"STEP = {step}\n")
-        prints.append(source_hash(["lazy_user"]))
-    assert prints[0] == prints[1] != prints[2]
-    assert "part" not in sys.modules
-    if initial:  # importing a part runs the package
-        (tmp_path / initial[0]).write_text("")
-        assert source_hash(["lazy_user"]) != prints[2]
+SETTINGS = {
+    "float32 precision": lambda: torch.set_float32_matmul_precision("high"),
+    "deterministic": lambda: torch.use_deterministic_algorithms(True),
+    "default dtype": lambda: torch.set_default_dtype(torch.float64),
+    "default device": lambda: torch.set_default_device("meta"),
+    "denormal numbers": lambda: torch.set_flush_denormal(True),
+    "benchmark": set_flag("cudnn.benchmark"),
+    "cudnn": set_flag("cudnn.allow_tf32"),
+    "the newer interface": set_flag("cuda.matmul.fp32_precision"),
+    "convolutions": set_flag("mkldnn.conv.fp32_precision"),
+    "reduced precision": set_flag("cuda.matmul.allow_bf16_reduced_precision_reduction"),
+}
+
+
+@pytest.mark.parametrize("change", SETTINGS.values(), ids=SETTINGS)
+def test_each_setting_of_torch_that_decides_numbers_counts_and_is_restored(change):
+    before, settings = surroundings(1), TorchSettings.current()
+    try:
+        change()
+        changed = surroundings(1)
+    finally:
+        settings.apply()
+    assert changed != before
+    assert surroundings(1) == before
+    assert TorchSettings.current() == settings
+    torch.get_float32_matmul_precision()  # it raises where its two interfaces contradict each other
+
+
+def test_all_code_that_a_trial_runs_lies_in_the_deciding_folders():
+    """What runs while the clock does, in a trial here, comes from these folders alone."""
+    ran = set()
+
+    def trace(frame, *_):
+        ran.add(Path(frame.f_code.co_filename))
+
+    problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    sys.setprofile(trace)
+    try:
+        trial = Trial(0, problem.name, "m", "full", "cpu", "float32", 0)
+        ol.lab.trial.run.run_trial(trial, problem, ol.ManualSGD(), Budget(epochs=2))
+    finally:
+        sys.setprofile(None)
+    ours = {file.relative_to(PACKAGE) for file in ran if file.is_relative_to(PACKAGE)}
+    assert ours
+    assert {f for f in ours if not any(f.is_relative_to(d) for d in DECIDING_FOLDERS)} == set()
+
+
+def test_a_key_looks_at_the_deciding_folders_alone(tmp_path):
+    package = tmp_path / "optlab"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = deciding_sources(package)
+    for file in sorted(package.rglob("*.py")):
+        decides = any(file.is_relative_to(package / name) for name in DECIDING_FOLDERS)
+        text = file.read_bytes()
+        file.write_bytes(text + b"# mended\n")
+        deciding_sources.cache_clear()
+        assert (deciding_sources(package) != before) == decides, file
+        file.write_bytes(text)
+    deciding_sources.cache_clear()
+    assert all((package / name).is_dir() for name in DECIDING_FOLDERS)
 
 
 SCRIPT = """
@@ -198,26 +224,32 @@ class Logged:
         yield ol.Iterate(start)
 
 experiment = ol.Experiment(
-    problems=ol.LinearRegression([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]), optimizers=Logged()
+    problems=ol.LinearRegression([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]),
+    optimizers=Logged(), seeds=range(40),
 )
 if __name__ == "__main__":
     experiment.main()
 """
 
 
-def test_a_script_run_in_another_way_runs_nothing_again(tmp_path):
+def test_a_word_mended_in_the_report_of_an_installed_copy_runs_nothing_again(tmp_path):
+    copy = tmp_path / "installed" / "optlab"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "mine.py").write_text(SCRIPT)
     (tmp_path / "helper.py").write_text("RATE = 0.1\n")
-    logs = []
-    for seed, command in enumerate([[OPTLAB, "run", "mine.py"], [sys.executable, "mine.py"]]):
-        around = os.environ | {"PYTHONHASHSEED": str(seed)}
-        subprocess.run([*command, "--store", "s.db"], cwd=tmp_path, check=True, env=around)
-        logs.append((tmp_path / "log").read_text())
-    assert logs[0] == logs[1]
-
-
-def test_sources_are_read_once_for_many_objects(monkeypatch, tmp_path):
-    read = []
-    monkeypatch.setattr(structure, "source_hash", lambda names: read.append(names) or "")
-    optimizer_fingerprint([Fixed(), FixedToo(), Fixed(2.0), *(lambda k=k: k for k in range(9))])
-    assert len(read) == len(set(read))
+    optlab = ["-c", "from optlab.app.cli import main; main()", "run", "mine.py"]
+    runs = []
+    for seed, (command, mended) in enumerate(
+        [(optlab, ""), (["mine.py"], "report/words.py"), (["mine.py"], "lab/trial/run.py")]
+    ):
+        if mended:
+            with (copy / mended).open("a") as file:
+                file.write("# mended\n")
+        (tmp_path / "log").write_text("")
+        around = os.environ | {"PYTHONHASHSEED": str(seed), "PYTHONPATH": str(copy.parent)}
+        subprocess.run(
+            [sys.executable, *command, "--store", "s.db"], cwd=tmp_path, check=True, env=around
+        )
+        runs.append(len((tmp_path / "log").read_text().split()))
+    assert runs[0] == runs[2] >= 40
+    assert runs[1] == 0
