@@ -251,5 +251,5 @@ def test_a_word_mended_in_the_report_of_an_installed_copy_runs_nothing_again(tmp
             [sys.executable, *command, "--store", "s.db"], cwd=tmp_path, check=True, env=around
         )
         runs.append(len((tmp_path / "log").read_text().split()))
-    assert runs[0] == runs[2] >= 40
     assert runs[1] == 0
+    assert min(runs[0], runs[2]) >= 40  # a cold pass and some more each
