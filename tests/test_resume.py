@@ -330,14 +330,14 @@ class Project:
 
     def rename(self, name, new):
         (self.folder / name).rename(self.folder / new)
+        for cached in (source_hash.distribution, source_hash._metadata, source_hash._files):
+            cached.cache_clear()  # a process looks at each folder once
 
     def forget(self):
-        """Be as a new process: no module of the folder is loaded, no folder has been read."""
+        """Be as a new process: no module of the folder is loaded."""
         for name, module in list(sys.modules.items()):
             if str(getattr(module, "__file__", None)).startswith(str(self.folder)):
                 del sys.modules[name]
-        for cached in (source_hash.distribution, source_hash._metadata, source_hash._files):
-            cached.cache_clear()
 
     def run(self, script="mine.py", change=None, **how):
         self.write("ran", "")
@@ -427,10 +427,6 @@ CHANGES = {
     ),
     "torch's precision": (
         lambda p: torch.set_float32_matmul_precision("high") or {},
-        OWN,
-    ),
-    "torch's determinism": (
-        lambda p: torch.use_deterministic_algorithms(True) or {},
         OWN,
     ),
     "torch's default dtype": (lambda p: torch.set_default_dtype(torch.float64) or {}, OWN),
