@@ -15,9 +15,9 @@ import sys
 import threading
 import types
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -60,7 +60,7 @@ def object_hash(value: object) -> str:
     ------
     UnknownValueError
         For anything else: an open file, a lock, a generator, a function over a local variable, an
-        object that holds itself or that is written in C.
+        object that holds itself, that is written in C, or that raises where it is looked at.
 
     Examples
     --------
@@ -69,8 +69,12 @@ def object_hash(value: object) -> str:
     """
     try:
         return _Hasher().digest(value).hex()
+    except UnknownValueError:
+        raise
     except RecursionError:
         raise UnknownValueError("a value that holds itself, or is nested very deeply") from None
+    except Exception as error:  # objects run code of anybody's where they are looked at
+        raise UnknownValueError(f"a value that raises {type(error).__name__}: {error}") from error
 
 
 class _Used(NamedTuple):
@@ -81,9 +85,9 @@ class _Used(NamedTuple):
 
 
 _BY_REPR = {
-    type(None), bool, float, complex, str, range, type(...), decimal.Decimal, dt.date,
-    dt.datetime, dt.time, dt.timedelta, dt.timezone, torch.dtype,
-    torch.device, pd.Timestamp, pd.Timedelta, type(pd.NaT), type(pd.NA),
+    type(None), bool, float, complex, str, range, type(...), decimal.Decimal, type(Path()),
+    dt.date, dt.datetime, dt.time, dt.timedelta, dt.timezone, torch.dtype, torch.device,
+    pd.Timestamp, pd.Timedelta, type(pd.NaT), type(pd.NA),
 }  # fmt: skip
 _BY_ATTRIBUTES: dict[type[Any], tuple[str, ...]] = {
     types.MethodType: ("__func__", "__self__"),
@@ -112,27 +116,24 @@ class _Hasher:
 
     def digest(self, value: Any) -> bytes:
         kind = type(value)
-        if isinstance(value, bytes | bytearray | memoryview):
+        if kind in {bytes, bytearray, memoryview}:
             return _sha(kind.__name__, value)
         if kind is int:
             return _sha("int", b"%x" % value)  # a long one has no decimal digits
         if kind in _BY_REPR:
             return _sha(kind.__name__, repr(value).encode(errors="surrogatepass"))
         if not isinstance(value, type | FunctionType | _Used):
-            return self.joined(self.parts(value))
+            return _sha("parts", *map(self.digest, self.parts(value)))
         key = (id(value.module), value.names) if isinstance(value, _Used) else id(value)
         if key not in self.seen:
-            self.seen[key] = _sha("again", getattr(value, "__qualname__", "module").encode())
-            self.seen[key] = self.joined(self.parts(value))
+            self.seen[key] = _sha("again", b"%d" % len(self.seen))
+            self.seen[key] = _sha("code", *map(self.digest, self.parts(value)))
         return self.seen[key]
 
-    def joined(self, parts: Iterable[Any]) -> bytes:
-        return _sha("parts", *map(self.digest, parts))
-
-    def entries(self, held: Mapping[Any, Any]) -> bytes:
-        """Return the digest of a mapping; where an entry is not known, its name is told."""
+    def entries(self, held: Iterable[tuple[Any, Any]]) -> bytes:
+        """Return the digest of a dict's entries; where one is not known, its name is told."""
         digests = []
-        for name, value in held.items():
+        for name, value in held:
             try:
                 digests += [self.digest(name), self.digest(value)]
             except UnknownValueError as error:
@@ -154,9 +155,9 @@ class _Hasher:
         if (base := _base_in_c(kind)) in _CONTAINERS:
             own = [] if kind is base else [kind, _attributes(value)]
             if issubclass(base, dict):
-                return [base.__name__, self.entries(value), *own]
-            sorts = issubclass(base, set | frozenset)
-            held = sorted(map(self.digest, value)) if sorts else list(value)
+                return [base.__name__, self.entries(base.items(value)), *own]
+            held = list(base.__iter__(value))
+            held = sorted(map(self.digest, held)) if issubclass(base, set | frozenset) else held
             return [base.__name__, len(held), *held, *own]
         if isinstance(value, type):
             return _parts_of_class(value)
@@ -168,14 +169,10 @@ class _Hasher:
             return ["proxy", dict(value)]
         if isinstance(value, types.BuiltinFunctionType):
             its = value.__self__
-            return [
-                "in C",
-                value.__qualname__,
-                its.__name__ if isinstance(its, ModuleType) else its,
-            ]
+            return ["in C", value.__qualname__, getattr(its, "__name__", its)]
         if isinstance(value, ModuleType) and owner(value) is not None:
             return ["module", value.__name__, owner(value)]
-        if isinstance(value, PurePath | np.dtype) or kind.__module__ == "typing":
+        if isinstance(value, np.dtype) or kind.__module__ == "typing":
             return ["described", repr(value)]
         if str(kind.__module__).startswith("numba.") and hasattr(value, "py_func"):
             return ["compiled", kind, value.py_func, value.targetoptions]
@@ -203,9 +200,11 @@ def _base_in_c(cls: type[Any]) -> type[Any]:
 
 def _parts_of_data(value: Any) -> list[Any]:
     kind: Any = type(value)
-    if kind in {np.ndarray, np.memmap} or isinstance(value, np.generic):
+    if kind in {np.ndarray, np.memmap} or (
+        isinstance(value, np.generic) and kind.__module__ == "numpy"
+    ):
         array = np.asarray(value)
-        described = ["array", kind is np.ndarray or kind is np.memmap, repr(array.dtype)]
+        described = ["array", isinstance(value, np.ndarray), repr(array.dtype)]
         flat = np.ascontiguousarray(array).reshape(-1)
         data = array.ravel().tolist() if array.dtype.hasobject else flat.view(np.uint8).data
         # The strides too: they can decide in which order a sum is taken.
@@ -219,11 +218,13 @@ def _parts_of_data(value: Any) -> list[Any]:
             whole = value.detach().resolve_conj().resolve_neg().cpu().reshape(-1).contiguous()
             data = whole.view(torch.uint8).numpy().data  # numpy has no bfloat16
             return [*described, value.shape, value.stride(), vars(value), data]
-    if scipy.sparse.issparse(value):  # its attributes change as it is looked at
+    if scipy.sparse.issparse(value) and kind.__module__.startswith(
+        "scipy."
+    ):  # its attributes change as it is looked at
         listed = value.tocoo()
         return ["sparse", kind, value.shape, *listed.coords, listed.data]
     if kind is pd.DataFrame:
-        columns = [value.iloc[:, place] for place in range(value.shape[1])]
+        columns = [_column(value.iloc[:, place]) for place in range(value.shape[1])]
         return ["table", value.attrs, value.index, value.columns, columns]
     if kind is pd.Series:
         return ["column", value.attrs, value.name, value.index, *_column(value)]
@@ -298,32 +299,28 @@ def _parts_of_function(function: FunctionType) -> list[Any]:
     if local and not hasattr(function, "__wrapped__") and file != "<string>":
         kind = "lambda" if code.co_name == "<lambda>" else "function"
         raise UnknownValueError(f"a {kind} over the local variable `{local[0]}`")
-    text, space, names = _text(file), function.__globals__, _names(code)
+    text, space = _text(file), function.__globals__
+    steps = [step for part in _codes(code) for step in dis.get_instructions(part)]
+    used = {step.argval for step in steps if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}}
+    names = frozenset(
+        n for c in _codes(code) for n in (*c.co_names, *c.co_varnames, *c.co_cellvars)
+    )
     # What was typed has no file: any of its names can be one of a module.
     targets = imported(text, space.get("__package__") or "", names) if text else sorted(names)
     loaded = {name: sys.modules[name] for name in targets if name in sys.modules}
     return [
         *found, text, function.__defaults__, function.__kwdefaults__, vars(function),
-        source_hash(targets), _looked_up(space, _globals(code), names),
+        source_hash(targets), _looked_up(space, used, names),
         _looked_up(loaded, loaded, names),
     ]  # fmt: skip
 
 
-def _globals(code: CodeType) -> set[str]:
-    """Return the names that code, and the code within it, looks up outside of it."""
-    loads = {"LOAD_GLOBAL", "LOAD_NAME"}
-    own = {step.argval for step in dis.get_instructions(code) if step.opname in loads}
-    return own.union(*map(_globals, _inner(code)))
-
-
-def _names(code: CodeType) -> frozenset[str]:
-    """Return all names in code, and in the code within it."""
-    own = (*code.co_names, *code.co_varnames, *code.co_cellvars)
-    return frozenset(own).union(*map(_names, _inner(code)))
-
-
-def _inner(code: CodeType) -> list[CodeType]:
-    return [part for part in code.co_consts if isinstance(part, CodeType)]
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield a function's code, and the code of the functions within it."""
+    yield code
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            yield from _codes(part)
 
 
 def _text(file: str | None) -> bytes:
