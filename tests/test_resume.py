@@ -17,6 +17,7 @@ from optlab.app.progress import TrialProgress
 from optlab.app.script import load_experiment
 from optlab.lab.keys import source_hash
 from optlab.lab.measure.machine import machine
+from optlab.lab.measure.threads import set_threads, threads_kept
 from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.store.load import NOT_RUN
 from optlab.optimizers import hyperparameters
@@ -448,6 +449,19 @@ CHANGES = {
         set(),
     ),
 }
+
+
+def test_threads_that_jobs_share_are_written_down(tmp_path):
+    found = {}
+    with threads_kept():
+        set_threads(4)  # as many as a larger machine has
+        for jobs in (1, 2):
+            problem = ol.LinearRegression.from_dataset(DATASET)
+            asked = ol.Experiment(problems=problem, optimizers=ol.Lstsq(), repeats=jobs)
+            asked.run(store=tmp_path / f"{jobs}.db", jobs=jobs)
+            machine = ol.Results.load(tmp_path / f"{jobs}.db").machine
+            found[jobs] = machine.get("threads of a trial")
+    assert found == {1: None, 2: "2"}
 
 
 def test_after_a_change_exactly_what_it_decides_is_run_again(tmp_path, monkeypatch):

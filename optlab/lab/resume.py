@@ -53,7 +53,7 @@ class Resume:
     threads
         How many threads a trial may use when nothing runs beside it: part of each key.
     threads_used
-        How many each has here, which ``--jobs`` can make fewer: written down beside the machine.
+        How many each has here; where ``--jobs`` makes them fewer, the machine's facts say so.
     redo
         Which of the trials that are done are run again; what they gave then takes the old's place.
     """
@@ -88,7 +88,9 @@ class Resume:
         self._facts = {
             problems[key]: ProblemSummary.of(key, problem) for key, problem in grid.problems.items()
         }
-        about_machine = machine() | {"threads of a trial": str(threads_used)}
+        about_machine = machine()
+        if threads_used != threads:
+            about_machine["threads of a trial"] = str(threads_used)
         setting = _setting(tasks[0].budget, threads)
         fingerprints = Fingerprints(problems, optimizers, setting, around)
         self._about = name, definition, about_machine, fingerprints
