@@ -282,7 +282,7 @@ def _parts_of_class(cls: type[Any]) -> list[Any]:
 
 
 def _decides(name: str, member: object) -> bool:
-    """Whether a member decides what its class does: not so what Python writes by itself."""
+    """Return whether a member decides what its class does; what Python itself writes does not."""
     behaviour = isinstance(member, FunctionType | staticmethod | classmethod | property)
     slot = hasattr(member, "__set__") and _base_in_c(type(member)) is type(member)
     return behaviour or not (slot or name.startswith("__") or name == "_abc_impl")
