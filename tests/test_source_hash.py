@@ -171,3 +171,21 @@ def test_no_attribute_of_a_module_is_asked_for(tmp_path, monkeypatch):
     uses_old_names.old_names.RATE = 2
     assert object_hash(uses_old_names.step) != before
     del sys.modules["old_names"], sys.modules["uses_old_names"]
+
+
+def test_code_that_was_loaded_before_its_file_changed_is_told_from_the_file_s(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    hashes = []
+    for load in (True, False, True):  # as it is, with an edit that is not loaded, then loaded
+        rate = 1 if not hashes else 2
+        (tmp_path / "edited.py").write_text(f"def step():\n    return {rate}\n")
+        if load:
+            sys.modules.pop("edited", None)
+        import edited
+
+        hashes.append(object_hash(edited.step))
+    del sys.modules["edited"]
+    assert len(set(hashes)) == 3
