@@ -101,6 +101,8 @@ class TrialProgress:
             done = f"{known.done} of {self._bar.tasks[0].total:.0f} trials are in the store already"
             more = f"; {known.others} others in it are of other settings, data, code or threads"
             self._bar.console.print(Text(done + (more if known.others else "")))
+        for sentence in known.unknown:
+            self._bar.console.print(Text(sentence))
         for kind, what in _TO_REDO.items():
             count = known.to_redo[kind]
             if count:

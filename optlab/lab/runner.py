@@ -67,9 +67,9 @@ def run_grid(
         Called when trials start, at each recorded iterate, and when they end.
     """
     execution, listener = execution or Execution(), listener or Listener()
-    threads = set_threads(execution.threads)
+    threads = asked = set_threads(execution.threads)
     if execution.threads is None:  # trials that run at once share the processor
-        threads = max(1, threads // execution.jobs)
+        threads = max(1, asked // execution.jobs)
     tasks = {
         trial.number: Task(
             trial, grid.problems[trial.problem], grid.optimizers[trial.optimizer], budget
@@ -85,7 +85,7 @@ def run_grid(
         if store:
             everything = list(tasks.values())
             redo = check_redo(execution.redo)
-            resume = Resume(store, name, about, grid, everything, threads, redo)
+            resume = Resume(store, name, about, grid, everything, asked, threads, redo)
             stack.enter_context(closing(resume))
         collected = _Collected(resume)
         waiting: Iterable[Task] = [tasks[trial.number] for trial in interleaved(grid.trials())]
