@@ -62,7 +62,8 @@ class TrialRecord:
     ``started`` is in seconds of the system's clock (`time.time`), NaN where it did not start;
     everything else that ends in ``seconds`` is by the monotonic clock. ``cores_short``: by how many
     cores its threads and what other processes used exceeded the machine (see
-    `optlab.lab.measure.machine_load`); NaN where that is not known.
+    `optlab.lab.measure.machine_load`); NaN where that is not known. ``file``: the results file
+    that it was loaded from.
     """
 
     trial: Trial
@@ -80,6 +81,7 @@ class TrialRecord:
     optimizer: dict[str, Any] = field(default_factory=dict)
     machine: str = ""
     cores_short: float = float("nan")
+    file: str = ""
 
 
 Watcher = Callable[[Trial, TraceRow], None]
