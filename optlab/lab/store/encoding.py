@@ -85,8 +85,9 @@ def bytes_to_trace(blob: bytes) -> list[TraceRow]:
     if table.ndim != 1 or table.dtype.names is None:
         raise ValueError("a trace is no table of named columns")
     hints, names = type_hints(TraceRow), table.dtype.names
-    if any(table.dtype[name].kind not in "if" for name in names):
-        raise ValueError("a trace holds what is no number")
+    for name in names:
+        if table.dtype[name].kind not in ("i" if hints.get(name) is int else "if"):
+            raise ValueError(f"a trace's {name} are {table.dtype[name]}")
     if names == tuple(hints):
         return [TraceRow._make(row) for row in table.tolist()]
     columns = {name: table[name].tolist() for name in names}
@@ -131,7 +132,10 @@ def bytes_to_arrays(blob: bytes) -> dict[str, Array]:
             raise ValueError(f"an array of {len(blob)} bytes would unpack into {size} bytes")
         names = _read_array(archive.read("arr_0.npy")).tolist()
         places = enumerate(map(str, names), 1)
-        return {name: _read_array(archive.read(f"arr_{place}.npy")) for place, name in places}
+        arrays = {name: _read_array(archive.read(f"arr_{place}.npy")) for place, name in places}
+    if any(array.dtype.kind not in "biufc" for array in arrays.values()):
+        raise ValueError("an array holds what is no number")
+    return arrays
 
 
 def _read_array(blob: bytes) -> Array:

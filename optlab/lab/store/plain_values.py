@@ -1,4 +1,4 @@
-"""Make a dataclass of values that JSON or SQLite gave, each checked against its field's type."""
+"""Make a dataclass or named tuple of plain values, each checked against its field's type."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def type_hints(kind: Hashable) -> dict[str, Any]:
 
 
 def from_plain(kind: Callable[..., T], values: Mapping[str, Any]) -> T:
-    """Return a dataclass of values by name; one that has no such field is passed over.
+    """Return a dataclass or named tuple of values by name; names that it does not have are dropped.
 
     Raises
     ------
@@ -71,6 +71,6 @@ def _plain(name: str, value: Any, kind: type) -> Any:
         return value
     if issubclass(kind, Enum):
         return kind(value)
-    if is_dataclass(kind):
+    if is_dataclass(kind) or hasattr(kind, "_fields"):
         return from_plain(kind, value)
     raise TypeError(f"{name} cannot be {value!r:.40}")

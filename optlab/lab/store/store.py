@@ -227,17 +227,14 @@ class Store:
 
     def experiments(self) -> dict[int, StoredExperiment]:
         """Return the experiments run into this file by number, oldest first."""
-        query = "SELECT id, name, definition, machine, fingerprints FROM experiments ORDER BY id"
+        plain = ("definition", "machine", "fingerprints")
+        query = f"SELECT id, name, {', '.join(plain)} FROM experiments ORDER BY id"
         with self.errors("read"):
-            return {
-                number: StoredExperiment(
-                    name,
-                    json.loads(definition),
-                    json.loads(machine),
-                    Fingerprints(**json.loads(fingerprints)),
-                )
-                for number, name, definition, machine, fingerprints in self._database.execute(query)
-            }
+            found = {}
+            for number, name, *texts in self._database.execute(query):
+                values = dict(zip(plain, map(json.loads, texts), strict=True))
+                found[int(number)] = from_plain(StoredExperiment, {"name": name} | values)
+            return found
 
     def archive(self) -> Path:
         """Copy everything into a file beside this one, empty this one, and return the copy."""
