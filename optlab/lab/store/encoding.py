@@ -109,7 +109,7 @@ def bytes_to_trace(blob: bytes) -> list[TraceRow]:
 def array_to_bytes(array: Array) -> bytes:
     """Return an array as the bytes of an npy file."""
     file = io.BytesIO()
-    np.lib.format.write_array(file, array, version=None, allow_pickle=False)
+    np.lib.format.write_array(file, array, version=(3, 0), allow_pickle=False)
     return file.getvalue()
 
 
