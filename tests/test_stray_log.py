@@ -87,7 +87,7 @@ def test_a_journal_that_is_not_the_files_own_is_neither_applied_nor_deleted(
     if not log.exists():
         log.write_bytes(journal_of(before, after))
     files = {p: p.read_bytes() for p in tmp_path.glob("r.db*")}
-    with pytest.raises(StoreError, match="r.db-journal is not the log|there is no file"):
+    with pytest.raises(StoreError, match=r"r\.db-journal is not the log|there is no file"):
         Store(path, create=create)
     assert {p: p.read_bytes() for p in tmp_path.glob("r.db*")} == files
 
@@ -115,7 +115,7 @@ def test_a_write_ahead_log_beside_a_file_that_has_none_is_refused(tmp_path, ther
     shutil.copy(tmp_path / "old.db-wal", log)
     old.close()
     before = log.read_bytes()
-    with pytest.raises(StoreError, match="r.db-wal is not the log"):
+    with pytest.raises(StoreError, match=r"r\.db-wal is not the log"):
         Store(path)
     assert log.read_bytes() == before
 

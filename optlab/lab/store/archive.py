@@ -28,11 +28,13 @@ def copy_beside(path: Path) -> Path:
     """Copy a results file into a new one beside it, count the rows there, and return the copy."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     copy = path.with_name(f"{path.stem}-{stamp}{path.suffix}")
-    copy.open("xb").close()  # never another's file, nor one behind a link
     try:
+        copy.open("xb").close()  # never another's file, nor one behind a link
         with closing(open_database(path)) as source, closing(open_database(copy)) as target:
             source.backup(target)
             counts = [_row_counts(database) for database in (source, target)]
+    except FileExistsError:
+        raise
     except BaseException:
         copy.unlink(missing_ok=True)
         raise

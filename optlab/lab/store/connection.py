@@ -32,7 +32,7 @@ def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     if uses_wal(path):
         _copy_in_memory(path).close()  # raises where its log is another file's
     with closed_on_error(open_database(path, "rwc", busy_seconds)) as database:
-        version = _check(path, database)
+        version = _checked(path, database)
         if version < SCHEMA_VERSION:
             if version:
                 copy_beside(path)
@@ -51,7 +51,7 @@ def connect_readonly(path: Path, busy_seconds: float) -> sqlite3.Connection:
     old = uses_wal(path)  # there SQLite would make files beside it
     opened = _copy_in_memory(path) if old else open_database(path, "rw", busy_seconds)
     with closed_on_error(opened) as database:
-        version = _check(path, database)
+        version = _checked(path, database)
         if version == 0:
             raise StoreError(f"{path} is empty: nothing has been written into it")
         if version == SCHEMA_VERSION:
@@ -69,6 +69,11 @@ def _create_or_migrate(path: Path, database: sqlite3.Connection) -> None:
         create_tables(database)
     elif version < SCHEMA_VERSION:
         migrate(database, version)
+
+
+def _checked(path: Path, database: sqlite3.Connection) -> int:
+    with transaction(database, "DEFERRED"):  # so that it waits for those who write only once
+        return _check(path, database)
 
 
 def _check(path: Path, database: sqlite3.Connection) -> int:
