@@ -23,7 +23,7 @@ def row(epoch=0, value=1.0):
 
 
 def record_of(number=0, status=Status.FINISHED, **what):
-    return TrialRecord(Trial(number, "p", "o", 1, "cpu", "float32", 0), status, **what)
+    return TrialRecord(Trial(number, "p", "o", 1, "cpu", "float32", seed=number), status, **what)
 
 
 def plant(path, trials=3):

@@ -1,4 +1,4 @@
-"""A results file gives back what was written, whoever else writes it, and whatever cuts a write off."""
+"""A results file gives back what was written, whoever else writes, and whatever cuts it off."""
 
 import itertools
 import json
@@ -199,7 +199,7 @@ def begin_and_write(path, place, begun, stop):
     with Store(path) as store:
         last = store.experiments()[1]
         for turn in range(10**6):
-            key, trial = f"{place}-{turn}", replace(record_of(turn).trial, seed=turn, repeat=place + 1)
+            key, trial = f"{place}-{turn}", replace(record_of(turn).trial, repeat=place + 1)
             number = store.begin_experiment(*last, {key: trial})
             store.add(key, record_of(turn, trace=[row()], started=1.0), {}, number)
             begun.set()
@@ -233,9 +233,11 @@ def test_a_file_that_stays_locked_is_said_to_be_and_is_whole(tmp_path, create):
     path = plant(tmp_path / "s.db")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(StoreUnavailableError, match="another process keeps it locked.*run the"):
-            with Store(path, create=create, busy_seconds=0.05) as store:
-                store.records()
+        with (
+            pytest.raises(StoreUnavailableError, match=r"another process keeps it locked.*run the"),
+            Store(path, create=create, busy_seconds=0.05) as store,
+        ):
+            store.records()
         other.execute("ROLLBACK")
         with Store(path, busy_seconds=0.05) as store:
             other.execute("BEGIN IMMEDIATE")
@@ -290,7 +292,7 @@ def test_ctrl_c_at_any_line_loses_nothing_and_what_was_cut_off_can_be_done_again
                 other.execute("BEGIN IMMEDIATE")
                 keys = [key for (key,) in other.execute("SELECT key FROM trials")]
             assert keys == ["k0", "k1", "k2"] + ["new"] * (action == "add")
-            assert [record.trace for _, _, record in store.records()][0][1].loss == 0.5
+            assert store.records()[0].record.trace[1].loss == 0.5
             if action == "add":
                 store._database.execute("DELETE FROM trials WHERE key = 'new'")
             if not cut_off:

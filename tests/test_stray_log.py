@@ -1,4 +1,4 @@
-"""A log beside a results file is applied where it is its own, and else neither applied nor deleted."""
+"""A log beside a results file that is not its own is neither applied nor deleted."""
 
 import os
 import random
@@ -74,7 +74,7 @@ def test_a_journal_that_is_not_the_files_own_is_neither_applied_nor_deleted(
         with Store(path) as store:
             for number in range(3):
                 store.add(f"x{number}", record_of(number), {}, 1)
-        before, after = path.read_bytes(), after
+        before = path.read_bytes()
         with Store(path) as store:
             store.add("y", record_of(8), {}, 1)
         log.write_bytes(journal_of(before, path.read_bytes()))

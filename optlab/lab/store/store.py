@@ -34,10 +34,10 @@ class Store:
     """Trials, traces, parameters, problems and machines in one SQLite file.
 
     Each trial is written in a transaction of its own, and is in the file itself when that ends: so
-    a killed process loses none that had finished, and the file may be copied or moved. Several
-    processes may write one file, each in one thread at a time. Opening a file runs nothing that is in it: arrays are read
-    without pickle, everything else is numbers and JSON. What was interrupted while it was written
-    may be written again.
+    a killed process loses none that had finished, and the file may be copied or moved. What was
+    interrupted while it was written may be written again. Several processes may write one file,
+    each in one thread at a time. Opening a file runs nothing that is in it: arrays are read without
+    pickle, everything else is numbers and JSON.
 
     Parameters
     ----------
