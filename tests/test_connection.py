@@ -129,7 +129,8 @@ def test_the_command_refuses_strangers_files_with_exit_status_2(tmp_path, capsys
 
 
 ODD = ["file:x.db", ":memory:", "a b.db", "100%.db", "%41.db", "what?mode=memory", "a#b.db",
-       "it's.db", '"quoted".db', "caf\udce9.db", "file:%2e?cache=shared", ".db", "新しい.db"]  # fmt: skip
+       "it's.db", '"quoted".db', "caf\udce9.db", "file:%2e?cache=shared", ".db",
+       "新しい.db"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ODD)
