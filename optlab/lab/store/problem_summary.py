@@ -1,4 +1,4 @@
-"""What is known of a problem, as plain values that can be stored and drawn without the problem."""
+"""A problem's summary: plain values that can be stored and drawn without the problem."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
 from optlab.linalg import Certificate
 from optlab.problems import Problem
@@ -17,10 +16,13 @@ Array = np.ndarray[Any, Any]
 MOST_POINTS = 5000
 """Of a one-feature problem, at most so many points are kept for drawing, evenly spread."""
 
+ARRAYS = ("optimum", "x", "y")
+"""Fields that are kept as arrays; the others are JSON."""
+
 
 @dataclass(frozen=True, eq=False)
 class ProblemSummary:
-    """What is known of a problem.
+    """A summary of a problem.
 
     Parameters
     ----------
@@ -36,8 +38,6 @@ class ProblemSummary:
         Its loss.
     certificate
         How the optimum was found and how far it can be trusted, as values that JSON can hold.
-    sketch
-        Some sums over the data, which tell whether other data are the same but for rounding.
     x, y
         The points of a one-feature problem, for drawing; empty otherwise.
     """
@@ -54,7 +54,6 @@ class ProblemSummary:
     x: Array = field(default_factory=lambda: np.empty(0), repr=False)
     y: Array = field(default_factory=lambda: np.empty(0), repr=False)
     target_name: str = "y"
-    sketch: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemSummary:
@@ -76,7 +75,6 @@ class ProblemSummary:
             optimum={key: value.numpy() for key, value in optimum.parameters.items()},
             optimum_loss=optimum.loss,
             certificate=_plain(optimum.certificate),
-            sketch=_sketch(problem),
             **points,
         )
 
@@ -92,15 +90,6 @@ class ProblemSummary:
         if key == "weight" and len(self.feature_names) == size:
             return list(self.feature_names)
         return [key] if size == 1 else [f"{key}[{place}]" for place in range(size)]
-
-
-def _sketch(problem: Problem) -> tuple[float, ...]:
-    X, y = (tensor.detach().cpu().double() for tensor in (problem.X, problem.y))
-    rows, columns = (
-        torch.cos(torch.arange(1.0, n + 1, dtype=X.dtype, device="cpu")) for n in X.shape
-    )
-    sums = X.norm(), y.norm(), rows @ (X @ columns), rows @ y
-    return tuple(float(value) for value in sums)
 
 
 CERTIFICATE = (
