@@ -59,7 +59,6 @@ _MARKS = {
 }
 """Reasons to doubt the seconds of a row, by the column that marks it."""
 
-
 _WHERE = ("optimizer", "batch", "device")
 
 
@@ -77,20 +76,20 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
     numbers += ["peak memory"] if summary["peak_bytes"].notna().any() else []
     shown = numbers[: len(numbers) - hidden]
     table = Table(title=Text(name), title_justify="left", header_style="bold")
-    for heading in [*axes, "optimizer", "batch size", "device", "status"]:
-        table.add_column(heading, no_wrap=True)
+    named = [*axes, "optimizer", "batch", "device", "status"]
+    for column in named:
+        table.add_column({"batch": "batch size"}.get(column, column), no_wrap=True)
     for heading in shown:
         table.add_column(heading, justify="right", no_wrap=True)
     for _, row in summary.iterrows():
-        named = [*axes, "optimizer", "batch", "device", "status"]
         cells = {
-            "epochs": number(row["epochs"]) if row["epochs"] else "-",
+            "epochs": number(row["epochs"], digits=6) if row["epochs"] else "-",
             "seconds": format_seconds(row["seconds"]),
-            "loss": number(row["loss"]),
+            "loss": number(row["loss"], digits=6),
             "suboptimality": number(row["suboptimality"], digits=2),
             "parameter error": number(row["parameter_error"], digits=2),
             "peak memory": format_bytes(row["peak_bytes"]),
         }
-        words = (Text(str(row[column])) for column in named)
-        table.add_row(*words, *(cells[heading] for heading in shown))
+        texts = (Text(str(row[column])) for column in named)
+        table.add_row(*texts, *(cells[heading] for heading in shown))
     return table

@@ -121,10 +121,10 @@ def target_view(results: ResultTables) -> View:
         title="Seconds to a target",
         question="Who gets as near as I need, first?",
         how="Until the first recorded iterate whose suboptimality is at most the target's share of "
-        "the start's. Medians over seeds and repeats, with intervals as for the seconds. Trials "
-        "that never got there count as longer than any that did; where half or more never did, "
-        "there is no mark, and the table tells how many did. Hollow marks are of settings whose "
-        "seconds are unstable.",
+        "the start's (of the best constant fit's, where that is less). Medians over seeds and "
+        "repeats, with intervals as for the seconds. Trials that never got there count as "
+        "longer than any that did; where half or more never did, there is no mark, and the "
+        "table tells how many did. Hollow marks are of settings whose seconds are unstable.",
         kind="points",
         table=_times(results),
         x=(Axis("batch", "batch size", scale="category"),),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import pandas as pd
 
 from optlab.analysis.comparison import ratios
@@ -118,15 +115,12 @@ def crossover(table: pd.DataFrame) -> pd.DataFrame:
     rivals = groups.transform("size") > 1
     view["fastest"] = rivals & (view["seconds"] == groups.transform("min"))
     view["crossover"] = False
-    marked = view[view["fastest"] & (view["batch"] != DIRECT)]
-    for _, rows in marked.groupby(keys, sort=False):
-        ordered = rows.sort_values("batch")
-        devices: Sequence[str] = list(ordered["device"])
-        for before, index, device in zip(devices, ordered.index[1:], devices[1:], strict=False):
-            view.loc[index, "crossover"] = device != before
-    places = [pd.factorize(view[name])[0] for name in reversed(keys)]  # the last counts most
-    order = np.lexsort([view["batch"].rank().to_numpy(), *places])
-    return view.iloc[order].reset_index(drop=True)
+    marked = view[view["fastest"] & (view["batch"] != DIRECT)].sort_values("batch")
+    before = marked.groupby(keys, sort=False)["device"].shift()
+    view.loc[marked.index, "crossover"] = before.notna() & (before != marked["device"])
+    view["place"] = view.groupby(keys, sort=False).ngroup()
+    ordered = view.sort_values(["place", "batch"], kind="stable", ignore_index=True)
+    return ordered.drop(columns="place")
 
 
 @cached
