@@ -146,7 +146,7 @@ def test_the_baseline_drawn_is_the_first_with_a_ratio_and_the_target_the_experim
         drawn["ratio"]
         .axes[0]
         .get_title(loc="left")
-        .startswith("Beside a baseline on line, baseline TorchSGD")
+        .startswith("Compared with a baseline on line, baseline TorchSGD")
     )
     assert "target 0.01" in drawn["target"].axes[0].get_title(loc="left")
     names = [text.get_text() for text in drawn["ratio"].legends[0].get_texts()]

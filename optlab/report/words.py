@@ -26,26 +26,15 @@ def format_ratio(ratio: float) -> str:
     return f"{rounded:,.{decimals}f}".replace(",", "\u202f")
 
 
-def pluralize(count: int, one: str, more: str = "") -> str:
+def pluralize(count: int, noun: str) -> str:
     """Return a count with its noun.
 
     Examples
     --------
-    >>> pluralize(1, "epoch"), pluralize(2, "epoch"), pluralize(2, "is", "are")
-    ('1 epoch', '2 epochs', '2 are')
+    >>> pluralize(1, "epoch"), pluralize(2, "epoch")
+    ('1 epoch', '2 epochs')
     """
-    return f"{number(count)} {one if count == 1 else more or one + 's'}"
-
-
-def all_of(count: int, what: str) -> str:
-    """Return all of so many, in words.
-
-    Examples
-    --------
-    >>> all_of(2, "settings"), all_of(8, "settings")
-    ('both settings', 'all 8 settings')
-    """
-    return f"both {what}" if count == 2 else f"all {count} {what}"
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def share(target: str) -> str:

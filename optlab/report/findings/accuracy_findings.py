@@ -11,7 +11,6 @@ import pandas as pd
 from optlab.analysis.statistics import CELL
 from optlab.report.findings.sentence import Sentence, describe_median, describe_setting
 from optlab.report.views import View
-from optlab.report.words import all_of
 from optlab.text import DIRECT
 
 TIE = 0.3
@@ -57,8 +56,8 @@ def _nearest(kind: str, rows: pd.DataFrame, views: dict[str, View]) -> Sentence:
             text += f"the nearest, {name}, has {most:.1f} digits{_cost(best, ' after ')}"
     elif len(near) == len(rows) > 1:
         best = _fastest(near)
-        text = f"{all_of(len(rows), f'settings{of}').capitalize()} are equally near the optimum, "
-        text += f"within {TIE} digits ({_range(near['digits'])})"
+        text = f"All {len(rows)} settings{of} are equally near the optimum, within {TIE} digits "
+        text += f"({_range(near['digits'])})"
         text += _cost(best, f"; {describe_setting(best, views)} has the lowest median seconds: ")
     else:
         text = f"Of methods with batches, {name} comes" if of else f"{name} is"

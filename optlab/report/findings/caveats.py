@@ -39,11 +39,9 @@ def _mishaps(trials: pd.DataFrame) -> Iterator[Sentence]:
     groups = [rows for _, rows in bad.groupby([bad["status"], kinds], sort=False)]
     for rows in groups[:MOST_MISHAPS]:
         status, messages = str(rows["status"].iloc[0]), list(dict.fromkeys(rows["message"]))
-        verb = pluralize(len(rows), "trial")
-        if status in {"interrupted", "skipped"}:
-            verb += " was" if len(rows) == 1 else " were"
         message = (messages[0] or "no message") + (", and the like" if len(messages) > 1 else "")
-        text = f"{verb} {status} ({join_names(list(_where(rows, trials)))}): {message}"
+        where = join_names(list(_where(rows, trials)))
+        text = f"{status.capitalize()}: {pluralize(len(rows), 'trial')} ({where}): {message}"
         yield Sentence(status, text, "", {"trials": len(rows), "messages": messages})
     if left := sum(map(len, groups[MOST_MISHAPS:])):
         text = f"{left} more trials ended without an answer; the table of trials has them."
@@ -123,20 +121,16 @@ def _unstable(views: dict[str, View]) -> Iterator[Sentence]:
     table = views["seconds"].table
     rows = table[table["unstable"].astype(bool)].sort_values("spread", ascending=False)
     if len(rows):
-        many = len(set(table["problem"])) > 1
-        names = [
-            describe_setting(row, views) + (f", {row['problem']}" if many else "")
+        several = len(set(table["problem"])) > 1
+        worst = [
+            describe_setting(row, views)
+            + (f", {row['problem']}" if several else "")
+            + f" ({100 * row['spread']:.0f} %)"
             for _, row in rows.iterrows()
         ]
-        spreads = [f"{100 * spread:.0f} %" for spread in rows["spread"]]
-        worst = [f"{name} ({spread})" for name, spread in zip(names, spreads, strict=True)]
-        which = f"{len(rows)} settings are unstable, with"
-        above = f"above 10 %: {join_names(worst)}"
-        if len(rows) == 1:
-            which, above = f"{names[0]} are unstable, with", f"of {spreads[0]}"
         text = (
-            f"The seconds of {which} a spread over repeats (IQR / median) {above}. "
-            "Ask for more repeats before you trust differences of that size."
+            "The seconds are unstable, with a spread over repeats (IQR / median) above 10 %, of "
+            f"{join_names(worst)}. Ask for more repeats before you trust differences of that size."
         )
         numbers = {"settings": len(rows), "most": float(rows["spread"].iloc[0])}
         yield Sentence("unstable", text, "", numbers)
@@ -145,10 +139,8 @@ def _unstable(views: dict[str, View]) -> Iterator[Sentence]:
 def _contended(trials: pd.DataFrame) -> Iterator[Sentence]:
     count = int(trials["contended"].fillna(False).astype(bool).sum())
     if count:
-        whose = "its" if count == 1 else "their"
         text = (
-            f"{pluralize(count, 'trial')} ran beside others: {whose} seconds are neither drawn nor "
-            "ranked."
+            f"{pluralize(count, 'trial')} ran beside others: no such seconds are drawn or ranked."
         )
         yield Sentence("contended", text, "", {"trials": count})
 
@@ -173,13 +165,9 @@ def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
     once = int((timed["timed"] == 1).sum())
     few = int((timed["timed"] < 3).sum())
     if few:
-        some = few < len(timed)
-        which = f"{few} of {len(timed)} settings" if some else "No setting"
-        which += " were" if some and few > 1 else " was"
-        times = "fewer than three times" if some else "three times"
         text = (
-            f"{which} timed {times}: no optimizer is called faster{' there' if some else ''}. "
-            "Ask for three repeats or more."
+            f"Timed fewer than three times: {few} of {pluralize(len(timed), 'setting')}. No "
+            "optimizer is called faster there; ask for three repeats or more."
         )
         yield Sentence("once", text, "", {"few": few, "once": once, "settings": len(timed)})
     if len(timed) and timed["spread"].isna().all() and not few:

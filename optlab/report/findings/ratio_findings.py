@@ -10,7 +10,7 @@ import pandas as pd
 from optlab.analysis.comparison import FASTER, SAME, SLOWER, TOO_FEW
 from optlab.report.findings.sentence import Sentence
 from optlab.report.views import View
-from optlab.report.words import all_of, format_ratio, join_names, pluralize
+from optlab.report.words import format_ratio
 from optlab.text import DIRECT
 
 MOST = 3
@@ -40,7 +40,7 @@ def ratio_findings(views: dict[str, View], problem: str) -> Iterator[Sentence]:
     }
     named = list(groups.items())
     texts = (
-        f"Compared with {baseline}{_at(rows)}, {_listed(named[:most], named[most:])}."
+        f"Compared with {baseline}{_at(rows)}: {_listed(named[:most], named[most:])}."
         for most in range(min(MOST, len(named)), -1, -1)
     )
     text = next(text for text in texts if len(text) <= LONGEST or len(named) == 1)
@@ -66,32 +66,19 @@ def _at(rows: pd.DataFrame) -> str:
 
 
 def _listed(named: list[tuple[str, pd.DataFrame]], rest: list[tuple[str, pd.DataFrame]]) -> str:
-    """Return the words on some optimizers, and the verdicts on the others, counted.
-
-    One is shown faster if it is in any comparison, and slower in none; both make it mixed.
-    """
-    parts = [(f"{name} {_amount(rows)}", ", ".join(_caveats(rows))) for name, rows in named]
-    each = parts[0][1] if len(parts) > 1 and len({caveat for _, caveat in parts}) == 1 else ""
-    texts = [text if each or not caveat else f"{text} ({caveat})" for text, caveat in parts]
-    after = f" (each {each})" if each else ""
-    if not rest:
-        return join_names(texts, MOST) + after
-    words = ("shown faster", "shown slower", "mixed", "not told apart")
-    counts = Counter(_verdict(rows) for _, rows in rest)
-    verdicts = [f"{counts[kind]} {word}" for kind, word in enumerate(words) if counts[kind]]
-    if not texts:
-        verbs = [
-            pluralize(n, "is", "are") + f" {words[kind]}" for kind, n in sorted(counts.items())
-        ]
-        return f"of the {len(rest)} others {', '.join(verbs)}"
-    if len(verdicts) > 1:
-        return f"{', '.join(texts)}{after} and {len(rest)} more: {', '.join(verdicts)}"
-    return f"{', '.join(texts)}{after} and {len(rest)} more, {words[max(counts)]}"
+    """Return the words on some optimizers, and the verdicts on the others, counted."""
+    texts = [f"{name} {_amount(rows)}{_limits(rows)}" for name, rows in named]
+    if rest:
+        counts = sorted(Counter(_verdict(rows) for _, rows in rest).items())
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts)
+        texts.append(f"{len(rest)} {'more' if named else 'others'} ({verdicts})")
+    return "; ".join(texts)
 
 
-def _verdict(rows: pd.DataFrame) -> int:
+def _verdict(rows: pd.DataFrame) -> str:
+    """Return the verdict over all comparisons; it is mixed where some show each difference."""
     shown = _shown(rows)
-    return 2 if len(shown) == 2 else 3 if not shown else int(SLOWER in shown)
+    return "mixed" if len(shown) == 2 else f"shown {shown[0]}" if shown else "not told apart"
 
 
 def _shown(rows: pd.DataFrame) -> list[str]:
@@ -117,21 +104,17 @@ def _amount(rows: pd.DataFrame) -> str:
     return f"takes {text} times its seconds{interval}"
 
 
-def _caveats(rows: pd.DataFrame) -> Iterator[str]:
-    """Yield the number of comparisons that show a difference, and what limits them."""
+def _limits(rows: pd.DataFrame) -> str:
+    """Return in parentheses how many comparisons show a difference, and what limits it."""
     made = rows[rows["pairs"] > 0]
-    low, high = _range(made)
     shown, counts = _shown(made), Counter(made["verdict"])
+    parts = [f"{verdict} in {counts[verdict]} of {len(rows)} comparisons" for verdict in shown]
+    if len(rows) == 1:
+        parts = []
     if not shown:
-        yield "by too few pairs to be sure" if set(counts) == {TOO_FEW} else SAME
-    elif counts[shown[0]] == len(rows):
-        yield from [f"in {all_of(len(rows), 'comparisons')}"] if len(rows) > 1 else []
-    elif high < 1 or low > 1:
-        yield f"shown in {counts[shown[0]]} of {len(rows)} comparisons"
-    else:
-        each = ", ".join(f"{verdict} in {counts[verdict]}" for verdict in shown)
-        yield f"{each} of {len(rows)} comparisons"
+        parts = ["too few pairs to be sure" if set(counts) == {TOO_FEW} else SAME]
     if len(made) < len(rows):
-        yield f"{len(rows) - len(made)} without pairs that ended alike"
+        parts.append(f"{len(rows) - len(made)} without pairs that ended alike")
     if made["unstable"].astype(bool).any():
-        yield "unstable"
+        parts.append("unstable")
+    return f" ({', '.join(parts)})" if parts else ""

@@ -15,7 +15,7 @@ from optlab.report.findings.sentence import Sentence, describe_median, describe_
 from optlab.report.views import TARGETS, View
 from optlab.report.views.targets import own_target, target_rules, target_text
 from optlab.report.views.view import answered
-from optlab.report.words import all_of, format_ratio, pluralize, share
+from optlab.report.words import format_ratio, pluralize, share
 from optlab.text import DIRECT
 
 
@@ -35,32 +35,13 @@ def reached_findings(
         return
     good = int((rows["reached"] == rows["trials"]).sum())
     some = int(((rows["reached"] > 0) & (rows["reached"] < rows["trials"])).sum())
-    verb, where = "come down to", f"{share(target)} of the starting suboptimality"
+    verb, where = "came down to", f"{share(target)} of the starting suboptimality"
     if target == own_target(results):
-        verb, where = "reach", f"the experiment's target, {where},"
-    text = _how_many(good, settings, verb)
-    text += f" {where} in {'every' if good or some else 'any'} trial"
-    if some:
-        do = "" if good else f" {'does' if some == 1 else 'do'}"
-        text += ", but does in some" if settings == 1 else f", {some}{do} in some"
+        verb, where = "reached", f"the experiment's target, {where},"
+    count = f"{good} of {pluralize(settings, 'setting')} of methods with batches"
+    text = f"{count} {verb} {where} in every trial" + (f", {some} in some" if some else "")
     numbers = {"target": target, "good": good, "some": some, "settings": settings}
     yield Sentence("reached", f"{text}.", problem, numbers)
-
-
-def _how_many(good: int, settings: int, verb: str) -> str:
-    """Return a number of settings with the verb in its singular or plural."""
-    what, does = (
-        "of methods with batches",
-        verb.replace("come", "comes").replace("reach", "reaches"),
-    )
-    if settings == 1:
-        return f"The only setting {what} {does if good else f'does not {verb}'}"
-    if not good:
-        none = "Neither" if settings == 2 else "None"
-        return f"{none} of the {settings} settings {what} {does}"
-    if good == settings:
-        return f"{all_of(good, 'settings').capitalize()} {what} {verb}"
-    return f"{good} of {settings} settings {what} {does if good == 1 else verb}"
 
 
 def fastest_findings(
@@ -77,8 +58,8 @@ def fastest_findings(
     rows = _compared(results, rows.reset_index(drop=True), target)
     best, others = rows.iloc[0], rows.iloc[1:]
     seconds = describe_median(best["seconds"], best["low"], best["high"], int(best["timed"]))
-    text = f"{describe_setting(best, views)} has the lowest median seconds to {share(target)} "
-    text += f"among them: {seconds}, {pluralize(best['epochs'], 'epoch')}"
+    text = f"Of those that always reached {share(target)}, {describe_setting(best, views)} has "
+    text += f"the lowest median seconds: {seconds}, {pluralize(best['epochs'], 'epoch')}"
     numbers = _numbers(best, target) | {"timed": int(best["timed"])}
     if len(others):
         text += f"; {_others(others, views)}"
@@ -101,8 +82,7 @@ def _not_ranked(results: ResultTables, problem: str, *, there: int) -> Iterator[
     beside = ended["contended"].fillna(False).astype(bool)
     again = "Run them again one at a time to learn it."
     if len(ended) and beside.all():
-        who = "The only trial" if len(ended) == 1 else all_of(len(ended), "trials").capitalize()
-        text = f"{who} that ended with an answer ran beside others: no speed can be compared."
+        text = "All trials that ended with an answer ran beside others: no speed can be compared."
         yield Sentence("not ranked", f"{text} {again}", problem, {"trials": len(ended)})
     elif there:
         text = "The trials that reached the target ran beside others: the fastest cannot be named."
@@ -121,15 +101,11 @@ def _compared(results: ResultTables, rows: pd.DataFrame, target: str) -> pd.Data
 
 def _others(others: pd.DataFrame, views: dict[str, View]) -> str:
     """Return the words on the second beside the first, and on the number shown to be slower."""
-    second, slower = others.iloc[0], int((others["verdict"] == SLOWER).sum())
-    text = f"next, {_compare(second, describe_setting(second, views))}"
+    text = f"next, {_compare(others.iloc[0], describe_setting(others.iloc[0], views))}"
     if len(others) == 1:
         return text
-    if slower == len(others):
-        return f"{text}; {all_of(slower, 'others')} are shown slower"
-    of = f"of the {len(others)} others"
-    which = f"{slower} {of} {'is' if slower == 1 else 'are'}" if slower else f"none {of} is"
-    return f"{text}; {which} shown slower"
+    slower = (others["verdict"] == SLOWER).sum()
+    return f"{text}; shown slower: {slower} of the {len(others)} others"
 
 
 def _compare(row: Any, name: str, than: str = "") -> str:

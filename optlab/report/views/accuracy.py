@@ -39,7 +39,7 @@ def digits_view(results: ResultTables) -> View:
     return View(
         key="digits",
         title="Accuracy in digits",
-        question="Who was right?",
+        question="Which answers are right?",
         how="-log10 of the distance to the optimum's parameters, relative to their norm, at the "
         "end of each trial that finished or converged; float64 holds 15.95 digits, float32 7.2. "
         "Medians over seeds and repeats, bars from the least to the most.",
@@ -106,7 +106,7 @@ def parameters_view(results: ResultTables) -> View:
     return View(
         key="parameters",
         title="Final parameters",
-        question="Are they the optimum's?",
+        question="Are they those of the optimum?",
         how="The parameters each setting ended with (of its trials that finished or converged, the "
         "one of median loss) beside the optimum's, which are the thin lines. At most "
         f"{MOST_PARAMETERS} parameters are shown, the largest at the optimum.",

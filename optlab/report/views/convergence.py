@@ -70,7 +70,7 @@ def convergence_view(results: ResultTables) -> View:
     return View(
         key="convergence",
         title="Convergence",
-        question="Who got there, and along which way?",
+        question="How does the loss fall?",
         how="Loss minus the optimum's loss, as a share of what it was at the start; 1e-16 stands "
         "for anything below. Lines are medians over seeds and repeats, bands reach from the least "
         "to the most. Methods that answer at once are horizontal lines.",

@@ -119,7 +119,7 @@ def target_view(results: ResultTables) -> View:
     return View(
         key="target",
         title="Seconds to a target",
-        question="Who gets as near as I need, first?",
+        question="How long until the answer is near enough?",
         how="Until the first recorded iterate whose suboptimality is at most the target's share of "
         "the start's (of the best constant fit's, where that is less). Medians over seeds and "
         "repeats, with intervals as for the seconds. Trials that never got there count as "
@@ -179,7 +179,7 @@ def profile_view(results: ResultTables) -> View:
     return View(
         key="profile",
         title="Performance profile",
-        question="Who is reliably near the fastest, over all problems and seeds?",
+        question="Which setting is near the fastest on most problems and seeds?",
         how="The share of instances (a problem with a seed) on which a setting gets to "
         f"{share(headline(results))} of the start's suboptimality within a factor of the fastest's "
         "seconds. High and to the left is good (Dolan and Moré, 2002). The fastest may be on "

@@ -43,7 +43,7 @@ def seconds_view(results: ResultTables) -> View:
     return View(
         key="seconds",
         title="Seconds",
-        question="Who was fast?",
+        question="How long does each take?",
         how="Seconds the optimizer worked, warm, in trials that finished or converged with the "
         f"machine to themselves. {_INTERVAL}; a single trial has none. Hollow marks are unstable: "
         "the spread over the repeats of a seed (IQR / median; the median over seeds) is over 10 %.",
@@ -82,7 +82,7 @@ def phases_view(results: ResultTables) -> View:
     return View(
         key="phases",
         title="Cold, warm, transfer",
-        question="What does the first time cost?",
+        question="How long do the transfer and the first pass take?",
         how="Moving data to the device, the first, cold pass over the data, and a warm pass (the "
         "warm solve's seconds over its epochs). They are measured apart and never summed. "
         "Medians, bars from the least to the most.",
@@ -129,7 +129,7 @@ def crossover_view(results: ResultTables) -> View:
     return View(
         key="crossover",
         title="Batch size by device",
-        question="From which batch size on does another device pay?",
+        question="Which device is faster at which batch size?",
         how="Median seconds of work. The fastest device of a row is marked, and the crossover: "
         "the first batch size whose fastest device is another than in the row above.",
         kind="matrix",
@@ -167,8 +167,8 @@ def ratio_view(results: ResultTables) -> View:
     """Return the view of paired ratios to a baseline."""
     return View(
         key="ratio",
-        title="Beside a baseline",
-        question="Faster than what, and how sure is it?",
+        title="Compared with a baseline",
+        question="How much faster or slower, and how sure is it?",
         how="Seconds over the baseline's, paired by problem, batch size, device, dtype, seed and "
         "repeat; below 1 is faster. Bars are 95 % intervals of the ratio, a trimmed mean "
         "of the pairs' logarithms: two are called "
