@@ -289,7 +289,7 @@ REFUSED = {
     "nan": (("compare", "nan.csv", "--target", "y"), "column 'size'", "row 7", "1 missing"),
     "text": (("compare", "text.csv", "--target", "y"), "column 'age' holds text", "'old' in row 0"),
     "batch size 0": ((*COMPARE, "--batch-sizes", "1,0"), "at least 1 or 'full', not 0"),
-    "batch size -4": ((*COMPARE, "--batch-sizes", "-4"), "or 'full', with commas between, not '-4'"),
+    "batch size -4": ((*COMPARE, "--batch-sizes", "-4"), "with commas between, not '-4'"),
     "batch size x": ((*COMPARE, "--batch-sizes", "half"), "--batch-sizes takes whole numbers"),
     "rate 0": ((*COMPARE, "--learning-rate", "0"), "learning_rate must be positive and finite"),
     "rate -1": ((*COMPARE, "--learning-rate", "-1"), "learning_rate must be positive and finite"),

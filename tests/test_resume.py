@@ -591,8 +591,8 @@ def test_what_the_store_holds_is_told_before_anything_runs(tmp_path, capsys):
     ):
         with TrialProgress(2, 2) as progress:
             listener = progress.listener()
-            threads = ol.Execution(threads=threads)
-            experiment.run(store=store, execution=threads, listener=listener)
+            how = ol.Execution(threads=threads)
+            experiment.run(store=store, execution=how, listener=listener)
         said = capsys.readouterr().err
         assert said.startswith(told)
         assert ("store" in said) == bool(told)
