@@ -157,7 +157,8 @@ def test_every_view_is_drawn_on_a_small_dark_screen_and_themes_turn(open_page, r
     ink = "getComputedStyle(document.querySelector('#convergence .ytick text')).fill"
     assert page.evaluate(ink) == "rgb(231, 234, 238)"
     page.get_by_role("button", name="Switch between light and dark").click()
-    page.wait_for_function(f"() => {ink} === 'rgb(26, 31, 38)'")
+    show(page, "convergence")
+    assert page.evaluate(ink) == "rgb(26, 31, 38)"
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == "rgb(255, 255, 255)"
 

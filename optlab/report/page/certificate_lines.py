@@ -1,4 +1,4 @@
-"""What the page tells of a problem's reference solution: the certificate and the parameters."""
+"""Lines on a problem's reference solution: its certificate and its parameters."""
 
 from __future__ import annotations
 

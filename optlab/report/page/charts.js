@@ -56,7 +56,7 @@ function inkOf(styles, optimizer, size, dark) {
 const faint = (colour, alpha) =>
   `rgba(${[1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)).join(",")},${alpha})`;
 
-const label = (s) => s.optimizer + (s.size && s.size !== "direct" ? ` at batch size ${s.size}` : "") + s.where;
+const label = (s, batch = s.size) => page.cells[s.optimizer][batch || ""] + s.where;
 
 /** The name of a series in a saved chart's legend. */
 const nameOf = (s) => escape(short(label(s), 110));
@@ -96,10 +96,9 @@ function pointTraces(view, x, y, group, ink, places, dodge) {
     y.low && c[name][i] !== null ? Math.max(0, sign * (c[name][i] - c[y.column][i])) : 0);
   const hover = rows.map((i) => {
     const where = bySize(x) ? "" : `<br>${escape(c[x.column][i])}`;
-    const size = group.size === null && c.batch[i] !== "direct" ? ` at batch size ${c.batch[i]}` : "";
     const interval = y.low && c[y.low][i] !== null && c[y.low][i] !== c[y.high][i]
       ? ` [${shown(c[y.low][i], y)}, ${shown(c[y.high][i], y)}]` : "";
-    return `${escape(label(group) + size)}${where}<br>${shown(c[y.column][i], y)}${interval}` +
+    return `${escape(label(group, c.batch[i]))}${where}<br>${shown(c[y.column][i], y)}${interval}` +
       (c.verdict ? `<br>${escape(c.verdict[i])}` : "") + (c.unstable && c.unstable[i] ? "<br>unstable" : "");
   });
   const joined = bySize(x), unsure = c.unstable ? rows.map((i) => c.unstable[i]) : [];

@@ -1,4 +1,4 @@
-"""What the page tells of an experiment: its definition, and the tracebacks of failed trials."""
+"""Lines on an experiment: its definition, and the tracebacks of failed trials."""
 
 from __future__ import annotations
 

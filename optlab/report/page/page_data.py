@@ -18,6 +18,7 @@ from optlab.report.tables import PAPER
 from optlab.report.views import View, headline
 from optlab.report.views.view import Axis
 from optlab.report.words import share
+from optlab.text import cell_label
 
 DIGITS = 6
 """Significant digits of a view's numbers in the page; tables keep all."""
@@ -52,13 +53,29 @@ def page_data(results: ResultTables, views: Mapping[str, View]) -> dict[str, Any
         },
         "axes": axes_of(trials, styles.batches),
         "target": headline(results),
-        "labels": LABELS,
+        "cells": _cell_labels(trials),
+        "headings": _headings([*tables.values(), *(view.table for view in views.values())]),
         "seconds": SECONDS,
         "paper": {"summary": PAPER["summary"]},
         "single": [c for c in SINGLE if c in trials and len(set(trials[c])) < 2],
         "tables": {name: columns_of(table, digits=None) for name, table in tables.items()},
         "views": [view_data(view) for view in views.values()],
     }
+
+
+def _cell_labels(trials: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Return each optimizer's label at each batch size; without one it is the optimizer's name."""
+    labels: dict[str, dict[str, str]] = {}
+    for row in trials[["optimizer", "batch"]].drop_duplicates().to_dict("records"):
+        own = labels.setdefault(row["optimizer"], {"": row["optimizer"]})
+        own[row["batch"]] = cell_label(row)
+    return labels
+
+
+def _headings(tables: Iterable[pd.DataFrame]) -> dict[str, str]:
+    """Return the heading of every column."""
+    names = {str(name) for table in tables for name in table}
+    return {name: LABELS.get(name, name.replace("_", " ")) for name in sorted(names)}
 
 
 def _optimizers(trials: pd.DataFrame) -> pd.DataFrame:

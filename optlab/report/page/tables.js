@@ -40,7 +40,7 @@ function latex(table, rows, names = Object.keys(table.columns)) {
     value === null ? "--" : isNumber && typeof value === "number" ? texNumber(value) : tex(value);
   const lines = rows.map((i) => names.map((name, j) => cell(table.columns[name][i], numeric[j])).join(" & ") + " \\\\");
   return ["% \\usepackage{booktabs}", `\\begin{tabular}{${numeric.map((n) => (n ? "r" : "l")).join("")}}`, "\\toprule",
-          names.map((name) => tex(page.labels[name] || name.replace(/_/g, " "))).join(" & ") + " \\\\", "\\midrule",
+          names.map((name) => tex(page.headings[name])).join(" & ") + " \\\\", "\\midrule",
           ...lines, "\\bottomrule", "\\end{tabular}", ""].join("\n");
 }
 
@@ -89,14 +89,14 @@ function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [
     grid.append(element("thead", {}, head), body);
     for (const column of names) {
       const th = element("th", { scope: "col", className: isNumeric(table, column) ? "number" : "" });
-      const text = page.labels[column] || column.replace(/_/g, " ");
+      const text = page.headings[column];
       th.append(element("button", { type: "button", textContent: text, title: `Sort by ${text}`, onclick: () => {
         state.down = state.sort === column ? !state.down : false;
         state.sort = column; state.at = 0;
         for (const other of head.children) other.removeAttribute("aria-sort");
         th.setAttribute("aria-sort", state.down ? "descending" : "ascending");
         for (const [i, other] of [...head.children].entries())
-          other.firstChild.textContent = (page.labels[names[i]] || names[i].replace(/_/g, " ")) +
+          other.firstChild.textContent = page.headings[names[i]] +
             (other === th ? (state.down ? " ▾" : " ▴") : "");
         fill();
       } }));
