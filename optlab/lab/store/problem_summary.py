@@ -31,7 +31,7 @@ class ProblemSummary:
     n, d, dtype
         Rows, columns, and the dtype of its data.
     feature_names, target_name
-        What the columns and the target are called.
+        The names of the columns and of the target.
     optimum
         The optimum's parameters, float64.
     optimum_loss
@@ -57,7 +57,7 @@ class ProblemSummary:
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemSummary:
-        """Gather the facts of a problem; its optimum is solved for where it has not been."""
+        """Return the summary of a problem; its optimum is solved for where it has not been."""
         n, d = problem.X.shape
         optimum = problem.optimum()
         points = {}
@@ -79,7 +79,7 @@ class ProblemSummary:
         )
 
     def parameter_names(self, key: str, size: int) -> list[str]:
-        """Return what the entries of a parameter are called: weights as their features are.
+        """Return the names of a parameter's entries: weights have the names of their features.
 
         Examples
         --------
@@ -107,7 +107,7 @@ CERTIFICATE = (
     "trusted",
     "message",
 )
-"""What is kept of a certificate: see `optlab.linalg.Certificate`."""
+"""The fields of `optlab.linalg.Certificate` that are kept."""
 
 
 def _plain(certificate: Certificate) -> dict[str, Any]:
