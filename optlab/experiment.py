@@ -16,7 +16,9 @@ from optlab.lab.execution import Execution
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.runner import Listener
 from optlab.lab.store.store import Store
+from optlab.lab.trial.best_known import judge_against_best_known
 from optlab.lab.trial.budget import RecordedEpochs
+from optlab.lab.trial.stop_at import StopAt
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.problems import Problem
 from optlab.results import Results
@@ -83,7 +85,7 @@ class Experiment:
     seeds: Iterable[int] = (0,)
     repeats: int = 1
     epochs: int = 1000
-    stop_at: float | None = None
+    stop_at: float | StopAt | None = None
     recorded_epochs: RecordedEpochs = "growing"
     conclude: Callable[[Results], object] | None = None
 
@@ -161,6 +163,8 @@ class Experiment:
             )
         problems = self.grid.problems.items()
         summaries = {name: ProblemSummary.of(name, problem) for name, problem in problems}
+        references = {name: summary.reference_loss for name, summary in summaries.items()}
+        judge_against_best_known(records, references, self.budget.stop_at)
         return Results.of(self.name, records, summaries, machine(), about)
 
     def main(self, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -184,7 +188,7 @@ def compare(
     seeds: Iterable[int] = (0,),
     repeats: int = 1,
     epochs: int = 1000,
-    stop_at: float | None = None,
+    stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
     store: str | Path | None = None,
     execution: Execution | None = None,

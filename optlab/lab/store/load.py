@@ -11,6 +11,7 @@ from optlab.lab.store.merge import LoadedFile, MergedFiles
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError
 from optlab.lab.store.stored_trial import StoredExperiment
+from optlab.lab.trial.best_known import judge_against_best_known
 from optlab.lab.trial.record import Trial, TrialRecord
 
 NOT_RUN = "not run: the experiment was stopped before, or is still running"
@@ -69,6 +70,11 @@ def _load(store: Store) -> LoadedFile:
     loaded.names = [experiment.name for experiment in own]
     loaded.machines = [experiment.machine for experiment in own]
     loaded.definition = _all_asked([experiment.definition for experiment in own])
+    judge_against_best_known(
+        [record for _, record in loaded.records],
+        {name: summary.reference_loss for name, summary in loaded.problems.items()},
+        last.definition.get("stop_at"),
+    )
     return loaded
 
 

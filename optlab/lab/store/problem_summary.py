@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab.lab.trial.best_known import ReferenceLoss
 from optlab.linalg import Certificate
 from optlab.problems import Problem
 
@@ -38,6 +39,8 @@ class ProblemSummary:
         Its loss.
     certificate
         How the optimum was found and how far it can be trusted, as values that JSON can hold.
+    loss_rounding
+        By how much evaluated losses may be off by rounding; NaN in files of older versions.
     x, y
         The points of a one-feature problem, for drawing; empty otherwise.
     """
@@ -54,6 +57,7 @@ class ProblemSummary:
     x: Array = field(default_factory=lambda: np.empty(0), repr=False)
     y: Array = field(default_factory=lambda: np.empty(0), repr=False)
     target_name: str = "y"
+    loss_rounding: float = float("nan")
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemSummary:
@@ -74,9 +78,15 @@ class ProblemSummary:
             target_name=getattr(problem, "target_name", "y"),
             optimum={key: value.numpy() for key, value in optimum.parameters.items()},
             optimum_loss=optimum.loss,
+            loss_rounding=ReferenceLoss.of(problem).rounding,
             certificate=_plain(optimum.certificate),
             **points,
         )
+
+    @property
+    def reference_loss(self) -> ReferenceLoss:
+        """The optimum's loss, with the rounding of losses."""
+        return ReferenceLoss(self.optimum_loss, self.loss_rounding)
 
     def parameter_names(self, key: str, size: int) -> list[str]:
         """Return the names of a parameter's entries: weights have the names of their features.
