@@ -9,6 +9,7 @@ from uuid import uuid4
 from optlab.lab.grid import Grid
 from optlab.lab.keys.object_hash import UnknownValueError
 from optlab.lab.keys.trial_key import (
+    deciding_code,
     optimizer_fingerprint,
     problem_fingerprint,
     surroundings,
@@ -92,7 +93,7 @@ class Resume:
         if threads_used != threads:
             about_machine["threads of a trial"] = str(threads_used)
         setting = _setting(tasks[0].budget, threads)
-        fingerprints = Fingerprints(problems, optimizers, setting, around)
+        fingerprints = Fingerprints(problems, optimizers, setting, around, deciding_code())
         self._about = name, definition, about_machine, fingerprints
         self._experiment = self._begin()
         self._old: dict[str, int] = {}

@@ -20,6 +20,8 @@ from optlab.problems import Problem
 DECIDING_FOLDERS = ("linalg", "problems", "optimizers", "lab/trial", "lab/measure")
 """The folders of optlab whose code decides numbers; a change of any other leaves all keys."""
 
+_PACKAGE = Path(optlab.__file__).parent
+
 _DECIDING_FACTS = ("system", "processor", "python", "torch", "numpy", "scipy", "scikit-learn")
 
 
@@ -50,18 +52,17 @@ def surroundings(threads: int) -> str:
     """
     facts = {name: what for name, what in machine().items() if _decides(name)}
     said = json.dumps([facts, threads, TorchSettings.current()], default=str)
-    return _digest(said.encode(), deciding_sources(Path(optlab.__file__).parent))
+    return _digest(said.encode(), json.dumps(deciding_code(_PACKAGE)).encode())
 
 
 @cache
-def deciding_sources(package: Path) -> bytes:
-    """Return a digest of the code in optlab's deciding folders."""
-    found = hashlib.sha256()
-    for path in sorted(
-        file for name in DECIDING_FOLDERS for file in (package / name).rglob("*.py")
-    ):
-        found.update(hashlib.sha256(path.read_bytes()).digest())
-    return found.digest()
+def deciding_code(package: Path = _PACKAGE) -> dict[str, str]:
+    """Return a hash of each file in optlab's deciding folders, by its path in the package."""
+    files = sorted(file for name in DECIDING_FOLDERS for file in (package / name).rglob("*.py"))
+    return {
+        file.relative_to(package).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+    }
 
 
 def _decides(fact: str) -> bool:

@@ -20,7 +20,7 @@ class Fingerprints(NamedTuple):
     surroundings
         A hash of the machine, the versions and optlab's own code.
     code
-        The hashes of optlab's own modules or folders by name, as far as they are recorded.
+        The hashes of the files of optlab that decide numbers, by their paths in the package.
     """
 
     problems: Mapping[str, str]
