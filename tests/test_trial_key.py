@@ -15,7 +15,7 @@ import optlab as ol
 from optlab.lab.keys import trial_key as module
 from optlab.lab.keys.trial_key import (
     DECIDING_FOLDERS,
-    deciding_sources,
+    deciding_code,
     optimizer_fingerprint,
     problem_fingerprint,
     surroundings,
@@ -191,15 +191,15 @@ def test_all_code_that_a_trial_runs_lies_in_the_deciding_folders(name):
 def test_a_key_looks_at_the_deciding_folders_alone(tmp_path):
     package = tmp_path / "optlab"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    before = deciding_sources(package)
+    before = deciding_code(package)
     for file in sorted(package.rglob("*.py")):
         decides = any(file.is_relative_to(package / name) for name in DECIDING_FOLDERS)
         text = file.read_bytes()
         file.write_bytes(text + b"# mended\n")
-        deciding_sources.cache_clear()
-        assert (deciding_sources(package) != before) == decides, file
+        deciding_code.cache_clear()
+        assert (deciding_code(package) != before) == decides, file
         file.write_bytes(text)
-    deciding_sources.cache_clear()
+    deciding_code.cache_clear()
     assert all((package / name).is_dir() for name in DECIDING_FOLDERS)
 
 
