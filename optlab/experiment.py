@@ -111,7 +111,7 @@ class Experiment:
 
     @cached_property
     def budget(self) -> Budget:
-        """How long each trial may go on, and which of its iterates are recorded."""
+        """The budget of each trial, and the epochs that are recorded."""
         return Budget(
             epochs=self.epochs, stop_at=self.stop_at, recorded_epochs=self.recorded_epochs
         )
