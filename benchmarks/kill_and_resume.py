@@ -1,7 +1,8 @@
 """Kill a run of 200 short trials with SIGKILL at random moments, and resume it each time.
 
 Nothing that was finished may be lost, nothing that was stored may be run again, the file must be
-whole after every kill, and the final tables must equal an undisturbed run's except for times.
+whole after every kill, alone where it is copied (``cp``) or moved (``mv``) without the log beside
+it, and the final tables must equal an undisturbed run's except for times.
 
     python -m benchmarks.kill_and_resume [KILLS]
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -70,6 +72,8 @@ class Seen:
     lost: list[str] = field(default_factory=list)
     run_again: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    torn: int = 0
+    """How many files were killed while their pages were overwritten: whole only with their log."""
     cut_short: int = 0
     same_tables: bool = False
 
@@ -92,6 +96,7 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> Seen:
             process.send_signal(signal.SIGKILL)
         status = process.wait()
         started = _started(log)
+        _look_at_it_alone(store, done | set(started[:-1]), seen)
         now = _stored(store, seen)
         seen.stored_after.append(len(now))
         seen.lost += sorted(done - now) + sorted(set(started[:-1]) - now)
@@ -142,13 +147,30 @@ def _started(log: Path) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def _look_at_it_alone(store: Path, told: set[str], seen: Seen) -> None:
+    """Look whether a copy of the file, and the file moved away, hold what was told as finished."""
+    moved, log = store.with_name("moved.db"), store.with_name(f"{store.name}-journal")
+    shutil.copy(store, moved)  # `cp`, while the file and its log stay
+    try:
+        seen.lost += sorted(told - _stored(moved, seen))
+    except sqlite3.DatabaseError:
+        seen.torn += 1
+        if not log.exists():
+            raise
+    store.replace(moved)  # `mv`; and its log after it, if there is one
+    if log.exists():
+        log.replace(f"{moved}-journal")
+    seen.lost += sorted(told - _stored(moved, seen))
+    moved.replace(store)
+
+
 def _stored(store: Path, seen: Seen) -> set[str]:
     database = sqlite3.connect(store)
     try:
         (state,) = database.execute("PRAGMA integrity_check").fetchone()
         if state != "ok":
             seen.damaged.append(state)
-        rows = database.execute("SELECT trial ->> 'optimizer' FROM trials").fetchall()
+        rows = database.execute("SELECT record ->> '$.trial.optimizer' FROM trials").fetchall()
     finally:
         database.close()
     names = [name for (name,) in rows]
@@ -168,6 +190,7 @@ def main() -> None:
     print(f"kills that cut a trial short: {seen.cut_short}")
     print(f"finished trials lost: {seen.lost or 'none'}")
     print(f"trials run again after they were stored: {seen.run_again or 'none'}")
+    print(f"files torn without their log: {seen.torn}")
     print(f"integrity_check: {seen.damaged or 'ok, after every start'}")
     print(f"tables equal an undisturbed run's, times left out: {seen.same_tables}")
 

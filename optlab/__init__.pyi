@@ -3,9 +3,9 @@ from . import linalg as linalg
 from .experiment import Experiment as Experiment
 from .experiment import compare as compare
 from .lab.execution import Execution as Execution
-from .lab.minimize import Solution as Solution
-from .lab.minimize import minimize as minimize
 from .lab.trial.status import Status as Status
+from .minimization import Solution as Solution
+from .minimization import minimize as minimize
 from .optimizers.batches import Batches as Batches
 from .optimizers.lstsq import Lstsq as Lstsq
 from .optimizers.manual_sgd import ManualSGD as ManualSGD

@@ -16,7 +16,9 @@ from optlab.lab.execution import Execution
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.runner import Listener
 from optlab.lab.store.store import Store
+from optlab.lab.trial.best_known import judge_against_best_known
 from optlab.lab.trial.budget import RecordedEpochs
+from optlab.lab.trial.stop_at import StopAt
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.problems import Problem
 from optlab.results import Results
@@ -83,7 +85,7 @@ class Experiment:
     seeds: Iterable[int] = (0,)
     repeats: int = 1
     epochs: int = 1000
-    stop_at: float | None = None
+    stop_at: float | StopAt | None = None
     recorded_epochs: RecordedEpochs = "growing"
     conclude: Callable[[Results], object] | None = None
 
@@ -109,7 +111,7 @@ class Experiment:
 
     @cached_property
     def budget(self) -> Budget:
-        """How long each trial may go on, and which of its iterates are recorded."""
+        """The budget of each trial, and the epochs that are recorded."""
         return Budget(
             epochs=self.epochs, stop_at=self.stop_at, recorded_epochs=self.recorded_epochs
         )
@@ -161,6 +163,8 @@ class Experiment:
             )
         problems = self.grid.problems.items()
         summaries = {name: ProblemSummary.of(name, problem) for name, problem in problems}
+        references = {name: summary.reference_loss for name, summary in summaries.items()}
+        judge_against_best_known(records, references, self.budget.stop_at)
         return Results.of(self.name, records, summaries, machine(), about)
 
     def main(self, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -184,7 +188,7 @@ def compare(
     seeds: Iterable[int] = (0,),
     repeats: int = 1,
     epochs: int = 1000,
-    stop_at: float | None = None,
+    stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
     store: str | Path | None = None,
     execution: Execution | None = None,
@@ -205,11 +209,11 @@ def compare(
     >>> results = ol.compare(
     ...     problem, [ol.ManualSGD(0.1), ol.Lstsq()], batch_sizes=[5, "full"], seeds=[1], epochs=200
     ... )
-    >>> results.trials[["optimizer", "batch_size", "status"]]
-       optimizer batch_size    status
-    0  ManualSGD          5  finished
-    1  ManualSGD       full  finished
-    2      Lstsq       <NA>  finished
+    >>> results.trials[["optimizer", "batch", "batch_size", "status"]]
+       optimizer   batch  batch_size    status
+    0  ManualSGD       5           5  finished
+    1  ManualSGD    full          10  finished
+    2      Lstsq  direct        <NA>  finished
     """
     return Experiment(
         problems=problem,

@@ -1,9 +1,8 @@
-"""What an experiment found: two tidy tables, and what people ask of them."""
+"""The results of an experiment: two tidy tables, with summaries, figures and a report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,43 +10,18 @@ import numpy as np
 import pandas as pd
 
 from optlab import analysis
+from optlab.analysis.result_tables import ResultTables
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
+from optlab.lab.trial.stop_at import StopAt
 from optlab.report.tables import write_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True, eq=False)
-class Results:
-    """The outcome of an experiment.
-
-    Parameters
-    ----------
-    name
-        The experiment's name.
-    trials
-        A row for each trial asked for, whatever became of it.
-    traces
-        A row for each recorded iterate.
-    problems
-        What is known of each problem, by name: its size, its optimum and certificate.
-    machine
-        What it ran on.
-    definition
-        The axes and the budget that were asked for; when (``started``), by which ``command``, and
-        from which ``commit``, as far as these are known.
-    """
-
-    name: str
-    trials: pd.DataFrame
-    traces: pd.DataFrame
-    problems: Mapping[str, ProblemSummary]
-    machine: Mapping[str, str]
-    definition: Mapping[str, Any]
-    _parameters: Mapping[int, dict[str, np.ndarray[Any, Any]]]
-    _tracebacks: Mapping[int, str]
+class Results(ResultTables):
+    """The outcome of an experiment: its tables, with their summaries, figures and report."""
 
     @classmethod
     def of(
@@ -61,13 +35,13 @@ class Results:
         """Make the two tables from the records of trials."""
         return cls(
             name=name,
-            trials=trials_table(records),
+            trials=trials_table(records, problems),
             traces=traces_table(records),
             problems=problems,
             machine=machine,
             definition=definition,
-            _parameters={r.trial.number: r.parameters for r in records if r.parameters},
-            _tracebacks={r.trial.number: r.traceback for r in records if r.traceback},
+            final_parameters={r.trial.number: r.parameters for r in records if r.parameters},
+            tracebacks={r.trial.number: r.traceback for r in records if r.traceback},
         )
 
     @classmethod
@@ -123,23 +97,25 @@ class Results:
         """
         return analysis.ratios(self.trials, baseline)
 
-    def time_to_target(self, target: float) -> pd.DataFrame:
+    def time_to_target(self, stop_at: float | StopAt) -> pd.DataFrame:
         """Return what it took each cell to bring the suboptimality to a share of the start's.
 
-        Trials that never get there are censored, not dropped: see `optlab.analysis.target_summary`.
+        Trials that never get there count as longer than any that do: see
+        `optlab.analysis.time_to_target` for ``stop_at`` and `optlab.analysis.target_summary` for
+        the columns.
         """
-        return analysis.target_summary(analysis.time_to_target(self.trials, self.traces, target))
+        return analysis.target_summary(analysis.time_to_target(self.trials, self.traces, stop_at))
 
-    def performance_profile(self, target: float, cost: str = "seconds") -> pd.DataFrame:
+    def performance_profile(self, stop_at: float | StopAt, cost: str = "seconds") -> pd.DataFrame:
         """Return the share of problems that each optimizer solves within a factor of the best.
 
         ``cost`` is ``"seconds"``, ``"epochs"`` or ``"samples"`` to the target: see
         `optlab.analysis.performance_profile`.
         """
-        times = analysis.time_to_target(self.trials, self.traces, target)
+        times = analysis.time_to_target(self.trials, self.traces, stop_at)
         return analysis.performance_profile(times, cost)
 
-    def parameters(self, trial: int) -> dict[str, np.ndarray[Any, Any]]:
+    def parameters(self, trial: int) -> Mapping[str, np.ndarray[Any, Any]]:
         """Return a trial's final parameters as arrays, in the dtype it computed in.
 
         Raises
@@ -147,8 +123,8 @@ class Results:
         ValueError
             Where there is no such trial, or it yielded none.
         """
-        if trial in self._parameters:
-            return self._parameters[trial]
+        if trial in self.final_parameters:
+            return self.final_parameters[trial]
         rows = self.trials[self.trials["trial"] == trial]
         if rows.empty:
             raise ValueError(
@@ -161,7 +137,7 @@ class Results:
 
     def traceback(self, trial: int) -> str:
         """Return the traceback of a failed trial, or an empty string."""
-        return self._tracebacks.get(trial, "")
+        return self.tracebacks.get(trial, "")
 
     def to_csv(self, folder: str | Path) -> None:
         """Write the tables of `export` into a folder, as CSV."""
@@ -192,10 +168,10 @@ class Results:
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
 
-        return figures.convergence(self.trials, self.traces, self._one(problem))
+        return figures.convergence(self, self._one(problem))
 
     def plot_fit(self, problem: str | None = None) -> Figure:
-        """Draw the points of a one-feature problem and the line each optimizer ended with.
+        """Draw the points of a one-feature problem and the line of each setting's median trial.
 
         Raises
         ------
@@ -204,14 +180,13 @@ class Results:
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
-        name = self._one(problem)
-        return figures.fit(self.trials, self._parameters, self.problems[name])
+        return figures.fit(self, self._one(problem))
 
     def plot_seconds(self, problem: str | None = None) -> Figure:
         """Draw the seconds of each optimizer by batch size, a panel for each device."""
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
-        return figures.seconds(self.trials, self._one(problem))
+        return figures.seconds(self, self._one(problem))
 
     def figures(self, problem: str | None = None) -> dict[str, Figure]:
         """Return every view that has something to draw as a figure, by name.
@@ -233,9 +208,9 @@ class Results:
 
     def report(self, path: str | Path) -> Path:
         """Write one HTML page that works offline: what was found, and how sure that is."""
-        from optlab.report.page import write as page  # noqa: PLC0415 - as above
+        from optlab.report.page.render import write_page  # noqa: PLC0415 - as above
 
-        return page.write_page(self, path)
+        return write_page(self, path)
 
     def _one(self, problem: str | None) -> str:
         if problem is None and len(self.problems) == 1:

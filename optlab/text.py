@@ -1,9 +1,14 @@
-"""Text that files can hold, and sizes as people read them."""
+"""Texts, numbers, durations, sizes and labels as people read them."""
 
 from __future__ import annotations
 
 import math
 import reprlib
+from collections.abc import Sequence
+from typing import Any
+
+DIRECT = "direct"
+"""The value of the column ``batch`` for methods that use no batches."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxlong = 60
@@ -25,22 +30,41 @@ def shortened(value: object) -> str:
     return _SHORT.repr(value)
 
 
-def format_seconds(seconds: float) -> str:
-    """Return seconds with a unit that suits them, three digits.
+def number(value: float, digits: int = 3) -> str:
+    """Return a number in a few digits, or ``-`` where there is none.
 
     Examples
     --------
-    >>> format_seconds(0.001234), format_seconds(75.5)
-    ('1.23 ms', '75.5 s')
+    >>> number(1234567.0), number(1200), number(0.03456), number(2.3e-9), number(float("nan"))
+    ('1.23e+06', '1200', '0.0346', '2.3e-09', '-')
     """
-    if not math.isfinite(seconds):
+    if value is None or not math.isfinite(value):
         return "-"
-    unit, scale = "us", 1e-6
-    if seconds >= 1:
+    if float(value).is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.{digits}g}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return seconds with a unit that suits them, in three digits; whole from 1000 s on.
+
+    Examples
+    --------
+    >>> format_seconds(0.001234), format_seconds(75.5), format_seconds(4.5e-6)
+    ('1.23 ms', '75.5 s', '4.5 µs')
+    >>> format_seconds(0.9996), format_seconds(12345.6), format_seconds(float("nan"))
+    ('1 s', '12346 s', '-')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    rounded = float(f"{seconds:.3g}")
+    unit, scale = "µs", 1e-6
+    if rounded >= 1 or rounded == 0:
         unit, scale = "s", 1.0
-    elif seconds >= 1e-3:
+    elif rounded >= 1e-3:
         unit, scale = "ms", 1e-3
-    return f"{seconds / scale:.3g} {unit}"
+    value = seconds / scale
+    return f"{value:.0f} {unit}" if value >= 999.5 else f"{value:.3g} {unit}"
 
 
 def format_bytes(size: float) -> str:
@@ -57,3 +81,26 @@ def format_bytes(size: float) -> str:
         if size >= scale:
             return f"{size / scale:.3g} {unit}"
     return f"{size:.0f} B"
+
+
+_LABEL = {
+    "optimizer": "{}",
+    "batch": "at batch size {}",
+    "device": "on {}",
+    "dtype": "in {}",
+    "seed": "with seed {}",
+}
+
+
+def cell_label(row: Any, columns: Sequence[str] = tuple(_LABEL)) -> str:
+    """Return a cell's label, made from those of some columns that a row of a table has.
+
+    Examples
+    --------
+    >>> cell_label({"optimizer": "ManualSGD", "batch": "5", "device": "cpu"})
+    'ManualSGD at batch size 5 on cpu'
+    >>> cell_label({"optimizer": "Lstsq", "batch": "direct", "device": "cpu"}, ["optimizer"])
+    'Lstsq'
+    """
+    shown = [c for c in columns if c in row and (c, row[c]) != ("batch", DIRECT)]
+    return " ".join(_LABEL[column].format(row[column]) for column in shown)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from optlab.analysis.statistics import summary
+from optlab.analysis.result_tables import ResultTables
 from optlab.lab.store.problem_summary import ProblemSummary
+from optlab.lab.tables import batch_column
 
 HOSTILE = "<script>alert(1)</script>"
 EVIL = (
@@ -27,32 +26,6 @@ TRACE = [
 MISSING = [
     "first_pass_seconds", "seconds", "loss", "suboptimality", "parameter_error", "gradient_norm",
 ]  # fmt: skip
-
-
-@dataclass
-class Planted:
-    """The shape of `optlab.Results`, and nothing of its making."""
-
-    name: str
-    trials: pd.DataFrame
-    traces: pd.DataFrame
-    problems: dict[str, ProblemSummary]
-    machine: dict[str, str] = field(
-        default_factory=lambda: {"processor": "abacus", "torch": "2.13"}
-    )
-    found: dict[int, dict[str, Any]] = field(default_factory=dict)
-    definition: dict[str, Any] = field(default_factory=dict)
-
-    def parameters(self, trial: int) -> dict[str, Any]:
-        if trial not in self.found:
-            raise ValueError(f"trial {trial} has no parameters")
-        return self.found[trial]
-
-    def traceback(self, trial: int) -> str:
-        return f"Traceback of trial {trial}"
-
-    def summary(self) -> pd.DataFrame:
-        return summary(self.trials)
 
 
 def facts(name: str, d: int = 1, n: int = 10) -> ProblemSummary:
@@ -81,16 +54,16 @@ def plant(
     repeats: int = 3,
     epochs: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 400),
     mishaps: bool = True,
-) -> Planted:
+) -> ResultTables:
     """Make results: exponential convergence, seconds with noise, and mishaps in chosen cells."""
     rng = np.random.default_rng(seed)
     facts_of = {p: facts(p, d=1 if i == 0 else 3) for i, p in enumerate(problems)}
-    planted = Planted(name, pd.DataFrame(), pd.DataFrame(), facts_of)
+    parameters: dict[int, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []
     traces: list[dict[str, Any]] = []
     for problem, optimizer in product(problems, optimizers):
         is_direct = optimizer in direct
-        for size, device, dtype in product([pd.NA] if is_direct else sizes, devices, dtypes):
+        for size, device, dtype in product([None] if is_direct else sizes, devices, dtypes):
             rate = 0.05 * 10 ** rng.uniform(-0.5, 0.5)
             cost = 1e-4 * 10 ** rng.uniform(0, 1)
             cost *= 0.3 if (device, str(size)) == ("cuda", "full") else 1
@@ -102,13 +75,13 @@ def plant(
                 where = (problem, optimizer, str(size))
                 row = {
                     "trial": len(rows), "problem": problem, "optimizer": optimizer,
-                    "hyperparameters": json.dumps({"learning_rate": 0.01}), "batch_size": size,
+                    "hp_learning_rate": 0.01, "batch": size,
                     "device": device, "dtype": dtype, "seed": s, "repeat": repeat,
                     "status": status, "message": message,
                     "contended": mishaps and where == (problems[-1], "TorchSGD", "8"),
                     "epochs": 0, "samples": 0, "transfer_seconds": 1e-5,
-                    **dict.fromkeys(MISSING, np.nan), "peak_bytes": pd.NA, "versions": "{}",
-                    "cores_short": 0.0,
+                    **dict.fromkeys(MISSING, np.nan), "peak_bytes": pd.NA,
+                    "file": "", "versions": "{}", "cores_short": 0.0,
                 }  # fmt: skip
                 if status != "skipped":
                     pace = cost * max(0.2, 1 + noise * rng.normal())
@@ -117,15 +90,18 @@ def plant(
                     traces += trace
                     row |= {name: value for name, value in trace[-1].items() if name in row}
                     row |= {"epochs": trace[-1]["epoch"], "first_pass_seconds": 5 * pace}
-                    planted.found[row["trial"]] = {
+                    parameters[row["trial"]] = {
                         key: np.asarray(value) + row["parameter_error"]
                         for key, value in facts_of[problem].optimum.items()
                     }
                 rows.append(row)
-    planted.trials = pd.DataFrame(rows)
-    planted.trials["batch_size"] = planted.trials["batch_size"].astype(object)
-    planted.traces = pd.DataFrame(traces, columns=TRACE)
-    return planted
+    trials = pd.DataFrame(rows).assign(batch=lambda table: batch_column(table["batch"]))
+    bad = trials.loc[trials["status"].isin(["failed", "crashed"]), "trial"]
+    return ResultTables(
+        name, trials, pd.DataFrame(traces, columns=TRACE), facts_of,
+        {"processor": "abacus", "torch": "2.13"}, {}, parameters,
+        {number: f"Traceback of trial {number}" for number in bad},
+    )  # fmt: skip
 
 
 def _trace(
@@ -137,7 +113,7 @@ def _trace(
     trace = []
     for epoch in epochs:
         share = np.exp(-rate * epoch)
-        if pd.isna(row["batch_size"]) and epoch:
+        if row["batch"] is None and epoch:
             share = 1e-15
         if row["status"] == "diverged":
             share = 10.0 ** min(epoch, 30)

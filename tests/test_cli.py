@@ -220,7 +220,7 @@ def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(f
     assert set(trials.loc[trials["device"] == "cuda", "status"]) == {"skipped"}
     assert set(trials.loc[trials["device"] == "cpu", "status"]) <= {"finished", "converged"}
     # Standardized columns are of order 1: closed forms are right to some 100 eps.
-    direct = trials[(trials["batch_size"].isna()) & (trials["device"] == "cpu")]
+    direct = trials[(trials["batch"] == "direct") & (trials["device"] == "cpu")]
     assert (direct["parameter_error"] < 1e-13).all()
     assert {path.name for path in (folder / "drawn").iterdir()} >= {
         "convergence.png",
@@ -237,7 +237,7 @@ def test_where_every_trial_is_skipped_the_exit_status_is_0(folder):
 def test_a_failing_optimizer_gives_exit_status_1_and_its_row_with_the_message(folder):
     done = optlab("run", "failing.py", "--csv", "failed", cwd=folder)
     assert done.returncode == 1
-    assert "failed: ZeroDivisionError: on purpose (Fails batch size full on cpu)" in done.stdout
+    assert "failed: ZeroDivisionError: on purpose (Fails at batch size full on cpu)" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     trials = pd.read_csv(folder / "failed" / "trials.csv").set_index("optimizer")
     assert trials["status"].to_dict() == {"ManualSGD": "finished", "Fails": "failed"}
@@ -292,7 +292,7 @@ REFUSED = {
     "nan": (("compare", "nan.csv", "--target", "y"), "column 'size'", "row 7", "1 missing"),
     "text": (("compare", "text.csv", "--target", "y"), "column 'age' holds text", "'old' in row 0"),
     "batch size 0": ((*COMPARE, "--batch-sizes", "1,0"), "at least 1 or 'full', not 0"),
-    "batch size -4": ((*COMPARE, "--batch-sizes", "-4"), "or 'full', with commas between, not '-4'"),
+    "batch size -4": ((*COMPARE, "--batch-sizes", "-4"), "with commas between, not '-4'"),
     "batch size x": ((*COMPARE, "--batch-sizes", "half"), "--batch-sizes takes whole numbers"),
     "rate 0": ((*COMPARE, "--learning-rate", "0"), "learning_rate must be positive and finite"),
     "rate -1": ((*COMPARE, "--learning-rate", "-1"), "learning_rate must be positive and finite"),
@@ -397,7 +397,7 @@ def test_a_terminal_shows_trials_done_and_the_current_ones_epoch_and_loss(folder
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
     assert re.search(r"trials .* 1/2 .*", plain)
     assert "2/2" in plain
-    assert re.search(r"Slow batch size full on cpu +epoch [123]/3 +loss \d", plain)
+    assert re.search(r"Slow at batch size full on cpu +epoch [123]/3 +loss \d", plain)
     assert "parameter error" in (folder / "out").read_text()
 
 

@@ -11,7 +11,7 @@ from optlab.analysis.intervals import trimmed_mean_interval
 
 
 def repeats(optimizer, seconds, **changes):
-    run = {"problem": "p", "batch_size": "full", "device": "cpu", "dtype": "float32", "seed": 0}
+    run = {"problem": "p", "batch": "full", "device": "cpu", "dtype": "float32", "seed": 0}
     run |= {"status": "finished", "contended": False, "optimizer": optimizer} | changes
     return [run | {"repeat": r, "seconds": s} for r, s in enumerate(seconds, 1)]
 
@@ -131,7 +131,7 @@ def test_two_pairs_are_too_few(n):
         ([1.0] * 3, {"contended": True}, "3 contended"),
         ([1.0] * 3, {"status": "diverged"}, "3 did not end well"),
         ([math.nan] * 3, {"status": "skipped"}, "3 did not end well"),
-        ([1.0] * 3, {"status": "converged"}, "3 reached the target in one of the two only"),
+        ([1.0] * 3, {"status": "converged"}, "3 reached stop_at in one of the two only"),
         ([0.0, 1.0, 1.0], {}, "1 took no time the clock could see"),
         ([math.nan, 0.0, 1.0], {}, "2 took no time the clock could see"),
     ],
@@ -144,24 +144,37 @@ def test_pairs_that_cannot_be_compared_are_left_out_and_counted(seconds, changes
 
 
 def test_batch_sizes_are_compared_with_their_like_and_direct_methods_with_all():
-    rows = repeats("A", [1.0] * 3, batch_size=1) + repeats("A", [1.0] * 3, batch_size="full")
-    rows += repeats("B", [2.0] * 3, batch_size=1) + repeats("B", [2.0] * 3, batch_size=5)
-    rows += repeats("D", [0.5] * 3, batch_size=pd.NA)
+    rows = repeats("A", [1.0] * 3, batch="1") + repeats("A", [1.0] * 3, batch="full")
+    rows += repeats("B", [2.0] * 3, batch="1") + repeats("B", [2.0] * 3, batch="5")
+    rows += repeats("D", [0.5] * 3, batch="direct")
     table = pd.DataFrame(rows)
     found = ratios(table, "A")
-    sizes = [(str(r.optimizer), str(r.batch_size), str(r.baseline_batch_size), r.verdict)
+    sizes = [(str(r.optimizer), str(r.batch), str(r.baseline_batch), r.verdict)
              for r in found.itertuples()]  # fmt: skip
     assert sizes == [
         ("B", "1", "1", SLOWER),
-        ("B", "5", "<NA>", TOO_FEW),
-        ("D", "<NA>", "1", FASTER),
-        ("D", "<NA>", "full", FASTER),
+        ("B", "5", "nan", TOO_FEW),
+        ("D", "direct", "1", FASTER),
+        ("D", "direct", "full", FASTER),
     ]
     assert found["message"].tolist() == ["", "A has no trial here to compare with", "", ""]
     against_direct = ratios(table, "D")
     assert (against_direct["verdict"] == SLOWER).all()
-    assert against_direct["baseline_batch_size"].isna().all()
+    assert (against_direct["baseline_batch"] == "direct").all()
     assert len(against_direct) == 4
+
+
+def test_a_cell_is_compared_with_every_other_cell_of_its_problem():
+    rows = repeats("A", [1.0] * 3, batch="1") + repeats("A", [2.0] * 3, batch="5")
+    rows += repeats("D", [0.5] * 3, batch="direct", device="cuda", dtype="float64")
+    rows += repeats("D", [9.0] * 3, problem="q")
+    cell = {"problem": "p", "optimizer": "A", "batch": "1", "device": "cpu", "dtype": "float32"}
+    found = ratios(pd.DataFrame(rows), cell)
+    assert found["optimizer"].tolist() == ["A", "D", "D"]
+    assert found["ratio"].tolist()[:2] == pytest.approx([2.0, 0.5])
+    assert found["pairs"].tolist() == [3, 3, 0]
+    with pytest.raises(ValueError, match="baseline must be one of"):
+        ratios(pd.DataFrame(rows), cell | {"batch": "7"})
 
 
 def test_an_unstable_side_is_marked_and_still_compared():

@@ -141,7 +141,11 @@ def test_after_ctrl_c_what_had_ended_is_kept(tutorial, tmp_path):
 
     experiment = experiment_of(tutorial, ol.ManualSGD(0.01), batch_sizes=[5], seeds=range(6))
     with ThreadPoolExecutor(2) as executor:
-        results = experiment.run(store=tmp_path / "s.db", listener=Listener(finished=finished), execution=ol.Execution(executor=executor, threads=1))  # fmt: skip
+        results = experiment.run(
+            store=tmp_path / "s.db",
+            listener=Listener(finished=finished),
+            execution=ol.Execution(executor=executor, threads=1),
+        )
     statuses = list(results.trials["status"])
     assert statuses.count("finished") > 2
     assert set(statuses) <= {"finished", "interrupted"}
@@ -313,7 +317,7 @@ def test_a_dask_worker_killed_half_way_costs_no_trial(cluster, tutorial, tmp_pat
     # The hyperparameters name the folder; it decides no number.
     serial = hundred(tutorial, alone).run(execution=ol.Execution(threads=1))
     for each in (results, serial):
-        each.trials["hyperparameters"] = ""
+        each.trials["hp_folder"] = ""
     assert_same_numbers(results, serial)
 
 

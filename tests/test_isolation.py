@@ -18,6 +18,7 @@ import optlab as ol
 from optlab.lab import Budget, Status, Trial, run_trial
 from optlab.lab.measure import memory as meter
 from optlab.lab.trial import peak_memory
+from optlab.lab.trial.record import TRACE_NUMBERS
 from optlab.lab.trial.task import Task
 from optlab.lab.workers import process as worker_process
 from optlab.lab.workers.pool import WorkerPool
@@ -52,7 +53,8 @@ def tasks_of(problem, optimizers, budget=BUDGET, batch_size=5):
 
 def bits(rows):
     """Rows of a trace but for their seconds, so that NaN equals itself."""
-    return np.array([row._replace(seconds=0) for row in rows]).tobytes()
+    names = [name for name in TRACE_NUMBERS if name != "seconds"]
+    return np.array([[getattr(row, name) for name in names] for row in rows]).tobytes()
 
 
 def alone(task):

@@ -78,7 +78,7 @@ def test_a_busy_neighbour_is_seen_and_recorded(tutorial, tmp_path):
     )
     with subprocess.Popen([sys.executable, "-c", burn]) as neighbour:
         time.sleep(1)
-        results = experiment.run(threads=CORES, store=tmp_path / "s.db")
+        results = experiment.run(store=tmp_path / "s.db", execution=ol.Execution(threads=CORES))
         neighbour.kill()
     if results.trials["seconds"].iloc[0] < 0.5:
         pytest.skip("this machine is too fast for the trial to be a window")

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import optlab as ol
-from optlab.analysis.profiles import data_profile, performance_profile
+from optlab.analysis.profiles import performance_profile
 from optlab.analysis.targets import target_summary, time_to_target
+from optlab.lab.trial.stop_at import StopAt
 
-CELL = {"problem": "p", "optimizer": "A", "batch_size": 1, "device": "cpu", "dtype": "float32"}
+CELL = {"problem": "p", "optimizer": "A", "batch": "1", "device": "cpu", "dtype": "float32"}
 
 
 def run(curve, status="finished", **changes):
@@ -39,9 +40,27 @@ def test_the_target_is_reached_at_the_first_iterate_below_a_share_of_the_start()
     assert row["spent_seconds"] == 2
 
 
-def test_the_start_is_no_iterate():
-    assert one([0.0, 0.0])["epochs"] == 1
-    assert one([1.0, 3.0, 0.5], target=1.0)["epochs"] == 2
+def test_the_target_is_a_share_of_the_scale_and_the_start_may_reach_it():
+    assert one([10.0, 0.5, 0.05], stop_scale=1.0)[["reached", "epochs"]].tolist() == [True, 2]
+    assert one([0.01, 0.5], stop_scale=1.0)[["reached", "epochs"]].tolist() == [True, 0]
+    assert one([0.0, 0.0], stop_scale=0.0)["epochs"] == 0
+    assert not one([10.0, 0.0], stop_scale=math.inf)["reached"]
+
+
+def test_files_that_hold_no_scale_take_the_starts_suboptimality():
+    runs = [run([10.0, 0.5], stop_scale=math.nan, file="old.db"),
+            run([10.0, 0.5], stop_scale=math.nan, file="new.db"),
+            run([10.0, 0.5], stop_scale=1.0, file="new.db", repeat=2)]  # fmt: skip
+    assert time_to_target(*tables(runs), 0.1)["reached"].tolist() == [True, False, False]
+
+
+def test_any_recorded_measure_has_a_target():
+    trials, traces = tables([run([10.0, 5.0, 1.0])])
+    traces["loss"] = traces["suboptimality"] + 2
+    assert time_to_target(trials, traces, StopAt("loss", value=3.5))["epochs"].tolist() == [2]
+    assert time_to_target(trials, traces, StopAt("loss", share=0.6))["epochs"].tolist() == [1]
+    with pytest.raises(ValueError, match="no measure 'accuracy'"):
+        time_to_target(trials, traces, StopAt("accuracy", value=1))
 
 
 @pytest.mark.parametrize("status", ["finished", "timed out", "interrupted"])
@@ -73,7 +92,7 @@ def test_contended_seconds_are_not_ranked_but_their_epochs_are():
     assert times["seconds"].isna().all()
     assert times["epochs"].tolist() == [1, 2]
     row = target_summary(times).iloc[0]
-    assert row["epochs"] == 1
+    assert row["epochs"] == 1.5
     assert math.isnan(row["seconds"])
     assert math.isnan(row["expected_seconds"])
     assert row["share_reached"] == 1
@@ -84,10 +103,10 @@ def test_from_a_start_that_says_nothing_no_target_is_reached(start):
     assert not one([start, min(start, 1.0)])["reached"]
 
 
-@pytest.mark.parametrize("target", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("target", [0.0, -1.0, 1.0, math.nan, math.inf])
 def test_a_target_that_is_none_is_refused(target):
-    with pytest.raises(ValueError, match="stop_at must be positive and finite"):
-        one([1.0, 0.0], stop_at=target)
+    with pytest.raises(ValueError, match="stop_at must be above 0 and below 1"):
+        one([1.0, 0.0], target=target)
 
 
 def test_it_agrees_with_the_runners_own_verdict(tutorial):
@@ -111,6 +130,7 @@ def test_the_summary_counts_seeds_and_keeps_the_censored():
     assert row["share_reached"] == pytest.approx(2 / 3)
     assert [row["share_low"], row["share_high"]] == pytest.approx([0.2077, 0.9385], abs=1e-4)
     assert row[["epochs", "samples", "seconds"]].tolist() == [2, 20, 2]
+    assert row[["seconds_low", "seconds_high", "timed"]].tolist() == [1, math.inf, 6]
     assert row["expected_seconds"] == pytest.approx((1 + 2 + 2) * 2 / 4)
 
 
@@ -151,26 +171,22 @@ grids = st.integers(1, 4).flatmap(
 
 
 @given(grids)
-def test_profiles_are_what_their_definitions_count(costs):
+def test_a_profile_is_what_its_definition_counts(costs):
     times = costs_table(costs)
     for _, row in performance_profile(times, "epochs").iterrows():
         j = int(row["optimizer"][1:])
         within = [p[j] <= row["tau"] * min(p) and p[j] < math.inf for p in costs]
         assert row["share"] == np.mean(within)
-    for _, row in data_profile(times, unit={f"p{i}": 2.0 for i in range(6)}).iterrows():
-        j = int(row["optimizer"][1:])
-        assert row["share"] == np.mean([p[j] / 2 <= row["tau"] for p in costs])
 
 
 @given(grids)
-def test_profiles_climb_to_the_share_solved_and_somebody_is_best(costs):
-    for profile in (performance_profile, data_profile):
-        table = profile(costs_table(costs), "epochs")
-        for solver, steps in table.groupby("solver"):
-            j = int(solver[1])
-            assert steps["tau"].is_monotonic_increasing
-            assert steps["share"].is_monotonic_increasing
-            assert steps["share"].iloc[-1] == np.mean([p[j] < math.inf for p in costs])
+def test_a_profile_climbs_to_the_share_solved_and_somebody_is_best(costs):
+    table = performance_profile(costs_table(costs), "epochs")
+    for solver, steps in table.groupby("solver"):
+        j = int(solver[1])
+        assert steps["tau"].is_monotonic_increasing
+        assert steps["share"].is_monotonic_increasing
+        assert steps["share"].iloc[-1] == np.mean([p[j] < math.inf for p in costs])
     best = performance_profile(costs_table(costs), "epochs", taus=[1])
     assert best["share"].sum() >= np.mean([min(p) < math.inf for p in costs]) - 1e-12
 
@@ -180,7 +196,6 @@ def test_ties_share_the_first_place_and_where_all_fail_nobody_gains():
     assert tie[["tau", "share"]].to_numpy().tolist() == [[1, 1], [1, 1]]
     none = performance_profile(costs_table([[math.inf, math.inf]]), "epochs")
     assert none[["tau", "share"]].to_numpy().tolist() == [[1, 0], [1, 0]]
-    assert data_profile(costs_table([[math.inf]]))[["tau", "share"]].to_numpy().tolist() == [[0, 0]]
 
 
 def test_what_was_not_run_counts_as_failed():
@@ -194,26 +209,30 @@ def test_a_cost_of_nothing_is_within_reach_of_nothing_only():
 
 
 def test_repeats_are_medians_failures_included():
-    rows = [CELL | {"seed": 0, "repeat": r, "reached": r < 3, "epochs": float(r)} for r in range(5)]
-    assert data_profile(pd.DataFrame(rows)).query("share > 0")["tau"].tolist() == [2.0]
-    assert data_profile(pd.DataFrame(rows[1:]))["share"].tolist() == [0.0]
+    rows = [CELL | {"seed": 0, "repeat": r, "reached": r < 4, "epochs": float(r)}
+            for r in range(1, 6)]  # fmt: skip
+    best = [CELL | {"optimizer": "B", "seed": 0, "repeat": 1, "reached": True, "epochs": 1.0}]
+    table = performance_profile(pd.DataFrame(rows + best), "epochs")
+    assert table.query("solver.str.startswith('A') and share > 0")["tau"].tolist() == [3.0]
+    table = performance_profile(pd.DataFrame(rows[1:] + best), "epochs", taus=[1e9])
+    assert table["share"].tolist() == [0.0, 1.0]
 
 
 def test_solvers_are_labelled_and_devices_are_instances_unless_asked_for():
     rows = [
-        CELL | {"optimizer": o, "batch_size": b, "device": d, "seed": 0, "reached": True}
+        CELL | {"optimizer": o, "batch": b, "device": d, "seed": 0, "reached": True}
         | {"seconds": s}
-        for o, b, d, s in [("A", 5, "cpu", 1.0), ("A", 5, "cuda", 4.0),
-                           ("D", pd.NA, "cpu", 2.0), ("D", pd.NA, "cuda", 2.0)]
+        for o, b, d, s in [("A", "5", "cpu", 1.0), ("A", "5", "cuda", 4.0),
+                           ("D", "direct", "cpu", 2.0), ("D", "direct", "cuda", 2.0)]
     ]  # fmt: skip
     times = pd.DataFrame(rows)
     first = performance_profile(times, taus=[1])
     assert dict(zip(first["solver"], first["share"], strict=True)) == {
-        "A, batch size 5": 0.5, "D": 0.5,
+        "A at batch size 5": 0.5, "D": 0.5,
     }  # fmt: skip
     by_device = performance_profile(times, solver=["optimizer", "device"], taus=[1])
     # Batch size is part of the instance then: A and D have none in common.
-    assert by_device["solver"].tolist() == ["A, on cpu", "A, on cuda", "D, on cpu", "D, on cuda"]
+    assert by_device["solver"].tolist() == ["A on cpu", "A on cuda", "D on cpu", "D on cuda"]
 
 
 def test_contended_seconds_are_refused_and_epochs_are_not():
@@ -230,5 +249,3 @@ def test_what_cannot_be_is_refused():
         performance_profile(times, "hours")
     with pytest.raises(ValueError, match="solver must be columns among optimizer"):
         performance_profile(times, "epochs", solver=["problem"])
-    with pytest.raises(ValueError, match="unit must be positive for each problem"):
-        data_profile(times, unit={"q": 1.0})

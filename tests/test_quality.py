@@ -80,8 +80,7 @@ def test_no_two_modules_have_one_name():
 
 def test_every_docstring_begins_with_a_plain_sentence():
     """Convention: the thing in the field's own word, not a question about it."""
-    documented = [(path, tree) for path, tree in PARSED.items()]
-    documented += [(path, node) for path, node in functions()]
+    documented = [*PARSED.items(), *functions()]
     documented += [
         (path, node)
         for path, tree in PARSED.items()

@@ -3,14 +3,18 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import optlab as ol
+from optlab.lab import Trial, TrialRecord, trials_table
 
 TRIALS = [
-    "trial", "problem", "optimizer", "hyperparameters", "batch_size", "device", "dtype", "seed",
-    "repeat", "status", "message", "epochs", "samples", "transfer_seconds", "first_pass_seconds",
-    "seconds", "contended", "loss", "suboptimality", "parameter_error", "gradient_norm",
-    "peak_bytes",
+    "trial", "problem", "optimizer", "hp_learning_rate", "hp_driver", "batch", "batch_size",
+    "device", "dtype", "seed", "repeat", "status", "message", "epochs", "steps", "samples",
+    "transfer_seconds", "compile_seconds", "first_pass_seconds", "seconds", "contended", "loss",
+    "suboptimality", "parameter_error", "gradient_norm", "best_suboptimality", "best_epoch",
+    "stop_scale", "peak_bytes", "file", "versions", "machine", "cores_short",
 ]  # fmt: skip
 TRACES = [
     "trial", "epoch", "samples", "seconds", "loss", "suboptimality", "gradient_norm", "batch_loss",
@@ -55,23 +59,45 @@ def test_every_trial_asked_for_has_a_row(results):
                         "cuda only": ["skipped"]}  # fmt: skip
 
 
-def test_batch_size_is_missing_only_for_methods_that_use_none(results):
-    missing = results.trials[results.trials["batch_size"].isna()]
-    assert set(missing["optimizer"]) == {"gels", "cuda only"}
-    assert set(results.trials["batch_size"].dropna()) == {3, "full"}
+def test_batch_is_ordered_and_batch_size_counts_the_rows_of_a_step(results):
+    trials = results.trials
+    assert trials["batch"].cat.categories.tolist() == ["3", "full", "direct"]
+    assert trials["batch"].cat.ordered
+    assert trials["batch_size"].dtype == "Int64"
+    pairs = trials[["batch", "batch_size"]].drop_duplicates().to_numpy().tolist()
+    assert pairs == [["3", 3], ["full", 20], ["direct", pd.NA]]
+    assert set(trials.loc[trials["batch"] == "direct", "optimizer"]) == {"gels", "cuda only"}
+    assert results.summary()["batch_size"].dtype == "Int64"
 
 
-def test_batch_sizes_stay_whole_numbers_beside_methods_without(problem):
-    found = ol.compare(problem, [ol.ManualSGD(0.1), ol.Lstsq()], batch_sizes=[5], epochs=2)
-    for table in (found.trials, found.summary()):
-        size, none = table["batch_size"]
-        assert (size, isinstance(size, int), none) == (5, True, pd.NA)
+def test_hyperparameters_are_columns_numeric_where_all_are_numbers(results):
+    first = results.trials.groupby("optimizer").first()
+    assert results.trials["hp_learning_rate"].dtype == float
+    assert first["hp_learning_rate"].dropna().to_dict() == {"descent": 0.1, "wild": 1e6}
+    assert first["hp_driver"].dropna().to_dict() == {"gels": "gels"}
 
 
-def test_hyperparameters_are_json(results):
-    found = results.trials.groupby("optimizer")["hyperparameters"].first().map(json.loads)
-    assert found["descent"] == {"learning_rate": 0.1}
-    assert found["gels"] == {"driver": "gels"}
+plain = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=3), st.lists(st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b c"]), plain), min_size=1, max_size=6),
+       st.lists(st.sampled_from([None, 1, 5, 40, "full"]), min_size=6, max_size=6))  # fmt: skip
+def test_no_hyperparameter_and_no_batch_size_is_lost(each, sizes):
+    sizes = sizes[: len(each)]
+    records = [
+        TrialRecord(Trial(0, "p", "o", size, "cpu", "f", 0), optimizer={"hyperparameters": own})
+        for size, own in zip(sizes, each, strict=True)
+    ]  # fmt: skip
+    table = trials_table(records, {})
+    assert not table.columns.duplicated().any()
+    assert table["batch"].tolist() == [str(size or "direct") for size in sizes]
+    assert table["batch_size"].tolist() == [s if type(s) is int else pd.NA for s in sizes]
+    for name in {name for own in each for name in own}:
+        for value, cell in zip([own.get(name) for own in each], table[f"hp_{name}"], strict=True):
+            assert pd.isna(cell) if value is None else cell in (value, json.dumps(value))
 
 
 def test_a_trials_numbers_are_those_of_its_last_recorded_iterate(results):
@@ -120,25 +146,17 @@ def test_csv_keeps_every_digit(results, tmp_path):
         assert read.columns.tolist() == table.columns.tolist()
         assert len(read) == len(table)
         for column in table.select_dtypes("number"):
-            np.testing.assert_array_equal(read[column].map(float), table[column])
-        for column in {"optimizer", "status", "message"} & set(table):
+            np.testing.assert_array_equal(read[column].map(float), table[column].astype(float))
+        for column in {"optimizer", "batch", "status", "message"} & set(table):
             assert read[column].tolist() == table[column].tolist()
-
-
-def test_csv_keeps_the_batch_sizes(results, tmp_path):
-    results.to_csv(tmp_path)
-    read = pd.read_csv(tmp_path / "trials.csv")["batch_size"]
-    expected = results.trials["batch_size"]
-    assert read.isna().tolist() == expected.isna().tolist()
-    assert read.dropna().tolist() == [str(size) for size in expected.dropna()]
 
 
 def test_the_summary_has_a_row_for_each_cell_with_medians_over_seeds(results):
     summary = results.summary()
     assert len(summary) == 2 + 2 + 1 + 1
-    cell = summary[(summary["optimizer"] == "descent") & (summary["batch_size"] == 3)].iloc[0]
+    cell = summary[(summary["optimizer"] == "descent") & (summary["batch"] == "3")].iloc[0]
     trials = results.trials
-    own = trials[(trials["optimizer"] == "descent") & (trials["batch_size"] == 3)]
+    own = trials[(trials["optimizer"] == "descent") & (trials["batch"] == "3")]
     assert cell["trials"] == 2
     assert cell["status"] == "finished"
     # Of two values the median is their mean: exact up to one rounding.

@@ -3,11 +3,10 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,9 +14,11 @@ import optlab as ol
 from benchmarks.kill_and_resume import kill_and_resume, same_but_for_times
 from optlab.app.progress import TrialProgress
 from optlab.app.script import load_experiment
+from optlab.lab.keys import source_hash
+from optlab.lab.measure.machine import machine
+from optlab.lab.measure.threads import set_threads, threads_kept
+from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.store.load import NOT_RUN
-from optlab.lab.store.store import Store
-from optlab.optimizers import hyperparameters
 
 OPTLAB = Path(sys.executable).with_name("optlab")
 DATASET = ol.datasets.tutorial().standardized()
@@ -59,14 +60,12 @@ class Counted:
     """Descends, and appends to a file each time it is run."""
 
     log: str
-    learning_rate: float = 0.1
-    held: object = None
     uses_batches: ClassVar[bool] = True
 
     def iterates(self, problem, batches, start):
         with Path(self.log).open("a", encoding="utf-8") as file:
             file.write("run\n")
-        yield from ol.ManualSGD(self.learning_rate).iterates(problem, batches, start)
+        yield from ol.ManualSGD(0.1).iterates(problem, batches, start)
 
 
 class Runs:
@@ -76,16 +75,15 @@ class Runs:
         self.store, self.log = folder / "results.db", folder / "log"
         self.results = None
 
-    def __call__(self, *, learning_rate=0.1, held=None, dataset=DATASET, epochs=4, threads=1,
-                 **axes):  # fmt: skip
+    def __call__(self, **axes):
         experiment = ol.Experiment(
-            problems=ol.LinearRegression.from_dataset(dataset),
-            optimizers=Counted(str(self.log), learning_rate, held),
-            epochs=epochs,
+            problems=ol.LinearRegression.from_dataset(DATASET),
+            optimizers=Counted(str(self.log)),
+            epochs=4,
             **axes,
         )
         before = self.counted()
-        self.results = experiment.run(store=self.store, execution=ol.Execution(threads=threads))
+        self.results = experiment.run(store=self.store, execution=ol.Execution(threads=1))
         return self.counted() - before
 
     def counted(self):
@@ -115,46 +113,6 @@ def test_only_what_is_missing_is_run(runs):
     assert list(runs.results.trials["seed"]) == [3, 1, 2, 0]
     assert list(runs.results.trials["trial"]) == [0, 1, 2, 3]
     assert runs(seeds=[1], repeats=3) == 2
-
-
-moved = ol.datasets.tutorial().standardized()
-moved.X[3, 0] = np.nextafter(moved.X[3, 0], np.inf)  # one bit of one number
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"learning_rate": np.nextafter(0.1, 1)},
-        {"held": np.where(np.arange(5000) == 2500, 1.0, 0.0)},
-        {"held": torch.ones(3)},
-        {"held": ol.Lstsq()},
-        {"held": ol.ManualSGD},
-        {"held": (ol.ManualSGD(0.2),)},
-        {"dataset": moved},
-        {"dtypes": ["float64"]},
-        {"seeds": [1]},
-        {"epochs": 5},
-        {"stop_at": 1e-3},
-        {"recorded_epochs": 2},
-        {"batch_sizes": [5]},
-        {"threads": 2},
-    ],
-    ids=str,
-)
-def test_what_decides_a_trial_is_in_its_key(runs, change):
-    first = {"held": np.zeros(5000)} if isinstance(change.get("held"), np.ndarray) else {}
-    assert runs(**first) == 1
-    assert runs(**change) == 1
-    assert runs(**change) == 0
-    assert runs(**first) == 0  # both are kept
-
-
-def test_hyperparameters_that_repr_shortens_are_told_apart(runs):
-    one, other = np.zeros(5000), np.zeros(5000)
-    other[2500] = 1
-    shown = [hyperparameters(Counted("", 0.1, array))["held"] for array in (one, other)]
-    assert shown[0] == shown[1]  # so the key must look at the array itself
-    assert [runs(held=one), runs(held=other)] == [1, 1]
 
 
 def test_fresh_runs_everything_again(runs):
@@ -196,135 +154,348 @@ def test_an_interrupted_trial_is_run_again(tmp_path, tutorial):
     assert list(ol.Results.load(tmp_path / "s.db").trials["status"]) == ["finished"] * 2
 
 
-SOURCE = """
+FILES = {
+    "mine.py": """
+import os
+from pathlib import Path
+import helper
+import other
 import optlab as ol
-{imports}
+from bases import Base, scaled
+from constants import *
+import patches
+
+RATE = float(os.environ["RATE"])
+UNUSED = os.environ["UNUSED"]
+STEPS = [0.1, 0.01]
+TEXT = Path(__file__).with_name("rate.txt").read_text()
 
 
-class Mine:
+class Own:
     uses_batches = True
 
+    def __init__(self, *settings):
+        self.settings = settings
+
     def iterates(self, problem, batches, start):
-        {inside}
-        with open({log!r}, "a") as file:
-            file.write("run\\n")
-        yield from ol.ManualSGD({rate}).iterates(problem, batches, start)
+        ran = Path(os.environ["RAN"])
+        ran.write_text(ran.read_text() + type(self).__name__ + " ")
+        yield from ol.ManualSGD(0.01 * self.rate()).iterates(problem, batches, start)
+
+
+class Plain(Own):
+    def rate(self):
+        return 1
+
+
+class Named(Own):
+    def rate(self):
+        return RATE * STEPS[0] * float(TEXT)
+
+
+class Helped(Own):
+    def rate(self):
+        return helper.rate()
+
+
+class Other(Own):
+    def rate(self):
+        return other.RATE
+
+
+class Lazy(Own):
+    def rate(self):
+        from lazy import RATE as it
+
+        return it
+
+
+class Based(Base, Own):
+    pass
+
+
+class Scaled(Own):
+    level = float(os.environ["LEVEL"])
+
+    @scaled(float(os.environ["SCALE"]))
+    def rate(self, by=float(os.environ["BY"])):
+        return self.level * by
+
+
+class Starred(Own):
+    def rate(self):
+        return STAR
+
+
+class Installed(Own):
+    def rate(self):
+        import some_kit
+
+        return some_kit.RATE
+
+
+OPTIMIZERS = [
+    Plain(), Named(), Helped(), Other(), Lazy(), Based(), Scaled(), Starred(), Installed()
+]
+experiment = ol.Experiment(
+    problems=ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized()),
+    optimizers=OPTIMIZERS, epochs=2,
+)
+""",
+    "helper.py": "import os\nimport deeper\nWEIGHT = float(os.environ['WEIGHT'])\n\n"
+    "def rate():\n    return WEIGHT * deeper.RATE\n\ndef unused():\n    return 1\n",
+    "deeper.py": "RATE = 1\n",
+    "other.py": "RATE = 1\n",
+    "lazy.py": "from lazier import RATE\n",
+    "lazier.py": "RATE = 1\n",
+    "bases.py": "import functools\n\nclass Base:\n    def rate(self):\n        return 1\n\n"
+    "def scaled(by):\n    def decorate(function):\n        @functools.wraps(function)\n"
+    "        def inner(*arguments):\n            return by * function(*arguments)\n"
+    "        return inner\n    return decorate\n",
+    "constants.py": "STAR = 1\n",
+    "patches.py": "DONE = True\n",
+    "alone.py": "RATE = 1\n",
+    "rate.txt": "1",
+    "kit/some_kit.py": "RATE = 1\n",
+    "kit/some_kit-1.0.dist-info/RECORD": "some_kit.py,sha256=x,0\n",
+}
+OWN = {"Plain", "Named", "Helped", "Other", "Lazy", "Based", "Scaled", "Starred", "Installed"}
+VALUES = ("RATE", "UNUSED", "WEIGHT", "LEVEL", "SCALE", "BY")
+
+
+class Project:
+    """A folder with a script and its helpers; a run says which optimizers ran."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder, self.patch = folder, monkeypatch
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)  # its look at times is too coarse
+        monkeypatch.setattr(sys, "path", [str(folder / "kit"), *sys.path])
+        monkeypatch.setenv("RAN", str(folder / "ran"))
+        for name in VALUES:
+            monkeypatch.setenv(name, "1")
+        for name, text in FILES.items():
+            self.write(name, text)
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def replace(self, name, old, new):
+        text = (self.folder / name).read_text(encoding="utf-8")
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def rename(self, name, new):
+        (self.folder / name).rename(self.folder / new)
+        for cached in (source_hash.distribution, source_hash._metadata, source_hash._files):
+            cached.cache_clear()  # a process looks at each folder once
+
+    def forget(self):
+        """Be as a new process: no module of the folder is loaded."""
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None)).startswith(str(self.folder)):
+                del sys.modules[name]
+
+    def run(self, script="mine.py", change=None, **how):
+        self.write("ran", "")
+        self.forget()
+        experiment = load_experiment(self.folder / script)
+        if change:
+            experiment = replace(experiment, **change(experiment))
+        results = experiment.run(store=self.folder / "results.db", **how)
+        assert set(results.trials["status"]) <= {"finished", "converged"}
+        return set((self.folder / "ran").read_text().split())
+
+
+def file(name, old, new):
+    return lambda project: project.replace(name, old, new) or {}
+
+
+def setting(name):
+    return lambda project: project.patch.setenv(name, "2") or {}
+
+
+def experiment(**changes):
+    return lambda project: {"change": lambda _: changes}
+
+
+def patched(what, value):
+    return lambda project: project.patch.setattr(what, value) or {}
+
+
+def moved_data(experiment):
+    problem = experiment.problems
+    X = problem.X.clone()
+    X[3, 0] = torch.nextafter(X[3, 0], torch.tensor(9.0))  # one bit of one number
+    return {"problems": type(problem)(X, problem.y, name=problem.name)}
+
+
+def of_problem(**settings):
+    def change(experiment):
+        problem = experiment.problems
+        return {"problems": type(problem)(problem.X, problem.y, name=problem.name, **settings)}
+
+    return lambda project: {"change": change}
+
+
+# What is changed, and who runs again. Each is told from the state before it, in the same store.
+CHANGES = {
+    "nothing": (lambda project: {}, set()),
+    "the source of all": (file("mine.py", "0.01 * self", "0.02 * self"), OWN),
+    "a comment in their file": (file("mine.py", "STEPS =", "# some\nSTEPS ="), OWN),  # needless
+    "a docstring": (file("mine.py", "class Own:", 'class Own:\n    """It."""'), OWN),  # needless
+    "a list that one names": (file("mine.py", "[0.1, 0.01]", "[0.2, 0.01]"), OWN),
+    "an environment variable that one names": (setting("RATE"), {"Named"}),
+    "one that nobody names": (setting("UNUSED"), set()),
+    "one that a helper reads": (setting("WEIGHT"), {"Helped"}),
+    "one in a class": (setting("LEVEL"), {"Scaled"}),
+    "one in a decorator": (setting("SCALE"), {"Scaled"}),
+    "one in a default": (setting("BY"), {"Scaled"}),
+    "a file that the script reads": (lambda p: p.write("rate.txt", "2") or {}, {"Named"}),
+    "a helper's function": (file("helper.py", "WEIGHT *", "2 * WEIGHT *"), {"Helped"}),
+    "a helper's comment": (file("helper.py", "import os", "import os  # it"), {"Helped"}),
+    "a helper's helper": (file("deeper.py", "1", "2"), {"Helped"}),
+    "another helper": (file("other.py", "1", "2"), {"Other"}),
+    "a helper imported when it runs": (file("lazy.py", "RATE", "RATE  # it"), {"Lazy"}),
+    "what that imports": (file("lazier.py", "1", "2"), {"Lazy"}),
+    "a base class": (file("bases.py", "return 1", "return 2"), {"Based", "Scaled"}),
+    "names by a star": (file("constants.py", "1", "2"), OWN),
+    "an import for its effect": (file("patches.py", "True", "False"), OWN),
+    "a file beside that nobody imports": (file("alone.py", "1", "2"), set()),
+    "a version of a package": (
+        lambda p: p.rename("kit/some_kit-1.0.dist-info", "kit/some_kit-1.1.dist-info") or {},
+        {"Installed"},
+    ),
+    "another package": (
+        lambda p: p.write("kit/no_kit-1.0.dist-info/RECORD", "no_kit.py,,\n") or {},
+        set(),
+    ),
+    "optlab's deciding code": (
+        patched("optlab.lab.keys.trial_key.deciding_code", lambda *_: {"linalg": "mended"}),
+        OWN,
+    ),
+    "numpy": (
+        patched("optlab.lab.keys.trial_key.machine", lambda: machine() | {"numpy": "9"}),
+        OWN,
+    ),
+    "pandas": (
+        patched("optlab.lab.keys.trial_key.machine", lambda: machine() | {"pandas": "9"}),
+        set(),
+    ),
+    "torch's precision": (
+        lambda p: torch.set_float32_matmul_precision("high") or {},
+        OWN,
+    ),
+    "torch's default dtype": (lambda p: torch.set_default_dtype(torch.float64) or {}, OWN),
+    "threads": (lambda p: {"threads": torch.get_num_threads() + 1}, OWN),
+    "jobs, which share the threads": (lambda p: {"jobs": 2}, set()),
+    "a bit of the data": (lambda p: {"change": moved_data}, OWN),
+    "a setting of the problem": (of_problem(l2=0.1), OWN),
+    "epochs": (experiment(epochs=3), OWN),
+    "where it stops": (experiment(stop_at=1e-3), OWN),
+    "what is recorded": (experiment(recorded_epochs=2), OWN),
+    "seeds": (experiment(seeds=[1]), OWN),
+    "dtypes": (experiment(dtypes=["float64"]), OWN),
+    "batch sizes": (experiment(batch_sizes=[5]), OWN),
+    "batch sizes that were run": (experiment(batch_sizes=["full"]), set()),
+    "order of the optimizers": (
+        lambda p: {"change": lambda e: {"optimizers": e.optimizers[::-1]}},
+        set(),
+    ),
+    "the script's name": (
+        lambda p: p.rename("mine.py", "yours.py") or {"script": "yours.py"},
+        set(),
+    ),
+}
+
+
+def test_threads_that_jobs_share_are_written_down(tmp_path):
+    found = {}
+    with threads_kept():
+        set_threads(4)  # as many as a larger machine has
+        for jobs in (1, 2):
+            problem = ol.LinearRegression.from_dataset(DATASET)
+            asked = ol.Experiment(problems=problem, optimizers=ol.Lstsq(), repeats=jobs)
+            asked.run(store=tmp_path / f"{jobs}.db", execution=ol.Execution(jobs=jobs))
+            machine = ol.Results.load(tmp_path / f"{jobs}.db").machine
+            found[jobs] = machine.get("threads of a trial")
+    assert found == {1: None, 2: "2"}
+
+
+def test_after_a_change_exactly_what_it_decides_is_run_again(tmp_path, monkeypatch):
+    """Each change is told from the last state; what is no change of the files is taken back."""
+    before = TorchSettings.current()
+    project = Project(tmp_path, monkeypatch)
+    assert project.run() == OWN
+    wrong = {}
+    for name, (change, expected) in CHANGES.items():
+        with monkeypatch.context() as patch:
+            project.patch = patch
+            try:
+                ran = project.run(**change(project))
+            finally:
+                before.apply()
+        if ran != expected:
+            wrong[name] = {"stale": expected - ran, "needless": ran - expected}
+    project.forget()
+    assert wrong == {}
+    assert len(CHANGES) > 30
+
+
+HOLDS = """
+import threading
+import optlab as ol
+
+
+class Keeps(ol.ManualSGD):
+    def __init__(self, **held):
+        super().__init__(0.1)
+        vars(self).update(held)
+
+
+def over_a_local():
+    rate = 0.1
+    return lambda epoch: rate / epoch
 
 
 experiment = ol.Experiment(
-    problems=ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized()),
-    optimizers={optimizer}, epochs=4,
+    problems=ol.LinearRegression([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]), epochs=2,
+    optimizers={
+        "logs": Keeps(log=open(__file__)), "locks": Keeps(inner=[Keeps(lock=threading.Lock())]),
+        "slows": Keeps(schedule=over_a_local()), "known": Keeps(),
+    },
 )
 """
 
-# How a script can come by what is in helper.py: (imports, what stands inside, the rate).
-HELPED = {
-    "module": ("import helper", "pass", "helper.RATE"),
-    "renamed": ("import helper as h", "pass", "h.rate()"),
-    "function": ("from helper import rate", "pass", "rate()"),
-    "class": ("from helper import Rate", "pass", "Rate.value"),
-    "constant": ("from helper import RATE", "pass", "RATE"),
-    "star": ("from helper import *", "pass", "RATE"),
-    "inside": ("", "from helper import RATE", "RATE"),
-    "through another": ("from between import COPY", "pass", "COPY"),
-    "package": ("from package.inner import RATE", "pass", "RATE"),
-    "relative": ("from package import outer", "pass", "outer.RATE"),
-}
-HELPER = """
-RATE = {rate}
 
-
-def rate():
-    return RATE
-
-
-class Rate:
-    value = RATE
-"""
-
-
-@pytest.fixture
-def scripted(tmp_path, monkeypatch):
-    """Write a script and its helpers, run them as a process of their own would, count the runs."""
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # its check of times is a second coarse
+def test_what_cannot_be_known_again_runs_each_time_and_one_line_says_why(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(sys, "path", list(sys.path))
-    log, script = tmp_path / "log", tmp_path / "mine_for_resume.py"
-    (tmp_path / "package").mkdir()
-
-    def run(helper_rate=0.1, *, how=("", "pass", "0.1"), optimizer="Mine()"):
-        imports, inside, rate = how
-        helper = HELPER.format(rate=helper_rate)
-        files = {
-            script: SOURCE.format(
-                imports=imports, inside=inside, rate=rate, log=str(log), optimizer=optimizer
-            ),
-            tmp_path / "helper.py": helper,
-            tmp_path / "between.py": "from helper import RATE\nCOPY = RATE\n",
-            tmp_path / "package" / "__init__.py": "",
-            tmp_path / "package" / "inner.py": helper,
-            tmp_path / "package" / "outer.py": "from .inner import RATE\n",
-        }
-        for path, text in files.items():
-            path.write_text(text, encoding="utf-8")
-        for name, module in list(sys.modules.items()):
-            if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
-                del sys.modules[name]
-        before = len(log.read_bytes()) if log.exists() else 0
-        results = load_experiment(script).run(store=tmp_path / "results.db")
-        assert list(results.trials["status"]) == ["finished"]
-        return (len(log.read_bytes()) if log.exists() else 0) > before
-
-    yield run
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[name]
-
-
-def test_a_changed_source_of_an_optimizer_is_run_again(scripted):
-    assert scripted()
-    assert not scripted()
-    assert scripted(how=("", "pass", "0.2"))
-    assert not scripted(how=("", "pass", "0.2"))
-
-
-@pytest.mark.parametrize("how", HELPED.values(), ids=HELPED)
-def test_a_changed_helper_beside_the_script_is_run_again(scripted, how):
-    assert scripted(0.1, how=how)
-    assert not scripted(0.1, how=how)
-    assert scripted(0.2, how=how)
-    assert not scripted(0.2, how=how)
-    assert not scripted(0.1, how=how)
-
-
-def test_a_module_that_is_not_used_does_not_matter(scripted):
-    assert scripted(0.1)
-    assert not scripted(0.2)
-
-
-TORCH_OPTIMIZER = """
-import torch
-class Own(torch.optim.SGD):
-    factor = {rate}
-"""
-
-
-def test_a_changed_class_that_an_adapter_holds_is_run_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    keys = []
-    for rate in (1, 1, 2):
-        (tmp_path / "own_for_resume.py").write_text(TORCH_OPTIMIZER.format(rate=rate))
-        sys.modules.pop("own_for_resume", None)
-        import own_for_resume
-
-        optimizer = ol.TorchOptimizer(own_for_resume.Own, lr=0.1)
-        store = tmp_path / "s.db"
-        problem = ol.LinearRegression.from_dataset(DATASET)
-        ol.Experiment(problems=problem, optimizers=optimizer, epochs=2).run(store=store)
-        with Store(store) as opened:
-            keys.append(len(opened.finished_keys()))
-    sys.modules.pop("own_for_resume")
-    assert keys == [1, 1, 2]
+    (tmp_path / "holds.py").write_text(HOLDS)
+    ran = []
+    for _ in range(2):
+        loaded, began = load_experiment(tmp_path / "holds.py"), []
+        with TrialProgress(4, 2) as progress:
+            listener = replace(
+                progress.listener(), started=lambda t, began=began: began.append(t.optimizer)
+            )
+            results = loaded.run(
+                store=tmp_path / "s.db", listener=listener, execution=ol.Execution(threads=1)
+            )
+        loaded.optimizers["logs"].log.close()
+        assert results.trials["status"].tolist() == ["finished"] * 4
+        ran.append(set(began))
+    assert ran == [{"logs", "locks", "slows", "known"}, {"logs", "locks", "slows"}]
+    why = "it cannot be known again, so its trials run each time"
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if why in line] == [
+        f"logs holds an open file in `log`: {why}",
+        f"locks holds a lock in `inner.lock`: {why}",
+        f"slows holds a lambda over the local variable `rate` in `schedule`: {why}",
+    ] * 2
+    assert len(ol.Results.load(tmp_path / "s.db").trials) == 4
 
 
 def start(folder, numbers, *, pause=0.0, log="started", name="script", prefix=()):
@@ -420,8 +591,8 @@ def test_what_the_store_holds_is_told_before_anything_runs(tmp_path, capsys):
     ):
         with TrialProgress(2, 2) as progress:
             listener = progress.listener()
-            threads = ol.Execution(threads=threads)
-            experiment.run(store=store, execution=threads, listener=listener)
+            how = ol.Execution(threads=threads)
+            experiment.run(store=store, execution=how, listener=listener)
         said = capsys.readouterr().err
         assert said.startswith(told)
         assert ("store" in said) == bool(told)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import optlab as ol
 from benchmarks.statuses import WRONG, draw, verdict
 from optlab.lab import Budget, Trial, run_trial
-from optlab.lab.trial.best_known import best_known, judge_against_best_known
+from optlab.lab.trial.best_known import ReferenceLoss, best_known, judge_against_best_known
 from optlab.lab.trial.stop_at import StopAt
 
 
@@ -186,12 +186,12 @@ def test_nobody_is_converged_against_a_reference_that_another_trial_beat(kind):
     ]  # fmt: skip
     assert [record.status for record in records] == ["converged", "converged"]
     messages = [record.message for record in records]
-    judge_against_best_known(records, {"p": problem}, stop_at)
+    judge_against_best_known(records, {"p": ReferenceLoss.of(problem)}, stop_at)
     if kind is ol.LinearRegression:
-        assert best_known(records, problem) is None
+        assert best_known(records, ReferenceLoss.of(problem)) is None
         assert [record.message for record in records] == messages
         return
-    assert best_known(records, problem).record is records[1]
+    assert best_known(records, ReferenceLoss.of(problem)).record is records[1]
     assert [record.status for record in records] == ["finished", "converged"]
     assert all("lstsq (trial 1) has a loss" in record.message for record in records)
 

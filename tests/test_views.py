@@ -1,19 +1,22 @@
 """Each view's numbers, computed again in another way."""
 
 import math
-import re
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import optlab as ol
+from optlab import analysis
+from optlab.analysis.targets import target_summary, time_to_target
+from optlab.lab.tables import batch_column
 from optlab.report import views
+from optlab.report.findings.findings import findings
 from optlab.report.style import DASHES, MARKERS, PALETTE, Styles
-from optlab.report.views.accuracy import digits
-from optlab.report.views.targets import profile, to_targets
-from optlab.report.views.timing import crossover, phases
+from optlab.report.views.accuracy import digits_view
+from optlab.report.views.targets import profile_view, target_view
+from optlab.report.views.timing import crossover, crossover_view, phases_view
 from tests.planted_results import plant
 
 
@@ -24,12 +27,16 @@ def results():
 
 def one(table, **cell):
     for name, value in cell.items():
-        table = table[table[name].isna() if value is None else table[name] == value]
+        table = table[table[name] == value]
     assert len(table) == 1
     return table.iloc[0]
 
 
-CELL = {"problem": "line", "optimizer": "ManualSGD", "batch_size": 8, "device": "cpu"}
+CELL = {"problem": "line", "optimizer": "ManualSGD", "batch": "8", "device": "cpu"}
+
+
+def on_line(view):
+    return view.table[view.table["problem"] == "line"]
 
 
 def trials_of(results, **cell):
@@ -40,7 +47,7 @@ def trials_of(results, **cell):
 
 
 def test_convergence_is_the_median_over_trials_relative_to_each_start(results):
-    view = views.convergence(results.trials, results.traces, "line")
+    view = on_line(views.convergence_view(results))
     shares = []
     for number in trials_of(results, **CELL)["trial"]:
         trace = results.traces[results.traces["trial"] == number].set_index("epoch")
@@ -57,7 +64,7 @@ def test_a_trial_that_ended_counts_on_with_its_last_iterate():
                     seeds=3, repeats=1, mishaps=False)  # fmt: skip
     traces = results.traces
     traces = traces[~((traces["trial"] == 0) & (traces["epoch"] > 8))]
-    view = views.convergence(results.trials, traces, "line")
+    view = on_line(views.convergence_view(replace(results, traces=traces)))
     last = one(view, epoch=400)
     stopped = traces[traces["trial"] == 0]
     share = stopped["suboptimality"].iloc[-1] / stopped["suboptimality"].iloc[0]
@@ -67,16 +74,16 @@ def test_a_trial_that_ended_counts_on_with_its_last_iterate():
 def test_long_traces_are_thinned_but_keep_their_last_epoch():
     results = plant(problems=("line",), optimizers=("A",), direct=(), sizes=(1,), devices=("cpu",),
                     epochs=tuple(range(1, 1000)), mishaps=False)  # fmt: skip
-    view = views.convergence(results.trials, results.traces)
+    view = views.convergence_view(results).table
     assert len(view) <= 152
     assert view["epoch"].max() == 999
 
 
 def test_seconds_leave_out_contended_and_unanswered_trials(results):
-    view = views.seconds(results.trials)
+    view = views.seconds_view(results).table
     assert not len(view[(view["problem"] == "plane") & (view["optimizer"] == "TorchSGD")
-                        & (view["batch_size"] == 8)])  # fmt: skip
-    assert not len(view[(view["optimizer"] == "TorchSGD") & (view["batch_size"] == 1)])
+                        & (view["batch"] == "8")])  # fmt: skip
+    assert not len(view[(view["optimizer"] == "TorchSGD") & (view["batch"] == "1")])
     row, seconds = one(view, **CELL), sorted(trials_of(results, **CELL)["seconds"])
     assert row["median"] == pytest.approx(statistics.median(seconds))
     assert (row["min"], row["max"]) == (seconds[0], seconds[-1])
@@ -89,12 +96,12 @@ def test_targets_count_those_that_never_arrive_as_longer(results):
     cell = trials_of(results, **CELL)["trial"].tolist()
     late = traces["trial"].isin(cell[:4]) & (traces["epoch"] > 0)
     traces.loc[late, "suboptimality"] = traces["suboptimality"].max()
-    row = one(to_targets(results.trials, traces), **CELL, target="1e-01")
+    row = one(target_view(replace(results, traces=traces)).table, **CELL, target="1e-01")
     assert (row["reached"], row["trials"]) == (2, 6)
     assert math.isnan(row["seconds"])
     late = traces["trial"].isin(cell[2:4]) & (traces["epoch"] > 0)
     traces.loc[late, "suboptimality"] = 0
-    row = one(to_targets(results.trials, traces), **CELL, target="1e-01")
+    row = one(target_view(replace(results, traces=traces)).table, **CELL, target="1e-01")
     assert row["reached"] == 4
     assert math.isfinite(row["seconds"])
     assert math.isnan(row["high"])
@@ -103,14 +110,14 @@ def test_targets_count_those_that_never_arrive_as_longer(results):
 def test_digits_stop_where_float64_does(results):
     trials = results.trials.copy()
     trials.loc[trials["optimizer"] == "Lstsq", "parameter_error"] = 0.0
-    view = digits(trials)
+    view = digits_view(replace(results, trials=trials)).table
     assert (view.loc[view["optimizer"] == "Lstsq", "digits"] == 15.95).all()
     row, errors = one(view, **CELL), trials_of(results, **CELL)["parameter_error"]
     assert row["digits"] == pytest.approx(statistics.median(-math.log10(e) for e in errors))
 
 
 def test_phases_are_apart(results):
-    row = one(phases(results.trials), **CELL, phase="warm pass")
+    row = one(phases_view(results).table, **CELL, phase="warm pass")
     per_pass = [t["seconds"] / t["epochs"] for _, t in trials_of(results, **CELL).iterrows()]
     assert row["seconds"] == pytest.approx(statistics.median(per_pass))
 
@@ -118,45 +125,47 @@ def test_phases_are_apart(results):
 def test_the_crossover_is_the_first_batch_size_with_another_fastest_device():
     seconds = {"cpu": [1, 1, 1, 1], "cuda": [4, 2, 0.5, 0.2]}
     rows = [
-        {"problem": "p", "optimizer": "A", "batch_size": size, "device": device,
+        {"problem": "p", "optimizer": "A", "batch": size, "device": device,
          "dtype": "float32", "median": s, "low": s, "high": s}
         for device, each in seconds.items()
         for size, s in zip([1, 8, 64, "full"], each, strict=True)
     ]  # fmt: skip
-    view = crossover(pd.DataFrame(rows).sample(frac=1, random_state=0))
+    table = pd.DataFrame(rows).assign(batch=lambda t: batch_column(t["batch"]))
+    view = crossover(table.sample(frac=1, random_state=0))
     marked = view[view["crossover"]]
-    assert marked[["batch_size", "device"]].to_numpy().tolist() == [[64, "cuda"]]
+    assert marked[["batch", "device"]].to_numpy().tolist() == [["64", "cuda"]]
     assert view["fastest"].sum() == 4
 
 
 def test_one_device_has_no_fastest(results):
-    table = views.seconds(results.trials[results.trials["device"] == "cpu"])
-    assert not crossover(table)["fastest"].any()
+    on_cpu = results.trials[results.trials["device"] == "cpu"]
+    table = crossover_view(replace(results, trials=on_cpu)).table
+    assert not table["fastest"].any()
 
 
 def test_parameters_are_those_of_the_trial_of_median_loss(results):
-    view = views.all_views(results)["parameters"]
+    view = views.views_of(results)["parameters"]
     cell = trials_of(results, **CELL).sort_values("loss")
-    middle = results.parameters(int(cell["trial"].iloc[(len(cell) - 1) // 2]))
+    middle = results.final_parameters[int(cell["trial"].iloc[(len(cell) - 1) // 2])]
     row = one(view.table, **CELL, parameter="bias")
     assert row["value"] == pytest.approx(float(middle["bias"]))
     assert row["error"] == pytest.approx(abs(float(middle["bias"]) - 1.0))
     assert "TorchSGD" not in set(
-        view.table.loc[(view.table["batch_size"] == 1) & (view.table["device"] == "cpu"),
+        view.table.loc[(view.table["batch"] == "1") & (view.table["device"] == "cpu"),
                        "optimizer"]
     )  # it diverged  # fmt: skip
 
 
 def test_the_profile_is_dolan_and_mores(results):
-    found = views.all_views(results)
-    profile, target = found["profile"].table, views.headline(found["target"].table)
+    found = views.views_of(results)
+    profile, target = found["profile"].table, views.headline(results)
     trials, traces = results.trials, results.traces
     times = {}
     for row in trials[~trials["contended"]].to_dict("records"):
         trace = traces[traces["trial"] == row["trial"]]
         hit = trace[(trace["epoch"] > 0)
                     & (trace["suboptimality"] <= float(target) * 5)]["seconds"]  # fmt: skip
-        solver = (row["optimizer"], str(row["batch_size"]), row["device"])
+        solver = (row["optimizer"], row["batch"], row["device"])
         bad = row["status"] in {"diverged", "failed", "crashed", "skipped"} or hit.empty
         times.setdefault((row["problem"], row["seed"]), {}).setdefault(solver, []).append(
             math.inf if bad else hit.iloc[0]
@@ -166,7 +175,7 @@ def test_the_profile_is_dolan_and_mores(results):
     for solvers in times.values():
         medians = {s: np.median(t) for s, t in solvers.items()}
         ratios.append(medians[solver] / min(medians.values()))
-    mine = profile[(profile["optimizer"] == "ManualSGD") & (profile["batch_size"] == 8)
+    mine = profile[(profile["optimizer"] == "ManualSGD") & (profile["batch"] == "8")
                    & (profile["device"] == "cpu")]  # fmt: skip
     for _, row in mine.iterrows():
         expected = sum(r <= row["factor"] * (1 + 1e-9) for r in ratios) / len(ratios)
@@ -178,8 +187,9 @@ def test_a_profile_steps_where_the_ratios_are(results):
     slow = results.trials["optimizer"] == "ManualSGD"
     traces = results.traces.copy()
     traces.loc[traces["trial"].isin(results.trials.loc[slow, "trial"]), "seconds"] *= 1e7
-    table = profile(results.trials, traces, "1e-01")
-    mine = table[(table["optimizer"] == "ManualSGD") & (table["batch_size"] == 8)
+    changed = replace(results, traces=traces, definition={"stop_at": 0.1})
+    table = profile_view(changed).table
+    mine = table[(table["optimizer"] == "ManualSGD") & (table["batch"] == "8")
                  & (table["device"] == "cpu")]  # fmt: skip
     assert mine["share"].max() > 0
     steps = mine.loc[mine["share"].diff() > 0, "factor"]
@@ -192,41 +202,72 @@ def test_a_profile_steps_where_the_ratios_are(results):
 def test_only_answers_are_drawn_as_answers():
     results = plant(problems=("line",), optimizers=("A",), direct=(), sizes=(1, 8),
                     devices=("cpu",), mishaps=False)  # fmt: skip
-    failed = results.trials["batch_size"] == 1
+    failed = results.trials["batch"] == "1"
     for status in ("failed", "timed out", "crashed", "interrupted", "diverged"):
         results.trials.loc[failed, "status"] = status
-        found = views.all_views(results)
+        found = views.views_of(results)
         for key in ("parameters", "fit"):
-            assert set(found[key].table["batch_size"]) == {8}, (key, status)
-        assert set(views.best_trials(results.trials, "line")["batch_size"]) == {8}
+            assert set(found[key].table["batch"]) == {"8"}, (key, status)
 
 
 def test_what_is_unstable_is_so_in_seconds_and_to_a_target(results):
-    found = views.all_views(results)
+    found = views.views_of(results)
     for key in ("seconds", "target"):
         table = found[key].table
         shaky = table[table["unstable"].astype(bool)]
-        assert set(zip(shaky["optimizer"], shaky["batch_size"], strict=True)) == {("Adam", 8)}, key
+        assert set(zip(shaky["optimizer"], shaky["batch"], strict=True)) == {("Adam", "8")}, key
 
 
 def test_batch_sizes_by_device_are_in_order():
     results = plant(problems=("line",), sizes=("full", 8, 1), dtypes=("float32", "float64"),
                     mishaps=False)  # fmt: skip
-    table = views.all_views(results)["crossover"].table
-    rows = table[table["optimizer"] == "Adam"].drop_duplicates(["dtype", "batch_size"])
-    assert rows["batch_size"].tolist() == [1, 8, "full"] * 2
+    table = views.views_of(results)["crossover"].table
+    rows = table[table["optimizer"] == "Adam"].drop_duplicates(["dtype", "batch"])
+    assert rows["batch"].tolist() == ["1", "8", "full"] * 2
     assert rows["dtype"].tolist() == ["float32"] * 3 + ["float64"] * 3
 
 
 def test_a_view_without_marks_says_why():
     results = plant(optimizers=("Adam",), direct=(), devices=("cuda",), problems=("one",))
-    for view in views.all_views(results).values():
+    for view in views.views_of(results).values():
         assert view.table.empty
         assert view.missing.endswith(".")
 
 
+def test_results_page_and_figures_have_one_time_to_a_target(results):
+    table = target_view(results).table
+    for text in table["target"].unique():
+        times = time_to_target(results.trials, results.traces, float(text))
+        mine = table[table["target"] == text].merge(target_summary(times), on=analysis.CELL)
+        assert len(mine) == (table["target"] == text).sum()
+        for cost in ("seconds", "epochs"):
+            theirs = mine[f"{cost}_y"].replace(math.inf, math.nan)
+            np.testing.assert_array_equal(mine[f"{cost}_x"], theirs)
+
+
+def test_views_are_computed_once_until_a_table_changes():
+    results = plant(problems=("line",), devices=("cpu",), seeds=1, repeats=1)
+    before = views.views_of(results)
+    assert all(view is before[key] for key, view in views.views_of(results).items())
+    results.trials.loc[0, "seconds"] *= 2
+    assert views.views_of(results)["seconds"] is not before["seconds"]
+    results.definition["stop_at"] = 2.5e-3
+    assert views.headline(results) == "0.0025"
+
+
+@pytest.mark.parametrize("stop_at", [2.0, {"measure": "loss", "value": 0.26}])
+def test_a_stop_at_of_any_version_and_measure_has_its_views(stop_at):
+    results = plant(problems=("line",), devices=("cpu",), seeds=1, repeats=1)
+    results.definition["stop_at"] = stop_at
+    own = "loss <= 0.26" if stop_at != 2.0 else "1e-12"
+    assert (views.headline(results) == own) == (stop_at != 2.0)
+    found = views.views_of(results)
+    assert ("loss <= 0.26" in set(found["target"].table["target"])) == (stop_at != 2.0)
+    assert findings(results, found)
+
+
 def test_styles_tell_many_optimizers_apart():
-    styles = Styles.of([f"o{i}" for i in range(24)], [1, 8, "full"])
+    styles = Styles.of([f"o{i}" for i in range(24)], ["1", "8", "full"])
     looks = {(s.shades[-1], s.dash, s.marker) for s in styles.by_optimizer.values()}
     assert len(looks) == 24
     assert len(PALETTE) * len(DASHES) * len(MARKERS) > 24
@@ -236,7 +277,7 @@ def test_styles_tell_many_optimizers_apart():
 def test_base_colours_stand_out_from_their_ground(ground):
     """At least 3 to 1 at every batch size, and no shade is nearly black or white for all."""
     back = luminance("#ffffff" if ground == "shades" else "#12161b")
-    for style in Styles.of([str(i) for i in range(7)], [1, 8, "full"]).by_optimizer.values():
+    for style in Styles.of([str(i) for i in range(7)], ["1", "8", "full"]).by_optimizer.values():
         for colour in getattr(style, ground):
             front = luminance(colour)
             assert (max(front, back) + 0.05) / (min(front, back) + 0.05) >= 2.99
@@ -246,28 +287,3 @@ def luminance(colour):
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-SIZES = {
-    "direct alone": (["lstsq"], ["full"]),
-    "one size": (["sgd"], [5]),
-    "whole numbers and a direct method": (["sgd", "lstsq"], [2, 5]),
-    "all sorts": (["sgd", "lstsq"], [5, "full"]),
-}
-
-
-@pytest.mark.parametrize(("names", "sizes"), SIZES.values(), ids=SIZES)
-def test_batch_sizes_are_whole_numbers_in_every_view_page_and_figure(
-    tutorial, tmp_path, names, sizes
-):
-    known = {"sgd": ol.ManualSGD(0.1), "lstsq": ol.Lstsq()}
-    results = ol.compare(tutorial, {n: known[n] for n in names}, batch_sizes=sizes, epochs=50,
-                         seeds=[0, 1], repeats=3)  # fmt: skip
-    for key, view in views.all_views(results).items():
-        for size in view.table.get("batch_size", ()):
-            assert pd.isna(size) or size in sizes, key
-            assert not isinstance(size, float) or pd.isna(size), key
-    text = results.report(tmp_path / "page.html").read_text(encoding="utf-8")
-    said = text[text.index('id="found"') : text.index('id="views"')]
-    assert not re.search(r"batch size \d+\.", said)
-    assert {"digits", "seconds", "phases"} <= set(results.figures())

@@ -1,6 +1,8 @@
-"""Which of two optimizers is faster, if either was shown to be."""
+"""Paired ratios of seconds, and the verdict: faster, slower, or no difference shown."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from optlab.analysis.statistics import (
     spread,
     timed,
 )
+from optlab.text import DIRECT
 
 FASTER, SLOWER = "faster", "slower"
 SAME = "no difference shown"
@@ -25,22 +28,24 @@ LEAST_PAIRS = 3
 _PLACE = ["problem", "device", "dtype"]
 
 
-def ratios(trials: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def ratios(trials: pd.DataFrame, baseline: str | Mapping[str, object]) -> pd.DataFrame:
     """Return how many times the baseline's seconds each other optimizer takes, and a verdict.
 
     A pair is a trial and the baseline's trial of the same problem, device, dtype, seed and repeat,
-    and of the same batch size where both have one. It counts where both ended well, ran alone, took
-    more than no time, and ended alike: both reached the target or neither did, since one that
-    stopped short is not compared by its seconds. The ratio is
+    and of the same batch size where both have one. Where the baseline is one cell, every other cell
+    of its problem is compared with it, by seed and repeat. A pair counts where both ended well, ran
+    alone, took more than no time, and ended alike: both reached ``stop_at`` or neither did, since
+    one that stopped short is not compared by its seconds. The ratio is
     ``exp(trimmed mean of log(seconds / the baseline's seconds))`` over pairs, the interval that of
     `optlab.analysis.intervals.trimmed_mean_interval` on the logarithms.
 
     Parameters
     ----------
     trials
-        The table of trials.
+        The table of trials, or times to a target with a status.
     baseline
-        The name of the optimizer that the others are compared with.
+        The name of the optimizer that the others are compared with, or a cell: a mapping with its
+        ``problem, optimizer, batch, device, dtype``.
 
     Returns
     -------
@@ -48,7 +53,7 @@ def ratios(trials: pd.DataFrame, baseline: str) -> pd.DataFrame:
         A row for each cell of another optimizer and each of the baseline's batch sizes it is
         compared with (one; a method without batches is compared with each):
 
-        - the cell's columns, ``baseline, baseline_batch_size`` (``<NA>`` where there is none);
+        - the cell's columns, ``baseline, baseline_batch`` (missing where there is none);
         - ``pairs``: how many counted;
         - ``ratio, ratio_low, ratio_high``: above 1 is slower than the baseline; NaN without pairs,
           and the ends with fewer than 3;
@@ -96,7 +101,7 @@ def ratios(trials: pd.DataFrame, baseline: str) -> pd.DataFrame:
     --------
     >>> import pandas as pd
     >>> def trial(optimizer, repeat, seconds):
-    ...     where = dict(problem="p", batch_size="full", device="cpu", dtype="float32", seed=0)
+    ...     where = dict(problem="p", batch="full", device="cpu", dtype="float32", seed=0)
     ...     how = dict(status="finished", contended=False)
     ...     return where | how | dict(optimizer=optimizer, repeat=repeat, seconds=seconds)
     >>> seconds = [(1.00, 1.31), (1.02, 1.35), (0.99, 1.30), (1.01, 3.90), (1.03, 1.32)]
@@ -109,7 +114,7 @@ def ratios(trials: pd.DataFrame, baseline: str) -> pd.DataFrame:
       optimizer  pairs     ratio  ratio_low verdict
     0         B      5  1.315541   1.287965  slower
     """
-    _check(trials, baseline)
+    _check(trials)
     cell = cell_numbers(trials)
     cells = trials.loc[~cell.duplicated(), CELL].reset_index(drop=True)
     rows = _comparisons(cells, baseline)
@@ -125,40 +130,38 @@ def ratios(trials: pd.DataFrame, baseline: str) -> pd.DataFrame:
     unstable = spread(seconds, cell, trials["seed"]) > UNSTABLE_ABOVE
     shaky = unstable[unstable].index
     rows["unstable"] = rows["cell"].isin(shaky) | rows["baseline_cell"].isin(shaky)
-    rows["message"] = _messages(pairs, rows, baseline)
+    rows["message"] = _messages(pairs, rows)
     return rows.drop(columns=["cell", "baseline_cell"])
 
 
-def _check(trials: pd.DataFrame, baseline: str) -> None:
-    names = list(dict.fromkeys(trials["optimizer"]))
-    if baseline not in names:
-        raise ValueError(f"baseline must be one of {', '.join(map(repr, names))}, not {baseline!r}")
+def _check(trials: pd.DataFrame) -> None:
     twice = cell_numbers(trials, "seed", "repeat").duplicated()
     if twice.any():
         which = trials.loc[twice, [*CELL, "seed", "repeat"]].iloc[0].to_dict()
         raise ValueError(f"trials must have each repeat once, not twice {which}")
 
 
-def _comparisons(cells: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def _comparisons(cells: pd.DataFrame, baseline: str | Mapping[str, object]) -> pd.DataFrame:
     """Return a row for each cell and baseline cell to compare; one with -1 where there is none."""
+    if isinstance(baseline, str):
+        is_baseline, place = cells["optimizer"] == baseline, _PLACE
+    else:
+        is_baseline, place = (cells == [baseline[column] for column in CELL]).all(axis=1), CELL[:1]
+    if not is_baseline.any():
+        one = cells["optimizer"].unique() if isinstance(baseline, str) else cells.to_dict("records")
+        raise ValueError(f"baseline must be one of {', '.join(map(repr, one))}, not {baseline!r}")
     numbered = cells.assign(cell=cells.index)
-    is_baseline = cells["optimizer"] == baseline
-    against = numbered.loc[is_baseline, [*_PLACE, "batch_size", "cell"]]
-    names = {"batch_size": "baseline_batch_size", "cell": "baseline_cell"}
-    against = against.rename(columns=names)
+    names = {"optimizer": "baseline", "batch": "baseline_batch", "cell": "baseline_cell"}
+    against = numbered[is_baseline].rename(columns=names)[[*place, *names.values()]]
     others = numbered[~is_baseline]
-    both = others.merge(against, on=_PLACE)
-    alike = [
-        pd.isna(mine) or pd.isna(its) or mine == its
-        for mine, its in zip(both["batch_size"], both["baseline_batch_size"], strict=True)
-    ]
-    found = both.loc[alike, ["cell", "baseline_cell", "baseline_batch_size"]]
-    rows = others.merge(found, on="cell", how="left").assign(baseline=baseline)
-    none = rows["baseline_cell"].isna()
+    both = others.merge(against, on=place)
+    if isinstance(baseline, str):
+        mine, its = both["batch"], both["baseline_batch"]
+        both = both[(mine == its) | (mine == DIRECT) | (its == DIRECT)]
+    rows = others.merge(both[["cell", *names.values()]], on="cell", how="left")
+    rows["baseline"] = cells.loc[is_baseline, "optimizer"].iloc[0]
     rows["baseline_cell"] = rows["baseline_cell"].fillna(-1).astype(int)
-    sizes = rows["baseline_batch_size"].astype(object)
-    rows["baseline_batch_size"] = sizes.mask(none | sizes.isna(), pd.NA)
-    return rows[["cell", "baseline_cell", *CELL, "baseline", "baseline_batch_size"]]
+    return rows[["cell", "baseline_cell", *CELL, "baseline", "baseline_batch"]]
 
 
 def _pairs(trials: pd.DataFrame, cell: pd.Series[int], rows: pd.DataFrame) -> pd.DataFrame:
@@ -175,7 +178,7 @@ def _pairs(trials: pd.DataFrame, cell: pd.Series[int], rows: pd.DataFrame) -> pd
     reasons = {
         "did not end well": ~well,
         "contended": pairs["contended_x"] | pairs["contended_y"],
-        "reached the target in one of the two only": pairs["status_x"] != pairs["status_y"],
+        "reached stop_at in one of the two only": pairs["status_x"] != pairs["status_y"],
         "took no time the clock could see": ~took_time,
     }
     left_out = np.select(list(reasons.values()), list(reasons), default="")
@@ -198,11 +201,11 @@ def _intervals(counted: pd.DataFrame, rows: int) -> Floats:
     return intervals
 
 
-def _messages(pairs: pd.DataFrame, rows: pd.DataFrame, baseline: str) -> pd.Series[str]:
+def _messages(pairs: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[str]:
     left_out = pairs[pairs["left_out"] != ""]
     counts = left_out.groupby(["row", "left_out"], sort=False).size().rename("count").reset_index()
     words = counts["count"].astype(str) + " " + counts["left_out"]
     reasons = "pairs left out: " + words.groupby(counts["row"]).agg(", ".join)
     messages = reasons.reindex(rows.index, fill_value="")
-    missing = f"{baseline} has no trial here to compare with"
+    missing = rows["baseline"] + " has no trial here to compare with"
     return messages.mask(rows["baseline_cell"] < 0, missing)

@@ -1,4 +1,4 @@
-"""Intervals that hold what they say with three, five or ten repeats."""
+"""Confidence intervals of medians, trimmed means and shares of few samples."""
 
 from __future__ import annotations
 
@@ -127,37 +127,3 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
     half = np.sqrt(z2 * share * (1 - share) / n + (z2 / (2 * n)) ** 2)
     ends = np.clip(np.array([centre - half, centre + half]) / (1 + z2 / n), 0, 1)
     return float(ends[0]), float(ends[1])
-
-
-def kaplan_meier_median(times: Floats, reached: np.ndarray[Any, np.dtype[np.bool_]]) -> float:
-    """Return the median time to an event of which some runs saw only that it had not come yet.
-
-    ``S(t)`` is the product of ``1 - d_i / n_i`` over event times up to t, with d_i events among
-    the n_i runs not ended before; the median is the first t with ``S(t) <= 1/2``, and inf where
-    there is none. A run censored at the time of an event was still there.
-
-    Parameters
-    ----------
-    times : (n,)
-        When the event came, or when the run ended without; inf for a run it can never come to.
-    reached : (n,)
-        Whether it came.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> kaplan_meier_median(np.array([1.0, 2.0, 2.5, 4.0]), np.array([True, False, True, True]))
-    2.5
-
-    Notes
-    -----
-    Kaplan and Meier (1958), Journal of the American Statistical Association 53, 457-481. Without
-    censoring and with an even number of runs this is the lower of the two middle times.
-    """
-    if times.size == 0:
-        return float("nan")
-    order = np.lexsort((~reached, times))
-    at_risk = np.arange(times.size, 0, -1)
-    survival = np.cumprod(1 - reached[order] / at_risk)
-    below = np.flatnonzero(survival <= 0.5 + 1e-12)
-    return float(times[order][below[0]]) if below.size else float("inf")

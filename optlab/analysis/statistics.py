@@ -9,8 +9,8 @@ import pandas as pd
 
 from optlab.analysis.intervals import median_ranks
 
-CELL = ["problem", "optimizer", "batch_size", "device", "dtype"]
-"""The columns that name what was compared; seeds and repeats are samples of one cell."""
+CELL = ["problem", "optimizer", "batch", "device", "dtype"]
+"""The columns that name a cell; its seeds and repeats are samples of one distribution."""
 
 ENDED_WELL = ("finished", "converged")
 """The statuses of trials whose seconds are those of a whole solve."""
@@ -21,20 +21,10 @@ CROWDED_ABOVE = 0.25
 UNSTABLE_ABOVE = 0.1
 """Repeats whose IQR is more than this share of their median are marked unstable."""
 
-_MEDIANS = [
-    "epochs",
-    "samples",
-    "transfer_seconds",
-    "first_pass_seconds",
-    "seconds",
-    "loss",
-    "suboptimality",
-    "parameter_error",
-    "gradient_norm",
-    "peak_bytes",
-]
-_MADE = ["epochs", "samples"]
-_SECONDS = ["transfer_seconds", "first_pass_seconds", "seconds"]
+_MADE = ["epochs", "steps", "samples"]
+_SECONDS = ["transfer_seconds", "compile_seconds", "first_pass_seconds", "seconds"]
+_MEDIANS = [*_MADE, *_SECONDS, "loss", "suboptimality", "parameter_error", "gradient_norm",
+            "best_suboptimality", "best_epoch", "peak_bytes"]  # fmt: skip
 
 
 def timed(trials: pd.DataFrame) -> pd.Series[bool]:
@@ -45,28 +35,16 @@ def timed(trials: pd.DataFrame) -> pd.Series[bool]:
 def cell_numbers(trials: pd.DataFrame, *more: str) -> pd.Series[int]:
     """Return the number of each trial's cell, from 0 in order of appearance.
 
-    ``more`` names further columns that tell cells apart. A ``<NA>`` batch size is a value of its
-    own.
+    ``more`` names further columns that tell cells apart.
     """
-    return trials.groupby([*CELL, *more], sort=False, dropna=False).ngroup()
+    return trials.groupby([*CELL, *more], sort=False, observed=True).ngroup()
 
 
 def by_cell(table: pd.DataFrame, column: str, *more: str, **how: str) -> pd.DataFrame:
-    """Return a row for each cell (and values of ``more``) with a column aggregated.
-
-    The cells are named by rows of the table: as keys of a group ``[5, <NA>]`` would become floats.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> cell = dict(problem="p", optimizer="A", device="cpu", dtype="float32")
-    >>> table = pd.DataFrame([cell | {"batch_size": b, "x": 1.0} for b in (5, pd.NA)])
-    >>> by_cell(table.astype({"batch_size": object}), "x", most="max")["batch_size"].tolist()
-    [5, <NA>]
-    """
-    cell = cell_numbers(table, *more)
-    names = table.loc[~cell.duplicated(), [*CELL, *more]].reset_index(drop=True)
-    return names.join(table[column].groupby(cell).agg(**how))  # type: ignore[call-overload]
+    """Return a row for each cell (and values of ``more``) with a column aggregated."""
+    groups = table.groupby([*CELL, *more], sort=False, observed=True)[column]
+    table = groups.agg(**how).reset_index()  # type: ignore[call-overload]
+    return pd.DataFrame(table)
 
 
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
@@ -80,13 +58,14 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The cell's columns, then
+        The cell's columns, its ``batch_size`` and hyperparameters, then
 
         - ``trials``; ``status``, counted where they differ (``"4 finished, 1 diverged"``); and
           ``message``, the first of those that did not end well, or the first at all;
-        - medians over repeats and seeds: ``epochs, samples, transfer_seconds, first_pass_seconds,
-          seconds, loss, suboptimality, parameter_error, gradient_norm`` over the trials that got as
-          far, and ``peak_bytes`` over those that it was measured of;
+        - medians over repeats and seeds: ``epochs, steps, samples, transfer_seconds,
+          compile_seconds, first_pass_seconds, seconds, loss, suboptimality, parameter_error,
+          gradient_norm, best_suboptimality, best_epoch`` over the trials that got as far, and
+          ``peak_bytes`` over those that it was measured of;
         - ``timed``: how many trials' seconds (and transfer and first pass) entered. Only those of
           trials that finished or converged do, and never those that ran beside others; where none
           is left they are NaN;
@@ -122,23 +101,52 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """
     cell = cell_numbers(trials)
     table = trials.assign(timed=timed(trials), contended=trials["contended"].astype(bool))
-    table[_SECONDS] = table[_SECONDS].astype(float).where(table["timed"])
+    numbers = [column for column in _MEDIANS if column in trials]
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce").astype(float)
+    seconds = [column for column in _SECONDS if column in trials]
+    table[seconds] = table[seconds].where(table["timed"])
     ran = table["status"].isin(ENDED_WELL) | (table["epochs"] > 0) | table["loss"].notna()
-    table[_MADE] = table[_MADE].astype(float).where(ran)
-    table["peak_bytes"] = pd.to_numeric(table["peak_bytes"], errors="coerce").astype(float)
-    by_cell = table.groupby(cell)
-    rows = trials.loc[~cell.duplicated(), CELL].reset_index(drop=True)
-    rows["trials"] = by_cell.size()
+    made = [column for column in _MADE if column in trials]
+    table[made] = table[made].where(ran)
+    groups = table.groupby(cell)
+    own = [c for c in trials if c == "batch_size" or str(c).startswith("hp_")]
+    rows = trials.loc[~cell.duplicated(), [*CELL, *own]].reset_index(drop=True)
+    rows["trials"] = groups.size()
     rows["status"] = _status(table["status"], cell)
     rows["message"] = _message(table, cell)
-    rows[_MEDIANS] = by_cell[_MEDIANS].median()
+    rows[numbers] = groups[numbers].median()
     rows["timed"] = table["seconds"].groupby(cell).count()
-    rows[["seconds_low", "seconds_high", "seconds_coverage"]] = _interval(table["seconds"], cell)
+    ends = ["low", "high", "coverage"]
+    rows[[f"seconds_{end}" for end in ends]] = median_intervals(table["seconds"], cell)[ends]
     rows["spread"] = spread(table["seconds"], cell, table["seed"])
     rows["unstable"] = rows["spread"] > UNSTABLE_ABOVE
-    rows["contended"] = by_cell["contended"].any()
+    rows["contended"] = groups["contended"].any()
     rows["cores_short"] = table["cores_short"].where(table["timed"]).groupby(cell).max()
     return rows
+
+
+def median_intervals(values: pd.Series[float], cell: pd.Series[int]) -> pd.DataFrame:
+    """Return each cell's ``median`` with ``low, high, coverage`` of its interval.
+
+    A row for each cell, in the order of their numbers. Missing values are left out; infinite ones
+    count, and may make a median or an end infinite. The median of an even number of values is the
+    mean of the two in the middle; of one value there is no interval.
+    """
+    given = values.notna().to_numpy()
+    numbers, cells = values.to_numpy(float)[given], cell.to_numpy()[given]
+    ordered = numbers[np.lexsort((numbers, cells))]
+    counts = np.bincount(cells, minlength=cell.max() + 1 if len(cell) else 0)
+    first = np.cumsum(counts) - counts
+    rows = np.full((counts.size, 4), np.nan)
+    for n in np.unique(counts[counts > 0]):
+        chosen = np.flatnonzero(counts == n)
+        start = first[chosen]
+        rows[chosen, 0] = (ordered[start + (n - 1) // 2] + ordered[start + n // 2]) / 2
+        if n > 1:
+            k, coverage = median_ranks(int(n))
+            rows[chosen, 1:3] = np.column_stack([ordered[start + k - 1], ordered[start + n - k]])
+            rows[chosen, 3] = coverage
+    return pd.DataFrame(rows, columns=["median", "low", "high", "coverage"])
 
 
 def spread(seconds: pd.Series[float], cell: pd.Series[int], seed: pd.Series[int]) -> pd.Series[Any]:
@@ -149,24 +157,6 @@ def spread(seconds: pd.Series[float], cell: pd.Series[int], seed: pd.Series[int]
     groups = seconds.groupby([cell.rename("cell"), seed.rename("seed")])
     relative = (groups.quantile(0.75) - groups.quantile(0.25)) / groups.median()
     return relative.where(groups.count() > 1).groupby(level="cell").median()
-
-
-def _interval(seconds: pd.Series[float], cell: pd.Series[int]) -> np.ndarray[Any, Any]:
-    """Return low, high and coverage for each cell's median, cells in the order of their numbers."""
-    kept = seconds.notna()
-    values, cells = seconds[kept].to_numpy(), cell[kept].to_numpy()
-    ordered = values[np.lexsort((values, cells))]
-    counts = np.bincount(cells, minlength=cell.max() + 1 if len(cell) else 0)
-    ends = np.cumsum(counts)
-    rows = np.full((counts.size, 3), np.nan)
-    for n in np.unique(counts[counts > 1]):
-        k, coverage = median_ranks(int(n))
-        chosen = np.flatnonzero(counts == n)
-        last = ends[chosen] - 1
-        rows[chosen, 0] = ordered[last - n + k]
-        rows[chosen, 1] = ordered[last - k + 1]
-        rows[chosen, 2] = coverage
-    return rows
 
 
 def _status(status: pd.Series[str], cell: pd.Series[int]) -> pd.Series[str]:

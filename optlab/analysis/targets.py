@@ -1,37 +1,37 @@
-"""How long each trial took to a target, those that never reached it included."""
+"""The time each trial took to a target, and its median over a cell's trials."""
 
 from __future__ import annotations
-
-import math
-from typing import cast
 
 import numpy as np
 import pandas as pd
 
-from optlab.analysis.intervals import kaplan_meier_median, wilson_interval
-from optlab.analysis.statistics import CELL, cell_numbers
-from optlab.checks import check_positive
+from optlab.analysis.intervals import wilson_interval
+from optlab.analysis.statistics import CELL, cell_numbers, median_intervals
+from optlab.lab.trial.stop_at import StopAt
 
 NEVER = ("diverged", "failed", "crashed")
 """The statuses of trials that no longer time would have brought to a target."""
 
 COSTS = ("epochs", "samples", "seconds")
-"""What a target can cost."""
+"""The costs of reaching a target."""
 
 
-def time_to_target(trials: pd.DataFrame, traces: pd.DataFrame, target: float) -> pd.DataFrame:
+def time_to_target(
+    trials: pd.DataFrame, traces: pd.DataFrame, stop_at: float | StopAt
+) -> pd.DataFrame:
     """Return what each trial cost to its first recorded iterate at the target.
 
-    The target is reached at the first recorded iterate (the start is none) whose suboptimality is
-    at most ``target`` times the start's of that trial: with the target of the experiment, just
-    where the trial was ``converged``.
+    The target is reached at the first recorded iterate, the start included, for which
+    ``StopAt.reached`` holds, the rule by which trials stop: with the ``stop_at`` of the experiment
+    just where the trial was ``converged``.
 
     Parameters
     ----------
     trials, traces
         The two tables.
-    target
-        A share of the start's suboptimality.
+    stop_at
+        A share, below 1, of the trial's ``stop_scale`` (of the start's suboptimality in tables
+        that have no scale), or a `StopAt`.
 
     Returns
     -------
@@ -41,17 +41,16 @@ def time_to_target(trials: pd.DataFrame, traces: pd.DataFrame, target: float) ->
         - ``trial``, the cell's columns, ``seed, repeat, status, contended``;
         - ``reached``: whether it reached the target;
         - ``epochs, samples, seconds``: the cost of that. For a trial that did not get there they
-          are those of its last recorded iterate, where the looking stopped (it is censored); inf
-          for one that diverged, failed or crashed, which never gets there, even if it passed the
-          target on its way; NaN for one that never ran (skipped, or interrupted before its start).
-          Seconds of contended trials are NaN;
+          are those of its last recorded iterate; inf for one that diverged, failed or crashed,
+          which never gets there, even if it passed the target on its way; NaN for one that never
+          ran (skipped, or interrupted before its start). Seconds of contended trials are NaN;
         - ``spent_seconds``: what it took to the target or to its end, finite for those that never
           get there too.
 
     Raises
     ------
     ValueError
-        For a target that is not positive and finite.
+        For a share that is not above 0 and below 1, or a measure that the traces do not have.
 
     Notes
     -----
@@ -68,37 +67,53 @@ def time_to_target(trials: pd.DataFrame, traces: pd.DataFrame, target: float) ->
     >>> results = ol.compare(problem, rates, epochs=50, recorded_epochs=1)
     >>> times = time_to_target(results.trials, results.traces, 0.01)
     >>> times[["optimizer", "status", "reached", "epochs", "samples"]]
-                            optimizer    status  reached  epochs  samples
-    0                 ManualSGD(...)  finished     True    11.0    110.0
+                          optimizer    status  reached  epochs  samples
+    0  ManualSGD(learning_rate=0.1)  finished     True    14.0    140.0
     1  ManualSGD(learning_rate=2.0)  diverged    False     inf      inf
     """
-    check_positive("target", target)
+    rule = StopAt.of(stop_at)
+    if rule.measure not in traces:
+        raise ValueError(
+            f"the traces have no measure {rule.measure!r}: {', '.join(map(str, traces))}"
+        )
     ordered = traces.sort_values(["trial", "epoch"], kind="stable")
-    start = ordered[ordered["epoch"] == 0].set_index("trial")["suboptimality"].astype(float)
-    # A start whose loss overflows, or underflows to 0, says nothing of what was reached.
-    start = start.where((start > 0) & np.isfinite(start))
-    at_target = ordered["suboptimality"] <= target * ordered["trial"].map(start)
-    hits = ordered[at_target & (ordered["epoch"] > 0)].drop_duplicates("trial")
-    ends = ordered.drop_duplicates("trial", keep="last")
-    ends = pd.concat([hits, ends]).drop_duplicates("trial").set_index("trial")
-    columns = ["trial", *CELL, "seed", "repeat", "status", "contended"]
-    times = trials[columns].reset_index(drop=True)
-    times["contended"] = times["contended"].astype(bool)
+    scale = ordered["trial"].map(_scales(trials, ordered, rule.measure))
+    hits = ordered[rule.reached(ordered[rule.measure], scale)].drop_duplicates("trial")
+    last = ordered.drop_duplicates("trial", keep="last")
+    ends = pd.concat([hits, last]).drop_duplicates("trial").set_index("trial")
+    times = trials[["trial", *CELL, "seed", "repeat", "status"]].reset_index(drop=True)
+    times["contended"] = trials["contended"].astype(bool).to_numpy()
     never = times["status"].isin(NEVER)
     times["reached"] = times["trial"].isin(hits["trial"]) & ~never
-    ends = ends[["epoch", "samples", "seconds"]].astype(float).reindex(times["trial"])
-    for cost, column in zip(COSTS, ends.columns, strict=True):
-        times[cost] = ends[column].to_numpy()
-    times["spent_seconds"] = times["seconds"].mask(times["contended"])
-    last = ordered.drop_duplicates("trial", keep="last").set_index("trial")["seconds"]
-    times.loc[never, "spent_seconds"] = times["trial"].map(last).mask(times["contended"])
-    times.loc[never, list(COSTS)] = np.inf
+    for cost, column in zip(COSTS, ["epoch", "samples", "seconds"], strict=True):
+        times[cost] = times["trial"].map(ends[column].astype(float)).mask(never, np.inf)
+    own = last.set_index("trial")["seconds"].astype(float)
+    spent = times["seconds"].mask(never, times["trial"].map(own))
+    times["spent_seconds"] = spent.mask(times["contended"])
     times["seconds"] = times["seconds"].mask(times["contended"])
     return times
 
 
+def _scales(trials: pd.DataFrame, traces: pd.DataFrame, measure: str) -> pd.Series[float]:
+    """Return the value, by trial, of which a share is the target.
+
+    A file of an older version holds no scale of any trial; there it is the start's value.
+    """
+    start = traces[traces["epoch"] == 0].set_index("trial")[measure].astype(float)
+    # A start whose loss overflows, or underflows to 0, says nothing of what was reached.
+    start = start.where((start > 0) & np.isfinite(start))
+    if measure != "suboptimality" or "stop_scale" not in trials:
+        return start
+    scale = trials.set_index("trial")["stop_scale"].astype(float)
+    files = trials["file"].to_numpy() if "file" in trials else np.zeros(len(trials))
+    recorded = scale.groupby(files).transform("count") > 0
+    return scale.where(recorded, start.reindex(scale.index))
+
+
 def target_summary(times: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each cell: how many of its trials reach the target, and what it costs.
+
+    This is the one time to a target that results, figures, page and findings give.
 
     Parameters
     ----------
@@ -114,10 +129,13 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
         - ``share_reached``: the share of repeats that reached it, averaged over seeds, and
           ``share_low, share_high``, Wilson's 95 % interval of it with the number of seeds for n:
           repeats of a seed walk the same path, so that they say nothing new of who gets there;
-        - ``epochs, samples, seconds``: the median costs by Kaplan and Meier, which keep those that
-          did not get there as such: inf where too few did to know a median. Read them beside
-          ``share_reached``: a method that stops by itself, early and short of the target, counts
-          as one whose end was not seen;
+        - ``epochs, samples, seconds``: the median costs, by the rule of all medians (of an even
+          number the mean of the two in the middle), where a trial that did not get there counts as
+          longer than any that did: inf where half of them or more did not. Read them beside
+          ``share_reached``;
+        - ``seconds_low, seconds_high``: the interval of the median seconds, as in
+          `optlab.analysis.summary`; an end is inf where trials that did not get there make it so;
+        - ``timed``: how many trials' seconds entered, those that did not get there included;
         - ``expected_seconds``: seconds spent by all trials, over the number that reached the
           target: the mean time to a first success if one starts again after each failure (ERT of
           Auger and Hansen, 2005, IEEE Congress on Evolutionary Computation). inf where none did.
@@ -127,7 +145,7 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> import pandas as pd
-    >>> cell = dict(problem="p", optimizer="A", batch_size=1, device="cpu", dtype="float32")
+    >>> cell = dict(problem="p", optimizer="A", batch="1", device="cpu", dtype="float32")
     >>> ends = [(True, 2.0), (True, 3.0), (False, 9.0)]
     >>> times = pd.DataFrame(
     ...     dict(cell, seed=seed, repeat=1, status="finished", contended=False, reached=reached)
@@ -140,34 +158,27 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
     """
     cell = cell_numbers(times)
     rows = times.loc[~cell.duplicated(), CELL].reset_index(drop=True)
-    ran = times["epochs"].notna()
-    runs = dict(iter(times[ran].groupby(cell[ran])))
-    measured = [_cell_summary(runs.get(number, times.iloc[:0])) for number in rows.index]
-    columns = ["trials", "seeds", "reached", "share_reached", "share_low", "share_high"]
-    columns += [*COSTS, "expected_seconds"]
-    return rows.join(pd.DataFrame(measured, index=rows.index, columns=columns))
-
-
-def _cell_summary(runs: pd.DataFrame) -> dict[str, float]:
-    by_seed = runs.groupby("seed")["reached"].mean()
-    share = float(by_seed.mean())
-    low, high = wilson_interval(share, len(by_seed))
-    alone = runs[~runs["contended"]]
-    spent, successes = alone["spent_seconds"].sum(), int(alone["reached"].sum())
-    expected = spent / successes if successes else math.inf
-    medians = {
-        cost: kaplan_meier_median(
-            part[cost].to_numpy(dtype=float), part["reached"].to_numpy(dtype=bool)
-        )
-        for cost, part in zip(COSTS, (runs, runs, alone), strict=True)
-    }
-    return {
-        "trials": len(runs),
-        "seeds": len(by_seed),
-        "reached": cast("int", runs["reached"].sum()),
-        "share_reached": share,
-        "share_low": low,
-        "share_high": high,
-        **medians,
-        "expected_seconds": expected if len(alone) else math.nan,
-    }
+    ran, reached = times["epochs"].notna(), times["reached"].astype(bool)
+    alone = ran & ~times["contended"].astype(bool)
+    by_seed = reached[ran].groupby([cell[ran].rename("cell"), times["seed"][ran]]).mean()
+    shares = by_seed.groupby(level="cell").agg(["mean", "size"]).reindex(rows.index)
+    rows["trials"] = ran.groupby(cell).sum()
+    rows["seeds"] = shares["size"].fillna(0).astype(int)
+    rows["reached"] = (reached & ran).groupby(cell).sum()
+    rows["share_reached"] = shares["mean"]
+    pairs = zip(rows["share_reached"], rows["seeds"], strict=True)
+    ends = np.array([wilson_interval(share, n) for share, n in pairs]).reshape(-1, 2)
+    rows[["share_low", "share_high"]] = ends
+    costs = times[list(COSTS)].astype(float)
+    costs.loc[~reached] = np.inf
+    costs.loc[~ran] = np.nan
+    costs.loc[~alone, "seconds"] = np.nan
+    medians = {cost: median_intervals(costs[cost], cell) for cost in COSTS}
+    rows[list(COSTS)] = pd.DataFrame({cost: medians[cost]["median"] for cost in COSTS})
+    rows[["seconds_low", "seconds_high"]] = medians["seconds"][["low", "high"]]
+    rows["timed"] = alone.groupby(cell).sum()
+    spent = times["spent_seconds"].where(alone).groupby(cell).sum()
+    successes = (reached & alone).groupby(cell).sum()
+    expected = (spent / successes).where(successes > 0, np.inf)
+    rows["expected_seconds"] = expected.where(rows["timed"] > 0)
+    return rows

@@ -69,7 +69,7 @@ class Axes:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """How a file is read as a table, and which of its rows and columns are used.
+    """Options for reading a file as a table and choosing its rows and columns.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ from optlab.lab import TraceRow, Trial, TrialRecord
 from optlab.lab.resume import StoreStatus
 from optlab.lab.runner import Listener
 from optlab.lab.store.redo import Redo
-from optlab.text import format_seconds
+from optlab.text import DIRECT, cell_label, format_seconds
 
 _TO_REDO: Mapping[Redo, str] = {
     "failed": "failed, crashed or timed out",
@@ -101,6 +101,8 @@ class TrialProgress:
             done = f"{known.done} of {self._bar.tasks[0].total:.0f} trials are in the store already"
             more = f"; {known.others} others in it are of other settings, data, code or threads"
             self._bar.console.print(Text(done + (more if known.others else "")))
+        for sentence in known.unknown:
+            self._bar.console.print(Text(sentence))
         for kind, what in _TO_REDO.items():
             count = known.to_redo[kind]
             if count:
@@ -143,5 +145,5 @@ class TrialProgress:
 
 
 def _describe(trial: Trial) -> str:
-    size = "" if trial.batch_size is None else f" batch size {trial.batch_size}"
-    return f"{trial.optimizer}{size} on {trial.device}"
+    batch = DIRECT if trial.batch_size is None else trial.batch_size
+    return cell_label({"optimizer": trial.optimizer, "batch": batch, "device": trial.device})

@@ -1,20 +1,18 @@
-"""What is seen in a terminal when trials have run: the table on stdout."""
+"""Print the summary of the results, and notes on it, to the terminal."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from optlab.analysis.statistics import CROWDED_ABOVE
+from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL
 from optlab.datasets.dataset import STANDARDIZED
 from optlab.lab import ProblemSummary
-from optlab.text import format_bytes, format_seconds
+from optlab.text import cell_label, format_bytes, format_seconds, number
 
 BESIDE = (
     "trials run beside others: their seconds are marked as contended and are not ranked; "
@@ -28,10 +26,12 @@ def print_note(text: str) -> None:
 
 
 def print_optima(problems: Mapping[str, ProblemSummary]) -> None:
-    """Print how far each problem's optimum, which all is judged against, can be trusted."""
+    """Print the certificate of each problem's optimum in a line."""
     console = Console(soft_wrap=True)
     for name, facts in problems.items():
-        measures = (f"; {k.replace('_', ' ')} {_number(v)}" for k, v in facts.measures.items())
+        measures = (
+            f"; {k.replace('_', ' ')} {number(v, digits=6)}" for k, v in facts.measures.items()
+        )
         message = facts.certificate["message"] + "".join(measures)
         console.print(Text(f"optimum of {name}: {message}"))
 
@@ -54,9 +54,9 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
         for _, row in found[:MOST_COEFFICIENTS].iterrows():
             table.add_row(
                 Text(row["name"]),
-                _number(row["raw_coefficient"]),
-                _number(row["raw_standard_error"], digits=3),
-                _number(row["coefficient"]),
+                number(row["raw_coefficient"], digits=6),
+                number(row["raw_standard_error"], digits=3),
+                number(row["coefficient"], digits=6),
             )
         console.width = max(console.width, console.measure(table).maximum)
         console.print(table)
@@ -78,7 +78,7 @@ def print_summary(summary: pd.DataFrame, name: str) -> None:
             break
     console.width = max(console.width, natural)  # too wide, it runs on: nothing is cut
     console.print(table)
-    fine = summary["status"].isin(["finished", "converged"])
+    fine = summary["status"].isin(ENDED_WELL)
     unusual = summary[~fine | summary["message"].str.contains("not reached")]
     for (status, message), rows in unusual.groupby(["status", "message"], sort=False):
         console.print(Text(f"{status}: {message} ({_where(rows)})"))
@@ -93,11 +93,13 @@ _MARKS = {
     "crowded": "other processes used cores that a trial's threads needed; try --threads 1",
     "contended": "trials ran beside others, so that their seconds count nowhere",
 }
-"""What is to be known before the seconds of a row are believed."""
+"""Reasons to doubt the seconds of a row, by the column that marks it."""
+
+_WHERE = ("optimizer", "batch", "device")
 
 
 def _where(rows: pd.DataFrame) -> str:
-    cells = list(dict.fromkeys(_cell(row) for _, row in rows.iterrows()))
+    cells = list(dict.fromkeys(cell_label(row, _WHERE) for _, row in rows.iterrows()))
     several = f"{len(cells)} rows: {cells[0]}, ..., {cells[-1]}"
     return several if len(cells) > 3 else ", ".join(cells)
 
@@ -110,29 +112,20 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
     numbers += ["peak memory"] if summary["peak_bytes"].notna().any() else []
     shown = numbers[: len(numbers) - hidden]
     table = Table(title=Text(name), title_justify="left", header_style="bold")
-    for heading in [*axes, "optimizer", "batch size", "device", "status"]:
-        table.add_column(heading, no_wrap=True)
+    named = [*axes, "optimizer", "batch", "device", "status"]
+    for column in named:
+        table.add_column({"batch": "batch size"}.get(column, column), no_wrap=True)
     for heading in shown:
         table.add_column(heading, justify="right", no_wrap=True)
     for _, row in summary.iterrows():
-        size = "-" if pd.isna(row["batch_size"]) else str(row["batch_size"])
-        words = [*(str(row[c]) for c in axes), row["optimizer"], size, row["device"], row["status"]]
         cells = {
-            "epochs": _number(row["epochs"]) if row["epochs"] else "-",
+            "epochs": number(row["epochs"], digits=6) if row["epochs"] else "-",
             "seconds": format_seconds(row["seconds"]),
-            "loss": _number(row["loss"]),
-            "suboptimality": _number(row["suboptimality"], digits=2),
-            "parameter error": _number(row["parameter_error"], digits=2),
+            "loss": number(row["loss"], digits=6),
+            "suboptimality": number(row["suboptimality"], digits=2),
+            "parameter error": number(row["parameter_error"], digits=2),
             "peak memory": format_bytes(row["peak_bytes"]),
         }
-        table.add_row(*(Text(word) for word in words), *(cells[heading] for heading in shown))
+        texts = (Text(str(row[column])) for column in named)
+        table.add_row(*texts, *(cells[heading] for heading in shown))
     return table
-
-
-def _cell(row: pd.Series[Any]) -> str:
-    size = "" if pd.isna(row["batch_size"]) else f" batch size {row['batch_size']}"
-    return f"{row['optimizer']}{size} on {row['device']}"
-
-
-def _number(value: float, digits: int = 6) -> str:
-    return f"{value:.{digits}g}" if math.isfinite(value) else "-"

@@ -1,8 +1,6 @@
 from .grid import Grid as Grid
 from .measure.devices import available_devices as available_devices
 from .measure.machine import machine as machine
-from .minimize import Solution as Solution
-from .minimize import minimize as minimize
 from .runner import run_grid as run_grid
 from .store.problem_summary import ProblemSummary as ProblemSummary
 from .tables import traces_table as traces_table

@@ -12,7 +12,7 @@ from optlab.lab.store.redo import check_redo
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """How the trials of an experiment are run: threads, limits, processes, what is run again.
+    """Options for running trials: threads, limits, processes, and which are run again.
 
     Parameters
     ----------

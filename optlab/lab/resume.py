@@ -1,12 +1,15 @@
-"""What a store already knows of a grid, so that a second run does only what is missing."""
+"""Resuming: which trials of a grid a store already has, so that a second run does the others."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
+from uuid import uuid4
 
 from optlab.lab.grid import Grid
+from optlab.lab.keys.object_hash import UnknownValueError
 from optlab.lab.keys.trial_key import (
+    deciding_code,
     optimizer_fingerprint,
     problem_fingerprint,
     surroundings,
@@ -24,17 +27,19 @@ from optlab.lab.trial.task import Task
 
 
 class StoreStatus(NamedTuple):
-    """What a store already knows of a grid."""
+    """How much of a grid a store already has."""
 
     done: int
     to_redo: Mapping[Redo, int]
     """How many of the done could be run again, by kind."""
     others: int
     """How many more the store holds, of other settings, data, code, threads or machines."""
+    unknown: Sequence[str] = ()
+    """A sentence for each problem and optimizer whose trials no store can know again."""
 
 
 class Resume:
-    """The tasks of a grid beside a store: which are done, and where new ones are kept.
+    """The tasks of a grid beside a store: tell which are done, and write the new ones.
 
     Parameters
     ----------
@@ -47,7 +52,9 @@ class Resume:
     tasks
         All its tasks.
     threads
-        How many threads each has: part of what decides a trial's outcome.
+        How many threads a trial may use when nothing runs beside it: part of each key.
+    threads_used
+        How many each has here; where ``--jobs`` makes them fewer, the machine's facts say so.
     redo
         Which of the trials that are done are run again; what they gave then takes the old's place.
     """
@@ -60,13 +67,15 @@ class Resume:
         grid: Grid,
         tasks: Sequence[Task],
         threads: int,
+        threads_used: int,
         redo: Collection[Redo] = (),
     ) -> None:
         self._store = store
         self._tasks = {task.trial.number: task for task in tasks}
         around = surroundings(threads)
-        problems = {key: problem_fingerprint(value) for key, value in grid.problems.items()}
-        optimizers = {key: optimizer_fingerprint(o) for key, o in grid.optimizers.items()}
+        self._unknown: list[str] = []
+        problems = self._fingerprints(problem_fingerprint, grid.problems)
+        optimizers = self._fingerprints(optimizer_fingerprint, grid.optimizers)
         self._keys = {
             task.trial.number: trial_key(
                 task.trial,
@@ -80,20 +89,37 @@ class Resume:
         self._facts = {
             problems[key]: ProblemSummary.of(key, problem) for key, problem in grid.problems.items()
         }
-        self._about = name, definition
-        self._prints = Fingerprints(
-            problems, optimizers, _setting(tasks[0].budget, threads), around
-        )
+        about_machine = machine()
+        if threads_used != threads:
+            about_machine["threads of a trial"] = str(threads_used)
+        setting = _setting(tasks[0].budget, threads)
+        fingerprints = Fingerprints(problems, optimizers, setting, around, deciding_code())
+        self._about = name, definition, about_machine, fingerprints
         self._experiment = self._begin()
         self._old: dict[str, int] = {}
         for kind in redo:
             self._old |= store.to_redo(kind)
 
+    def _fingerprints(
+        self, of: Callable[[Any], str], named: Mapping[str, object]
+    ) -> dict[str, str]:
+        """Return fingerprints by name: a new one each time for what cannot be known again."""
+        found = {}
+        for name, value in named.items():
+            try:
+                found[name] = of(value)
+            except UnknownValueError as error:
+                found[name] = f"unknown {uuid4()}"
+                self._unknown.append(
+                    f"{name} holds {error}: it cannot be known again, so its trials run each time"
+                )
+        return found
+
     def _begin(self) -> int:
-        for print_, facts in self._facts.items():
-            self._store.add_problem(print_, facts)
+        for fingerprint, facts in self._facts.items():
+            self._store.add_problem(fingerprint, facts)
         wanted = {self._keys[number]: task.trial for number, task in self._tasks.items()}
-        return self._store.begin_experiment(*self._about, machine(), self._prints, wanted)
+        return self._store.begin_experiment(*self._about, wanted)
 
     def known(self) -> StoreStatus:
         """Return how many of the tasks are done, and how many of these could be run again."""
@@ -102,7 +128,7 @@ class Resume:
         done = mine - self._old.keys()
         of_kind = {kind: self._store.to_redo(kind).keys() for kind in get_args(Redo)}
         to_redo = {kind: len(done & keys) for kind, keys in of_kind.items()}
-        return StoreStatus(len(done), to_redo, len(held - mine))
+        return StoreStatus(len(done), to_redo, len(held - mine), self._unknown)
 
     def missing(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """Yield the tasks that are not done, looking again before each: others may write too."""

@@ -10,7 +10,6 @@ from typing import Any
 from optlab.lab.execution import Execution
 from optlab.lab.grid import Grid, interleaved
 from optlab.lab.measure.threads import set_threads, threads_kept
-from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.resume import Resume, StoreStatus
 from optlab.lab.store.redo import check_redo
 from optlab.lab.store.store import Store
@@ -67,9 +66,9 @@ def run_grid(
         Called when trials start, at each recorded iterate, and when they end.
     """
     execution, listener = execution or Execution(), listener or Listener()
-    threads = set_threads(execution.threads)
+    threads = asked = set_threads(execution.threads)
     if execution.threads is None:  # trials that run at once share the processor
-        threads = max(1, threads // execution.jobs)
+        threads = max(1, asked // execution.jobs)
     tasks = {
         trial.number: Task(
             trial, grid.problems[trial.problem], grid.optimizers[trial.optimizer], budget
@@ -85,7 +84,7 @@ def run_grid(
         if store:
             everything = list(tasks.values())
             redo = check_redo(execution.redo)
-            resume = Resume(store, name, about, grid, everything, threads, redo)
+            resume = Resume(store, name, about, grid, everything, asked, threads, redo)
             stack.enter_context(closing(resume))
         collected = _Collected(resume)
         waiting: Iterable[Task] = [tasks[trial.number] for trial in interleaved(grid.trials())]
@@ -190,7 +189,6 @@ def _run_isolated(
 def _run_here(
     tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
-    settings = TorchSettings.current()
     for task in tasks:
         listener.started(task.trial)
         record = run_trial(
@@ -202,7 +200,6 @@ def _run_here(
             threads=threads,
             time_limit=execution.time_limit,
         )
-        settings.apply()
         stopped = record.status == Status.INTERRUPTED
         if execution.measure_memory and record.trace and record.status.is_result:
             passes = replace(task.budget, epochs=max(1, record.trace[-1].epoch))

@@ -3,32 +3,72 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
+from optlab.lab.store.problem_summary import ProblemSummary
 from optlab.lab.trial.record import TRACE_NUMBERS, Trial, TrialRecord
+from optlab.text import DIRECT
 
 NAN = float("nan")
 
 
-def trials_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
+def trials_table(
+    records: Sequence[TrialRecord], problems: Mapping[str, ProblemSummary]
+) -> pd.DataFrame:
     """Return a row for each trial.
 
     Losses, suboptimality, parameter error, gradient norm and further measures (the last columns)
-    are those of the last recorded
-    iterate; ``samples`` counts rows touched. ``batch_size`` is ``<NA>`` for methods that use none.
+    are those of the last recorded iterate; ``samples`` counts rows touched. ``batch`` is an ordered
+    categorical, ``"1" < "5" < "full" < "direct"``, for grouping and labels; ``batch_size`` (Int64)
+    is the number of rows a step, all n for ``"full"`` and ``<NA>`` for direct methods. Each
+    hyperparameter is a column ``hp_<name>``, numeric where all its values are numbers and missing
+    where an optimizer has none.
     """
-    kept = list(records)
-    rows = [_trial_row(record) for record in kept]
     nothing = TrialRecord(Trial(0, "", "", None, "", "", 0))
+    rows = [_trial_row(record) for record in records]
     table = pd.DataFrame(rows, columns=list(_trial_row(nothing)))
-    # From the rows: a column of whole numbers and None would have become one of floats.
-    sizes = [pd.NA if row["batch_size"] is None else row["batch_size"] for row in rows]
-    table["batch_size"] = pd.Series(sizes, index=table.index, dtype=object)
+    trials = [record.trial for record in records]
+    rows_of = {name: problem.n for name, problem in problems.items()}
+    sizes = [rows_of.get(t.problem) if t.batch_size == "full" else t.batch_size for t in trials]
+    table["batch"] = batch_column(trial.batch_size for trial in trials)
+    table["batch_size"] = pd.array(sizes, dtype="Int64")
     table["best_epoch"] = table["best_epoch"].astype("Int64")
-    more = pd.DataFrame([dict(r.trace[-1].more) if r.trace else {} for r in kept])
-    return pd.concat([table, more], axis=1)
+    own = [record.optimizer.get("hyperparameters", {}) for record in records]
+    names = dict.fromkeys(name for values in own for name in values)
+    columns = {f"hp_{n}": _hyperparameter([values.get(n) for values in own]) for n in names}
+    more = pd.DataFrame([dict(r.trace[-1].more) if r.trace else {} for r in records])
+    place = table.columns.get_loc("batch")
+    parts = [table.iloc[:, :place], pd.DataFrame(columns, index=table.index), table.iloc[:, place:]]
+    return pd.concat([*parts, more], axis=1)
+
+
+def batch_column(sizes: Iterable[object]) -> pd.Categorical[str]:
+    """Return batch sizes as an ordered categorical of text; None is a direct method.
+
+    Examples
+    --------
+    >>> list(batch_column([5, None, "full", 1]).categories)
+    ['1', '5', 'full', 'direct']
+    """
+    labels = [DIRECT if size is None else str(size) for size in sizes]
+    last = {"full": (1, 0), DIRECT: (2, 0)}
+    order = sorted(set(labels), key=lambda label: last.get(label) or (0, int(label)))
+    return pd.Categorical(labels, categories=order, ordered=True)
+
+
+def _hyperparameter(values: list[object]) -> pd.Series[Any]:
+    """Return a column of numbers where all are; else what they are, lists and mappings as JSON."""
+    given = {type(value) for value in values if value is not None}
+    whole = all(abs(value) < 2**63 for value in values if isinstance(value, int))
+    if given <= {int} and whole:
+        return pd.Series(values, dtype="Int64")
+    if given <= {int, float} and whole:
+        return pd.Series(values, dtype=float)
+    texts = [json.dumps(v) if isinstance(v, list | dict) else v for v in values]
+    return pd.Series([pd.NA if v is None else v for v in texts], dtype=object)
 
 
 def _trial_row(record: TrialRecord) -> dict[str, object]:
@@ -37,8 +77,8 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "trial": trial.number,
         "problem": trial.problem,
         "optimizer": trial.optimizer,
-        "hyperparameters": json.dumps(record.optimizer.get("hyperparameters", {})),
-        "batch_size": trial.batch_size,
+        "batch": "",
+        "batch_size": 0,
         "device": trial.device,
         "dtype": trial.dtype,
         "seed": trial.seed,
@@ -46,8 +86,10 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "status": str(record.status),
         "message": record.message,
         "epochs": last.epoch if last else 0,
+        "steps": last.steps if last else 0,
         "samples": last.samples if last else 0,
         "transfer_seconds": record.transfer_seconds,
+        "compile_seconds": record.compile_seconds,
         "first_pass_seconds": record.first_pass_seconds,
         "seconds": record.seconds,
         "contended": record.contended,
@@ -55,15 +97,14 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "suboptimality": last.suboptimality if last else NAN,
         "parameter_error": last.parameter_error if last else NAN,
         "gradient_norm": last.gradient_norm if last else NAN,
-        "peak_bytes": pd.NA if record.peak_bytes is None else record.peak_bytes,
-        "versions": json.dumps(record.optimizer.get("versions", {})),
-        "machine": record.machine,
-        "cores_short": record.cores_short,
-        "steps": last.steps if last else 0,
-        "compile_seconds": record.compile_seconds,
         "best_suboptimality": best.suboptimality if best else NAN,
         "best_epoch": best.epoch if best else pd.NA,
         "stop_scale": record.stop_scale,
+        "peak_bytes": pd.NA if record.peak_bytes is None else record.peak_bytes,
+        "file": record.file,
+        "versions": json.dumps(record.optimizer.get("versions", {})),
+        "machine": record.machine,
+        "cores_short": record.cores_short,
     }
 
 

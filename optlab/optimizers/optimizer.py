@@ -38,12 +38,14 @@ class Iterate:
 class Optimizer(Protocol):
     """The protocol of an optimizer, which yields iterates; the runner has the clock and the end.
 
-    Two more members are looked for and may be left out:
+    More members are looked for and may be left out:
 
     - ``unsupported(problem, device) -> str | None`` says in a sentence why this pair cannot run;
       such trials are recorded as skipped, with that sentence.
     - ``name``, a string that stands in tables (otherwise the class's name).
     - ``versions()``, a dict of the packages that compute the answer, kept with each trial.
+    - ``stable_growth()``, the largest factor by which the suboptimality of a stable run can exceed
+      its start's, with full batches on a quadratic loss; beyond it a run is called diverged.
     """
 
     uses_batches: ClassVar[bool]

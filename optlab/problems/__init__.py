@@ -1,4 +1,4 @@
-"""What is minimised: the problem protocol and its implementations."""
+"""Problems: the protocol and its implementations."""
 
 from optlab.problems.least_squares_system import LeastSquaresSystem as LeastSquaresSystem
 from optlab.problems.linear_regression import LinearRegression as LinearRegression

@@ -1,4 +1,4 @@
-"""What is minimised: the protocol every problem follows, and the values that travel with it."""
+"""The problem protocol, and the values that problems take and return."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Batch(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """The measures of one point, in float64: see `Problem.evaluate`.
+    """The evaluation of one point, in float64: see `Problem.evaluate`.
 
     ``more`` holds further measures by name, which become columns of the tables.
     """

@@ -1,1 +1,1 @@
-"""What people look at."""
+"""Reports: tables, figures and the HTML page of an experiment's results."""

@@ -1,4 +1,4 @@
-"""Tables to paste into a paper."""
+"""Tables to paste into a paper, by pandas' Styler."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import math
 
 import pandas as pd
 
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    **{character: "\\" + character for character in "&%$#_{}"},
-}
+_ANGLES = {ord("<"): r"\textless{}", ord(">"): r"\textgreater{}", ord("|"): r"\textbar{}"}
 
 
 def latex_table(table: pd.DataFrame) -> str:
@@ -32,26 +25,27 @@ def latex_table(table: pd.DataFrame) -> str:
     \end{tabular}
     <BLANKLINE>
     """
-    sides = "".join("r" if table[c].dtype.kind in "fi" else "l" for c in table)
-    rows = [[_text(str(column).replace("_", " ")) for column in table]]
-    rows += [[_cell(value) for value in row] for row in table.itertuples(index=False, name=None)]
-    lines = [" & ".join(row) + r" \\" for row in rows]
-    start = [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", lines[0], r"\midrule"]
-    return "\n".join([*start, *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
+    sides = "".join("r" if kind.kind in "fi" else "l" for kind in table.dtypes)
+    style = table.reset_index(drop=True).style.hide(axis="index")
+    style = style.format(_cell, na_rep="--", escape="latex")
+    style = style.format_index(_heading, axis=1, escape="latex")
+    return style.to_latex(hrules=True, column_format=sides)
 
 
 def _cell(value: object) -> str:
-    if pd.isna(value):  # type: ignore[call-overload]  # a cell of any kind
-        return "--"
+    """Return a cell's text; Styler has escaped strings before."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return _number(value)
-    return _text(value)
+    return _number(value) if isinstance(value, float) else _text(value)
+
+
+def _heading(name: object) -> str:
+    return _text(str(name).replace(r"\_", " "))
 
 
 def _text(value: object) -> str:
-    return "".join(_SPECIAL.get(character, character) for character in str(value))
+    """Return a text without line ends, and without what TeX's old fonts lack."""
+    return " ".join(str(value).split()).translate(_ANGLES)
 
 
 def _number(value: float) -> str:

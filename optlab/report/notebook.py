@@ -1,32 +1,31 @@
-"""What results look like in a notebook."""
+"""Results as HTML for notebooks."""
 
 from __future__ import annotations
 
-import pandas as pd
-
+from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.statistics import summary
 from optlab.markup import table_html
-from optlab.report.views import Outcome
-from optlab.report.words import duration, number
+from optlab.text import format_seconds, number
 
 
-def results_html(results: Outcome) -> str:
+def results_html(results: ResultTables) -> str:
     """Return the summary as a small table: a row each cell, at most 20."""
-    summary = results.summary()
-    axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
+    table = summary(results.trials)
+    axes = [c for c in ("problem", "dtype") if len(set(table[c])) > 1]
     columns = [*axes, "optimizer", "batch size", "device", "status", "seconds", "epochs"]
     rows = [
         [
             *(row[axis] for axis in axes),
             row["optimizer"],
-            "-" if pd.isna(row["batch_size"]) else row["batch_size"],
+            row["batch"],
             row["device"],
             row["status"],
-            duration(row["seconds"]),
+            format_seconds(row["seconds"]),
             number(row["epochs"]),
             number(row["suboptimality"]),
             number(row["parameter_error"]),
         ]
-        for _, row in summary.iterrows()
+        for _, row in table.iterrows()
     ]
     counts = ", ".join(f"{n} {s}" for s, n in results.trials["status"].value_counts().items())
     title = f"{results.name}: {len(results.trials)} trials, {counts}"

@@ -1,4 +1,4 @@
-"""One colour, dash and marker for an optimizer, and one shade for a batch size, on every chart."""
+"""Styles of charts: a colour, dash and marker an optimizer, a shade a batch size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from optlab.report.views.view import batch_size_order
+from optlab.report.views.view import batches_in
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind eyes; the order keeps neighbours apart."""
@@ -22,27 +22,30 @@ WIDTHS = (3.2, 2.3, 1.7, 1.2)
 """In points, from the first optimizer on: lines that coincide all show."""
 
 _LIGHT, _DARK = "#FFFFFF", "#12161B"
-"""The grounds of a light page, as of paper, and of a dark one."""
+"""The background of a light page, as of paper, and of a dark one."""
 
 _CONTRAST = 3.0
-"""What a line keeps to its ground: WCAG's for graphics."""
+"""Least contrast of a line to the background: WCAG's for graphics."""
 
 _REACH = (-0.45, 0.5)
-"""Shades go from darker than the colour up to lighter, as far as the contrast lets them."""
+"""Shades go from darker than the colour up to lighter, as far as the contrast allows."""
 
-_ON_DARK = {"#000000": "#D9D9D9", "#0072B2": "#3FA0DB"}  # too near the dark page's ground
+_ON_DARK = {
+    "#000000": "#D9D9D9",
+    "#0072B2": "#3FA0DB",
+}  # else too dark there
 
 
 @dataclass(frozen=True)
 class Style:
-    """How one optimizer is drawn.
+    """The style of one optimizer.
 
     Parameters
     ----------
     shades
         A colour for each batch size, from the smallest on; the last is for methods without batches.
     dark
-        The same on a dark ground.
+        The same on a dark background.
     dash, marker, width
         See `DASHES`, `MARKERS`, `WIDTHS`.
     """
@@ -60,33 +63,32 @@ class Styles:
 
     Examples
     --------
-    >>> styles = Styles.of(["a", "b"], [1, 8, "full"])
-    >>> styles.colour("a", 8) == styles.colour("a", None), styles["b"].marker
+    >>> styles = Styles.of(["a", "b"], ["1", "8", "full"])
+    >>> styles.colour("a", "8") == styles.colour("a"), styles["b"].marker
     (False, 'square')
     """
 
     by_optimizer: dict[str, Style]
-    sizes: tuple[object, ...]
+    batches: tuple[str, ...]
 
     @classmethod
-    def of(cls, optimizers: Iterable[object], sizes: Iterable[object]) -> Styles:
-        """Give each optimizer its style, in order of appearance."""
-        ordered = tuple(batch_size_order(sizes))
+    def of(cls, optimizers: Iterable[object], batches: Iterable[str]) -> Styles:
+        """Give each optimizer its style, in order of appearance; batch sizes from the smallest."""
+        ordered = tuple(batches)
         names = dict.fromkeys(str(name) for name in optimizers)
         return cls({name: _style(i, len(ordered)) for i, name in enumerate(names)}, ordered)
 
     @classmethod
     def of_trials(cls, trials: pd.DataFrame) -> Styles:
         """Give each optimizer of a trials table its style."""
-        return cls.of(trials["optimizer"], trials["batch_size"])
+        return cls.of(trials["optimizer"], batches_in(trials["batch"]))
 
     def __getitem__(self, optimizer: str) -> Style:
         return self.by_optimizer[optimizer]
 
-    def colour(self, optimizer: str, size: object = None) -> str:
-        """Return the colour of an optimizer at a batch size as ``#rrggbb``, on a light ground."""
-        known = not pd.isna(size) and size in self.sizes  # type: ignore[call-overload]
-        place = self.sizes.index(size) if known else -1
+    def colour(self, optimizer: str, batch: str = "") -> str:
+        """Return an optimizer's colour at a batch size as ``#rrggbb``, on a light background."""
+        place = self.batches.index(batch) if batch in self.batches else -1
         return self.by_optimizer[optimizer].shades[place]
 
 
@@ -102,7 +104,7 @@ def _style(place: int, sizes: int) -> Style:
 
 
 def _shades(colour: str, sizes: int, ground: str) -> tuple[str, ...]:
-    """Return a colour for each size, and the one that is neither dark nor light of them."""
+    """Return a colour for each size, and last the one nearest the colour itself."""
     shares = [_REACH[0] + (_REACH[1] - _REACH[0]) * i / 200 for i in range(201)]
     clear = [s for s in shares if contrast(shade(colour, s), ground) >= _CONTRAST]
     first, last = (0.0 if colour == "#000000" else clear[0]), clear[-1]
@@ -114,7 +116,7 @@ def _shades(colour: str, sizes: int, ground: str) -> tuple[str, ...]:
 
 
 def contrast(one: str, other: str) -> float:
-    """Return how much two colours stand out from each other, from 1 to 21 (WCAG 2).
+    """Return the contrast of two colours, from 1 to 21 (WCAG 2).
 
     Examples
     --------

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.statistics import CELL, summary
 from optlab.lab.store.problem_summary import CERTIFICATE
 from optlab.report.latex import latex_table
-from optlab.report.views import Outcome
 
 
-def all_tables(results: Outcome) -> dict[str, pd.DataFrame]:
+def all_tables(results: ResultTables) -> dict[str, pd.DataFrame]:
     """Return every table, by name.
 
     ``trials`` and ``traces``; ``summary``, a row for each cell; ``parameters``, a row for each
@@ -25,13 +26,13 @@ def all_tables(results: Outcome) -> dict[str, pd.DataFrame]:
     return {
         "trials": results.trials,
         "traces": results.traces,
-        "summary": results.summary(),
+        "summary": summary(results.trials),
         "parameters": _parameters(results),
         "optima": _optima(results),
     }
 
 
-def write_tables(results: Outcome, folder: Path, kind: str) -> list[Path]:
+def write_tables(results: ResultTables, folder: Path, kind: str) -> list[Path]:
     """Write every table into a folder, made where it is missing, and return the files.
 
     Raises
@@ -56,16 +57,15 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def _parquet(table: pd.DataFrame, path: Path) -> None:
-    # Parquet columns have one type: "full" makes that of batch sizes text.
-    plain = table.astype({"batch_size": "string"} if "batch_size" in table else {})
-    plain.to_parquet(path, index=False)
+    # Parquet columns have one type: hyperparameters of several are text.
+    mixed = [c for c in table if str(c).startswith("hp_") and table[c].dtype == object]
+    table.astype(dict.fromkeys(mixed, "string")).to_parquet(path, index=False)
 
 
-_CELL = ["problem", "optimizer", "batch_size", "device", "dtype"]
 PAPER = {
-    "summary": [*_CELL, "status", "epochs", "seconds", "seconds_low", "seconds_high",
+    "summary": [*CELL, "status", "epochs", "seconds", "seconds_low", "seconds_high",
                 "suboptimality", "parameter_error"],
-    "trials": ["trial", *_CELL, "seed", "repeat", "status", "epochs", "seconds", "loss",
+    "trials": ["trial", *CELL, "seed", "repeat", "status", "epochs", "seconds", "loss",
                "suboptimality", "parameter_error"],
     "optima": ["problem", "n", "d", "loss", "rank", "condition_scaled", "digits", "trusted"],
 }  # fmt: skip
@@ -84,29 +84,21 @@ _WRITERS: dict[str, tuple[str, Callable[[pd.DataFrame, Path], None]]] = {
 }
 
 
-_RUN = ["trial", "problem", "optimizer", "batch_size", "device", "dtype", "seed", "repeat"]
-
-
-def _parameters(results: Outcome) -> pd.DataFrame:
-    parts = []
-    for values in results.trials[_RUN].itertuples(index=False, name=None):
-        run = dict(zip(_RUN, values, strict=True))
-        try:
-            found = results.parameters(run["trial"])
-        except ValueError:  # it yielded none
-            continue
-        facts = results.problems[run["problem"]]
-        for name, entries in found.items():
-            flat = np.ravel(entries)
+def _parameters(results: ResultTables) -> pd.DataFrame:
+    run, parts = ["trial", *CELL, "seed", "repeat"], []
+    for number, parameters in results.final_parameters.items():
+        trial = results.trials.loc[results.trials["trial"] == number, run]
+        facts = results.problems[trial["problem"].iloc[0]]
+        for name, entries in parameters.items():
+            flat, optimum = np.ravel(entries), np.ravel(facts.optimum[name])
             names = facts.parameter_names(name, flat.size)
-            optimum = np.ravel(facts.optimum[name])
             part = pd.DataFrame({"parameter": names, "value": flat, "optimum": optimum})
-            parts.append(part.assign(**{k: [v] * flat.size for k, v in run.items()}))
-    columns = [*_RUN, "parameter", "value", "optimum"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+            parts.append(trial.merge(part, how="cross"))
+    columns = [*run, "parameter", "value", "optimum"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def _optima(results: Outcome) -> pd.DataFrame:
+def _optima(results: ResultTables) -> pd.DataFrame:
     known = ["problem", "kind", "n", "d", "dtype", "loss"]
     rows = [
         (facts.name, facts.kind, facts.n, facts.d, facts.dtype, facts.optimum_loss)

@@ -1,11 +1,11 @@
-"""What fits beside a chart: ticks of a logarithmic axis, and names that are not too long."""
+"""Ticks of a logarithmic axis, and names cut to a length."""
 
 from __future__ import annotations
 
 import math
 
 _WITHIN = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
-"""The ticks of a decade, from few to many."""
+"""Ticks of a decade, from few to many."""
 
 
 def log_ticks(low: float, high: float, most: int = 8) -> list[float]:
@@ -36,12 +36,12 @@ def _even(low: float, high: float, most: int) -> list[float]:
     return [float(f"{place * step:.6g}") for place in range(first, last + 1)]
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """Return a text that is no longer than so many characters, its middle left out.
 
     Examples
     --------
-    >>> shortened("a_long_name_with_an_end", 11), shortened("short", 11)
+    >>> shorten("a_long_name_with_an_end", 11), shorten("short", 11)
     ('a_lon…n_end', 'short')
     """
     if len(text) <= most:

@@ -1,33 +1,22 @@
-"""Numbers as people read them."""
+"""Parts of sentences: ratios, counts and lists in words."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
+
+from optlab.text import number
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Return a number in a few digits.
-
-    Examples
-    --------
-    >>> number(1234567.0), number(1200), number(0.03456), number(2.3e-9), number(float("nan"))
-    ('1.23e+06', '1200', '0.0346', '2.3e-09', '-')
-    """
-    if value is None or not math.isfinite(value):
-        return "-"
-    if float(value).is_integer() and abs(value) < 1e6:
-        return str(int(value))
-    return f"{value:.{digits}g}"
-
-
-def times(ratio: float) -> str:
+def format_ratio(ratio: float) -> str:
     """Return a ratio in three digits, as many in one as in another.
 
     Examples
     --------
-    >>> times(1.5), times(0.03456), times(12.34), times(2.3e-9)
+    >>> format_ratio(1.5), format_ratio(0.03456), format_ratio(12.34), format_ratio(2.3e-9)
     ('1.50', '0.0346', '12.3', '2.3e-09')
-    >>> times(6369.4).split()
+    >>> format_ratio(6369.4).split()
     ['6', '370']
     """
     if not math.isfinite(ratio) or not 1e-3 <= ratio < 1e6:
@@ -37,42 +26,15 @@ def times(ratio: float) -> str:
     return f"{rounded:,.{decimals}f}".replace(",", "\u202f")
 
 
-def counted(count: int, one: str, more: str = "") -> str:
+def pluralize(count: int, noun: str) -> str:
     """Return a count with its noun.
 
     Examples
     --------
-    >>> counted(1, "epoch"), counted(2, "epoch"), counted(2, "is", "are")
-    ('1 epoch', '2 epochs', '2 are')
+    >>> pluralize(1, "epoch"), pluralize(2, "epoch")
+    ('1 epoch', '2 epochs')
     """
-    return f"{number(count)} {one if count == 1 else more or one + 's'}"
-
-
-def every(count: int, what: str) -> str:
-    """Return all of so many, in words.
-
-    Examples
-    --------
-    >>> every(2, "settings"), every(8, "settings")
-    ('both settings', 'all 8 settings')
-    """
-    return f"both {what}" if count == 2 else f"all {count} {what}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in a unit that suits them.
-
-    Examples
-    --------
-    >>> duration(0.001234), duration(75.5), duration(4.5e-6)
-    ('1.23 ms', '75.5 s', '4.5 µs')
-    """
-    if seconds is None or not math.isfinite(seconds):
-        return "-"
-    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= scale or seconds == 0:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} µs"
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def share(target: str) -> str:
@@ -80,23 +42,43 @@ def share(target: str) -> str:
 
     Examples
     --------
-    >>> share("1e-06"), share("1e-01")
-    ('1e-6', '0.1')
+    >>> share("1e-06"), share("1e-01"), share("loss <= 2")
+    ('1e-6', '0.1', 'loss <= 2')
     """
     if not target:
         return "a share"
+    if "<=" in target:
+        return target
     value = float(target)
     return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
 
 
-def several(names: list[str], most: int = 3) -> str:
+def join_names(names: list[str], most: int = 3) -> str:
     """Return names in a row, the first few where there are many.
 
     Examples
     --------
-    >>> several(["a", "b"]), several(list("abcdef"))
+    >>> join_names(["a", "b"]), join_names(list("abcdef"))
     ('a and b', 'a, b, c and 3 more')
     """
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most} more"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def format_value(value: Any) -> str:
+    """Return a value in a line: numbers in 10 digits, the first 12 values of a list.
+
+    Examples
+    --------
+    >>> format_value({"a": True, "b": [1, 2.5]}), format_value(list(range(13)))[-20:]
+    ('a: yes; b: 1, 2.5', ' 11, ... (13 values)')
+    """
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {format_value(part)}" for key, part in value.items())
+    if isinstance(value, list | tuple):
+        more = f", ... ({len(value)} values)" if len(value) > 12 else ""
+        return ", ".join(format_value(part) for part in value[:12]) + more
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value, 10) if isinstance(value, float) else str(value)

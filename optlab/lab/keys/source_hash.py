@@ -1,4 +1,4 @@
-"""The source files of a person's own that what a module does depends on."""
+"""Sources of modules: a person's own count by their content, installed ones by their version."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import ast
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
-from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
+from importlib.machinery import PathFinder
 from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
@@ -17,53 +17,13 @@ from typing import NamedTuple
 import optlab
 
 
-class ModuleLocation(NamedTuple):
-    """Where a module's source lies."""
-
-    file: Path | None
-    """None where it is not a person's own: the standard library's, installed, or optlab's."""
-    package: str
-    """What its relative imports are relative to."""
-    inside: tuple[str, ...]
-    """The folders of its submodules."""
-
-
-_NOWHERE = ModuleLocation(None, "", ())
-
-
 def source_hash(names: Iterable[str]) -> str:
-    """Return a hash of the sources of modules and of the modules they use.
+    """Return a hash of the sources of modules and of all modules that these import.
 
-    Caches that look at a class alone miss a change of the helper it calls; so the files of all
-    modules that a module imports, anywhere in it, or that its names come from are read, and
-    theirs, as far as they are a person's own: what is installed is known by its version, and
-    optlab's files are in every key as they are.
+    A person's own files count by their content alone: where they lie, and what that is called,
+    decides nothing. Nothing is imported for it.
     """
-    names = list(names)
-    own = [_digest(file) for file in map(own_file, names) if file]
-    # In the order of what is in them: where they lie, and what that is called, decides nothing.
-    used = sorted({_digest(file) for file in _files_used_by(names)})
-    return hashlib.sha256(b"".join([*own, b"uses", *used])).hexdigest()
-
-
-def own_file(name: str) -> Path | None:
-    """Return a module's file, if it is neither the standard library's, installed, nor optlab's."""
-    return _place(name).file
-
-
-def is_without_file(name: str) -> bool:
-    """Whether what a module defines was typed: at a prompt, in a notebook, on standard input."""
-    module = sys.modules.get(name)
-    if module is None or name == "__main__":
-        return own_file(name) is None
-    return getattr(module, "__spec__", None) is None and not hasattr(module, "__file__")
-
-
-def _digest(file: Path) -> bytes:
-    return hashlib.sha256(file.read_bytes()).digest()
-
-
-def _files_used_by(names: Iterable[str]) -> Iterator[Path]:
+    found: set[bytes] = set()
     seen: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -73,106 +33,143 @@ def _files_used_by(names: Iterable[str]) -> Iterator[Path]:
         seen.add(name)
         if parent := name.rpartition(".")[0]:
             waiting.append(parent)  # importing a part runs the package
-        place = _place(name)
-        if place.file is None:
+        file, package, _ = _locate(name)
+        if file is None or not Path(file).is_file():
             continue
-        yield place.file
-        waiting += _imported(_imports_in(place.file.read_bytes()), place.package)
-        waiting += _origins(sys.modules.get(name))
+        if (whose := distribution(file)) is not None:
+            found.add(whose.encode())
+            continue
+        text = Path(file).read_bytes()
+        found.add(hashlib.sha256(text).digest())
+        waiting += imported(text, package)
+    return hashlib.sha256(b"\0".join(sorted(found))).hexdigest()
 
 
-def _origins(loaded: ModuleType | None) -> Iterator[str]:
-    """Yield the modules that a loaded module's names come from."""
-    for value in list(vars(loaded).values()) if loaded else []:
-        origin = value.__name__ if isinstance(value, ModuleType) else None
-        origin = origin or getattr(value, "__module__", None)
-        if isinstance(origin, str):
-            yield origin
+def imported(text: bytes, package: str, used: Collection[str] | None = None) -> list[str]:
+    """Return the names of modules, and of what could be one, that a file imports.
 
-
-class _Import(NamedTuple):
-    level: int
-    module: str
-    names: tuple[str, ...]
-
-
-@lru_cache(maxsize=1024)
-def _imports_in(text: bytes) -> tuple[_Import, ...]:
-    try:
-        return tuple(_imports_of(ast.parse(text)))
-    except (SyntaxError, ValueError):  # nobody can import it; its bytes count all the same
-        return ()
-
-
-def _imports_of(tree: ast.AST) -> Iterator[_Import]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (_Import(0, alias.name, ()) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield _Import(node.level, node.module or "", tuple(a.name for a in node.names))
-
-
-def _imported(imports: Iterable[_Import], package: str) -> Iterator[str]:
-    """Yield the names of modules, and what could be one, in the imports of a file.
-
-    A constant does not tell where it comes from, and an import within a function has not been made.
+    With ``used`` only the imports under these names, and those under names that the file uses
+    nowhere (a star is such a name): they were made for what they do.
     """
-    for level, module, names in imports:
-        if level and not package:
+    found = []
+    for level, module, name, bound, is_used in _imports(text):
+        if (level and not package) or not (used is None or bound in used or not is_used):
             continue
         try:
             origin = resolve_name("." * level + module, package)
         except ImportError:  # beyond the top: it fails when it is run
             continue
-        yield origin
-        yield from (f"{origin}.{name}" for name in names)
+        found += [origin, f"{origin}.{name}"] if name else [origin]
+    return found
 
 
-def _place(name: str) -> ModuleLocation:
-    """Return where a module lies, without running it or the package that it is part of."""
-    module = sys.modules.get(name)
-    if module is None:
-        return _place_of_unloaded(name)
-    file, inside = getattr(module, "__file__", None), getattr(module, "__path__", ())
-    package = getattr(module, "__package__", None)
+class _Import(NamedTuple):
+    level: int
+    module: str
+    name: str
+    bound: str
+    is_used: bool
+
+
+@lru_cache(maxsize=1024)
+def _imports(text: bytes) -> list[_Import]:
+    """Return the imports of a file, with the name that each gives, and whether that is used."""
     try:
-        folders = tuple(inside)
-    except Exception:  # some libraries put lazy objects into sys.modules
-        folders = ()
-    return ModuleLocation(_own(file), package if isinstance(package, str) else "", folders)
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError):  # nobody can import it; its bytes count all the same
+        return []
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    found = []
+    for node in nodes:
+        for alias in node.names if isinstance(node, ast.Import | ast.ImportFrom) else ():
+            bound = (alias.asname or alias.name).partition(".")[0]
+            origin = (0, alias.name, "")
+            if isinstance(node, ast.ImportFrom):
+                origin = (node.level, node.module or "", alias.name)
+            found.append(_Import(*origin, bound, bound in used))
+    return found
 
 
-def _place_of_unloaded(name: str) -> ModuleLocation:
+def _locate(name: str) -> tuple[str | None, str, list[str]]:
+    """Return a module's file, its package, and the folders of its submodules; run none of them."""
+    module = sys.modules.get(name)
+    if isinstance(module, ModuleType):  # its dictionary: to read an attribute can warn, or load
+        file, package, inside = map(vars(module).get, ("__file__", "__package__", "__path__"))
+        return file, package or "", list(inside or ())
     parent, _, last = name.rpartition(".")
-    search = list(_place(parent).inside) if parent else None
-    if not last or search == []:
-        return _NOWHERE
+    search = _locate(parent)[2] if parent else None
     # By its last name: a part of a namespace package would look for the package, loaded.
-    spec = PathFinder.find_spec(last, search)
+    spec = PathFinder.find_spec(last, search) if last and search != [] else None
     if spec is None:
-        return _NOWHERE
+        return None, "", []
     inside = spec.submodule_search_locations
-    package = name if inside is not None else parent
-    return ModuleLocation(_own(spec.origin), package, tuple(inside or ()))
+    package = parent if inside is None else name
+    return (spec.origin if spec.has_location else None), package, list(inside or ())
 
 
-def _own(file: object) -> Path | None:
-    path = _own_at(file) if isinstance(file, str) else None
-    return path if path and path.is_file() else None
+def owner(module: ModuleType) -> str | None:
+    """Return whose a module is, as `distribution` tells it of a file."""
+    name, file = module.__name__, vars(module).get("__file__")
+    while file is None and "." in name:  # a part that the code of a package has made
+        name = name.rpartition(".")[0]
+        file = _locate(name)[0]
+    if file is None:
+        return None if vars(module).get("__spec__") is None else "Python"
+    return distribution(file)
 
 
-@lru_cache(maxsize=8192)  # most names of a module come from the same few hundred installed files
-def _own_at(file: str) -> Path | None:
-    # As they are named and where they lie: what is installed may be links, and lie behind some.
-    paths = Path(file).absolute(), Path(file).resolve()
-    if file.endswith(tuple(EXTENSION_SUFFIXES)):
-        return None
-    installed = any(path.is_relative_to(folder) for path in paths for folder in _not_own())
-    return None if installed else paths[1]
+_OPTLAB = {Path(optlab.__file__).parent, Path(optlab.__file__).resolve().parent}
+_STANDARD = Path(sysconfig.get_path("stdlib"))
+
+
+@lru_cache(maxsize=8192)
+def distribution(file: str) -> str | None:
+    """Return whose a file is: optlab's, Python's, or an installed distribution's, with its version.
+
+    None for a person's own, and that is all that nobody else lists as installed: packages that are
+    installed as editable too, and what was copied by hand into a folder of installed packages.
+    """
+    # As it is named and where it lies: what is installed may be links, and lie behind some.
+    for path in (Path(file).absolute(), Path(file).resolve()) if Path(file).is_file() else ():
+        for folder in path.parents:
+            if folder in _OPTLAB:
+                return "optlab"
+            if found := _listed_in(folder, path.relative_to(folder)):
+                return found
+            if folder in {_STANDARD, _STANDARD.resolve()} and "site-packages" not in path.parts:
+                return "Python"
+    return None
+
+
+def _listed_in(folder: Path, path: Path) -> str | None:
+    """Return the distribution, installed into a folder, that lists a path in it."""
+    top = path.parts[0].removesuffix(".py")
+    # First that of the same name: it is the right one nearly always.
+    for metadata in sorted(_metadata(folder), key=lambda name: not name.startswith(top)):
+        listed = _files(folder / metadata)
+        if f"\n{path.as_posix()}," in listed or f"\n{top}\n" in listed:
+            return metadata.rpartition(".")[0]
+    return None
 
 
 @cache
-def _not_own() -> tuple[Path, ...]:
-    installed = [Path(sysconfig.get_path(kind)) for kind in ("stdlib", "purelib", "platlib")]
-    folders = [*installed, Path(optlab.__file__).parent]
-    return tuple({*folders, *(folder.resolve() for folder in folders)})
+def _metadata(folder: Path) -> list[str]:
+    """Return the names of the metadata of distributions in a folder, as ``numpy-2.4.6.dist-info``.
+
+    The root of a person's own project has ``.egg-info`` too: that counts in known places only.
+    """
+    kinds = {".dist-info"} | ({".egg-info"} if folder.name.endswith("-packages") else set())
+    try:
+        return sorted(path.name for path in folder.iterdir() if path.suffix in kinds)
+    except OSError:
+        return []
+
+
+@cache
+def _files(metadata: Path) -> str:
+    """Return the files of a distribution, a line each; where there is no such list, its modules."""
+    for name in ("RECORD", "top_level.txt"):
+        if (metadata / name).is_file():
+            text = (metadata / name).read_text(encoding="utf-8", errors="replace")
+            return f"\n{text}\n"
+    return f"\n{metadata.name.partition('-')[0]}\n"

@@ -1,4 +1,4 @@
-"""The key of a trial: a hash of all that decides its outcome, so that no stale result is taken."""
+"""The key of a trial: a hash of all that decides its numbers, so that no stale result is taken."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from pathlib import Path
 import optlab
 from optlab.lab.keys.object_hash import object_hash
 from optlab.lab.measure.machine import machine
+from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 from optlab.optimizers import Optimizer, versions
 from optlab.problems import Problem
 
-_DECIDES = ("system", "processor", "python", "torch", "numpy", "scipy", "scikit-learn")
+DECIDING_FOLDERS = ("linalg", "problems", "optimizers", "lab/trial", "lab/measure")
+"""The folders of optlab whose code decides numbers; a change of any other leaves all keys."""
+
+_PACKAGE = Path(optlab.__file__).parent
+
+_DECIDING_FACTS = ("system", "processor", "python", "torch", "numpy", "scipy", "scikit-learn")
 
 
 def trial_key(trial: Trial, problem: str, optimizer: str, budget: Budget, surroundings: str) -> str:
@@ -29,27 +35,39 @@ def trial_key(trial: Trial, problem: str, optimizer: str, budget: Budget, surrou
 
 
 def problem_fingerprint(problem: Problem) -> str:
-    """Return a hash of a problem's data, settings and class, helper code included."""
-    return object_hash([problem.X, problem.y, problem])
+    """Return a hash of a problem's data, settings and class; raise as `object_hash` does."""
+    return object_hash(problem)
 
 
 def optimizer_fingerprint(optimizer: Optimizer) -> str:
-    """Return a hash of an optimizer, of all that it holds, and of the versions it tells of."""
+    """Return a hash of an optimizer and the versions it names; raise as `object_hash` does."""
     return object_hash([optimizer, versions(optimizer)])
 
 
-@cache
 def surroundings(threads: int) -> str:
-    """Return a hash of the machine, the versions, optlab's own source, and the thread count."""
+    """Return a hash of the machine, the versions, torch's settings, optlab's code, and threads.
+
+    The threads are those that a trial may use when nothing runs beside it. What ``--jobs`` leaves
+    it of them is written down, and is no part of the key.
+    """
     facts = {name: what for name, what in machine().items() if _decides(name)}
-    own = Path(optlab.__file__).parent
-    sources = [path.read_bytes() for path in sorted(own.rglob("*.py"))]
-    return _digest(json.dumps([facts, threads]).encode(), *sources)
+    said = json.dumps([facts, threads, TorchSettings.current()], default=str)
+    return _digest(said.encode(), json.dumps(deciding_code(_PACKAGE)).encode())
+
+
+@cache
+def deciding_code(package: Path = _PACKAGE) -> dict[str, str]:
+    """Return a hash of each file in optlab's deciding folders, by its path in the package."""
+    files = sorted(file for name in DECIDING_FOLDERS for file in (package / name).rglob("*.py"))
+    return {
+        file.relative_to(package).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+    }
 
 
 def _decides(fact: str) -> bool:
     # What is said of the processor as a device is how many threads this process has at the moment.
-    return fact in _DECIDES or (fact.startswith("device ") and fact != "device cpu")
+    return fact in _DECIDING_FACTS or (fact.startswith("device ") and fact != "device cpu")
 
 
 def _digest(*parts: bytes) -> str:

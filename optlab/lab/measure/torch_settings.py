@@ -1,16 +1,33 @@
-"""Settings of torch that decide digits and places, restored after each trial."""
+"""Settings of torch that decide numbers: part of a key, and restored after each trial."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import NamedTuple
 
 import torch
 
+_FLAGS = (
+    "backends.fp32_precision",
+    "backends.cuda.matmul.fp32_precision",
+    "backends.cuda.matmul.allow_fp16_reduced_precision_reduction",
+    "backends.cuda.matmul.allow_bf16_reduced_precision_reduction",
+    "backends.cudnn.fp32_precision",
+    "backends.cudnn.conv.fp32_precision",
+    "backends.cudnn.rnn.fp32_precision",
+    "backends.cudnn.benchmark",
+    "backends.cudnn.deterministic",
+    "backends.mkldnn.fp32_precision",
+    "backends.mkldnn.matmul.fp32_precision",
+    "backends.mkldnn.conv.fp32_precision",
+    "backends.mkldnn.rnn.fp32_precision",
+)
+
 
 class TorchSettings(NamedTuple):
-    """Settings of torch that a script may have changed before it runs.
+    """The settings of torch that decide numbers, which a script or a trial may change.
 
     Examples
     --------
@@ -23,31 +40,49 @@ class TorchSettings(NamedTuple):
     """
 
     dtype: torch.dtype
-    matmul_precision: str
+    device: str
+    matmul_precision: str | None
+    """None where the flags below contradict it, as after a use of torch's newer interface."""
     deterministic: bool
-    device: torch.device
+    flush_denormal: bool
+    flags: tuple[object, ...]
+    """The values of the flags of torch's libraries, in the order of `_FLAGS`."""
 
     @classmethod
     def current(cls) -> TorchSettings:
         """Return the settings of this process."""
+        try:
+            precision = torch.get_float32_matmul_precision()
+        except RuntimeError:
+            precision = None
+        smallest = torch.tensor(torch.finfo(torch.float64).tiny, dtype=torch.float64, device="cpu")
         return cls(
             torch.get_default_dtype(),
-            torch.get_float32_matmul_precision(),
+            str(torch.get_default_device()),
+            precision,
             torch.are_deterministic_algorithms_enabled(),
-            torch.get_default_device(),
+            (smallest / 2).item() == 0,  # torch does not tell it
+            tuple(attrgetter(flag)(torch) for flag in _FLAGS),
         )
 
     def apply(self) -> None:
-        """Set those that differ now: to set one can import much of torch."""
+        """Set what differs now; setting can import much of torch, so nothing else is set."""
         now = self.current()
         if now.dtype != self.dtype:
             torch.set_default_dtype(self.dtype)
-        if now.matmul_precision != self.matmul_precision:
-            torch.set_float32_matmul_precision(self.matmul_precision)
+        if now.device != self.device:  # None is the CPU too, without a hook in each call of torch
+            torch.set_default_device(None if self.device == "cpu" else self.device)
         if now.deterministic != self.deterministic:
             torch.use_deterministic_algorithms(self.deterministic)
-        if now.device != self.device:
-            _set_default_device(self.device)
+        if now.flush_denormal != self.flush_denormal:
+            torch.set_flush_denormal(self.flush_denormal)
+        if self.matmul_precision and now.matmul_precision != self.matmul_precision:
+            torch.set_float32_matmul_precision(self.matmul_precision)
+        # Last, as the precision sets some of them too.
+        for flag, value in zip(_FLAGS, self.flags, strict=True):
+            where, _, name = flag.rpartition(".")
+            if attrgetter(flag)(torch) != value:
+                setattr(attrgetter(where)(torch), name, value)
 
 
 @contextmanager
@@ -59,13 +94,8 @@ def torch_settings_for(device: torch.device) -> Iterator[None]:
     """
     before = TorchSettings.current()
     try:
-        if before.device.type != "cpu":
-            _set_default_device(device)
+        if before.device != "cpu":
+            before._replace(device=str(device)).apply()
         yield
     finally:
         before.apply()
-
-
-def _set_default_device(device: torch.device) -> None:
-    # None is the CPU without the cost of looking at each call of torch's.
-    torch.set_default_device(None if device.type == "cpu" else device)

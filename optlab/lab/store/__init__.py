@@ -1,1 +1,1 @@
-"""Results files: their connection, schema, encoding, archive, loading and merging."""
+"""Results files: connection, schema and migration, encoding, archive, loading and merging."""

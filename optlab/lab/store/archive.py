@@ -1,4 +1,4 @@
-"""Starting a results file anew without losing what it holds."""
+"""Archive what a results file holds in a copy beside it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,43 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from optlab.lab.store.connection import connect_readonly, transaction
-
-_TABLES = ("traces", "trials", "problems", "wanted", "running", "experiments")
+from optlab.lab.store.database import open_database
+from optlab.lab.store.schema import TABLES
+from optlab.lab.store.store_error import StoreError
 
 
 def archive(path: Path, database: sqlite3.Connection) -> Path:
     """Copy all that a results file holds into one beside it, empty it, and return the copy.
 
-    Nobody writes meanwhile, so that what is deleted is what has been copied.
+    To be called in a transaction: nobody writes meanwhile, so that what is deleted is what has
+    been copied.
     """
+    copy = copy_beside(path)
+    for table in TABLES:
+        database.execute(f"DELETE FROM {table}")
+    return copy
+
+
+def copy_beside(path: Path) -> Path:
+    """Copy a results file into a new one beside it, count the rows there, and return the copy."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     copy = path.with_name(f"{path.stem}-{stamp}{path.suffix}")
-    with transaction(database):
-        try:
-            with closing(connect_readonly(path)) as reader, closing(sqlite3.connect(copy)) as aside:
-                reader.backup(aside)
-        except BaseException:
-            copy.unlink(missing_ok=True)
-            raise
-        for table in _TABLES:
-            database.execute(f"DELETE FROM {table}")
+    try:
+        copy.open("xb").close()  # never another's file, nor one behind a link
+        with closing(open_database(path)) as source, closing(open_database(copy)) as target:
+            source.backup(target)
+            counts = [_row_counts(database) for database in (source, target)]
+    except FileExistsError:
+        raise
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+    if counts[0] != counts[1]:
+        raise StoreError(f"{copy} has {counts[1]} rows, but {path} {counts[0]}: nothing is deleted")
     return copy
+
+
+def _row_counts(database: sqlite3.Connection) -> dict[str, int]:
+    tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    quoted = [(name, name.replace('"', '""')) for (name,) in tables]
+    return {n: database.execute(f'SELECT count(*) FROM "{q}"').fetchone()[0] for n, q in quoted}

@@ -1,15 +1,19 @@
-"""Opening a results file, to write it or only to read it."""
+"""Open a results file, read-only or for writing."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import tempfile
+from contextlib import closing
 from pathlib import Path
 
-from optlab.lab.store.schema import APPLICATION, SCHEMA, SCHEMA_VERSION
-
-_BUSY_SECONDS = 60.0
+from optlab.lab.store.archive import copy_beside
+from optlab.lab.store.database import closed_on_error, open_database, transaction
+from optlab.lab.store.migrate import migrate
+from optlab.lab.store.schema import APPLICATION, SCHEMA_VERSION, create_tables
+from optlab.lab.store.store_error import StoreError
+from optlab.lab.store.stray_log import check_logs, uses_wal
 
 _STRANGE = (
     "SELECT count(*) FROM sqlite_master"
@@ -18,62 +22,58 @@ _STRANGE = (
 """How much of a file is computed when it is read or written: of ours, nothing."""
 
 
-class StoreError(ValueError):
-    """A results file that cannot be read or written, with the reason."""
+def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """Open a results file for writing, made where it is missing.
 
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a results file, made where it is missing."""
-    return _connect(path, path.absolute(), _begin_to_write)  # `:memory:` is a file's name here
-
-
-def connect_readonly(path: Path) -> sqlite3.Connection:
-    """Open a results file without writing to it, also on a disk that is full or read only.
-
-    SQLite makes an index of the write-ahead log in a file beside; where that cannot be, it is kept
-    in memory by whoever has the file alone, and is not needed where there is no log.
+    One of an older schema is copied beside and then migrated. A transaction is in the file itself,
+    and on the disk, when it ends: SQLite's rollback journal is there only while one is written.
     """
-    if path.stat().st_size == 0:
-        raise StoreError(f"{path} is empty: nothing has been written into it")
-    try:
-        return _connect(path, path, _check)
-    except sqlite3.OperationalError:
-        log = path.with_name(f"{path.name}-wal")
-        if log.is_file() and log.stat().st_size:
-            return _connect(path, path, _check_alone)
-        return _connect(path, f"{path.absolute().as_uri()}?immutable=1", _check)
+    check_logs(path)
+    if uses_wal(path):
+        _copy_in_memory(path).close()  # raises where its log is another file's
+    with closed_on_error(open_database(path, "rwc", busy_seconds)) as database:
+        version = _checked(path, database)
+        if version < SCHEMA_VERSION:
+            if version:
+                copy_beside(path)
+            database.execute("PRAGMA journal_mode = DELETE")
+            with transaction(database):
+                _create_or_migrate(path, database)
+        return database
 
 
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Do all of what is inside, or nothing."""
-    try:  # Ctrl-C can come when the transaction has begun and before we know
-        database.execute("BEGIN IMMEDIATE")
-        yield
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
+def connect_readonly(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """Open a results file without changing it, also on a disk that is full or read only.
+
+    One of an older schema is migrated in memory. What a killed process has half written is undone.
+    """
+    check_logs(path)
+    old = uses_wal(path)  # there SQLite would make files beside it
+    opened = _copy_in_memory(path) if old else open_database(path, "rw", busy_seconds)
+    with closed_on_error(opened) as database:
+        version = _checked(path, database)
+        if version == 0:
+            raise StoreError(f"{path} is empty: nothing has been written into it")
+        if version == SCHEMA_VERSION:
+            return database
+    with closing(database), closed_on_error(open_database(None)) as memory:
+        database.backup(memory)
+        with transaction(memory):
+            migrate(memory, version)
+        return memory
 
 
-def _connect(
-    path: Path, address: Path | str, begin: Callable[[Path, sqlite3.Connection], object]
-) -> sqlite3.Connection:
-    # Autocommit: transactions are begun and ended in so many words.
-    database = sqlite3.connect(
-        address,
-        timeout=_BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-        uri=isinstance(address, str),
-    )
-    try:
-        begin(path, database)
-    except BaseException:
-        database.close()
-        raise
-    return database
+def _create_or_migrate(path: Path, database: sqlite3.Connection) -> None:
+    version = _check(path, database)  # asked again: another process may have been first
+    if version == 0:
+        create_tables(database)
+    elif version < SCHEMA_VERSION:
+        migrate(database, version)
+
+
+def _checked(path: Path, database: sqlite3.Connection) -> int:
+    with transaction(database, "DEFERRED"):  # so that it waits for those who write only once
+        return _check(path, database)
 
 
 def _check(path: Path, database: sqlite3.Connection) -> int:
@@ -85,30 +85,31 @@ def _check(path: Path, database: sqlite3.Connection) -> int:
     if database.execute(_STRANGE).fetchone()[0]:
         raise StoreError(f"{path} is not one of optlab's as optlab writes them: it holds code")
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
+    if not 0 <= version <= SCHEMA_VERSION or (tables and not version):
         raise StoreError(
-            f"{path} has schema {version}: it was written by a newer optlab, this one reads up to "
+            f"{path} has schema {version}: it was written by a newer optlab, this one reads 1 to "
             f"{SCHEMA_VERSION}"
-        )
-    if 0 < version < SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} has schema {version}: it was written by an older optlab, this one reads "
-            f"{SCHEMA_VERSION}; name another file, or run that one's optlab"
         )
     return version
 
 
-def _check_alone(path: Path, database: sqlite3.Connection) -> None:
-    database.execute("PRAGMA locking_mode = EXCLUSIVE")
-    _check(path, database)
-
-
-def _begin_to_write(path: Path, database: sqlite3.Connection) -> None:
-    _check(path, database)
-    database.execute("PRAGMA journal_mode = WAL")
-    # WAL with NORMAL survives the death of the process, and a power cut without damage.
-    database.execute("PRAGMA synchronous = NORMAL")
-    with transaction(database):
-        if _check(path, database) == 0:  # asked again: another process may have been first
-            for statement in SCHEMA.split(";"):
-                database.execute(statement)
+def _copy_in_memory(path: Path) -> sqlite3.Connection:
+    """Return a copy of a file in write-ahead mode, with what its log holds, in memory."""
+    real = path.resolve()
+    with tempfile.TemporaryDirectory(prefix="optlab-") as folder:
+        copy = Path(folder, "copy.db")
+        shutil.copyfile(real, copy)
+        log = real.with_name(f"{real.name}-wal")
+        if log.is_file():
+            shutil.copyfile(log, f"{copy}-wal")
+        with closing(open_database(copy)) as database:
+            database.execute("PRAGMA journal_mode = DELETE")
+            state = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if state != "ok":
+                raise StoreError(
+                    f"{path} is damaged, or {log.name} beside it is another file's log, or an "
+                    f"older optlab writes it at this moment: {state}"
+                )
+            with closed_on_error(open_database(None)) as memory:
+                database.backup(memory)
+                return memory

@@ -1,72 +1,116 @@
-"""A trial's record as a row of the results file, and back."""
+"""Encode a trial's record as a row of the results file, and decode it."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+import math
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
-from optlab.lab.trial.status import Status
+from optlab.lab.store.plain_values import from_plain, type_hints
+from optlab.lab.trial.record import TraceRow, TrialRecord
 from optlab.text import encodable
 
-RECORD_COLUMNS = (
-    "machine",
-    "status",
-    "message",
-    "traceback",
-    "started",
-    "contended",
-    "peak_bytes",
-    "transfer_seconds",
-    "first_pass_seconds",
-    "seconds",
-    "cores_short",
-)
+Array = np.ndarray[Any, Any]
+
+ASKED_FOR = ("status", "started", "contended", "peak_bytes")
+"""Fields that SQL asks for, and so have a column each; the others are JSON in ``record``."""
+
+_APART = {*ASKED_FOR, "trace", "parameters", "file"}
 
 
 def record_to_row(record: TrialRecord, optimizer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of a record, its trace left out."""
-    return {
-        "trial": json.dumps(asdict(record.trial)),
-        "optimizer": json.dumps(optimizer),
-        "parameters": arrays_to_bytes(record.parameters),
-        **{name: getattr(record, name) for name in RECORD_COLUMNS},
-        "status": str(record.status),
+    """Return the columns of a record, by name."""
+    plain = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in _APART}
+    plain |= {
+        "trial": asdict(record.trial),
+        "optimizer": optimizer,
         "message": encodable(record.message),
         "traceback": encodable(record.traceback),
     }
+    return {
+        **{name: getattr(record, name) for name in ASKED_FOR},
+        "status": str(record.status),
+        "record": to_json(plain),
+        "trace": trace_to_bytes(record.trace),
+        "parameters": arrays_to_bytes(record.parameters),
+    }
 
 
-def row_to_record(
-    trial: str, optimizer: str, parameters: bytes, values: dict[str, Any], trace: list[TraceRow]
-) -> TrialRecord:
-    """Return the record of a row and its trace."""
-    seconds = {name: number(values[name]) for name in values if name.endswith("seconds")}
-    return TrialRecord(
-        trial=Trial(**json.loads(trial)),
-        optimizer=json.loads(optimizer),
-        parameters=bytes_to_arrays(parameters),
-        trace=trace,
-        status=Status(values["status"]),
-        started=number(values["started"]),
-        cores_short=number(values["cores_short"]),
-        contended=bool(values["contended"]),
-        machine=values["machine"],
-        message=values["message"],
-        traceback=values["traceback"],
-        peak_bytes=values["peak_bytes"],
-        **seconds,
-    )
+def row_to_record(row: Mapping[str, Any]) -> TrialRecord:
+    """Return the record of a row; a field that an older version did not write has its default."""
+    values = json.loads(row["record"]) | {name: row[name] for name in ASKED_FOR}
+    record = from_plain(TrialRecord, values)
+    record.trace = bytes_to_trace(row["trace"])
+    record.parameters = bytes_to_arrays(row["parameters"])
+    return record
 
 
-def number(value: float | None) -> float:
-    """Return a number as it was before it was written: SQLite keeps NaN as NULL."""
-    return float("nan") if value is None else float(value)
+def to_json(values: Mapping[str, Any]) -> str:
+    """Return values as JSON; a NaN that is a field of its own is null, as SQLite has it."""
+    absent = {k for k, v in values.items() if isinstance(v, float) and math.isnan(v)}
+    return json.dumps(dict(values) | dict.fromkeys(absent), default=str)
+
+
+def trace_to_bytes(trace: Sequence[TraceRow]) -> bytes:
+    """Return a trace as an npy file: an array with a column for each field and further measure."""
+    hints = type_hints(TraceRow)
+    plain = {name: hint for name, hint in hints.items() if hint in {int, float}}
+    more = {
+        (field, name): None
+        for field in hints.keys() - plain.keys()
+        for name in chain.from_iterable(getattr(row, field) for row in trace)
+    }
+    kinds = [(name, "<i8" if hint is int else "<f8") for name, hint in plain.items()]
+    kinds += [(f"{field}:{name}", "<f8") for field, name in more]
+    rows = [
+        (
+            *(getattr(row, name) for name in plain),
+            *(getattr(row, field).get(name, np.nan) for field, name in more),
+        )
+        for row in trace
+    ]
+    return array_to_bytes(np.array(rows, dtype=kinds))
+
+
+def bytes_to_trace(blob: bytes) -> list[TraceRow]:
+    """Return the trace in an npy file; NaN where an older version did not record a column."""
+    table = _read_array(blob)
+    if table.ndim != 1 or table.dtype.names is None:
+        raise ValueError("a trace is no table of named columns")
+    hints, names = type_hints(TraceRow), table.dtype.names
+    for name in names:
+        if table.dtype[name].kind not in ("i" if hints.get(name) is int else "if"):
+            raise ValueError(f"a trace's {name} are {table.dtype[name]}")
+    if names == tuple(hints):
+        return [TraceRow._make(row) for row in table.tolist()]
+    columns = {name: table[name].tolist() for name in names}
+    rows = []
+    for place in range(len(table)):
+        values: dict[str, Any] = {}
+        for name, hint in hints.items():
+            if name in columns:
+                values[name] = columns[name][place]
+            elif hint not in {int, float}:
+                own = [n for n in names if n.startswith(f"{name}:")]
+                values[name] = {n.partition(":")[2]: columns[n][place] for n in own}
+            elif name not in TraceRow._field_defaults:
+                values[name] = float("nan")
+        rows.append(TraceRow(**values))
+    return rows
+
+
+def array_to_bytes(array: Array) -> bytes:
+    """Return an array as the bytes of an npy file."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version=(3, 0), allow_pickle=False)
+    return file.getvalue()
 
 
 def arrays_to_bytes(arrays: Mapping[str, Any]) -> bytes:
@@ -74,11 +118,26 @@ def arrays_to_bytes(arrays: Mapping[str, Any]) -> bytes:
     # The names are an array too: as keywords some, such as "file", would be taken for savez's own.
     names = np.array(list(arrays), dtype=np.str_)
     file = io.BytesIO()
-    np.savez(file, names, *map(np.asarray, arrays.values()))
+    np.savez(file, names, *map(np.asarray, arrays.values()), allow_pickle=False)
     return file.getvalue()
 
 
-def bytes_to_arrays(blob: bytes) -> dict[str, Any]:
-    """Return the named arrays in the bytes of an npz file; a pickled one is refused."""
-    with np.load(io.BytesIO(blob), allow_pickle=False) as arrays:
-        return {str(k): arrays[f"arr_{place}"] for place, k in enumerate(arrays["arr_0"], 1)}
+def bytes_to_arrays(blob: bytes) -> dict[str, Array]:
+    """Return the named arrays in the bytes of an npz file; a packed or pickled one is refused."""
+    with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+        entries = archive.infolist()
+        size = sum(entry.file_size for entry in entries)
+        # Ours are stored as they are, so no array is larger than the blob that holds it.
+        if size > len(blob) or any(e.compress_type != zipfile.ZIP_STORED for e in entries):
+            raise ValueError(f"an array of {len(blob)} bytes would unpack into {size} bytes")
+        names = _read_array(archive.read("arr_0.npy")).tolist()
+        places = enumerate(map(str, names), 1)
+        arrays = {name: _read_array(archive.read(f"arr_{place}.npy")) for place, name in places}
+    if any(array.dtype.kind not in "biufc" for array in arrays.values()):
+        raise ValueError("an array holds what is no number")
+    return arrays
+
+
+def _read_array(blob: bytes) -> Array:
+    array: Array = np.lib.format.read_array(io.BytesIO(blob), allow_pickle=False)
+    return array

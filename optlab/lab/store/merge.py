@@ -1,53 +1,225 @@
-"""What problems and optimizers of several files are called, so that each name means one thing."""
+"""Merge results files, so that each name means one thing and each trial counts once.
+
+Problems of one name and equal fingerprints are the same problem; optimizers likewise, where their
+files also have the same budget, threads and code of optlab. Others of one name are told apart by
+the file's name behind it.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
-
+from optlab.lab.measure.machine import merged
 from optlab.lab.store.problem_summary import ProblemSummary
+from optlab.lab.trial.record import TrialRecord
+from optlab.lab.trial.status import Status
 
 
-def resolve_name_clashes(
-    same: Mapping[str, Callable[[Any], bool]], path: Path, known: Mapping[str, Any]
-) -> dict[str, str]:
-    """Return new names for those of a file, by their old ones.
+@dataclass
+class LoadedFile:
+    """The part of a results file that its last experiment would take for its own.
 
-    The name that the same thing has among the known ones, or one that neither they nor any other
-    of the file has.
+    Parameters
+    ----------
+    path
+        The file.
+    records
+        Each trial's key and record.
+    problems
+        The problems' summaries, by name.
+    problem_fingerprints, optimizer_fingerprints
+        Their fingerprints, by name.
+    setting, code
+        Budget and threads in words, and hashes of optlab's own code, of the last experiment.
+    names, machines
+        Of the experiments that ran the trials.
+    definition
+        What was asked for.
+    left_out
+        How many trials more the file holds, by the reason why they are not taken.
     """
-    names: dict[str, str] = {}
-    for name, is_same in same.items():
-        alike = [other for other in known if other == name or other.startswith(f"{name} (")]
-        alike = [other for other in alike if name in known and other not in names.values()]
-        twin = next((other for other in alike if is_same(known[other])), None)
-        taken = {**known, **dict.fromkeys(same.keys() - {name}), **dict.fromkeys(names.values())}
-        names[name] = twin or other_name(name, path, taken)
-    return names
+
+    path: Path
+    records: list[tuple[str, TrialRecord]] = field(default_factory=list)
+    problems: dict[str, ProblemSummary] = field(default_factory=dict)
+    problem_fingerprints: dict[str, str] = field(default_factory=dict)
+    optimizer_fingerprints: dict[str, str] = field(default_factory=dict)
+    setting: str = ""
+    code: Mapping[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    machines: list[Mapping[str, str]] = field(default_factory=list)
+    definition: dict[str, Any] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def optimizer_identities(self) -> dict[str, Hashable]:
+        """Return what makes an optimizer another one where its name is the same."""
+        around = self.setting, tuple(sorted(self.code.items()))
+        return {name: (value, *around) for name, value in self.optimizer_fingerprints.items()}
 
 
-def other_name(name: str, path: Path, known: Mapping[str, object]) -> str:
-    """Return the name itself where it is free, else with the file's, else with its number."""
-    free = (f"{name} ({path.stem}{number})" for number in ("", *range(2, 10**6)))
-    return name if name not in known else next(other for other in free if other not in known)
+class _Names:
+    """New names of what several files hold, by old name and identity."""
+
+    def __init__(self) -> None:
+        self._new: dict[tuple[str, Hashable], str] = {}
+
+    def resolve(self, own: Mapping[str, Hashable], path: Path) -> dict[str, str]:
+        """Return new names for those of a file: equal ones keep the name that they have already."""
+        taken = set(self._new.values())
+        found = {}
+        for name, identity in own.items():
+            if (name, identity) not in self._new:
+                new = free_name(name, path, taken | (own.keys() - {name}) if name in taken else ())
+                self._new[name, identity] = new
+                taken.add(new)
+            found[name] = self._new[name, identity]
+        return found
 
 
-def same_problem(one: ProblemSummary, other: ProblemSummary) -> bool:
-    """Whether two problems are the same, as far as can be told on different machines."""
-    facts = [(f.kind, f.n, f.d, f.dtype, f.feature_names, f.optimum.keys()) for f in (one, other)]
-    if facts[0] != facts[1]:
-        return False
-    optima = [np.concatenate([np.ravel(v) for v in f.optimum.values()]) for f in (one, other)]
-    size = float(np.linalg.norm(optima[0]))
-    near = bool(np.linalg.norm(optima[0] - optima[1]) <= 1e-6 * size)
-    mine, its = (np.array(f.sketch) for f in (one, other))
-    near &= bool(np.allclose(mine, its, rtol=1e-6, atol=1e-6 * np.abs(mine).max(initial=0)))
-    # Where a fit is perfect its loss is rounding, in the units of the target's square.
-    rounding = 1e-12 * size**2
-    return near and math.isclose(
-        one.optimum_loss, other.optimum_loss, rel_tol=1e-6, abs_tol=rounding
-    )
+def free_name(name: str, path: Path, taken: Collection[str]) -> str:
+    """Return the name itself where it is free, else with the file's, else with a number.
+
+    Examples
+    --------
+    >>> free_name("sgd", Path("two.db"), {"sgd", "sgd (two)"})
+    'sgd (two2)'
+    """
+    if name not in taken:
+        return name
+    others = (f"{name} ({path.stem}{number})" for number in chain([""], count(2)))
+    return next(other for other in others if other not in taken)
+
+
+@dataclass
+class MergedFiles:
+    """The contents of several results files as one.
+
+    Parameters
+    ----------
+    records
+        Of trials, numbered from 0; where there are several files, each tells its own.
+    problems
+        The problems' summaries, by name.
+    names
+        Of the experiments that ran the trials.
+    machine
+        The machines' facts as one.
+    definition
+        What was asked for, names in it as they are here: of one file its own, of several ``files``
+        with each one's. ``settings`` are their budgets where they differ, ``left out`` says how
+        many trials are not taken and why, ``counted once`` how many several files hold alike.
+    """
+
+    records: list[TrialRecord]
+    problems: dict[str, ProblemSummary]
+    names: list[str]
+    machine: dict[str, str]
+    definition: dict[str, Any]
+
+    @classmethod
+    def of(cls, files: Sequence[LoadedFile]) -> Self:
+        """Merge files; a trial that several hold, by its key and its start, is one trial.
+
+        An interrupted trial gives way to one of the same key in another file. The repeats of a
+        second file go on counting where those of the first end.
+        """
+        left_out = sum((file.left_out for file in files), Counter[str]())
+        copies = _drop_copies(files)
+        files = [file for file in files if file.names]
+        found = cls([], {}, [], {}, {})
+        definitions: dict[str, dict[str, Any]] = {}
+        problems, optimizers = _Names(), _Names()
+        for file in files:
+            label = free_name(file.path.name, file.path, definitions)
+            new = {
+                "problems": problems.resolve(file.problem_fingerprints, file.path),
+                "optimizers": optimizers.resolve(file.optimizer_identities(), file.path),
+            }
+            found._add(file, new, label if len(files) > 1 else "")
+            definitions[label] = _renamed(file.definition, new)
+        for number, record in enumerate(found.records):
+            record.trial = replace(record.trial, number=number)
+        found.names = list(dict.fromkeys(name for file in files for name in file.names))
+        found.machine = merged(machine for file in files for machine in file.machines)
+        found.definition = _as_one(definitions)
+        settings = list(dict.fromkeys(file.setting for file in files))
+        if len(settings) > 1:
+            found.definition["settings"] = "; ".join(settings)
+        if left_out:
+            reasons = (f"{_trials(number)} of {reason}" for reason, number in left_out.items())
+            found.definition["left out"] = "; ".join(reasons)
+        if copies:
+            found.definition["counted once"] = f"{_trials(copies)} that several of the files hold"
+        return found
+
+    def _add(self, file: LoadedFile, new: Mapping[str, Mapping[str, str]], label: str) -> None:
+        """Add a file's records and problems under their new names."""
+        problems, optimizers = new["problems"], new["optimizers"]
+        mine = [
+            replace(t, problem=problems[t.problem], optimizer=optimizers[t.optimizer], number=0)
+            for t in (record.trial for _, record in file.records)
+        ]
+        known = {replace(record.trial, number=0) for record in self.records}
+        shift = max(trial.repeat for trial in known) if not known.isdisjoint(mine) else 0
+        for trial, (_, record) in zip(mine, file.records, strict=True):
+            record.trial, record.file = replace(trial, repeat=trial.repeat + shift), label
+            self.records.append(record)
+        for name, summary in file.problems.items():
+            self.problems[problems[name]] = replace(summary, name=problems[name])
+
+
+def _drop_copies(files: Sequence[LoadedFile]) -> int:
+    """Drop trials that an earlier file holds too, and return how many had ended.
+
+    A file that holds nothing else has no names then, and is left out.
+    """
+    trials = [(key, record.status) for file in files for key, record in file.records]
+    ended = {key for key, status in trials if status != Status.INTERRUPTED}
+    seen: set[tuple[str, ...]] = set()
+    copies = 0
+    for file in files:
+        kept = []
+        for key, record in file.records:
+            identity: tuple[str, ...] = (key,)
+            if key in ended:  # files of schema 1 and 2 do not tell when a trial started
+                identity = (key, str(record.started), str(record.seconds))
+            if identity in seen:
+                copies += len(identity) > 1
+            elif len(identity) == 1 or record.status != Status.INTERRUPTED:
+                kept.append((key, record))
+                seen.add(identity)
+        if file.records and not kept:
+            file.names = []
+        file.records = kept
+    return copies
+
+
+def _as_one(definitions: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    each = list(definitions.values())
+    if len(each) < 2:
+        return dict(*each)
+    targets = [definition.get("stop_at") for definition in each]
+    return {
+        "files": dict(definitions),
+        "stop_at": targets[0] if all(target == targets[0] for target in targets) else None,
+        "started": max(str(definition.get("started", "")) for definition in each),
+    }
+
+
+def _renamed(
+    definition: Mapping[str, Any], names: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    found = dict(definition)
+    for axis, new in names.items():
+        if isinstance(found.get(axis), dict):
+            found[axis] = {new.get(name, name): value for name, value in found[axis].items()}
+    return found
+
+
+def _trials(number: int) -> str:
+    return f"{number} trial{'s' if number != 1 else ''}"

@@ -1,61 +1,97 @@
-"""Which trials ran beside those of another process that writes the same file."""
+"""Mark trials that ran beside those of another process that writes the same file."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import struct
 import sys
 import time
+from pathlib import Path
 
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
 
-
-def register_running(database: sqlite3.Connection, key: str, experiment: int) -> None:
-    """Let other processes see that a trial runs from now on."""
-    database.execute(
-        "INSERT OR REPLACE INTO running VALUES (?, ?, ?)", (experiment, key, os.getpid())
-    )
+_BEYOND = 2**40
+"""Locked bytes lie from here on, beyond the end of any file and what SQLite locks."""
 
 
-def unregister_running(database: sqlite3.Connection, experiment: int) -> None:
-    """Let other processes see that nothing of an experiment runs any more."""
-    database.execute("DELETE FROM running WHERE experiment = ?", (experiment,))
+class RunningLock:
+    """A lock on a byte of a results file, one byte an experiment, held while its trials run.
+
+    The kernel drops it when the process ends, however it ends, and shows it to the processes of
+    all containers: a process number would mean another process in each. On a system that has no
+    locks of open files (other than Linux), nobody is seen to run.
+
+    Parameters
+    ----------
+    path
+        The results file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+        self._experiment: int | None = None
+
+    def take(self, experiment: int) -> None:
+        """Show that trials of an experiment run from now on."""
+        if sys.platform != "linux" or experiment == self._experiment:
+            return
+        if self._file is None:
+            self._file = os.open(self._path, os.O_RDWR)
+        self.release()
+        if self._control("F_OFD_SETLK", "F_WRLCK", _BEYOND + experiment, 1) is not None:
+            self._experiment = experiment
+
+    def release(self) -> None:
+        """Show that nothing runs here any more."""
+        self._control("F_OFD_SETLK", "F_UNLCK", _BEYOND, 0)
+        self._experiment = None
+
+    def others_run(self) -> bool:
+        """Return whether another process holds such a lock."""
+        found = self._control("F_OFD_GETLK", "F_WRLCK", _BEYOND, 0)
+        return found is not None and found != "F_UNLCK"
+
+    def close(self) -> None:
+        """Release the lock, and close the file."""
+        if self._file is not None:
+            os.close(self._file)
+        self._file = self._experiment = None
+
+    def _control(self, command: str, kind: str, start: int, length: int) -> str | None:
+        """Ask for a lock or about one; return its kind, or None where that cannot be."""
+        if self._file is None or sys.platform != "linux":
+            return None
+        import fcntl  # noqa: PLC0415 - there is none on Windows
+
+        # struct flock: type, whence, start, length (0: to the end), process.
+        lock = struct.pack("hhqqi4x", getattr(fcntl, kind), os.SEEK_SET, start, length, 0)
+        try:
+            answer = fcntl.fcntl(self._file, getattr(fcntl, command), lock)
+        except OSError:  # a file system without locks
+            return None
+        return "F_UNLCK" if struct.unpack_from("h", answer)[0] == fcntl.F_UNLCK else "F_WRLCK"
 
 
 def mark_overlapping(
-    database: sqlite3.Connection, key: str, record: TrialRecord, experiment: int
+    database: sqlite3.Connection, key: str, record: TrialRecord, experiment: int, *, beside: bool
 ) -> None:
     """Mark as contended a trial that ends now, and those of others that it ran beside.
 
-    To be called in the transaction that keeps it. It ran beside what others run now, as far as
-    their processes live, and beside what was kept since it began, by the system's clock. One of the
-    same key that has been kept before, by another process, was beside it all the same.
+    To be called in the transaction that keeps it. It ran beside what was kept since it began, by
+    the system's clock, and beside what others run at the moment (``beside``). One of the same key
+    that has been kept before, by another process, was beside it all the same.
     """
     now = time.time()
-    database.execute("DELETE FROM running WHERE experiment = ? AND key = ?", (experiment, key))
     database.execute("UPDATE trials SET ended = ? WHERE key = ? AND ended IS NULL", (now, key))
     if record.status == Status.SKIPPED:  # it did nothing
         return
-    beside = database.execute(
+    found = database.execute(
         "UPDATE trials SET contended = 1"
         " WHERE ended > ? AND started < ? AND experiment != ? AND status != 'skipped'",
         (record.started, now, experiment),
     )
-    others = database.execute(
-        "SELECT DISTINCT pid FROM running WHERE experiment != ?", (experiment,)
-    )
-    if beside.rowcount or any(_lives(pid) for (pid,) in others.fetchall()):
+    if found.rowcount or beside:
         database.execute("UPDATE trials SET contended = 1 WHERE key = ?", (key,))
-
-
-def _lives(pid: int) -> bool:
-    if sys.platform == "win32":  # there the question would kill it
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another person's
-        return True
-    return True

@@ -1,4 +1,4 @@
-"""What is known of a problem, as plain values that can be stored and drawn without the problem."""
+"""A problem's summary: plain values that can be stored and drawn without the problem."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
+from optlab.lab.trial.best_known import ReferenceLoss
 from optlab.linalg import Certificate
 from optlab.problems import Problem
 
@@ -18,10 +18,13 @@ Array = np.ndarray[Any, Any]
 MOST_POINTS = 5000
 """Of a one-feature problem, at most so many points are kept for drawing, evenly spread."""
 
+ARRAYS = ("optimum", "x", "y")
+"""Fields that are kept as arrays; the others are JSON."""
+
 
 @dataclass(frozen=True, eq=False)
 class ProblemSummary:
-    """What is known of a problem.
+    """A summary of a problem.
 
     Parameters
     ----------
@@ -30,15 +33,15 @@ class ProblemSummary:
     n, d, dtype
         Rows, columns, and the dtype of its data.
     feature_names, target_name
-        What the columns and the target are called.
+        The names of the columns and of the target.
     optimum
         The optimum's parameters, float64.
     optimum_loss
         Its loss.
     certificate
         How the optimum was found and how far it can be trusted, as values that JSON can hold.
-    sketch
-        Some sums over the data, which tell whether other data are the same but for rounding.
+    loss_rounding
+        By how much evaluated losses may be off by rounding; NaN in files of older versions.
     provenance
         What was done to the data, in plain sentences.
     coefficients
@@ -61,14 +64,14 @@ class ProblemSummary:
     x: Array = field(default_factory=lambda: np.empty(0), repr=False)
     y: Array = field(default_factory=lambda: np.empty(0), repr=False)
     target_name: str = "y"
-    sketch: tuple[float, ...] = ()
+    loss_rounding: float = float("nan")
     provenance: Sequence[str] = ()
     coefficients: Mapping[str, Any] = field(default_factory=dict, repr=False)
     measures: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemSummary:
-        """Gather the facts of a problem; its optimum is solved for where it has not been."""
+        """Return the summary of a problem; its optimum is solved for where it has not been."""
         n, d = problem.X.shape
         optimum = problem.optimum()
         points = {}
@@ -85,13 +88,18 @@ class ProblemSummary:
             target_name=getattr(problem, "target_name", "y"),
             optimum={key: value.numpy() for key, value in optimum.parameters.items()},
             optimum_loss=optimum.loss,
+            loss_rounding=ReferenceLoss.of(problem).rounding,
             certificate=_plain(optimum.certificate),
-            sketch=_sketch(problem),
             provenance=tuple(getattr(problem, "provenance", ())),
             coefficients=_coefficients(problem),
             measures=dict(getattr(problem.evaluate(optimum.parameters), "more", {})),
             **points,
         )
+
+    @property
+    def reference_loss(self) -> ReferenceLoss:
+        """The optimum's loss, with the rounding of losses."""
+        return ReferenceLoss(self.optimum_loss, self.loss_rounding)
 
     def coefficient_table(self) -> pd.DataFrame:
         """Return the optimum's coefficients as `optlab.LinearRegression.coefficients` does.
@@ -102,7 +110,7 @@ class ProblemSummary:
         return table.astype(dict.fromkeys(COEFFICIENTS[1:], "float64"))
 
     def parameter_names(self, key: str, size: int) -> list[str]:
-        """Return what the entries of a parameter are called: weights as their features are.
+        """Return the names of a parameter's entries: weights have the names of their features.
 
         Examples
         --------
@@ -135,15 +143,6 @@ def _coefficients(problem: Problem) -> dict[str, Any]:
     return plain
 
 
-def _sketch(problem: Problem) -> tuple[float, ...]:
-    X, y = (tensor.detach().cpu().double() for tensor in (problem.X, problem.y))
-    rows, columns = (
-        torch.cos(torch.arange(1.0, n + 1, dtype=X.dtype, device="cpu")) for n in X.shape
-    )
-    sums = X.norm(), y.norm(), rows @ (X @ columns), rows @ y
-    return tuple(float(value) for value in sums)
-
-
 CERTIFICATE = (
     "route",
     "rank",
@@ -159,7 +158,7 @@ CERTIFICATE = (
     "trusted",
     "message",
 )
-"""What is kept of a certificate: see `optlab.linalg.Certificate`."""
+"""The fields of `optlab.linalg.Certificate` that are kept."""
 
 
 def _plain(certificate: Certificate) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which trials that are done are run again all the same."""
+"""The kinds of finished trials that can be run again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OF_KIND: Mapping[Redo, str] = {
     "contended": "contended AND status NOT IN ('skipped', 'interrupted')",
     "unmeasured": "peak_bytes IS NULL AND status IN ('finished', 'converged', 'diverged')",
 }
-"""Which rows of a results file are of a kind, in SQL."""
+"""The SQL condition of a results file's rows for each kind."""
 
 
 def check_redo(kinds: str | Iterable[str]) -> tuple[Redo, ...]:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from optlab.lab.trial.record import TRACE_NUMBERS
+import secrets
+import sqlite3
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION = int.from_bytes(b"optl", "big")
+TABLES = ("trials", "problems", "wanted", "experiments")
+"""All tables, those that refer to others first."""
 
 # `wanted` says of each trial which experiment was the last to ask for it; one without a row in
-# `trials` has not been run. `prints` tell the trials of one name apart: see
-# optlab.lab.store.stored_trial.Prints. A number is never used again, also when all has been set aside.
-# `running`, `started` and `ended` tell which trials of two processes ran beside each other.
-SCHEMA = f"""
+# `trials` has not been run. `fingerprints` tell the trials of one name apart, see
+# optlab.lab.store.stored_trial.Fingerprints. A number is never used again, also after an archive.
+# `started` and `ended` tell which trials of two processes ran beside each other. A field that
+# TrialRecord gains needs no column: `record` is JSON by name, `trace` an array with named columns.
+_SCHEMA = """
 CREATE TABLE experiments (id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT, name TEXT,
-    definition TEXT, machine TEXT, prints TEXT);
+    definition TEXT, machine TEXT, fingerprints TEXT);
 CREATE TABLE wanted (key TEXT PRIMARY KEY, experiment INTEGER REFERENCES experiments (id),
     trial TEXT) WITHOUT ROWID;
-CREATE TABLE problems (print TEXT, name TEXT, facts TEXT, optimum BLOB, x BLOB, y BLOB,
-    PRIMARY KEY (print, name));
-CREATE TABLE trials (key TEXT PRIMARY KEY, trial TEXT, optimizer TEXT, machine TEXT,
-    status TEXT, message TEXT, traceback TEXT, started REAL, ended REAL, contended INTEGER,
-    peak_bytes INTEGER, transfer_seconds REAL, first_pass_seconds REAL, seconds REAL,
-    cores_short REAL, parameters BLOB, experiment INTEGER REFERENCES experiments (id));
-CREATE TABLE running (experiment INTEGER, key TEXT, pid INTEGER, PRIMARY KEY (experiment, key))
-    WITHOUT ROWID;
+CREATE TABLE problems (fingerprint TEXT, name TEXT, summary TEXT, optimum BLOB, x BLOB, y BLOB,
+    PRIMARY KEY (fingerprint, name));
+CREATE TABLE trials (key TEXT PRIMARY KEY, experiment INTEGER REFERENCES experiments (id),
+    status TEXT, started REAL, ended REAL, contended INTEGER, peak_bytes INTEGER, record TEXT,
+    trace BLOB, parameters BLOB);
 CREATE INDEX trials_ended ON trials (ended);
-CREATE TABLE traces (key TEXT REFERENCES trials (key), place INTEGER,
-    {", ".join(f"{name} REAL" for name in TRACE_NUMBERS)}, PRIMARY KEY (key, place))
-    WITHOUT ROWID;
-PRAGMA user_version = {SCHEMA_VERSION};
-PRAGMA application_id = {APPLICATION};
 """
+
+
+def create_tables(database: sqlite3.Connection) -> None:
+    """Create the tables in an empty database, in the transaction that is open.
+
+    The schema cookie, which stands on the first page, is set at random: it tells whether a
+    rollback journal beside the file is its own (see `optlab.lab.store.stray_log`).
+    """
+    for statement in _SCHEMA.split(";"):
+        database.execute(statement)
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    database.execute(f"PRAGMA application_id = {APPLICATION}")
+    database.execute(f"PRAGMA schema_version = {secrets.randbelow(2**30) + 2**20}")

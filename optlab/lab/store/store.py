@@ -1,43 +1,52 @@
-"""Results that cannot be lost: one SQLite file an experiment, a transaction a trial."""
+"""A results file: an SQLite file to which each trial is written in a transaction of its own."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from optlab.lab.store.archive import archive
-from optlab.lab.store.connection import StoreError, connect, connect_readonly, transaction
+from optlab.lab.store.connection import connect, connect_readonly
+from optlab.lab.store.database import transaction
 from optlab.lab.store.encoding import (
-    RECORD_COLUMNS,
+    ASKED_FOR,
     arrays_to_bytes,
     bytes_to_arrays,
-    number,
     record_to_row,
     row_to_record,
+    to_json,
 )
-from optlab.lab.store.overlap import mark_overlapping, register_running, unregister_running
-from optlab.lab.store.problem_summary import ProblemSummary
+from optlab.lab.store.overlap import RunningLock, mark_overlapping
+from optlab.lab.store.plain_values import from_plain
+from optlab.lab.store.problem_summary import ARRAYS, ProblemSummary
 from optlab.lab.store.redo import OF_KIND, Redo
+from optlab.lab.store.store_error import StoreError, store_errors
 from optlab.lab.store.stored_trial import Fingerprints, StoredExperiment, StoredTrial
-from optlab.lab.trial.record import TRACE_NUMBERS, TraceRow, Trial, TrialRecord
+from optlab.lab.trial.record import Trial, TrialRecord
 
 
 class Store:
     """Trials, traces, parameters, problems and machines in one SQLite file.
 
-    Each trial is written in a transaction of its own, so a killed process loses none that had
-    finished. Several processes may write one file. Opening a file runs nothing that is in it:
-    arrays are read without pickle, everything else is numbers and JSON.
+    Each trial is written in a transaction of its own, and is in the file itself when that ends: so
+    a killed process loses none that had finished, and the file may be copied or moved. What was
+    interrupted while it was written may be written again. Several processes may write one file,
+    each in one thread at a time. Opening a file runs nothing that is in it: arrays are read without
+    pickle, everything else is numbers and JSON.
 
     Parameters
     ----------
     path
         The file; made where it is missing, unless ``create`` is False.
+    create
+        Whether to write: without, the file is only read.
+    busy_seconds
+        How long to wait for another process that keeps the file locked.
 
     Raises
     ------
@@ -52,7 +61,9 @@ class Store:
     set()
     """
 
-    def __init__(self, path: str | Path, *, create: bool = True) -> None:
+    def __init__(
+        self, path: str | Path, *, create: bool = True, busy_seconds: float = 60.0
+    ) -> None:
         self.path = Path(path)
         if not create and not self.path.is_file():
             raise StoreError(f"there is no file {self.path}")
@@ -60,7 +71,8 @@ class Store:
             raise StoreError(f"there is no folder {self.path.parent} for {self.path.name}")
         with self.errors("opened"):
             opened = connect if create else connect_readonly
-            self._database = opened(self.path)
+            self._database = opened(self.path, busy_seconds)
+        self._running = RunningLock(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -71,13 +83,14 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+        self._running.close()
 
     def begin_experiment(
         self,
         name: str,
         definition: Mapping[str, Any],
         machine: Mapping[str, str],
-        prints: Fingerprints,
+        fingerprints: Fingerprints,
         wanted: Mapping[str, Trial],
     ) -> int:
         """Record that an experiment begins here, and return its number.
@@ -86,16 +99,17 @@ class Store:
         ----------
         name, definition, machine
             What was asked for, and where it runs.
-        prints, wanted
+        fingerprints, wanted
             The fingerprints of its problems and optimizers, and its trials, by key.
         """
-        row = (_now(), name, json.dumps(definition, default=str), json.dumps(dict(machine)))
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        row = (started, name, json.dumps(definition, default=str), json.dumps(dict(machine)))
         grid = [(key, json.dumps(asdict(trial))) for key, trial in wanted.items()]
-        with self.errors("written"), transaction(self._database):
+        with self._writing():
             cursor = self._database.execute(
-                "INSERT INTO experiments (started, name, definition, machine, prints)"
+                "INSERT INTO experiments (started, name, definition, machine, fingerprints)"
                 " VALUES (?, ?, ?, ?, ?)",
-                (*row, json.dumps(prints._asdict())),
+                (*row, json.dumps(fingerprints._asdict())),
             )
             number = int(cursor.lastrowid or 0)
             self._database.executemany(  # of several experiments, the last to ask for it has it
@@ -104,12 +118,12 @@ class Store:
             )
             return number
 
-    def add_problem(self, print_: str, facts: ProblemSummary) -> None:
-        """Record what is known of a problem, under its fingerprint and its name."""
-        plain = {k: v for k, v in asdict(facts).items() if k not in {"optimum", "x", "y"}}
-        row = (print_, facts.name, json.dumps(plain, default=str), arrays_to_bytes(facts.optimum))
-        points = (arrays_to_bytes({"x": facts.x}), arrays_to_bytes({"y": facts.y}))
-        with self.errors("written"), transaction(self._database):
+    def add_problem(self, fingerprint: str, summary: ProblemSummary) -> None:
+        """Record the summary of a problem, under its fingerprint and its name."""
+        plain = {k: v for k, v in asdict(summary).items() if k not in ARRAYS}
+        row = (fingerprint, summary.name, to_json(plain), arrays_to_bytes(summary.optimum))
+        points = (arrays_to_bytes({"x": summary.x}), arrays_to_bytes({"y": summary.y}))
+        with self._writing():
             self._database.execute(
                 "INSERT OR REPLACE INTO problems VALUES (?, ?, ?, ?, ?, ?)", (*row, *points)
             )
@@ -128,34 +142,27 @@ class Store:
         An interrupted trial gives way to a later one of the same key, and so does one that was done
         by the experiment ``instead_of`` (see `to_redo`).
         """
-        row = {"key": key, **record_to_row(record, optimizer), "experiment": experiment}
-        marks = ", ".join("?" * len(row))
-        trace_marks = ", ".join("?" * (2 + len(TRACE_NUMBERS)))
-        trace = [(key, place, *row[: len(TRACE_NUMBERS)]) for place, row in enumerate(record.trace)]
-        with self.errors("written"), transaction(self._database):
-            gone = "key = ? AND (status = 'interrupted' OR experiment IS ?)"
-            this = (key, instead_of)
+        row = {"key": key, "experiment": experiment, **record_to_row(record, optimizer)}
+        columns, marks = ", ".join(row), ", ".join("?" * len(row))
+        with self._writing():
             self._database.execute(
-                f"DELETE FROM traces WHERE key IN (SELECT key FROM trials WHERE {gone})", this
+                "DELETE FROM trials WHERE key = ? AND (status = 'interrupted' OR experiment IS ?)",
+                (key, instead_of),
             )
-            self._database.execute(f"DELETE FROM trials WHERE {gone}", this)
-            columns = ", ".join(row)
-            added = self._database.execute(
+            self._database.execute(
                 f"INSERT OR IGNORE INTO trials ({columns}) VALUES ({marks})", tuple(row.values())
             )
-            if added.rowcount:
-                self._database.executemany(f"INSERT INTO traces VALUES ({trace_marks})", trace)
-            mark_overlapping(self._database, key, record, experiment)
+            beside = self._running.others_run()
+            mark_overlapping(self._database, key, record, experiment, beside=beside)
 
-    def begin_trial(self, key: str, experiment: int) -> None:
-        """Record that a trial runs from now on, for whoever else writes this file."""
-        with self.errors("written"), transaction(self._database):
-            register_running(self._database, key, experiment)
+    def begin_trial(self, key: str, experiment: int) -> None:  # noqa: ARG002 - for the caller's ease
+        """Show whoever else writes this file that trials of an experiment run from now on."""
+        with self.errors("locked"):
+            self._running.take(experiment)
 
-    def end_experiment(self, experiment: int) -> None:
-        """Record that nothing of an experiment runs any more."""
-        with self.errors("written"), transaction(self._database):
-            unregister_running(self._database, experiment)
+    def end_experiment(self, experiment: int) -> None:  # noqa: ARG002 - as above
+        """Show that nothing of an experiment runs any more."""
+        self._running.release()
 
     def knows(self, experiment: int) -> bool:
         """Whether an experiment is still in the file: another process may have set all aside."""
@@ -168,6 +175,11 @@ class Store:
         query = "SELECT key FROM trials WHERE status != 'interrupted'"
         with self.errors("read"):
             return {key for (key,) in self._database.execute(query)}
+
+    def stored_keys(self) -> set[str]:
+        """Return the keys of all trials, the interrupted ones too."""
+        with self.errors("read"):
+            return {key for (key,) in self._database.execute("SELECT key FROM trials")}
 
     def done_by(self, key: str) -> int | None:
         """Return the experiment that a trial was done by, or None where it is not done."""
@@ -184,76 +196,62 @@ class Store:
             )
             return dict(rows.fetchall())
 
-    def records(self, keys: Collection[str] | None = None) -> Iterator[StoredTrial]:
-        """Yield these trials (all where none are named), in the order they were written."""
-        chosen = None if keys is None else set(keys)
+    def records(self, keys: Collection[str] | None = None) -> list[StoredTrial]:
+        """Return these trials (all where none are named), in the order they were written."""
+        columns = ("key", "experiment", *ASKED_FOR, "record", "trace", "parameters")
+        named = "" if keys is None else "WHERE key IN (SELECT value FROM json_each(:keys))"
+        query = f"SELECT {', '.join(columns)} FROM trials {named} ORDER BY rowid"
         with self.errors("read"):
-            traces: dict[str, list[TraceRow]] = {}
-            for key, _, *values in self._database.execute("SELECT * FROM traces ORDER BY 1, 2"):
-                if chosen is None or key in chosen:
-                    epoch, samples, *numbers, steps = values
-                    floats = [number(n) for n in numbers]
-                    row = TraceRow._make([int(epoch), int(samples), *floats, int(steps), {}])
-                    traces.setdefault(key, []).append(row)
-            columns = ", ".join(RECORD_COLUMNS)
-            rows = self._database.execute(
-                f"SELECT key, experiment, trial, optimizer, parameters, {columns} FROM trials"
-                " ORDER BY rowid"
-            )
-            for key, experiment, trial, optimizer, parameters, *plain in rows:
-                if chosen is None or key in chosen:
-                    values = dict(zip(RECORD_COLUMNS, plain, strict=True))
-                    trace = traces.get(key, [])
-                    record = row_to_record(trial, optimizer, parameters, values, trace)
-                    yield StoredTrial(key, experiment, record)
+            rows = self._database.execute(query, {"keys": json.dumps(list(keys or ()))})
+            by_name = (dict(zip(columns, row, strict=True)) for row in rows)
+            return [StoredTrial(r["key"], r["experiment"], row_to_record(r)) for r in by_name]
 
-    def wanted(self) -> Iterator[tuple[int, str, Trial]]:
-        """Yield the last experiment that asked for a trial, the trial's key, and the trial."""
+    def wanted(self) -> list[tuple[int, str, Trial]]:
+        """Return of each trial the last experiment that asked for it, its key, and the trial."""
         with self.errors("read"):
-            query = "SELECT experiment, key, trial FROM wanted ORDER BY 1"
-            for experiment, key, trial in self._database.execute(query):
-                yield experiment, key, Trial(**json.loads(trial))
+            rows = self._database.execute("SELECT experiment, key, trial FROM wanted ORDER BY 1")
+            return [
+                (number, key, from_plain(Trial, json.loads(trial))) for number, key, trial in rows
+            ]
 
     def problems(self) -> dict[tuple[str, str], ProblemSummary]:
-        """Return what is known of each problem, by fingerprint and name."""
+        """Return the summary of each problem, by fingerprint and name."""
+        query = "SELECT fingerprint, name, summary, optimum, x, y FROM problems"
         with self.errors("read"):
             found = {}
-            for print_, name, facts, *arrays in self._database.execute("SELECT * FROM problems"):
-                plain = json.loads(facts)
-                plain["feature_names"] = tuple(plain["feature_names"])
-                optimum, x, y = map(bytes_to_arrays, arrays)
-                found[print_, name] = ProblemSummary(**plain, optimum=optimum, **x, **y)
+            for fingerprint, name, plain, *blobs in self._database.execute(query):
+                optimum, x, y = map(bytes_to_arrays, blobs)
+                values = json.loads(plain) | {"optimum": optimum, **x, **y}
+                found[fingerprint, name] = from_plain(ProblemSummary, values)
             return found
 
     def experiments(self) -> dict[int, StoredExperiment]:
         """Return the experiments run into this file by number, oldest first."""
+        plain = ("definition", "machine", "fingerprints")
+        query = f"SELECT id, name, {', '.join(plain)} FROM experiments ORDER BY id"
         with self.errors("read"):
-            query = "SELECT id, name, definition, machine, prints FROM experiments ORDER BY id"
-            return {
-                number: StoredExperiment(
-                    name,
-                    json.loads(definition),
-                    json.loads(machine),
-                    Fingerprints(**json.loads(prints)),
-                )
-                for number, name, definition, machine, prints in self._database.execute(query)
-            }
+            found = {}
+            for number, name, *texts in self._database.execute(query):
+                values = dict(zip(plain, map(json.loads, texts), strict=True))
+                found[int(number)] = from_plain(StoredExperiment, {"name": name} | values)
+            return found
 
     def archive(self) -> Path:
         """Copy everything into a file beside this one, empty this one, and return the copy."""
-        with self.errors("written"):
+        with self._writing():
             return archive(self.path, self._database)
 
     @contextmanager
-    def errors(self, what: str) -> Iterator[None]:
-        """Say which file could not be opened, read or written, and why."""
-        try:
+    def snapshot(self) -> Iterator[None]:
+        """Read all of what is read inside as it is at one moment, whoever writes meanwhile."""
+        with self.errors("read"), transaction(self._database, "DEFERRED"):
             yield
-        except StoreError:
-            raise
-        except Exception as error:  # a damaged file can make the libraries raise anything
-            raise StoreError(f"{self.path} cannot be {what}: {error}") from error
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self.errors("written"), transaction(self._database):
+            yield
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    def errors(self, what: str) -> AbstractContextManager[None]:
+        """Raise a `StoreError` that says why the file could not be opened, read or written."""
+        return store_errors(self.path, what)

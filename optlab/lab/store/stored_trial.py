@@ -1,4 +1,4 @@
-"""What a results file keeps, as it is read."""
+"""Experiments and trials as a results file keeps them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from optlab.lab.trial.record import TrialRecord
 
 
 class Fingerprints(NamedTuple):
-    """What tells trials of one name apart.
+    """Hashes that tell trials of one name apart.
 
     Parameters
     ----------
@@ -19,25 +19,28 @@ class Fingerprints(NamedTuple):
         Its budget and threads, in words: what all its trials share.
     surroundings
         A hash of the machine, the versions and optlab's own code.
+    code
+        The hashes of the files of optlab that decide numbers, by their paths in the package.
     """
 
     problems: Mapping[str, str]
     optimizers: Mapping[str, str]
     setting: str
     surroundings: str
+    code: Mapping[str, str] = {}
 
 
 class StoredExperiment(NamedTuple):
-    """An experiment as a file keeps it."""
+    """An experiment that was run into the file."""
 
     name: str
     definition: Mapping[str, Any]
     machine: Mapping[str, str]
-    prints: Fingerprints
+    fingerprints: Fingerprints
 
 
 class StoredTrial(NamedTuple):
-    """A trial as a file keeps it: its key, the experiment that ran it, and what became of it."""
+    """A trial's key, the experiment that ran it, and its record."""
 
     key: str
     experiment: int

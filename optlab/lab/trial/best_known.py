@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,6 +13,29 @@ from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stop_at import StopAt
 from optlab.problems import Problem
+
+
+class ReferenceLoss(NamedTuple):
+    """The loss of a problem's reference, and by how much evaluated losses may be off by rounding.
+
+    ``rounding`` is NaN where it is not known: then no trial counts as better than the reference.
+    """
+
+    loss: float
+    rounding: float
+
+    @classmethod
+    def of(cls, problem: Problem) -> ReferenceLoss:
+        """Return the reference's loss, and the rounding of losses that are evaluated in float64.
+
+        With predictions off by d each, the mean square of the residuals r is off by up to
+        2 d sqrt(mean r^2) + d^2.
+        """
+        reference = problem.optimum()
+        zero = {name: torch.zeros_like(value) for name, value in reference.parameters.items()}
+        share = rounding_share(torch.finfo(torch.float64).eps)
+        square = share * problem.evaluate(zero).loss
+        return cls(reference.loss, 2 * math.sqrt(square * abs(reference.loss)) + square)
 
 
 class BestKnown(NamedTuple):
@@ -26,26 +49,22 @@ class BestKnown(NamedTuple):
     below: float
 
 
-def best_known(records: Collection[TrialRecord], problem: Problem) -> BestKnown | None:
+def best_known(records: Collection[TrialRecord], reference: ReferenceLoss) -> BestKnown | None:
     """Return the best known solution of a problem, or None where its reference holds.
 
-    Both losses are evaluated in float64. With predictions off by d each, the mean square of the
-    residuals r is off by up to 2 d sqrt(mean r^2) + d^2: a lower loss within that is rounding.
+    A lower loss than the reference's within the rounding of both is no better one.
     """
     rows = [(row.loss, record) for record in records for row in record.trace]
     loss, record = min(rows, key=lambda pair: _or_infinity(pair[0]), default=(math.inf, None))
-    reference = problem.optimum()
-    zero = {name: torch.zeros_like(value) for name, value in reference.parameters.items()}
-    share = rounding_share(torch.finfo(torch.float64).eps)
-    square = share * problem.evaluate(zero).loss
-    rounding = 2 * math.sqrt(square * abs(reference.loss)) + square
-    if record is None or not loss < reference.loss - rounding:
+    if record is None or not loss < reference.loss - reference.rounding:
         return None
     return BestKnown(record, loss, reference.loss - loss)
 
 
 def judge_against_best_known(
-    records: Collection[TrialRecord], problems: Mapping[str, Problem], stop_at: StopAt | None
+    records: Collection[TrialRecord],
+    references: Mapping[str, ReferenceLoss],
+    stop_at: float | Mapping[str, Any] | StopAt | None,
 ) -> None:
     """Call nobody converged against a reference that another trial beat.
 
@@ -53,18 +72,19 @@ def judge_against_best_known(
     are judged again by their distance from the best known loss. Those that have not reached
     ``stop_at`` by that become ``finished``; the message of each names the trial that was better.
     """
-    if stop_at is None or stop_at.measure != "suboptimality":
+    rule = StopAt.of(stop_at) if stop_at else None
+    if rule is None or rule.measure != "suboptimality":
         return
-    for name, problem in problems.items():
+    for name, reference in references.items():
         own = [record for record in records if record.trial.problem == name and record.trace]
         converged = [record for record in own if record.status == Status.CONVERGED]
-        best = best_known(own, problem) if converged else None
+        best = best_known(own, reference) if converged else None
         for record in converged if best else ():
             assert best is not None
             distance = record.trace[-1].loss - best.loss
-            if not stop_at.reached(distance, record.stop_scale + best.below):
+            if not rule.reached(distance, record.stop_scale + best.below):
                 record.status = Status.FINISHED
-                record.message = f"stop_at={stop_at} not reached"
+                record.message = f"stop_at={rule} not reached"
             record.message += (
                 f"; the reference is not trusted: {best.record.trial.optimizer} (trial "
                 f"{best.record.trial.number}) has a loss {best.below:.2g} below it, and this "

@@ -92,7 +92,8 @@ class TrialRecord:
     an optimizer that compiles reports of it. ``stop_scale`` is the suboptimality of which
     ``stop_at`` is a share (see `optlab.lab.trial.baseline.stop_scale`). ``cores_short``: by how
     many cores its threads and other processes exceeded the machine (see
-    `optlab.lab.measure.machine_load`); NaN where that is not known.
+    `optlab.lab.measure.machine_load`); NaN where that is not known. ``file``: the results file
+    that it was loaded from.
     """
 
     trial: Trial
@@ -112,6 +113,7 @@ class TrialRecord:
     optimizer: dict[str, Any] = field(default_factory=dict)
     machine: str = ""
     cores_short: float = float("nan")
+    file: str = ""
 
     @property
     def best(self) -> TraceRow | None:

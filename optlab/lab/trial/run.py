@@ -149,6 +149,12 @@ class _Run:
         if record.trace[-1].epoch == 1 and not self.optimizer.uses_batches:
             self._time_in_blocks()
         record.status, record.message = end
+        if remark := self._remark():
+            record.message += f"; {remark}"
+
+    def _remark(self) -> str | None:
+        ask = getattr(self.optimizer, "remark", None)
+        return ask(self.local, self.device) if callable(ask) else None
 
     def _prepare(self) -> tuple[Batches, Parameters, Callable[[], Iterator[Iterate]]]:
         """Return the batches, a copy of the start, and a function that begins to iterate.

@@ -159,7 +159,8 @@ class WorkerProcess:
         limit = self.setup.time_limit or math.inf
         if self.started:
             return f"killed at its time limit of {limit:g} s"
-        return f"killed: not unpickled {limit + _UNPICKLING_SECONDS:g} s after it was sent to its process"
+        seconds = limit + _UNPICKLING_SECONDS
+        return f"killed: not unpickled {seconds:g} s after it was sent to its process"
 
     def take_record(self) -> TrialRecord:
         """Return the record of the task and make the process idle."""

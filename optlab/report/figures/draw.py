@@ -1,4 +1,4 @@
-"""The views as matplotlib figures: PNG, SVG and PDF that fit a paper's column."""
+"""Draw the views as matplotlib figures that fit a paper's column."""
 
 from __future__ import annotations
 
@@ -8,93 +8,53 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from optlab.lab import ProblemSummary
+from optlab.analysis.result_tables import ResultTables
 from optlab.report import views
-from optlab.report.figures.matrix import matrix
+from optlab.report.figures.device_table import device_table
 from optlab.report.figures.panels import (
     INK,
     MARKERS,
     draw,
+    escape_math,
     line_style,
     places_of,
-    plain,
     set_log_scale,
-    wrapped,
+    wrap_title,
 )
 from optlab.report.figures.paper import WIDTH, PaperFigure
 from optlab.report.style import Styles, shade
-from optlab.report.ticks import shortened
-from optlab.report.views import Outcome, View
-from optlab.report.views.convergence import view as convergence_view
-from optlab.report.views.timing import seconds_view
+from optlab.report.ticks import shorten
+from optlab.report.views import View
 from optlab.report.words import share
 
 _DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
 
 
-def convergence(trials: pd.DataFrame, traces: pd.DataFrame, problem: str) -> Figure:
+def convergence(results: ResultTables, problem: str) -> Figure:
     """Draw suboptimality over epochs, samples and seconds; direct methods as horizontal lines."""
-    view = convergence_view(trials[trials["problem"] == problem], traces)
-    return figure_of(view, problem, Styles.of_trials(trials))
+    return figure_of(views.convergence_view(results), problem, Styles.of_trials(results.trials))
 
 
-def seconds(trials: pd.DataFrame, problem: str) -> Figure:
+def seconds(results: ResultTables, problem: str) -> Figure:
     """Draw median seconds by batch size with their intervals, a panel for each device."""
-    return figure_of(seconds_view(views.seconds(trials)), problem, Styles.of_trials(trials))
+    return figure_of(views.seconds_view(results), problem, Styles.of_trials(results.trials))
 
 
-def fit(
-    trials: pd.DataFrame,
-    parameters: Mapping[int, Mapping[str, np.ndarray[Any, Any]]],
-    problem: ProblemSummary,
-) -> Figure:
-    """Draw the points of a one-feature problem, and the line of each optimizer's best trial."""
-    if problem.d != 1:
-        raise ValueError(f"a fitted line needs one feature; {problem.name} has {problem.d}")
-    styles = Styles.of_trials(trials)
-    with mpl.rc_context(_DRAWN):
-        figure = PaperFigure(figsize=(WIDTH, 3.4), layout="constrained")
-        axes = figure.subplots()
-        handles = axes.plot(problem.x, problem.y, "o", color="#767676", markersize=5, label="data")
-        ends = np.array([problem.x.min(), problem.x.max()])
-        for _, trial in views.best_trials(trials, problem.name).iterrows():
-            found = parameters[int(trial["trial"])]
-            line = ends * np.ravel(found["weight"])[0] + found.get("bias", np.zeros(()))
-            size = "" if pd.isna(trial["batch_size"]) else f", batch size {trial['batch_size']}"
-            style = line_style(styles, trial["optimizer"])
-            label = plain(shortened(f"{trial['optimizer']}{size}", 90))
-            handles += axes.plot(ends, line, label=label, **style)
-        name = problem.feature_names[0] if problem.feature_names else "x"
-        axes.set(xlabel=plain(name), ylabel=plain(problem.target_name))
-        axes.set_title(wrapped(f"Lines fitted to {problem.name}"), loc="left")
-        axes.grid(alpha=0.25)
-        _put_legend(figure, handles)
-    return figure
+def fit(results: ResultTables, problem: str) -> Figure:
+    """Draw the points of a one-feature problem, and the line of each setting's median trial.
 
-
-def article(problem: ProblemSummary, parameters: Mapping[str, np.ndarray[Any, Any]]) -> Figure:
-    """Draw the tutorial article's figure: its points, and the fitted line, as it styles them.
-
-    The points are circles, the line is dashed and thick; the axes are called x and y, the legend
-    says "Training examples" and "Linear Reg.".
+    Raises
+    ------
+    ValueError
+        For a problem of several features.
     """
-    if problem.d != 1:
-        raise ValueError(f"the article's figure needs one feature; {problem.name} has {problem.d}")
-    slope, intercept = np.ravel(parameters["weight"])[0], np.ravel(parameters["bias"])[0]
-    with mpl.rc_context(_DRAWN):
-        figure = PaperFigure(figsize=(0.6 * WIDTH, 0.5 * WIDTH), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(problem.x, problem.y, "o", markersize=6, color=Styles.of("a", []).colour("a"))
-        x = np.linspace(problem.x.min(), problem.x.max(), 100)
-        axes.plot(x, slope * x + intercept, "--", linewidth=2, color="#D55E00")
-        axes.legend(["Training examples", "Linear Reg."])
-        axes.set(xlabel="x", ylabel="y")
-    return figure
+    if (features := results.problems[problem].d) != 1:
+        raise ValueError(f"a fitted line needs one feature; {problem} has {features}")
+    return figure_of(views.fit_view(results), problem, Styles.of_trials(results.trials))
 
 
 def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = None) -> Figure:
@@ -110,9 +70,9 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
     title = f"{view.title} on {problem}" if "problem" in view.table else view.title
     if view.choose and len(rows):
         column = view.choose[0]
-        known = rows[rows[view.y[0].column].notna()]
+        drawn = rows[rows[view.y[0].column].notna()]
         if chosen is None:
-            chosen = (known if len(known) else rows)[column].iloc[0]
+            chosen = (drawn if len(drawn) else rows)[column].iloc[0]
         rows = rows[rows[column] == chosen]
         if rows[view.y[0].column].isna().all():
             rows = rows[:0]
@@ -121,35 +81,31 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
         if rows.empty:
             return _empty(title, view)
         if view.kind == "matrix":
-            return matrix(title, rows)
+            return device_table(title, rows)
         return _panels(title, view, rows, problem, styles)
 
 
-def all_figures(results: Outcome, problem: str) -> dict[str, Figure]:
-    """Return every view that has something to draw for a problem, by key."""
-    styles, target = Styles.of_trials(results.trials), None
-    figures = {}
-    for key, view in views.all_views(results).items():
+def all_figures(results: ResultTables, problem: str) -> dict[str, Figure]:
+    """Return the figure of every view that has something to draw for a problem, by key."""
+    styles, figures = Styles.of_trials(results.trials), {}
+    for key, view in views.views_of(results).items():
         table = view.table
-        if "problem" in table and not (table["problem"] == problem).any():
+        if table.empty or ("problem" in table and not (table["problem"] == problem).any()):
             continue
-        if table.empty:
-            continue
-        own = results.definition.get("stop_at")
-        target = views.headline(table, own) if key == "target" else None
+        target = views.headline(results) if key == "target" else None
         figures[key] = figure_of(view, problem, styles, target or None)
     return figures
 
 
 def save_all(
-    results: Outcome, folder: str | Path, formats: Sequence[str] = ("png", "svg")
+    results: ResultTables, folder: str | Path, formats: Sequence[str] = ("png", "svg")
 ) -> list[Path]:
     """Save every figure of every problem into a folder, made where it is missing."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     saved = []
     for number, problem in enumerate(results.problems):
-        name = re.sub(r"[^\w.]+", "-", problem)[:40]  # a name may hold what no file's can
+        name = re.sub(r"[^\w.]+", "-", problem)[:40]  # file names allow fewer characters
         prefix = f"{number}-{name}-" if len(results.problems) > 1 else ""
         for key, figure in all_figures(results, problem).items():
             if key == "profile" and number:
@@ -169,7 +125,7 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
     down = len(panels) if len(over) > 1 else -(-len(panels) // across)
     shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}
     handles = _legend(drawn, styles, shades=shades)
-    title = wrapped(title)
+    title = wrap_title(title)
     height = 0.75 + 2.0 * down + 0.16 * -(-len(handles) // _columns(handles))
     height += 0.15 * title.count("\n")
     if view.x[0].column == "parameter":  # names that are turned
@@ -187,13 +143,15 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
             continue
         (device, dtype), part = panels[number]
         draw(axes, view, part, x, y, styles, places)
-        _behind(axes, view, problem, places)
-        axes.set_xlabel(plain(x.title))
+        _draw_extra(axes, view, problem, places)
+        axes.set_xlabel(escape_math(x.title))
         if place % across == 0:
-            axes.set_ylabel(plain(y.title))
+            axes.set_ylabel(escape_math(y.title))
         if len(over) == 1 or place % across == 0:
             panel = f"{device}, {dtype}"
-            axes.set_title(plain(panel) if place else f"{title}\n{plain(panel)}", loc="left")
+            axes.set_title(
+                escape_math(panel) if place else f"{title}\n{escape_math(panel)}", loc="left"
+            )
     _put_legend(figure, handles)
     return figure
 
@@ -203,12 +161,13 @@ def _put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
 
 
 def _columns(handles: Sequence[Line2D]) -> int:
-    """Return how many columns of the longest label fit side by side."""
+    """Return the number of columns of the longest label that fit side by side."""
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
     return max(1, int((WIDTH - 0.2) / (0.6 + 0.06 * longest)))
 
 
-def _behind(axes: Any, view: View, problem: str, places: Mapping[object, int]) -> None:
+def _draw_extra(axes: Any, view: View, problem: str, places: Mapping[str, int]) -> None:
+    """Draw the points of a fit, and the optimum's parameters, behind the marks."""
     if "points" in view.extra:
         points = view.extra["points"]
         points = points[points["problem"] == problem]
@@ -225,13 +184,13 @@ def _behind(axes: Any, view: View, problem: str, places: Mapping[object, int]) -
 def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:
     drawn = [name for name in styles.by_optimizer if name in set(rows["optimizer"])]
     handles = [
-        Line2D([], [], label=plain(shortened(name, 90)), markersize=4.5,
+        Line2D([], [], label=escape_math(shorten(name, 90)), markersize=4.5,
                marker="" if shades else MARKERS[styles[name].marker], **line_style(styles, name))
         for name in drawn
     ]  # fmt: skip
-    if shades and len(styles.sizes) > 1:
-        for index, size in enumerate(styles.sizes):
-            grey = shade("#333333", 0.5 * index / (len(styles.sizes) - 1))
+    if shades and len(styles.batches) > 1:
+        for index, size in enumerate(styles.batches):
+            grey = shade("#333333", 0.5 * index / (len(styles.batches) - 1))
             handles.append(Line2D([], [], color=grey, linewidth=4, label=f"batch size {size}"))
     if "unstable" in rows and rows["unstable"].any():
         handles.append(Line2D([], [], color=INK, linestyle="none", marker="o", markersize=4.5,
@@ -243,6 +202,6 @@ def _empty(title: str, view: View) -> Figure:
     figure = PaperFigure(figsize=(WIDTH, 1.2), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
-    axes.set_title(wrapped(title), loc="left")
-    axes.text(0, 0.5, plain(view.missing), transform=axes.transAxes)
+    axes.set_title(wrap_title(title), loc="left")
+    axes.text(0, 0.5, escape_math(view.missing), transform=axes.transAxes)
     return figure

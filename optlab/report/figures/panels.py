@@ -1,4 +1,4 @@
-"""Draws one panel of a view with matplotlib."""
+"""Draw one panel of a view with matplotlib."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from matplotlib.axis import XAxis, YAxis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from optlab.report.style import Styles
-from optlab.report.ticks import log_ticks, shortened
-from optlab.report.views.view import Axis, View, batch_size_order
-from optlab.report.words import duration, number
+from optlab.report.ticks import log_ticks, shorten
+from optlab.report.views.view import Axis, View, batches_in
+from optlab.text import DIRECT, format_seconds, number
 
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x": "X",
            "triangle-down": "v", "cross": "P", "star": "*"}  # fmt: skip
@@ -23,36 +23,36 @@ MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x"
 INK = "#1a1f26"
 
 
-def plain(text: object) -> str:
-    r"""Return text that matplotlib shows as it is: no mathematics, no hidden labels.
+def escape_math(text: object) -> str:
+    r"""Return text that matplotlib shows unchanged: no mathematics, no hidden labels.
 
     Examples
     --------
-    >>> plain("$x_1$"), plain("_private")
+    >>> escape_math("$x_1$"), escape_math("_private")
     ('\\$x_1\\$', ' _private')
     """
     words = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     return (" " if words.startswith("_") else "") + words.replace("$", r"\$")
 
 
-def wrapped(title: str) -> str:
-    """Return a title in lines that fit a figure, a word that is too long without its middle."""
-    words = " ".join(shortened(word, 70) for word in title.split())
-    return "\n".join(plain(line) for line in textwrap.wrap(words, 74))
+def wrap_title(title: str) -> str:
+    """Return a title in lines that fit a figure; words that are too long are cut in the middle."""
+    words = " ".join(shorten(word, 70) for word in title.split())
+    return "\n".join(escape_math(line) for line in textwrap.wrap(words, 74))
 
 
-def line_style(styles: Styles, optimizer: str, size: object = None) -> dict[str, Any]:
+def line_style(styles: Styles, optimizer: str, batch: str = "") -> dict[str, Any]:
     """Return matplotlib's keywords for an optimizer's line at a batch size."""
     style = styles[optimizer]
     return {
-        "color": styles.colour(optimizer, size),
+        "color": styles.colour(optimizer, batch),
         "linestyle": (0, style.dash) if style.dash else "-",
         "linewidth": 0.7 * style.width,
     }
 
 
-Places = dict[object, int]
-"""Where each category of an axis stands."""
+Places = dict[str, int]
+"""The position of each category on an axis."""
 
 
 def draw(
@@ -65,7 +65,7 @@ def draw(
         _points(axes, rows, x, y, styles, places)
     else:
         _lines(axes, view, rows, x, y, styles)
-        if view.key == "convergence" and rows["direct"].all():  # lines across, of any length
+        if view.key == "convergence" and rows["direct"].all():  # horizontal lines, of any length
             ends = rows.loc[rows[x.column] > 0, x.column].astype(float)
             axes.set_xlim(ends.min() / 3, ends.max() * 3)
     if y.scale == "log":
@@ -81,7 +81,7 @@ def draw(
 def set_log_scale(axes: Axes, view: View, rows: pd.DataFrame, y: Axis) -> None:
     """Make y logarithmic, with room for every row's value and interval.
 
-    Set before anything is drawn: matplotlib warns, or fails, where one value is all it knows.
+    It is set before anything is drawn: matplotlib warns, or fails, where there is one value only.
     """
     columns = [name for name in (y.column, y.low, y.high) if name]
     values = rows[columns].to_numpy(float).ravel()
@@ -91,7 +91,7 @@ def set_log_scale(axes: Axes, view: View, rows: pd.DataFrame, y: Axis) -> None:
     if values.size:
         low, high = values.min(), values.max()
         least = 1000 if view.key == "convergence" else 3  # from bottom to top
-        if view.key == "convergence" and high > 30:  # what diverged would leave no room
+        if view.key == "convergence" and high > 30:  # diverged lines would leave no room
             high = 10.0
         room = max(1.25 * (high / low) ** 0.05, (least * low / high) ** 0.5)
         axes.set_ylim(low / room, high * room)
@@ -106,15 +106,14 @@ def _log_ticks(side: XAxis | YAxis, limits: tuple[float, float], axis: Axis) -> 
     ticks = log_ticks(low, high, (3 if narrow else 4) if isinstance(side, XAxis) else 8)
     side.set_major_locator(FixedLocator(ticks))
     if max(ticks) < 1e4 * min(ticks) or axis.unit == "s":
-        told = duration if axis.unit == "s" else number
-        side.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
+        write = format_seconds if axis.unit == "s" else number
+        side.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
 
 
 def _lines(axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles) -> None:
-    for _, line in rows.groupby(["optimizer", "batch_size"], sort=False, dropna=False):
-        optimizer, size = line["optimizer"].iloc[0], line["batch_size"].iloc[0]
-        style = line_style(styles, optimizer, size)
-        if view.key == "convergence" and pd.isna(size) and len(line) <= 2:
+    for (optimizer, batch), line in rows.groupby(["optimizer", "batch"], sort=False, observed=True):
+        style = line_style(styles, str(optimizer), str(batch))
+        if view.key == "convergence" and batch == DIRECT and len(line) <= 2:
             axes.axhline(line[y.column].iloc[-1], **style)
             continue
         # The start has no place on a logarithmic axis.
@@ -131,15 +130,15 @@ def _points(
     axes: Axes, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles, places: Places
 ) -> None:
     apart = x.column in {"parameter", "phase"}
-    keys = ["optimizer", "batch_size"] if apart else ["optimizer"]
-    groups = list(rows[rows[y.column].notna()].groupby(keys, sort=False, dropna=False))
+    keys = ["optimizer", "batch"] if apart else ["optimizer"]
+    groups = list(rows[rows[y.column].notna()].groupby(keys, sort=False, observed=True))
     wide = min(0.6, 0.09 * len(groups))
     for nth, (key, line) in enumerate(groups):
-        style = line_style(styles, str(key[0]), key[1] if apart else None)
+        style = line_style(styles, str(key[0]), str(key[1]) if apart else "")
         values, error = line[y.column].to_numpy(float), _error(line, y)
-        names = ["direct" if pd.isna(value) else value for value in line[x.column]]
-        if names == ["direct"] and "direct" not in places:
-            _across(axes, values[0], error, style)
+        names = [str(value) for value in line[x.column]]
+        if names == [DIRECT] and DIRECT not in places:
+            _draw_direct(axes, values[0], error, style)
             if "unstable" in line and line["unstable"].iloc[0]:
                 end = {"marker": MARKERS[styles[str(key[0])].marker], "markersize": 4.5}
                 axes.plot([0.985], values[:1], **style | end, markerfacecolor="white",
@@ -154,7 +153,7 @@ def _points(
             unsure = line["unstable"].to_numpy(bool)
             hollow = style | {"linestyle": "none", "markerfacecolor": "white", "zorder": 3}
             axes.plot(at[unsure], values[unsure], **hollow)
-    names = [plain(shortened(str(name), 26)) for name in places]
+    names = [escape_math(shorten(str(name), 26)) for name in places]
     axes.set_xticks(list(places.values()), names)
     axes.set_xlim(-0.5, len(places) - 0.5)
     if apart and (len(places) > 5 or sum(map(len, names)) > 50):
@@ -162,7 +161,7 @@ def _points(
 
 
 def _error(line: pd.DataFrame, y: Axis) -> np.ndarray[Any, Any] | None:
-    """Return how far the interval reaches below and above, (2, n); 0 where it is not known."""
+    """Return the lengths of the interval below and above, (2, n); 0 where it is not known."""
     if not y.low:
         return None
     values = line[y.column].astype(float)
@@ -171,10 +170,10 @@ def _error(line: pd.DataFrame, y: Axis) -> np.ndarray[Any, Any] | None:
     return reach
 
 
-def _across(
+def _draw_direct(
     axes: Axes, value: float, error: np.ndarray[Any, Any] | None, style: dict[str, Any]
 ) -> None:
-    """Draw a method without batches: a line across, and its interval as a band."""
+    """Draw a method without batches: a horizontal line, and its interval as a band."""
     axes.axhline(value, **style)
     if error is not None and error.any():
         low, high = value - error[0, 0], value + error[1, 0]
@@ -182,12 +181,12 @@ def _across(
 
 
 def places_of(values: pd.Series[Any], x: Axis) -> Places:
-    """Return the categories of an axis with their places: batch sizes in order.
+    """Return the categories of an axis with their positions: batch sizes in order.
 
-    Methods without batches are lines across; where there is nothing else, they stand at "direct".
+    Methods without batches are horizontal lines; where nothing else is drawn, they are at "direct".
     """
-    if x.column in {"batch_size", "at"}:
-        names = batch_size_order(values) or ["direct"]
+    if x.column in {"batch", "at"}:
+        names = batches_in(values) or [DIRECT]
     else:
         names = list(dict.fromkeys(values.dropna()))
     return {name: place for place, name in enumerate(names)}

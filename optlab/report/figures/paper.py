@@ -1,4 +1,4 @@
-"""Figures that fit a paper's column, with text that stays text."""
+"""Figures for a paper's column, whose text stays text in SVG and PDF."""
 
 from __future__ import annotations
 

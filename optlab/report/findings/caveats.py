@@ -1,4 +1,4 @@
-"""What cannot be said, and why, in words made from the numbers."""
+"""Sentences on the limits of the results: trials without an answer, and unsure seconds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, timed
-from optlab.report.findings.sentence import Sentence, place
-from optlab.report.views import Outcome, View
-from optlab.report.views.view import setting
-from optlab.report.words import counted, several
+from optlab.report.findings.sentence import Sentence, describe_setting
+from optlab.report.views import View
+from optlab.report.words import join_names, pluralize
+from optlab.text import DIRECT, cell_label
+
+MOST_MISHAPS = 12
+"""At most so many kinds of trials without an answer get a sentence."""
 
 
-def doubts(results: Outcome, views: dict[str, View]) -> list[Sentence]:
-    """Return what cannot be said, and why."""
+def caveats(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
+    """Return the limits of the results, each with its reason."""
     return [
         *_mishaps(results.trials),
         *_optima(results),
@@ -29,34 +33,32 @@ def doubts(results: Outcome, views: dict[str, View]) -> list[Sentence]:
 
 
 def _mishaps(trials: pd.DataFrame) -> Iterator[Sentence]:
-    """Yield a sentence for all trials that ended in one way, numbers in the message left aside."""
+    """Yield a sentence for the trials of one status and message, numbers in the message apart."""
     bad = trials[~trials["status"].isin(ENDED_WELL)]
     kinds = bad["message"].astype(str).str.replace(_NUMBER, "#", regex=True)
     groups = [rows for _, rows in bad.groupby([bad["status"], kinds], sort=False)]
-    for rows in groups[:12]:
+    for rows in groups[:MOST_MISHAPS]:
         status, messages = str(rows["status"].iloc[0]), list(dict.fromkeys(rows["message"]))
-        verb = "was" if len(rows) == 1 else "were"
-        trial = "1 trial" if len(rows) == 1 else f"{len(rows)} trials"
-        did = f"{verb} {status}" if status in {"interrupted", "skipped"} else status
-        told = (messages[0] or "no message") + (", and the like" if len(messages) > 1 else "")
-        text = f"{trial} {did} ({several(list(_where(rows, trials)))}): {told}"
+        message = (messages[0] or "no message") + (", and the like" if len(messages) > 1 else "")
+        where = join_names(list(_where(rows, trials)))
+        text = f"{status.capitalize()}: {pluralize(len(rows), 'trial')} ({where}): {message}"
         yield Sentence(status, text, "", {"trials": len(rows), "messages": messages})
-    if len(groups) > 12:
-        left = sum(map(len, groups[12:]))
-        yield Sentence("more", f"{left} more trials ended otherwise; the trials' table has them.")
+    if left := sum(map(len, groups[MOST_MISHAPS:])):
+        text = f"{left} more trials ended without an answer; the table of trials has them."
+        yield Sentence("more", text, "", {"trials": left})
 
 
 _NUMBER = r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 
 
 def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
-    """Yield what trials have in common, in as few words as cover them."""
-    axes = ["optimizer", "batch_size", "device"]
+    """Yield names that cover some trials: whole devices and optimizers, else settings."""
+    axes = ["optimizer", "batch", "device"]
     problems = list(dict.fromkeys(rows["problem"]))
     asked = trials.loc[trials["problem"].isin(problems), axes].drop_duplicates()
     here = rows[axes].drop_duplicates()
     several_devices = len(set(trials["device"])) > 1
-    of = f", {several(problems)}" if len(problems) < len(set(trials["problem"])) else ""
+    of = f", {join_names(problems)}" if len(problems) < len(set(trials["problem"])) else ""
     for device, on_device in here.groupby("device", sort=False):
         at = (f" on {device}" if several_devices else "") + of
         if several_devices and len(on_device) == (asked["device"] == device).sum():
@@ -67,48 +69,49 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
             if len(every) == len(cells):
                 yield f"{optimizer}{at}"
             else:
-                yield from (f"{setting(row)}{at}" for _, row in cells.iterrows())
+                own = cells[["optimizer", "batch"]].to_dict("records")
+                yield from (f"{cell_label(cell)}{at}" for cell in own)
 
 
-def _optima(results: Outcome) -> Iterator[Sentence]:
+def _optima(results: ResultTables) -> Iterator[Sentence]:
     for name, facts in results.problems.items():
         if not facts.certificate.get("trusted", True):
             message = facts.certificate["message"]
-            text = f"The optimum of {name}, which all is judged against, is not certain: {message}."
+            text = f"The optimum of {name}, the reference of its trials, is not certain: {message}."
             yield Sentence("optimum", text, "", {"problem": name})
 
 
-def _files(results: Outcome) -> Iterator[Sentence]:
-    """Yield that what is in several files did not run in turns, where it is set side by side."""
+def _files(results: ResultTables) -> Iterator[Sentence]:
+    """Yield that trials of several files, where these share a problem, were not interleaved."""
     files = results.definition.get("files", {})
     asked = Counter(problem for own in files.values() for problem in own.get("problems", ()))
     shared = [problem for problem, count in asked.items() if count > 1]
     if shared:
         text = (
-            f"{several(list(files))} ran at different times, not in turns: a difference between "
-            "the seconds of one file's methods and another's may be the machine's, whatever its "
-            "interval says. Run them in one experiment to compare them."
+            f"{join_names(list(files))} ran at different times, not interleaved: a difference "
+            "between the seconds of two files may be the machine's, even where its interval "
+            "excludes 1. Run them in one experiment to compare them."
         )
         yield Sentence("files", text, "", {"files": list(files), "problems": shared})
 
 
-def _machines(results: Outcome) -> Iterator[Sentence]:
+def _machines(results: ResultTables) -> Iterator[Sentence]:
     trials = results.trials
     machines = [m for m in dict.fromkeys(trials.get("machine", ())) if m]
     if len(machines) > 1:
         text = (
-            f"The trials ran on {len(machines)} machines ({several(machines)}): their seconds "
-            "stand side by side all the same."
+            f"The trials ran on {len(machines)} machines ({join_names(machines)}): their seconds "
+            "are compared all the same."
         )
         yield Sentence("machines", text, "", {"machines": machines})
     if "settings" in results.definition:
         settings = results.definition["settings"]
-        text = f"The files differ in budget or threads ({settings}); all stand side by side."
+        text = f"The files differ in budget or threads ({settings}); all are compared."
         yield Sentence("settings", text)
     if "left out" in results.definition:
-        told = results.definition["left out"]
+        left_out = results.definition["left out"]
         text = (
-            f"The results' file also holds {told}; they are left out. Running their experiment "
+            f"The results' file also holds {left_out}; they are left out. Running their experiment "
             "again, which computes nothing twice, brings them back."
         )
         yield Sentence("left out", text)
@@ -118,48 +121,43 @@ def _unstable(views: dict[str, View]) -> Iterator[Sentence]:
     table = views["seconds"].table
     rows = table[table["unstable"].astype(bool)].sort_values("spread", ascending=False)
     if len(rows):
-        many = len(set(table["problem"])) > 1
-        names = [
-            place(row, views) + (f", {row['problem']}" if many else "")
+        several = len(set(table["problem"])) > 1
+        worst = [
+            describe_setting(row, views)
+            + (f", {row['problem']}" if several else "")
+            + f" ({100 * row['spread']:.0f} %)"
             for _, row in rows.iterrows()
         ]
-        spreads = [f"{100 * spread:.0f} %" for spread in rows["spread"]]
-        worst = [f"{name} ({spread})" for name, spread in zip(names, spreads, strict=True)]
-        which = f"{len(rows)} settings are unstable, with"
-        above = f"above 10 %: {several(worst)}"
-        if len(rows) == 1:
-            which, above = f"{names[0]} are unstable, with", f"of {spreads[0]}"
         text = (
-            f"The seconds of {which} a spread over repeats (IQR / median) {above}. "
-            "Ask for more repeats before you trust differences of that size."
+            "The seconds are unstable, with a spread over repeats (IQR / median) above 10 %, of "
+            f"{join_names(worst)}. Ask for more repeats before you trust differences of that size."
         )
-        yield Sentence("unstable", text, "", {"settings": len(rows)})
+        numbers = {"settings": len(rows), "most": float(rows["spread"].iloc[0])}
+        yield Sentence("unstable", text, "", numbers)
 
 
 def _contended(trials: pd.DataFrame) -> Iterator[Sentence]:
     count = int(trials["contended"].fillna(False).astype(bool).sum())
     if count:
-        whose = "its" if count == 1 else "their"
         text = (
-            f"{counted(count, 'trial')} ran beside others: {whose} seconds are neither drawn nor "
-            "ranked."
+            f"{pluralize(count, 'trial')} ran beside others: no such seconds are drawn or ranked."
         )
         yield Sentence("contended", text, "", {"trials": count})
 
 
 def _crowded(trials: pd.DataFrame) -> Iterator[Sentence]:
-    """Yield how many cores others took from trials whose seconds are ranked."""
+    """Yield the number of timed trials that lacked cores, which other processes used."""
     if "cores_short" not in trials:
         return
     short = trials.loc[timed(trials), "cores_short"].astype(float)
     many = short[short > CROWDED_ABOVE]
     if len(many):
         text = (
-            f"While {counted(len(many), 'trial')} ran, other processes used cores that their "
+            f"While {pluralize(len(many), 'trial')} ran, other processes used cores that their "
             f"threads needed, up to {many.max():.1f}: seconds may be those of a busy machine. Ask "
             "for one thread, or run them when nothing else does."
         )
-        yield Sentence("crowded", text, "", {"trials": len(many)})
+        yield Sentence("crowded", text, "", {"trials": len(many), "most": float(many.max())})
 
 
 def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
@@ -167,19 +165,15 @@ def _once(views: dict[str, View], trials: pd.DataFrame) -> Iterator[Sentence]:
     once = int((timed["timed"] == 1).sum())
     few = int((timed["timed"] < 3).sum())
     if few:
-        some = few < len(timed)
-        which = f"{few} of {len(timed)} settings" if some else "No setting"
-        which += " were" if some and few > 1 else " was"
-        times = "fewer than three times" if some else "three times"
         text = (
-            f"{which} timed {times}: nothing is said of who is faster there. "
-            "Ask for three repeats or more."
+            f"Timed fewer than three times: {few} of {pluralize(len(timed), 'setting')}. No "
+            "optimizer is called faster there; ask for three repeats or more."
         )
         yield Sentence("once", text, "", {"few": few, "once": once, "settings": len(timed)})
     if len(timed) and timed["spread"].isna().all() and not few:
-        text = "No seed was repeated: how steady the seconds are is not known. Ask for repeats."
+        text = "No seed was repeated: the spread of the seconds is not known. Ask for repeats."
         yield Sentence("not repeated", text)
-    with_batches = trials[trials["batch_size"].notna()]
+    with_batches = trials[trials["batch"] != DIRECT]
     if len(with_batches) and len(set(with_batches["seed"])) == 1:
-        text = "All trials share one seed: how far results depend on start and order is not known."
+        text = "All trials share one seed: the effect of start and order is not known."
         yield Sentence("one seed", text, "", {})

@@ -1,4 +1,4 @@
-"""How the seconds of all others compare with those of the first optimizer, in a sentence."""
+"""A sentence on the ratios of the other optimizers' seconds to those of the first."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import pandas as pd
 from optlab.analysis.comparison import FASTER, SAME, SLOWER, TOO_FEW
 from optlab.report.findings.sentence import Sentence
 from optlab.report.views import View
-from optlab.report.words import counted, every, several, times
+from optlab.report.words import format_ratio
+from optlab.text import DIRECT
 
 MOST = 3
-"""Optimizers told of at most; of the others the verdicts are counted, and the view has all."""
+"""At most so many optimizers are named; the verdicts on the others are counted."""
 
 LONGEST = 250
-"""Characters, two lines of the page, beyond which no second or third optimizer is told of."""
+"""Characters, two lines of the page, beyond which no second or third optimizer is named."""
 
 
-def beside_baseline(views: dict[str, View], problem: str) -> Iterator[Sentence]:
-    """Yield how much faster or slower than the baseline the others are, and how sure that is.
+def ratio_findings(views: dict[str, View], problem: str) -> Iterator[Sentence]:
+    """Yield by which factor the others are faster or slower than the baseline, and how sure it is.
 
     The baseline is the first optimizer that there is anything to compare with.
     """
@@ -32,65 +33,61 @@ def beside_baseline(views: dict[str, View], problem: str) -> Iterator[Sentence]:
     rows = rows[rows["baseline"] == baseline]
     groups = {str(name): part for name, part in rows.groupby("optimizer", sort=False)}
     groups = {name: part for name, part in groups.items() if (part["pairs"] > 0).any()}
-    found = {
+    numbers = {
         "baseline": baseline,
         "ratios": {name: _range(part) for name, part in groups.items()},
+        "verdicts": {name: _counts(part) for name, part in groups.items()},
     }
     named = list(groups.items())
     texts = (
-        f"Beside {baseline}{_at(rows)}, {_listed(named[:most], named[most:])}."
+        f"Compared with {baseline}{_at(rows)}: {_listed(named[:most], named[most:])}."
         for most in range(min(MOST, len(named)), -1, -1)
     )
     text = next(text for text in texts if len(text) <= LONGEST or len(named) == 1)
-    yield Sentence("ratio", text, problem, found)
+    yield Sentence("ratio", text, problem, numbers)
 
 
 def _range(rows: pd.DataFrame) -> tuple[float, float]:
     return float(rows["ratio"].min()), float(rows["ratio"].max())
 
 
+def _counts(rows: pd.DataFrame) -> dict[str, int]:
+    """Return the number of comparisons by verdict, and of those without a pair."""
+    made = rows[rows["pairs"] > 0]
+    return dict(Counter(made["verdict"])) | {"without pairs": len(rows) - len(made)}
+
+
 def _at(rows: pd.DataFrame) -> str:
-    """Return at which of its batch sizes the baseline is compared with."""
-    sizes = list(dict.fromkeys(rows["baseline_batch_size"].dropna()))
+    """Return the words on the baseline's batch sizes in the comparisons."""
+    sizes = [batch for batch in rows["baseline_batch"].dropna().unique() if batch != DIRECT]
     if not sizes:
         return ""
     return " at each batch size" if len(sizes) > 1 else f" at batch size {sizes[0]}"
 
 
 def _listed(named: list[tuple[str, pd.DataFrame]], rest: list[tuple[str, pd.DataFrame]]) -> str:
-    """Return what is told of some optimizers, and the verdicts on the others, counted.
-
-    One is shown faster if it is in any comparison, and slower in none; both make it mixed.
-    """
-    told = [(f"{name} {_amount(rows)}", ", ".join(_caveats(rows))) for name, rows in named]
-    each = told[0][1] if len(told) > 1 and len({caveat for _, caveat in told}) == 1 else ""
-    texts = [text if each or not caveat else f"{text} ({caveat})" for text, caveat in told]
-    after = f" (each {each})" if each else ""
-    if not rest:
-        return several(texts, MOST) + after
-    words = ("shown faster", "shown slower", "mixed", "not told apart")
-    counts = Counter(_verdict(rows) for _, rows in rest)
-    verdicts = [f"{counts[kind]} {word}" for kind, word in enumerate(words) if counts[kind]]
-    if not texts:
-        verbs = [counted(n, "is", "are") + f" {words[kind]}" for kind, n in sorted(counts.items())]
-        return f"of the {len(rest)} others {', '.join(verbs)}"
-    if len(verdicts) > 1:
-        return f"{', '.join(texts)}{after} and {len(rest)} more: {', '.join(verdicts)}"
-    return f"{', '.join(texts)}{after} and {len(rest)} more, {words[max(counts)]}"
+    """Return the words on some optimizers, and the verdicts on the others, counted."""
+    texts = [f"{name} {_amount(rows)}{_limits(rows)}" for name, rows in named]
+    if rest:
+        counts = sorted(Counter(_verdict(rows) for _, rows in rest).items())
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts)
+        texts.append(f"{len(rest)} {'more' if named else 'others'} ({verdicts})")
+    return "; ".join(texts)
 
 
-def _verdict(rows: pd.DataFrame) -> int:
+def _verdict(rows: pd.DataFrame) -> str:
+    """Return the verdict over all comparisons; it is mixed where some show each difference."""
     shown = _shown(rows)
-    return 2 if len(shown) == 2 else 3 if not shown else int(SLOWER in shown)
+    return "mixed" if len(shown) == 2 else f"shown {shown[0]}" if shown else "not told apart"
 
 
 def _shown(rows: pd.DataFrame) -> list[str]:
-    """Return which differences are shown."""
+    """Return the differences that are shown."""
     return [verdict for verdict in (FASTER, SLOWER) if (rows["verdict"] == verdict).any()]
 
 
 def _amount(rows: pd.DataFrame) -> str:
-    """Return how much faster or slower an optimizer is, or the ratio where that is not shown."""
+    """Return the factor by which an optimizer is faster or slower; where not shown, the ratio."""
     made = rows[rows["pairs"] > 0]
     low, high = _range(made)
     ends = [low, high]
@@ -99,7 +96,7 @@ def _amount(rows: pd.DataFrame) -> str:
     sided = (high < 1 or low > 1) and (_shown(made) or (made["verdict"] == TOO_FEW).all())
     if sided and high < 1:
         ends = [1 / end for pair in (ends[:2], ends[2:]) for end in reversed(pair)]
-    ratio = [times(end) for end in ends]
+    ratio = [format_ratio(end) for end in ends]
     text = ratio[0] if ratio[0] == ratio[1] else f"{ratio[0]} to {ratio[1]}"
     interval = f" [{ratio[2]}, {ratio[3]}]" if len(ratio) > 2 else ""
     if sided:
@@ -107,21 +104,17 @@ def _amount(rows: pd.DataFrame) -> str:
     return f"takes {text} times its seconds{interval}"
 
 
-def _caveats(rows: pd.DataFrame) -> Iterator[str]:
-    """Yield in how many comparisons a difference is shown, and what to doubt."""
+def _limits(rows: pd.DataFrame) -> str:
+    """Return in parentheses how many comparisons show a difference, and what limits it."""
     made = rows[rows["pairs"] > 0]
-    low, high = _range(made)
     shown, counts = _shown(made), Counter(made["verdict"])
+    parts = [f"{verdict} in {counts[verdict]} of {len(rows)} comparisons" for verdict in shown]
+    if len(rows) == 1:
+        parts = []
     if not shown:
-        yield "by too few pairs to be sure" if set(counts) == {TOO_FEW} else SAME
-    elif counts[shown[0]] == len(rows):
-        yield from [f"in {every(len(rows), 'comparisons')}"] if len(rows) > 1 else []
-    elif high < 1 or low > 1:
-        yield f"shown in {counts[shown[0]]} of {len(rows)} comparisons"
-    else:
-        each = ", ".join(f"{verdict} in {counts[verdict]}" for verdict in shown)
-        yield f"{each} of {len(rows)} comparisons"
+        parts = ["too few pairs to be sure" if set(counts) == {TOO_FEW} else SAME]
     if len(made) < len(rows):
-        yield f"{len(rows) - len(made)} without pairs that ended alike"
+        parts.append(f"{len(rows) - len(made)} without pairs that ended alike")
     if made["unstable"].astype(bool).any():
-        yield "unstable"
+        parts.append("unstable")
+    return f" ({', '.join(parts)})" if parts else ""

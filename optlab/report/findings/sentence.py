@@ -1,4 +1,4 @@
-"""A sentence with the numbers that it was made from."""
+"""A sentence with its numbers, and the words for a setting and for a median."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from optlab.analysis.intervals import median_ranks
 from optlab.report.views import View
-from optlab.report.views.view import setting
-from optlab.report.words import counted, duration
+from optlab.report.words import pluralize
+from optlab.text import cell_label, format_seconds
 
 SURE = 0.9
-"""An interval that covers in fewer experiments is told as what the trials spanned."""
+"""Intervals that cover in fewer experiments are given as the range of the trials."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,15 @@ class Sentence:
     Parameters
     ----------
     kind
-        What it speaks of: ``right, nearest with batches, reached, first, not ranked, batch size,
-        ratio, device, nothing, more``; of doubts ``skipped, failed, ..., optimum, unstable,
-        contended, once, one seed, files, machines, left out``.
+        Its subject: ``accuracy, accuracy with batches, reached, fastest, not ranked, batch size,
+        ratio, device, nothing, more``; of caveats ``skipped, failed, ..., optimum, unstable,
+        contended, crowded, once, not repeated, one seed, files, machines, settings, left out``.
     text
         Plain text: names in it are as users wrote them.
     problem
-        The problem it speaks of, or empty.
+        The problem it is about, or empty.
     numbers
-        What it says, unrounded.
+        The numbers and names in it, unrounded.
     """
 
     kind: str
@@ -40,28 +40,27 @@ class Sentence:
     numbers: dict[str, Any] = field(default_factory=dict)
 
 
-def place(row: Any, views: dict[str, View]) -> str:
+def describe_setting(row: Any, views: dict[str, View]) -> str:
     """Return a setting in words, with its device and dtype where several were tried."""
-    table, words = views["digits"].table, setting(row)
-    several_devices = len(set(table["device"])) > 1
-    words += f" on {row['device']}" if several_devices else ""
-    return words + (f" in {row['dtype']}" if len(set(table["dtype"])) > 1 else "")
+    table = views["digits"].table
+    several = [name for name in ("device", "dtype") if len(set(table[name])) > 1]
+    return cell_label(row, ["optimizer", "batch", *several])
 
 
-def measured(seconds: float, low: float, high: float, trials: int) -> str:
-    """Return a median of seconds and how sure it is.
+def describe_median(seconds: float, low: float, high: float, trials: int) -> str:
+    """Return a median of seconds in words, with its interval.
 
     The interval stands in brackets from five trials on. It covers in 88 % of experiments with four,
-    in 75 % with three and in 50 % with two, so that of those it is told how far they went apart.
+    in 75 % with three and in 50 % with two: there it is given as the range of the trials.
 
     Examples
     --------
-    >>> measured(1.0, 0.9, 1.2, 5), measured(1.0, 0.9, 1.2, 3)
+    >>> describe_median(1.0, 0.9, 1.2, 5), describe_median(1.0, 0.9, 1.2, 3)
     ('1 s [900 ms, 1.2 s]', '1 s (900 ms to 1.2 s in 3 trials)')
     """
-    text, ends = duration(seconds), (duration(low), duration(high))
+    text, ends = format_seconds(seconds), (format_seconds(low), format_seconds(high))
     apart = bool(np.isfinite([low, high]).all()) and ends[0] != ends[1]
     if median_ranks(trials)[1] < SURE:
         spanned = f"{ends[0]} to {ends[1]} in " if apart else ""
-        return f"{text} ({spanned}{counted(trials, 'trial')})"
+        return f"{text} ({spanned}{pluralize(trials, 'trial')})"
     return f"{text} [{ends[0]}, {ends[1]}]" if apart else text

@@ -1,27 +1,27 @@
-// Draws a view with plotly. Names come from users: everything that plotly would read as markup or
-// as TeX goes through escape(), and nothing goes through templates ("%{x}" in a name stays as it is).
+// Draw a view with plotly. Users' names pass through escape(), as plotly reads markup and TeX in texts;
+// none is put into a template of plotly's ("%{x}" in a name stays as it is).
 "use strict";
 
-const MOST_LINES = 48; // a chart with more is a carpet; the filters choose which
+const MOST_LINES = 48; // with more, lines cannot be told apart; the filters choose others
 const MOST_PANELS = 6;
 
 const shown = (value, axis) => (axis.unit === "s" ? duration(value) : number(value));
 
-/** Whether an axis has the batch sizes for its places. */
-const bySize = (axis) => axis.column === "batch_size" || axis.column === "at";
+/** Return whether an axis has batch sizes as its categories. */
+const bySize = (axis) => axis.column === "batch" || axis.column === "at";
 
-/** Rows of one series: one optimizer at one batch size on one panel. */
+/** Group rows into series: one optimizer, at one batch size, on one panel. */
 function series(view, rows, apart) {
   const c = view.table.columns, groups = new Map();
   const at = (name, i) => (c[name] ? c[name][i] : "");
   for (const i of rows) {
     const panel = view.facets ? `${at("device", i)}, ${at("dtype", i)}` : "";
-    const parts = [panel, at("optimizer", i), apart ? at("batch_size", i) : ""];
+    const parts = [panel, at("optimizer", i), apart ? at("batch", i) : ""];
     if (!view.facets) parts.push(at("device", i), at("dtype", i));
     const key = JSON.stringify(parts);
     if (!groups.has(key)) {
-      const size = apart ? at("batch_size", i) : null;
-      groups.set(key, { panel, optimizer: c.optimizer[i], size, direct: at("batch_size", i) === null,
+      const size = apart ? at("batch", i) : null;
+      groups.set(key, { panel, optimizer: c.optimizer[i], size, direct: at("batch", i) === "direct",
                         where: view.facets ? "" : `, ${at("device", i)}`, rows: [] });
     }
     groups.get(key).rows.push(i);
@@ -29,7 +29,7 @@ function series(view, rows, apart) {
   return [...groups.values()];
 }
 
-/** At most MOST_LINES series, evenly over panels, optimizers and batch sizes. */
+/** Return at most MOST_LINES series, evenly over panels, optimizers and batch sizes. */
 function thinned(all) {
   if (all.length <= MOST_LINES) return all;
   const kin = new Map();
@@ -43,7 +43,7 @@ function thinned(all) {
   return kept.slice(0, MOST_LINES);
 }
 
-/** Colour, dash and marker of a series on the current ground. */
+/** Return colour, dash and marker of a series on the current background. */
 function inkOf(styles, optimizer, size, dark) {
   const style = styles.optimizers[optimizer];
   const shades = dark ? style.dark : style.shades;
@@ -56,7 +56,7 @@ function inkOf(styles, optimizer, size, dark) {
 const faint = (colour, alpha) =>
   `rgba(${[1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)).join(",")},${alpha})`;
 
-const label = (s) => s.optimizer + (s.size ? `, batch size ${s.size}` : "") + s.where;
+const label = (s, batch = s.size) => page.cells[s.optimizer][batch || ""] + s.where;
 
 /** The name of a series in a saved chart's legend. */
 const nameOf = (s) => escape(short(label(s), 110));
@@ -74,7 +74,7 @@ function lineTraces(view, x, y, group, ink, span) {
               marker: { color: ink.colour, symbol: ink.marker, size: 9 },
               hovertext: [hover(last), hover(last)], hoverinfo: "text" }];
   }
-  // The start has no place on a logarithmic axis; plotly would draw the way to it.
+  // The start cannot be on a logarithmic axis; plotly would draw a line towards it.
   const placed = rows.filter((i) => x.now !== "log" || c[x.column][i] > 0);
   if (y.low && rows.some((i) => c[y.high][i] > c[y.low][i] * 1.001)) {
     traces.push({ x: [...placed, ...[...placed].reverse()].map((i) => c[x.column][i]),
@@ -90,16 +90,15 @@ function lineTraces(view, x, y, group, ink, span) {
 
 function pointTraces(view, x, y, group, ink, places, dodge) {
   const c = view.table.columns, rows = group.rows.filter((i) => c[y.column][i] !== null);
-  const xs = rows.map((i) => places.get(c[x.column][i] === null ? "direct" : c[x.column][i]) + dodge);
+  const xs = rows.map((i) => places.get(c[x.column][i]) + dodge);
   const values = rows.map((i) => c[y.column][i]);
   const bound = (name, sign) => rows.map((i) =>
     y.low && c[name][i] !== null ? Math.max(0, sign * (c[name][i] - c[y.column][i])) : 0);
   const hover = rows.map((i) => {
     const where = bySize(x) ? "" : `<br>${escape(c[x.column][i])}`;
-    const size = group.size === null && c.batch_size[i] !== null ? `, batch size ${c.batch_size[i]}` : "";
     const interval = y.low && c[y.low][i] !== null && c[y.low][i] !== c[y.high][i]
       ? ` [${shown(c[y.low][i], y)}, ${shown(c[y.high][i], y)}]` : "";
-    return `${escape(label(group) + size)}${where}<br>${shown(c[y.column][i], y)}${interval}` +
+    return `${escape(label(group, c.batch[i]))}${where}<br>${shown(c[y.column][i], y)}${interval}` +
       (c.verdict ? `<br>${escape(c.verdict[i])}` : "") + (c.unstable && c.unstable[i] ? "<br>unstable" : "");
   });
   const joined = bySize(x), unsure = c.unstable ? rows.map((i) => c.unstable[i]) : [];
@@ -110,15 +109,15 @@ function pointTraces(view, x, y, group, ink, places, dodge) {
               symbol: rows.map((_, i) => ink.marker + (unsure[i] ? "-open" : "")) },
     ...(y.low ? { error_y: { type: "data", symmetric: false, array: bound(y.high, 1),
       arrayminus: bound(y.low, -1), color: ink.colour, thickness: 1.4, width: 4 } } : {}) }];
-  if (x.column === "batch_size" && group.direct && places.size > 1 && values.length)
+  if (x.column === "batch" && group.direct && places.size > 1 && values.length)
     traces.push({ x: [-0.4, places.size - 0.6], y: [values[0], values[0]], mode: "lines",
                   line: { color: faint(ink.colour, 0.55), dash: ink.dash, width: 1.2 },
                   hoverinfo: "skip", showlegend: false });
   return traces;
 }
 
-/** The lines of a view that climb out of the picture, which ends at a value, in words; and those never in it. */
-function escaped(view, x, y, groups, most) {
+/** Return in words which lines rise above the chart's upper end, and the names of those that are never in it. */
+function aboveChart(view, x, y, groups, most) {
   const several = new Set(groups.map((s) => s.panel)).size > 1;
   const c = view.table.columns, said = [], never = new Set();
   for (const s of groups) {
@@ -130,18 +129,17 @@ function escaped(view, x, y, groups, most) {
     said.push(`${label(s)} (${several ? `${s.panel}, ` : ""}${when})`);
   }
   const more = said.length > 6 ? `; ${said.length - 6} more` : "";
-  return { never, note: said.length ? `Diverged, out of the picture: ${said.slice(0, 6).join("; ")}${more}.` : "" };
+  return { never, note: said.length ? `Diverged, above the chart: ${said.slice(0, 6).join("; ")}${more}.` : "" };
 }
 
-/** The categories of an axis, in order, with their places. */
+/** Return the categories of an axis, in order, with their positions. */
 function placesOf(view, x, rows, order) {
   const values = new Set(rows.map((i) => view.table.columns[x.column][i]));
-  const names = bySize(x) ? order.filter((size) => values.has(size)) : [...values];
-  if (values.has(null)) names.push("direct");
+  const names = bySize(x) ? [...order, "direct"].filter((size) => values.has(size)) : [...values];
   return new Map(names.map((name, place) => [name, place]));
 }
 
-/** The traces of a view, each with its panel and the name that an exported legend shows. */
+/** Return the traces of a view, each with its panel and the name that a saved legend shows. */
 function tracesOf(view, rows, x, y, page, dark) {
   const categories = x.scale === "category";
   const all = series(view, rows, !bySize(x));
@@ -155,7 +153,7 @@ function tracesOf(view, rows, x, y, page, dark) {
     if (typeof value === "number" && value > 0)
       span = span ? [Math.min(span[0], value), Math.max(span[1], value)] : [value, value];
   }
-  if (!span) { // methods that answer at once alone: lines across, of any length
+  if (!span) { // direct methods alone: horizontal lines, of any length
     const last = kept.map((s) => c[x.column] && c[x.column][s.rows[s.rows.length - 1]]).filter((v) => v > 0);
     if (last.length) span = [Math.min(...last) / 3, Math.max(...last) * 3];
   }
@@ -173,7 +171,7 @@ function tracesOf(view, rows, x, y, page, dark) {
   return { drawn, places, kept, of: all.length };
 }
 
-/** What stands behind the marks: the points of a fit, the parameters of the optimum. */
+/** Return the trace behind the marks: the points of a fit, or the parameters of the optimum. */
 function backdrop(view, x, y, problem, places, ink) {
   const extra = view.extra.points || view.extra.optimum;
   if (!extra || (view.extra.optimum && y.column !== "value")) return null;
@@ -188,7 +186,7 @@ function backdrop(view, x, y, problem, places, ink) {
            hoverinfo: "text" };
 }
 
-/** How panels are laid out, known before anything is drawn. */
+/** Return columns, rows and height of the panels, before anything is drawn. */
 function sizeOf(view, panels, width) {
   const columns = width < 600 ? 1 : Math.min(panels, width < 1000 ? 2 : 3) || 1;
   const down = Math.max(1, Math.ceil(Math.min(panels, MOST_PANELS) / columns));
@@ -196,7 +194,7 @@ function sizeOf(view, panels, width) {
   return { columns, down, height: tall * down + 20 };
 }
 
-/** Names under an axis as they fit: level, or turned and shortened in the middle, or only some of them. */
+/** Return the names under an axis as they fit: level, or turned and cut in the middle, or only some. */
 function ticksOf(names, sizes, room) {
   const each = room / Math.max(1, names.length), longest = Math.max(1, ...names.map((name) => String(name).length));
   if (sizes || longest * 7.5 <= each) return { angle: 0, extra: 0, text: names.map((name) => escape(name)) };
@@ -205,7 +203,7 @@ function ticksOf(names, sizes, room) {
   return { angle: -60, extra: Math.round(most * 6), text: names.map((name, i) => (i % every ? "" : escape(short(name, most)))) };
 }
 
-/** The whole figure: traces over panels, and a layout in the page's colours. */
+/** Return the whole figure: traces over panels, and a layout in the page's colours. */
 function figureOf(view, rows, x, y, page, width) {
   const css = getComputedStyle(document.documentElement);
   const tone = (name) => css.getPropertyValue(name).trim();
@@ -222,11 +220,11 @@ function figureOf(view, rows, x, y, page, width) {
   const all = (key, error) => drawn.flatMap((t) => t[key].flatMap((v, i) =>
     error && t.error_y ? [v, v + t.error_y.array[i], v - t.error_y.arrayminus[i]] : [v]));
   const ticksX = !places.size && x.now === "log" ? logAxis(all("x"), x.unit, width / columns < 420 ? 4 : 8) : {};
-  // What diverged would leave no room for the rest: it runs out of the picture.
+  // Diverged lines would leave no room for the others: they are cut at the upper end.
   const values = all("y", true).filter((v) => v > 0), most = Math.max(...values), least = Math.min(...values);
   const bound = view.key === "convergence" && most > 30;
   const capped = !bound ? {} : { range: y.now === "log" ? [Math.log10(Math.min(least, 1)) - 0.5, 1] : [-0.1, 2] };
-  const gone = bound ? escaped(view, x, y, kept, y.now === "log" ? 10 : 2) : { never: new Set(), note: "" };
+  const gone = bound ? aboveChart(view, x, y, kept, y.now === "log" ? 10 : 2) : { never: new Set(), note: "" };
   const ticksY = y.now === "log" ? logAxis(all("y", true).filter((v) => !bound || v < 10).concat(bound ? 10 : [], y.reference || []), y.unit, 8, view.key === "convergence" ? 3 : 0.5) : {};
   const data = [], gapX = columns > 1 ? 0.055 : 0, gapY = down > 1 ? 76 / layout.height : 0;
   panels.forEach((panel, p) => {
@@ -235,7 +233,7 @@ function figureOf(view, rows, x, y, page, width) {
     const left = col * (wide + gapX), top = 1 - row * (high + gapY);
     const common = { gridcolor: tone("--grid"), linecolor: tone("--rule"), tickcolor: tone("--rule"), ticks: "outside",
                      zeroline: false, showline: true, exponentformat: "power" };
-    const below = p + columns >= panels.length; // the lowest of its column says what x is
+    const below = p + columns >= panels.length; // the lowest of its column has the title of x
     layout["xaxis" + n] = { ...common, domain: [left, left + wide], anchor: "y" + n,
       title: { text: below ? escape(x.title) : "", standoff: 8, font: { size: 13 } }, type: x.now === "log" ? "log" : "linear",
       ...(p && !places.size ? { matches: "x" } : {}), ...ticksX,

@@ -1,7 +1,7 @@
-// The filters, which are the legend of every chart as well.
+// The filters; they are the legend of every chart as well.
 "use strict";
 
-/** The outlines of the markers, as points around 0. */
+/** Outlines of the markers, as points around 0. */
 const OUTLINES = {
   square: "-4,-4 4,-4 4,4 -4,4", diamond: "0,-5.5 5.5,0 0,5.5 -5.5,0", "triangle-up": "0,-5 5,4 -5,4",
   "triangle-down": "0,5 5,-4 -5,-4", cross: "-2,-5 2,-5 2,-2 5,-2 5,2 2,2 2,5 -2,5 -2,2 -5,2 -5,-2 -2,-2",
@@ -47,7 +47,7 @@ function makeFilters() {
       box.append(element("fieldset", {}, element("legend", { textContent: "problem" }), label));
       select.setAttribute("aria-label", "problem");
     }
-    for (const [axis, name] of [["optimizer", "optimizer"], ["batch_size", "batch size, by shade"], ["device", "device"], ["dtype", "dtype"]]) {
+    for (const [axis, name] of [["optimizer", "optimizer"], ["batch", "batch size, by shade"], ["device", "device"], ["dtype", "dtype"]]) {
       if (!page.axes[axis].length) continue;
       const set = element("fieldset", { id: `filter-${axis}` }, element("legend", { textContent: name }));
       for (const value of page.axes[axis]) {
@@ -56,14 +56,14 @@ function makeFilters() {
         tick.onchange = () => { tick.checked ? page.state[axis].add(value) : page.state[axis].delete(value); label.className = tick.checked ? "" : "off"; refresh(); };
         label.className = tick.checked ? "" : "off";
         if (axis === "optimizer") label.append(swatch(value, null));
-        if (axis === "batch_size" && page.axes[axis].length > 1) label.append(swatch(null, value));
+        if (axis === "batch" && page.axes[axis].length > 1) label.append(swatch(null, value));
         label.append(element("span", { textContent: value }));
         set.append(label);
       }
       box.append(set);
     }
     box.append(element("div", { className: "acts" }, element("button", { type: "button", id: "reset", textContent: "Show all", onclick: () => {
-      for (const axis of ["optimizer", "batch_size", "device", "dtype"]) page.state[axis] = new Set(page.axes[axis]);
+      for (const axis of ["optimizer", "batch", "device", "dtype"]) page.state[axis] = new Set(page.axes[axis]);
       rebuild(); refresh();
       $("#reset").focus();
     } })));

@@ -1,5 +1,5 @@
-// The page's behaviour: filters that act on every view, charts drawn when they come into sight, theme.
-// What users wrote reaches the page by textContent only.
+// The page's behaviour: filters that act on every view, charts drawn when they are scrolled into sight,
+// light and dark theme. Text of users is put into the page by textContent only.
 "use strict";
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -14,7 +14,7 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** Tables come column-wise, text as codes into a list of levels. */
+/** Decode a table: it comes column-wise, text as codes into a list of levels. */
 function decoded(table) {
   const columns = {}, numeric = new Set();
   for (const [name, column] of Object.entries(table.columns)) {
@@ -33,18 +33,18 @@ for (const name of Object.keys(page.tables)) page.tables[name] = decoded(page.ta
 page.printing = false;
 page.dark = () => !page.printing && document.documentElement.dataset.theme === "dark";
 page.state = { problem: page.axes.problem[0], optimizer: new Set(page.axes.optimizer),
-               batch_size: new Set(page.axes.batch_size), device: new Set(page.axes.device),
+               batch: new Set(page.axes.batch), device: new Set(page.axes.device),
                dtype: new Set(page.axes.dtype) };
 
-/** The places of the rows that the filters let through; a table without a column is not filtered by it. */
+/** Return the indices of the rows that pass the filters; a column that a table lacks does not filter. */
 function passing(table, filters = page.state) {
   const { columns } = table, rows = [];
-  const sets = ["optimizer", "batch_size", "device", "dtype"].filter((name) => columns[name])
+  const sets = ["optimizer", "batch", "device", "dtype"].filter((name) => columns[name])
     .map((name) => [columns[name], filters[name]]);
   const one = columns.problem;
   for (let i = 0; i < table.rows; i++)
     if ((!one || one[i] === page.state.problem) &&
-        sets.every(([column, set]) => column[i] === null || set.has(column[i]))) rows.push(i);
+        sets.every(([column, set]) => column[i] === null || column[i] === "direct" || set.has(column[i]))) rows.push(i);
   return rows;
 }
 
@@ -72,13 +72,11 @@ function makeChart(section) {
     tools.append(label);
   };
   if (view.choose) {
-    const values = [...new Set(view.table.columns[view.choose[0]])];
-    const drawable = values.findIndex((value) => view.table.columns[view.choose[0]].some((v, i) =>
-      v === value && view.table.columns[view.y[0].column][i] !== null));
-    const start = Math.max(0, view.choose[0] === "target" ? values.indexOf(page.target) : drawable);
-    const [label, select] = choiceOf(view.choose[1], values.map(chosenText(view)), () => { chart.pick = values[Number(select.value)]; redraw(); });
+    const { label: name, values, texts, first } = view.choose;
+    const start = view.key === "target" ? Math.max(0, values.indexOf(page.target)) : first;
+    const [label, select] = choiceOf(name, texts, () => { chart.pick = Number(select.value); redraw(); });
     select.value = String(start);
-    chart.pick = values[start];
+    chart.pick = start;
     tools.append(label);
   }
   several("show", view.y, "y");
@@ -100,22 +98,20 @@ function makeChart(section) {
       ...["svg", "png"].map((format) => element("button", { type: "button", textContent: format.toUpperCase(),
         ariaLabel: `Save ${view.title} as ${format.toUpperCase()}`, title: `Save this chart as ${format.toUpperCase()}`, onclick: () => saveChart(chart, format) }))));
   chart.behind = makeTable($(".behind", section), view.table, `${page.name}-${view.key}`, () => chartRows(chart),
-                           { title: `The numbers behind ${view.title}`, seconds: view.seconds });
+                           { title: `The numbers of ${view.title}`, seconds: view.seconds });
   charts.push(chart);
   reserve(chart);
 }
 
-const chosenText = (view) => (value) => (view.choose[0] === "target" ? share(value) : value);
-
-/** What a chart shows of what it could: for paper, where nothing can be chosen, and for saved charts. */
+/** Return the choices that a chart shows, for paper and for saved charts. */
 function shownWords(chart, axis = true) {
-  const { view } = chart, words = view.choose ? [`${view.choose[1]} ${chosenText(view)(chart.pick)}`] : [];
+  const { view } = chart, words = view.choose ? [`${view.choose.label} ${view.choose.texts[chart.pick]}`] : [];
   if (axis && view.x.length > 1) words.push(`over ${view.x[chart.x].title}`);
   if (axis && view.y.length > 1) words.push(`showing ${view.y[chart.y].title}`);
   return words.join(", ");
 }
 
-/** Give a chart that is not drawn yet the room it will take, so that what is below stays where it is. */
+/** Give a chart that is not drawn yet its height, so that nothing below it moves when it is drawn. */
 function reserve(chart) {
   const { view, box } = chart, c = view.table.columns, rows = chartRows(chart);
   if (view.kind === "matrix") return draw(chart);
@@ -123,20 +119,20 @@ function reserve(chart) {
   box.style.minHeight = rows.length ? `${sizeOf(view, panels, box.clientWidth).height}px` : "0";
 }
 
-/** Why a chart is empty: the view's own reason, where the filters have no part in it. */
+/** Return the reason why a chart is empty: the view's own, or the filters. */
 function whyEmpty(chart) {
   const { view } = chart;
-  if (chartRows(chart).length) return `What the filters let through has no value here; “The numbers behind ${view.title.toLowerCase()}” tells more.`;
+  if (chartRows(chart).length) return `The rows that pass the filters have no value here; “The numbers of this view” has the reason.`;
   const all = { problem: page.state.problem };
-  for (const axis of ["optimizer", "batch_size", "device", "dtype"]) all[axis] = new Set(page.axes[axis]);
+  for (const axis of ["optimizer", "batch", "device", "dtype"]) all[axis] = new Set(page.axes[axis]);
   return passing(view.table, all).length ? "Nothing is left by these filters." : view.missing;
 }
 
 function chartRows(chart) {
   const rows = passing(chart.view.table);
   if (!chart.view.choose) return rows;
-  const column = chart.view.table.columns[chart.view.choose[0]];
-  return rows.filter((i) => column[i] === chart.pick);
+  const { column, values } = chart.view.choose, chosen = chart.view.table.columns[column];
+  return rows.filter((i) => String(chosen[i]) === values[chart.pick]);
 }
 
 function figureFor(chart, width) {
@@ -165,13 +161,13 @@ function draw(chart, width = chart.box.clientWidth) {
   if (chart.behind) chart.behind.refresh();
 }
 
-/** Batch sizes down, devices across; the fastest of a row and the crossover are marked. */
+/** Draw a table of batch sizes by devices; the fastest of a row and the crossover are marked. */
 function drawMatrix(chart) {
   const { view, box } = chart, c = view.table.columns, rows = chartRows(chart);
   const devices = page.axes.device.filter((device) => page.state.device.has(device));
   const dtypes = page.axes.dtype.length > 1, lines = new Map();
   for (const i of rows) {
-    const key = JSON.stringify([c.optimizer[i], c.dtype[i], c.batch_size[i]]);
+    const key = JSON.stringify([c.optimizer[i], c.dtype[i], c.batch[i]]);
     if (!lines.has(key)) lines.set(key, new Map());
     lines.get(key).set(c.device[i], i);
   }
@@ -186,7 +182,7 @@ function drawMatrix(chart) {
     line.append(element("td", { textContent: optimizer === before ? "" : optimizer }));
     if (optimizer === before) line.firstChild.append(element("span", { className: "sr", textContent: "" }));
     if (dtypes) line.append(element("td", { textContent: dtype }));
-    line.append(element("td", { textContent: size === null ? "direct" : size }));
+    line.append(element("td", { textContent: size }));
     for (const device of devices) {
       const i = cells.get(device), cell = element("td", { className: "number" });
       if (i === undefined) cell.textContent = "–";

@@ -40,7 +40,7 @@ function latex(table, rows, names = Object.keys(table.columns)) {
     value === null ? "--" : isNumber && typeof value === "number" ? texNumber(value) : tex(value);
   const lines = rows.map((i) => names.map((name, j) => cell(table.columns[name][i], numeric[j])).join(" & ") + " \\\\");
   return ["% \\usepackage{booktabs}", `\\begin{tabular}{${numeric.map((n) => (n ? "r" : "l")).join("")}}`, "\\toprule",
-          names.map((name) => tex(page.labels[name] || name.replace(/_/g, " "))).join(" & ") + " \\\\", "\\midrule",
+          names.map((name) => tex(page.headings[name])).join(" & ") + " \\\\", "\\midrule",
           ...lines, "\\bottomrule", "\\end{tabular}", ""].join("\n");
 }
 
@@ -68,7 +68,7 @@ function shownCell(name, value, seconds) {
   return page.seconds.includes(name) || seconds.includes(name) ? duration(value) : number(value);
 }
 
-/** A table in a box; in a <details> it is made when that is opened. Some columns of it are seconds, and paper has some. */
+/** Make a table in a box, in a <details> when that is opened; seconds and paper name columns. */
 function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [], paper } = {}) {
   const state = { sort: null, down: false, at: 0, made: false };
   const names = Object.keys(table.columns).filter((n) => !(page.single.includes(n)));
@@ -78,7 +78,7 @@ function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [
   const turn = (step) => {
     state.at += step;
     fill();
-    if (on.disabled && step > 0) back.focus(); // what was pressed can hold the focus no longer
+    if (on.disabled && step > 0) back.focus(); // a disabled button loses the focus
     if (back.disabled && step < 0) on.focus();
   };
   const back = element("button", { type: "button", textContent: "‹ before", ariaLabel: `before: earlier rows of ${title}`, onclick: () => turn(-ROWS) });
@@ -89,14 +89,14 @@ function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [
     grid.append(element("thead", {}, head), body);
     for (const column of names) {
       const th = element("th", { scope: "col", className: isNumeric(table, column) ? "number" : "" });
-      const text = page.labels[column] || column.replace(/_/g, " ");
+      const text = page.headings[column];
       th.append(element("button", { type: "button", textContent: text, title: `Sort by ${text}`, onclick: () => {
         state.down = state.sort === column ? !state.down : false;
         state.sort = column; state.at = 0;
         for (const other of head.children) other.removeAttribute("aria-sort");
         th.setAttribute("aria-sort", state.down ? "descending" : "ascending");
         for (const [i, other] of [...head.children].entries())
-          other.firstChild.textContent = (page.labels[names[i]] || names[i].replace(/_/g, " ")) +
+          other.firstChild.textContent = page.headings[names[i]] +
             (other === th ? (state.down ? " ▾" : " ▴") : "");
         fill();
       } }));

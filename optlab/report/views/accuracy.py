@@ -1,4 +1,4 @@
-"""How right the answers are: digits, parameters, and the fitted line."""
+"""The views of accuracy: correct digits, final parameters, and the fitted line."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, by_cell
 from optlab.lab import ProblemSummary
-from optlab.report.views.view import Axis, Outcome, View, answered, one_feature
+from optlab.report.views.cache import cached
+from optlab.report.views.view import Axis, View, answered, one_feature
 
 MOST_DIGITS = 15.95
 """-log10 of float64's eps: no distance below it is told apart from none."""
@@ -19,96 +21,97 @@ MOST_PARAMETERS = 30
 """Of a problem's parameters the view shows at most so many, those largest at the optimum."""
 
 
-def digits(trials: pd.DataFrame) -> pd.DataFrame:
+def _digits(trials: pd.DataFrame) -> pd.DataFrame:
     """Return each cell's correct digits, -log10 of the relative distance to the optimum.
 
     The median over seeds and repeats, with the least and the most, between 0 and `MOST_DIGITS`.
     """
+    ended = answered(trials)
     with np.errstate(divide="ignore"):
-        right = -np.log10(answered(trials)["parameter_error"].astype(float))
-    right = right.clip(0, MOST_DIGITS)
-    groups = answered(trials)[CELL].assign(digits=right).dropna(subset=["digits"])
-    return by_cell(groups, "digits", digits="median", low="min", high="max", trials="size")
+        right = -np.log10(ended["parameter_error"].astype(float))
+    rows = ended[CELL].assign(digits=right.clip(0, MOST_DIGITS)).dropna(subset=["digits"])
+    return by_cell(rows, "digits", digits="median", low="min", high="max", trials="size")
 
 
-def digits_view(trials: pd.DataFrame) -> View:
-    """Return the view of digits."""
+@cached
+def digits_view(results: ResultTables) -> View:
+    """Return the view of correct digits."""
     return View(
         key="digits",
         title="Accuracy in digits",
-        question="Who was right?",
+        question="Which answers are right?",
         how="-log10 of the distance to the optimum's parameters, relative to their norm, at the "
         "end of each trial that finished or converged; float64 holds 15.95 digits, float32 7.2. "
         "Medians over seeds and repeats, bars from the least to the most.",
         kind="points",
-        table=digits(trials),
-        x=(Axis("batch_size", "batch size", scale="category"),),
+        table=_digits(results.trials),
+        x=(Axis("batch", "batch size", scale="category"),),
         y=(Axis("digits", "correct digits of the parameters", low="low", high="high"),),
         missing="No trial ended with an answer.",
     )
 
 
-def best_trials(trials: pd.DataFrame, problem: str) -> pd.DataFrame:
-    """Return each optimizer's trial of least loss, of those that finished or converged."""
-    chosen = answered(trials[(trials["problem"] == problem) & (trials["loss"].abs() < np.inf)])
-    best = chosen.groupby("optimizer", sort=False)["loss"].idxmin()
-    return chosen[chosen.index.isin(best)]
+def median_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return each cell's trial of median loss, the lower of two, of those that had an answer.
 
-
-def middle_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return each cell's trial of median loss, the lower of two, of those that had an answer."""
+    It stands for the cell in every view of parameters and fits: the trial of least loss would show
+    what a cell can do at best, not what it usually does.
+    """
     chosen = answered(trials[np.isfinite(trials["loss"].astype(float))])
     chosen = chosen.sort_values("loss", kind="stable")
-    groups = chosen.groupby(CELL, sort=False, dropna=False)
+    groups = chosen.groupby(CELL, sort=False, observed=True)
     place, size = groups.cumcount(), groups["loss"].transform("size")
     return chosen[place == (size - 1) // 2].sort_index()
 
 
-def found_parameters(results: Outcome) -> list[tuple[dict[str, Any], Mapping[str, Any]]]:
-    """Return the cell and the final parameters of each cell's middle trial."""
-    found: list[tuple[dict[str, Any], Mapping[str, Any]]] = []
-    middle = middle_trials(results.trials)
-    for values in middle.itertuples(index=False, name=None):
-        row = dict(zip(map(str, middle.columns), values, strict=True))
-        try:
-            found.append((row, results.parameters(int(row["trial"]))))
-        except (KeyError, ValueError):  # kept by none: an interrupted trial, or a thinned file
-            continue
-    return found
+@cached
+def _median_parameters(
+    results: ResultTables,
+) -> list[tuple[dict[str, Any], Mapping[str, Any], ProblemSummary]]:
+    """Return the cell, final parameters and problem of each cell's median trial.
+
+    Without those of which no parameters are kept.
+    """
+    rows = median_trials(results.trials)[[*CELL, "trial"]]
+    return [
+        (
+            {str(column): row[column] for column in CELL},
+            results.final_parameters[row["trial"]],
+            results.problems[row["problem"]],
+        )
+        for row in rows.to_dict("records")
+        if row["trial"] in results.final_parameters
+    ]
 
 
-def parameters_view(
-    results: Outcome, found: list[tuple[dict[str, Any], Mapping[str, Any]]]
-) -> View:
+@cached
+def parameters_view(results: ResultTables) -> View:
     """Return the view of the final parameters beside the optimum's."""
     shown = {name: _parameter_names(facts) for name, facts in results.problems.items()}
-    rows, optimum = [], []
-    for name, known in results.problems.items():
-        optimum += [
-            {"problem": name, "parameter": label, "value": float(np.ravel(known.optimum[key])[j])}
-            for label, key, j in shown[name]
-        ]
-    for cell, parameters in found:
-        facts = results.problems.get(cell["problem"])
-        for label, key, j in shown.get(cell["problem"], []):
+    optimum = [
+        {"problem": name, "parameter": label, "value": float(np.ravel(facts.optimum[key])[j])}
+        for name, facts in results.problems.items()
+        for label, key, j in shown[name]
+    ]
+    rows = []
+    for cell, parameters, facts in _median_parameters(results):
+        for label, key, j in shown[cell["problem"]]:
             value = np.ravel(parameters.get(key, ()))
-            if facts is not None and j < len(value):
+            if j < len(value):
                 right = float(np.ravel(facts.optimum[key])[j])
-                rows.append(
-                    {column: cell[column] for column in CELL}
-                    | {"parameter": label, "value": float(value[j])}
-                    | {"error": abs(float(value[j]) - right), "optimum": right}
-                )
+                error = abs(float(value[j]) - right)
+                own = {"parameter": label, "value": float(value[j]), "error": error}
+                rows.append(cell | own | {"optimum": right})
     columns = [*CELL, "parameter", "value", "error", "optimum"]
     return View(
         key="parameters",
         title="Final parameters",
-        question="Are they the optimum's?",
+        question="Are they those of the optimum?",
         how="The parameters each setting ended with (of its trials that finished or converged, the "
         "one of median loss) beside the optimum's, which are the thin lines. At most "
         f"{MOST_PARAMETERS} parameters are shown, the largest at the optimum.",
         kind="points",
-        table=pd.DataFrame(rows, columns=columns),
+        table=_typed(rows, columns, results),
         x=(Axis("parameter", "parameter", scale="category"),),
         y=(
             Axis("value", "value"),
@@ -117,6 +120,11 @@ def parameters_view(
         missing="No trial that finished or converged kept its parameters.",
         extra={"optimum": pd.DataFrame(optimum, columns=["problem", "parameter", "value"])},
     )
+
+
+def _typed(rows: list[dict[str, Any]], columns: list[str], results: ResultTables) -> pd.DataFrame:
+    """Return rows as a table whose batch sizes are in order, as in the table of trials."""
+    return pd.DataFrame(rows, columns=columns).astype({"batch": results.trials["batch"].dtype})
 
 
 def _parameter_names(facts: ProblemSummary) -> list[tuple[str, str, int]]:
@@ -131,22 +139,23 @@ def _parameter_names(facts: ProblemSummary) -> list[tuple[str, str, int]]:
     return [name for place, name in enumerate(names) if place in largest]
 
 
-def fit_view(results: Outcome, found: list[tuple[dict[str, Any], Mapping[str, Any]]]) -> View:
+@cached
+def fit_view(results: ResultTables) -> View:
     """Return the view of the lines fitted to one-feature problems."""
-    points, lines = [], []
     facts_of = {name: facts for name, facts in results.problems.items() if one_feature(facts)}
-    for name, facts in facts_of.items():
-        points.append(pd.DataFrame({"problem": name, "x": facts.x, "y": facts.y}))
-    for cell, parameters in found:
+    points = [
+        pd.DataFrame({"problem": name, "x": facts.x, "y": facts.y})
+        for name, facts in facts_of.items()
+    ]
+    lines = []
+    for cell, parameters, facts in _median_parameters(results):
         if cell["problem"] not in facts_of or np.size(parameters.get("weight", ())) != 1:
             continue
-        x = facts_of[cell["problem"]].x
         slope = float(np.ravel(parameters["weight"])[0])
         intercept = float(np.ravel(parameters.get("bias", 0.0))[0])
-        for end in (float(x.min()), float(x.max())):
-            row = {column: cell[column] for column in CELL}
-            lines.append(row | {"x": end, "y": slope * end + intercept, "slope": slope}
-                         | {"intercept": intercept})  # fmt: skip
+        for x in (float(facts.x.min()), float(facts.x.max())):
+            line = {"slope": slope, "intercept": intercept}
+            lines.append(cell | {"x": x, "y": slope * x + intercept} | line)
     names = {facts.feature_names[0] for facts in facts_of.values() if facts.feature_names}
     targets = {facts.target_name for facts in facts_of.values()}
     return View(
@@ -156,7 +165,7 @@ def fit_view(results: Outcome, found: list[tuple[dict[str, Any], Mapping[str, An
         how="The points of the problem, and the line each setting ended with (of its trials that "
         "finished or converged, the one of median loss).",
         kind="fit",
-        table=pd.DataFrame(lines, columns=[*CELL, "x", "y", "slope", "intercept"]),
+        table=_typed(lines, [*CELL, "x", "y", "slope", "intercept"], results),
         x=(Axis("x", names.pop() if len(names) == 1 else "x"),),
         y=(Axis("y", targets.pop() if len(targets) == 1 else "y"),),
         missing="A line needs a problem with one feature, and a trial that finished or converged.",

@@ -1,12 +1,15 @@
-"""How the suboptimality falls along a trial."""
+"""The convergence view: suboptimality along the trials of each cell."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from optlab.analysis.statistics import CELL
+from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.statistics import CELL, cell_numbers
+from optlab.report.views.cache import cached
 from optlab.report.views.view import Axis, View
+from optlab.text import DIRECT
 
 FLOOR = 1e-16
 """A suboptimality below this share of the start's is drawn at this share: it is rounding."""
@@ -15,9 +18,7 @@ MOST_EPOCHS = 150
 """Of a cell's recorded epochs at most so many are drawn, evenly spread; the last always."""
 
 
-def convergence(
-    trials: pd.DataFrame, traces: pd.DataFrame, problem: str | None = None
-) -> pd.DataFrame:
+def _medians(results: ResultTables) -> pd.DataFrame:
     """Return the medians over seeds and repeats of each cell's recorded iterates.
 
     A trial that has ended counts on with its last iterate, so that a median is always over all of
@@ -25,24 +26,17 @@ def convergence(
     ``epoch, samples, seconds``, ``suboptimality`` relative to the start's, at least `FLOOR`, with
     ``low`` and ``high``, the least and the most over the trials.
     """
-    chosen = trials if problem is None else trials[trials["problem"] == problem]
-    cells = chosen.groupby(CELL, sort=False, dropna=False)
-    chosen = chosen[["trial"]].assign(cell=cells.ngroup())
-    rows = _relative(traces).merge(chosen, on="trial")
+    trials = results.trials
+    cell = cell_numbers(trials)
+    rows = _relative(results.traces).merge(trials[["trial"]].assign(cell=cell), on="trial")
     if rows.empty:
         return pd.DataFrame(columns=[*CELL, "direct", "epoch", "samples", "seconds", *_BAND])
-    full = _filled(rows)
-    groups = full.groupby(["cell", "epoch"])
+    groups = _filled(rows).groupby(["cell", "epoch"])
     view = groups[["samples", "seconds", "suboptimality"]].median()
     view[["low", "high"]] = groups["suboptimality"].agg(["min", "max"])
-    names = trials.loc[[group[0] for group in cells.groups.values()], CELL].reset_index(drop=True)
-    view = view.reset_index()
-    named = names.iloc[view["cell"]].reset_index(drop=True)
-    view = pd.concat([named, view.drop(columns="cell")], axis=1)
-    view = view[np.isfinite(view["suboptimality"])]
-    view["direct"] = view["batch_size"].isna()
-    table: pd.DataFrame = view.reset_index(drop=True)
-    return table
+    names = trials[CELL].assign(cell=cell)[~cell.duplicated()]
+    table = names.merge(view[np.isfinite(view["suboptimality"])].reset_index(), on="cell")
+    return table.assign(direct=table["batch"] == DIRECT).drop(columns="cell")
 
 
 _BAND = ["suboptimality", "low", "high"]
@@ -59,29 +53,29 @@ def _relative(traces: pd.DataFrame) -> pd.DataFrame:
 
 
 def _filled(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each trial at each epoch its cell has, the last known one carried on."""
+    """Return a row for each trial at each epoch its cell has, the last recorded carried on."""
     epochs = rows[["cell", "epoch"]].drop_duplicates().sort_values(["cell", "epoch"])
     place = epochs.groupby("cell").cumcount()
     last = epochs.groupby("cell")["epoch"].transform("size") - 1
     step = np.ceil((last + 1) / MOST_EPOCHS)
     epochs = epochs[(place % step == 0) | (place == last)]
     wanted = rows[["cell", "trial"]].drop_duplicates().merge(epochs, on="cell")
-    known = rows.drop(columns="cell").sort_values("epoch")
-    full: pd.DataFrame = pd.merge_asof(wanted.sort_values("epoch"), known, on="epoch", by="trial")
-    return full
+    recorded = rows.drop(columns="cell").sort_values("epoch")
+    return pd.merge_asof(wanted.sort_values("epoch"), recorded, on="epoch", by="trial")
 
 
-def view(trials: pd.DataFrame, traces: pd.DataFrame) -> View:
-    """Return the view of convergence on every problem."""
+@cached
+def convergence_view(results: ResultTables) -> View:
+    """Return the view of the suboptimality over epochs, samples and seconds."""
     return View(
         key="convergence",
         title="Convergence",
-        question="Who got there, and along which way?",
+        question="How does the loss fall?",
         how="Loss minus the optimum's loss, as a share of what it was at the start; 1e-16 stands "
         "for anything below. Lines are medians over seeds and repeats, bands reach from the least "
         "to the most. Methods that answer at once are horizontal lines.",
         kind="lines",
-        table=convergence(trials, traces),
+        table=_medians(results),
         x=(
             Axis("epoch", "epochs", scale="log", other="linear"),
             Axis("samples", "samples touched", scale="log", other="linear"),

@@ -1,23 +1,17 @@
-"""How long it took: to the end, by phase, beside a baseline, on each device."""
+"""The views of seconds: to the end, by phase, beside a baseline, on each device."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import pandas as pd
 
 from optlab.analysis.comparison import ratios
-from optlab.analysis.statistics import CELL, by_cell, summary
-from optlab.report.views.view import (
-    Axis,
-    View,
-    answered,
-    batch_size_order,
-    uncontended,
-)
+from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.statistics import CELL, by_cell, summary, timed
+from optlab.report.views.cache import cached
+from optlab.report.views.view import Axis, View
+from optlab.text import DIRECT
 
-_BATCH_SIZE = Axis("batch_size", "batch size", scale="category")
+_BATCH_SIZE = Axis("batch", "batch size", scale="category")
 _INTERVAL = (
     "Medians over seeds and repeats; bars are intervals that cover the median in 95 % of "
     "experiments (in less with fewer than six trials; the table says in how many)"
@@ -27,75 +21,54 @@ MOST_BASELINES = 12
 """At most so many optimizers take their turn as the baseline."""
 
 
-def seconds(trials: pd.DataFrame, problem: str | None = None) -> pd.DataFrame:
+def _seconds(trials: pd.DataFrame) -> pd.DataFrame:
     """Return each cell's median seconds and its interval, over trials that had an answer.
 
     Columns: the cell's, ``median, low, high, coverage`` (of the interval), ``min, max, timed`` (how
-    many trials), ``spread`` (IQR / median), ``unstable`` (the spread is over 10 %) and ``direct``.
-    Trials that ran beside others are left out.
+    many trials), ``spread`` (IQR / median) and ``unstable`` (the spread is over 10 %). Trials that
+    ran beside others are left out.
     """
-    chosen = trials if problem is None else trials[trials["problem"] == problem]
-    chosen = uncontended(answered(chosen))
-    chosen = chosen[chosen["seconds"].notna()]
-    names = {
-        "median": "seconds",
-        "low": "seconds_low",
-        "high": "seconds_high",
-        "coverage": "seconds_coverage",
-        "min": "min",
-        "max": "max",
-        "timed": "timed",
-        "spread": "spread",
-        "unstable": "unstable",
-    }
-    if chosen.empty:
-        return pd.DataFrame(columns=[*CELL, *names, "direct"])
-    found = summary(chosen)
-    groups = chosen.groupby(CELL, sort=False, dropna=False)["seconds"]
-    found[["min", "max"]] = groups.agg(["min", "max"]).to_numpy()
-    table = found[[*CELL, *names.values()]].set_axis([*CELL, *names], axis=1)
-    return table.assign(direct=table["batch_size"].isna())
+    chosen = trials[timed(trials) & trials["seconds"].notna()]
+    names = {"seconds": "median", "seconds_low": "low", "seconds_high": "high"}
+    table = summary(chosen).rename(columns=names | {"seconds_coverage": "coverage"})
+    groups = chosen.groupby(CELL, sort=False, observed=True)["seconds"]
+    table[["min", "max"]] = groups.agg(["min", "max"]).to_numpy()
+    own = ["median", "low", "high", "coverage", "min", "max", "timed", "spread", "unstable"]
+    return table[[*CELL, *own]]
 
 
-def seconds_view(table: pd.DataFrame) -> View:
-    """Return the view of seconds by batch size, made from `seconds`."""
+@cached
+def seconds_view(results: ResultTables) -> View:
+    """Return the view of seconds by batch size."""
     return View(
         key="seconds",
         title="Seconds",
-        question="Who was fast?",
+        question="How long does each take?",
         how="Seconds the optimizer worked, warm, in trials that finished or converged with the "
         f"machine to themselves. {_INTERVAL}; a single trial has none. Hollow marks are unstable: "
         "the spread over the repeats of a seed (IQR / median; the median over seeds) is over 10 %.",
         kind="points",
-        table=table.drop(columns="direct"),
+        table=_seconds(results.trials),
         x=(_BATCH_SIZE,),
         y=(Axis("median", "seconds of work", "s", "log", "linear", "low", "high"),),
         missing="No trial that ended with an answer had the machine to itself.",
     )
 
 
-PHASES = {
-    "transfer": "transfer",
-    "first pass": "cold pass",
-    "warm pass": "warm pass",
-}
-
-
-def phases(trials: pd.DataFrame) -> pd.DataFrame:
+def _phases(trials: pd.DataFrame) -> pd.DataFrame:
     """Return each cell's median seconds of each phase, with the least and the most.
 
     ``warm pass`` is the warm solve's seconds over its epochs, to set beside the cold first pass.
     """
-    chosen = uncontended(answered(trials))
-    each = chosen["epochs"].astype(float).clip(lower=1)
-    columns = {
+    chosen = trials[timed(trials)]
+    phases = {
         "transfer": chosen["transfer_seconds"],
-        "first pass": chosen["first_pass_seconds"],
-        "warm pass": chosen["seconds"] / each,
+        "cold pass": chosen["first_pass_seconds"],
+        "warm pass": chosen["seconds"] / chosen["epochs"].astype(float).clip(lower=1),
     }
     parts = [
-        chosen[CELL].assign(phase=PHASES[name], seconds=values.astype(float))
-        for name, values in columns.items()
+        chosen[CELL].assign(phase=name, seconds=values.astype(float))
+        for name, values in phases.items()
     ]
     rows = pd.concat(parts)
     # What took no time has no place on a logarithmic axis.
@@ -103,17 +76,18 @@ def phases(trials: pd.DataFrame) -> pd.DataFrame:
     return by_cell(rows, "seconds", "phase", seconds="median", low="min", high="max")
 
 
-def phases_view(trials: pd.DataFrame) -> View:
-    """Return the view of the phases."""
+@cached
+def phases_view(results: ResultTables) -> View:
+    """Return the view of the phases: transfer, cold pass, warm pass."""
     return View(
         key="phases",
         title="Cold, warm, transfer",
-        question="What does the first time cost?",
+        question="How long do the transfer and the first pass take?",
         how="Moving data to the device, the first, cold pass over the data, and a warm pass (the "
         "warm solve's seconds over its epochs). They are measured apart and never summed. "
         "Medians, bars from the least to the most.",
         kind="points",
-        table=phases(trials),
+        table=_phases(results.trials),
         x=(Axis("phase", "phase", scale="category"),),
         y=(Axis("seconds", "seconds", "s", "log", "linear", "low", "high"),),
         missing="No trial that ended with an answer had the machine to itself.",
@@ -126,7 +100,7 @@ def crossover(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table
-        As `seconds` returns it.
+        That of the view of seconds.
 
     Returns
     -------
@@ -136,33 +110,30 @@ def crossover(table: pd.DataFrame) -> pd.DataFrame:
         is not that of the next smaller batch size.
     """
     keys = ["problem", "optimizer", "dtype"]
-    order = {size: place for place, size in enumerate(batch_size_order(table["batch_size"]))}
     view = table[[*CELL, "median", "low", "high"]].rename(columns={"median": "seconds"})
-    groups = view.groupby([*keys, "batch_size"], sort=False, dropna=False)["seconds"]
+    groups = view.groupby([*keys, "batch"], sort=False, observed=True)["seconds"]
     rivals = groups.transform("size") > 1
     view["fastest"] = rivals & (view["seconds"] == groups.transform("min"))
     view["crossover"] = False
-    marked = view[view["fastest"] & view["batch_size"].notna()]
-    for _, rows in marked.groupby(keys, sort=False):
-        ordered = rows.assign(place=rows["batch_size"].map(order)).sort_values("place")
-        devices: Sequence[str] = list(ordered["device"])
-        for before, index, device in zip(devices, ordered.index[1:], devices[1:], strict=False):
-            view.loc[index, "crossover"] = device != before
-    places = [pd.factorize(view[name])[0] for name in reversed(keys)]  # the last counts most
-    sizes = view["batch_size"].map(order).to_numpy(float)
-    return view.iloc[np.lexsort((sizes, *places))].reset_index(drop=True)
+    marked = view[view["fastest"] & (view["batch"] != DIRECT)].sort_values("batch")
+    before = marked.groupby(keys, sort=False)["device"].shift()
+    view.loc[marked.index, "crossover"] = before.notna() & (before != marked["device"])
+    view["place"] = view.groupby(keys, sort=False).ngroup()
+    ordered = view.sort_values(["place", "batch"], kind="stable", ignore_index=True)
+    return ordered.drop(columns="place")
 
 
-def crossover_view(table: pd.DataFrame) -> View:
-    """Return the table of batch sizes by devices, made from `seconds`."""
+@cached
+def crossover_view(results: ResultTables) -> View:
+    """Return the view of batch sizes by devices."""
     return View(
         key="crossover",
         title="Batch size by device",
-        question="From which batch size on does another device pay?",
+        question="Which device is faster at which batch size?",
         how="Median seconds of work. The fastest device of a row is marked, and the crossover: "
         "the first batch size whose fastest device is another than in the row above.",
         kind="matrix",
-        table=crossover(table),
+        table=crossover(seconds_view(results).table),
         x=(Axis("device", "device", scale="category"),),
         y=(Axis("seconds", "seconds of work", "s", "log", low="low", high="high"),),
         facets=False,
@@ -170,41 +141,42 @@ def crossover_view(table: pd.DataFrame) -> View:
     )
 
 
-def all_ratios(trials: pd.DataFrame) -> pd.DataFrame:
+def _ratios(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the paired ratios of seconds with each optimizer as the baseline in its turn.
 
     Columns: the cell's, ``baseline``, ``at`` (the batch size where the two were compared, also for
     a method without batches), ``ratio, low, high, pairs, verdict, unstable, message,
-    baseline_batch_size``. Without any pair the ratio is NaN, and the message says why.
+    baseline_batch``. Without any pair the ratio is NaN, and the message says why.
     """
     columns = {"ratio_low": "low", "ratio_high": "high"}
     kept = [*CELL, "baseline", "at", "ratio", "low", "high", "pairs", "verdict", "unstable"]
-    kept += ["message", "baseline_batch_size"]
+    kept += ["message", "baseline_batch"]
     chosen = trials[trials["status"] != "skipped"]
     parts = []
     for name in list(dict.fromkeys(chosen["optimizer"]))[:MOST_BASELINES]:
         part = ratios(chosen, name).rename(columns=columns)
         part = part[(part["pairs"] > 0) | part["message"].str.startswith("pairs left out")]
-        sizes = part["batch_size"].astype(object)
-        parts.append(part.assign(at=sizes.where(sizes.notna(), part["baseline_batch_size"])))
+        at = part["batch"].where(part["batch"] != DIRECT, part["baseline_batch"])
+        parts.append(part.assign(at=at))
     parts = [part[kept] for part in parts if not part.empty]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=kept)
 
 
-def ratios_view(table: pd.DataFrame) -> View:
-    """Return the view of ratios to a baseline, made from `all_ratios`."""
+@cached
+def ratio_view(results: ResultTables) -> View:
+    """Return the view of paired ratios to a baseline."""
     return View(
         key="ratio",
-        title="Beside a baseline",
-        question="Faster than what, and how sure is it?",
+        title="Compared with a baseline",
+        question="How much faster or slower, and how sure is it?",
         how="Seconds over the baseline's, paired by problem, batch size, device, dtype, seed and "
         "repeat; below 1 is faster. Bars are 95 % intervals of the ratio, a trimmed mean "
         "of the pairs' logarithms: two are called "
         "different only where the interval leaves out 1, and not at all with fewer than 3 pairs. "
-        "Hollow marks have an unstable side. Where one reached the target and the other did not "
+        "Hollow marks have an unstable side. Where one reached stop_at and the other did not "
         "there is no ratio; the table says so.",
         kind="points",
-        table=table,
+        table=_ratios(results.trials),
         x=(Axis("at", "batch size", scale="category"),),
         y=(Axis("ratio", "seconds / baseline's", "", "log", "linear", "low", "high", 1.0),),
         choose=("baseline", "baseline"),

@@ -1,54 +1,17 @@
-"""A view: a tidy table, and what its columns are as axes. It says nothing of ink."""
+"""A view: a tidy table and its columns as axes, without colours, lines or fonts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeGuard
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
+from optlab.analysis.statistics import ENDED_WELL
 from optlab.lab import ProblemSummary
+from optlab.text import DIRECT
 
 Scale = Literal["linear", "log", "category"]
-
-
-class Outcome(Protocol):
-    """What a report is made from: `optlab.Results`, or whatever has the same shape."""
-
-    @property
-    def name(self) -> str:
-        """The experiment's name."""
-
-    @property
-    def trials(self) -> pd.DataFrame:
-        """A row for each trial."""
-
-    @property
-    def traces(self) -> pd.DataFrame:
-        """A row for each recorded iterate."""
-
-    @property
-    def problems(self) -> Mapping[str, ProblemSummary]:
-        """What is known of each problem."""
-
-    @property
-    def machine(self) -> Mapping[str, str]:
-        """What it ran on."""
-
-    @property
-    def definition(self) -> Mapping[str, Any]:
-        """What was asked for."""
-
-    def parameters(self, trial: int) -> dict[str, np.ndarray[Any, Any]]:
-        """Return a trial's final parameters."""
-
-    def traceback(self, trial: int) -> str:
-        """Return a failed trial's traceback, or an empty string."""
-
-    def summary(self) -> pd.DataFrame:
-        """Return a row for each cell."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +48,7 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What to draw.
+    """A chart before it is drawn.
 
     Parameters
     ----------
@@ -97,8 +60,7 @@ class View:
         ``"lines"`` over a numeric x; ``"points"`` with intervals over categories; ``"fit"``, points
         and lines; ``"matrix"``, a table with batch sizes down and devices across.
     table
-        Tidy: a row each mark. Cells are named by ``CELL``; methods without batches have a missing
-        batch size.
+        Tidy: a row each mark. Cells are named by ``CELL``.
     x, y
         The axes to choose from; the first is the one it opens with.
     facets
@@ -126,40 +88,24 @@ class View:
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def is_number(size: object) -> TypeGuard[int]:
-    """Say whether a batch size is a number of rows."""
-    return isinstance(size, int | np.integer) and not isinstance(size, bool)
-
-
-def batch_size_order(sizes: Iterable[object]) -> list[object]:
-    """Return batch sizes from the smallest to "full"; those that use none are left out.
+def batches_in(column: pd.Series[Any]) -> list[str]:
+    """Return the batch sizes in a column ``batch``, from the smallest on, direct methods left out.
 
     Examples
     --------
-    >>> batch_size_order(["full", 8, 1, None])
-    [1, 8, 'full']
+    >>> import pandas as pd
+    >>> from optlab.lab.tables import batch_column
+    >>> batches_in(pd.Series(batch_column(["full", 8, 1, None])))
+    ['1', '8', 'full']
     """
-    known = {size for size in sizes if not pd.isna(size)}  # type: ignore[call-overload]
-    numbers = sorted(size for size in known if is_number(size))
-    return [*numbers, *(["full"] if "full" in known else [])]
+    return [str(batch) for batch in column.dropna().sort_values().unique() if batch != DIRECT]
 
 
 def answered(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that ended with an answer: neither diverged nor without an end."""
-    return trials[trials["status"].isin(["finished", "converged"])]
-
-
-def uncontended(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that had the machine to themselves: only theirs are seconds to rank."""
-    return trials[~trials["contended"].fillna(False).astype(bool)]
-
-
-def setting(row: Any) -> str:
-    """Return what was tried in words: the optimizer and its batch size."""
-    size = row["batch_size"]
-    return str(row["optimizer"]) + ("" if pd.isna(size) else f" at batch size {size}")
+    """Return the trials that finished or converged."""
+    return trials[trials["status"].isin(ENDED_WELL)]
 
 
 def one_feature(facts: ProblemSummary) -> bool:
-    """Say whether a problem's fit can be drawn as a line."""
+    """Return whether a problem's fit can be drawn as a line."""
     return facts.d == 1 and len(facts.x) > 0

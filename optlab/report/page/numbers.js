@@ -1,4 +1,6 @@
-// Numbers and names as a chart's axes show them, and where a logarithmic axis has its ticks.
+// Numbers as text, and the ticks of a logarithmic axis: here because filters and sorting change which
+// numbers are shown. duration() and roundValues() are optlab.text.format_seconds and
+// optlab.report.ticks.log_ticks; a test compares them.
 "use strict";
 
 const escape = (text) =>
@@ -21,8 +23,10 @@ function number(value, digits = 4) {
 
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
-  if (seconds >= 1 || seconds === 0) return `${number(seconds, 3)} s`;
-  return seconds >= 1e-3 ? `${number(seconds * 1e3, 3)} ms` : `${number(seconds * 1e6, 3)} µs`;
+  const rounded = Number(seconds.toPrecision(3));
+  const [unit, scale] = rounded >= 1 || rounded === 0 ? ["s", 1] : rounded >= 1e-3 ? ["ms", 1e-3] : ["µs", 1e-6];
+  const value = seconds / scale;
+  return `${value >= 999.5 ? value.toFixed(0) : Number(value.toPrecision(3))} ${unit}`;
 }
 
 function bytes(size) {
@@ -30,9 +34,6 @@ function bytes(size) {
     if (size >= scale) return `${number(size / scale, 3)} ${unit}`;
   return `${number(size, 3)} B`;
 }
-
-/** A target as people write it: "1e-01" is 0.1. */
-const share = (text) => (Number(text) >= 1e-3 ? number(Number(text)) : Number(text).toExponential());
 
 /** Round values from low to high: three to most, where such are found. */
 function roundValues(low, high, most) {
@@ -43,7 +44,7 @@ function roundValues(low, high, most) {
       for (let power = first; power <= last; power++)
         if (power % every === 0) for (const m of within) found.push(Number(`${m}e${power}`));
       const inside = found.filter((v) => v >= low && v <= high);
-      if (inside.length >= 3 && inside.length <= most) return inside;
+      if (inside.length >= Math.min(3, most - 1) && inside.length <= most) return inside;
     }
   const rough = (high - low) / Math.min(most, 5), power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 3, 4, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);

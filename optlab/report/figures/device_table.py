@@ -1,29 +1,28 @@
-"""A table of seconds by setting and device, as a figure."""
+"""A figure that is a table: seconds by setting and device."""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from optlab.report.figures.panels import plain, wrapped
+from optlab.report.figures.panels import escape_math, wrap_title
 from optlab.report.figures.paper import WIDTH, PaperFigure
-from optlab.report.ticks import shortened
-from optlab.report.words import duration
+from optlab.report.ticks import shorten
+from optlab.text import format_seconds
 
 
-def matrix(title: str, rows: pd.DataFrame) -> Figure:
+def device_table(title: str, rows: pd.DataFrame) -> Figure:
     """Draw a row each setting, a column each device, the fastest bold, crossovers marked."""
     devices = list(dict.fromkeys(rows["device"]))
     several_dtypes = len(set(rows["dtype"])) > 1
-    keys = ["optimizer", "dtype", "batch_size"]
-    lines = rows.groupby(keys, sort=False, dropna=False)
+    keys = ["optimizer", "dtype", "batch"]
+    lines = rows.groupby(keys, sort=False, observed=True)
     text: list[list[str]] = []
     bold: set[tuple[int, int]] = set()
-    for _, cells in lines:
-        optimizer, dtype, size = (cells[name].iloc[0] for name in keys)
+    for (optimizer, dtype, batch), cells in lines:
         by_device = cells.set_index("device")
-        line = [plain(shortened(optimizer, 48)), *([str(dtype)] if several_dtypes else [])]
-        line.append("direct" if pd.isna(size) else str(size))
+        name = escape_math(shorten(str(optimizer), 48))
+        line = [name, *([str(dtype)] if several_dtypes else []), str(batch)]
         before = len(line)
         for place, device in enumerate(devices):
             if device not in by_device.index:
@@ -31,18 +30,18 @@ def matrix(title: str, rows: pd.DataFrame) -> Figure:
                 continue
             cell = by_device.loc[device]
             mark = " (crossover)" if cell["crossover"] else ""
-            line.append(duration(cell["seconds"]) + mark)
+            line.append(format_seconds(cell["seconds"]) + mark)
             if cell["fastest"]:
                 bold.add((len(text) + 1, place + before))
         text.append(line)
-    title = wrapped(f"{title}: median seconds{', the fastest bold' if bold else ''}")
+    title = wrap_title(f"{title}: median seconds{', the fastest bold' if bold else ''}")
     height = 0.4 + 0.15 * title.count("\n") + 0.21 * (len(text) + 1)
     figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
     axes.set_title(title, loc="left")
     heads = ["optimizer", *(["dtype"] if several_dtypes else []), "batch size"]
-    heads += map(plain, devices)
+    heads += map(escape_math, devices)
     table = axes.table(text, colLabels=heads, colWidths=_widths([heads, *text]), loc="upper left",
                        cellLoc="left", colLoc="left", edges="horizontal")  # fmt: skip
     table.auto_set_font_size(False)
@@ -54,6 +53,6 @@ def matrix(title: str, rows: pd.DataFrame) -> Figure:
 
 
 def _widths(text: list[list[str]]) -> list[float]:
-    """Return each column's share of the width: as much as its longest text asks for."""
+    """Return each column's share of the width, in proportion to its longest text."""
     longest = [max(map(len, column)) + 3 for column in zip(*text, strict=True)]
     return [length / sum(longest) for length in longest]

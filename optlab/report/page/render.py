@@ -1,0 +1,77 @@
+"""Write the results as one HTML page that loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+
+import plotly.offline
+from jinja2 import PackageLoader
+
+import optlab
+from optlab.analysis.result_tables import ResultTables
+from optlab.markup import ENVIRONMENT
+from optlab.report.findings.caveats import caveats
+from optlab.report.findings.findings import findings
+from optlab.report.findings.sentence import Sentence
+from optlab.report.page.certificate_lines import certificate_lines
+from optlab.report.page.experiment_lines import experiment_lines, tracebacks
+from optlab.report.page.page_data import page_data
+from optlab.report.views import views_of
+
+SCRIPTS = ("numbers", "tables", "charts", "filters", "page")
+"""The scripts in the order in which they stand in one function, so that no name is global."""
+
+_TEMPLATES = ENVIRONMENT.overlay(loader=PackageLoader("optlab.report.page", ""))
+_TEMPLATES.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+
+
+def write_page(results: ResultTables, path: str | Path) -> Path:
+    """Write the page into a file, in a folder made where it is missing, and return the file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_text(render_page(results), encoding="utf-8")
+    unfinished.replace(path)  # a page under its own name is always whole
+    return path
+
+
+def render_page(results: ResultTables) -> str:
+    """Return the page as HTML: findings, caveats, charts, tables, and how it was measured."""
+    views = views_of(results)
+    return _TEMPLATES.get_template("page.html").render(
+        title=results.name or "experiment",
+        subtitle=_subtitle(results),
+        css=_source("page.css"),
+        findings=_by_problem(findings(results, views), named=len(results.problems) > 1),
+        caveats=caveats(results, views),
+        drawn=[view for view in views.values() if not view.table.empty],
+        not_drawn=[view for view in views.values() if view.table.empty],
+        certificates=[certificate_lines(facts) for facts in results.problems.values()],
+        machine=results.machine,
+        experiments=experiment_lines(results.definition),
+        tracebacks=tracebacks(results),
+        version=optlab.__version__,
+        data=page_data(results, views),
+        plotly=plotly.offline.get_plotlyjs().replace("</script", "<\\/script"),
+        scripts="\n".join(_source(f"{name}.js") for name in SCRIPTS),
+    )
+
+
+def _source(name: str) -> str:
+    return files("optlab.report.page").joinpath(name).read_text(encoding="utf-8")
+
+
+def _subtitle(results: ResultTables) -> str:
+    counts = results.trials["status"].value_counts()
+    ended = ", ".join(f"{count} {status}" for status, count in counts.items())
+    started = str(results.definition.get("started", ""))[:16].replace("T", " ")
+    return f"{len(results.trials)} trials: {ended}" + (f"; {started} UTC" if started else "")
+
+
+def _by_problem(sentences: Iterable[Sentence], *, named: bool) -> list[tuple[str, list[Sentence]]]:
+    """Return the sentences of each problem, with its name where there are several."""
+    groups = groupby(sentences, key=lambda sentence: sentence.problem)
+    return [(name if named else "", list(group)) for name, group in groups]

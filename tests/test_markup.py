@@ -1,0 +1,70 @@
+"""Text of users in HTML and in the page's data: it comes back unchanged, and makes no element."""
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from optlab.markup import table_html
+from optlab.report.page.render import render_page
+from tests.planted_results import EVIL, HOSTILE, plant
+
+TEXTS = st.one_of(st.sampled_from([EVIL, HOSTILE, "</title>", "</script>"]), st.text())
+
+
+class Parsed(HTMLParser):
+    """The elements of a document, and the texts in each."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.texts = [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.texts.append((tag, dict(attrs), ""))
+
+    def handle_endtag(self, tag):
+        self.texts.append(("", {}, ""))
+
+    def handle_data(self, data):
+        if self.texts:
+            tag, attrs, text = self.texts[-1]
+            self.texts[-1] = tag, attrs, text + data
+
+    def of(self, tag, **attrs):
+        return [text for t, own, text in self.texts if t == tag and attrs.items() <= own.items()]
+
+
+@given(TEXTS, st.lists(TEXTS, min_size=1, max_size=3))
+def test_tables_give_every_text_back(title, row):
+    parsed = Parsed(table_html(title, row, [row]))
+    assert (parsed.of("b"), parsed.of("th"), parsed.of("td")) == ([title], row, row)
+    assert set(parsed.tags) == {"table", "caption", "b", "thead", "tr", "th", "tbody", "td"}
+
+
+SMALL = plant(problems=("line",), optimizers=("A",), direct=(), devices=("cpu",), sizes=(1,),
+              seeds=1, repeats=1, epochs=(1,), mishaps=False)  # fmt: skip
+TAGS = sorted(set(Parsed(render_page(SMALL)).tags))
+
+
+@settings(max_examples=5)
+@example(EVIL)
+@example("</script><!--<script>\u2028")
+@given(TEXTS)
+def test_the_page_gives_every_text_back(text):
+    trials = SMALL.trials.assign(optimizer=text, status="failed", message=text)
+    definition = {"command": text, "problems": {text: text}, text: text}
+    results = replace(SMALL, name=text, trials=trials, machine={text: text}, definition=definition,
+                      tracebacks={0: f"Error: {text}"})  # fmt: skip
+    parsed = Parsed(render_page(results))
+    assert parsed.of("title") == parsed.of("h1") == [text or "experiment"]
+    assert text in parsed.of("dt")
+    assert text in parsed.of("dd")
+    assert set(parsed.tags) <= {*TAGS, "details", "summary", "pre", "ul", "li", "b", "code"}
+    data = json.loads(parsed.of("script", id="data")[0])
+    assert data["name"] == (text or "experiment")
+    assert data["tables"]["trials"]["columns"]["message"]["levels"] == [text]

@@ -1,0 +1,115 @@
+"""Trials that ran beside those of another process are marked, and no others."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import optlab as ol
+from optlab.lab import Status
+from optlab.lab.runner import Listener
+from optlab.lab.store.store import Store
+from tests.planted_store import plant, record_of, sql, tutorial_experiment
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of open files are Linux's")
+
+
+def contended(path):
+    return {key: bool(c) for key, c in sql(path, "SELECT key, contended FROM trials")}
+
+
+def test_trials_of_two_processes_that_ran_at_the_same_time_are_contended(tmp_path, monkeypatch):
+    path = tmp_path / "s.db"
+    with Store(path) as store:
+
+        def add(key, experiment, *, started, ended, status=Status.FINISHED):
+            monkeypatch.setattr("optlab.lab.store.overlap.time.time", lambda: ended)
+            store.add(key, record_of(started=started, status=status), {}, experiment)
+
+        add("before", 1, started=0.0, ended=10.0)
+        add("skipped", 2, started=11.0, ended=13.0, status=Status.SKIPPED)
+        add("short", 2, started=13.0, ended=14.0)
+        assert not any(contended(path).values())
+        add("long", 1, started=12.0, ended=20.0)
+        add("after", 2, started=20.0, ended=21.0)
+        add("same process", 2, started=20.5, ended=22.0)
+        expected = dict.fromkeys(("before", "skipped", "after", "same process"), False)
+        assert contended(path) == expected | {"short": True, "long": True}
+        add("after", 1, started=20.2, ended=23.0)  # the same trial, in two processes at once
+        assert contended(path)["after"]
+
+
+def test_the_processes_of_one_file_mark_each_others_trials(tmp_path):
+    path = tmp_path / "s.db"
+
+    def started(trial):
+        if trial.repeat == 2:
+            tutorial_experiment(optimizers=ol.ManualSGD(0.1), epochs=2).run(store=path)
+
+    experiment = tutorial_experiment(repeats=3, epochs=2)
+    before = experiment.run(
+        store=path, listener=Listener(started=started), execution=ol.Execution(isolate=True)
+    )
+    assert before.trials.set_index("repeat")["contended"].tolist() == [False, True, False]
+    assert ol.Results.load(path).trials["contended"].sum() == 2
+
+
+# A process that begins a trial, and holds it until it is told to end or is killed.
+HOLDS = """
+import sys
+from optlab.lab.store.store import Store
+with Store(sys.argv[1]) as store:
+    store.begin_trial("x", 77)
+    print("running", flush=True)
+    sys.stdin.read()
+    store.end_experiment(77)
+"""
+
+
+def hold(path, prefix=()):
+    process = subprocess.Popen(
+        [*prefix, sys.executable, "-c", HOLDS, str(path)], cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "running\n"
+    return process
+
+
+def is_beside(path, key):
+    with Store(path) as store:
+        store.begin_trial(key, 5)
+        store.add(key, record_of(started=1e18), {}, 5)
+    return contended(path)[key]
+
+
+@linux
+def test_trials_beside_one_that_still_runs_are_contended_and_not_after_it_was_killed(tmp_path):
+    path = plant(tmp_path / "s.db")
+    with hold(path) as process:
+        assert is_beside(path, "while")
+        process.kill()
+        process.wait()
+        assert not is_beside(path, "after")
+
+
+@linux
+def test_processes_of_two_containers_see_each_other_and_no_dead_one(tmp_path):
+    apart = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if not shutil.which("unshare") or subprocess.run([*apart, "true"], check=False).returncode:
+        pytest.skip("no process may have process numbers of its own here (unshare --pid)")
+    path = plant(tmp_path / "s.db")
+    # In each container the first process has the number 1, whoever had it before.
+    code = "from tests.test_overlap import is_beside; import sys; print(is_beside(*sys.argv[1:]))"
+
+    def in_container(key):
+        command = [*apart, sys.executable, "-c", code, path, key]
+        root = Path(__file__).parents[1]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+
+    with hold(path, apart) as process:
+        assert in_container("while") == "True\n"
+        process.kill()
+        process.wait()
+        assert in_container("after") == "False\n"
