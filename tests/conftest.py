@@ -55,6 +55,12 @@ def tutorial():
 
 
 @pytest.fixture(scope="session")
+def problem():
+    """Twenty rows, two features and an intercept, well conditioned."""
+    return ol.LinearRegression.from_dataset(ol.datasets.synthetic(20, 2, condition=2, seed=1))
+
+
+@pytest.fixture(scope="session")
 def trajectory():
     """The iterates after each epoch, copied, as (n_parameters,) vectors; the start comes first."""
 

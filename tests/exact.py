@@ -66,8 +66,11 @@ def fractions(X: torch.Tensor, intercept: bool) -> Numbers:
 
 def exact_solution(
     X: torch.Tensor, y: torch.Tensor, intercept: bool, ridge: Fraction = Fraction(0)
-) -> list[Fraction]:
-    """Return the exact minimiser [bias, weight...] by Gauss elimination of the normal equations."""
+) -> list[Fraction] | None:
+    """Return the exact minimiser [bias, weight...] by Gauss elimination of the normal equations.
+
+    None where it is not unique.
+    """
     A = fractions(X, intercept)
     t = [Fraction(v) for v in y.tolist()]
     p = len(A[0])
@@ -76,7 +79,9 @@ def exact_solution(
         M[i][i] += ridge
     b = [sum((r[i] * v for r, v in zip(A, t, strict=True)), Fraction(0)) for i in range(p)]
     for i in range(p):
-        pivot = next(k for k in range(i, p) if M[k][i] != 0)
+        pivot = next((k for k in range(i, p) if M[k][i] != 0), None)
+        if pivot is None:
+            return None
         M[i], M[pivot], b[i], b[pivot] = M[pivot], M[i], b[pivot], b[i]
         for k in range(i + 1, p):
             f = M[k][i] / M[i][i]

@@ -9,54 +9,42 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 
 import optlab as ol
 
 
-@dataclass(frozen=True)
-class Raises:
-    uses_batches: ClassVar[bool] = False
+class Planted:
+    uses_batches = False
 
+
+class Raises(Planted):
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
         raise ArithmeticError("planted")
 
 
-@dataclass(frozen=True)
-class TellsSettings:
-    uses_batches: ClassVar[bool] = False
-
+class TellsSettings(Planted):
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
         raise ArithmeticError(str(torch.get_default_dtype()))
 
 
-@dataclass(frozen=True)
-class YieldsNaN:
-    uses_batches: ClassVar[bool] = False
-
+class YieldsNaN(Planted):
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
         yield ol.Iterate({name: value * math.nan for name, value in start.items()})
 
 
-@dataclass(frozen=True)
-class Diverges:
-    uses_batches: ClassVar[bool] = False
-
+class Diverges(Planted):
     def iterates(self, problem, batches, start):
         for _ in batches:
             start["weight"] *= -10
             yield ol.Iterate(start)
 
 
-@dataclass(frozen=True)
-class HangsInPython:
-    uses_batches: ClassVar[bool] = False
-
+class HangsInPython(Planted):
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
         yield ol.Iterate(start)
@@ -64,11 +52,8 @@ class HangsInPython:
             pass
 
 
-@dataclass(frozen=True)
-class HangsInC:
+class HangsInC(Planted):
     """In C with the interpreter's lock held: no signal handler and no thread of Python can run."""
-
-    uses_batches: ClassVar[bool] = False
 
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
@@ -77,11 +62,8 @@ class HangsInC:
             ctypes.PyDLL(None).sleep(1000)
 
 
-@dataclass(frozen=True)
-class NeverEnds:
+class NeverEnds(Planted):
     """Yields for ever, a little at a time: it can be stopped between two iterates."""
-
-    uses_batches: ClassVar[bool] = False
 
     def iterates(self, problem, batches, start):
         while True:
@@ -89,39 +71,27 @@ class NeverEnds:
             yield ol.Iterate(start)
 
 
-@dataclass(frozen=True)
-class Exits:
-    uses_batches: ClassVar[bool] = False
-
+class Exits(Planted):
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
         yield ol.Iterate(start)
         os._exit(3)
 
 
-@dataclass(frozen=True)
-class ExitsPolitely:
-    uses_batches: ClassVar[bool] = False
-
+class ExitsPolitely(Planted):
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
         sys.exit(3)
 
 
-@dataclass(frozen=True)
-class Segfaults:
-    uses_batches: ClassVar[bool] = False
-
+class Segfaults(Planted):
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
         yield ol.Iterate(start)
         ctypes.string_at(0)
 
 
-@dataclass(frozen=True)
-class Allocates:
-    uses_batches: ClassVar[bool] = False
-
+class Allocates(Planted):
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
         hoard = []
@@ -129,11 +99,8 @@ class Allocates:
             hoard.append(torch.ones(1 << 22))
 
 
-@dataclass(frozen=True)
-class Hoards:
+class Hoards(Planted):
     """Allocates without end, and what it has is not freed when it fails."""
-
-    uses_batches: ClassVar[bool] = False
 
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
@@ -142,36 +109,24 @@ class Hoards:
             hoard.append(bytearray(1 << 24))
 
 
-@dataclass(frozen=True)
-class YieldsNothing:
-    uses_batches: ClassVar[bool] = False
-
+class YieldsNothing(Planted):
     def iterates(self, problem, batches, start):
         return iter(())
 
 
-@dataclass(frozen=True)
-class YieldsWrongShapes:
-    uses_batches: ClassVar[bool] = False
-
+class YieldsWrongShapes(Planted):
     def iterates(self, problem, batches, start):
         yield ol.Iterate({"weight": torch.zeros(7), "bias": torch.zeros(())})
 
 
-@dataclass(frozen=True)
-class MutatesData:
-    uses_batches: ClassVar[bool] = False
-
+class MutatesData(Planted):
     def iterates(self, problem, batches, start):
         problem.X.zero_()
         yield ol.Iterate(start)
 
 
-@dataclass(frozen=True)
-class LeavesSettings:
+class LeavesSettings(Planted):
     """Leaves threads, the default dtype and gradients set differently, and a thread running."""
-
-    uses_batches: ClassVar[bool] = False
 
     def iterates(self, problem, batches, start):
         torch.set_num_threads(1 + torch.get_num_threads())
@@ -181,11 +136,8 @@ class LeavesSettings:
         yield ol.Iterate(start)
 
 
-@dataclass(frozen=True)
-class TalksAndListens:
+class TalksAndListens(Planted):
     """Prints where a protocol might be, and asks a question nobody answers."""
-
-    uses_batches: ClassVar[bool] = False
 
     def iterates(self, problem, batches, start):
         print("\x80\x04K\x01." * 100)  # noqa: T201 - that is what is planted
@@ -195,11 +147,10 @@ class TalksAndListens:
 
 
 @dataclass(frozen=True)
-class LeavesProcesses:
+class LeavesProcesses(Planted):
     """Dies while a fork of it and a program that it started live on, with its files open."""
 
     note: str
-    uses_batches: ClassVar[bool] = False
 
     def iterates(self, problem, batches, start):
         program = subprocess.Popen(["sleep", "1000"], close_fds=False)
@@ -212,22 +163,20 @@ class LeavesProcesses:
 
 
 @dataclass(frozen=True)
-class HoldsLock:
+class HoldsLock(Planted):
     """Cannot be pickled."""
 
     lock: object
-    uses_batches: ClassVar[bool] = False
 
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
 
 
 @dataclass(frozen=True)
-class Borrows:
+class Borrows(Planted):
     """Holds so many bytes for a moment, in its second pass."""
 
     size: int
-    uses_batches: ClassVar[bool] = False
 
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)

@@ -10,7 +10,7 @@ from optlab.lab.store.stored_trial import Fingerprints
 from optlab.lab.trial.record import TraceRow
 from tests.planted_results import facts
 
-COLUMNS = len(TraceRow._fields)
+COLUMNS = len(TraceRow._fields) - len(TraceRow._field_defaults)
 
 
 def sql(path, statement, *values):

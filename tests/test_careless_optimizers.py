@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -107,10 +106,7 @@ def scripts_own_default(request):
 
 def bits_of_all_trials():
     """The parameters of every registered optimizer and two adapted ones, from data to answer."""
-    methods = {}
-    for name in registry.names():
-        with suppress(TypeError):  # an adapter: it needs to be told what it adapts
-            methods[name] = registry.get(name)()
+    methods = {name: cls() for name, cls in registry.classes()}
     methods["Adam"] = ol.TorchOptimizer(torch.optim.Adam, lr=0.1)
     methods["LBFGS"] = ol.TorchOptimizer(torch.optim.LBFGS, max_iter=3)
     problems = [

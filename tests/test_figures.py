@@ -46,26 +46,6 @@ def test_seconds_and_samples_are_named_with_what_they_count(results):
     assert "seconds" in results.plot_seconds().axes[0].get_ylabel()
 
 
-def test_no_legend_lies_over_data_or_text(figure):
-    boxes = [axes.get_tightbbox() for axes in figure.axes]
-    assert legends(figure)
-    for legend in legends(figure):
-        box = legend.get_window_extent()
-        assert not any(box.overlaps(other) for other in boxes)
-
-
-def test_nothing_is_cut_off_at_the_figures_edge(figure):
-    page = figure.bbox
-    artists = [*figure.axes, *legends(figure)]
-    for artist in artists:
-        box = artist.get_tightbbox(figure.canvas.get_renderer())
-        # Half a pixel for the rounding of the layout.
-        assert box.x0 >= page.x0 - 0.5
-        assert box.x1 <= page.x1 + 0.5
-        assert box.y0 >= page.y0 - 0.5
-        assert box.y1 <= page.y1 + 0.5
-
-
 def test_every_optimizer_is_in_the_legend_once(figure, results):
     (legend,) = legends(figure)
     texts = [text.get_text() for text in legend.get_texts()]

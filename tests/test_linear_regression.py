@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import optlab as ol
+from tests.exact import exact_solution, exact_squares
 
 EPS = np.finfo(np.float64).eps
 
@@ -113,43 +114,18 @@ def test_the_loss_of_a_short_last_batch_is_its_own_mean():
     assert problem.loss(zero).item() == 30 / 5
 
 
-def fractions(array):
-    return [[Fraction(float(v)) for v in row] for row in np.atleast_2d(array)]
-
-
 def exact_loss(problem, weight, bias):
-    X, (y,) = fractions(problem.X), fractions(problem.y)
-    residuals = [sum(a * w for a, w in zip(x, weight, strict=True)) + bias - t
-                 for x, t in zip(X, y, strict=True)]  # fmt: skip
-    penalty = Fraction(problem.l2) / 2 * sum(w * w for w in weight)
-    return sum(r * r for r in residuals) / len(y) + penalty
+    residuals = exact_squares(problem.X, problem.y, [bias, *weight], True)
+    return residuals / len(problem.y) + Fraction(problem.l2) / 2 * sum(w * w for w in weight)
 
 
 def exact_optimum(problem):
-    """Weight and bias by Gaussian elimination of the normal equations in rational arithmetic."""
-    one = [[Fraction(1)]] * len(problem.y) if problem.fit_intercept else [[]] * len(problem.y)
-    A = [x + c for x, c in zip(fractions(problem.X), one, strict=True)]
-    (y,) = fractions(problem.y)
-    k, d, n = len(A[0]), problem.X.shape[1], len(y)
-    rows = [
-        [sum(a[i] * a[j] for a in A) for j in range(k)]
-        + [sum(a[i] * t for a, t in zip(A, y, strict=True))]
-        for i in range(k)
-    ]
-    for i in range(d):  # the penalty is on the weights alone
-        rows[i][i] += Fraction(problem.l2) * n / 2
-    for i in range(k):
-        pivot = next((row for row in rows[i:] if row[i]), None)
-        if pivot is None:
-            return None  # rank-deficient
-        rows.remove(pivot)
-        rows.insert(i, pivot)
-        rows[i] = [value / pivot[i] for value in pivot]
-        for j in range(k):
-            if j != i:
-                rows[j] = [a - rows[j][i] * b for a, b in zip(rows[j], rows[i], strict=True)]
-    solution = [row[-1] for row in rows]
-    return solution[:d], solution[d] if problem.fit_intercept else Fraction(0)
+    """Weight and bias in rational arithmetic, or None where they are not unique."""
+    ridge = Fraction(problem.l2) * len(problem.y) / 2
+    best = exact_solution(problem.X, problem.y, problem.fit_intercept, ridge)
+    if best is None:
+        return None
+    return (best[1:], best[0]) if problem.fit_intercept else (best, Fraction(0))
 
 
 def design(problem):

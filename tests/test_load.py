@@ -60,9 +60,7 @@ def test_trials_of_an_optimizer_that_changed_under_its_name_are_left_out(tmp_pat
     run(path, optimizers={"sgd": ol.ManualSGD(0.2)}, seeds=[0])
     trials = ol.Results.load(path).trials
     assert list(trials["optimizer"]).count("lstsq") == 3  # as it was: it belongs to the file
-    assert trials.loc[trials["optimizer"] == "sgd", "hyperparameters"].tolist() == [
-        '{"learning_rate": 0.2}'
-    ]
+    assert trials.loc[trials["optimizer"] == "sgd", "hp_learning_rate"].tolist() == [0.2]
 
 
 def test_trials_of_another_budget_or_other_threads_are_not_set_beside_the_last(tmp_path):

@@ -22,11 +22,6 @@ TRACES = [
 
 
 @pytest.fixture(scope="module")
-def problem():
-    return ol.LinearRegression.from_dataset(ol.datasets.synthetic(20, 2, condition=2, seed=1))
-
-
-@pytest.fixture(scope="module")
 def results(problem):
     return ol.compare(
         problem,

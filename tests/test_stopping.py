@@ -67,11 +67,6 @@ def test_a_start_at_the_optimum_is_converged_at_epoch_0(problem):
         assert (solution.status, solution.epochs, solution.seconds) == ("converged", 0, 0.0)
 
 
-@pytest.fixture
-def problem():
-    return ol.LinearRegression.from_dataset(ol.datasets.synthetic(20, 2, condition=2, seed=1))
-
-
 def test_data_whose_squares_underflow_are_converged_to_nothing():
     tiny = ol.LinearRegression(np.arange(5.0)[:, None] * 1e-170, np.arange(5.0) * 1e-170)
     solution = ol.minimize(tiny, ol.ManualSGD(0.1), stop_at=0.1, epochs=3)

@@ -17,7 +17,6 @@ from optlab.lab.keys.trial_key import (
     DECIDING_FOLDERS,
     deciding_code,
     optimizer_fingerprint,
-    problem_fingerprint,
     surroundings,
     trial_key,
 )
@@ -30,44 +29,6 @@ from optlab.optimizers import registry
 PACKAGE = Path(ol.__file__).parent
 
 
-class Scaled(ol.LinearRegression):
-    def __init__(self, scale):
-        super().__init__([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
-        self.scale = scale
-
-
-class Slots:
-    __slots__ = ("inner",)
-    name = "slots"
-
-    def __init__(self, scale):
-        self.inner = Scaled(scale)
-
-    X = property(lambda self: self.inner.X)
-    y = property(lambda self: self.inner.y)
-
-
-class OtherSlots(Slots):
-    name = "others"
-
-
-@pytest.mark.parametrize("make", [Scaled, Slots])
-def test_every_setting_of_a_problem_counts(make):
-    one, same, other = (problem_fingerprint(make(torch.tensor(s))) for s in (0.1, 0.1, 0.2))
-    assert one == same != other
-
-
-def test_problems_of_other_classes_are_told_apart():
-    assert problem_fingerprint(Slots(0.1)) != problem_fingerprint(OtherSlots(0.1))
-
-
-def test_what_a_problem_has_computed_does_not_count():
-    problem = Scaled(0.1)
-    before = problem_fingerprint(problem)
-    problem.evaluate(problem.optimum().parameters)
-    assert problem_fingerprint(problem) == before
-
-
 @dataclass(frozen=True)
 class Fixed:
     step: float = 1.0
@@ -75,24 +36,6 @@ class Fixed:
 
     def iterates(self, problem, batches, start):
         yield ol.Iterate({name: value * 0 + self.step for name, value in start.items()})
-
-
-@dataclass(frozen=True)
-class FixedToo:
-    step: float = 1.0
-    uses_batches: ClassVar[bool] = False
-
-    def iterates(self, problem, batches, start):
-        yield ol.Iterate({name: value * 0 + self.step + 1 for name, value in start.items()})
-
-
-def test_no_optimizer_of_another_class_has_its_result(tmp_path, tutorial):
-    losses = [
-        ol.Experiment(problems=tutorial, optimizers={"m": optimizer})
-        .run(store=tmp_path / "s.db").trials["loss"][0]
-        for optimizer in (Fixed(), FixedToo())
-    ]  # fmt: skip
-    assert losses[0] != losses[1]
 
 
 def test_the_problem_s_name_in_the_grid_is_in_the_key():

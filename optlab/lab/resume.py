@@ -7,11 +7,10 @@ from typing import Any, NamedTuple, get_args
 from uuid import uuid4
 
 from optlab.lab.grid import Grid
-from optlab.lab.keys.object_hash import UnknownValueError
+from optlab.lab.keys.object_hash import UnknownValueError, object_hash
 from optlab.lab.keys.trial_key import (
     deciding_code,
     optimizer_fingerprint,
-    problem_fingerprint,
     surroundings,
     trial_key,
 )
@@ -74,7 +73,7 @@ class Resume:
         self._tasks = {task.trial.number: task for task in tasks}
         around = surroundings(threads)
         self._unknown: list[str] = []
-        problems = self._fingerprints(problem_fingerprint, grid.problems)
+        problems = self._fingerprints(object_hash, grid.problems)
         optimizers = self._fingerprints(optimizer_fingerprint, grid.optimizers)
         self._keys = {
             task.trial.number: trial_key(

@@ -19,9 +19,8 @@ from scipy.linalg import lapack
 from optlab.linalg import double_double as dd
 from optlab.linalg.factor import EPS, Factor
 from optlab.linalg.passes import Pair
+from optlab.linalg.row_blocks import Vector
 from optlab.linalg.triangle import qr_triangle
-
-Vector = npt.NDArray[np.float64]
 
 BACKWARD_LIMIT = 10.0  # eps-units: a stable solver stays below 2, textbook normal equations do not
 DIGITS_LIMIT = 4.0

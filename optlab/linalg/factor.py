@@ -11,13 +11,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import lapack
 
 from optlab.linalg.passes import Gram
+from optlab.linalg.row_blocks import Vector
 from optlab.linalg.triangle import qr_triangle
-
-Vector = npt.NDArray[np.float64]
 
 EPS = 2.0**-52
 

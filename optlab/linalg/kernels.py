@@ -13,11 +13,10 @@ from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 from numba import types
 from numba.extending import intrinsic
 
-Vector = npt.NDArray[np.float64]
+from optlab.linalg.row_blocks import Vector
 
 ROWS = 32  # rows worked on together: their sums fill the vector registers and the cache
 
@@ -32,6 +31,16 @@ def _fma_intrinsic(_context: Any, _a: Any, _b: Any, _c: Any) -> tuple[Any, Calla
 
 
 fma: Any = intrinsic(_fma_intrinsic)
+
+
+def _two_sum(a: float, b: float) -> tuple[float, float]:
+    """Return ``a + b`` and its rounding error, exactly."""
+    s = a + b
+    z = s - a
+    return s, (a - (s - z)) + (b - z)
+
+
+two_sum: Any = numba.njit(_two_sum, inline="always")
 
 
 def _column_sums(X: Vector, y: Vector, ones: Vector, products: Vector, sums: Vector) -> None:
@@ -90,43 +99,29 @@ def _accurate_residual_gradient(
         for i in range(m):
             for j in range(d):
                 columns[j, i] = X[start + i, j]
-            s[i] = y[start + i]
-            t = s[i] - bias[0]
-            z = t - s[i]
-            c[i] = ((s[i] - (t - z)) + (-bias[0] - z)) - bias[1]
-            s[i] = t
+            s[i], error = two_sum(y[start + i], -bias[0])
+            c[i] = error - bias[1]
         for j in range(d):
             wh = -w_high[j]
             wl = -w_low[j]
             for i in range(m):
                 a = columns[j, i]
                 p = a * wh
-                e = fma(a, wl, fma(a, wh, -p))
-                t = s[i] + p
-                z = t - s[i]
-                c[i] += ((s[i] - (t - z)) + (p - z)) + e
-                s[i] = t
+                s[i], error = two_sum(s[i], p)
+                c[i] += error + fma(a, wl, fma(a, wh, -p))
         for i in range(m):
             rh = s[i] + c[i]
             rl = c[i] - (rh - s[i])
-            t = sums[0] + rh
-            z = t - sums[0]
-            sums[1] += ((sums[0] - (t - z)) + (rh - z)) + rl
-            sums[0] = t
+            sums[0], error = two_sum(sums[0], rh)
+            sums[1] += error + rl
             p = rh * rh
-            e = fma(rh, rh, -p) + 2.0 * rh * rl
-            t = sums[2] + p
-            z = t - sums[2]
-            sums[3] += ((sums[2] - (t - z)) + (p - z)) + e
-            sums[2] = t
+            sums[2], error = two_sum(sums[2], p)
+            sums[3] += error + (fma(rh, rh, -p) + 2.0 * rh * rl)
             for j in range(d):
                 a = X[start + i, j]
                 p = a * rh
-                e = fma(a, rl, fma(a, rh, -p))
-                t = high[j] + p
-                z = t - high[j]
-                low[j] += ((high[j] - (t - z)) + (p - z)) + e
-                high[j] = t
+                high[j], error = two_sum(high[j], p)
+                low[j] += error + fma(a, rl, fma(a, rh, -p))
 
 
 def _compile(function: Callable[..., None], signature: Any, **options: Any) -> Callable[..., None]:

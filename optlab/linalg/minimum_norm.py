@@ -9,15 +9,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import lapack
 
 from optlab.linalg import double_double as dd
 from optlab.linalg.factor import EPS, column_powers
 from optlab.linalg.passes import Pair, accurate_gradient
-from optlab.linalg.row_blocks import Rows
-
-Vector = npt.NDArray[np.float64]
+from optlab.linalg.row_blocks import Rows, Vector
 
 
 class MinimumNorm(NamedTuple):

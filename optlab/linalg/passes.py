@@ -11,14 +11,12 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from optlab.linalg import double_double as dd
-from optlab.linalg.row_blocks import CHUNK_ROWS, Block, Rows, offset
+from optlab.linalg.row_blocks import CHUNK_ROWS, Block, Rows, Vector, offset
 from optlab.linalg.traversal import empty_like, is_large, like, rows_first, to_numpy, visit
 
-Vector = npt.NDArray[np.float64]
 Pair = tuple[Vector, Vector]
 
 

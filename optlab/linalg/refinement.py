@@ -11,15 +11,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from optlab.linalg import double_double as dd
 from optlab.linalg.certificate import BACKWARD_LIMIT, backward_error, error_bounds
 from optlab.linalg.factor import EPS, Factor
 from optlab.linalg.passes import Gradient, Pair, accurate_gradient, gradient
-from optlab.linalg.row_blocks import Rows
-
-Vector = npt.NDArray[np.float64]
+from optlab.linalg.row_blocks import Rows, Vector
 
 FAST_STEPS = 5
 FULL_STEPS = 12

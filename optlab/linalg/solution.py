@@ -18,10 +18,8 @@ from optlab.linalg.certificate import (
 )
 from optlab.linalg.column_offsets import with_offsets
 from optlab.linalg.passes import accurate_gram
-from optlab.linalg.row_blocks import Rows
+from optlab.linalg.row_blocks import Rows, Vector
 from optlab.linalg.solve import Found, rank_tolerance
-
-Vector = npt.NDArray[np.float64]
 
 ERROR_ELEMENTS = 1 << 14  # n p^2 up to which standard errors get a Gram matrix in double-double
 PART = 1e-6  # of the largest part in a dependence: smaller ones are rounding
@@ -82,18 +80,6 @@ def make_solution(
     lows = torch.from_numpy(low)
     if device.type != "cpu":
         values, lows = values.to(device), lows.to(device)
-    small = Small(
-        found.triangle,
-        None if found.factor is None or l2 > 0.0 else found.factor.inverse,
-        found.powers,
-        exponents,
-        rows.target_exponent,
-        found.answer.squares,
-        n - p,
-        rows.intercept,
-        accurate_gram(rows) if found.route == "full" and n * p * p <= ERROR_ELEMENTS else None,
-        rows.shift,
-    )
     trusted, message = _verdict(found, digits, errors, rows)
     if found.rank < p:
         why = _dependence(found, n, rows, column_names)
@@ -109,12 +95,28 @@ def make_solution(
         residual_sum_of_squares=_power(found.answer.squares, 2 * rows.target_exponent),
         trusted=trusted,
         message=message,
-        small=small,
+        small=_small(rows, found, n, l2, exponents),
     )
     if first:
         return LeastSquaresSolution(values[1:], values[0], lows[1:], lows[0], certificate)
     zero = values.new_zeros(())
     return LeastSquaresSolution(values, zero, lows, zero, certificate)
+
+
+def _small(rows: Rows, found: Found, n: int, l2: float, exponents: npt.NDArray[np.int64]) -> Small:
+    p = rows.unknowns
+    return Small(
+        triangle=found.triangle,
+        inverse=None if found.factor is None or l2 > 0.0 else found.factor.inverse,
+        powers=found.powers,
+        exponents=exponents,
+        target_exponent=rows.target_exponent,
+        squares=found.answer.squares,
+        freedom=n - p,
+        intercept=rows.intercept,
+        gram=accurate_gram(rows) if found.route == "full" and n * p * p <= ERROR_ELEMENTS else None,
+        shift=rows.shift,
+    )
 
 
 def _unscaled(

@@ -6,7 +6,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from optlab.linalg import double_double as dd
 from optlab.linalg.certificate import predicted_digits, sizes
@@ -14,9 +13,7 @@ from optlab.linalg.factor import EPS, Factor, from_gram, from_triangle, with_rid
 from optlab.linalg.minimum_norm import minimum_norm, scaled_triangle
 from optlab.linalg.passes import Pair, gram
 from optlab.linalg.refinement import Answer, fast, full
-from optlab.linalg.row_blocks import Rows
-
-Vector = npt.NDArray[np.float64]
+from optlab.linalg.row_blocks import Rows, Vector
 
 SMALL_ELEMENTS = 1 << 16  # "auto" gives all digits to problems this small: it takes milliseconds
 FAST_DIGITS = 8.0  # "auto" goes on to all digits where the fast route predicts fewer than these

@@ -10,12 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from optlab.linalg.row_blocks import Block, Rows
+from optlab.linalg.row_blocks import Block, Rows, Vector
 
-Vector = npt.NDArray[np.float64]
 Sums = tuple[Any, ...]
 COMPILED_ELEMENTS = 1 << 20  # smaller passes are over before numba has loaded
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.linalg import lapack
 
-from optlab.linalg.row_blocks import Rows, check_finite
+from optlab.linalg.row_blocks import Rows, Vector, check_finite
 from optlab.linalg.traversal import COMPILED_ELEMENTS, empty_like, to_numpy
-
-Vector = npt.NDArray[np.float64]
 
 CHOLESKY_QR_CONDITION = 1e6  # rounding leaves Q'Q within 1e-3 of I: the second round mends it
 SMALL_QR = 1 << 13  # above, torch's QR is faster; below, calling LAPACK at once is

@@ -15,7 +15,6 @@ from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 from optlab.optimizers import Optimizer, versions
-from optlab.problems import Problem
 
 DECIDING_FOLDERS = ("linalg", "problems", "optimizers", "lab/trial", "lab/measure")
 """The folders of optlab whose code decides numbers; a change of any other leaves all keys."""
@@ -32,11 +31,6 @@ def trial_key(trial: Trial, problem: str, optimizer: str, budget: Budget, surrou
     """
     parts = [asdict(trial) | {"number": None}, problem, optimizer, asdict(budget), surroundings]
     return _digest(json.dumps(parts, default=str).encode())
-
-
-def problem_fingerprint(problem: Problem) -> str:
-    """Return a hash of a problem's data, settings and class; raise as `object_hash` does."""
-    return object_hash(problem)
 
 
 def optimizer_fingerprint(optimizer: Optimizer) -> str:
