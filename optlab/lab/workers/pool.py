@@ -1,4 +1,4 @@
-"""A worker pool: run trials in processes that are replaced when they die or are killed."""
+"""A worker pool: run each trial in a process of its own, which may crash or be killed."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ _MOST_FAILED_STARTS = 3
 
 
 class WorkerPool:
-    """A pool of worker processes that run trials, replaced when they die or are killed.
+    """A pool of fork servers, each of which forks a process for each trial.
 
-    A trial gives the numbers of `run_trial`, bit for bit.
+    A trial gives the numbers of `run_trial`, bit for bit. What an optimizer changes in its process
+    (a global, a setting of torch, a method of the lab's own) is there for no other trial.
 
     Parameters
     ----------
@@ -61,8 +62,17 @@ class WorkerPool:
 
     Notes
     -----
-    What an optimizer changes in its process (a global, a file) is there for the next, as it is
-    without isolation. On macOS a process in an endless loop in C outlives this one.
+    A server has loaded torch and the modules that optlab's optimizers import (see ``imports`` of
+    `Optimizer`); it runs nothing of an optimizer and unpickles nothing. It forks where a new process
+    would load torch for seconds: the pages of some 200 MB of torch and pandas are shared. A problem
+    is pickled once, into a file from which all processes map its arrays, copy-on-write. What the
+    module of a person's own optimizer imports is imported in each process, before the trial begins.
+
+    The memory limit is the kernel's for each process (RLIMIT_DATA). Forks of it and memory that it
+    shares are added up every `LOOK_SECONDS` seconds, and a trial that is above its limit then is
+    killed; in between it can take more.
+
+    On macOS a process in an endless loop in C outlives this one.
     """
 
     def __init__(
@@ -150,6 +160,8 @@ class WorkerPool:
         """End all processes."""
         while self._workers:
             self._workers.pop().close()
+        while self._problems:
+            self._problems.popitem()[1].file.close()
 
     def _hand_out(self, waiting: Iterator[Task]) -> None:
         for dead in [w for w in self._workers if w.task is None and not w.is_alive]:
@@ -248,7 +260,7 @@ class WorkerPool:
 
     def _replace(self, worker: WorkerProcess) -> None:
         """Replace a server that died; its task, which had not begun, is given to the next."""
-        how = worker.end_child()
+        how = worker.end_child(wait=_EXIT_SECONDS)
         self._workers.remove(worker)
         worker.close()
         if worker.ready:

@@ -57,7 +57,11 @@ class ProblemFile:
     def __init__(self, problem: object) -> None:
         self.file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
         self.problem = problem  # kept alive, so that no other object gets its id
-        self.layout: Layout = dump(problem, self.file)
+        try:
+            self.layout: Layout = dump(problem, self.file)
+        except BaseException:
+            self.file.close()
+            raise
 
 
 class WorkerProcess:
@@ -124,11 +128,12 @@ class WorkerProcess:
             Where the optimizer cannot be pickled.
         """
         assert self.task is not None
-        task, crash_log = self.task, tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the task
+        task = self.task
         with tempfile.TemporaryFile() as rest:
             layout = dump((task.optimizer, task.budget), rest)
             imports = tuple(map(str, getattr(task.optimizer, "imports", ())))
             order = Order(task.trial, problem.layout, layout, imports)
+            crash_log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the task
             ours, theirs = _socket_pair()
             files = [theirs, crash_log, problem.file, rest]
             with theirs, suppress(OSError):  # a server that has ended is seen by the pool
@@ -181,6 +186,8 @@ class WorkerProcess:
         It has ``wait`` seconds to end by itself. A server that cannot tell its end is killed.
         """
         if self.connection is None:  # nothing was forked
+            with suppress(subprocess.TimeoutExpired):
+                self.server.wait(wait)
             return _describe_exit(self.server.poll())
         with suppress(EOFError, OSError):
             told = self.control.poll(wait)
