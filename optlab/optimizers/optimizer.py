@@ -44,6 +44,8 @@ class Optimizer(Protocol):
       such trials are recorded as skipped, with that sentence.
     - ``name``, a string that stands in tables (otherwise the class's name).
     - ``versions()``, a dict of the packages that compute the answer, kept with each trial.
+    - ``imports``, a tuple of the names of installed modules that ``iterates`` imports when it is
+      first called: the processes of isolated trials are forked from one that has loaded them.
     - ``stable_growth()``, the largest factor by which the suboptimality of a stable run can exceed
       its start's, with full batches on a quadratic loss; beyond it a run is called diverged.
     """

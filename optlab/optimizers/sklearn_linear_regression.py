@@ -46,6 +46,7 @@ class SklearnLinearRegression:
 
     tol: float | None = None
     uses_batches: ClassVar[bool] = False
+    imports: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
 
     def __post_init__(self) -> None:
         if self.tol is not None:

@@ -47,6 +47,7 @@ class TorchOptimizer:
     cls: type[torch.optim.Optimizer]
     options: Mapping[str, Any]
     uses_batches: ClassVar[bool] = True
+    imports: ClassVar[tuple[str, ...]] = ("torch._dynamo",)
 
     def __init__(self, cls: type[torch.optim.Optimizer], **options: Any) -> None:
         if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):

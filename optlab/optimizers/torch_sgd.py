@@ -59,6 +59,7 @@ class TorchSGD:
     nesterov: bool = False
     weight_decay: float = 0.0
     uses_batches: ClassVar[bool] = True
+    imports: ClassVar[tuple[str, ...]] = ("torch._dynamo",)
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)

@@ -40,7 +40,14 @@ def machine() -> dict[str, str]:
     return found
 
 
-@cache
+_labels: list[str] = []
+
+
+def keep_machine_label(label: str) -> None:
+    """Take the label of another process of this machine: to find it can start CUDA."""
+    _labels[:] = [label]
+
+
 def machine_label() -> str:
     """Return this machine in a few words, to distinguish its trials from those of others.
 
@@ -49,9 +56,12 @@ def machine_label() -> str:
     >>> "torch" in machine_label()
     True
     """
+    if _labels:
+        return _labels[0]
     accelerators = [what for name, what in available_devices().items() if name != "cpu"]
     parts = [_processor(), f"{os.cpu_count()} cores", *dict.fromkeys(accelerators)]
-    return ", ".join([*parts, f"torch {version('torch')}"])
+    keep_machine_label(", ".join([*parts, f"torch {version('torch')}"]))
+    return _labels[0]
 
 
 def merged(machines: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import io
+import pickle
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -10,18 +13,52 @@ from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import cloudpickle
+import numpy as np
+import torch
+from torch.storage import TypedStorage
 
 
-def dumps_by_value(value: object) -> bytes:
+def dumps_by_value(value: object, buffers: list[pickle.PickleBuffer] | None = None) -> bytes:
     """Return an object pickled, with the source of its class where no other process can import it.
 
     So optimizers defined in a notebook, in the script that runs, or in a script loaded by its path
-    travel by value, and need no ``if __name__ == "__main__":``.
+    travel by value, and need no ``if __name__ == "__main__":``. With a list of ``buffers``, arrays
+    and tensors on the CPU are put there, uncopied, and are no part of the pickle.
     """
-    with _sent_by_value():
-        return bytes(cloudpickle.dumps(value))
+    with _sent_by_value(), io.BytesIO() as file:
+        _Pickler(file, buffer_callback=buffers.append if buffers is not None else None).dump(value)
+        return file.getvalue()
+
+
+class _Pickler(cloudpickle.Pickler):
+    """The pickler of cloudpickle, with two kinds of objects that it cannot pickle, or only slowly."""
+
+    def __init__(self, file: io.BytesIO, buffer_callback: Any) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        # Such as torch.backends.cudnn, of a class derived from that of modules.
+        self._odd_modules = {
+            id(module): name
+            for name, module in list(sys.modules.items())
+            if type(module) is not ModuleType
+        }
+
+    def reducer_override(self, value: Any) -> Any:
+        if (name := self._odd_modules.get(id(value))) is not None:
+            return importlib.import_module, (name,)
+        if isinstance(value, TypedStorage) and value._untyped_storage.device.type == "cpu":
+            # As bytes: its public methods warn that its class will be removed.
+            held = torch.empty(0, dtype=torch.uint8, device="cpu").set_(value._untyped_storage)
+            return _storage, (pickle.PickleBuffer(held.numpy()), value.dtype)
+        return super().reducer_override(value)
+
+
+def _storage(buffer: Any, dtype: torch.dtype) -> TypedStorage:
+    """Return the storage of a tensor over a buffer, which is not copied."""
+    held = torch.from_numpy(np.frombuffer(buffer, dtype=np.uint8))
+    return TypedStorage(wrap_storage=held.untyped_storage(), dtype=dtype, _internal=True)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
-"""A worker pool: run trials in processes that are replaced when they die or are killed."""
+"""A worker pool: run each trial in a process of its own, which may crash or be killed."""
 
 from __future__ import annotations
 
+import math
+import pickle
 import sys
 import time
 import traceback
@@ -12,28 +14,30 @@ from typing import Self
 
 import torch
 
+from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.trial.record import Trial, TrialRecord, Watcher
 from optlab.lab.trial.run import STOPPED
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
 from optlab.lab.workers.child import Setup
-from optlab.lab.workers.process import GRACE, WorkerProcess
+from optlab.lab.workers.process import GRACE, ProblemFile, WorkerProcess
 
 Starting = Callable[[Trial], None]
 """Called when a trial begins."""
 
-_LOOK_EVERY = 0.5
-"""Seconds between checks of processes whose death closes no pipe, as their children live."""
+_EXIT_SECONDS = 0.5
+"""Seconds that a process may take to end by itself once its connection has closed."""
 
 _MOST_FAILED_STARTS = 3
 """Processes in a row that may die before they are ready."""
 
 
 class WorkerPool:
-    """A pool of worker processes that run trials, replaced when they die or are killed.
+    """A pool of fork servers, each of which forks a process for each trial.
 
-    A trial gives the numbers of `run_trial`, bit for bit.
+    A trial gives the numbers of `run_trial`, bit for bit. What an optimizer changes in its process
+    (a global, a setting of torch, a method of the lab's own) is there for no other trial.
 
     Parameters
     ----------
@@ -58,8 +62,17 @@ class WorkerPool:
 
     Notes
     -----
-    What an optimizer changes in its process (a global, a file) is there for the next, as it is
-    without isolation. On macOS a process in an endless loop in C outlives this one.
+    A server has loaded torch and the modules that optlab's optimizers import (see ``imports`` of
+    `Optimizer`); it runs nothing of an optimizer and unpickles nothing. It forks where a new process
+    would load torch for seconds: the pages of some 200 MB of torch and pandas are shared. A problem
+    is pickled once, into a file from which all processes map its arrays, copy-on-write. What the
+    module of a person's own optimizer imports is imported in each process, before the trial begins.
+
+    The memory limit is the kernel's for each process (RLIMIT_DATA). Forks of it and memory that it
+    shares are added up every `LOOK_SECONDS` seconds, and a trial that is above its limit then is
+    killed; in between it can take more.
+
+    On macOS a process in an endless loop in C outlives this one.
     """
 
     def __init__(
@@ -80,8 +93,10 @@ class WorkerPool:
             peak_memory=peak_memory,
             acknowledged=count == 1,
             torch=TorchSettings.current(),
+            machine=machine_label(),
         )
         self._workers: list[WorkerProcess] = []
+        self._problems: dict[int, ProblemFile] = {}
         self._ended: deque[TrialRecord] = deque()
         self._failed_starts = 0
 
@@ -136,6 +151,7 @@ class WorkerPool:
         for worker in self._workers:
             if worker.started and worker.task and worker.task.trial.number not in known:
                 worker.record_end(Status.INTERRUPTED, STOPPED)
+                worker.end_child()
                 records.append(worker.take_record())
         self.close()
         return records
@@ -143,12 +159,13 @@ class WorkerPool:
     def close(self) -> None:
         """End all processes."""
         while self._workers:
-            self._workers[-1].kill()
             self._workers.pop().close()
+        while self._problems:
+            self._problems.popitem()[1].file.close()
 
     def _hand_out(self, waiting: Iterator[Task]) -> None:
         for dead in [w for w in self._workers if w.task is None and not w.is_alive]:
-            self._retire(dead)
+            self._replace(dead)
         for worker in self._workers:
             if worker.task is None and (task := next(waiting, None)):
                 worker.assign(task)
@@ -162,8 +179,13 @@ class WorkerPool:
             worker.contended |= len(busy) > 1
 
     def _send(self, worker: WorkerProcess) -> None:
+        assert worker.task is not None
+        problem = worker.task.problem
         try:
-            worker.send_task()
+            if id(problem) not in self._problems:
+                problem.optimum()  # solved once, here, not by every process
+                self._problems[id(problem)] = ProblemFile(problem)
+            worker.send_task(self._problems[id(problem)])
         except Exception as error:
             worker.record_end(Status.FAILED, f"cannot be sent to a process: {error}")
             record = worker.take_record()
@@ -171,34 +193,49 @@ class WorkerPool:
             self._ended.append(record)
 
     def _listen(self, started: Starting, watch: Watcher) -> None:
-        """Wait for messages of the processes, and check those that cannot send any."""
+        """Wait for messages of the processes and their servers, until the first deadline."""
         soonest = min(worker.deadline for worker in self._workers) - time.monotonic()
-        patience = max(0.0, min(_LOOK_EVERY, soonest))
-        sending = wait([worker.connection for worker in self._workers], patience)
+        channels = [c for w in self._workers for c in (w.connection, w.control) if c]
+        sending = wait(channels, None if soonest == math.inf else max(0.0, soonest))
         for worker in list(self._workers):
             if worker.connection in sending:
                 self._receive(worker, started, watch)
-            elif not worker.is_alive and not worker.connection.poll(0):
-                self._retire(worker)
-            late = time.monotonic() > worker.deadline
-            # A message sent in time counts, even if we read it late.
-            if late and worker in self._workers and not worker.connection.poll(0):
-                self._retire(worker, killed=True)
+            elif worker.control in sending:  # a process that it forked may hold its connection
+                self._hear_server(worker)
+            elif time.monotonic() > worker.deadline and worker.connection:
+                # A message sent in time counts, even if we read it late.
+                if not worker.connection.poll(0):
+                    worker.ask_for_traceback()
+                    worker.end_child()
+                    self._keep_end(worker, Status.TIMED_OUT, worker.timeout_message())
+
+    def _hear_server(self, worker: WorkerProcess) -> None:
+        """Note that a server is ready, that its child has ended, or that it has died."""
+        if worker.ready and worker.task:
+            self._keep_end(worker, Status.CRASHED, worker.end_child(wait=_EXIT_SECONDS))
+            return
+        try:
+            worker.control.recv_bytes()
+        except (EOFError, OSError):
+            self._replace(worker)
+            return
+        worker.ready, self._failed_starts = True, 0
+        if worker.task:
+            self._send(worker)
 
     def _receive(self, worker: WorkerProcess, started: Starting, watch: Watcher) -> None:
-        try:
-            kind, what = worker.receive()
-        except Exception:  # the process died, or its message cannot be unpickled
-            self._retire(worker)
-            return
-        if kind == "ready":
-            worker.ready, self._failed_starts = True, 0
-            if worker.task:
-                self._send(worker)
-            return
         task, record = worker.task, worker.record
-        assert task is not None and record is not None  # noqa: PT018 - only busy processes send more
+        assert worker.connection is not None
+        assert task is not None
+        assert record is not None
+        try:
+            kind, what = pickle.loads(worker.connection.recv_bytes())
+        except Exception:  # the process died, or its message cannot be unpickled
+            self._keep_end(worker, Status.CRASHED, worker.end_child(wait=_EXIT_SECONDS))
+            return
         match kind:
+            case "forked":
+                worker.pid = what
             case "started":
                 worker.started, record.started = True, time.time()
                 worker.limit_time(GRACE)
@@ -213,29 +250,27 @@ class WorkerPool:
                 worker.limit_time(GRACE)  # for measuring the peak memory
             case "peak":
                 record.peak_bytes = what
-            case "idle":
+            case "done":
+                worker.end_child()
                 self._ended.append(worker.take_record())
-                if not what:  # the process cannot be used for another trial
-                    self._retire(worker, killed=True)
 
-    def _retire(self, worker: WorkerProcess, *, killed: bool = False) -> None:
-        """End a process that died or must be killed; record how its trial ended."""
-        how = worker.end(at_once=killed)
-        if not worker.ready:
-            self._failed_starts += 1
-            if self._failed_starts >= _MOST_FAILED_STARTS:
-                raise RuntimeError(f"no process can be started to run trials in: {how}")
-            if worker.task:
-                self._workers.append(WorkerProcess(self._setup))
-                self._workers[-1].assign(worker.task)
-        elif worker.task:
-            if killed:
-                worker.record_end(Status.TIMED_OUT, worker.timeout_message())
-            else:
-                worker.record_end(Status.CRASHED, how)
-            self._ended.append(worker.take_record())
+    def _keep_end(self, worker: WorkerProcess, status: Status, message: str) -> None:
+        worker.record_end(status, message)
+        self._ended.append(worker.take_record())
+
+    def _replace(self, worker: WorkerProcess) -> None:
+        """Replace a server that died; its task, which had not begun, is given to the next."""
+        how = worker.end_child(wait=_EXIT_SECONDS)
         self._workers.remove(worker)
         worker.close()
+        if worker.ready:
+            return
+        self._failed_starts += 1
+        if self._failed_starts >= _MOST_FAILED_STARTS:
+            raise RuntimeError(f"no process can be started to run trials in: {how}")
+        if worker.task:
+            self._workers.append(WorkerProcess(self._setup))
+            self._workers[-1].assign(worker.task)
 
 
 def _check(**limits: float | None) -> None:

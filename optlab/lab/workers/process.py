@@ -1,4 +1,4 @@
-"""Handle of one worker process in its parent: start it, exchange messages with it, end it."""
+"""Handle of one fork server and its present child: start them, exchange messages, end them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import BinaryIO
 
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
-from optlab.lab.workers.child import TRACEBACK_SIGNAL, Setup
-from optlab.lab.workers.pickling import dumps_by_value
-from optlab.problems import Problem
+from optlab.lab.workers.child import TRACEBACK_SIGNAL, Order, Setup
+from optlab.lab.workers.pickle_file import Layout, dump
 
-# The search path comes first: `-m optlab.lab.workers.child` would look elsewhere for optlab.
+# The search path comes first: `-m optlab.lab.workers.fork_server` would look elsewhere for optlab.
 _BOOT = """\
 import json, sys
 sys.path[:] = json.loads(sys.argv.pop())
-from optlab.lab.workers.child import main
+from optlab.lab.workers.fork_server import main
 main(*map(int, sys.argv[1:]))
 """
 
@@ -52,8 +51,21 @@ _TRACEBACK_SECONDS = 0.2
 """Seconds that a process may take to write its traceback before it is killed."""
 
 
+class ProblemFile:
+    """A problem, pickled into a file from which every process maps its data."""
+
+    def __init__(self, problem: object) -> None:
+        self.file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+        self.problem = problem  # kept alive, so that no other object gets its id
+        try:
+            self.layout: Layout = dump(problem, self.file)
+        except BaseException:
+            self.file.close()
+            raise
+
+
 class WorkerProcess:
-    """A worker process and its present task.
+    """A fork server, its present task, and the process that was forked for it.
 
     Attributes
     ----------
@@ -61,93 +73,80 @@ class WorkerProcess:
         The task it has been given; None while it is idle.
     record
         The record of its trial so far; complete once ``measured``.
+    pid
+        The number of the process that runs the trial; None before it has told it.
     deadline
-        The time, by `time.monotonic`, at which it is ended.
+        The time, by `time.monotonic`, at which that process is ended.
     ready, started
-        Whether it has reported that it can work, and that it has begun its task.
+        Whether the server has loaded all, and whether the trial has begun.
     """
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.ready = False
-        self._problems: dict[int, Problem] = {}
-        self._crash_log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        ours, theirs = socket.socketpair()
+        ours, theirs = _socket_pair()
         with theirs:
-            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _STUCK_SECONDS, 0))
-            descriptors = theirs.fileno(), self._crash_log.fileno()
-            arguments = [*map(str, (*descriptors, os.getpid())), json.dumps(_search_path())]
-            # A session of its own: Ctrl-C at the terminal goes to us alone, and whatever processes
-            # an optimizer starts can be ended with it. The kernel ends it (PR_SET_PDEATHSIG) with
-            # the *thread* that starts it, so no helper thread may do this.
-            self.process = subprocess.Popen(
+            arguments = [str(theirs.fileno()), str(os.getpid()), json.dumps(_search_path())]
+            # A session of its own: Ctrl-C at the terminal goes to us alone. The kernel ends it
+            # (PR_SET_PDEATHSIG) with the *thread* that starts it, so no helper thread may do this.
+            self.server = subprocess.Popen(
                 [sys.executable, "-P", "-c", _BOOT, *arguments],
                 stdin=subprocess.DEVNULL,
-                pass_fds=descriptors,
+                pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self.connection = Connection(ours.detach())
+        self._control = ours
+        self.control = Connection(os.dup(ours.fileno()))
         self._clear_task()
-        self._send(pickle.dumps(setup))
+        with suppress(OSError):  # a server that has ended is seen by the pool
+            self.control.send_bytes(pickle.dumps(setup))
 
     def _clear_task(self) -> None:
         self.task: Task | None = None
         self.record: TrialRecord | None = None
+        self.connection: Connection | None = None
+        self.pid: int | None = None
+        self._crash_log: BinaryIO | None = None
         self.started = self.measured = self.contended = False
         self.deadline = math.inf
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process is running."""
-        return self.process.poll() is None
+        """Whether the server is running."""
+        return self.server.poll() is None
 
     def assign(self, task: Task) -> None:
-        """Give the process a task, which it begins when it is ready."""
+        """Give the server a task, which a process is forked for when the server is ready."""
         self.task, self.record = task, TrialRecord(task.trial)
 
-    def send_task(self) -> None:
-        """Send the process the task that it has been given.
+    def send_task(self, problem: ProblemFile) -> None:
+        """Let the server fork a process for the task that it has been given.
 
         Raises
         ------
         Exception
-            Where the task cannot be pickled.
+            Where the optimizer cannot be pickled.
         """
         assert self.task is not None
-        trial, problem = self.task.trial, self.task.problem
-        key, problem_bytes = id(problem), None
-        if key not in self._problems:
-            problem.optimum()  # solved once, here, not by every worker
-            problem_bytes = dumps_by_value(problem)
-        message = pickle.dumps(
-            (trial, key, problem_bytes, dumps_by_value((self.task.optimizer, self.task.budget)))
-        )
-        self._problems[key] = problem  # kept alive, so that no other object gets its id
-        self._send(message)
+        task = self.task
+        with tempfile.TemporaryFile() as rest:
+            layout = dump((task.optimizer, task.budget), rest)
+            imports = tuple(map(str, getattr(task.optimizer, "imports", ())))
+            order = Order(task.trial, problem.layout, layout, imports)
+            crash_log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the task
+            ours, theirs = _socket_pair()
+            files = [theirs, crash_log, problem.file, rest]
+            with theirs, suppress(OSError):  # a server that has ended is seen by the pool
+                self.control.send_bytes(pickle.dumps(order))
+                socket.send_fds(self._control, [b"f"], [file.fileno() for file in files])
+        self.connection, self._crash_log = Connection(ours.detach()), crash_log
         self.limit_time(_UNPICKLING_SECONDS)
 
     def acknowledge(self) -> None:
         """Let the process go on after a recorded iterate."""
-        if self.setup.acknowledged:
-            self._send(b"")
-
-    def _send(self, message: bytes) -> None:
-        try:
-            self.connection.send_bytes(message)
-        except OSError:  # the pipe is closed; the pool sees it when it reads from it
-            self.process.kill()
-
-    def receive(self) -> tuple[str, Any]:
-        """Return the next message of the process: its kind, and what it carries.
-
-        Raises
-        ------
-        Exception
-            Where the process has died, or its message cannot be unpickled.
-        """
-        kind, what = pickle.loads(self.connection.recv_bytes())
-        return kind, what
+        if self.setup.acknowledged and self.connection:
+            with suppress(OSError):  # the process has ended; the pool sees it when it reads
+                self.connection.send_bytes(b"")
 
     def limit_time(self, grace: float) -> None:
         """Set the deadline: the time limit and a grace period from now."""
@@ -163,9 +162,12 @@ class WorkerProcess:
         return f"killed: not unpickled {seconds:g} s after it was sent to its process"
 
     def take_record(self) -> TrialRecord:
-        """Return the record of the task and make the process idle."""
+        """Return the record of the task, whose process has ended, and make the server idle."""
         assert self.record is not None
         record = replace(self.record, contended=self.contended)
+        for file in (self.connection, self._crash_log):
+            if file:
+                file.close()
         self._clear_task()
         return record
 
@@ -178,45 +180,72 @@ class WorkerProcess:
         if self.record.trace:
             self.record.seconds = self.record.trace[-1].seconds
 
-    def end(self, *, at_once: bool) -> str:
-        """End the process and its group; return how it ended by itself, in words."""
-        if at_once:
-            self._ask_for_traceback()
-        else:
-            with suppress(subprocess.TimeoutExpired):  # its connection closes before it ends
-                self.process.wait(0.5)
-        code = self.process.poll()
-        self.kill()
-        return _describe_exit(code)
+    def end_child(self, *, wait: float = 0.0) -> str:
+        """End the process of the task and its group, and return how it ended, in words.
 
-    def _ask_for_traceback(self) -> None:
+        It has ``wait`` seconds to end by itself. A server that cannot tell its end is killed.
+        """
+        if self.connection is None:  # nothing was forked
+            with suppress(subprocess.TimeoutExpired):
+                self.server.wait(wait)
+            return _describe_exit(self.server.poll())
+        with suppress(EOFError, OSError):
+            told = self.control.poll(wait)
+            self._kill_group()
+            if told or self.control.poll(_DYING_SECONDS):
+                code = pickle.loads(self.control.recv_bytes())
+                self._kill_group()  # what it forked at its last moment
+                self.control.send_bytes(b"")
+                return _describe_exit(code)
+        self._kill_server()
+        return _describe_exit(None)
+
+    def ask_for_traceback(self) -> None:
         """Let the process write where it is, by `faulthandler`, and wait until it has.
 
         The process writes it in its own main thread, when it is asked. A thread that dumps the
         frames of another while these change can crash the process, and the trial would be blamed.
         """
+        if self.pid is None:
+            return
         with suppress(ProcessLookupError, PermissionError):
-            os.kill(self.process.pid, TRACEBACK_SIGNAL)
+            os.kill(self.pid, TRACEBACK_SIGNAL)
         end = time.monotonic() + _TRACEBACK_SECONDS
-        while time.monotonic() < end and self.is_alive and not self._crash_text():
-            time.sleep(0.005)
-
-    def kill(self) -> None:
-        """Kill the process and all processes of its group."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(_DYING_SECONDS)
+        while time.monotonic() < end and not self.control.poll(0.005) and not self._crash_text():
+            pass
 
     def close(self) -> None:
-        """Close the connection and the crash log."""
-        self.connection.close()
-        self._crash_log.close()
+        """End the server, the process of its task, and all that this has started."""
+        self._kill_group()
+        self._kill_server()
+        for file in (self.control, self._control, self.connection, self._crash_log):
+            if file:
+                file.close()
+
+    def _kill_group(self) -> None:
+        if self.pid is not None:  # else it has not begun, and ends with its server
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def _kill_server(self) -> None:
+        self.server.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self.server.wait(_DYING_SECONDS)
 
     def _crash_text(self) -> str:
+        if self._crash_log is None:
+            return ""
         size = self._crash_log.seek(0, os.SEEK_END)
         self._crash_log.seek(max(0, size - _MOST_CRASH_LOG))
         return self._crash_log.read().decode(errors="replace")
+
+
+def _socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Return two connected sockets, ours such that no message can be waited for without end."""
+    ours, theirs = socket.socketpair()
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _STUCK_SECONDS, 0))
+    return ours, theirs
 
 
 def _search_path() -> list[str]:
@@ -226,7 +255,7 @@ def _search_path() -> list[str]:
 
 def _describe_exit(code: int | None) -> str:
     if code is None:
-        return "its process could no longer be reached"
+        return "its process, or the server that had forked it, was lost"
     if code >= 0:
         return f"its process died: exit code {code}"
     try:
