@@ -169,7 +169,10 @@ class Experiment:
             if error.records:
                 error.results = self._results(error.records, about)
             raise
-        return self._results(records, about)
+        try:
+            return self._results(records, about)
+        except KeyboardInterrupt:  # a moment's work, which loses nothing when it is done again
+            return self._results(records, about)
 
     def _results(self, records: Sequence[TrialRecord], about: Mapping[str, object]) -> Results:
         problems = self.grid.problems.items()

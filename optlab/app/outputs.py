@@ -82,7 +82,8 @@ class Outputs:
         """Write the tables, the page and the figures that were asked for; return what failed."""
         writers: list[Writer] = []
         if (csv := self.csv) is not None:
-            writers.append((csv, lambda: results.to_csv(csv, force=self.force, raw=self.raw_csv)))
+            how = {"force": self.force, "raw": self.raw_csv}
+            writers.append((csv, lambda: results.export(csv, "csv", **how)))
         if (page := self.report) is not None:
             writers.append((page, lambda: results.report(page, force=self.force)))
         if (drawn := self.figures) is not None:  # they take longest
@@ -114,7 +115,7 @@ def write_all(writers: Iterable[Writer]) -> list[str]:
     while waiting:
         path, write = waiting[0]
         try:
-            write()
+            files = write()
         except (OSError, ValueError) as error:
             failed.append(encodable(f"{path} is not written, or not whole: {error}"))
         except KeyboardInterrupt:
@@ -122,7 +123,8 @@ def write_all(writers: Iterable[Writer]) -> list[str]:
                 say(f"stopped: {stopped} is not written, or not whole")
             raise
         else:
-            say(f"wrote {path}")
+            count = f"{len(files)} files into " if isinstance(files, list) else ""
+            say(f"wrote {count}{path}")
         del waiting[0]
     return failed
 
@@ -148,10 +150,10 @@ def check_inputs(outputs: Iterable[tuple[str, Path]], inputs: Iterable[Path]) ->
     ValueError
         With the option and the file.
     """
-    read = {identity: path for path in inputs if (identity := _identity(path))}
+    read: dict[object, Path] = {found: path for path in inputs if (found := _identity(path))}
     written: dict[object, str] = {}
     for option, path in outputs:
-        identity: object = _identity(path) or os.path.realpath(path)
+        identity = _identity(path) or os.path.realpath(path)
         if identity in read:
             raise ValueError(
                 f"{option} would overwrite {read[identity]}, which this command reads: "

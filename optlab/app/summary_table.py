@@ -26,7 +26,8 @@ class PatientConsole(Console):
     """A console that raises where its pipe is closed, and does not end the process."""
 
     def on_broken_pipe(self) -> None:
-        raise  # noqa: PLE0704 - it is called where a BrokenPipeError is handled
+        """Raise the `BrokenPipeError` in whose handler rich calls this."""
+        raise  # noqa: PLE0704 - as the line above says
 
 
 def print_note(text: str) -> None:
