@@ -11,11 +11,12 @@ from typing import NoReturn
 
 import torch
 
-from optlab.lab import Budget, Grid, ProblemSummary, machine, run_grid
+from optlab.lab import Budget, Grid, ProblemSummary, TrialRecord, machine, run_grid
 from optlab.lab.execution import Execution
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.runner import Listener
 from optlab.lab.store.store import Store
+from optlab.lab.store.store_error import StoreError
 from optlab.lab.trial.best_known import judge_against_best_known
 from optlab.lab.trial.budget import RecordedEpochs
 from optlab.lab.trial.stop_at import StopAt
@@ -144,6 +145,8 @@ class Experiment:
         ------
         ValueError
             For options about the store where there is none, and for a store that cannot be used.
+            Where it cannot be written any more when trials have run (`StoreError`), the exception's
+            ``results`` hold a row for each trial.
         """
         execution = execution or Execution()
         if store is None and (execution.fresh or execution.redo):
@@ -151,16 +154,27 @@ class Experiment:
         about = provenance(command, lasting=store is not None)
         about |= self.grid.definition() | self.budget.definition()
         kept = None if store is None else Store(store)
-        with kept or nullcontext():
-            records = run_grid(
-                self.grid,
-                self.budget,
-                name=self.name,
-                definition=about,
-                execution=execution,
-                store=kept,
-                listener=listener,
-            )
+        try:
+            with kept or nullcontext():
+                records = run_grid(
+                    self.grid,
+                    self.budget,
+                    name=self.name,
+                    definition=about,
+                    execution=execution,
+                    store=kept,
+                    listener=listener,
+                )
+        except StoreError as error:
+            if error.records:
+                error.results = self._results(error.records, about)
+            raise
+        try:
+            return self._results(records, about)
+        except KeyboardInterrupt:  # a moment's work, which loses nothing when it is done again
+            return self._results(records, about)
+
+    def _results(self, records: Sequence[TrialRecord], about: Mapping[str, object]) -> Results:
         problems = self.grid.problems.items()
         summaries = {name: ProblemSummary.of(name, problem) for name, problem in problems}
         references = {name: summary.reference_loss for name, summary in summaries.items()}
@@ -170,8 +184,9 @@ class Experiment:
     def main(self, arguments: Sequence[str] | None = None) -> NoReturn:
         """Run as a script, with the options of ``optlab run``, and exit with its status.
 
-        The status is 0 when every trial ended in a result, 1 when one did not, 2 for bad input,
-        130 after Ctrl-C.
+        The status is 0 when every trial ended in a result, 1 when one did not, 2 for bad input, 3
+        where the store or an output could not be written (a full disk, a file that another process
+        keeps locked), 130 after Ctrl-C, SIGTERM or SIGHUP.
         """
         from optlab.app.execute import main  # noqa: PLC0415 - a library loads no command line
 

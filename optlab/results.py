@@ -139,11 +139,13 @@ class Results(ResultTables):
         """Return the traceback of a failed trial, or an empty string."""
         return self.tracebacks.get(trial, "")
 
-    def to_csv(self, folder: str | Path) -> None:
+    def to_csv(self, folder: str | Path, *, force: bool = False, raw: bool = False) -> None:
         """Write the tables of `export` into a folder, as CSV."""
-        self.export(folder, "csv")
+        self.export(folder, "csv", force=force, raw=raw)
 
-    def export(self, folder: str | Path, kind: str) -> list[Path]:
+    def export(
+        self, folder: str | Path, kind: str, *, force: bool = False, raw: bool = False
+    ) -> list[Path]:
         """Write the tables into a folder, made where it is missing, and return the files.
 
         Parameters
@@ -153,13 +155,18 @@ class Results(ResultTables):
         kind
             ``"csv"``, ``"parquet"`` (needs the extra ``optlab[parquet]``) or ``"latex"``, which has
             the columns that find room on paper.
+        force
+            Overwrite files of these names that optlab did not write.
+        raw
+            Write texts into CSV as they are. Without, one that a spreadsheet would run as a formula
+            (it begins with ``=``, ``+``, ``-``, ``@``, a tab or a line end) gets an apostrophe.
 
         Raises
         ------
         ValueError
-            For another kind, or where pyarrow is missing.
+            For another kind, where pyarrow is missing, and for a file that optlab did not write.
         """
-        return write_tables(self, Path(folder), kind)
+        return write_tables(self, Path(folder), kind, force=force, raw=raw)
 
     def plot_convergence(self, problem: str | None = None) -> Figure:
         """Draw the suboptimality over epochs, samples and seconds; direct methods as lines.
@@ -199,18 +206,30 @@ class Results(ResultTables):
         return figures.all_figures(self, self._one(problem))
 
     def save_figures(
-        self, folder: str | Path, formats: Sequence[str] = ("png", "svg")
+        self, folder: str | Path, formats: Sequence[str] = ("png", "svg"), *, force: bool = False
     ) -> list[Path]:
-        """Save every figure these results have into a folder and return the files."""
+        """Save every figure these results have into a folder and return the files.
+
+        Raises
+        ------
+        ValueError
+            Where a file that optlab did not write has a figure's name, unless ``force`` is set.
+        """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
-        return figures.save_all(self, folder, formats)
+        return figures.save_all(self, folder, formats, force=force)
 
-    def report(self, path: str | Path) -> Path:
-        """Write one HTML page that works offline: what was found, and how sure that is."""
+    def report(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write one HTML page that works offline: what was found, and how sure that is.
+
+        Raises
+        ------
+        ValueError
+            Where the file exists and is no page that optlab wrote, unless ``force`` is set.
+        """
         from optlab.report.page.render import write_page  # noqa: PLC0415 - as above
 
-        return write_page(self, path)
+        return write_page(self, path, force=force)
 
     def _one(self, problem: str | None) -> str:
         if problem is None and len(self.problems) == 1:

@@ -155,7 +155,9 @@ def test_the_tutorial_saves_its_figures(tutorial_run):
 
 def test_a_line_a_trial_is_written_to_stderr_when_it_is_no_terminal(tutorial_run):
     done, _ = tutorial_run
-    lines = done.stderr.splitlines()
+    *lines, page, figures = done.stderr.splitlines()
+    assert page.startswith("wrote ")
+    assert re.match(r"wrote \d+ files into .*figures$", figures)
     assert [line.partition(" ")[0] for line in lines] == [f"{k}/20" for k in range(1, 21)]
     assert all(": skipped" in line or ": finished in " in line for line in lines)
 

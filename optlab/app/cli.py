@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from cyclopts import App, Parameter
 
 from optlab import __version__
-from optlab.app.exit_status import bad_input, call, loading
+from optlab.app.exit_status import UnavailableError, bad_input, call, loading
 from optlab.app.options import AxesOptions, ExecutionOptions, OutputOptions, Table, TableOptions
-from optlab.app.outputs import check_file, check_folder
+from optlab.app.outputs import (
+    Writer,
+    check_figure_folder,
+    check_inputs,
+    check_page,
+    check_tables,
+    write_all,
+)
 
 if TYPE_CHECKING:
     from optlab.datasets import Dataset
@@ -44,7 +52,7 @@ def run(
         from optlab.app.execute import execute
         from optlab.app.script import load_experiment
 
-    return execute(load_experiment(script), axes, execution, outputs)
+    return execute(load_experiment(script), axes, execution, outputs, [script])
 
 
 @app.command
@@ -106,7 +114,7 @@ def compare(
             epochs=100,
             stop_at=1e-6,
         )
-    return execute(experiment, axes, execution, outputs, coefficients=True)
+    return execute(experiment, axes, execution, outputs, inputs=[Path(data)], coefficients=True)
 
 
 def _dataset(data: str, target: str | None, table: Table | None) -> Dataset:
@@ -127,6 +135,7 @@ def report(
     *files: Path,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("report.html"),
     show: Annotated[bool, Parameter(name="--open", negative="")] = False,
+    force: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Write one HTML page of results files: the findings, and how certain they are.
 
@@ -138,15 +147,17 @@ def report(
         The page's file.
     show
         Open the page in the browser.
+    force
+        Overwrite a file that is no page of optlab's; never one of the results files.
     """
     with loading():
         from optlab.results import Results
 
     with bad_input():
-        results = Results.load(*_named(files))
-        check_file(output)
-    results.report(output)
-    print(f"wrote {output}", file=sys.stderr)  # noqa: T201
+        check_inputs([("--output", output)], _named(files))
+        check_page(output, force=force)
+        results = Results.load(*files)
+    _write([(output, lambda: results.report(output, force=force))])
     if show:
         webbrowser.open(output.resolve().as_uri())
     return 0
@@ -159,6 +170,8 @@ def export(
     parquet: Path | None = None,
     latex: Path | None = None,
     figures: Path | None = None,
+    raw_csv: Annotated[bool, Parameter(negative="")] = False,
+    force: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Write the tables and figures of results files.
 
@@ -176,8 +189,14 @@ def export(
         A folder for the tables as LaTeX, with the columns that find room on paper.
     figures
         A folder for the figures, as PNG and SVG.
+    raw_csv
+        Write texts into CSV as they are; else one that a spreadsheet would run as a formula gets an
+        apostrophe.
+    force
+        Overwrite files that optlab did not write; never the results files.
     """
     with loading():
+        from optlab.report.tables import table_files
         from optlab.results import Results
 
     with bad_input():
@@ -188,13 +207,24 @@ def export(
             options = " or ".join(f"--{kind} DIR" for kind in folders)
             raise ValueError(f"name at least one folder: {options}")
         results = Results.load(*_named(files))
+        writers: list[Writer] = []
         for kind, folder in asked.items():
-            check_folder(folder)
-            written = (
-                results.save_figures(folder) if kind == "figures" else results.export(folder, kind)
-            )
-            print(f"wrote {len(written)} files into {folder}", file=sys.stderr)  # noqa: T201
+            if kind == "figures":
+                check_figure_folder(folder, list(results.problems), force=force)
+                writers.append((folder, partial(results.save_figures, folder, force=force)))
+                continue
+            written = [(f"--{kind}", path) for path in table_files(folder, kind).values()]
+            check_inputs(written, files)
+            check_tables(folder, kind, force=force)
+            write = partial(results.export, folder, kind, force=force, raw=raw_csv)
+            writers.append((folder, write))
+    _write(writers)
     return 0
+
+
+def _write(writers: list[Writer]) -> None:
+    if failed := write_all(writers):
+        raise UnavailableError("\n".join(failed))
 
 
 def _named(files: tuple[Path, ...]) -> tuple[Path, ...]:

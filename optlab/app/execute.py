@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -11,13 +11,16 @@ from typing import NoReturn
 from cyclopts import App
 
 from optlab.app import summary_table
-from optlab.app.exit_status import as_typed, bad_input, call, stoppable
+from optlab.app.exit_status import UnavailableError, as_typed, bad_input, call, stoppable
 from optlab.app.options import Axes, AxesOptions, ExecutionOptions, OutputOptions
 from optlab.app.outputs import Outputs
 from optlab.app.progress import TrialProgress
 from optlab.experiment import Experiment
 from optlab.lab import Status
 from optlab.lab.execution import Execution
+from optlab.lab.runner import Listener
+from optlab.lab.store.store_error import StoreError
+from optlab.results import Results
 
 
 def execute(
@@ -26,42 +29,74 @@ def execute(
     execution: Execution | None = None,
     outputs: Outputs | None = None,
     *,
+    inputs: Iterable[Path] = (),
     coefficients: bool = False,
 ) -> int:
     """Run with progress, print the summary, write the outputs; return the exit status.
 
-    With ``coefficients``, those of every problem are printed; else those of problems whose data
-    were made from a table.
+    0 when every trial ended in a result, 1 when one did not, 130 after Ctrl-C. ``inputs`` are the
+    files that the command reads, which no output may overwrite. With ``coefficients``, those of
+    every problem are printed; else those of problems whose data were made from a table.
 
-    The status is 0 when every trial ended in a result, 1 when one did not, 130 after Ctrl-C.
+    Raises
+    ------
+    UsageError
+        For bad input, before anything runs.
+    UnavailableError
+        Where the store or an output could not be written; the summary is printed all the same.
     """
     axes, execution, outputs = axes or Axes(), execution or Execution(), outputs or Outputs()
     with bad_input():
         experiment = replace(experiment, **axes.changes())
-        outputs.check()
+        outputs.check(inputs, list(experiment.grid.problems))
     if execution.is_contended:
         summary_table.print_note(summary_table.BESIDE)
     bar = TrialProgress(len(experiment.grid.trials()), experiment.epochs)
     with stoppable():
         with bar as progress, bad_input():
-            results = experiment.run(
-                store=outputs.store,
-                execution=execution,
-                listener=progress.listener(),
-                command=as_typed(),
-            )
-        try:
-            outputs.write(results)  # before anything is printed: stdout may be closed by now
-        finally:
-            summary_table.print_summary(results.summary(), experiment.name)
-            summary_table.print_optima(results.problems)
-            summary_table.print_coefficients(results.problems, every=coefficients)
+            results, failed = _run(experiment, outputs, execution, progress.listener())
+        # Printed first: the outputs can fail, or be stopped.
+        failed += summary_table.print_results(
+            results.summary(), results.problems, experiment.name, coefficients=coefficients
+        )
+        failed += (unwritten := outputs.write(results))
+    if unwritten:
+        failed.append(_advice(outputs))
     statuses = {Status(status) for status in results.trials["status"]}
+    if failed:
+        raise UnavailableError("\n".join(failed))
     if Status.INTERRUPTED in statuses:
         return 130
     if experiment.conclude is not None:
         experiment.conclude(results)
     return 0 if all(status.is_result for status in statuses) else 1
+
+
+def _run(
+    experiment: Experiment, outputs: Outputs, execution: Execution, listener: Listener
+) -> tuple[Results, list[str]]:
+    """Return the results, and why the store ended the run where it did."""
+    try:
+        results = experiment.run(
+            store=outputs.store, execution=execution, listener=listener, command=as_typed()
+        )
+    except StoreError as error:
+        if error.results is None:  # nothing had run
+            raise
+        return error.results, [str(error)]
+    return results, []
+
+
+def _advice(outputs: Outputs) -> str:
+    if outputs.store is None:
+        return (
+            "what is printed above is all that is kept: make room, or name another place, and run "
+            "again; with --store FILE.db every trial is kept as it ends"
+        )
+    return (
+        f"every trial is in {outputs.store}: make room, or name another place, and run the same "
+        "command again, which computes none of them twice"
+    )
 
 
 def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> NoReturn:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gc
+import os
 import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
+from optlab.lab.store.store_error import StoreUnavailableError
 from optlab.text import encodable
 
 
@@ -20,11 +22,17 @@ class UsageError(Exception):
     """Bad input to a command; the message is printed without a traceback."""
 
 
+class UnavailableError(Exception):
+    """A full disk, or a file that is locked: no fault of the input, and mended outside."""
+
+
 @contextmanager
 def bad_input() -> Iterator[None]:
     """Turn a `ValueError` about an argument into a `UsageError`."""
     try:
         yield
+    except StoreUnavailableError as error:
+        raise UnavailableError(str(error)) from error
     except ValueError as error:
         raise UsageError(str(error)) from error
 
@@ -64,7 +72,11 @@ def stoppable() -> Iterator[None]:
 
 
 def call(app: App, arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: 2 for bad input, 130 after Ctrl-C."""
+    """Run a command and return its exit status.
+
+    Its own, 0 or 1; 2 for bad input, 3 where a file could not be written, 130 after Ctrl-C.
+    """
+    _open_closed_streams()
     tokens = sys.argv[1:] if arguments is None else list(arguments)
     if isinstance(sys.stdout, TextIOWrapper):  # its encoding may not hold every name
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -74,12 +86,28 @@ def call(app: App, arguments: Sequence[str] | None = None) -> int:
         status = command(*bound.args, **bound.kwargs)
     except CycloptsError:  # the message has been printed
         return 2
-    except UsageError as error:
-        print(f"{app.name[0]}: error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+    except (UsageError, UnavailableError) as error:
+        with suppress(OSError):  # stderr may be full or gone
+            print(f"{app.name[0]}: error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        return 2 if isinstance(error, UsageError) else 3
     except KeyboardInterrupt:
         return 130
     return int(status or 0)
+
+
+def _open_closed_streams() -> None:
+    """Open those of stdin, stdout and stderr that are closed on the null device.
+
+    Else the next file that is opened, a results file perhaps, has the number that libraries
+    write their warnings to; and Python has no object to print to.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def as_typed() -> str:

@@ -10,7 +10,6 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,6 +24,7 @@ from rich.progress import Task as RichTask
 from rich.table import Column
 from rich.text import Text
 
+from optlab.app.summary_table import PatientConsole
 from optlab.lab import TraceRow, Trial, TrialRecord
 from optlab.lab.resume import StoreStatus
 from optlab.lab.runner import Listener
@@ -66,7 +66,7 @@ class TrialProgress:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             _RunningTrial(),
-            console=Console(stderr=True, soft_wrap=True),
+            console=PatientConsole(stderr=True, soft_wrap=True),
             disable=not sys.stderr.isatty(),
             # Drawn when a trial reports, not by a thread, which would run beside the optimizer.
             auto_refresh=False,
@@ -77,7 +77,8 @@ class TrialProgress:
         self._shown = 0.0
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        with suppress(OSError):
+            self._bar.start()
         return self
 
     def __exit__(
@@ -86,7 +87,8 @@ class TrialProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        with suppress(OSError):
+            self._bar.stop()
 
     def listener(self) -> Listener:
         """Return the callbacks that update this bar."""
@@ -97,6 +99,10 @@ class TrialProgress:
     def known(self, known: StoreStatus) -> None:
         """Count the trials that the store holds, and print which could be run again."""
         self._bar.advance(self._task, known.done)
+        with suppress(OSError):  # stderr may be full or gone
+            self._print_known(known)
+
+    def _print_known(self, known: StoreStatus) -> None:
         if known.done or known.others:
             done = f"{known.done} of {self._bar.tasks[0].total:.0f} trials are in the store already"
             more = f"; {known.others} others in it are of other settings, data, code or threads"
@@ -121,7 +127,8 @@ class TrialProgress:
     def finished(self, record: TrialRecord) -> None:
         """Count a trial as done; off a terminal, in a line of its own."""
         self._bar.advance(self._task)
-        self._bar.refresh()
+        with suppress(OSError):  # the terminal may have been closed
+            self._bar.refresh()
         if self._bar.disable:
             with suppress(OSError, ValueError):  # a trial may have closed it
                 print(self._line(record), file=sys.stderr, flush=True)  # noqa: T201
@@ -141,7 +148,8 @@ class TrialProgress:
         now = time.monotonic()
         if not self._bar.disable and (at_once or now - self._shown > _SHOW_EVERY):
             self._shown = now
-            self._bar.update(self._task, now=Text(text), refresh=True)
+            with suppress(OSError):
+                self._bar.update(self._task, now=Text(text), refresh=True)
 
 
 def _describe(trial: Trial) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 import pandas as pd
 from rich.console import Console
@@ -20,14 +23,48 @@ BESIDE = (
 )
 
 
+class PatientConsole(Console):
+    """A console that raises where its pipe is closed, and does not end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the `BrokenPipeError` in whose handler rich calls this."""
+        raise  # noqa: PLE0704 - as the line above says
+
+
 def print_note(text: str) -> None:
     """Print a line to stderr, beside the progress."""
-    Console(stderr=True, soft_wrap=True).print(Text(f"note: {text}"))
+    with suppress(OSError):  # stderr may be full or gone
+        PatientConsole(stderr=True, soft_wrap=True).print(Text(f"note: {text}"))
+
+
+def print_results(
+    summary: pd.DataFrame,
+    problems: Mapping[str, ProblemSummary],
+    name: str,
+    *,
+    coefficients: bool = False,
+) -> list[str]:
+    """Print the summary, the optima and coefficients; return why that failed, where stdout is full.
+
+    One who has closed stdout has read enough: that is no failure.
+    """
+    try:
+        print_summary(summary, name)
+        print_optima(problems)
+        print_coefficients(problems, every=coefficients)
+        sys.stdout.flush()
+    except OSError as error:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())  # Python writes what is left when it ends
+        os.close(null)
+        if not isinstance(error, BrokenPipeError):
+            return [f"the summary could not be printed: {error}"]
+    return []
 
 
 def print_optima(problems: Mapping[str, ProblemSummary]) -> None:
     """Print the certificate of each problem's optimum in a line."""
-    console = Console(soft_wrap=True)
+    console = PatientConsole(soft_wrap=True)
     for name, facts in problems.items():
         measures = (
             f"; {k.replace('_', ' ')} {number(v, digits=6)}" for k, v in facts.measures.items()
@@ -69,7 +106,7 @@ MOST_COEFFICIENTS = 20
 
 def print_summary(summary: pd.DataFrame, name: str) -> None:
     """Print a row for each optimizer, batch size and device, and why some have no numbers."""
-    console = Console(soft_wrap=True)
+    console = PatientConsole(soft_wrap=True)
     unbounded = console.options.update(width=10_000)
     for hidden in range(4):
         table = _table(summary, name, hidden=hidden)

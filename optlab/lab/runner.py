@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +13,7 @@ from optlab.lab.measure.threads import set_threads, threads_kept
 from optlab.lab.resume import Resume, StoreStatus
 from optlab.lab.store.redo import check_redo
 from optlab.lab.store.store import Store
+from optlab.lab.store.store_error import StoreError
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.peak_memory import peak_bytes
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
@@ -48,8 +49,8 @@ def run_grid(
 ) -> list[TrialRecord]:
     """Run every trial that the store does not hold, and return a record of each of the grid's.
 
-    After Ctrl-C the running trials keep their partial trace, and those that had not started are
-    recorded as interrupted too.
+    After Ctrl-C, at whatever moment, the running trials keep their partial trace, and those that
+    had not started are recorded as interrupted too; before the first it is raised.
 
     Parameters
     ----------
@@ -64,6 +65,12 @@ def run_grid(
         are read from.
     listener
         Called when trials start, at each recorded iterate, and when they end.
+
+    Raises
+    ------
+    StoreError
+        Where the store can no longer be written or read; its ``records`` are those that would have
+        been returned, as far as they can be had.
     """
     execution, listener = execution or Execution(), listener or Listener()
     threads = asked = set_threads(execution.threads)
@@ -76,72 +83,84 @@ def run_grid(
         for trial in grid.trials()
     }
     about = definition if definition is not None else grid.definition() | budget.definition()
-    with ExitStack() as stack:
-        executor_for = stack.enter_context(open_executor(execution.executor))
-        if store and execution.fresh and store.experiments():  # when all else is known to be right
-            store.archive()
-        resume = None
-        if store:
-            everything = list(tasks.values())
-            redo = check_redo(execution.redo)
-            resume = Resume(store, name, about, grid, everything, asked, threads, redo)
-            stack.enter_context(closing(resume))
-        collected = _Collected(resume)
-        waiting: Iterable[Task] = [tasks[trial.number] for trial in interleaved(grid.trials())]
-        left = len(tasks)
-        if resume:
-            listener.known(known := resume.known())
-            waiting, left = resume.missing(waiting), left - known.done
-        ended = _run(waiting, left, execution, executor_for, threads, listener)
-        stack.enter_context(closing(ended))  # so that workers end with us, whatever happens
-        _collect(ended, collected, listener)
-    return collected.of_all(tasks.values())
+    collected = _Collected(tasks.values())
+    try:
+        with ExitStack() as stack:
+            executor_for = stack.enter_context(open_executor(execution.executor))
+            if store and execution.fresh and store.experiments():  # when all else is right
+                store.archive()
+            if store:
+                redo = check_redo(execution.redo)
+                everything = list(tasks.values())
+                resume = Resume(store, name, about, grid, everything, asked, threads, redo)
+                stack.enter_context(closing(resume))
+                collected.resume = resume
+            waiting: Iterable[Task] = [tasks[trial.number] for trial in interleaved(grid.trials())]
+            ended = _run(waiting, collected, execution, executor_for, threads, listener)
+            stack.enter_context(closing(ended))  # so that workers end with us, whatever happens
+            _collect(ended, collected, listener)
+        return collected.of_all()
+    except KeyboardInterrupt:
+        if not collected.began:
+            raise
+        return collected.of_all()
+    except StoreError as error:
+        if collected.began:
+            error.records = collected.without_store(error)
+        raise
 
 
 class _Collected:
     """The records of trials that ended, each written to the store at once."""
 
-    def __init__(self, resume: Resume | None) -> None:
-        self._resume = resume
+    def __init__(self, tasks: Collection[Task]) -> None:
+        self.resume: Resume | None = None
+        self.began = False
+        """Whether a trial may have started."""
+        self._tasks = tasks
         self._records: dict[int, TrialRecord] = {}
-        self._unwritten: list[TrialRecord] = []
 
     def add(self, record: TrialRecord) -> None:
+        """Keep a record, and write it; it may be repeated after Ctrl-C at any place."""
         self._records[record.trial.number] = record
-        self._unwritten.append(record)
-        if self._resume:
-            self._resume.keep(record)
-        self._unwritten.clear()
+        if self.resume:
+            self.resume.keep(record)
 
-    def write_again(self) -> None:
-        """Write the record whose writing was interrupted, if there is one."""
-        for record in list(self._unwritten):
-            self.add(record)
-
-    def of_all(self, tasks: Iterable[Task]) -> list[TrialRecord]:
+    def of_all(self) -> list[TrialRecord]:
         """Return a record of each task, those of the store included."""
         records = self._records
-        if self._resume:
+        if self.resume:
             cut_short = {n: r for n, r in records.items() if r.status == Status.INTERRUPTED}
-            records = records | self._resume.records() | cut_short
+            records = records | self.resume.records() | cut_short
+        return self._with_all(records, NOT_STARTED)
+
+    def without_store(self, error: StoreError) -> list[TrialRecord]:
+        """Return a record of each task when the store can no longer be used, or only be read."""
+        try:
+            return self.of_all()
+        except StoreError:
+            return self._with_all(self._records, f"not started, or not to be read: {error}")
+
+    def _with_all(self, records: Mapping[int, TrialRecord], missing: str) -> list[TrialRecord]:
         found = []
-        for task in tasks:
-            not_started = TrialRecord(task.trial, message=NOT_STARTED)
-            record = records.get(task.trial.number, not_started)
+        for task in self._tasks:
+            record = records.get(task.trial.number, TrialRecord(task.trial, message=missing))
             record.optimizer = task.about_optimizer()
             found.append(record)
         return found
 
 
 def _collect(ended: Generator[TrialRecord], collected: _Collected, listener: Listener) -> None:
+    record = None
     try:
         for record in ended:
             collected.add(record)
             listener.finished(record)
     except KeyboardInterrupt:  # it came between two trials; within one, the trial catches it
-        collected.write_again()
-        for record in _cut_short(ended):
-            collected.add(record)
+        if record is not None:
+            collected.add(record)  # again: that may be what was cut off
+        for cut_short in _cut_short(ended):
+            collected.add(cut_short)
 
 
 def _cut_short(ended: Generator[TrialRecord]) -> Generator[TrialRecord]:
@@ -155,12 +174,18 @@ def _cut_short(ended: Generator[TrialRecord]) -> Generator[TrialRecord]:
 
 def _run(
     tasks: Iterable[Task],
-    left: int,
+    collected: _Collected,
     execution: Execution,
     executor_for: ExecutorFor | None,
     threads: int,
     listener: Listener,
 ) -> Generator[TrialRecord]:
+    """Run the tasks that the store does not hold."""
+    left = len(list(tasks))
+    if collected.resume:
+        listener.known(known := collected.resume.known())
+        tasks, left = collected.resume.missing(tasks), left - known.done
+    collected.began = True
     if executor_for is not None:
         return run_on_executor(
             tasks, executor_for, threads=threads, time_limit=execution.time_limit
@@ -190,25 +215,37 @@ def _run_here(
     tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
     for task in tasks:
-        listener.started(task.trial)
-        record = run_trial(
-            task.trial,
-            task.problem,
-            task.optimizer,
-            task.budget,
-            watch=listener.watch,
-            threads=threads,
-            time_limit=execution.time_limit,
-        )
-        stopped = record.status == Status.INTERRUPTED
-        if execution.measure_memory and record.trace and record.status.is_result:
-            passes = replace(task.budget, epochs=max(1, record.trace[-1].epoch))
-            try:
-                record.peak_bytes = peak_bytes(task.trial, task.problem, task.optimizer, passes)
-            except KeyboardInterrupt:  # the record stands, and the next trial does not start
-                stopped = True
-            except BaseException:  # the trial itself went well: it stands without this figure
-                record.peak_bytes = None
-        yield record
-        if stopped:
+        record = None
+        try:
+            listener.started(task.trial)
+            record = run_trial(
+                task.trial,
+                task.problem,
+                task.optimizer,
+                task.budget,
+                watch=listener.watch,
+                threads=threads,
+                time_limit=execution.time_limit,
+            )
+            if execution.measure_memory:
+                _measure_memory(task, record)
+            yield record
+        except KeyboardInterrupt:  # the record stands, and the next trial does not start
+            if record is not None:
+                yield record
             return
+        if record.status == Status.INTERRUPTED:
+            return
+
+
+def _measure_memory(task: Task, record: TrialRecord) -> None:
+    """Run a trial once more to measure its peak memory, where it gave a result."""
+    if not (record.trace and record.status.is_result):
+        return
+    passes = replace(task.budget, epochs=max(1, record.trace[-1].epoch))
+    try:
+        record.peak_bytes = peak_bytes(task.trial, task.problem, task.optimizer, passes)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # the trial itself went well: it stands without this figure
+        record.peak_bytes = None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,8 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, summary
 from optlab.lab.store.problem_summary import CERTIFICATE
 from optlab.report.latex import latex_table
+from optlab.report.output_file import SOFTWARE, check_output, output_file
+from optlab.text import encodable
 
 
 def all_tables(results: ResultTables) -> dict[str, pd.DataFrame]:
@@ -32,8 +36,12 @@ def all_tables(results: ResultTables) -> dict[str, pd.DataFrame]:
     }
 
 
-def write_tables(results: ResultTables, folder: Path, kind: str) -> list[Path]:
-    """Write every table into a folder, made where it is missing, and return the files.
+TABLES = ("trials", "traces", "summary", "parameters", "optima")
+"""The names of all tables."""
+
+
+def table_files(folder: Path, kind: str) -> dict[str, Path]:
+    """Return the files of all tables in a folder, by the table's name.
 
     Raises
     ------
@@ -44,22 +52,88 @@ def write_tables(results: ResultTables, folder: Path, kind: str) -> list[Path]:
         raise ValueError(f"kind must be {', '.join(map(repr, _WRITERS))}, not {kind!r}")
     if kind == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ValueError("writing Parquet needs pyarrow: pip install 'optlab[parquet]'")
+    suffix = "tex" if kind == "latex" else kind
+    return {name: folder / f"{name}.{suffix}" for name in TABLES}
+
+
+def write_tables(
+    results: ResultTables, folder: Path, kind: str, *, force: bool = False, raw: bool = False
+) -> list[Path]:
+    """Write every table into a folder, made where it is missing, and return the files.
+
+    Parameters
+    ----------
+    results, folder
+        The results, and where to write their tables.
+    kind
+        ``csv``, ``parquet`` or ``latex``.
+    force
+        Overwrite files of these names that optlab did not write.
+    raw
+        Write texts into CSV as they are, also those that a spreadsheet would run as a formula.
+
+    Raises
+    ------
+    ValueError
+        For another kind, where pyarrow is missing, and for files that optlab did not write.
+    """
+    files = table_files(folder, kind)
+    for path in files.values():
+        check_output(path, kind, force=force)
     folder.mkdir(parents=True, exist_ok=True)
-    suffix, write = _WRITERS[kind]
-    files = {folder / f"{name}.{suffix}": table for name, table in all_tables(results).items()}
-    for path, table in files.items():
-        write(table, path)
-    return list(files)
+    for name, table in all_tables(results).items():
+        shown = table
+        if kind == "latex":
+            shown = table[PAPER.get(name, list(table))]
+        elif kind == "csv" and not raw:
+            shown = without_formulas(table)
+        with output_file(files[name], kind, force=force) as file:
+            _WRITERS[kind](shown, file)
+    return list(files.values())
 
 
-def _csv(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False)
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts no spreadsheet takes for a formula: an apostrophe before each.
+
+    Numbers stay as they are. The source is OWASP's page on CSV injection.
+
+    Examples
+    --------
+    >>> without_formulas(pd.DataFrame({"optimizer": ["=1+1", "sgd"], "loss": [-1.5, 2.0]}))
+      optimizer  loss
+    0     '=1+1  -1.5
+    1       sgd   2.0
+    """
+    return _with_texts(table, _harmless)
 
 
-def _parquet(table: pd.DataFrame, path: Path) -> None:
-    # Parquet columns have one type: hyperparameters of several are text.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _csv(table: pd.DataFrame, file: BinaryIO) -> None:
+    table.to_csv(file, index=False, mode="wb", encoding="utf-8", errors="backslashreplace")
+
+
+def _parquet(table: pd.DataFrame, file: BinaryIO) -> None:
+    # Parquet columns have one type: hyperparameters of several are text, and text is UTF-8.
+    table = _with_texts(table, _encodable)
     mixed = [c for c in table if str(c).startswith("hp_") and table[c].dtype == object]
-    table.astype(dict.fromkeys(mixed, "string")).to_parquet(path, index=False)
+    table = table.astype(dict.fromkeys(mixed, "string"))
+    table.attrs["software"] = SOFTWARE
+    table.to_parquet(file, index=False)
+
+
+def _with_texts(table: pd.DataFrame, change: Callable[[object], object]) -> pd.DataFrame:
+    """Return a copy with all its texts changed, those of its header too."""
+    changed = table.rename(columns=change)
+    for name in changed:
+        if changed[name].dtype.kind not in "biufc":
+            changed[name] = changed[name].map(change)
+    return changed
 
 
 PAPER = {
@@ -72,30 +146,39 @@ PAPER = {
 """Of these tables LaTeX has these columns: more find no room on paper, and CSV has them all."""
 
 
-def _latex(table: pd.DataFrame, path: Path) -> None:
-    text = latex_table(table[PAPER.get(path.stem, list(table))])
-    path.write_text(text, encoding="utf-8")
+def _latex(table: pd.DataFrame, file: BinaryIO) -> None:
+    text = f"% {SOFTWARE}\n{latex_table(table)}"
+    file.write(text.encode("utf-8", "backslashreplace"))
 
 
-_WRITERS: dict[str, tuple[str, Callable[[pd.DataFrame, Path], None]]] = {
-    "csv": ("csv", _csv),
-    "parquet": ("parquet", _parquet),
-    "latex": ("tex", _latex),
+_WRITERS: dict[str, Callable[[pd.DataFrame, BinaryIO], None]] = {
+    "csv": _csv,
+    "parquet": _parquet,
+    "latex": _latex,
 }
+
+
+def _encodable(value: object) -> object:
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _parameters(results: ResultTables) -> pd.DataFrame:
     run, parts = ["trial", *CELL, "seed", "repeat"], []
+    problem_of = dict(zip(results.trials["trial"], results.trials["problem"], strict=True))
     for number, parameters in results.final_parameters.items():
-        trial = results.trials.loc[results.trials["trial"] == number, run]
-        facts = results.problems[trial["problem"].iloc[0]]
+        facts = results.problems[problem_of[number]]
         for name, entries in parameters.items():
             flat, optimum = np.ravel(entries), np.ravel(facts.optimum[name])
             names = facts.parameter_names(name, flat.size)
-            part = pd.DataFrame({"parameter": names, "value": flat, "optimum": optimum})
-            parts.append(trial.merge(part, how="cross"))
-    columns = [*run, "parameter", "value", "optimum"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+            parts.append((np.full(flat.size, number), names, flat, optimum))
+    if not parts:
+        return pd.DataFrame(columns=[*run, "parameter", "value", "optimum"])
+    numbers, names, values, optima = zip(*parts, strict=True)
+    table = pd.DataFrame({
+        "trial": np.concatenate(numbers), "parameter": list(chain.from_iterable(names)),
+        "value": np.concatenate(values), "optimum": np.concatenate(optima),
+    })  # fmt: skip
+    return results.trials[run].merge(table, on="trial")
 
 
 def _optima(results: ResultTables) -> pd.DataFrame:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the command's --help loads this, and not torch
+    from optlab.lab.trial.record import TrialRecord
 
 
 class StoreError(ValueError):
-    """A results file that cannot be read or written, with the reason."""
+    """A results file that cannot be read or written, with the reason.
+
+    Where it ends a run, ``records`` are those of all trials, and ``results`` what
+    `optlab.experiment.Experiment.run` would have returned.
+    """
+
+    records: Sequence[TrialRecord] = ()
+    results: Any = None
 
 
 class StoreUnavailableError(StoreError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from matplotlib.lines import Line2D
 from optlab.analysis.result_tables import ResultTables
 from optlab.report import views
 from optlab.report.figures.device_table import device_table
+from optlab.report.figures.file_names import check_figures, figure_file
 from optlab.report.figures.panels import (
     INK,
     MARKERS,
@@ -26,6 +26,7 @@ from optlab.report.figures.panels import (
     wrap_title,
 )
 from optlab.report.figures.paper import WIDTH, PaperFigure
+from optlab.report.output_file import SOFTWARE, output_file
 from optlab.report.style import Styles, shade
 from optlab.report.ticks import shorten
 from optlab.report.views import View
@@ -98,23 +99,41 @@ def all_figures(results: ResultTables, problem: str) -> dict[str, Figure]:
 
 
 def save_all(
-    results: ResultTables, folder: str | Path, formats: Sequence[str] = ("png", "svg")
+    results: ResultTables,
+    folder: str | Path,
+    formats: Sequence[str] = ("png", "svg"),
+    *,
+    force: bool = False,
 ) -> list[Path]:
-    """Save every figure of every problem into a folder, made where it is missing."""
-    folder = Path(folder)
+    """Save every figure of every problem into a folder, made where it is missing.
+
+    Raises
+    ------
+    ValueError
+        Where a file that optlab did not write has a figure's name, unless ``force`` is set.
+    """
+    folder, problems, saved = Path(folder), list(results.problems), []
+    check_figures(folder, problems, formats, force=force)
     folder.mkdir(parents=True, exist_ok=True)
-    saved = []
-    for number, problem in enumerate(results.problems):
-        name = re.sub(r"[^\w.]+", "-", problem)[:40]  # file names allow fewer characters
-        prefix = f"{number}-{name}-" if len(results.problems) > 1 else ""
+    for number, problem in enumerate(problems):
         for key, figure in all_figures(results, problem).items():
             if key == "profile" and number:
                 continue  # it is of all problems
             for kind in formats:
-                path = folder / f"{'' if key == 'profile' else prefix}{key}.{kind}"
-                figure.savefig(path)
+                path = figure_file(folder, problems, number, key, kind)
+                with output_file(path, kind, force=force) as file:
+                    figure.savefig(file, format=kind, metadata=_METADATA.get(kind))
                 saved.append(path)
     return saved
+
+
+_METADATA = {
+    "png": {"Software": SOFTWARE},
+    "svg": {"Creator": SOFTWARE},
+    "pdf": {"Creator": SOFTWARE},
+    "eps": {"Creator": SOFTWARE},
+}
+"""Of each format, the entry that says what made the file; others have none."""
 
 
 def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: Styles) -> Figure:

@@ -10,12 +10,12 @@ from pathlib import Path
 import plotly.offline
 from jinja2 import PackageLoader
 
-import optlab
 from optlab.analysis.result_tables import ResultTables
 from optlab.markup import ENVIRONMENT
 from optlab.report.findings.caveats import caveats
 from optlab.report.findings.findings import findings
 from optlab.report.findings.sentence import Sentence
+from optlab.report.output_file import SOFTWARE, check_output, output_file
 from optlab.report.page.certificate_lines import certificate_lines
 from optlab.report.page.experiment_lines import experiment_lines, tracebacks
 from optlab.report.page.page_data import page_data
@@ -28,13 +28,19 @@ _TEMPLATES = ENVIRONMENT.overlay(loader=PackageLoader("optlab.report.page", ""))
 _TEMPLATES.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
 
 
-def write_page(results: ResultTables, path: str | Path) -> Path:
-    """Write the page into a file, in a folder made where it is missing, and return the file."""
+def write_page(results: ResultTables, path: str | Path, *, force: bool = False) -> Path:
+    """Write the page into a file, in a folder made where it is missing, and return the file.
+
+    Raises
+    ------
+    ValueError
+        Where the file exists and is no page that optlab wrote, unless ``force`` is set.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.part")
-    unfinished.write_text(render_page(results), encoding="utf-8")
-    unfinished.replace(path)  # a page under its own name is always whole
+    check_output(path, "page", force=force)
+    page = render_page(results).encode("utf-8", "backslashreplace")  # names may be no UTF-8
+    with output_file(path, "page", force=force) as file:
+        file.write(page)
     return path
 
 
@@ -53,7 +59,7 @@ def render_page(results: ResultTables) -> str:
         machine=results.machine,
         experiments=experiment_lines(results.definition),
         tracebacks=tracebacks(results),
-        version=optlab.__version__,
+        software=SOFTWARE,
         data=page_data(results, views),
         plotly=plotly.offline.get_plotlyjs().replace("</script", "<\\/script"),
         scripts="\n".join(_source(f"{name}.js") for name in SCRIPTS),

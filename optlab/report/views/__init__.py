@@ -11,6 +11,7 @@ from optlab.report.views.view import Axis, View, batches_in
 
 __all__ = [
     "FLOOR",
+    "KEYS",
     "TARGETS",
     "Axis",
     "View",
@@ -34,6 +35,9 @@ _VIEWS = (
     crossover_view,
     profile_view,
 )
+
+KEYS = tuple(view.__name__.removesuffix("_view") for view in _VIEWS)
+"""The keys of all views."""
 
 
 def views_of(results: ResultTables) -> dict[str, View]:
