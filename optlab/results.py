@@ -14,7 +14,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
 from optlab.lab.trial.stop_at import StopAt
-from optlab.report.tables import write_tables
+from optlab.report.table_files import write_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

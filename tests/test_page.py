@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from optlab.report.page.render import write_page
-from optlab.report.tables import PAPER
+from optlab.report.table_files import PAPER
 from optlab.report.ticks import log_ticks
 from optlab.text import format_seconds
 from tests.planted_results import EVIL, HOSTILE, plant

@@ -52,7 +52,7 @@ def run(
         from optlab.app.execute import execute
         from optlab.app.script import load_experiment
 
-    return execute(load_experiment(script), axes, execution, outputs, [script])
+    return execute(load_experiment(script), axes, execution, outputs, inputs=[script])
 
 
 @app.command
@@ -196,7 +196,7 @@ def export(
         Overwrite files that optlab did not write; never the results files.
     """
     with loading():
-        from optlab.report.tables import table_files
+        from optlab.report.table_files import table_files
         from optlab.results import Results
 
     with bad_input():

@@ -92,7 +92,7 @@ class Outputs:
 
     def _files(self) -> list[tuple[str, Path]]:
         """Return the files that are written, each with its option."""
-        from optlab.report.tables import table_files  # noqa: PLC0415 - --help does not load pandas
+        from optlab.report.table_files import table_files  # noqa: PLC0415 - --help does not load pandas
 
         files = []
         if (store := self.store) is not None:  # with what SQLite may write beside it
@@ -181,7 +181,7 @@ def _module_files() -> list[Path]:
 def check_tables(folder: Path, kind: str, *, force: bool = False) -> None:
     """Make a folder for tables, and refuse it where it holds other files of their names."""
     from optlab.report.output_file import check_output  # noqa: PLC0415 - as above
-    from optlab.report.tables import table_files  # noqa: PLC0415 - as above
+    from optlab.report.table_files import table_files  # noqa: PLC0415 - as above
 
     files = table_files(folder, kind)
     check_folder(folder)

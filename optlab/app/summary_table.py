@@ -78,7 +78,7 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
 
     Those of every problem, or only of those to whose data more was done than standardizing.
     """
-    console = Console(soft_wrap=True)
+    console = PatientConsole(soft_wrap=True)
     for name, facts in problems.items():
         found = facts.coefficient_table()
         if found.empty or not (every or set(facts.provenance) - {STANDARDIZED}):

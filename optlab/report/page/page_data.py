@@ -14,7 +14,7 @@ import pandas as pd
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, summary
 from optlab.report.style import Styles
-from optlab.report.tables import PAPER
+from optlab.report.table_files import PAPER
 from optlab.report.views import View, headline
 from optlab.report.views.view import Axis
 from optlab.report.words import share
