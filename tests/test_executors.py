@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 
 import optlab as ol
-from optlab.lab.workers.executors import MOST_RERUNS
+from optlab.lab.workers.dask_cluster import MOST_RERUNS
 
 
 @dataclass(frozen=True)
@@ -208,13 +208,13 @@ def test_what_is_no_executor_is_refused(tutorial):
         experiment_of(tutorial, ol.Lstsq()).run(execution=ol.Execution(executor=1))
 
 
-def test_an_executor_that_is_shut_down_gives_crashed_rows(tutorial):
+def test_an_executor_that_is_shut_down_gives_interrupted_rows(tutorial):
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
     trials = (
         experiment_of(tutorial, ol.Lstsq()).run(execution=ol.Execution(executor=executor)).trials
     )
-    assert list(trials["status"]) == ["crashed"]
+    assert list(trials["status"]) == ["interrupted"]
     assert "shutdown" in trials["message"].iloc[0]
 
 

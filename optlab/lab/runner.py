@@ -19,7 +19,7 @@ from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
-from optlab.lab.workers.executors import ExecutorFor, open_executor, run_on_executor
+from optlab.lab.workers.executors import Cluster, open_executor, run_on_executor
 from optlab.lab.workers.pool import WorkerPool
 
 NOT_STARTED = "not started: the experiment was stopped"
@@ -77,7 +77,7 @@ def run_grid(
     }
     about = definition if definition is not None else grid.definition() | budget.definition()
     with ExitStack() as stack:
-        executor_for = stack.enter_context(open_executor(execution.executor))
+        cluster = stack.enter_context(open_executor(execution.executor))
         if store and execution.fresh and store.experiments():  # when all else is known to be right
             store.archive()
         resume = None
@@ -92,7 +92,7 @@ def run_grid(
         if resume:
             listener.known(known := resume.known())
             waiting, left = resume.missing(waiting), left - known.done
-        ended = _run(waiting, left, execution, executor_for, threads, listener)
+        ended = _run(waiting, left, execution, cluster, threads, listener)
         stack.enter_context(closing(ended))  # so that workers end with us, whatever happens
         _collect(ended, collected, listener)
     return collected.of_all(tasks.values())
@@ -157,13 +157,13 @@ def _run(
     tasks: Iterable[Task],
     left: int,
     execution: Execution,
-    executor_for: ExecutorFor | None,
+    cluster: Cluster | None,
     threads: int,
     listener: Listener,
 ) -> Generator[TrialRecord]:
-    if executor_for is not None:
+    if cluster is not None:
         return run_on_executor(
-            tasks, executor_for, threads=threads, time_limit=execution.time_limit
+            tasks, cluster, threads=threads, time_limit=execution.time_limit
         )
     if left and execution.in_workers:
         return _run_isolated(tasks, left, execution, threads, listener)
