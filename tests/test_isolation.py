@@ -359,7 +359,12 @@ def test_settings_of_torch_go_along(tutorial):
 
 
 def test_no_trial_feels_what_another_left_behind(tutorial, pool):
-    left = [planted.LeavesHarm(), planted.TellsAnomaly(), ol.ManualSGD(0.01), planted.TellsAnomaly()]
+    left = [
+        planted.LeavesHarm(),
+        planted.TellsAnomaly(),
+        ol.ManualSGD(0.01),
+        planted.TellsAnomaly(),
+    ]
     tasks = tasks_of(tutorial, left)
     harm, first, good, second = pool.run(tasks)
     assert harm.status == "finished"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -9,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from optlab.lab.trial.record import Trial
+from optlab.lab.workers.executors import content_key
 
 MOST_RERUNS = 2
 """The most times that a trial whose worker was lost is run again elsewhere."""
@@ -29,9 +31,9 @@ class DaskCluster:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._executors: dict[str, Executor] = {}
-        self._held: list[Any] = []
+        self._held: list[str] = []
         self._workers = 0
-        self._alive = time.monotonic()
+        self._gone_since = math.inf
 
     def executor_for(self, trial: Trial) -> Executor | str:
         """Return the executor for a trial's device, or the reason why there is none."""
@@ -43,17 +45,18 @@ class DaskCluster:
             self._executors[kind] = self._client.get_executor(pure=False, resources=needs)
         return self._executors[kind]
 
-    def hold(self, problem: bytes) -> object:
-        """Send a pickled problem to every worker; those that come later fetch it from them.
+    def hold(self, problem: bytes) -> None:
+        """Send a pickled problem to every worker of now, and to those that come later."""
+        from optlab.lab.workers.dask_plugin import SentProblem  # noqa: PLC0415 - needs distributed
 
-        Raises
-        ------
-        OSError
-            Where no worker comes within `SILENT_SECONDS`.
-        """
-        future = self._client.scatter(problem, broadcast=True, timeout=SILENT_SECONDS)
-        self._held.append(future)  # kept by the cluster as long as this is
-        return future
+        key = content_key(problem)
+        self._client.register_plugin(SentProblem(key, problem), name=key)
+        self._held.append(key)
+
+    def release(self) -> None:
+        """Let the scheduler and the workers drop the problems."""
+        for key in self._held:
+            self._client.unregister_worker_plugin(key)
 
     def workers(self) -> int:
         """Return the number of threads of all workers, when last asked."""
@@ -65,12 +68,12 @@ class DaskCluster:
         """Return a reason where scheduler or workers have been gone for too long."""
         if self._client.status not in ("running", "connecting"):
             return "its Dask scheduler was lost"
-        if self._client.status == "running" and self._ask():
-            self._alive = time.monotonic()
-        silent = time.monotonic() - self._alive
-        if silent < SILENT_SECONDS:
+        if self._ask():
+            self._gone_since = math.inf
             return None
-        return f"no worker of the Dask cluster was left for {silent:.0f} s"
+        self._gone_since = min(self._gone_since, time.monotonic())
+        silent = time.monotonic() - self._gone_since
+        return None if silent < SILENT_SECONDS else "no worker of the Dask cluster is left"
 
     def _ask(self) -> list[Any]:
         """Return what the scheduler says of its workers; nothing where it is gone."""
@@ -103,11 +106,13 @@ def dask_cluster(address: str) -> Iterator[DaskCluster]:
     except (OSError, ValueError) as error:
         raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
     usual = client.run_on_scheduler(_allow_failures, failures=MOST_RERUNS)
+    cluster = DaskCluster(client)
     try:
-        yield DaskCluster(client)
+        yield cluster
     finally:
         with suppress(Exception):  # the scheduler may be gone: there is nothing to restore
             if client.status == "running":
+                cluster.release()
                 client.run_on_scheduler(_allow_failures, failures=usual)
         with suppress(Exception):
             client.close(timeout=_CONNECT_SECONDS)

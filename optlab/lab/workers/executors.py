@@ -31,7 +31,7 @@ _MOST_PROBLEMS = 2
 """How many problems a worker keeps."""
 
 _MISSING = b""
-"""The answer of a worker that cannot read the problem's file: it is sent the problem itself."""
+"""The answer of a worker that has not the problem and cannot read its file: it is then sent it."""
 
 
 class Cluster(Protocol):
@@ -62,7 +62,7 @@ class LocalCluster:
 
     def hold(self, problem: bytes) -> Path:
         """Write the problem into a file."""
-        path = self._folder / hashlib.sha256(problem).hexdigest()
+        path = self._folder / content_key(problem)
         path.write_bytes(problem)
         return path
 
@@ -87,6 +87,7 @@ def open_executor(executor: str | Executor | None) -> Iterator[Cluster | None]:
     elif hasattr(executor, "submit"):
         with tempfile.TemporaryDirectory(prefix="optlab-") as folder:
             yield LocalCluster(executor, Path(folder))
+        _kept.clear()  # where the workers were threads of this process
     else:
         raise ValueError(
             "executor must be a concurrent.futures.Executor or the address of a Dask scheduler, "
@@ -134,10 +135,13 @@ class _Submissions:
         self.cluster, self.options = cluster, (threads, time_limit)
         self.sent: dict[Future[bytes], tuple[Task, Executor]] = {}
         self.ended: SimpleQueue[Future[bytes]] = SimpleQueue()
+        self.gone: str | None = None
         self._problems: dict[int, tuple[Any, str, object]] = {}
 
     def submit(self, task: Task, *, problem_too: bool = False) -> TrialRecord | None:
         """Send a trial; return its record where that cannot be done."""
+        if self.gone:
+            return TrialRecord(task.trial, Status.INTERRUPTED, self.gone, contended=True)
         executor = self.cluster.executor_for(task.trial)
         if isinstance(executor, str):
             return TrialRecord(task.trial, Status.SKIPPED, executor)
@@ -160,7 +164,7 @@ class _Submissions:
     def _hold(self, problem: Any) -> tuple[str, object]:
         if id(problem) not in self._problems:
             body = dumps_by_value(problem)
-            key = hashlib.sha256(body).hexdigest()
+            key = content_key(body)
             # Kept, so that no other problem gets its id.
             self._problems[id(problem)] = problem, key, self.cluster.hold(body)
         return self._problems[id(problem)][1:]
@@ -178,8 +182,8 @@ class _Submissions:
         try:
             future = self.ended.get(timeout=LOOK_SECONDS)
         except Empty:
-            reason = self.cluster.lost()
-            return self._all_lost(reason) if reason else []
+            self.gone = self.cluster.lost()
+            return self._all_lost(self.gone) if self.gone else []
         if future not in self.sent:
             return []
         task, _ = self.sent.pop(future)
@@ -192,9 +196,7 @@ class _Submissions:
         lost = [task.trial for task, _ in self.sent.values()]
         self.cancel()
         self.sent.clear()
-        return [
-            TrialRecord(trial, Status.INTERRUPTED, reason, contended=True) for trial in lost
-        ]
+        return [TrialRecord(trial, Status.INTERRUPTED, reason, contended=True) for trial in lost]
 
     def cancel(self) -> None:
         """Cancel what has not begun."""
@@ -242,21 +244,32 @@ def _lost(trial: Trial, error: BaseException) -> TrialRecord:
     return TrialRecord(trial, status, why, where, contended=True)
 
 
+def content_key(problem: bytes) -> str:
+    """Return the hash by which workers know a pickled problem."""
+    return hashlib.sha256(problem).hexdigest()
+
+
+SENT_PROBLEMS: dict[str, bytes] = {}
+"""The pickled problems that were sent to this worker and that no trial has needed yet."""
+
 _kept: dict[str, Any] = {}
-"""The problems that this worker has, by the hash of their content; the last was used last."""
+"""The problems that this worker has loaded."""
 
 
-def _run_pickled(key: str, problem: bytes | Path, rest: bytes) -> bytes:
+def _run_pickled(key: str, problem: bytes | Path | None, rest: bytes) -> bytes:
     """Run a trial on a worker; pickled by value, so that classes of scripts travel too."""
-    if key not in _kept:
+    ours = _kept.get(key)
+    if ours is None:
         try:
             body = problem.read_bytes() if isinstance(problem, Path) else problem
         except OSError:  # this worker is on another machine
             return _MISSING
-        _kept[key] = pickle.loads(body)
-    ours = _kept[key] = _kept.pop(key)
-    for old in list(_kept)[:-_MOST_PROBLEMS]:
-        _kept.pop(old, None)
+        body = body or SENT_PROBLEMS.pop(key, None)
+        if body is None:
+            return _MISSING
+        ours = _kept[key] = pickle.loads(body)
+        for old in list(_kept)[:-_MOST_PROBLEMS]:
+            _kept.pop(old, None)
     trial, optimizer, budget, threads, time_limit = cloudpickle.loads(rest)
     record = run_trial(trial, ours, optimizer, budget, threads=threads, time_limit=time_limit)
     return bytes(cloudpickle.dumps(record))
