@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import mmap
 import os
 import subprocess
 import sys
@@ -182,3 +183,47 @@ class Borrows(Planted):
         yield ol.Iterate(start)
         torch.ones(self.size, dtype=torch.uint8)
         yield ol.Iterate(start)
+
+
+@dataclass(frozen=True)
+class SharesMemory:
+    """Fills so many bytes of a shared map, or of forks, which a limit on a process does not see."""
+
+    size: int
+    forks: int = 0
+    uses_batches: ClassVar[bool] = False
+
+    def iterates(self, problem, batches, start):
+        yield ol.Iterate(start)
+        held = mmap.mmap(-1, self.size) if not self.forks else None
+        for _ in range(self.forks):
+            if os.fork() == 0:
+                held = bytearray(b"1") * (self.size // self.forks)
+                time.sleep(1000)
+        if held:
+            for _ in range(self.size // 2**20):
+                held.write(b"1" * 2**20)
+        time.sleep(1000)
+        yield ol.Iterate(start)
+
+
+@dataclass(frozen=True)
+class LeavesHarm:
+    """Leaves behind what makes every later trial of its process slow, or its loss 0."""
+
+    uses_batches: ClassVar[bool] = False
+
+    def iterates(self, problem, batches, start):
+        torch.autograd.set_detect_anomaly(True)  # noqa: FBT003 - torch's own signature
+        ol.LinearRegression.evaluate = lambda *_: ol.problems.Evaluation(0.0, 0.0, 0.0, 0.0)
+        torch.Tensor.mean = lambda *_: torch.zeros(())
+        yield ol.Iterate(start)
+
+
+@dataclass(frozen=True)
+class TellsAnomaly:
+    uses_batches: ClassVar[bool] = False
+
+    def iterates(self, problem, batches, start):
+        yield ol.Iterate(start)
+        raise ArithmeticError(f"{torch.is_anomaly_enabled()} {os.getpid()}")

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import torch
 
 import optlab as ol
-from optlab.lab.workers.executors import MOST_RERUNS
+from optlab.lab.workers.dask_cluster import MOST_RERUNS
 
 
 @dataclass(frozen=True)
@@ -208,13 +209,13 @@ def test_what_is_no_executor_is_refused(tutorial):
         experiment_of(tutorial, ol.Lstsq()).run(execution=ol.Execution(executor=1))
 
 
-def test_an_executor_that_is_shut_down_gives_crashed_rows(tutorial):
+def test_an_executor_that_is_shut_down_gives_interrupted_rows(tutorial):
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
     trials = (
         experiment_of(tutorial, ol.Lstsq()).run(execution=ol.Execution(executor=executor)).trials
     )
-    assert list(trials["status"]) == ["crashed"]
+    assert list(trials["status"]) == ["interrupted"]
     assert "shutdown" in trials["message"].iloc[0]
 
 
@@ -285,8 +286,8 @@ def cluster(tmp_path):
 dask = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
-def hundred(problem, folder):
-    return experiment_of(problem, Slow(str(folder)), batch_sizes=[5], seeds=range(100), epochs=3)
+def hundred(problem, folder, count=100):
+    return experiment_of(problem, Slow(str(folder)), batch_sizes=[5], seeds=range(count), epochs=3)
 
 
 @dask
@@ -340,7 +341,7 @@ def test_a_trial_that_kills_every_worker_is_crashed_and_the_scheduler_is_left_as
             .trials
         )
         assert client.run_on_scheduler(allowed) == before
-    assert list(trials["status"]) == ["crashed"]
+    assert list(trials["status"]) == ["crashed"], trials["message"].iloc[0]
     assert "KilledWorker" in trials["message"].iloc[0]
     dead = [name for name in names if cluster.processes[name].poll() is not None]
     assert len(dead) == MOST_RERUNS + 1
@@ -364,6 +365,89 @@ def test_trials_on_a_device_go_to_workers_that_have_it(cluster, tutorial):
     )
     # It was sent, and it is the worker that says what it has.
     assert "no worker" not in rows.loc["cuda:0", "message"]
+
+
+class Signals:
+    """Kills processes when so many trials have ended."""
+
+    def __init__(self, after, *victims):
+        self.after, self.victims, self.ended = after, victims, 0
+
+    def __call__(self, record):
+        self.ended += 1
+        if self.ended == self.after:
+            for victim in self.victims:
+                victim.kill()
+
+
+@dask
+@pytest.mark.alone
+@pytest.mark.parametrize("lost", ["scheduler", "workers"])
+def test_a_cluster_that_is_lost_interrupts_what_had_not_ended(
+    cluster, tutorial, tmp_path, lost, monkeypatch
+):
+    from optlab.lab.runner import Listener
+    from optlab.lab.workers import dask_cluster
+
+    monkeypatch.setattr(dask_cluster, "SILENT_SECONDS", 2.0)
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    cluster.start_workers("one", "two")
+    names = ["scheduler"] if lost == "scheduler" else ["one", "two"]
+    began = time.monotonic()
+    trials = (
+        hundred(tutorial, runs, 40)
+        .run(
+            store=tmp_path / "s.db",
+            listener=Listener(finished=Signals(5, *[cluster.processes[n] for n in names])),
+            execution=ol.Execution(executor=cluster.address, threads=1),
+        )
+        .trials
+    )
+    assert time.monotonic() - began < 60
+    assert len(trials) == 40
+    assert set(trials["status"]) == {"finished", "interrupted"}
+    assert (trials["status"] == "finished").sum() >= 5
+    messages = trials[trials["status"] == "interrupted"]["message"]
+    assert messages.str.contains("lost|no worker|no more trials").all(), set(messages)
+
+
+class CountsLoads(ol.LinearRegression):
+    """Leaves a line in a file each time that it is unpickled."""
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        with (Path(self.name) / "loads").open("a", encoding="utf-8") as file:
+            file.write(f"{os.getpid()}\n")
+
+
+@dask
+@pytest.mark.parametrize("kind", ["process", "dask"])
+def test_the_data_are_loaded_once_by_each_worker_and_no_task_holds_them(
+    cluster, tmp_path, kind, monkeypatch
+):
+    sizes = []
+    from optlab.lab.workers import executors
+
+    dumps = executors.dumps_by_value
+    monkeypatch.setattr(
+        executors, "dumps_by_value", lambda value: sizes.append(dumps(value)) or sizes[-1]
+    )
+    X = torch.randn(50_000, 4)
+    problem = CountsLoads(X, X.sum(1), name=str(tmp_path))
+    experiment = experiment_of(problem, ol.Lstsq(), repeats=12)
+    if kind == "dask":
+        cluster.start_workers("one", "two")
+        results = experiment.run(execution=ol.Execution(executor=cluster.address, threads=1))
+    else:
+        with spawning() as executor:
+            results = experiment.run(execution=ol.Execution(executor=executor, threads=1))
+    assert set(results.trials["status"]) == {"finished"}
+    loads = (tmp_path / "loads").read_text(encoding="utf-8").split()
+    assert len(loads) == len(set(loads)) <= 2
+    sizes = [len(size) for size in sizes]
+    assert len(sizes) == 13
+    assert sum(sizes) < 1.1 * X.numel() * 4 * 5 / 4
 
 
 @dask

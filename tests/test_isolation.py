@@ -358,6 +358,45 @@ def test_settings_of_torch_go_along(tutorial):
     assert record.message == "ArithmeticError: torch.float64"
 
 
+def test_no_trial_feels_what_another_left_behind(tutorial, pool):
+    left = [
+        planted.LeavesHarm(),
+        planted.TellsAnomaly(),
+        ol.ManualSGD(0.01),
+        planted.TellsAnomaly(),
+    ]
+    tasks = tasks_of(tutorial, left)
+    harm, first, good, second = pool.run(tasks)
+    assert harm.status == "finished"
+    assert_same(good, alone(tasks[2]))
+    anomaly, pids = zip(*(r.message.split()[1:] for r in (first, second)), strict=True)
+    assert set(anomaly) == {"False"}
+    assert len(set(pids)) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are listed on Linux only")
+def test_the_server_has_no_thread_that_a_fork_would_lose(tutorial, pool):
+    list(pool.run(tasks_of(tutorial, [ol.TorchSGD(0.01), ol.SklearnLinearRegression()])))
+    server = psutil.Process(pool._workers[0].server.pid)
+    names = [path.read_text().strip() for path in Path(f"/proc/{server.pid}/task").glob("*/comm")]
+    # OpenBLAS ends its threads before a fork, jemalloc (of pyarrow) repairs its own after one.
+    assert len([name for name in names if name != "jemalloc_bg_thd"]) == 1, names
+    libraries = {Path(m.path).name.partition("-")[0] for m in server.memory_maps()}
+    assert not {name for name in libraries if name.startswith("libcuda.so")}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
+def test_shared_maps_and_forks_count_to_the_memory_limit(tutorial):
+    size = 400 * 2**20
+    large = [planted.SharesMemory(size), planted.SharesMemory(size, forks=4)]
+    with WorkerPool(memory_limit=size // 2) as workers:
+        records = list(workers.run(tasks_of(tutorial, [*large, ol.ManualSGD(0.1)])))
+    assert [record.status for record in records] == ["crashed", "crashed", "finished"]
+    for record in records[:2]:
+        assert "its memory limit is 200 MiB" in record.message
+        assert 'planted.py", line' in record.traceback
+
+
 def test_processes_that_cannot_start_are_told(tutorial, monkeypatch, capfd):
     monkeypatch.setattr(worker_process, "_BOOT", "raise SystemExit(7)")
     with (

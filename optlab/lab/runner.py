@@ -20,7 +20,7 @@ from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
-from optlab.lab.workers.executors import ExecutorFor, open_executor, run_on_executor
+from optlab.lab.workers.executors import Cluster, open_executor, run_on_executor
 from optlab.lab.workers.pool import WorkerPool
 
 NOT_STARTED = "not started: the experiment was stopped"
@@ -86,7 +86,7 @@ def run_grid(
     collected = _Collected(tasks.values())
     try:
         with ExitStack() as stack:
-            executor_for = stack.enter_context(open_executor(execution.executor))
+            cluster = stack.enter_context(open_executor(execution.executor))
             if store and execution.fresh and store.experiments():  # when all else is right
                 store.archive()
             if store:
@@ -96,7 +96,7 @@ def run_grid(
                 stack.enter_context(closing(resume))
                 collected.resume = resume
             waiting: Iterable[Task] = [tasks[trial.number] for trial in interleaved(grid.trials())]
-            ended = _run(waiting, collected, execution, executor_for, threads, listener)
+            ended = _run(waiting, collected, execution, cluster, threads, listener)
             stack.enter_context(closing(ended))  # so that workers end with us, whatever happens
             _collect(ended, collected, listener)
         return collected.of_all()
@@ -176,7 +176,7 @@ def _run(
     tasks: Iterable[Task],
     collected: _Collected,
     execution: Execution,
-    executor_for: ExecutorFor | None,
+    cluster: Cluster | None,
     threads: int,
     listener: Listener,
 ) -> Generator[TrialRecord]:
@@ -186,9 +186,9 @@ def _run(
         listener.known(known := collected.resume.known())
         tasks, left = collected.resume.missing(tasks), left - known.done
     collected.began = True
-    if executor_for is not None:
+    if cluster is not None:
         return run_on_executor(
-            tasks, executor_for, threads=threads, time_limit=execution.time_limit
+            tasks, cluster, threads=threads, time_limit=execution.time_limit
         )
     if left and execution.in_workers:
         return _run_isolated(tasks, left, execution, threads, listener)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from contextlib import contextmanager
-from queue import SimpleQueue
-from typing import Any
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
 
 import cloudpickle
 
@@ -16,23 +21,73 @@ from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
 from optlab.lab.workers.pickling import dumps_by_value
 
-MOST_RERUNS = 2
-"""The most times that a trial whose Dask worker was lost is run again elsewhere."""
+LOOK_SECONDS = 2.0
+"""Seconds without the end of a trial after which a cluster is asked whether it is still there."""
 
-ExecutorFor = Callable[[Trial], Executor | str]
-"""Return the executor for a trial, or the reason why there is none."""
+_TASKS_A_WORKER = 2
+"""How many trials are sent for each worker: one that runs, and one that it finds when it ends."""
+
+_MOST_PROBLEMS = 2
+"""How many problems a worker keeps."""
+
+_MISSING = b""
+"""The answer of a worker that has not the problem and cannot read its file: it is then sent it."""
+
+
+class Cluster(Protocol):
+    """The workers that run trials, by whatever library they are reached."""
+
+    def executor_for(self, trial: Trial) -> Executor | str:
+        """Return the executor for a trial, or the reason why there is none."""
+
+    def hold(self, problem: bytes) -> object:
+        """Make a pickled problem known; return what workers get it by (see `_problem_of`)."""
+
+    def workers(self) -> int:
+        """Return how many trials run at once."""
+
+    def lost(self) -> str | None:
+        """Return the reason why no trial that waits will run, or None."""
+
+
+class LocalCluster:
+    """An executor, whose workers read each problem from a file where they can, else are sent it."""
+
+    def __init__(self, executor: Executor, folder: Path) -> None:
+        self._executor, self._folder = executor, folder
+
+    def executor_for(self, _: Trial) -> Executor:
+        """Return the executor, which is one for all trials."""
+        return self._executor
+
+    def hold(self, problem: bytes) -> Path:
+        """Write the problem into a file."""
+        path = self._folder / content_key(problem)
+        path.write_bytes(problem)
+        return path
+
+    def workers(self) -> int:
+        """Return the number of workers as far as the executor has one, else of processors."""
+        return int(getattr(self._executor, "_max_workers", 0)) or os.cpu_count() or 1
+
+    def lost(self) -> None:
+        """Return None: an executor tells of its end by the futures it has given."""
 
 
 @contextmanager
-def open_executor(executor: str | Executor | None) -> Iterator[ExecutorFor | None]:
-    """Give the executors of the Dask scheduler at an address, or one executor for all trials."""
+def open_executor(executor: str | Executor | None) -> Iterator[Cluster | None]:
+    """Give the workers of the Dask scheduler at an address, or those of an executor."""
     if isinstance(executor, str):
-        with dask_executors(executor) as executor_for:
-            yield executor_for
+        from optlab.lab.workers.dask_cluster import dask_cluster  # noqa: PLC0415 - optional
+
+        with dask_cluster(executor) as cluster:
+            yield cluster
     elif executor is None:
         yield None
     elif hasattr(executor, "submit"):
-        yield lambda _: executor
+        with tempfile.TemporaryDirectory(prefix="optlab-") as folder:
+            yield LocalCluster(executor, Path(folder))
+        _kept.clear()  # where the workers were threads of this process
     else:
         raise ValueError(
             "executor must be a concurrent.futures.Executor or the address of a Dask scheduler, "
@@ -42,50 +97,112 @@ def open_executor(executor: str | Executor | None) -> Iterator[ExecutorFor | Non
 
 def run_on_executor(
     tasks: Iterable[Task],
-    executor_for: ExecutorFor,
+    cluster: Cluster,
     *,
     threads: int,
     time_limit: float | None = None,
 ) -> Generator[TrialRecord]:
-    """Submit all trials and yield their records as they end, marked as contended.
+    """Submit trials, a few for each worker at a time; yield their records, marked as contended.
 
-    A trial whose worker died, as far as the executor says so, is a crashed record; those of an
-    executor that broke altogether are interrupted. After Ctrl-C what has not begun is cancelled,
-    and what has ended is yielded.
+    The data of a problem go to each worker once. A trial whose worker died, as far as the executor
+    says so, is a crashed record; those that never ran, or whose executor or cluster was lost as a
+    whole, are interrupted. After Ctrl-C what has not begun is cancelled, and what has ended is
+    yielded.
     """
-    waiting: dict[Future[bytes], Trial] = {}
-    ended: SimpleQueue[Future[bytes]] = SimpleQueue()
+    run = _Submissions(cluster, threads, time_limit)
+    waiting = iter(tasks)
     try:
-        for task in tasks:
-            executor = executor_for(task.trial)
-            if isinstance(executor, str):
-                yield TrialRecord(task.trial, Status.SKIPPED, executor)
-                continue
-            try:
-                parcel = dumps_by_value((task, threads, time_limit))
-            except Exception as error:
-                yield _not_sent(task.trial, error)
-                continue
-            try:
-                future = executor.submit(_run_pickled, parcel)
-            except Exception as error:  # a broken executor refuses what is submitted later
-                yield _lost(task.trial, error)
-                continue
-            waiting[future] = task.trial
-            future.add_done_callback(ended.put)
-            while not ended.empty():  # kept as they end, not when all have been submitted
-                yield _record_of(future := ended.get(), waiting.pop(future))
-        while waiting:
-            yield _record_of(future := ended.get(), waiting.pop(future))
+        for task in waiting:
+            if record := run.submit(task):
+                yield record
+            while run.is_full() or run.has_ended():
+                yield from run.next_records()
+        while run.sent:
+            yield from run.next_records()
     except KeyboardInterrupt:
-        for future in waiting:
-            future.cancel()
-        for future, trial in waiting.items():
+        run.cancel()
+        for future, (task, _) in list(run.sent.items()):
             if future.done() and not future.cancelled():
-                yield _record_of(future, trial)
+                yield _record_of(future, task.trial)
     finally:
-        for future in waiting:
-            future.cancel()
+        run.cancel()
+
+
+class _Submissions:
+    """The trials that have been submitted and have not ended."""
+
+    def __init__(self, cluster: Cluster, threads: int, time_limit: float | None) -> None:
+        self.cluster, self.options = cluster, (threads, time_limit)
+        self.sent: dict[Future[bytes], tuple[Task, Executor]] = {}
+        self.ended: SimpleQueue[Future[bytes]] = SimpleQueue()
+        self.gone: str | None = None
+        self._problems: dict[int, tuple[Any, str, object]] = {}
+
+    def submit(self, task: Task, *, problem_too: bool = False) -> TrialRecord | None:
+        """Send a trial; return its record where that cannot be done."""
+        if self.gone:
+            return TrialRecord(task.trial, Status.INTERRUPTED, self.gone, contended=True)
+        executor = self.cluster.executor_for(task.trial)
+        if isinstance(executor, str):
+            return TrialRecord(task.trial, Status.SKIPPED, executor)
+        try:
+            rest = dumps_by_value((task.trial, task.optimizer, task.budget, *self.options))
+            body = dumps_by_value(task.problem) if problem_too else None
+            key, held = self._hold(task.problem)
+        except (TypeError, AttributeError, pickle.PicklingError, RecursionError) as error:
+            return _not_sent(task.trial, error)
+        except Exception as error:  # the cluster does not take the data
+            return _never_ran(task.trial, error)
+        try:
+            future = executor.submit(_run_pickled, key, body or held, rest)
+        except Exception as error:  # a broken executor refuses what is submitted later
+            return _never_ran(task.trial, error)
+        self.sent[future] = task, executor
+        future.add_done_callback(self.ended.put)
+        return None
+
+    def _hold(self, problem: Any) -> tuple[str, object]:
+        if id(problem) not in self._problems:
+            body = dumps_by_value(problem)
+            key = content_key(body)
+            # Kept, so that no other problem gets its id.
+            self._problems[id(problem)] = problem, key, self.cluster.hold(body)
+        return self._problems[id(problem)][1:]
+
+    def is_full(self) -> bool:
+        """Whether the workers have enough to do."""
+        return len(self.sent) >= _TASKS_A_WORKER * max(1, self.cluster.workers())
+
+    def has_ended(self) -> bool:
+        """Whether a trial's end can be taken without waiting."""
+        return not self.ended.empty()
+
+    def next_records(self) -> list[TrialRecord]:
+        """Wait for the next end of a trial; return the records of those that ended with it."""
+        try:
+            future = self.ended.get(timeout=LOOK_SECONDS)
+        except Empty:
+            self.gone = self.cluster.lost()
+            return self._all_lost(self.gone) if self.gone else []
+        if future not in self.sent:
+            return []
+        task, _ = self.sent.pop(future)
+        if not future.cancelled() and not future.exception() and future.result() == _MISSING:
+            record = self.submit(task, problem_too=True)
+            return [record] if record else []
+        return [_record_of(future, task.trial)]
+
+    def _all_lost(self, reason: str) -> list[TrialRecord]:
+        lost = [task.trial for task, _ in self.sent.values()]
+        self.cancel()
+        self.sent.clear()
+        return [TrialRecord(trial, Status.INTERRUPTED, reason, contended=True) for trial in lost]
+
+    def cancel(self) -> None:
+        """Cancel what has not begun."""
+        for future in self.sent:
+            with suppress(Exception):  # its cluster may be gone
+                future.cancel()
 
 
 def _record_of(future: Future[bytes], trial: Trial) -> TrialRecord:
@@ -102,78 +219,57 @@ def _not_sent(trial: Trial, error: Exception) -> TrialRecord:
     return TrialRecord(trial, Status.FAILED, f"cannot be sent to a worker: {said}", where)
 
 
+def _never_ran(trial: Trial, error: BaseException) -> TrialRecord:
+    said, where = describe_exception(error)
+    if isinstance(error, BrokenExecutor):
+        return _lost(trial, error)
+    why = f"not run: its executor takes no more trials ({said})"
+    return TrialRecord(trial, Status.INTERRUPTED, why, where, contended=True)
+
+
 def _lost(trial: Trial, error: BaseException) -> TrialRecord:
     """Return what is known of a trial whose worker, or whole executor, was lost.
 
     An executor that broke tells of none of its trials whether it had begun, or which one broke it:
-    they are interrupted, and run when the experiment is run again.
+    they are interrupted, and run when the experiment is run again. Likewise those of a cluster that
+    was lost, which it cancels.
     """
     said, where = describe_exception(error)
+    status, why = Status.CRASHED, f"its worker was lost: {said}"
     if isinstance(error, BrokenExecutor):
+        status = Status.INTERRUPTED
         why = f"its executor broke, by this trial or by another ({said}); jobs= survives that"
-        return TrialRecord(trial, Status.INTERRUPTED, why, where, contended=True)
-    return TrialRecord(trial, Status.CRASHED, f"its worker was lost: {said}", where, contended=True)
+    elif isinstance(error, CancelledError | OSError):
+        status, why = Status.INTERRUPTED, f"its executor or cluster was lost: {said}"
+    return TrialRecord(trial, status, why, where, contended=True)
 
 
-def _run_pickled(payload: bytes) -> bytes:
+def content_key(problem: bytes) -> str:
+    """Return the hash by which workers know a pickled problem."""
+    return hashlib.sha256(problem).hexdigest()
+
+
+SENT_PROBLEMS: dict[str, bytes] = {}
+"""The pickled problems that were sent to this worker and that no trial has needed yet."""
+
+_kept: dict[str, Any] = {}
+"""The problems that this worker has loaded."""
+
+
+def _run_pickled(key: str, problem: bytes | Path | None, rest: bytes) -> bytes:
     """Run a trial on a worker; pickled by value, so that classes of scripts travel too."""
-    task, threads, time_limit = cloudpickle.loads(payload)
-    record = run_trial(
-        task.trial,
-        task.problem,
-        task.optimizer,
-        task.budget,
-        threads=threads,
-        time_limit=time_limit,
-    )
+    ours = _kept.get(key)
+    if ours is None:
+        try:
+            body = problem.read_bytes() if isinstance(problem, Path) else problem
+        except OSError:  # this worker is on another machine
+            return _MISSING
+        body = body or SENT_PROBLEMS.pop(key, None)
+        if body is None:
+            return _MISSING
+        ours = _kept[key] = pickle.loads(body)
+        for old in list(_kept)[:-_MOST_PROBLEMS]:
+            _kept.pop(old, None)
+    trial, optimizer, budget, threads, time_limit = cloudpickle.loads(rest)
+    record = run_trial(trial, ours, optimizer, budget, threads=threads, time_limit=time_limit)
     return bytes(cloudpickle.dumps(record))
-
-
-@contextmanager
-def dask_executors(address: str) -> Iterator[ExecutorFor]:
-    """Connect to a Dask scheduler; trials on a device go to workers that have it.
-
-    A worker says what it has by Dask's resources: ``dask worker ADDRESS --resources cuda=1``.
-    Trials on the CPU go anywhere. While connected, the scheduler gives up on a task after
-    `MOST_RERUNS` reruns on other workers.
-
-    Raises
-    ------
-    ValueError
-        Where distributed is not installed, or no scheduler answers.
-    """
-    try:
-        from distributed import Client  # noqa: PLC0415 - optional: the extra `cluster`
-    except ImportError:
-        raise ValueError(
-            "a Dask scheduler needs distributed: pip install 'optlab[cluster]'"
-        ) from None
-    try:
-        client = Client(address, timeout=10, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
-    usual = client.run_on_scheduler(_allow_failures, failures=MOST_RERUNS)
-    executors: dict[str, Executor] = {}
-
-    def executor_for(trial: Trial) -> Executor | str:
-        kind = trial.device.partition(":")[0]
-        if kind not in executors:
-            needs = {} if kind == "cpu" else {kind: 1}
-            workers = client.scheduler_info(n_workers=-1)["workers"].values()
-            if needs and not any(worker["resources"].get(kind) for worker in workers):
-                return f"no worker of the Dask cluster offers the resource {kind!r}"
-            executors[kind] = client.get_executor(pure=False, resources=needs)
-        return executors[kind]
-
-    try:
-        yield executor_for
-    finally:
-        client.run_on_scheduler(_allow_failures, failures=usual)
-        client.close()
-
-
-def _allow_failures(failures: int, dask_scheduler: Any = None) -> int:
-    """Set how many lost workers a task may have, on the scheduler, and return the old number."""
-    usual = int(dask_scheduler.allowed_failures)
-    dask_scheduler.allowed_failures = failures
-    return usual

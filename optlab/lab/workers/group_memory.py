@@ -12,13 +12,14 @@ _COUNTED = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
 1/k in each, so that a sum over processes counts it once."""
 
 
-def group_memory(leader: int) -> int:
-    """Return the bytes that a process, its descendants and its session hold (Linux).
+def group_memory(leader: int, *others: int) -> int:
+    """Return the bytes that a process, its descendants, its session, and others hold (Linux).
 
-    Pages that they share with others, as with the process that forked them, count in part. Files
-    that are read count nothing: the kernel can drop them. Processes that have ended count nothing.
+    Pages that they share with none but each other count once, as those of a process and the server
+    that forked it. Files that are read count nothing: the kernel can drop them. A process that has
+    ended counts nothing.
     """
-    return sum(map(_memory, _group(leader)))
+    return sum(map(_memory, _group(leader).union(others)))
 
 
 def _group(leader: int) -> set[int]:

@@ -21,7 +21,7 @@ from optlab.lab.trial.run import STOPPED
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
 from optlab.lab.workers.child import Setup
-from optlab.lab.workers.process import GRACE, ProblemFile, WorkerProcess
+from optlab.lab.workers.process import GRACE, LOOK_SECONDS, ProblemFile, WorkerProcess
 
 Starting = Callable[[Trial], None]
 """Called when a trial begins."""
@@ -195,6 +195,8 @@ class WorkerPool:
     def _listen(self, started: Starting, watch: Watcher) -> None:
         """Wait for messages of the processes and their servers, until the first deadline."""
         soonest = min(worker.deadline for worker in self._workers) - time.monotonic()
+        if self._setup.memory_limit is not None:
+            soonest = min(soonest, LOOK_SECONDS)
         channels = [c for w in self._workers for c in (w.connection, w.control) if c]
         sending = wait(channels, None if soonest == math.inf else max(0.0, soonest))
         for worker in list(self._workers):
@@ -205,9 +207,14 @@ class WorkerPool:
             elif time.monotonic() > worker.deadline and worker.connection:
                 # A message sent in time counts, even if we read it late.
                 if not worker.connection.poll(0):
-                    worker.ask_for_traceback()
-                    worker.end_child()
-                    self._keep_end(worker, Status.TIMED_OUT, worker.timeout_message())
+                    self._kill(worker, Status.TIMED_OUT, worker.timeout_message())
+            elif self._setup.memory_limit is not None and (reason := worker.over_limit()):
+                self._kill(worker, Status.CRASHED, reason)
+
+    def _kill(self, worker: WorkerProcess, status: Status, message: str) -> None:
+        worker.ask_for_traceback()
+        worker.end_child()
+        self._keep_end(worker, status, message)
 
     def _hear_server(self, worker: WorkerProcess) -> None:
         """Note that a server is ready, that its child has ended, or that it has died."""
@@ -235,7 +242,7 @@ class WorkerPool:
             return
         match kind:
             case "forked":
-                worker.pid = what
+                worker.note_fork(what)
             case "started":
                 worker.started, record.started = True, time.time()
                 worker.limit_time(GRACE)

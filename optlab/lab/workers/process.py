@@ -22,6 +22,7 @@ from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
 from optlab.lab.workers.child import TRACEBACK_SIGNAL, Order, Setup
+from optlab.lab.workers.group_memory import group_memory
 from optlab.lab.workers.pickle_file import Layout, dump
 
 # The search path comes first: `-m optlab.lab.workers.fork_server` would look elsewhere for optlab.
@@ -46,6 +47,9 @@ _DYING_SECONDS = 5
 
 _MOST_CRASH_LOG = 20_000
 """Bytes kept of the traceback that a process writes when it crashes or is killed."""
+
+LOOK_SECONDS = 0.2
+"""Seconds between looks at the memory of a trial's processes, where that is limited."""
 
 _TRACEBACK_SECONDS = 0.2
 """Seconds that a process may take to write its traceback before it is killed."""
@@ -107,6 +111,8 @@ class WorkerProcess:
         self.connection: Connection | None = None
         self.pid: int | None = None
         self._crash_log: BinaryIO | None = None
+        self._next_look = 0.0
+        self._held_before = 0
         self.started = self.measured = self.contended = False
         self.deadline = math.inf
 
@@ -160,6 +166,29 @@ class WorkerProcess:
             return f"killed at its time limit of {limit:g} s"
         seconds = limit + _UNPICKLING_SECONDS
         return f"killed: not unpickled {seconds:g} s after it was sent to its process"
+
+    def note_fork(self, pid: int) -> None:
+        """Take note of the process that was forked, and of the memory held before its trial."""
+        self.pid = pid
+        if self.setup.memory_limit is not None:
+            self._held_before = group_memory(pid, self.server.pid)
+
+    def over_limit(self) -> str | None:
+        """Return a reason to kill the process for the memory of its group, or None."""
+        most = self.setup.memory_limit
+        if most is None or self.pid is None or time.monotonic() < self._next_look:
+            return None
+        began = time.monotonic()
+        held = group_memory(self.pid, self.server.pid) - self._held_before
+        now = time.monotonic()
+        # To count pages takes time where there are many: it is to take a small part of it all.
+        self._next_look = now + max(LOOK_SECONDS, 10 * (now - began))
+        if held <= most:
+            return None
+        return (
+            f"killed: it held {held / 2**20:.0f} MiB, with its forks and what it shared; "
+            f"its memory limit is {most / 2**20:.0f} MiB"
+        )
 
     def take_record(self) -> TrialRecord:
         """Return the record of the task, whose process has ended, and make the server idle."""
