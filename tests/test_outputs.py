@@ -5,21 +5,26 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.app import cli
-from optlab.app import outputs as app_outputs
+from optlab.app.execute import execute
+from optlab.app.exit_status import UnavailableError
+from optlab.app.outputs import Outputs
+from optlab.lab.store.store import Store
 from optlab.report import views
 from optlab.report.figures.file_names import figure_file
 from optlab.report.output_file import output_file
@@ -141,27 +146,28 @@ def test_a_link_is_not_followed_and_what_optlab_wrote_is_written_again(results, 
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "latex", "png", "svg", "pdf", "jpg"])
-def test_each_kind_of_file_is_known_again(results, tmp_path, kind):
-    def write(**how):
-        if kind in ("csv", "parquet", "latex"):
-            return results.export(tmp_path, kind, **how)
-        return results.save_figures(tmp_path, [kind], **how)
-
+def check_known_again(write):
     files = write()
-    if kind == "jpg":  # it has no place for a name
-        with pytest.raises(ValueError, match="optlab did not write it"):
-            write()
-    else:
-        assert write() == files
+    assert write() == files
     for path in files:
         whole = path.read_bytes()
         path.write_bytes(b"mine")
         with pytest.raises(ValueError, match=f"{path.name} exists"):
             write()
         assert path.read_bytes() == b"mine"
-        path.write_bytes(whole if kind != "jpg" else b"")
-    write(force=True)
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "latex"])
+def test_each_kind_of_table_is_known_again(results, tmp_path, kind):
+    check_known_again(lambda: results.export(tmp_path, kind))
+
+
+def test_figures_are_known_again_where_their_format_names_the_software(results, tmp_path):
+    check_known_again(lambda: results.save_figures(tmp_path, ["png", "svg", "pdf"]))
+    (tmp_path / "fit.jpg").write_bytes(b"mine")  # it has no place for a name
+    with pytest.raises(ValueError, match="optlab did not write it"):
+        results.save_figures(tmp_path, ["jpg"])
 
 
 def test_the_keys_of_views_are_those_that_figures_are_named_by(results):
@@ -169,9 +175,10 @@ def test_the_keys_of_views_are_those_that_figures_are_named_by(results):
 
 
 def test_devices_and_pipes_are_written_into(results, tmp_path):
-    null = os.stat(os.devnull)
-    assert results.report(os.devnull) == Path(os.devnull)
-    assert os.path.samestat(os.stat(os.devnull), null)
+    null = Path(os.devnull)
+    before = null.stat().st_ino
+    assert results.report(null) == null
+    assert null.stat().st_ino == before
     os.mkfifo(tmp_path / "pipe")
     read = []
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
@@ -179,7 +186,7 @@ def test_devices_and_pipes_are_written_into(results, tmp_path):
     results.report(tmp_path / "pipe")
     reader.join()
     assert read[0].endswith(b"</html>\n")
-    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
 def test_stdout_is_written_into_also_where_it_is_a_file(folder):
@@ -192,9 +199,14 @@ def test_stdout_is_written_into_also_where_it_is_a_file(folder):
 def test_what_cannot_be_written_leaves_the_old_file_and_no_other(tmp_path, error):
     path = tmp_path / "page.html"
     path.write_bytes(b"% optlab old")
-    with pytest.raises(type(error)), output_file(path, "latex") as file:
-        file.write(b"half")
-        raise error
+
+    def write():
+        with output_file(path, "latex") as file:
+            file.write(b"half")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
     assert contents(tmp_path) == {"page.html": b"% optlab old"}
 
 
@@ -244,13 +256,22 @@ def test_figure_files_never_leave_the_folder_and_never_share_a_name(names):
     assert not any(re.search(r"[\x00-\x1f/\\]", path.name) for path in files)
 
 
-HOSTILE = ["=cmd|'/c calc'!A0", "a\ud800b", r"\input{/etc/passwd}", "../../up", "x" * 10_000]
+HOSTILE = ["=cmd|'/c calc'!A0", r"\input{/etc/passwd}", "../../up", "x" * 10_000]
+
+
+class Raises:
+    """Raises a message that is no text."""
+
+    uses_batches = False
+
+    def iterates(self, problem, batches, start):
+        raise ValueError("=1+1 \ud800")
 
 
 def test_hostile_names_are_escaped_in_every_output(tmp_path):
     data = ol.datasets.synthetic(8, 1, seed=1)
     problems = [ol.LinearRegression(data.X, data.y, name=name) for name in HOSTILE]
-    optimizers = {name: ol.Lstsq() for name in HOSTILE[:3]}
+    optimizers = {name: ol.Lstsq() for name in HOSTILE[:2]} | {"@bad": Raises()}
     results = ol.compare(problems, optimizers, store=tmp_path / "r.db")
     for held in (results, ol.Results.load(tmp_path / "r.db")):
         held.export(tmp_path / "t", "csv")
@@ -258,16 +279,35 @@ def test_hostile_names_are_escaped_in_every_output(tmp_path):
         held.export(tmp_path / "t", "latex")
         held.report(tmp_path / "page.html")
         trials = pd.read_csv(tmp_path / "t" / "trials.csv", keep_default_na=False)
-        assert set(trials["optimizer"]) == {"'" + HOSTILE[0], "a\\ud800b", HOSTILE[2]}
+        assert set(trials["optimizer"]) == {"'" + HOSTILE[0], HOSTILE[1], "'@bad"}
         assert r"\input" not in (tmp_path / "t" / "summary.tex").read_text()
     held.export(tmp_path / "t", "csv", raw=True)
     assert HOSTILE[0] in set(pd.read_csv(tmp_path / "t" / "trials.csv")["optimizer"])
 
 
+def test_a_problems_name_that_is_no_text_is_refused():
+    data = ol.datasets.synthetic(8, 1, seed=1)
+    with pytest.raises(ValueError, match=r"a problem cannot be called 'a\\ud800b'"):
+        ol.compare(ol.LinearRegression(data.X, data.y, name="a\ud800b"), ol.Lstsq())
+
+
+def test_files_whose_names_are_no_utf8_are_read_and_written(command, folder):
+    name = os.fsdecode(b"caf\xe9")
+    (folder / f"{name}.csv").write_bytes((folder / "data.csv").read_bytes())
+    status, _, err = command(
+        "compare", f"{name}.csv", "--target", "y", "--optimizers", "lstsq",
+        "--csv", name, "--report", f"{name}.html", "--store", f"{name}.db",
+    )  # fmt: skip
+    assert status == 0, err
+    assert r"wrote 5 files into" in err
+    assert len(pd.read_csv(folder / name / "trials.csv")) == 1
+    assert (folder / f"{name}.html").exists()
+
+
 def test_figures_of_hostile_names_are_drawn(tmp_path):
     data = ol.datasets.synthetic(8, 1, seed=1)
     problems = [ol.LinearRegression(data.X, data.y, name=name) for name in HOSTILE[1:]]
-    results = ol.compare(problems, {"\ud801": ol.Lstsq()})
+    results = ol.compare(problems, ol.Lstsq())
     saved = results.save_figures(tmp_path / "drawn", ["svg"])
     assert sorted(saved) == sorted((tmp_path / "drawn").iterdir())
     assert sorted(tmp_path.iterdir()) == [tmp_path / "drawn"]
@@ -295,11 +335,66 @@ def test_ctrl_c_while_figures_are_made_comes_after_the_summary(command, folder, 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ol.Results, "save_figures", stopped)
-    status, out, err = command(*"run exp.py --figures drawn --report page.html".split())
+    status, out, err = command("run", "exp.py", "--figures", "drawn", "--report", "page.html")
     assert status == 130
     assert "Lstsq" in out
     assert f"wrote {folder / 'page.html'}" in err
     assert f"stopped: {folder / 'drawn'} is not written" in err
+
+
+class Locks:
+    """Keeps the results file locked, as another process may, from its own trial on."""
+
+    uses_batches = False
+
+    def __init__(self, path):
+        self.path, self.lock = path, None
+
+    def iterates(self, problem, batches, start):
+        self.lock = sqlite3.connect(self.path, isolation_level=None)
+        self.lock.execute("BEGIN EXCLUSIVE")
+        yield ol.Iterate(start)
+
+
+def test_a_lock_in_mid_run_ends_with_the_rows_of_what_is_held_and_status_3(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("optlab.experiment.Store", partial(Store, busy_seconds=0.05))
+    path, data = tmp_path / "r.db", ol.datasets.synthetic(8, 1, seed=1)
+    locks = Locks(path)
+    experiment = ol.Experiment(
+        problems=ol.LinearRegression.from_dataset(data),
+        optimizers={"one": ol.Lstsq(), "locks": locks, "three": ol.Lstsq()},
+    )
+    with pytest.raises(UnavailableError, match="another process keeps it locked") as raised:
+        execute(experiment, outputs=Outputs(store=path, csv=tmp_path / "tables"))
+    locks.lock.close()
+    assert "run the same command again, which computes none of them twice" in str(raised.value)
+    assert "locks" in capsys.readouterr().out
+    trials = pd.read_csv(tmp_path / "tables" / "trials.csv").set_index("optimizer")
+    assert len(trials) == 3
+    assert trials["status"]["locks"] == "finished"
+    held = ol.Results.load(path).trials.set_index("optimizer")["status"]
+    assert held["locks"] == "interrupted"
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare")
+@pytest.mark.parametrize("pages", [8, 64, 400])
+def test_a_full_disk_ends_with_the_summary_and_status_3(folder, pages):
+    (folder / "disk").mkdir()
+    mount = f"mount -t tmpfs -o size={4 * pages}k none disk"
+    inside = f"{mount} || exit 77; {OPTLAB} run exp.py --store disk/s.db --report disk/p.html"
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", inside], cwd=folder, capture_output=True, text=True,
+        timeout=200, check=False,
+    )  # fmt: skip
+    if done.returncode == 77 or "unshare:" in done.stderr:
+        pytest.skip(f"no file system can be mounted here: {done.stderr}")
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "full" in done.stderr or "No space left" in done.stderr
+    if pages == 400:  # the store fits, the page does not
+        assert "Lstsq" in done.stdout
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
