@@ -351,8 +351,9 @@ class Locks:
         self.path, self.lock = path, None
 
     def iterates(self, problem, batches, start):
-        self.lock = sqlite3.connect(self.path, isolation_level=None)
-        self.lock.execute("BEGIN EXCLUSIVE")
+        if self.lock is None:
+            self.lock = sqlite3.connect(self.path, isolation_level=None)
+            self.lock.execute("BEGIN EXCLUSIVE")
         yield ol.Iterate(start)
 
 
