@@ -205,6 +205,11 @@ def _named_problems(problems: Problem | Sequence[Problem]) -> dict[str, Problem]
             kind = type(problem).__name__
             raise ValueError(f"{kind} is no problem; LinearRegression(X, y) makes one")
     names = [problem.name for problem in several]
+    for name in names:
+        try:
+            name.encode()  # half of a character is no text that a file can hold
+        except UnicodeEncodeError as error:
+            raise ValueError(f"a problem cannot be called {name!r}: {error}") from error
     twins = sorted({name for name in names if names.count(name) > 1})
     if twins:
         raise ValueError(f"several problems are called {', '.join(twins)}: give each a name=")

@@ -38,7 +38,7 @@ def write_page(results: ResultTables, path: str | Path, *, force: bool = False) 
     """
     path = Path(path)
     check_output(path, "page", force=force)
-    page = render_page(results).encode("utf-8", "backslashreplace")  # names may be no UTF-8
+    page = f"{render_page(results)}\n".encode("utf-8", "backslashreplace")  # names may be no UTF-8
     with output_file(path, "page", force=force) as file:
         file.write(page)
     return path
