@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from optlab.datasets.rounding import FloatArray, is_whole, nearest_floats
+from optlab.text import pluralize
 
 Kind = Literal["number", "date", "duration", "text", "category", "complex", "other"]
 
@@ -156,17 +157,6 @@ def to_floats(values: pd.Series[Any], name: str, first_row: int = 0) -> FloatArr
     return floats
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    Examples
-    --------
-    >>> plural(1, "row"), plural(2, "row")
-    ('1 row', '2 rows')
-    """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def place(index: pd.Index[Any], position: int, first_row: int = 0) -> str:
     """Return a row's number, and its label where that is another.
 
@@ -208,9 +198,7 @@ def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> s
     if many:
         first = int(flags.argmax())
         value = _plain(values.iloc[first])
-        sentence += (
-            f", {value!r} in {place(values.index, first, first_row)}, {plural(many, 'such value')}"
-        )
+        sentence += f", {value!r} in {place(values.index, first, first_row)}, {pluralize(many, 'such value')}"
     if missing.any():
         where = place(values.index, int(missing.argmax()), first_row)
         sentence += f", and {missing.sum()} missing, the first in {where}"
@@ -237,7 +225,7 @@ def _exact(
         )
         raise ValueError(
             f"{name} holds {what}: {_shown(array[first])} in {where} (rows counted from 0) would "
-            f"become {float(floats[first])!r}, {plural(rounded.sum(), 'such value')}; subtract an "
+            f"become {float(floats[first])!r}, {pluralize(int(rounded.sum()), 'such value')}; subtract an "
             "offset first, such as the column's least value, or convert the column to float64 "
             "yourself to accept the rounding"
         )

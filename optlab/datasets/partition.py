@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import place, plural
+from optlab.datasets.columns import place
+from optlab.text import pluralize
 
 MOST_LISTED = 10  # columns in one sentence
 Positions = np.ndarray[Any, np.dtype[np.intp]]
@@ -100,7 +101,7 @@ def _complete_rows(
         f"column {c!r}: {gap.sum()} missing, the first in {place(index, int(gap.argmax()))}"
         for c, gap in list(gaps.items())[:MOST_LISTED]
     ) + (f", and {len(gaps) - MOST_LISTED} more columns" if len(gaps) > MOST_LISTED else "")
-    sentence = f"{any_gap.sum()} of {plural(len(index), 'row')} have missing values ({counts})"
+    sentence = f"{any_gap.sum()} of {pluralize(len(index), 'row')} have missing values ({counts})"
     if missing == "error":
         raise ValueError(
             f"{sentence}; rows are counted from 0; choose "

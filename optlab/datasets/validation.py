@@ -11,8 +11,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from optlab.datasets.columns import place, plural, to_floats
+from optlab.datasets.columns import place, to_floats
 from optlab.datasets.rounding import FloatArray
+from optlab.text import pluralize
 
 _LARGEST_EXACT = 2.0**53
 
@@ -92,7 +93,7 @@ def checked_sample_weight(weights: ArrayLike | pd.Series[Any], rows: int) -> Flo
         first = int(bad.argmax())
         raise ValueError(
             f"sample_weight must be finite and at least 0, not {array[first]} in row {first} "
-            f"(rows counted from 0), {plural(int(bad.sum()), 'such value')}"
+            f"(rows counted from 0), {pluralize(int(bad.sum()), 'such value')}"
         )
     if not array.any():
         raise ValueError("sample_weight is 0 in every row: at least one must be above 0")
@@ -211,7 +212,7 @@ def _refuse_masked(name: str, values: Any) -> None:
                 _refuse_masked(f"an element of {name}" if " of " not in name else name, part)
         return
     if isinstance(values, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(values)).any():
-        count = plural(int(masked.sum()), "masked value")
+        count = pluralize(int(masked.sum()), "masked value")
         first = tuple(np.argwhere(masked)[0].tolist())
         where = f", the first at index {first} (counted from 0)" if first else ""
         raise ValueError(

@@ -26,17 +26,6 @@ def format_ratio(ratio: float) -> str:
     return f"{rounded:,.{decimals}f}".replace(",", "\u202f")
 
 
-def pluralize(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    Examples
-    --------
-    >>> pluralize(1, "epoch"), pluralize(2, "epoch")
-    ('1 epoch', '2 epochs')
-    """
-    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
-
-
 def share(target: str) -> str:
     """Return a target as people write it.
 

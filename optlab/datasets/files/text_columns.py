@@ -7,7 +7,7 @@ import re
 import pandas as pd
 
 from optlab.datasets.files.exact_integers import exact_integers
-from optlab.text import shortened
+from optlab.text import pluralize, shortened
 
 # The words that pandas reads as missing, in any column.
 _MISSING = frozenset({
@@ -98,11 +98,8 @@ def _without(text: pd.Series, words: frozenset[str], name: str) -> tuple[pd.Seri
     if not match.any():
         return text, []
     shown = ", ".join(map(repr, sorted(text[match].unique())))
-    count = int(match.sum())
-    plural = "value" if count == 1 else "values"
-    return text.mask(match, None), [
-        f"column {shortened(name)}: {shown} read as missing ({count} {plural})"
-    ]
+    count = pluralize(int(match.sum()), "value")
+    return text.mask(match, None), [f"column {shortened(name)}: {shown} read as missing ({count})"]
 
 
 def _refuse_units_and_footer(

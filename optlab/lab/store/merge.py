@@ -18,6 +18,7 @@ from optlab.lab.measure.machine import merged
 from optlab.lab.store.problem_summary import ProblemSummary
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
+from optlab.text import pluralize
 
 
 @dataclass
@@ -151,10 +152,14 @@ class MergedFiles:
         if len(settings) > 1:
             found.definition["settings"] = "; ".join(settings)
         if left_out:
-            reasons = (f"{_trials(number)} of {reason}" for reason, number in left_out.items())
+            reasons = (
+                f"{pluralize(number, 'trial')} of {reason}" for reason, number in left_out.items()
+            )
             found.definition["left out"] = "; ".join(reasons)
         if copies:
-            found.definition["counted once"] = f"{_trials(copies)} that several of the files hold"
+            found.definition["counted once"] = (
+                f"{pluralize(copies, 'trial')} that several of the files hold"
+            )
         return found
 
     def _add(self, file: LoadedFile, new: Mapping[str, Mapping[str, str]], label: str) -> None:
@@ -219,7 +224,3 @@ def _renamed(
         if isinstance(found.get(axis), dict):
             found[axis] = {new.get(name, name): value for name, value in found[axis].items()}
     return found
-
-
-def _trials(number: int) -> str:
-    return f"{number} trial{'s' if number != 1 else ''}"

@@ -11,8 +11,8 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, timed
 from optlab.report.findings.sentence import Sentence, describe_setting
 from optlab.report.views import View
-from optlab.report.words import join_names, pluralize
-from optlab.text import DIRECT, cell_label
+from optlab.report.words import join_names
+from optlab.text import DIRECT, cell_label, pluralize
 
 MOST_MISHAPS = 12
 """At most so many kinds of trials without an answer get a sentence."""

@@ -9,8 +9,7 @@ import numpy as np
 
 from optlab.analysis.intervals import median_ranks
 from optlab.report.views import View
-from optlab.report.words import pluralize
-from optlab.text import cell_label, format_seconds
+from optlab.text import cell_label, format_seconds, pluralize
 
 SURE = 0.9
 """Intervals that cover in fewer experiments are given as the range of the trials."""

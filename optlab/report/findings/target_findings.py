@@ -13,10 +13,10 @@ from optlab.analysis.statistics import CELL
 from optlab.analysis.targets import time_to_target
 from optlab.report.findings.sentence import Sentence, describe_median, describe_setting
 from optlab.report.views import TARGETS, View
-from optlab.report.views.targets import own_target, target_rules, target_text
+from optlab.report.views.time_to_target import own_target, target_rules, target_text
 from optlab.report.views.view import answered
-from optlab.report.words import format_ratio, pluralize, share
-from optlab.text import DIRECT
+from optlab.report.words import format_ratio, share
+from optlab.text import DIRECT, pluralize
 
 
 def reached_findings(
