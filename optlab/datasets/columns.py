@@ -198,7 +198,8 @@ def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> s
     if many:
         first = int(flags.argmax())
         value = _plain(values.iloc[first])
-        sentence += f", {value!r} in {place(values.index, first, first_row)}, {pluralize(many, 'such value')}"
+        sentence += f", {value!r} in {place(values.index, first, first_row)}"
+        sentence += f", {pluralize(many, 'such value')}"
     if missing.any():
         where = place(values.index, int(missing.argmax()), first_row)
         sentence += f", and {missing.sum()} missing, the first in {where}"
@@ -225,8 +226,8 @@ def _exact(
         )
         raise ValueError(
             f"{name} holds {what}: {_shown(array[first])} in {where} (rows counted from 0) would "
-            f"become {float(floats[first])!r}, {pluralize(int(rounded.sum()), 'such value')}; subtract an "
-            "offset first, such as the column's least value, or convert the column to float64 "
+            f"become {float(floats[first])!r}, {pluralize(int(rounded.sum()), 'such value')}; "
+            "subtract an offset first, such as the column's least value, or convert the column to float64 "
             "yourself to accept the rounding"
         )
     return floats

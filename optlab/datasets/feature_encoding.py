@@ -81,8 +81,8 @@ def one_hot(values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]) -
         encoded = encoder.transform(filled)
     if unknown.any():
         notes.append(
-            f"column {name!r}: {pluralize(int(unknown.sum()), 'held-out row')} with a level that no "
-            f"training row has, taken as {levels[0]!r}"
+            f"column {name!r}: {pluralize(int(unknown.sum()), 'held-out row')} with a level that "
+            f"no training row has, taken as {levels[0]!r}"
         )
     return Encoded(encoded, tuple(f"{name}={level}" for level in levels[1:]), tuple(notes))
 

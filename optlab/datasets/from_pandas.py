@@ -169,8 +169,8 @@ def _converted(values: pd.Series[Any], column: str, *, encode: bool) -> FloatArr
     infinite = np.isinf(floats)
     if infinite.any():
         raise ValueError(
-            f"column {column!r} has {pluralize(int(infinite.sum()), 'infinite value')}, the first in "
-            f"{place(values.index, int(infinite.argmax()))} (rows counted from 0); leave these "
+            f"column {column!r} has {pluralize(int(infinite.sum()), 'infinite value')}, the first "
+            f"in {place(values.index, int(infinite.argmax()))} (rows counted from 0); leave these "
             "rows or the column out"
         )
     return floats
