@@ -227,8 +227,8 @@ def _exact(
         raise ValueError(
             f"{name} holds {what}: {_shown(array[first])} in {where} (rows counted from 0) would "
             f"become {float(floats[first])!r}, {pluralize(int(rounded.sum()), 'such value')}; "
-            "subtract an offset first, such as the column's least value, or convert the column to float64 "
-            "yourself to accept the rounding"
+            "subtract an offset first, such as the column's least value, or convert the column to "
+            "float64 yourself to accept the rounding"
         )
     return floats
 
