@@ -19,7 +19,7 @@ _NAMED: dict[str, Callable[[], Dataset]] = {
 
 
 def names() -> list[str]:
-    """Return the names that `load` knows."""
+    """Return the names of the datasets that `load` returns."""
     return list(_NAMED)
 
 

@@ -1,4 +1,4 @@
-"""Check the arrays, tensors and data frames of a regression task, once, where they come in."""
+"""Check the arrays, tensors and data frames of a regression task, in one place."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def _by_column(name: str, frame: pd.DataFrame) -> FloatArray:
 
 
 def _as_array(name: str, values: Any) -> np.ndarray[Any, Any]:
-    """Return anything array-like as a numpy array; masked values are refused."""
+    """Return array-like values as a numpy array; masked values are refused."""
     _refuse_masked(name, values)
     if hasattr(values, "toarray"):
         raise ValueError(f"{name} must be dense: pass {name}.toarray()")

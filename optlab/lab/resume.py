@@ -34,11 +34,11 @@ class StoreStatus(NamedTuple):
     others: int
     """How many more the store holds, of other settings, data, code, threads or machines."""
     unknown: Sequence[str] = ()
-    """A sentence for each problem and optimizer whose trials no store can know again."""
+    """A sentence for each problem and optimizer that has no hash, so that its trials run again."""
 
 
 class Resume:
-    """The tasks of a grid beside a store: tell which are done, and write the new ones.
+    """The tasks of a grid and their trials in a store: find the finished ones, write new ones.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Resume:
     def _fingerprints(
         self, of: Callable[[Any], str], named: Mapping[str, object]
     ) -> dict[str, str]:
-        """Return fingerprints by name: a new one each time for what cannot be known again."""
+        """Return fingerprints by name; a value without a hash has a new one each time."""
         found = {}
         for name, value in named.items():
             try:
@@ -134,23 +134,23 @@ class Resume:
         for task in tasks:
             key = self._keys[task.trial.number]
             if self._store.done_by(key) in (None, self._old.get(key)):
-                self._store.begin_trial(key, self._experiment)
+                self._store.lock_running(self._experiment)
                 yield task
 
     def keep(self, record: TrialRecord) -> None:
-        """Write what became of a trial, at once."""
+        """Write the record of a trial."""
         number = record.trial.number
         about = self._tasks[number].about_optimizer()
         key = self._keys[number]
         if record.status == Status.INTERRUPTED and key in self._old:
-            return  # what is there says more
+            return  # the stored record holds more
         self._store.add(key, record, about, self._experiment, instead_of=self._old.get(key))
-        if not self._store.knows(self._experiment):  # set aside by another process meanwhile
+        if not self._store.has_experiment(self._experiment):  # another process archived it
             self._experiment = self._begin()
 
     def close(self) -> None:
-        """Tell whoever else writes the store that nothing runs here any more."""
-        self._store.end_experiment(self._experiment)
+        """Release the store's lock of running trials."""
+        self._store.unlock_running()
 
     def records(self) -> dict[int, TrialRecord]:
         """Return the records of the tasks that the store knows, under this grid's numbers.

@@ -124,7 +124,7 @@ class _LeastNorm:
 
 
 class _Lift:
-    """From conditions ``V' x = t`` to the x whose weights ``x / units`` have the least norm.
+    """The map from ``V' x = t`` to the x whose weights ``x / units`` have the least norm.
 
     The weights are ``Q R^-T t`` where ``Q R = units V``, so they lie in the row space of the data
     and a column of small units gets small weights. Rows are sorted by size and columns pivoted:

@@ -77,7 +77,7 @@ def _checked(path: Path, database: sqlite3.Connection) -> int:
 
 
 def _check(path: Path, database: sqlite3.Connection) -> int:
-    """Return the schema's version; refuse strangers' files and those of a newer optlab."""
+    """Return the schema's version; raise for another application's file or a newer schema."""
     application = database.execute("PRAGMA application_id").fetchone()[0]
     tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if tables and application != APPLICATION:

@@ -23,7 +23,7 @@ from optlab.text import pluralize
 
 @dataclass
 class LoadedFile:
-    """The part of a results file that its last experiment would take for its own.
+    """The trials of a results file that have its last experiment's settings, data and code.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class LoadedFile:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def optimizer_identities(self) -> dict[str, Hashable]:
-        """Return what makes an optimizer another one where its name is the same."""
+        """Return the values that tell optimizers of one name apart, by name."""
         around = self.setting, tuple(sorted(self.code.items()))
         return {name: (value, *around) for name, value in self.optimizer_fingerprints.items()}
 

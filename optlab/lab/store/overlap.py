@@ -35,7 +35,7 @@ class RunningLock:
         self._experiment: int | None = None
 
     def take(self, experiment: int) -> None:
-        """Show that trials of an experiment run from now on."""
+        """Lock the byte of an experiment: its trials run from now on."""
         if sys.platform != "linux" or experiment == self._experiment:
             return
         if self._file is None:
@@ -45,7 +45,7 @@ class RunningLock:
             self._experiment = experiment
 
     def release(self) -> None:
-        """Show that nothing runs here any more."""
+        """Unlock the byte: no trial runs here any more."""
         self._control("F_OFD_SETLK", "F_UNLCK", _BEYOND, 0)
         self._experiment = None
 
@@ -61,7 +61,7 @@ class RunningLock:
         self._file = self._experiment = None
 
     def _control(self, command: str, kind: str, start: int, length: int) -> str | None:
-        """Ask for a lock or about one; return its kind, or None where that cannot be."""
+        """Call fcntl and return the kind of lock, or None where there are no such locks."""
         if self._file is None or sys.platform != "linux":
             return None
         import fcntl  # noqa: PLC0415 - there is none on Windows

@@ -16,7 +16,7 @@ _DOUBLE = torch.finfo(torch.float64).eps
 
 @dataclass(frozen=True)
 class Baseline:
-    """Losses of fits that have learnt nothing, and what a stable run may make of its start.
+    """The losses of trivial fits, and the bound of a stable run's growth.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def rounding_share(eps: float) -> float:
 
 
 def _stable_growth(trial: Trial, problem: Problem, optimizer: Optimizer) -> float:
-    """Return the growth that an optimizer knows; it holds of full batches on a quadratic loss."""
+    """Return the optimizer's bound of the growth, for full batches and a quadratic loss."""
     growth = getattr(optimizer, "stable_growth", None)
     whole = trial.batch_size == "full" or (trial.batch_size or 0) >= len(problem.y)
     if growth is None or not whole or not hasattr(problem, "as_least_squares"):

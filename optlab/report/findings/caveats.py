@@ -82,7 +82,7 @@ def _optima(results: ResultTables) -> Iterator[Sentence]:
 
 
 def _files(results: ResultTables) -> Iterator[Sentence]:
-    """Yield that trials of several files, where these share a problem, were not interleaved."""
+    """Yield the sentence that trials of files that share a problem were not interleaved."""
     files = results.definition.get("files", {})
     asked = Counter(problem for own in files.values() for problem in own.get("problems", ()))
     shared = [problem for problem, count in asked.items() if count > 1]

@@ -53,7 +53,7 @@ class CertificateLines(NamedTuple):
 
 
 def certificate_lines(facts: ProblemSummary) -> CertificateLines:
-    """Return what proves a problem's reference solution."""
+    """Return the certificate and the parameters of a problem's reference solution."""
     columns = f"{facts.d} column" + ("" if facts.d == 1 else "s")
     lines = [
         ("problem", f"{facts.kind}, {facts.n} rows, {columns}, {facts.dtype}"),

@@ -90,7 +90,7 @@ def _times(results: ResultTables) -> pd.DataFrame:
 
 @cached
 def headline(results: ResultTables) -> str:
-    """Return the target that is spoken of, as text; empty where none was reached.
+    """Return the target that the findings report, as text; empty where none was reached.
 
     The experiment's own, where it has one, else `common_target`.
     """
