@@ -117,14 +117,7 @@ def _type_kind(cls: type) -> Kind | None:
 def to_floats(values: pd.Series[Any], name: str, first_row: int = 0) -> FloatArray:
     """Return a column of numbers as float32 where it is float32, else as float64; NaN is missing.
 
-    Parameters
-    ----------
-    values
-        The column, of any dtype; its index holds the rows' labels.
-    name
-        The column, as an error calls it.
-    first_row
-        The number of its first row, counted from 0.
+    ``name`` is the column as an error calls it, ``first_row`` the number of its first row, from 0.
 
     Raises
     ------

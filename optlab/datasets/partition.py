@@ -41,20 +41,8 @@ def partition(
 ) -> Partition:
     """Return the rows to train on and those held out, at random; missing values as asked.
 
-    Parameters
-    ----------
-    columns
-        The columns in use, by name.
-    index
-        The rows' labels.
-    needed
-        The columns that are never filled: the target and the weights.
-    missing
-        ``"error"``, ``"drop"``, ``"mean"`` or ``"median"``.
-    share
-        The share of rows held out, or None.
-    seed
-        The same seed holds out the same rows.
+    ``index`` holds the rows' labels, ``needed`` the columns that are never filled (the target and
+    the weights), and ``share`` is that of the rows held out. The same seed holds out the same rows.
 
     Raises
     ------

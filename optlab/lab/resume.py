@@ -40,22 +40,9 @@ class StoreStatus(NamedTuple):
 class Resume:
     """The tasks of a grid and their trials in a store: find the finished ones, write new ones.
 
-    Parameters
-    ----------
-    store
-        The store.
-    name, definition
-        Of the experiment that begins.
-    grid
-        Its grid, for the facts of its problems.
-    tasks
-        All its tasks.
-    threads
-        How many threads a trial may use when nothing runs beside it: part of each key.
-    threads_used
-        How many each has here; where ``--jobs`` makes them fewer, the machine's facts say so.
-    redo
-        Which of the trials that are done are run again; what they gave then takes the old's place.
+    ``threads`` is how many a trial may use when nothing runs beside it, a part of each key;
+    ``threads_used`` how many each has here, where ``--jobs`` makes them fewer. Finished trials of
+    the kinds in ``redo`` run again; their new records replace the old.
     """
 
     def __init__(

@@ -28,15 +28,10 @@ _BINARY_ENDINGS = {
 class FrameFile(NamedTuple):
     """A table read from a file.
 
-    Parameters
-    ----------
-    frame
-        The columns as read, by name (``str``), with a ``RangeIndex``: numbers where the whole
-        column holds numbers, otherwise text; Parquet, Feather and Excel keep their dtypes. Whole
-        numbers are never rounded: they are int64 or uint64 (Int64 or UInt64 where values are
-        missing and float64 could not hold all), else Python integers in an object column.
-    notes
-        A plain sentence for each choice made: the separator, a line skipped, a column left out.
+    ``frame`` has the columns as read, by name, with a ``RangeIndex``: numbers where the whole
+    column holds numbers, otherwise text; Parquet, Feather and Excel keep their dtypes. Whole
+    numbers are never rounded (see `exact_integers`). ``notes`` has a plain sentence for each choice
+    made: the separator, a line skipped, a column left out.
     """
 
     frame: pd.DataFrame
@@ -54,23 +49,10 @@ def read_frame(
     r"""Read a table from a file: delimited text, Parquet, Feather, Arrow or Excel.
 
     The format and the compression (gzip, bzip2, xz, zip, zstd) are recognised by the file's first
-    bytes, whatever its name ends with.
-
-    Parameters
-    ----------
-    path
-        The file. Parquet, Feather, Arrow and zstd need the extra ``optlab[parquet]``, Excel needs
-        ``optlab[excel]``.
-    separator
-        What stands between two fields of a text file: one character, or ``"tab"`` or ``"space"``
-        (one or more blanks). Recognised where not given: comma, semicolon, tab, ``|``, blanks.
-    decimal
-        ``"."`` or ``","``. Recognised where not given.
-    encoding
-        The text's encoding, a codec of Python. Recognised where not given: UTF-8, and UTF-16 and
-        UTF-32 by their first bytes.
-    sheet
-        The name of an Excel sheet, or its number counted from 0; needed where there are several.
+    bytes, whatever its name ends with. What is not given is recognised: ``separator`` is one
+    character, or ``"tab"`` or ``"space"`` (one or more blanks); ``decimal`` is ``"."`` or ``","``;
+    ``encoding`` is a codec of Python (recognised: UTF-8, UTF-16 and UTF-32). ``sheet`` is an Excel
+    sheet's name, or its number from 0; needed where there are several.
 
     Raises
     ------

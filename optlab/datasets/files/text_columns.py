@@ -33,16 +33,8 @@ def numbers_from_text(
 ) -> tuple[pd.Series, list[str]]:
     """Return a column of text as numbers, truth values or text, and notes on missing values.
 
-    Parameters
-    ----------
-    values
-        The column: text and missing values.
-    name
-        What the column is called in notes and errors.
-    decimal
-        "." or ",".
-    lines
-        The lines of the file that hold the first and the last row.
+    ``name`` is the column in notes and errors, ``lines`` are the file's lines of its first and last
+    row.
 
     Raises
     ------

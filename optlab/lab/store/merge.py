@@ -23,39 +23,19 @@ from optlab.text import pluralize
 
 @dataclass
 class LoadedFile:
-    """The trials of a results file that have its last experiment's settings, data and code.
-
-    Parameters
-    ----------
-    path
-        The file.
-    records
-        Each trial's key and record.
-    problems
-        The problems' summaries, by name.
-    problem_fingerprints, optimizer_fingerprints
-        Their fingerprints, by name.
-    setting, code
-        Budget and threads in words, and hashes of optlab's own code, of the last experiment.
-    names, machines
-        Of the experiments that ran the trials.
-    definition
-        What was asked for.
-    left_out
-        How many trials more the file holds, by the reason why they are not taken.
-    """
+    """The trials of a results file that have its last experiment's settings, data and code."""
 
     path: Path
-    records: list[tuple[str, TrialRecord]] = field(default_factory=list)
+    records: list[tuple[str, TrialRecord]] = field(default_factory=list)  # each after its key
     problems: dict[str, ProblemSummary] = field(default_factory=dict)
-    problem_fingerprints: dict[str, str] = field(default_factory=dict)
+    problem_fingerprints: dict[str, str] = field(default_factory=dict)  # by name
     optimizer_fingerprints: dict[str, str] = field(default_factory=dict)
-    setting: str = ""
-    code: Mapping[str, str] = field(default_factory=dict)
-    names: list[str] = field(default_factory=list)
+    setting: str = ""  # budget and threads of the last experiment, as text
+    code: Mapping[str, str] = field(default_factory=dict)  # hashes of optlab's own code
+    names: list[str] = field(default_factory=list)  # of the experiments that ran the trials
     machines: list[Mapping[str, str]] = field(default_factory=list)
     definition: dict[str, Any] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)  # number of other trials, by reason
 
     def optimizer_identities(self) -> dict[str, Hashable]:
         """Return the values that tell optimizers of one name apart, by name."""
@@ -100,20 +80,11 @@ def free_name(name: str, path: Path, taken: Collection[str]) -> str:
 class MergedFiles:
     """The contents of several results files as one.
 
-    Parameters
-    ----------
-    records
-        Of trials, numbered from 0; where there are several files, each tells its own.
-    problems
-        The problems' summaries, by name.
-    names
-        Of the experiments that ran the trials.
-    machine
-        The machines' facts as one.
-    definition
-        What was asked for, names in it as they are here: of one file its own, of several ``files``
-        with each one's. ``settings`` are their budgets where they differ, ``left out`` says how
-        many trials are not taken and why, ``counted once`` how many several files hold alike.
+    Records are numbered from 0; of several files, each names its own. ``names`` are those of the
+    experiments that ran the trials. The ``definition`` of one file is its own, of several ``files``
+    each one's, with the names as they are here: ``settings`` are their budgets where they differ,
+    ``left out`` says how many trials are not taken and why, ``counted once`` how many several files
+    hold alike.
     """
 
     records: list[TrialRecord]

@@ -19,14 +19,9 @@ _BEYOND = 2**40
 class RunningLock:
     """A lock on a byte of a results file, one byte an experiment, held while its trials run.
 
-    The kernel drops it when the process ends, however it ends, and shows it to the processes of
-    all containers: a process number would mean another process in each. On a system that has no
-    locks of open files (other than Linux), nobody is seen to run.
-
-    Parameters
-    ----------
-    path
-        The results file.
+    The kernel releases it when the process ends, however it ends, and shows it to the processes of
+    all containers, where a process number would mean another process in each. Systems other than
+    Linux have no locks of open files; there no other process is seen to run.
     """
 
     def __init__(self, path: Path) -> None:

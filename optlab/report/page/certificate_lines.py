@@ -31,25 +31,13 @@ _LINES = (
 
 
 class CertificateLines(NamedTuple):
-    """A problem's certificate in lines, and a table of its parameters.
-
-    Parameters
-    ----------
-    name
-        The problem's.
-    lines
-        Names and values.
-    head, rows
-        The table of parameters: at most `MOST_PARAMETERS` rows.
-    parameters
-        How many parameters there are.
-    """
+    """A problem's certificate in lines, and a table of its first `MOST_PARAMETERS` parameters."""
 
     name: str
     lines: list[tuple[str, str]]
     head: list[str]
     rows: list[tuple[str, ...]]
-    parameters: int
+    parameters: int  # how many there are
 
 
 def certificate_lines(facts: ProblemSummary) -> CertificateLines:

@@ -97,17 +97,9 @@ def phases_view(results: ResultTables) -> View:
 def crossover(table: pd.DataFrame) -> pd.DataFrame:
     """Return seconds by batch size and device, marking the fastest and where it changes.
 
-    Parameters
-    ----------
-    table
-        That of the view of seconds.
-
-    Returns
-    -------
-    DataFrame
-        A row each cell with ``seconds, low, high``; ``fastest`` where no other device has a lower
-        median, and it has rivals; ``crossover`` at the fastest of a batch size whose fastest device
-        is not that of the next smaller batch size.
+    Of the view of seconds' table a row each cell with ``seconds, low, high``; ``fastest`` where no
+    other device has a lower median, and it has rivals; ``crossover`` at the fastest of a batch size
+    whose fastest device is not that of the next smaller batch size.
     """
     keys = ["problem", "optimizer", "dtype"]
     view = table[[*CELL, "median", "low", "high"]].rename(columns={"median": "seconds"})
