@@ -26,7 +26,7 @@ from optlab.lab.trial.task import Task
 
 
 class StoreStatus(NamedTuple):
-    """How much of a grid a store already has."""
+    """The number of trials of a grid that a store has, finished or to be run again."""
 
     done: int
     to_redo: Mapping[Redo, int]

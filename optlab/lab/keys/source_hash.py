@@ -76,7 +76,7 @@ def _imports(text: bytes) -> list[_Import]:
     """Return the imports of a file, each with its bound name and whether the file uses that."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError):  # nobody can import it; its bytes count all the same
+    except (SyntaxError, ValueError):  # it cannot be imported; its bytes count all the same
         return []
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
     found = []
@@ -126,7 +126,7 @@ _STANDARD = Path(sysconfig.get_path("stdlib"))
 def distribution(file: str) -> str | None:
     """Return the distribution of a file: optlab, Python, or an installed one with its version.
 
-    None for a person's own, and that is all that nobody else lists as installed: packages that are
+    None for a person's own, which is all that no distribution lists as installed: packages that are
     installed as editable too, and what was copied by hand into a folder of installed packages.
     """
     # As it is named and where it lies: what is installed may be links, and lie behind some.

@@ -20,10 +20,9 @@ NOT_RUN = "not run: the experiment was stopped before, or is still running"
 def read_stores(paths: Iterable[str | Path]) -> MergedFiles:
     """Return the contents of results files, each as its last experiment would load it.
 
-    Of a problem or an optimizer that has changed since under one name, only the trials of the last
-    are taken, and of all only those of the last budget, threads, versions and machine: others are
-    not to be set beside them. What the last experiment of a file asked for and has not been run is
-    interrupted. How several files become one, `optlab.lab.store.merge` says.
+    Only comparable trials are taken: those of the last experiment's budget, threads, versions and
+    machine, and of the last problem and optimizer of each name. A trial that the last experiment
+    asked for and that has not run is interrupted. For several files see `optlab.lab.store.merge`.
 
     Raises
     ------

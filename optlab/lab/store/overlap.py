@@ -71,13 +71,13 @@ class RunningLock:
 
 
 def mark_overlapping(
-    database: sqlite3.Connection, key: str, record: TrialRecord, experiment: int, *, beside: bool
+    database: sqlite3.Connection, key: str, record: TrialRecord, experiment: int, *, overlaps: bool
 ) -> None:
     """Mark as contended a trial that ends now, and those of others that it ran beside.
 
     To be called in the transaction that keeps it. It ran beside what was kept since it began, by
-    the system's clock, and beside what others run at the moment (``beside``). One of the same key
-    that has been kept before, by another process, was beside it all the same.
+    the system's clock, and beside what others run at the moment (``overlaps``). A trial of the same
+    key that another process has kept before overlaps as well.
     """
     now = time.time()
     database.execute("UPDATE trials SET ended = ? WHERE key = ? AND ended IS NULL", (now, key))
@@ -88,5 +88,5 @@ def mark_overlapping(
         " WHERE ended > ? AND started < ? AND experiment != ? AND status != 'skipped'",
         (record.started, now, experiment),
     )
-    if found.rowcount or beside:
+    if found.rowcount or overlaps:
         database.execute("UPDATE trials SET contended = 1 WHERE key = ?", (key,))

@@ -152,8 +152,8 @@ class Store:
             self._database.execute(
                 f"INSERT OR IGNORE INTO trials ({columns}) VALUES ({marks})", tuple(row.values())
             )
-            beside = self._running.others_run()
-            mark_overlapping(self._database, key, record, experiment, beside=beside)
+            overlaps = self._running.others_run()
+            mark_overlapping(self._database, key, record, experiment, overlaps=overlaps)
 
     def lock_running(self, experiment: int) -> None:
         """Take the lock by which other processes see that trials of an experiment run."""
@@ -237,7 +237,7 @@ class Store:
             return found
 
     def archive(self) -> Path:
-        """Copy everything into a file beside this one, empty this one, and return the copy."""
+        """Copy the file into a new one in its folder, empty it, and return the copy."""
         with self._writing():
             return archive(self.path, self._database)
 

@@ -1,4 +1,4 @@
-"""The views of seconds: to the end, by phase, beside a baseline, on each device."""
+"""The views of seconds: in total, by phase, relative to a baseline, on each device."""
 
 from __future__ import annotations
 
