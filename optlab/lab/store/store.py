@@ -39,14 +39,8 @@ class Store:
     each in one thread at a time. Opening a file runs nothing that is in it: arrays are read without
     pickle, everything else is numbers and JSON.
 
-    Parameters
-    ----------
-    path
-        The file; made where it is missing, unless ``create`` is False.
-    create
-        Whether to write: without, the file is only read.
-    busy_seconds
-        How long to wait for another process that keeps the file locked.
+    The file is made where it is missing; without ``create`` it is only read. ``busy_seconds`` is
+    how long to wait for another process that keeps it locked.
 
     Raises
     ------

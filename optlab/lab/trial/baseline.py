@@ -16,33 +16,20 @@ _DOUBLE = torch.finfo(torch.float64).eps
 
 @dataclass(frozen=True)
 class Baseline:
-    """The losses of trivial fits, and the bound of a stable run's growth.
+    """The losses of trivial fits, and the bound of a stable run's growth."""
 
-    Parameters
-    ----------
-    start
-        The first row of the trace.
-    constant_loss
-        The loss of the best constant prediction, 0 where the problem knows none.
-    stop_scale
-        The suboptimality of which ``stop_at`` is a share: see `stop_scale`.
-    rounding
-        The suboptimality that predictions of the size of the target can have by rounding alone, in
-        the trial's dtype.
-    drift
-        The suboptimality that rounding can add up to over a run. It grows with the condition
-        number k of the Hessian, as ``eps**2 k`` times the loss at zero parameters; where the design
-        is not singular in the trial's dtype, k is below ``1 / eps``.
-    stable_growth
-        The largest factor by which the suboptimality of a stable run can exceed its start's; NaN
-        where no such factor is known. For 1 the suboptimality of a stable run never rises.
-    """
-
-    start: TraceRow
-    constant_loss: float
-    stop_scale: float
+    start: TraceRow  # the first row of the trace
+    constant_loss: float  # of the best constant prediction; 0 where the problem knows none
+    stop_scale: float  # the suboptimality of which `stop_at` is a share
+    # The suboptimality that predictions of the target's size can have by rounding alone, in the
+    # trial's dtype.
     rounding: float
+    # The suboptimality that rounding can add up to over a run. It grows with the condition number
+    # k of the Hessian, as eps**2 k times the loss at zero parameters; where the design is not
+    # singular in the trial's dtype, k is below 1 / eps.
     drift: float
+    # The largest factor by which the suboptimality of a stable run can exceed its start's, NaN
+    # where none is known. For 1 the suboptimality of a stable run never rises.
     stable_growth: float
 
     @classmethod
