@@ -45,6 +45,18 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def pluralize(count: float, noun: str) -> str:
+    """Return a count with its noun; whole numbers have all their digits.
+
+    Examples
+    --------
+    >>> pluralize(1, "epoch"), pluralize(2.5, "epoch")
+    ('1 epoch', '2.5 epochs')
+    """
+    text = number(count) if isinstance(count, float) else str(count)
+    return f"{text} {noun}{'' if count == 1 else 's'}"
+
+
 def format_seconds(seconds: float) -> str:
     """Return seconds with a unit that suits them, in three digits; whole from 1000 s on.
 

@@ -61,10 +61,10 @@ HOLDS = """
 import sys
 from optlab.lab.store.store import Store
 with Store(sys.argv[1]) as store:
-    store.begin_trial("x", 77)
+    store.lock_running(77)
     print("running", flush=True)
     sys.stdin.read()
-    store.end_experiment(77)
+    store.unlock_running()
 """
 
 
@@ -79,7 +79,7 @@ def hold(path, prefix=()):
 
 def is_beside(path, key):
     with Store(path) as store:
-        store.begin_trial(key, 5)
+        store.lock_running(5)
         store.add(key, record_of(started=1e18), {}, 5)
     return contended(path)[key]
 

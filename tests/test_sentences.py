@@ -15,7 +15,7 @@ from optlab.lab.tables import batch_column
 from optlab.report.findings.caveats import caveats
 from optlab.report.findings.findings import findings, problem_findings
 from optlab.report.views import views_of
-from optlab.report.views.targets import common_target
+from optlab.report.views.time_to_target import common_target
 from tests.planted_results import facts, plant
 
 GOLDEN = Path(__file__).parent / "data" / "sentences.md"

@@ -14,7 +14,7 @@ import torch
 import optlab as ol
 from optlab.lab.keys import trial_key as module
 from optlab.lab.keys.trial_key import (
-    DECIDING_FOLDERS,
+    DECIDING_CODE,
     deciding_code,
     optimizer_fingerprint,
     surroundings,
@@ -116,7 +116,7 @@ def test_each_setting_of_torch_that_decides_numbers_counts_and_is_restored(chang
 
 # Under a profile, what compiles or imports much takes minutes.
 @pytest.mark.parametrize("name", sorted({*registry.names()} - {"streaming-lstsq", "sklearn"}))
-def test_all_code_that_a_trial_runs_lies_in_the_deciding_folders(name):
+def test_all_code_that_a_trial_runs_is_deciding_code(name):
     ran = set()
     problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
     optimizer = registry.get(name)()
@@ -128,22 +128,22 @@ def test_all_code_that_a_trial_runs_lies_in_the_deciding_folders(name):
         sys.setprofile(None)
     ours = {file.relative_to(PACKAGE) for file in ran if file.is_relative_to(PACKAGE)}
     assert ours
-    assert {f for f in ours if not any(f.is_relative_to(d) for d in DECIDING_FOLDERS)} == set()
+    assert {f for f in ours if not any(f.is_relative_to(d) for d in DECIDING_CODE)} == set()
 
 
-def test_a_key_looks_at_the_deciding_folders_alone(tmp_path):
+def test_a_key_looks_at_the_deciding_code_alone(tmp_path):
     package = tmp_path / "optlab"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     before = deciding_code(package)
     for file in sorted(package.rglob("*.py")):
-        decides = any(file.is_relative_to(package / name) for name in DECIDING_FOLDERS)
+        decides = any(file.is_relative_to(package / name) for name in DECIDING_CODE)
         text = file.read_bytes()
         file.write_bytes(text + b"# mended\n")
         deciding_code.cache_clear()
         assert (deciding_code(package) != before) == decides, file
         file.write_bytes(text)
     deciding_code.cache_clear()
-    assert all((package / name).is_dir() for name in DECIDING_FOLDERS)
+    assert all((package / name).exists() for name in DECIDING_CODE)
 
 
 SCRIPT = """

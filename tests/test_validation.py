@@ -1,4 +1,4 @@
-"""The door of arrays, tensors and data frames: exact values, or an error that names the place."""
+"""Validation of arrays, tensors and data frames: exact values, or an error with the place."""
 
 import datetime as dt
 from decimal import Decimal
@@ -24,8 +24,8 @@ def arrow(values):
     return pd.Series(pd.arrays.ArrowExtensionArray(values))
 
 
-def doors(column):
-    """Let a column in as a feature by each door; yield how, and what came in (or the error)."""
+def entries(column):
+    """Let a column in as a feature by each entry; yield how, and what came in (or the error)."""
     frame = pd.DataFrame({"t": column})
     y = np.arange(1.0, len(frame) + 1)
     for name, enter in {
@@ -65,11 +65,11 @@ DATES = {
 
 @pytest.mark.parametrize("gap", [False, True], ids=["whole", "gap"])
 @pytest.mark.parametrize("column", DATES.values(), ids=DATES)
-def test_dates_and_durations_are_refused_by_name_at_every_door(column, gap):
+def test_dates_and_durations_are_refused_by_name_at_every_entry(column, gap):
     column = column.copy()
     if gap:
         column.iloc[1] = pd.NaT
-    for door, outcome in doors(column):
+    for door, outcome in entries(column):
         assert isinstance(outcome, ValueError), door
         assert any(word in str(outcome) for word in ("holds dates or times", "holds durations"))
         assert "turn them into numbers first" in str(outcome)
@@ -108,7 +108,7 @@ def test_numbers_of_every_dtype_come_in_exactly_or_are_refused_by_name(dtype, da
     gap = nullable and dtype != "Sparse[float]" and data.draw(st.booleans())
     stored = [None, *values[1:]] if gap else values
     column = pd.Series(stored, dtype=np.longdouble if dtype == "longdouble" else dtype)
-    for door, outcome in doors(column):
+    for door, outcome in entries(column):
         if gap:
             assert isinstance(outcome, ValueError), door
             if "float64 rounds" not in str(outcome):  # what is there is looked at first
@@ -131,7 +131,7 @@ def test_decimals_keep_nine_digits_of_their_differences_or_are_refused(offset, s
     column = [Decimal(offset) + Decimal(step).scaleb(-places) for step in steps]
     exact = [Fraction(value) for value in column]
     spread = max(exact) - min(exact)
-    for door, outcome in doors(pd.Series(column, dtype=object)):
+    for door, outcome in entries(pd.Series(column, dtype=object)):
         rounding = max(abs(Fraction(float(value)) - value) for value in exact)
         if isinstance(outcome, ValueError):
             assert rounding, door
@@ -191,8 +191,8 @@ def test_masked_values_are_refused_and_a_mask_of_nothing_is_not():
         (arrow(pa.array(["a", "b", "a"]).dictionary_encode()), "holds categories"),
     ],
 )
-def test_what_is_no_number_is_refused_by_name_at_every_door(column, sentence):
-    for door, outcome in doors(column):
+def test_what_is_no_number_is_refused_by_name_at_every_entry(column, sentence):
+    for door, outcome in entries(column):
         if door != "array":  # an array has lost the column's own dtype
             assert isinstance(outcome, ValueError), door
             assert sentence in str(outcome)

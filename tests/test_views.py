@@ -15,7 +15,7 @@ from optlab.report import views
 from optlab.report.findings.findings import findings
 from optlab.report.style import DASHES, MARKERS, PALETTE, Styles
 from optlab.report.views.accuracy import digits_view
-from optlab.report.views.targets import profile_view, target_view
+from optlab.report.views.time_to_target import profile_view, target_view
 from optlab.report.views.timing import crossover, crossover_view, phases_view
 from tests.planted_results import plant
 

@@ -25,7 +25,7 @@ _WIDENING = (
 
 
 def median_ranks(n: int) -> tuple[int, float]:
-    """Return the rank k for which ``[x_(k), x_(n + 1 - k)]`` covers the median, and how surely.
+    """Return the rank k for which ``[x_(k), x_(n + 1 - k)]`` covers the median, and its coverage.
 
     The interval misses when fewer than k of n draws fall on one side of the median, so its coverage
     is exactly ``1 - 2 P(Binomial(n, 1/2) < k)``, whatever the distribution. k is the largest for

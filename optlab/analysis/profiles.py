@@ -47,8 +47,8 @@ def performance_profile(
     pandas.DataFrame
         ``solver`` (a label), its columns, ``tau, share``: a row for each solver and tau, to be
         drawn as steps that hold to the right. Whatever did not reach the target, was skipped or was
-        not run costs inf: it is never within tau, and its instance counts among all. Where nobody
-        gets there, nobody is within any tau.
+        not run costs inf: it is never within tau, and its instance counts among all. Where no
+        solver reaches the target, none is within any tau.
 
     Raises
     ------

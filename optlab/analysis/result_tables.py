@@ -14,32 +14,16 @@ from optlab.lab import ProblemSummary
 
 @dataclass(frozen=True, eq=False)
 class ResultTables:
-    """The two tables of an experiment, and what they were measured on.
-
-    Parameters
-    ----------
-    name
-        The experiment's name.
-    trials
-        A row for each trial asked for, whatever became of it.
-    traces
-        A row for each recorded iterate.
-    problems
-        The summary of each problem, by name: its size, its optimum and certificate.
-    machine
-        The machine that the trials ran on.
-    definition
-        The axes and the budget that were asked for; when (``started``), by which ``command``, and
-        from which ``commit``, as far as these are known.
-    final_parameters, tracebacks
-        By trial, where there are any.
-    """
+    """The two tables of an experiment, and what they were measured on."""
 
     name: str
-    trials: pd.DataFrame
-    traces: pd.DataFrame
-    problems: Mapping[str, ProblemSummary]
+    trials: pd.DataFrame  # a row for each trial asked for
+    traces: pd.DataFrame  # a row for each recorded iterate
+    problems: Mapping[str, ProblemSummary]  # by name
     machine: Mapping[str, str] = field(default_factory=dict)
+    # The axes and the budget that were asked for; when (`started`), by which `command`, and from
+    # which `commit`, as far as these are known.
     definition: Mapping[str, Any] = field(default_factory=dict)
+    # By trial, where there are any:
     final_parameters: Mapping[int, Mapping[str, np.ndarray[Any, Any]]] = field(default_factory=dict)
     tracebacks: Mapping[int, str] = field(default_factory=dict)

@@ -48,7 +48,7 @@ def by_cell(table: pd.DataFrame, column: str, *more: str, **how: str) -> pd.Data
 
 
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each cell: its trials, statuses, medians, and how sure its seconds are.
+    """Return a row for each cell: its trials, statuses, medians, and the interval of its seconds.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ COSTS = ("epochs", "samples", "seconds")
 def time_to_target(
     trials: pd.DataFrame, traces: pd.DataFrame, stop_at: float | StopAt
 ) -> pd.DataFrame:
-    """Return what each trial cost to its first recorded iterate at the target.
+    """Return each trial's epochs, samples and seconds to its first recorded iterate at the target.
 
     The target is reached at the first recorded iterate, the start included, for which
     ``StopAt.reached`` holds, the rule by which trials stop: with the ``stop_at`` of the experiment
@@ -111,7 +111,7 @@ def _scales(trials: pd.DataFrame, traces: pd.DataFrame, measure: str) -> pd.Seri
 
 
 def target_summary(times: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each cell: how many of its trials reach the target, and what it costs.
+    """Return a row for each cell: how many trials reach the target, and their median costs.
 
     This is the one time to a target that results, figures, page and findings give.
 

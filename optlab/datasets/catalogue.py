@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from functools import partial
 
+from optlab.checks import did_you_mean
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.diabetes import diabetes
 from optlab.datasets.nist import NAMES, nist
@@ -19,7 +19,7 @@ _NAMED: dict[str, Callable[[], Dataset]] = {
 
 
 def names() -> list[str]:
-    """Return the names that `load` knows."""
+    """Return the names of the datasets that `load` returns."""
     return list(_NAMED)
 
 
@@ -38,7 +38,6 @@ def load(name: str) -> Dataset:
     Dataset('diabetes', n=442, d=10, float64)
     """
     if name not in _NAMED:
-        near = difflib.get_close_matches(name, _NAMED, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, _NAMED)
         raise ValueError(f"unknown dataset {name!r}: {hint}there are {', '.join(_NAMED)}")
     return _NAMED[name]()

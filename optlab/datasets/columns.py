@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from optlab.datasets.rounding import FloatArray, is_whole, nearest_floats
+from optlab.text import pluralize
 
 Kind = Literal["number", "date", "duration", "text", "category", "complex", "other"]
 
@@ -116,14 +117,7 @@ def _type_kind(cls: type) -> Kind | None:
 def to_floats(values: pd.Series[Any], name: str, first_row: int = 0) -> FloatArray:
     """Return a column of numbers as float32 where it is float32, else as float64; NaN is missing.
 
-    Parameters
-    ----------
-    values
-        The column, of any dtype; its index holds the rows' labels.
-    name
-        The column, as an error calls it.
-    first_row
-        The number of its first row, counted from 0.
+    ``name`` is the column as an error calls it, ``first_row`` the number of its first row, from 0.
 
     Raises
     ------
@@ -154,17 +148,6 @@ def to_floats(values: pd.Series[Any], name: str, first_row: int = 0) -> FloatArr
     floats = np.full(len(values), np.nan, present.dtype)
     floats[positions] = present
     return floats
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    Examples
-    --------
-    >>> plural(1, "row"), plural(2, "row")
-    ('1 row', '2 rows')
-    """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def place(index: pd.Index[Any], position: int, first_row: int = 0) -> str:
@@ -208,9 +191,8 @@ def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> s
     if many:
         first = int(flags.argmax())
         value = _plain(values.iloc[first])
-        sentence += (
-            f", {value!r} in {place(values.index, first, first_row)}, {plural(many, 'such value')}"
-        )
+        sentence += f", {value!r} in {place(values.index, first, first_row)}"
+        sentence += f", {pluralize(many, 'such value')}"
     if missing.any():
         where = place(values.index, int(missing.argmax()), first_row)
         sentence += f", and {missing.sum()} missing, the first in {where}"
@@ -237,9 +219,9 @@ def _exact(
         )
         raise ValueError(
             f"{name} holds {what}: {_shown(array[first])} in {where} (rows counted from 0) would "
-            f"become {float(floats[first])!r}, {plural(rounded.sum(), 'such value')}; subtract an "
-            "offset first, such as the column's least value, or convert the column to float64 "
-            "yourself to accept the rounding"
+            f"become {float(floats[first])!r}, {pluralize(int(rounded.sum()), 'such value')}; "
+            "subtract an offset first, such as the column's least value, or convert the column to "
+            "float64 yourself to accept the rounding"
         )
     return floats
 

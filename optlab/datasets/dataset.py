@@ -1,4 +1,4 @@
-"""Hold a dataset: features, target, provenance, and what is known about them."""
+"""A dataset: features, target, provenance and known values."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import plural
 from optlab.datasets.rounding import FloatArray
+from optlab.text import pluralize
 
 MOST_LEVELS = 1000  # more are names or identifiers: each row would get a column of its own
 
@@ -41,7 +41,7 @@ def impute(values: FloatArray, name: str, training: FloatArray, strategy: str) -
     imputer.fit(np.ldexp(training.astype(np.float64), -exponent)[:, None])
     fill = np.ldexp(float(imputer.statistics_[0]), exponent).astype(values.dtype)
     filled = np.where(np.isnan(values), fill, values)
-    gaps = plural(missing, "missing value")
+    gaps = pluralize(missing, "missing value")
     note = f"column {name!r}: {gaps} filled with the {strategy}, {fill:.6g}"
     return Encoded(filled[:, None], (name,), (note,))
 
@@ -60,7 +60,8 @@ def one_hot(values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]) -
     """
     from sklearn.preprocessing import OneHotEncoder  # noqa: PLC0415 - a second of import
 
-    texts, levels, notes = _levels(values, name, training)
+    texts, levels = _levels(values, name, training)
+    notes = [_encoding_note(name, levels)]
     filled, unknown = texts.to_numpy(object)[:, None], ~texts.isin(levels).to_numpy()
     if missing := int(texts.isna().sum()):
         imputer = _imputer("most_frequent", None).fit(filled[training])
@@ -68,7 +69,7 @@ def one_hot(values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]) -
         filled = np.where(texts.isna().to_numpy()[:, None], fill, filled)
         unknown &= texts.notna().to_numpy()
         notes.append(
-            f"column {name!r}: {plural(missing, 'missing value')} filled with the most frequent "
+            f"column {name!r}: {pluralize(missing, 'missing value')} filled with the most frequent "
             f"level, {fill!r}"
         )
     encoder = OneHotEncoder(
@@ -78,11 +79,10 @@ def one_hot(values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]) -
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
         encoded = encoder.transform(filled)
-    notes.insert(0, _encoding_note(name, levels))
     if unknown.any():
         notes.append(
-            f"column {name!r}: {plural(int(unknown.sum()), 'held-out row')} with a level that no "
-            f"training row has, taken as {levels[0]!r}"
+            f"column {name!r}: {pluralize(int(unknown.sum()), 'held-out row')} with a level that "
+            f"no training row has, taken as {levels[0]!r}"
         )
     return Encoded(encoded, tuple(f"{name}={level}" for level in levels[1:]), tuple(notes))
 
@@ -92,7 +92,7 @@ def _encoding_note(name: str, levels: list[str]) -> str:
         return f"column {name!r} left out: it has one level only, {levels[0]!r}"
     others = ", ".join(map(repr, levels[1:4])) + (", ..." if len(levels) > 4 else "")
     return (
-        f"column {name!r} encoded as {plural(len(levels) - 1, 'column')} of 0 and 1 ({others}); "
+        f"column {name!r} encoded as {pluralize(len(levels) - 1, 'column')} of 0 and 1 ({others}); "
         f"all 0 is {levels[0]!r}"
     )
 
@@ -105,7 +105,7 @@ def _imputer(strategy: str, missing: Any) -> Any:
 
 def _levels(
     values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]
-) -> tuple[pd.Series[Any], list[str], list[str]]:
+) -> tuple[pd.Series[Any], list[str]]:
     """Return the values as text, None where missing, and the levels of the training rows."""
     ordered = isinstance(values.dtype, pd.CategoricalDtype)
     if not ordered:
@@ -130,7 +130,7 @@ def _levels(
             f"{MOST_LEVELS}: it reads like a name or an identifier; leave it out with "
             f"drop=[{name!r}]"
         )
-    return texts, levels, []
+    return texts, levels
 
 
 def _refuse_mixed(values: pd.Series[Any], name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import column_kind, place, plural, to_floats
+from optlab.datasets.columns import column_kind, place, to_floats
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.feature_encoding import Encoded, impute, one_hot
 from optlab.datasets.observations import counted_rows, design_notes
@@ -18,6 +18,7 @@ from optlab.datasets.partition import Partition, Positions, partition
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.selection import select_features
 from optlab.datasets.validation import unwrapped
+from optlab.text import pluralize
 
 Missing = Literal["error", "drop", "mean", "median"]
 Categories = Literal["error", "one-hot"]
@@ -168,8 +169,8 @@ def _converted(values: pd.Series[Any], column: str, *, encode: bool) -> FloatArr
     infinite = np.isinf(floats)
     if infinite.any():
         raise ValueError(
-            f"column {column!r} has {plural(int(infinite.sum()), 'infinite value')}, the first in "
-            f"{place(values.index, int(infinite.argmax()))} (rows counted from 0); leave these "
+            f"column {column!r} has {pluralize(int(infinite.sum()), 'infinite value')}, the first "
+            f"in {place(values.index, int(infinite.argmax()))} (rows counted from 0); leave these "
             "rows or the column out"
         )
     return floats

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from decimal import Decimal
 from fractions import Fraction
@@ -12,22 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from optlab.checks import did_you_mean
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.rounding import FloatArray
 
 NAMES = (
-    "Norris",
-    "Pontius",
-    "NoInt1",
-    "NoInt2",
-    "Filip",
-    "Longley",
-    "Wampler1",
-    "Wampler2",
-    "Wampler3",
-    "Wampler4",
-    "Wampler5",
-)
+    "Norris", "Pontius", "NoInt1", "NoInt2", "Filip", "Longley",
+    "Wampler1", "Wampler2", "Wampler3", "Wampler4", "Wampler5",
+)  # fmt: skip
 """The sets, in NIST's order of difficulty."""
 
 
@@ -63,8 +54,7 @@ def nist(name: str) -> Dataset:
     -3482258.63459582
     """
     if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, NAMES)
         raise ValueError(f"unknown NIST set {name!r}: {hint}there are {', '.join(NAMES)}")
     about = _certified()[name]
     header, *lines = _folder().joinpath(f"{name}.csv").read_text("utf-8").split()

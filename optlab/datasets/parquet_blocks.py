@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import place, plural, to_floats
+from optlab.datasets.columns import place, to_floats
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.selection import select_features
+from optlab.text import pluralize
 
 
 class ParquetBlocks:
@@ -117,7 +118,7 @@ class ParquetBlocks:
             if bad.any():
                 where = place(values.index, int(bad.argmax()), first_row)
                 raise ValueError(
-                    f"column {values.name!r} has {plural(int(bad.sum()), 'value')} missing or "
+                    f"column {values.name!r} has {pluralize(int(bad.sum()), 'value')} missing or "
                     f"infinite in one block, the first in {where} (rows counted from 0); drop or "
                     "fill these rows first"
                 )

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import place, plural
+from optlab.datasets.columns import place
+from optlab.text import pluralize
 
 MOST_LISTED = 10  # columns in one sentence
 Positions = np.ndarray[Any, np.dtype[np.intp]]
@@ -40,20 +41,8 @@ def partition(
 ) -> Partition:
     """Return the rows to train on and those held out, at random; missing values as asked.
 
-    Parameters
-    ----------
-    columns
-        The columns in use, by name.
-    index
-        The rows' labels.
-    needed
-        The columns that are never filled: the target and the weights.
-    missing
-        ``"error"``, ``"drop"``, ``"mean"`` or ``"median"``.
-    share
-        The share of rows held out, or None.
-    seed
-        The same seed holds out the same rows.
+    ``index`` holds the rows' labels, ``needed`` the columns that are never filled (the target and
+    the weights), and ``share`` is that of the rows held out. The same seed holds out the same rows.
 
     Raises
     ------
@@ -100,7 +89,7 @@ def _complete_rows(
         f"column {c!r}: {gap.sum()} missing, the first in {place(index, int(gap.argmax()))}"
         for c, gap in list(gaps.items())[:MOST_LISTED]
     ) + (f", and {len(gaps) - MOST_LISTED} more columns" if len(gaps) > MOST_LISTED else "")
-    sentence = f"{any_gap.sum()} of {plural(len(index), 'row')} have missing values ({counts})"
+    sentence = f"{any_gap.sum()} of {pluralize(len(index), 'row')} have missing values ({counts})"
     if missing == "error":
         raise ValueError(
             f"{sentence}; rows are counted from 0; choose "

@@ -1,4 +1,4 @@
-"""Round numbers of any type to float64, and tell which of them that changes too far."""
+"""Round numbers of any type to float64, and mark those that are rounded too far."""
 
 from __future__ import annotations
 

@@ -12,22 +12,12 @@ from optlab.datasets.rounding import FloatArray
 
 @dataclass(frozen=True)
 class ColumnScaling:
-    """The mean and the standard deviation of a column, kept so that neither can overflow or cancel.
+    """The mean and the standard deviation of a column, which can neither overflow nor cancel."""
 
-    Attributes
-    ----------
-    exponent
-        The column is seen as ``x * 2**-exponent``, below 1 in magnitude (exact).
-    centre, rest
-        ``centre + rest`` is the mean of what is seen; the rest is what float64 rounds off it.
-    deviation
-        The standard deviation of what is seen, with divisor n; 0 for a constant column.
-    """
-
-    exponent: int
-    centre: float
-    rest: float
-    deviation: float
+    exponent: int  # the column is seen as x * 2**-exponent, below 1 in magnitude (exact)
+    centre: float  # centre + rest is the mean of what is seen
+    rest: float  # what float64 rounds off it
+    deviation: float  # the standard deviation of what is seen, divisor n; 0 for a constant column
 
     @classmethod
     def of(cls, column: FloatArray) -> ColumnScaling:

@@ -19,15 +19,7 @@ def select_features(
 ) -> tuple[str, ...]:
     """Return the names of the features: those asked for, or all but the target and the weights.
 
-    Parameters
-    ----------
-    columns
-        The table's columns, in order.
-    target, features, drop, weights
-        The target's column, the features (None for all others), columns to leave out, and the
-        column of the rows' weights.
-    index
-        The name of the table's index, for the sentence that says why it is no column.
+    ``index`` is the name of the table's index, for the sentence that says why it is no column.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Data made to order: the condition number, the rank and the noise are chosen, not found."""
+"""Synthetic data of a chosen condition number, rank and noise."""
 
 from __future__ import annotations
 

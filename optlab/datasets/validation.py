@@ -1,4 +1,4 @@
-"""Check the arrays, tensors and data frames of a regression task, once, where they come in."""
+"""Check the arrays, tensors and data frames of a regression task, in one place."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from optlab.datasets.columns import place, plural, to_floats
+from optlab.datasets.columns import place, to_floats
 from optlab.datasets.rounding import FloatArray
+from optlab.text import pluralize
 
 _LARGEST_EXACT = 2.0**53
 
@@ -101,7 +102,7 @@ def checked_sample_weight(
         first = int(bad.argmax())
         raise ValueError(
             f"sample_weight must be finite and at least 0, not {array[first]} in row {first} "
-            f"(rows counted from 0), {plural(int(bad.sum()), 'such value')}"
+            f"(rows counted from 0), {pluralize(int(bad.sum()), 'such value')}"
         )
     if not array.any():
         raise ValueError("sample_weight is 0 in every row: at least one must be above 0")
@@ -192,7 +193,7 @@ def _by_column(name: str, frame: pd.DataFrame) -> FloatArray:
 
 
 def _as_array(name: str, values: Any) -> np.ndarray[Any, Any]:
-    """Return anything array-like as a numpy array; masked values are refused."""
+    """Return array-like values as a numpy array; masked values are refused."""
     _refuse_masked(name, values)
     if hasattr(values, "toarray"):
         raise ValueError(f"{name} must be dense: pass {name}.toarray()")
@@ -220,7 +221,7 @@ def _refuse_masked(name: str, values: Any) -> None:
                 _refuse_masked(f"an element of {name}" if " of " not in name else name, part)
         return
     if isinstance(values, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(values)).any():
-        count = plural(int(masked.sum()), "masked value")
+        count = pluralize(int(masked.sum()), "masked value")
         first = tuple(np.argwhere(masked)[0].tolist())
         where = f", the first at index {first} (counted from 0)" if first else ""
         raise ValueError(

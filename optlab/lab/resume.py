@@ -26,7 +26,7 @@ from optlab.lab.trial.task import Task
 
 
 class StoreStatus(NamedTuple):
-    """How much of a grid a store already has."""
+    """The number of trials of a grid that a store has, finished or to be run again."""
 
     done: int
     to_redo: Mapping[Redo, int]
@@ -34,28 +34,15 @@ class StoreStatus(NamedTuple):
     others: int
     """How many more the store holds, of other settings, data, code, threads or machines."""
     unknown: Sequence[str] = ()
-    """A sentence for each problem and optimizer whose trials no store can know again."""
+    """A sentence for each problem and optimizer that has no hash, so that its trials run again."""
 
 
 class Resume:
-    """The tasks of a grid beside a store: tell which are done, and write the new ones.
+    """The tasks of a grid and their trials in a store: find the finished ones, write new ones.
 
-    Parameters
-    ----------
-    store
-        The store.
-    name, definition
-        Of the experiment that begins.
-    grid
-        Its grid, for the facts of its problems.
-    tasks
-        All its tasks.
-    threads
-        How many threads a trial may use when nothing runs beside it: part of each key.
-    threads_used
-        How many each has here; where ``--jobs`` makes them fewer, the machine's facts say so.
-    redo
-        Which of the trials that are done are run again; what they gave then takes the old's place.
+    ``threads`` is how many a trial may use when nothing runs beside it, a part of each key;
+    ``threads_used`` how many each has here, where ``--jobs`` makes them fewer. Finished trials of
+    the kinds in ``redo`` run again; their new records replace the old.
     """
 
     def __init__(
@@ -102,7 +89,7 @@ class Resume:
     def _fingerprints(
         self, of: Callable[[Any], str], named: Mapping[str, object]
     ) -> dict[str, str]:
-        """Return fingerprints by name: a new one each time for what cannot be known again."""
+        """Return fingerprints by name; a value without a hash has a new one each time."""
         found = {}
         for name, value in named.items():
             try:
@@ -134,23 +121,23 @@ class Resume:
         for task in tasks:
             key = self._keys[task.trial.number]
             if self._store.done_by(key) in (None, self._old.get(key)):
-                self._store.begin_trial(key, self._experiment)
+                self._store.lock_running(self._experiment)
                 yield task
 
     def keep(self, record: TrialRecord) -> None:
-        """Write what became of a trial, at once."""
+        """Write the record of a trial."""
         number = record.trial.number
         about = self._tasks[number].about_optimizer()
         key = self._keys[number]
         if record.status == Status.INTERRUPTED and key in self._old:
-            return  # what is there says more
+            return  # the stored record holds more
         self._store.add(key, record, about, self._experiment, instead_of=self._old.get(key))
-        if not self._store.knows(self._experiment):  # set aside by another process meanwhile
+        if not self._store.has_experiment(self._experiment):  # another process archived it
             self._experiment = self._begin()
 
     def close(self) -> None:
-        """Tell whoever else writes the store that nothing runs here any more."""
-        self._store.end_experiment(self._experiment)
+        """Release the store's lock of running trials."""
+        self._store.unlock_running()
 
     def records(self) -> dict[int, TrialRecord]:
         """Return the records of the tasks that the store knows, under this grid's numbers.

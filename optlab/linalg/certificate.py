@@ -29,7 +29,7 @@ MOST_DIGITS = -math.log10(EPS / 2)  # a correctly rounded float64: 15.95
 
 
 class Small(NamedTuple):
-    """What the lazily computed parts of a certificate need: nothing longer than the unknowns."""
+    """The values behind the lazily computed parts of a certificate, none longer than p."""
 
     triangle: Vector  # (p, p), scaled
     inverse: Vector | None  # of the triangle; None where rank-deficient
@@ -174,7 +174,7 @@ def backward_error(factor: Factor, gradient: Vector, c: Vector, residual_norm: f
 
 
 def error_bounds(factor: Factor, c: Vector, squares: float, unit: float) -> Vector:
-    """Return what rounding errors of relative size ``unit`` do to each unknown, scaled (p,).
+    """Return bounds of the scaled unknowns' errors (p,) by roundings of relative size ``unit``.
 
     An error dr of the residual moves c by A^+ dr, an error dg of the gradient by (A'A)^-1 dg; row j
     of A^+ has the norm s_j of row j of the inverse triangle. So
@@ -192,7 +192,7 @@ def error_bounds(factor: Factor, c: Vector, squares: float, unit: float) -> Vect
 
 
 def sizes(x: Vector, errors: Vector, r_norm: float) -> Vector:
-    """Return what the error of each scaled unknown is measured against, (p,).
+    """Return the magnitude that each scaled unknown's error is relative to, (p,).
 
     An unknown that is zero but for rounding has no digits of its own: it is measured against the
     largest, and where all are zero against the target, which is the residual then. Only errors of

@@ -21,17 +21,11 @@ LARGEST_SHIFT = 2.0**990  # larger numbers cannot be split in two (double_double
 def without_offsets(rows: Rows, sample: Block) -> Rows:
     """Return the rows less their first row, in the columns whose offset dwarfs their spread.
 
-    The rows come back as they are where there is no such column. A difference that does not fit
-    into float64 gets a low part, so nothing is rounded, and the problem is the same but for its
-    intercept. As the shift is a value of the column's own, offset over spread is below sqrt(n)
-    afterwards, whatever the other rows hold.
-
-    Parameters
-    ----------
-    rows
-        Rows with an intercept and without low parts.
-    sample
-        The first rows.
+    They have an intercept and no low parts; ``sample`` are the first of them. The rows come back as
+    they are where there is no such column. A difference that does not fit into float64 gets a low
+    part, so nothing is rounded, and the problem is the same but for its intercept. As the shift is
+    a value of the column's own, offset over spread is below sqrt(n) afterwards, whatever the other
+    rows hold.
     """
     shift = offsets(sample.X)
     if not bool((shift != 0.0).any()):

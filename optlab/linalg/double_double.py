@@ -20,19 +20,12 @@ Array = TypeVar("Array", torch.Tensor, npt.NDArray[np.float64])
 # Products are exact while no factor exceeds 2**996 (the splitting overflows above) and no product
 # falls below 2**-969 (its rounding error would be subnormal). Callers scale by powers of two first.
 SPLITTER = 134217729.0  # 2**27 + 1
-UNIT = (
-    2.0**-104
-)  # the error of one double-double operation, relative; Dekker's bound is 4 * 2**-106
+UNIT = 2.0**-104  # the relative error of one operation; Dekker's bound is 4 * 2**-106
 BLOCK_ELEMENTS = 1 << 16  # temporaries of half a megabyte stay in the cache
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     """Return the sum of ``a`` and ``b`` and its rounding error, exactly: ``a + b == s + e``.
-
-    Parameters
-    ----------
-    a, b
-        float64 tensors or arrays of shapes that broadcast.
 
     Examples
     --------
@@ -95,17 +88,9 @@ def split_product(
 def pair_sum(high: Array, low: Array, axis: int) -> tuple[Array, Array]:
     """Return the sum of the pairs along ``axis`` (0 or 1), by halves, as a normalised pair.
 
-    Parameters
-    ----------
-    high, low
-        float64, same shape, up to 3 axes; the pairs need not be normalised.
-    axis
-        The axis to sum over.
-
-    Notes
-    -----
-    Error at most ``(log2(m) + 2)**2 * 2**-106`` times the sum of ``|high|`` over the m terms:
-    high parts are added without error, only the low parts round.
+    The pairs need not be normalised, and have up to 3 axes. The error is at most ``(log2(m) + 2)**2
+    * 2**-106`` times the sum of ``|high|`` over the m terms: high parts are added without error,
+    only the low parts round.
     """
     size = high.shape[axis]
     if size == 0:
@@ -138,21 +123,11 @@ def pair_add(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Arr
 
 
 def matvec(A: Array, x: tuple[Array, Array], A_low: Array | None = None) -> tuple[Array, Array]:
-    """Return ``(A + A_low) @ (x_high + x_low)`` as a pair, to twice the working precision.
+    """Return ``(A + A_low) @ (x_high + x_low)`` as a pair (m,), to twice the working precision.
 
-    Parameters
-    ----------
-    A
-        Shape (m, k), float64.
-    x
-        The pair ``(x_high, x_low)``, each of shape (k,).
-    A_low
-        Shape (m, k): the low part of a design known to more than 16 digits, or None.
-
-    Returns
-    -------
-    The pair ``(high, low)``, each of shape (m,). Rows are worked on in blocks, so the temporaries
-    stay below some ten times ``BLOCK_ELEMENTS`` numbers whatever m is.
+    A is (m, k), x a pair of (k,), and ``A_low`` the low part of a design known to more than 16
+    digits. Rows are worked on in blocks, so the temporaries stay below some ten times
+    ``BLOCK_ELEMENTS`` numbers whatever m is.
 
     Examples
     --------

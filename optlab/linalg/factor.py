@@ -22,26 +22,13 @@ EPS = 2.0**-52
 
 @dataclass(frozen=True)
 class Factor:
-    """A triangle of the scaled problem and its inverse.
+    """A triangle of the scaled problem and its inverse."""
 
-    Attributes
-    ----------
-    triangle
-        U, (p, p), upper; columns of norm 1/2 to 1.
-    inverse
-        U^-1, (p, p). Its rows' norms times sigma are the standard errors of the scaled unknowns.
-    powers
-        (p,), the diagonal of S: the scaled unknowns are ``c / powers``.
-    norm, inverse_norm
-        Frobenius norms of U and of U^-1: their product bounds the condition number from above,
-        within a factor p.
-    """
-
-    triangle: Vector
-    inverse: Vector
-    powers: Vector
-    norm: float
-    inverse_norm: float
+    triangle: Vector  # U, (p, p), upper; columns of norm 1/2 to 1
+    inverse: Vector  # its rows' norms times sigma are the standard errors of the scaled unknowns
+    powers: Vector  # (p,), the diagonal of S: the scaled unknowns are c / powers
+    norm: float  # Frobenius norms of U and of its inverse: their product bounds the condition
+    inverse_norm: float  # number from above, within a factor p
 
     def correction(self, gradient: Vector) -> tuple[Vector, float]:
         """Return ``(A'A)^-1 A'r`` and the norm of its image under A (semi-normal equations).

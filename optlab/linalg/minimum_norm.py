@@ -30,23 +30,10 @@ class MinimumNorm(NamedTuple):
 def minimum_norm(rows: Rows, R: Vector, rank: int, ridge: Pair | None, steps: int) -> MinimumNorm:
     """Return the least-squares solution of minimum norm of the weights, intercept free.
 
-    Parameters
-    ----------
-    rows
-        For the corrections, in double-double.
-    R
-        (min(n, p) + 1, p + 1): the triangle of ``[1 X | y]``, ridge rows included.
-    rank
-        Of ``[1 X]``.
-    ridge
-        The penalties (p,) as a pair, or None.
-    steps
-        Corrections to apply.
-
-    Notes
-    -----
-    In the triangle of ``[1 X | y]`` the rows below the first are the triangle of the centred data.
-    :class:`_LeastNorm` solves with it; the truncated SVD serves for the corrections.
+    R is the triangle of ``[1 X | y]``, (min(n, p) + 1, p + 1), ridge rows included; ``rank`` is
+    that of ``[1 X]``, ``ridge`` the penalties (p,) as a pair, and ``steps`` how many corrections
+    are made from the rows, in double-double. The rows of R below the first are the triangle of the
+    centred data: :class:`_LeastNorm` solves with it; the truncated SVD serves for the corrections.
     """
     first = int(rows.intercept)
     U, powers = scaled_triangle(R[:-1, :-1])
@@ -124,7 +111,7 @@ class _LeastNorm:
 
 
 class _Lift:
-    """From conditions ``V' x = t`` to the x whose weights ``x / units`` have the least norm.
+    """The map from ``V' x = t`` to the x whose weights ``x / units`` have the least norm.
 
     The weights are ``Q R^-T t`` where ``Q R = units V``, so they lie in the row space of the data
     and a column of small units gets small weights. Rows are sorted by size and columns pivoted:

@@ -40,33 +40,18 @@ class Block(NamedTuple):
 class Rows:
     """All rows of a problem.
 
-    Attributes
-    ----------
-    blocks
-        Called once a pass; yields the blocks, the same ones in the same order every time.
-    features
-        d, the number of columns of X.
-    intercept
-        Whether a column of ones stands before the columns of X.
-    whole
-        The one block that holds everything, where the data is in memory; else None.
-    column_exponents, target_exponent
-        The data seen here is X * 2**-column_exponents and y * 2**-target_exponent (exact). None
-        and 0 unless squares of the original numbers would leave the range of float64.
-    shift
-        (d,), taken off the columns of X before all else; None where nothing was.
-    weight_sum
-        The sum of the rows' weights, as a pair; None where they have none.
+    The data seen here is X * 2**-column_exponents and y * 2**-target_exponent (exact), with
+    exponents only where squares of the original numbers would leave the range of float64.
     """
 
-    blocks: Callable[[], Iterable[Block]]
-    features: int
-    intercept: bool
-    whole: Block | None = None
+    blocks: Callable[[], Iterable[Block]]  # called once a pass: the same blocks in the same order
+    features: int  # d, the number of columns of X
+    intercept: bool  # whether a column of ones stands before them
+    whole: Block | None = None  # the one block of all rows, where the data is in memory
     column_exponents: Exponents | None = None
     target_exponent: int = 0
-    shift: Vector | None = None
-    weight_sum: tuple[float, float] | None = None
+    shift: Vector | None = None  # (d,), taken off the columns of X before all else
+    weight_sum: tuple[float, float] | None = None  # as a pair; None without weights
 
     @property
     def unknowns(self) -> int:

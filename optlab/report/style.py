@@ -38,16 +38,10 @@ _ON_DARK = {
 
 @dataclass(frozen=True)
 class Style:
-    """The style of one optimizer.
+    """The style of one optimizer; see `DASHES`, `MARKERS` and `WIDTHS`.
 
-    Parameters
-    ----------
-    shades
-        A colour for each batch size, from the smallest on; the last is for methods without batches.
-    dark
-        The same on a dark background.
-    dash, marker, width
-        See `DASHES`, `MARKERS`, `WIDTHS`.
+    There is a shade for each batch size, from the smallest on; the last is for methods without
+    batches. ``dark`` are the shades on a dark background.
     """
 
     shades: tuple[str, ...]

@@ -26,17 +26,6 @@ def format_ratio(ratio: float) -> str:
     return f"{rounded:,.{decimals}f}".replace(",", "\u202f")
 
 
-def pluralize(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    Examples
-    --------
-    >>> pluralize(1, "epoch"), pluralize(2, "epoch")
-    ('1 epoch', '2 epochs')
-    """
-    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
-
-
 def share(target: str) -> str:
     """Return a target as people write it.
 
@@ -53,16 +42,16 @@ def share(target: str) -> str:
     return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
 
 
-def join_names(names: list[str], most: int = 3) -> str:
-    """Return names in a row, the first few where there are many.
+def join_names(names: list[str]) -> str:
+    """Return names in a row, the first three where there are more.
 
     Examples
     --------
     >>> join_names(["a", "b"]), join_names(list("abcdef"))
     ('a and b', 'a, b, c and 3 more')
     """
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    if len(names) > 3:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 

@@ -19,6 +19,7 @@ from optlab.datasets.files.separators import (
 )
 from optlab.datasets.files.text_columns import numbers_from_text
 from optlab.datasets.files.text_layout import Layout, find_layout, start_of
+from optlab.text import pluralize
 
 _EXACT = 2.0**53  # from here on float64 skips whole numbers
 _SHOWN = {",": "','", ";": "';'", "\t": "tab", "|": "'|'", BLANKS: "blanks"}
@@ -55,7 +56,7 @@ def read_text_table(
     point = "comma" if mark == "," else "point"
     notes = [] if plain else [f"separator {_SHOWN.get(chosen, repr(chosen))}, decimal {point}"]
     if ruled:
-        notes.append(f"{ruled} ruled line{'s' * (ruled > 1)} (---) left out")
+        notes.append(f"{pluralize(ruled, 'ruled line')} (---) left out")
     layout, more = find_layout(text, delimiter, comments)
     frame, last = _converted(text, layout, delimiter, mark)
     return frame, [*notes, *more, *last]
@@ -125,7 +126,7 @@ def _converted(
     blank = values.isna().all(axis=1)
     values = values.loc[~blank].reset_index(drop=True)
     count = int(blank.sum())
-    notes = [f"{count} row{'s' * (count > 1)} without any value left out"] if count else []
+    notes = [f"{pluralize(count, 'row')} without any value left out"] if count else []
     lines = (layout.first_line, layout.last_line)
     for j, dtype in enumerate(values.dtypes):
         if pd.api.types.is_numeric_dtype(dtype):

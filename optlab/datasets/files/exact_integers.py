@@ -10,16 +10,9 @@ _EXACT = 2**53  # float64 holds every whole number up to here
 def exact_integers(values: pd.Series) -> pd.Series:
     """Return whole numbers in the plainest dtype that holds all of them exactly.
 
-    Parameters
-    ----------
-    values
-        Python integers and missing values (object), or a nullable integer column.
-
-    Returns
-    -------
-    pandas.Series
-        int64 or uint64; with missing values float64, or Int64 or UInt64 where float64 would
-        round; Python integers where none of these is large enough.
+    ``values`` are Python's integers and missing values, or a nullable integer column. The result is
+    int64 or uint64; with missing values float64, or Int64 or UInt64 where float64 would round;
+    Python's integers where none of these is large enough.
 
     Examples
     --------

@@ -11,7 +11,7 @@ import pandas as pd
 from optlab.datasets.files.exact_integers import exact_integers
 from optlab.datasets.files.header_line import Record, column_names, count_titles, name_columns
 from optlab.datasets.files.text_columns import numbers_from_text
-from optlab.text import shortened
+from optlab.text import pluralize, shortened
 
 _HEAD = 25
 
@@ -41,9 +41,9 @@ def read_sheet(content: bytes, sheet: str | int | None) -> tuple[pd.DataFrame, l
     ]
     titles = count_titles(head, cells.shape[1])
     if titles:
-        notes.append(f"{titles} line{'s' * (titles > 1)} above the header skipped: a title")
+        notes.append(f"{pluralize(titles, 'line')} above the header skipped: a title")
     if blank:
-        notes.append(f"{blank} row{'s' * (blank > 1)} without any value left out")
+        notes.append(f"{pluralize(blank, 'row')} without any value left out")
     names = column_names(head[titles])
     body = cells.iloc[titles + 1 :]
     lines = (int(body.index.min()) + 1, int(body.index.max()) + 1) if len(body) else (0, 0)

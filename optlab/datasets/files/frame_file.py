@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,15 +28,10 @@ _BINARY_ENDINGS = {
 class FrameFile(NamedTuple):
     """A table read from a file.
 
-    Parameters
-    ----------
-    frame
-        The columns as read, by name (``str``), with a ``RangeIndex``: numbers where the whole
-        column holds numbers, otherwise text; Parquet, Feather and Excel keep their dtypes. Whole
-        numbers are never rounded: they are int64 or uint64 (Int64 or UInt64 where values are
-        missing and float64 could not hold all), else Python integers in an object column.
-    notes
-        A plain sentence for each choice made: the separator, a line skipped, a column left out.
+    ``frame`` has the columns as read, by name, with a ``RangeIndex``: numbers where the whole
+    column holds numbers, otherwise text; Parquet, Feather and Excel keep their dtypes. Whole
+    numbers are never rounded (see `exact_integers`). ``notes`` has a plain sentence for each choice
+    made: the separator, a line skipped, a column left out.
     """
 
     frame: pd.DataFrame
@@ -54,23 +49,10 @@ def read_frame(
     r"""Read a table from a file: delimited text, Parquet, Feather, Arrow or Excel.
 
     The format and the compression (gzip, bzip2, xz, zip, zstd) are recognised by the file's first
-    bytes, whatever its name ends with.
-
-    Parameters
-    ----------
-    path
-        The file. Parquet, Feather, Arrow and zstd need the extra ``optlab[parquet]``, Excel needs
-        ``optlab[excel]``.
-    separator
-        What stands between two fields of a text file: one character, or ``"tab"`` or ``"space"``
-        (one or more blanks). Recognised where not given: comma, semicolon, tab, ``|``, blanks.
-    decimal
-        ``"."`` or ``","``. Recognised where not given.
-    encoding
-        The text's encoding, a codec of Python. Recognised where not given: UTF-8, and UTF-16 and
-        UTF-32 by their first bytes.
-    sheet
-        The name of an Excel sheet, or its number counted from 0; needed where there are several.
+    bytes, whatever its name ends with. What is not given is recognised: ``separator`` is one
+    character, or ``"tab"`` or ``"space"`` (one or more blanks); ``decimal`` is ``"."`` or ``","``;
+    ``encoding`` is a codec of Python (recognised: UTF-8, UTF-16 and UTF-32). ``sheet`` is an Excel
+    sheet's name, or its number from 0; needed where there are several.
 
     Raises
     ------
@@ -92,8 +74,9 @@ def read_frame(
     name = encodable(str(path))
     try:
         content, notes = decompress(_bytes_of(path))
-        table = _Table(content, separator, decimal, encoding, sheet)
-        frame, more = table.read(_BINARY_ENDINGS.get(Path(path).suffix.lower()))
+        expected = _BINARY_ENDINGS.get(Path(path).suffix.lower())
+        text_options = {"separator": separator, "decimal": decimal, "encoding": encoding}
+        frame, more = _read(content, expected, text_options, sheet)
         _refuse_duplicates(frame)
     except MemoryError:
         raise ValueError(
@@ -106,39 +89,35 @@ def read_frame(
     return FrameFile(frame, (*notes, *more))
 
 
-class _Table(NamedTuple):
-    """The bytes of an uncompressed file, and what the caller said of it."""
+def _read(
+    content: bytes,
+    expected: str | None,
+    text_options: dict[str, str | None],
+    sheet: str | int | None,
+) -> tuple[pd.DataFrame, Sequence[str]]:
+    """Return the frame and the notes; ``expected`` is the format that the file's name promises."""
+    found = file_format(content)
+    if found is not None:
+        _refuse_options(text_options, f"this is {found}")
+    if found == "Excel":
+        return read_sheet(content, sheet)
+    _refuse_options({"sheet": sheet}, "this is no Excel file")
+    if found in ARROW_FORMATS:
+        return read_arrow(content, found)
+    text, notes = decode(content, text_options["encoding"])
+    refuse_text_format(text)
+    if expected is not None:
+        notes = (f"no {expected} file in spite of its name: read as text", *notes)
+    frame, more = read_text_table(text, text_options["separator"], text_options["decimal"])
+    return frame, (*notes, *more)
 
-    content: bytes
-    separator: str | None
-    decimal: str | None
-    encoding: str | None
-    sheet: str | int | None
 
-    def read(self, expected: str | None) -> tuple[pd.DataFrame, Sequence[str]]:
-        """Return the frame and the notes; ``expected`` is the format that the name promises."""
-        found = file_format(self.content)
-        if found is not None:
-            self._refuse_options(("separator", "decimal", "encoding"), f"this is {found}")
-        if found == "Excel":
-            return read_sheet(self.content, self.sheet)
-        self._refuse_options(("sheet",), "this is no Excel file")
-        if found in ARROW_FORMATS:
-            return read_arrow(self.content, found)
-        text, notes = decode(self.content, self.encoding)
-        refuse_text_format(text)
-        if expected is not None:
-            notes = (f"no {expected} file in spite of its name: read as text", *notes)
-        frame, more = read_text_table(text, self.separator, self.decimal)
-        return frame, (*notes, *more)
-
-    def _refuse_options(self, names: Sequence[str], reason: str) -> None:
-        for option in names:
-            value = getattr(self, option)
-            if value is not None:
-                raise ValueError(
-                    f"cannot be read with {option}={shortened(value)}, for {reason}: leave it out"
-                )
+def _refuse_options(options: Mapping[str, object], reason: str) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"cannot be read with {option}={shortened(value)}, for {reason}: leave it out"
+            )
 
 
 def _bytes_of(path: str | Path) -> bytes:

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 
 from optlab.datasets.files.exact_integers import exact_integers
-from optlab.text import shortened
+from optlab.text import pluralize, shortened
 
 # The words that pandas reads as missing, in any column.
 _MISSING = frozenset({
@@ -33,16 +33,8 @@ def numbers_from_text(
 ) -> tuple[pd.Series, list[str]]:
     """Return a column of text as numbers, truth values or text, and notes on missing values.
 
-    Parameters
-    ----------
-    values
-        The column: text and missing values.
-    name
-        What the column is called in notes and errors.
-    decimal
-        "." or ",".
-    lines
-        The lines of the file that hold the first and the last row.
+    ``name`` is the column in notes and errors, ``lines`` are the file's lines of its first and last
+    row.
 
     Raises
     ------
@@ -98,11 +90,8 @@ def _without(text: pd.Series, words: frozenset[str], name: str) -> tuple[pd.Seri
     if not match.any():
         return text, []
     shown = ", ".join(map(repr, sorted(text[match].unique())))
-    count = int(match.sum())
-    plural = "value" if count == 1 else "values"
-    return text.mask(match, None), [
-        f"column {shortened(name)}: {shown} read as missing ({count} {plural})"
-    ]
+    count = pluralize(int(match.sum()), "value")
+    return text.mask(match, None), [f"column {shortened(name)}: {shown} read as missing ({count})"]
 
 
 def _refuse_units_and_footer(

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from optlab.datasets.files.header_line import Record, column_names, count_titles, is_number
-from optlab.text import shortened
+from optlab.text import pluralize, shortened
 
 _SAMPLE = 200
 
@@ -71,14 +71,14 @@ def _find_header(
     titles = count_titles(head, width)
     notes = []
     if titles:
-        notes.append(f"{titles} line{'s' * (titles > 1)} above the header skipped: a title")
+        notes.append(f"{pluralize(titles, 'line')} above the header skipped: a title")
     named = _header_in_comment(head[titles], comments, delimiter, width)
     if named:
         notes.append(f"the comment in line {named.line} names the columns")
         head.insert(titles, named)
     count = len(comments) - (named is not None)
     if count:
-        notes.append(f"{count} comment line{'s' * (count > 1)} ('#') left out")
+        notes.append(f"{pluralize(count, 'comment line')} ('#') left out")
     below = head[titles + 1 :]
     return head[titles], below[0].line if below else 0, width, notes
 
@@ -145,8 +145,7 @@ def _ragged(record: Record, header: Record, names: int, delimiter: str) -> Value
             f"mend that line (a field that holds {delimiter!r} needs quotation marks), or give "
             "the right separator (--separator)"
         )
-    fields = "field" if count == 1 else "fields"
     return ValueError(
-        f"has {count} {fields} in line {record.line}, but {names} in its header (line "
+        f"has {pluralize(count, 'field')} in line {record.line}, but {names} in its header (line "
         f"{header.line}): {advice}"
     )

@@ -30,7 +30,7 @@ from optlab.lab.keys.source_hash import distribution, imported, owner, source_ha
 
 
 class UnknownValueError(TypeError):
-    """A value that no hash can stand for, and the attributes or names that lead to it.
+    """An error for a value that cannot be hashed, with the path of attributes to it.
 
     Examples
     --------
@@ -131,7 +131,7 @@ class _Hasher:
         return self.seen[key]
 
     def entries(self, held: Iterable[tuple[Any, Any]]) -> bytes:
-        """Return the digest of a dict's entries; where one is not known, its name is told."""
+        """Return the digest of a dict's entries; the name of one without a hash joins the error."""
         digests = []
         for name, value in held:
             try:
@@ -142,7 +142,7 @@ class _Hasher:
         return _sha("entries", *digests)
 
     def parts(self, value: Any) -> list[Any]:  # noqa: PLR0912 - one line a kind
-        """Return what a value is made of: its kind, then other values."""
+        """Return the values that a value consists of, its kind first."""
         kind = type(value)
         if isinstance(value, _Used):
             space = vars(value.module)
@@ -253,7 +253,7 @@ def _parts_of_object(value: Any) -> list[Any]:
 
 
 def _attributes(value: Any) -> dict[str, Any]:
-    """Return an object's attributes, without what is computed of the others and kept."""
+    """Return an object's attributes, without cached properties."""
     cls = type(value)
     members = {name: member for base in cls.__mro__[::-1] for name, member in vars(base).items()}
     slots = [n for n, m in members.items() if isinstance(m, types.MemberDescriptorType)]
@@ -264,7 +264,7 @@ def _attributes(value: Any) -> dict[str, Any]:
 
 
 def _installed(value: Any) -> list[Any]:
-    """Return name and version where a package, or Python, has this very value under its name."""
+    """Return the name and version of a function or class of an installed package, else nothing."""
     module = sys.modules.get(str(getattr(value, "__module__", None)))
     name = getattr(value, "__qualname__", getattr(value, "__name__", None))
     if not (callable(value) and module and isinstance(name, str) and owner(module)):
@@ -282,7 +282,7 @@ def _parts_of_class(cls: type[Any]) -> list[Any]:
 
 
 def _decides(name: str, member: object) -> bool:
-    """Return whether a member decides what its class does; what Python itself writes does not."""
+    """Return whether a member affects what its class does; those that Python adds do not."""
     behaviour = isinstance(member, FunctionType | staticmethod | classmethod | property)
     slot = hasattr(member, "__set__") and _base_in_c(type(member)) is type(member)
     return behaviour or not (slot or name.startswith("__") or name == "_abc_impl")
@@ -328,7 +328,7 @@ def _text(file: str | None) -> bytes:
 
 
 def _looked_up(space: Mapping[str, Any], names: Iterable[str], further: frozenset[str]) -> Any:
-    """Return the values of names; a module of a person's own counts by its further names."""
+    """Return the values of global names; a person's own module counts by ``further`` names."""
     found = {name: space[name] for name in sorted(names) if name in space}
     for name, value in found.items():
         if isinstance(value, ModuleType) and owner(value) is None:

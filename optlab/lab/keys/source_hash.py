@@ -46,7 +46,7 @@ def source_hash(names: Iterable[str]) -> str:
 
 
 def imported(text: bytes, package: str, used: Collection[str] | None = None) -> list[str]:
-    """Return the names of modules, and of what could be one, that a file imports.
+    """Return the names of the modules that a file imports, and of attributes that may be modules.
 
     With ``used`` only the imports under these names, and those under names that the file uses
     nowhere (a star is such a name): they were made for what they do.
@@ -73,10 +73,10 @@ class _Import(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _imports(text: bytes) -> list[_Import]:
-    """Return the imports of a file, with the name that each gives, and whether that is used."""
+    """Return the imports of a file, each with its bound name and whether the file uses that."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError):  # nobody can import it; its bytes count all the same
+    except (SyntaxError, ValueError):  # it cannot be imported; its bytes count all the same
         return []
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
     found = []
@@ -108,7 +108,7 @@ def _locate(name: str) -> tuple[str | None, str, list[str]]:
 
 
 def owner(module: ModuleType) -> str | None:
-    """Return whose a module is, as `distribution` tells it of a file."""
+    """Return the distribution of a module, as `distribution` does for a file."""
     name, file = module.__name__, vars(module).get("__file__")
     while file is None and "." in name:  # a part that the code of a package has made
         name = name.rpartition(".")[0]
@@ -124,9 +124,9 @@ _STANDARD = Path(sysconfig.get_path("stdlib"))
 
 @lru_cache(maxsize=8192)
 def distribution(file: str) -> str | None:
-    """Return whose a file is: optlab's, Python's, or an installed distribution's, with its version.
+    """Return the distribution of a file: optlab, Python, or an installed one with its version.
 
-    None for a person's own, and that is all that nobody else lists as installed: packages that are
+    None for a person's own, which is all that no distribution lists as installed: packages that are
     installed as editable too, and what was copied by hand into a folder of installed packages.
     """
     # As it is named and where it lies: what is installed may be links, and lie behind some.

@@ -16,8 +16,8 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 from optlab.optimizers import Optimizer, versions
 
-DECIDING_FOLDERS = ("linalg", "problems", "optimizers", "lab/trial", "lab/measure")
-"""The folders of optlab whose code decides numbers; a change of any other leaves all keys."""
+DECIDING_CODE = ("linalg", "problems", "optimizers", "lab/trial", "lab/measure", "checks.py")
+"""The folders and files of optlab that decide numbers; a change of any other leaves all keys."""
 
 _PACKAGE = Path(optlab.__file__).parent
 
@@ -51,11 +51,11 @@ def surroundings(threads: int) -> str:
 
 @cache
 def deciding_code(package: Path = _PACKAGE) -> dict[str, str]:
-    """Return a hash of each file in optlab's deciding folders, by its path in the package."""
-    files = sorted(file for name in DECIDING_FOLDERS for file in (package / name).rglob("*.py"))
+    """Return a hash of each file that decides numbers, by its path in the package."""
     return {
         file.relative_to(package).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in files
+        for file in sorted(package.rglob("*.py"))
+        if any(file.is_relative_to(package / name) for name in DECIDING_CODE)
     }
 
 

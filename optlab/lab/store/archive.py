@@ -1,4 +1,4 @@
-"""Archive what a results file holds in a copy beside it."""
+"""Archive the content of a results file in a copy in its folder."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from optlab.lab.store.store_error import StoreError
 
 
 def archive(path: Path, database: sqlite3.Connection) -> Path:
-    """Copy all that a results file holds into one beside it, empty it, and return the copy.
+    """Copy a results file into a new one in its folder, empty it, and return the copy.
 
-    To be called in a transaction: nobody writes meanwhile, so that what is deleted is what has
-    been copied.
+    It is called in a transaction: no other process writes between the copy and the deletion.
     """
-    copy = copy_beside(path)
+    copy = copy_in_folder(path)
     for table in TABLES:
         database.execute(f"DELETE FROM {table}")
     return copy
 
 
-def copy_beside(path: Path) -> Path:
-    """Copy a results file into a new one beside it, count the rows there, and return the copy."""
+def copy_in_folder(path: Path) -> Path:
+    """Copy a results file into a new one in its folder, compare their rows, and return it."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     copy = path.with_name(f"{path.stem}-{stamp}{path.suffix}")
     try:

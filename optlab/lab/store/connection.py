@@ -8,7 +8,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from optlab.lab.store.archive import copy_beside
+from optlab.lab.store.archive import copy_in_folder
 from optlab.lab.store.database import closed_on_error, open_database, transaction
 from optlab.lab.store.migrate import migrate
 from optlab.lab.store.schema import APPLICATION, SCHEMA_VERSION, create_tables
@@ -25,7 +25,7 @@ _STRANGE = (
 def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     """Open a results file for writing, made where it is missing.
 
-    One of an older schema is copied beside and then migrated. A transaction is in the file itself,
+    One of an older schema is copied and then migrated. A transaction is in the file itself,
     and on the disk, when it ends: SQLite's rollback journal is there only while one is written.
     """
     check_logs(path)
@@ -35,7 +35,7 @@ def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
         version = _checked(path, database)
         if version < SCHEMA_VERSION:
             if version:
-                copy_beside(path)
+                copy_in_folder(path)
             database.execute("PRAGMA journal_mode = DELETE")
             with transaction(database):
                 _create_or_migrate(path, database)
@@ -77,7 +77,7 @@ def _checked(path: Path, database: sqlite3.Connection) -> int:
 
 
 def _check(path: Path, database: sqlite3.Connection) -> int:
-    """Return the schema's version; refuse strangers' files and those of a newer optlab."""
+    """Return the schema's version; raise for another application's file or a newer schema."""
     application = database.execute("PRAGMA application_id").fetchone()[0]
     tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if tables and application != APPLICATION:

@@ -1,4 +1,4 @@
-"""Load results files: each as the last experiment in it would see it, several as one."""
+"""Load results files: each as its last experiment would load it, several merged into one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ NOT_RUN = "not run: the experiment was stopped before, or is still running"
 
 
 def read_stores(paths: Iterable[str | Path]) -> MergedFiles:
-    """Return what results files hold, as the last experiment in each would see it.
+    """Return the contents of results files, each as its last experiment would load it.
 
-    Of a problem or an optimizer that has changed since under one name, only the trials of the last
-    are taken, and of all only those of the last budget, threads, versions and machine: others are
-    not to be set beside them. What the last experiment of a file asked for and has not been run is
-    interrupted. How several files become one, `optlab.lab.store.merge` says.
+    Only comparable trials are taken: those of the last experiment's budget, threads, versions and
+    machine, and of the last problem and optimizer of each name. A trial that the last experiment
+    asked for and that has not run is interrupted. For several files see `optlab.lab.store.merge`.
 
     Raises
     ------
@@ -81,7 +80,7 @@ def _load(store: Store) -> LoadedFile:
 def _choose(
     store: Store, experiments: Mapping[int, StoredExperiment], loaded: LoadedFile
 ) -> list[tuple[str, Trial]]:
-    """Return the trials of a file that its last experiment would take for its own, with keys."""
+    """Return the keys and trials that have the last experiment's settings, data and code."""
     stored, last = store.stored_keys(), max(experiments)
     reasons = {n: _differences(e, experiments[last]) for n, e in experiments.items()}
     chosen: dict[Trial, tuple[str, Trial]] = {}
@@ -104,7 +103,7 @@ def _choose(
 
 
 def _differences(experiment: StoredExperiment, last: StoredExperiment) -> str:
-    """Return in which part of their keys the trials of two experiments differ, or nothing."""
+    """Return the difference of two experiments' settings, code or machine as text, or nothing."""
     mine, its = experiment.fingerprints, last.fingerprints
     if mine.setting != its.setting:
         return f"another budget or other threads ({mine.setting}; the last: {its.setting})"
@@ -125,7 +124,7 @@ def _differences(experiment: StoredExperiment, last: StoredExperiment) -> str:
 
 
 def _all_asked(definitions: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the last definition, its axes as long as all of them together."""
+    """Return the last definition with the axes of all definitions merged."""
     found = dict(definitions[-1])
     for axis, last in found.items():
         values = [d[axis] for d in definitions if axis in d]

@@ -18,46 +18,27 @@ from optlab.lab.measure.machine import merged
 from optlab.lab.store.problem_summary import ProblemSummary
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
+from optlab.text import pluralize
 
 
 @dataclass
 class LoadedFile:
-    """The part of a results file that its last experiment would take for its own.
-
-    Parameters
-    ----------
-    path
-        The file.
-    records
-        Each trial's key and record.
-    problems
-        The problems' summaries, by name.
-    problem_fingerprints, optimizer_fingerprints
-        Their fingerprints, by name.
-    setting, code
-        Budget and threads in words, and hashes of optlab's own code, of the last experiment.
-    names, machines
-        Of the experiments that ran the trials.
-    definition
-        What was asked for.
-    left_out
-        How many trials more the file holds, by the reason why they are not taken.
-    """
+    """The trials of a results file that have its last experiment's settings, data and code."""
 
     path: Path
-    records: list[tuple[str, TrialRecord]] = field(default_factory=list)
+    records: list[tuple[str, TrialRecord]] = field(default_factory=list)  # each after its key
     problems: dict[str, ProblemSummary] = field(default_factory=dict)
-    problem_fingerprints: dict[str, str] = field(default_factory=dict)
+    problem_fingerprints: dict[str, str] = field(default_factory=dict)  # by name
     optimizer_fingerprints: dict[str, str] = field(default_factory=dict)
-    setting: str = ""
-    code: Mapping[str, str] = field(default_factory=dict)
-    names: list[str] = field(default_factory=list)
+    setting: str = ""  # budget and threads of the last experiment, as text
+    code: Mapping[str, str] = field(default_factory=dict)  # hashes of optlab's own code
+    names: list[str] = field(default_factory=list)  # of the experiments that ran the trials
     machines: list[Mapping[str, str]] = field(default_factory=list)
     definition: dict[str, Any] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)  # number of other trials, by reason
 
     def optimizer_identities(self) -> dict[str, Hashable]:
-        """Return what makes an optimizer another one where its name is the same."""
+        """Return the values that tell optimizers of one name apart, by name."""
         around = self.setting, tuple(sorted(self.code.items()))
         return {name: (value, *around) for name, value in self.optimizer_fingerprints.items()}
 
@@ -99,20 +80,11 @@ def free_name(name: str, path: Path, taken: Collection[str]) -> str:
 class MergedFiles:
     """The contents of several results files as one.
 
-    Parameters
-    ----------
-    records
-        Of trials, numbered from 0; where there are several files, each tells its own.
-    problems
-        The problems' summaries, by name.
-    names
-        Of the experiments that ran the trials.
-    machine
-        The machines' facts as one.
-    definition
-        What was asked for, names in it as they are here: of one file its own, of several ``files``
-        with each one's. ``settings`` are their budgets where they differ, ``left out`` says how
-        many trials are not taken and why, ``counted once`` how many several files hold alike.
+    Records are numbered from 0; of several files, each names its own. ``names`` are those of the
+    experiments that ran the trials. The ``definition`` of one file is its own, of several ``files``
+    each one's, with the names as they are here: ``settings`` are their budgets where they differ,
+    ``left out`` says how many trials are not taken and why, ``counted once`` how many several files
+    hold alike.
     """
 
     records: list[TrialRecord]
@@ -151,10 +123,14 @@ class MergedFiles:
         if len(settings) > 1:
             found.definition["settings"] = "; ".join(settings)
         if left_out:
-            reasons = (f"{_trials(number)} of {reason}" for reason, number in left_out.items())
+            reasons = (
+                f"{pluralize(number, 'trial')} of {reason}" for reason, number in left_out.items()
+            )
             found.definition["left out"] = "; ".join(reasons)
         if copies:
-            found.definition["counted once"] = f"{_trials(copies)} that several of the files hold"
+            found.definition["counted once"] = (
+                f"{pluralize(copies, 'trial')} that several of the files hold"
+            )
         return found
 
     def _add(self, file: LoadedFile, new: Mapping[str, Mapping[str, str]], label: str) -> None:
@@ -219,7 +195,3 @@ def _renamed(
         if isinstance(found.get(axis), dict):
             found[axis] = {new.get(name, name): value for name, value in found[axis].items()}
     return found
-
-
-def _trials(number: int) -> str:
-    return f"{number} trial{'s' if number != 1 else ''}"

@@ -19,14 +19,9 @@ _BEYOND = 2**40
 class RunningLock:
     """A lock on a byte of a results file, one byte an experiment, held while its trials run.
 
-    The kernel drops it when the process ends, however it ends, and shows it to the processes of
-    all containers: a process number would mean another process in each. On a system that has no
-    locks of open files (other than Linux), nobody is seen to run.
-
-    Parameters
-    ----------
-    path
-        The results file.
+    The kernel releases it when the process ends, however it ends, and shows it to the processes of
+    all containers, where a process number would mean another process in each. Systems other than
+    Linux have no locks of open files; there no other process is seen to run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,7 +30,7 @@ class RunningLock:
         self._experiment: int | None = None
 
     def take(self, experiment: int) -> None:
-        """Show that trials of an experiment run from now on."""
+        """Lock the byte of an experiment: its trials run from now on."""
         if sys.platform != "linux" or experiment == self._experiment:
             return
         if self._file is None:
@@ -45,7 +40,7 @@ class RunningLock:
             self._experiment = experiment
 
     def release(self) -> None:
-        """Show that nothing runs here any more."""
+        """Unlock the byte: no trial runs here any more."""
         self._control("F_OFD_SETLK", "F_UNLCK", _BEYOND, 0)
         self._experiment = None
 
@@ -61,7 +56,7 @@ class RunningLock:
         self._file = self._experiment = None
 
     def _control(self, command: str, kind: str, start: int, length: int) -> str | None:
-        """Ask for a lock or about one; return its kind, or None where that cannot be."""
+        """Call fcntl and return the kind of lock, or None where there are no such locks."""
         if self._file is None or sys.platform != "linux":
             return None
         import fcntl  # noqa: PLC0415 - there is none on Windows
@@ -76,13 +71,13 @@ class RunningLock:
 
 
 def mark_overlapping(
-    database: sqlite3.Connection, key: str, record: TrialRecord, experiment: int, *, beside: bool
+    database: sqlite3.Connection, key: str, record: TrialRecord, experiment: int, *, overlaps: bool
 ) -> None:
     """Mark as contended a trial that ends now, and those of others that it ran beside.
 
     To be called in the transaction that keeps it. It ran beside what was kept since it began, by
-    the system's clock, and beside what others run at the moment (``beside``). One of the same key
-    that has been kept before, by another process, was beside it all the same.
+    the system's clock, and beside what others run at the moment (``overlaps``). A trial of the same
+    key that another process has kept before overlaps as well.
     """
     now = time.time()
     database.execute("UPDATE trials SET ended = ? WHERE key = ? AND ended IS NULL", (now, key))
@@ -93,5 +88,5 @@ def mark_overlapping(
         " WHERE ended > ? AND started < ? AND experiment != ? AND status != 'skipped'",
         (record.started, now, experiment),
     )
-    if found.rowcount or beside:
+    if found.rowcount or overlaps:
         database.execute("UPDATE trials SET contended = 1 WHERE key = ?", (key,))

@@ -39,14 +39,8 @@ class Store:
     each in one thread at a time. Opening a file runs nothing that is in it: arrays are read without
     pickle, everything else is numbers and JSON.
 
-    Parameters
-    ----------
-    path
-        The file; made where it is missing, unless ``create`` is False.
-    create
-        Whether to write: without, the file is only read.
-    busy_seconds
-        How long to wait for another process that keeps the file locked.
+    The file is made where it is missing; without ``create`` it is only read. ``busy_seconds`` is
+    how long to wait for another process that keeps it locked.
 
     Raises
     ------
@@ -137,7 +131,7 @@ class Store:
         *,
         instead_of: int | None = None,
     ) -> None:
-        """Record what became of a trial, in one transaction; the first to come stays.
+        """Write the record of a trial, in one transaction; an earlier record of the same key stays.
 
         An interrupted trial gives way to a later one of the same key, and so does one that was done
         by the experiment ``instead_of`` (see `to_redo`).
@@ -152,20 +146,20 @@ class Store:
             self._database.execute(
                 f"INSERT OR IGNORE INTO trials ({columns}) VALUES ({marks})", tuple(row.values())
             )
-            beside = self._running.others_run()
-            mark_overlapping(self._database, key, record, experiment, beside=beside)
+            overlaps = self._running.others_run()
+            mark_overlapping(self._database, key, record, experiment, overlaps=overlaps)
 
-    def begin_trial(self, key: str, experiment: int) -> None:  # noqa: ARG002 - for the caller's ease
-        """Show whoever else writes this file that trials of an experiment run from now on."""
+    def lock_running(self, experiment: int) -> None:
+        """Take the lock by which other processes see that trials of an experiment run."""
         with self.errors("locked"):
             self._running.take(experiment)
 
-    def end_experiment(self, experiment: int) -> None:  # noqa: ARG002 - as above
-        """Show that nothing of an experiment runs any more."""
+    def unlock_running(self) -> None:
+        """Release the lock of running trials."""
         self._running.release()
 
-    def knows(self, experiment: int) -> bool:
-        """Whether an experiment is still in the file: another process may have set all aside."""
+    def has_experiment(self, experiment: int) -> bool:
+        """Return whether an experiment is in the file; another process may have archived it."""
         with self.errors("read"):
             found = self._database.execute("SELECT 1 FROM experiments WHERE id = ?", (experiment,))
             return found.fetchone() is not None
@@ -182,14 +176,14 @@ class Store:
             return {key for (key,) in self._database.execute("SELECT key FROM trials")}
 
     def done_by(self, key: str) -> int | None:
-        """Return the experiment that a trial was done by, or None where it is not done."""
+        """Return the number of the experiment that ran a finished trial, else None."""
         with self.errors("read"):
             query = "SELECT experiment FROM trials WHERE key = ? AND status != 'interrupted'"
             found = self._database.execute(query, (key,)).fetchone()
             return None if found is None else int(found[0])
 
     def to_redo(self, kind: Redo) -> dict[str, int]:
-        """Return the keys of done trials of a kind to be run again, with who they were done by."""
+        """Return the keys of finished trials of a kind, each with the experiment that ran it."""
         with self.errors("read"):
             rows = self._database.execute(
                 f"SELECT key, experiment FROM trials WHERE {OF_KIND[kind]}"
@@ -207,7 +201,7 @@ class Store:
             return [StoredTrial(r["key"], r["experiment"], row_to_record(r)) for r in by_name]
 
     def wanted(self) -> list[tuple[int, str, Trial]]:
-        """Return of each trial the last experiment that asked for it, its key, and the trial."""
+        """Return each trial asked for, after its key and the last experiment that asked for it."""
         with self.errors("read"):
             rows = self._database.execute("SELECT experiment, key, trial FROM wanted ORDER BY 1")
             return [
@@ -237,13 +231,13 @@ class Store:
             return found
 
     def archive(self) -> Path:
-        """Copy everything into a file beside this one, empty this one, and return the copy."""
+        """Copy the file into a new one in its folder, empty it, and return the copy."""
         with self._writing():
             return archive(self.path, self._database)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Read all of what is read inside as it is at one moment, whoever writes meanwhile."""
+        """Read in one transaction, so that all reads inside see the same state of the file."""
         with self.errors("read"), transaction(self._database, "DEFERRED"):
             yield
 

@@ -9,25 +9,13 @@ from optlab.lab.trial.record import TrialRecord
 
 
 class Fingerprints(NamedTuple):
-    """Hashes that tell trials of one name apart.
+    """Hashes that tell trials of one name apart."""
 
-    Parameters
-    ----------
-    problems, optimizers
-        The fingerprints of an experiment's problems and optimizers, by name.
-    setting
-        Its budget and threads, in words: what all its trials share.
-    surroundings
-        A hash of the machine, the versions and optlab's own code.
-    code
-        The hashes of the files of optlab that decide numbers, by their paths in the package.
-    """
-
-    problems: Mapping[str, str]
+    problems: Mapping[str, str]  # by name
     optimizers: Mapping[str, str]
-    setting: str
-    surroundings: str
-    code: Mapping[str, str] = {}
+    setting: str  # the budget and the threads of all trials, as text
+    surroundings: str  # of the machine, the versions and optlab's own code
+    code: Mapping[str, str] = {}  # of the files of optlab that decide numbers, by path
 
 
 class StoredExperiment(NamedTuple):

@@ -57,7 +57,7 @@ class _Entry(NamedTuple):
 
 
 def _first_entry(journal: Path) -> _Entry | None:
-    """Return what a journal tells of its file, or None where SQLite would not apply it."""
+    """Return the header of a journal, or None where SQLite would not apply it."""
     try:
         with journal.open("rb") as file:
             begin = file.read(28)
@@ -87,7 +87,7 @@ def _first_page(file: BinaryIO, count: int, sector: int, size: int) -> bytes | N
 
 
 def _belongs(entry: _Entry, path: Path) -> bool:
-    """Whether a journal was written for this file, as it is or in the transaction after.
+    """Return whether a journal was written for this file, as it is or in the transaction after.
 
     The schema cookie is random and each transaction counts the change counter up by one. A journal
     of the transaction that made the file holds no page.

@@ -16,33 +16,20 @@ _DOUBLE = torch.finfo(torch.float64).eps
 
 @dataclass(frozen=True)
 class Baseline:
-    """Losses of fits that have learnt nothing, and what a stable run may make of its start.
+    """The losses of trivial fits, and the bound of a stable run's growth."""
 
-    Parameters
-    ----------
-    start
-        The first row of the trace.
-    constant_loss
-        The loss of the best constant prediction, 0 where the problem knows none.
-    stop_scale
-        The suboptimality of which ``stop_at`` is a share: see `stop_scale`.
-    rounding
-        The suboptimality that predictions of the size of the target can have by rounding alone, in
-        the trial's dtype.
-    drift
-        The suboptimality that rounding can add up to over a run. It grows with the condition
-        number k of the Hessian, as ``eps**2 k`` times the loss at zero parameters; where the design
-        is not singular in the trial's dtype, k is below ``1 / eps``.
-    stable_growth
-        The largest factor by which the suboptimality of a stable run can exceed its start's; NaN
-        where no such factor is known. For 1 the suboptimality of a stable run never rises.
-    """
-
-    start: TraceRow
-    constant_loss: float
-    stop_scale: float
+    start: TraceRow  # the first row of the trace
+    constant_loss: float  # of the best constant prediction; 0 where the problem knows none
+    stop_scale: float  # the suboptimality of which `stop_at` is a share
+    # The suboptimality that predictions of the target's size can have by rounding alone, in the
+    # trial's dtype.
     rounding: float
+    # The suboptimality that rounding can add up to over a run. It grows with the condition number
+    # k of the Hessian, as eps**2 k times the loss at zero parameters; where the design is not
+    # singular in the trial's dtype, k is below 1 / eps.
     drift: float
+    # The largest factor by which the suboptimality of a stable run can exceed its start's, NaN
+    # where none is known. For 1 the suboptimality of a stable run never rises.
     stable_growth: float
 
     @classmethod
@@ -89,7 +76,7 @@ def rounding_share(eps: float) -> float:
 
 
 def _stable_growth(trial: Trial, problem: Problem, optimizer: Optimizer) -> float:
-    """Return the growth that an optimizer knows; it holds of full batches on a quadratic loss."""
+    """Return the optimizer's bound of the growth, for full batches and a quadratic loss."""
     growth = getattr(optimizer, "stable_growth", None)
     whole = trial.batch_size == "full" or (trial.batch_size or 0) >= len(problem.y)
     if growth is None or not whole or not hasattr(problem, "as_least_squares"):

@@ -66,7 +66,7 @@ def judge_against_best_known(
     references: Mapping[str, ReferenceLoss],
     stop_at: float | Mapping[str, Any] | StopAt | None,
 ) -> None:
-    """Call nobody converged against a reference that another trial beat.
+    """Withdraw the status converged where another trial has beaten the reference.
 
     Where a trial found a lower loss than the reference of its problem, the trials that converged
     are judged again by their distance from the best known loss. Those that have not reached

@@ -15,32 +15,16 @@ from optlab.optimizers import BatchSize
 
 @dataclass(frozen=True)
 class Trial:
-    """One optimizer on one problem at one batch size, device, dtype, seed and repeat.
+    """One optimizer on one problem at one batch size, device, dtype, seed and repeat."""
 
-    Parameters
-    ----------
-    number
-        The trial's place in the grid, from 0.
-    problem, optimizer
-        Their names in the experiment.
-    batch_size
-        None for a method that uses no batches.
-    device, dtype
-        As torch writes them: ``"cuda:0"``, ``"float32"``.
-    seed
-        The seed of the generator that draws the start and the batches' order.
-    repeat
-        From 1.
-    """
-
-    number: int
-    problem: str
+    number: int  # its place in the grid, from 0
+    problem: str  # names in the experiment
     optimizer: str
-    batch_size: BatchSize | None
-    device: str
+    batch_size: BatchSize | None  # None for a method that uses no batches
+    device: str  # as torch writes it, "cuda:0"
     dtype: str
-    seed: int
-    repeat: int = 1
+    seed: int  # of the generator that draws the start and the batches' order
+    repeat: int = 1  # from 1
 
 
 class TraceRow(NamedTuple):

@@ -134,7 +134,7 @@ class _Run:
             return
         clock = Stopwatch(self.device)
         clock.start()
-        # A copy, so that an optimizer that changes its data harms nobody else.
+        # A copy, so that an optimizer that changes its data changes no other trial's.
         self.local = self.problem.to(self.device, dtype, copy=True)
         record.transfer_seconds = clock.stop()
         # Asked of the data as this trial has them: in float32 a design can lose its rank.

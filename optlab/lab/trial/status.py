@@ -27,5 +27,5 @@ class Status(StrEnum):
 
     @property
     def is_result(self) -> bool:
-        """Tell whether the trial ended in a result: diverged and skipped are results."""
+        """Return whether the trial ended in a result: diverged and skipped are results."""
         return self in {self.CONVERGED, self.FINISHED, self.DIVERGED, self.SKIPPED}

@@ -11,8 +11,8 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, timed
 from optlab.report.findings.sentence import Sentence, describe_setting
 from optlab.report.views import View
-from optlab.report.words import join_names, pluralize
-from optlab.text import DIRECT, cell_label
+from optlab.report.words import join_names
+from optlab.text import DIRECT, cell_label, pluralize
 
 MOST_MISHAPS = 12
 """At most so many kinds of trials without an answer get a sentence."""
@@ -82,7 +82,7 @@ def _optima(results: ResultTables) -> Iterator[Sentence]:
 
 
 def _files(results: ResultTables) -> Iterator[Sentence]:
-    """Yield that trials of several files, where these share a problem, were not interleaved."""
+    """Yield the sentence that trials of files that share a problem were not interleaved."""
     files = results.definition.get("files", {})
     asked = Counter(problem for own in files.values() for problem in own.get("problems", ()))
     shared = [problem for problem, count in asked.items() if count > 1]

@@ -21,7 +21,7 @@ LONGEST = 250
 
 
 def ratio_findings(views: dict[str, View], problem: str) -> Iterator[Sentence]:
-    """Yield by which factor the others are faster or slower than the baseline, and how sure it is.
+    """Yield the sentence on how many times faster or slower than the baseline the others are.
 
     The baseline is the first optimizer that there is anything to compare with.
     """

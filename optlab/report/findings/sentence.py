@@ -9,8 +9,7 @@ import numpy as np
 
 from optlab.analysis.intervals import median_ranks
 from optlab.report.views import View
-from optlab.report.words import pluralize
-from optlab.text import cell_label, format_seconds
+from optlab.text import cell_label, format_seconds, pluralize
 
 SURE = 0.9
 """Intervals that cover in fewer experiments are given as the range of the trials."""
@@ -20,24 +19,16 @@ SURE = 0.9
 class Sentence:
     """A sentence and the numbers it was made from.
 
-    Parameters
-    ----------
-    kind
-        Its subject: ``accuracy, accuracy with batches, reached, fastest, not ranked, batch size,
-        ratio, device, nothing, more``; of caveats ``skipped, failed, ..., optimum, unstable,
-        contended, crowded, once, not repeated, one seed, files, machines, settings, left out``.
-    text
-        Plain text: names in it are as users wrote them.
-    problem
-        The problem it is about, or empty.
-    numbers
-        The numbers and names in it, unrounded.
+    Its ``kind`` is its subject: ``accuracy, accuracy with batches, reached, fastest, not ranked,
+    batch size, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., optimum,
+    unstable, contended, crowded, once, not repeated, one seed, files, machines, settings, left
+    out``.
     """
 
     kind: str
-    text: str
-    problem: str = ""
-    numbers: dict[str, Any] = field(default_factory=dict)
+    text: str  # plain: names in it are as users wrote them
+    problem: str = ""  # that it is about
+    numbers: dict[str, Any] = field(default_factory=dict)  # and names in it, unrounded
 
 
 def describe_setting(row: Any, views: dict[str, View]) -> str:

@@ -13,16 +13,16 @@ from optlab.analysis.statistics import CELL
 from optlab.analysis.targets import time_to_target
 from optlab.report.findings.sentence import Sentence, describe_median, describe_setting
 from optlab.report.views import TARGETS, View
-from optlab.report.views.targets import own_target, target_rules, target_text
+from optlab.report.views.time_to_target import own_target, target_rules, target_text
 from optlab.report.views.view import answered
-from optlab.report.words import format_ratio, pluralize, share
-from optlab.text import DIRECT
+from optlab.report.words import format_ratio, share
+from optlab.text import DIRECT, pluralize
 
 
 def reached_findings(
     results: ResultTables, views: dict[str, View], problem: str, target: str
 ) -> Iterator[Sentence]:
-    """Yield the number of settings of methods with batches that come down to a target."""
+    """Yield the sentence on how many settings of methods with batches reach a target."""
     table = views["target"].table
     with_batches = table[(table["problem"] == problem) & (table["batch"] != DIRECT)]
     rows = with_batches[with_batches["target"] == target]
@@ -47,7 +47,7 @@ def reached_findings(
 def fastest_findings(
     results: ResultTables, views: dict[str, View], problem: str, target: str
 ) -> Iterator[Sentence]:
-    """Yield the fastest of the settings that always reach the target, and how sure that is."""
+    """Yield the sentences on the fastest setting that always reaches the target, and the others."""
     table = views["target"].table
     rows = table[(table["problem"] == problem) & (table["target"] == target)]
     there = rows[(rows["batch"] != DIRECT) & (rows["reached"] == rows["trials"])]
@@ -77,7 +77,7 @@ def fastest_findings(
 
 
 def _not_ranked(results: ResultTables, problem: str, *, there: int) -> Iterator[Sentence]:
-    """Yield that trials ran beside others, where no setting is called the fastest for that."""
+    """Yield the sentence that no setting is called the fastest, as trials ran beside others."""
     ended = answered(results.trials[results.trials["problem"] == problem])
     beside = ended["contended"].fillna(False).astype(bool)
     again = "Run them again one at a time to learn it."

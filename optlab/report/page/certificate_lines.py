@@ -31,29 +31,17 @@ _LINES = (
 
 
 class CertificateLines(NamedTuple):
-    """A problem's certificate in lines, and a table of its parameters.
-
-    Parameters
-    ----------
-    name
-        The problem's.
-    lines
-        Names and values.
-    head, rows
-        The table of parameters: at most `MOST_PARAMETERS` rows.
-    parameters
-        How many parameters there are.
-    """
+    """A problem's certificate in lines, and a table of its first `MOST_PARAMETERS` parameters."""
 
     name: str
     lines: list[tuple[str, str]]
     head: list[str]
     rows: list[tuple[str, ...]]
-    parameters: int
+    parameters: int  # how many there are
 
 
 def certificate_lines(facts: ProblemSummary) -> CertificateLines:
-    """Return what proves a problem's reference solution."""
+    """Return the certificate and the parameters of a problem's reference solution."""
     columns = f"{facts.d} column" + ("" if facts.d == 1 else "s")
     lines = [
         ("problem", f"{facts.kind}, {facts.n} rows, {columns}, {facts.dtype}"),

@@ -17,14 +17,7 @@ MOST_TRACEBACKS = 10
 class ExperimentLines(NamedTuple):
     """The definition in lines; a line's value is a text, or names and texts.
 
-    Parameters
-    ----------
-    file
-        The file's name where the results are of several, or empty.
-    lines
-        Names and values.
-    command
-        The command that repeats the experiment, or empty.
+    ``file`` names the file where the results are of several; ``command`` repeats the experiment.
     """
 
     file: str

@@ -73,7 +73,7 @@ def convergence_view(results: ResultTables) -> View:
         question="How does the loss fall?",
         how="Loss minus the optimum's loss, as a share of what it was at the start; 1e-16 stands "
         "for anything below. Lines are medians over seeds and repeats, bands reach from the least "
-        "to the most. Methods that answer at once are horizontal lines.",
+        "to the most. Direct methods are horizontal lines.",
         kind="lines",
         table=_medians(results),
         x=(

@@ -1,4 +1,4 @@
-"""The views of seconds: to the end, by phase, beside a baseline, on each device."""
+"""The views of seconds: in total, by phase, relative to a baseline, on each device."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def seconds_view(results: ResultTables) -> View:
         key="seconds",
         title="Seconds",
         question="How long does each take?",
-        how="Seconds the optimizer worked, warm, in trials that finished or converged with the "
-        f"machine to themselves. {_INTERVAL}; a single trial has none. Hollow marks are unstable: "
+        how="Seconds the optimizer worked, warm, in trials that finished or converged, and "
+        f"that ran alone. {_INTERVAL}; a single trial has none. Hollow marks are unstable: "
         "the spread over the repeats of a seed (IQR / median; the median over seeds) is over 10 %.",
         kind="points",
         table=_seconds(results.trials),
         x=(_BATCH_SIZE,),
         y=(Axis("median", "seconds of work", "s", "log", "linear", "low", "high"),),
-        missing="No trial that ended with an answer had the machine to itself.",
+        missing="No trial that finished or converged ran alone.",
     )
 
 
@@ -90,24 +90,16 @@ def phases_view(results: ResultTables) -> View:
         table=_phases(results.trials),
         x=(Axis("phase", "phase", scale="category"),),
         y=(Axis("seconds", "seconds", "s", "log", "linear", "low", "high"),),
-        missing="No trial that ended with an answer had the machine to itself.",
+        missing="No trial that finished or converged ran alone.",
     )
 
 
 def crossover(table: pd.DataFrame) -> pd.DataFrame:
     """Return seconds by batch size and device, marking the fastest and where it changes.
 
-    Parameters
-    ----------
-    table
-        That of the view of seconds.
-
-    Returns
-    -------
-    DataFrame
-        A row each cell with ``seconds, low, high``; ``fastest`` where no other device has a lower
-        median, and it has rivals; ``crossover`` at the fastest of a batch size whose fastest device
-        is not that of the next smaller batch size.
+    Of the view of seconds' table a row each cell with ``seconds, low, high``; ``fastest`` where no
+    other device has a lower median, and it has rivals; ``crossover`` at the fastest of a batch size
+    whose fastest device is not that of the next smaller batch size.
     """
     keys = ["problem", "optimizer", "dtype"]
     view = table[[*CELL, "median", "low", "high"]].rename(columns={"median": "seconds"})
@@ -137,7 +129,7 @@ def crossover_view(results: ResultTables) -> View:
         x=(Axis("device", "device", scale="category"),),
         y=(Axis("seconds", "seconds of work", "s", "log", low="low", high="high"),),
         facets=False,
-        missing="No trial that ended with an answer had the machine to itself.",
+        missing="No trial that finished or converged ran alone.",
     )
 
 
@@ -171,10 +163,10 @@ def ratio_view(results: ResultTables) -> View:
         question="How much faster or slower, and how sure is it?",
         how="Seconds over the baseline's, paired by problem, batch size, device, dtype, seed and "
         "repeat; below 1 is faster. Bars are 95 % intervals of the ratio, a trimmed mean "
-        "of the pairs' logarithms: two are called "
-        "different only where the interval leaves out 1, and not at all with fewer than 3 pairs. "
-        "Hollow marks have an unstable side. Where one reached stop_at and the other did not "
-        "there is no ratio; the table says so.",
+        "of the pairs' logarithms: two are called different only where the interval excludes 1, "
+        "and never with fewer than 3 pairs. Hollow marks: the seconds of one of the two are "
+        "unstable. Where one reached stop_at and the other did not, there is no ratio; the table "
+        "says so.",
         kind="points",
         table=_ratios(results.trials),
         x=(Axis("at", "batch size", scale="category"),),

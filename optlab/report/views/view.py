@@ -16,75 +16,39 @@ Scale = Literal["linear", "log", "category"]
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a chart.
-
-    Parameters
-    ----------
-    column
-        The column drawn along it.
-    title
-        What stands beside it, unit included.
-    unit
-        ``"s"``, ``""``; for the numbers shown when a mark is pointed at.
-    scale
-        The scale that it opens with; ``"category"`` for names.
-    other
-        Another scale that a reader may choose.
-    low, high
-        The columns that bound the interval around the value; empty where there is none.
-    reference
-        A value that a line is drawn at: 1 for ratios.
-    """
+    """One axis of a chart."""
 
     column: str
-    title: str
-    unit: str = ""
-    scale: Scale = "linear"
-    other: Scale | None = None
-    low: str = ""
+    title: str  # unit included
+    unit: str = ""  # "s" or "", for the numbers shown when a mark is pointed at
+    scale: Scale = "linear"  # that it opens with; "category" for names
+    other: Scale | None = None  # another that a reader may choose
+    low: str = ""  # the columns that bound the interval around the value, or empty
     high: str = ""
-    reference: float | None = None
+    reference: float | None = None  # a value that a line is drawn at: 1 for ratios
 
 
 @dataclass(frozen=True, eq=False)
 class View:
     """A chart before it is drawn.
 
-    Parameters
-    ----------
-    key
-        A short name for files and anchors.
-    title, question, how
-        Its heading; the question it answers; how it was computed, in a sentence.
-    kind
-        ``"lines"`` over a numeric x; ``"points"`` with intervals over categories; ``"fit"``, points
-        and lines; ``"matrix"``, a table with batch sizes down and devices across.
-    table
-        Tidy: a row each mark. Cells are named by ``CELL``.
-    x, y
-        The axes to choose from; the first is the one it opens with.
-    facets
-        Whether there is a panel for each device and dtype.
-    choose
-        A column of which one value is shown at a time, such as the target or the baseline, and
-        what that is called.
-    missing
-        Why there is nothing to draw, where there is nothing.
-    extra
-        Small tables drawn with it: the points of a fit, the parameters of the optimum.
+    The ``table`` is tidy: a row each mark, cells named by ``CELL``. ``kind`` is ``"lines"`` over a
+    numeric x; ``"points"`` with intervals over categories; ``"fit"``, points and lines;
+    ``"matrix"``, a table with batch sizes down and devices across.
     """
 
-    key: str
+    key: str  # a short name for files and anchors
     title: str
-    question: str
-    how: str
+    question: str  # that it answers
+    how: str  # how it was computed, in a sentence
     kind: Literal["lines", "points", "fit", "matrix"]
     table: pd.DataFrame
-    x: tuple[Axis, ...]
+    x: tuple[Axis, ...]  # to choose from; the first is the one it opens with
     y: tuple[Axis, ...]
-    facets: bool = True
-    choose: tuple[str, str] | None = None
-    missing: str = ""
+    facets: bool = True  # a panel for each device and dtype
+    choose: tuple[str, str] | None = None  # a column of which one value is shown, and its label
+    missing: str = ""  # why there is nothing to draw
+    # Small tables drawn with it: the points of a fit, the parameters of the optimum.
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 

@@ -90,7 +90,7 @@ def _times(results: ResultTables) -> pd.DataFrame:
 
 @cached
 def headline(results: ResultTables) -> str:
-    """Return the target that is spoken of, as text; empty where none was reached.
+    """Return the target that the findings report, as text; empty where none was reached.
 
     The experiment's own, where it has one, else `common_target`.
     """
@@ -120,11 +120,11 @@ def target_view(results: ResultTables) -> View:
         key="target",
         title="Seconds to a target",
         question="How long until the answer is near enough?",
-        how="Until the first recorded iterate whose suboptimality is at most the target's share of "
-        "the start's (of the best constant fit's, where that is less). Medians over seeds and "
-        "repeats, with intervals as for the seconds. Trials that never got there count as "
-        "longer than any that did; where half or more never did, there is no mark, and the "
-        "table tells how many did. Hollow marks are of settings whose seconds are unstable.",
+        how="The time until the first recorded iterate whose suboptimality is at most the target's "
+        "share of the start's (of the best constant fit's, where that is less). Medians over seeds "
+        "and repeats, with intervals as for the seconds. Trials that did not reach the target "
+        "count as longer than all that did; where half or more did not, no mark is drawn, and the "
+        "table gives the number that did. Hollow marks: the seconds of the setting are unstable.",
         kind="points",
         table=_times(results),
         x=(Axis("batch", "batch size", scale="category"),),
@@ -180,7 +180,7 @@ def profile_view(results: ResultTables) -> View:
         key="profile",
         title="Performance profile",
         question="Which setting is near the fastest on most problems and seeds?",
-        how="The share of instances (a problem with a seed) on which a setting gets to "
+        how="The share of instances (a problem with a seed) on which a setting reaches "
         f"{share(headline(results))} of the start's suboptimality within a factor of the fastest's "
         "seconds. High and to the left is good (Dolan and Moré, 2002). The fastest may be on "
         "another device or in another dtype. Instances that not all settings were given are left "
