@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -214,7 +215,7 @@ class LeavesHarm:
     uses_batches: ClassVar[bool] = False
 
     def iterates(self, problem, batches, start):
-        torch.autograd.set_detect_anomaly(True)  # noqa: FBT003 - torch's own signature
+        torch.autograd.set_detect_anomaly(True)
         ol.LinearRegression.evaluate = lambda *_: ol.problems.Evaluation(0.0, 0.0, 0.0, 0.0)
         torch.Tensor.mean = lambda *_: torch.zeros(())
         yield ol.Iterate(start)

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optlab.report.tables import without_formulas
 
 import optlab as ol
 from optlab.app import cli
@@ -28,7 +29,6 @@ from optlab.lab.store.store import Store
 from optlab.report import views
 from optlab.report.figures.file_names import figure_file
 from optlab.report.output_file import output_file
-from optlab.report.tables import without_formulas
 
 OPTLAB = str(Path(sys.executable).with_name("optlab"))
 SCRIPT = """

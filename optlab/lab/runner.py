@@ -187,9 +187,7 @@ def _run(
         tasks, left = collected.resume.missing(tasks), left - known.done
     collected.began = True
     if cluster is not None:
-        return run_on_executor(
-            tasks, cluster, threads=threads, time_limit=execution.time_limit
-        )
+        return run_on_executor(tasks, cluster, threads=threads, time_limit=execution.time_limit)
     if left and execution.in_workers:
         return _run_isolated(tasks, left, execution, threads, listener)
     return _run_here(tasks, execution, threads, listener)

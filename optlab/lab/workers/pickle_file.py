@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 from optlab.lab.workers.pickling import dumps_by_value
 
 _PAGE = 4096
-"""Alignment of each array, in bytes: at least that of torch's own, which last digits may depend on."""
+"""Alignment of each array, in bytes: at least torch's own, on which last digits may depend."""
 
 
 class Layout(NamedTuple):

@@ -34,7 +34,7 @@ def dumps_by_value(value: object, buffers: list[pickle.PickleBuffer] | None = No
 
 
 class _Pickler(cloudpickle.Pickler):
-    """The pickler of cloudpickle, with two kinds of objects that it cannot pickle, or only slowly."""
+    """The pickler of cloudpickle, for two more kinds of objects: modules' parts and tensors."""
 
     def __init__(self, file: io.BytesIO, buffer_callback: Any) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
