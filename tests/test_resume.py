@@ -303,7 +303,8 @@ class Project:
         experiment = load_experiment(self.folder / script)
         if change:
             experiment = replace(experiment, **change(experiment))
-        results = experiment.run(store=self.folder / "results.db", **how)
+        execution = ol.Execution(**how)
+        results = experiment.run(store=self.folder / "results.db", execution=execution)
         assert set(results.trials["status"]) <= {"finished", "converged"}
         return set((self.folder / "ran").read_text().split())
 
