@@ -2,7 +2,7 @@ from . import datasets as datasets
 from . import linalg as linalg
 from .experiment import Experiment as Experiment
 from .experiment import compare as compare
-from .lab.execution import Execution as Execution
+from .lab.execution_options import Execution as Execution
 from .lab.trial.status import Status as Status
 from .minimization import Solution as Solution
 from .minimization import minimize as minimize

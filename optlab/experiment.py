@@ -12,7 +12,7 @@ from typing import NoReturn
 import torch
 
 from optlab.lab import Budget, Grid, ProblemSummary, TrialRecord, machine, run_grid
-from optlab.lab.execution import Execution
+from optlab.lab.execution_options import Execution
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.runner import Listener
 from optlab.lab.store.store import Store

@@ -5,6 +5,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -78,3 +79,26 @@ def trajectory():
 
 def flat(parameters):
     return torch.cat([value.detach().clone().reshape(-1) for value in parameters.values()])
+
+
+ROWS = 2000
+CITIES = ("Lima", "Oslo", "Rome")
+
+
+def write_flats(path):
+    """Write the README's messy table: an index, an id, dates, text, gaps and decimal commas."""
+    draw = np.random.default_rng(0)
+    size, floor = draw.uniform(20, 200, ROWS), draw.integers(0, 9, ROWS)
+    city, weight = draw.integers(0, 3, ROWS), draw.uniform(0.5, 2, ROWS)
+    price = 2.5 * size - 3 * floor + np.array([-25, 0, 40])[city] + draw.normal(0, 5, ROWS)
+
+    def comma(number, digits):
+        return f"{number:.{digits}f}".replace(".", ",")
+
+    with path.open("w", encoding="utf-8") as file:
+        file.write(";id;date;size;floor;city;w;price\n")
+        for i in range(ROWS):
+            gap = "" if i % 97 == 3 else comma(size[i], 2)
+            date = f"2024-{1 + i % 12:02d}-{1 + i % 28:02d}"
+            numbers = f"{floor[i]};{CITIES[city[i]]};{comma(weight[i], 3)};{comma(price[i], 4)}"
+            file.write(f"{i};F{i:05d};{date};{gap};{numbers}\n")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from optlab.analysis.intervals import trimmed_mean_interval
+from optlab.report.findings.all_findings import findings
 from optlab.report.findings.caveats import caveats
-from optlab.report.findings.findings import findings
 from optlab.report.views import TARGETS, views_of
 from tests.planted_results import plant
 

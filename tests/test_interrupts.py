@@ -8,7 +8,7 @@ import pytest
 
 import optlab as ol
 from optlab.lab import resume, runner
-from optlab.lab.execution import Execution
+from optlab.lab.execution_options import Execution
 from optlab.lab.store.store import Store
 
 FILES = {runner.__file__, resume.__file__}

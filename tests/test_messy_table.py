@@ -8,57 +8,37 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import optlab as ol
+from tests.conftest import CITIES, ROWS, write_flats
 
-ROWS = 2000
-CITIES = ("Lima", "Oslo", "Rome")
-COMMAND = (
-    "optlab compare flats.csv --target price --drop id,date --missing median "
-    "--categories one-hot --weights w --holdout 0.2"
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+(COMMAND,) = re.findall(r"^\$ (optlab compare flats\.csv .*)$", README, flags=re.MULTILINE)
+(FROM_PANDAS,) = re.findall(
+    r"^```python\n(import pandas.*?)^```$", README, re.MULTILINE | re.DOTALL
 )
-FROM_PANDAS = """\
-flats = pd.read_csv("flats.csv", sep=";", decimal=",", index_col=0)
-data = ol.datasets.from_pandas(flats, target="price", drop=["id", "date"], missing="median",
-                               categories="one-hot", weights="w", holdout=0.2)
-problem = ol.LinearRegression.from_dataset(data.standardized())
-results = ol.compare(problem, [ol.ManualSGD(0.1), ol.Lstsq()], epochs=100, stop_at=1e-6)
-print(problem.coefficients())
+COMPARE = """
+results = ol.compare(flat_prices, [ol.ManualSGD(0.1), ol.Lstsq()], epochs=100, stop_at=1e-6)
 """
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a file as a German spreadsheet saves one: an index, an id, dates, gaps."""
+    """A folder with the messy table."""
     folder = tmp_path_factory.mktemp("messy")
-    draw = np.random.default_rng(0)
-    size, floor = draw.uniform(20, 200, ROWS), draw.integers(0, 9, ROWS)
-    city, weight = draw.integers(0, 3, ROWS), draw.uniform(0.5, 2, ROWS)
-    price = 2.5 * size - 3 * floor + np.array([-25, 0, 40])[city] + draw.normal(0, 5, ROWS)
-
-    def comma(number, digits):
-        return f"{number:.{digits}f}".replace(".", ",")
-
-    with (folder / "flats.csv").open("w", encoding="utf-8") as file:
-        file.write(";id;date;size;floor;city;w;price\n")
-        for i in range(ROWS):
-            gap = "" if i % 97 == 3 else comma(size[i], 2)
-            date = f"2024-{1 + i % 12:02d}-{1 + i % 28:02d}"
-            numbers = f"{floor[i]};{CITIES[city[i]]};{comma(weight[i], 3)};{comma(price[i], 4)}"
-            file.write(f"{i};F{i:05d};{date};{gap};{numbers}\n")
+    write_flats(folder / "flats.csv")
     return folder
 
 
 @pytest.fixture(scope="module")
 def from_pandas(folder):
     """The names that the five lines of pandas define."""
-    names = {"pd": pd, "ol": ol}
+    names = {"ol": ol}
     before = Path.cwd()
     os.chdir(folder)
     try:
-        exec(FROM_PANDAS, names)
+        exec(FROM_PANDAS + COMPARE, names)
     finally:
         os.chdir(before)
     return names
@@ -95,7 +75,7 @@ def solved(folder, from_pandas):
 
 
 def test_pandas_in_five_lines_finds_the_coefficients_in_the_units_of_the_table(from_pandas, solved):
-    table = from_pandas["problem"].coefficients()
+    table = from_pandas["flat_prices"].coefficients()
     assert table["name"].tolist() == ["intercept", "size", "floor", "city=Oslo", "city=Rome"]
     # Both solvers are backward stable on columns of condition below 1e4: 1e4 eps, and some more.
     np.testing.assert_allclose(table["raw_coefficient"], solved.coefficients, rtol=1e-10)

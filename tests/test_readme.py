@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import DIABETES
+from tests.conftest import DIABETES, write_flats
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,6 +56,7 @@ def test_the_python_blocks_run_one_after_the_other(tmp_path):
     code = [text for language, text in BLOCKS if language == "python"]
     assert code
     (tmp_path / "readme.py").write_text("\n".join(code), encoding="utf-8")
+    write_flats(tmp_path / "flats.csv")
     # Not as __main__: the experiment script's last lines would run it and exit.
     run_as_module = "import runpy; runpy.run_path('readme.py', run_name='readme')"
     printed = run([sys.executable, "-c", run_as_module], tmp_path)
@@ -80,6 +81,7 @@ def test_the_diabetes_command_runs(diabetes_run):
 def test_the_commands_it_shows_run(tmp_path, command):
     rows = "".join(f"{x},{2 * x + x % 3}\n" for x in range(4))
     (tmp_path / "points.csv").write_text("x,y\n" + rows)
+    write_flats(tmp_path / "flats.csv")
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     run(command, tmp_path)
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.lab.tables import batch_column
+from optlab.report.findings.all_findings import findings, problem_findings
 from optlab.report.findings.caveats import caveats
-from optlab.report.findings.findings import findings, problem_findings
 from optlab.report.views import views_of
 from optlab.report.views.time_to_target import common_target
 from tests.planted_results import facts, plant

@@ -12,7 +12,7 @@ from optlab import analysis
 from optlab.analysis.targets import target_summary, time_to_target
 from optlab.lab.tables import batch_column
 from optlab.report import views
-from optlab.report.findings.findings import findings
+from optlab.report.findings.all_findings import findings
 from optlab.report.style import DASHES, MARKERS, PALETTE, Styles
 from optlab.report.views.accuracy import digits_view
 from optlab.report.views.time_to_target import profile_view, target_view

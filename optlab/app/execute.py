@@ -17,7 +17,7 @@ from optlab.app.outputs import Outputs
 from optlab.app.progress import TrialProgress
 from optlab.experiment import Experiment
 from optlab.lab import Status
-from optlab.lab.execution import Execution
+from optlab.lab.execution_options import Execution
 from optlab.lab.runner import Listener
 from optlab.lab.store.store_error import StoreError
 from optlab.results import Results

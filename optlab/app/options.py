@@ -1,4 +1,4 @@
-"""The options of every command that runs an experiment; nothing heavy is imported here."""
+"""Options of the command line for axes and tables; `--jobs` and the like: see `Execution`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from optlab.app.outputs import Outputs
-from optlab.lab.execution import Execution
+from optlab.lab.execution_options import Execution
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from optlab.lab.execution import Execution
+from optlab.lab.execution_options import Execution
 from optlab.lab.grid import Grid, interleaved
 from optlab.lab.measure.threads import set_threads, threads_kept
 from optlab.lab.resume import Resume, StoreStatus

@@ -1,4 +1,4 @@
-"""The two tidy tables that everything after the lab reads."""
+"""Make the two tables of an experiment: a row for each trial, and for each recorded iterate."""
 
 from __future__ import annotations
 

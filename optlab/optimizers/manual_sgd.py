@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, written out as the tutorial does it."""
+"""Stochastic gradient descent in plain code; copy this file for a new iterative optimizer."""
 
 from __future__ import annotations
 

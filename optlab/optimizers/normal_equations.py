@@ -1,4 +1,4 @@
-"""The textbook's first method: the normal equations."""
+"""Least squares by the normal equations."""
 
 from __future__ import annotations
 

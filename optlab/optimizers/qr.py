@@ -1,4 +1,4 @@
-"""The textbook's second method: QR."""
+"""Least squares by QR; copy this file for a new direct optimizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluate a point of linear regression against the optimum, off everybody's clock."""
+"""Evaluate a point of linear regression against the optimum; the clock does not run meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of finished trials that can be run again."""
+"""The kinds of finished trials that `--redo` runs again: failed, contended, unmeasured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run one trial under the clock, and record it."""
+"""Run one trial: start and stop the clock around its work, and record the iterates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status with which a trial ends."""
+"""The statuses with which trials end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule by which a measure of an iterate has reached what was asked for."""
+"""The rule `stop_at`: whether a measure of an iterate has reached its limit."""
 
 from __future__ import annotations
 

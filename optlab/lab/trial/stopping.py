@@ -1,4 +1,4 @@
-"""The rules by which a trial ends, and the status and message of its end."""
+"""Decide after each recorded iterate whether the trial ends, and with which status and message."""
 
 from __future__ import annotations
 

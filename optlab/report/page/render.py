@@ -12,8 +12,8 @@ from jinja2 import PackageLoader
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.markup import ENVIRONMENT
+from optlab.report.findings.all_findings import findings
 from optlab.report.findings.caveats import caveats
-from optlab.report.findings.findings import findings
 from optlab.report.findings.sentence import Sentence
 from optlab.report.output_file import SOFTWARE, check_output, output_file
 from optlab.report.page.certificate_lines import certificate_lines

@@ -1,4 +1,4 @@
-"""The options that say how trials are run."""
+"""The options of `Execution`, documented once: threads, limits, `--jobs`, `--isolate`, `--redo`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All findings of an experiment: sentences made from the numbers of the views."""
+"""Collect the findings of an experiment; each sentence is written in a `..._findings.py` beside."""
 
 from __future__ import annotations
 
