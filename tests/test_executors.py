@@ -452,8 +452,9 @@ def test_the_data_are_loaded_once_by_each_worker_and_no_task_holds_them(
 
 @dask
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://", "127.0.0.1"])
-def test_no_scheduler_is_a_value_error(experiment, address):
+def test_no_scheduler_is_a_value_error(experiment, address, monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr("optlab.lab.workers.dask_cluster._CONNECT_SECONDS", 1)
     with pytest.raises(ValueError, match="no Dask scheduler answers at"):
         experiment.run(execution=ol.Execution(executor=address))
 
