@@ -455,7 +455,7 @@ def test_the_data_are_loaded_once_by_each_worker_and_no_task_holds_them(
 def silent():
     """The address of a socket that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield "tcp://127.0.0.1:{}".format(listening.getsockname()[1])
+        yield f"tcp://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @dask
