@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -450,10 +451,19 @@ def test_the_data_are_loaded_once_by_each_worker_and_no_task_holds_them(
     assert sum(sizes) < 1.1 * X.numel() * 4 * 5 / 4
 
 
+@pytest.fixture
+def silent():
+    """The address of a socket that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+
+
 @dask
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://", "127.0.0.1"])
-def test_no_scheduler_is_a_value_error(experiment, address):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://", "127.0.0.1", "silent"])
+def test_no_scheduler_is_a_value_error(experiment, address, silent, monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr("optlab.lab.workers.dask_cluster._CONNECT_SECONDS", 1)
+    address = silent if address == "silent" else address
     with pytest.raises(ValueError, match="no Dask scheduler answers at"):
         experiment.run(execution=ol.Execution(executor=address))
 

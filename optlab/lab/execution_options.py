@@ -23,12 +23,12 @@ class Execution:
         Seconds of wall time that a trial may take, everything included. The limit is hard with
         isolate or jobs; else it is checked between iterates.
     memory_limit
-        Bytes that a trial may hold beyond the worker process itself, such as 500M or 2G (Linux
-        only, with isolate or jobs).
+        Bytes that a trial may hold beyond the worker process itself, its forks and what it shares
+        included, such as 500M or 2G (Linux only, with isolate or jobs).
     measure_memory
         Run each trial once more, untimed, to measure its peak memory.
     isolate
-        Run the trials in a worker process that is replaced when it dies.
+        Run each trial in a process of its own, which may crash or be killed.
     jobs
         Worker processes at once; more than one marks all seconds as contended.
     executor

@@ -82,7 +82,8 @@ class _Child:
         if self.setup.memory_limit is not None:
             _limit_memory(self.setup.memory_limit)
         try:
-            task = Task(order.trial, load(problem, order.problem), *load(rest, order.rest))
+            optimizer, budget = load(rest, order.rest)
+            task = Task(order.trial, load(problem, order.problem), optimizer, budget)
         except BaseException as error:  # unpickling runs a person's code
             self.send("record", _failed(order.trial, error))
         else:

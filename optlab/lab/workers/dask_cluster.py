@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -102,6 +103,7 @@ def dask_cluster(address: str) -> Iterator[DaskCluster]:
             "a Dask scheduler needs distributed: pip install 'optlab[cluster]'"
         ) from None
     try:
+        _check_answer(address)
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
@@ -116,6 +118,16 @@ def dask_cluster(address: str) -> Iterator[DaskCluster]:
                 client.run_on_scheduler(_allow_failures, failures=usual)
         with suppress(Exception):
             client.close(timeout=_CONNECT_SECONDS)
+
+
+def _check_answer(address: str) -> None:
+    """Raise OSError where a TCP address takes a connection and stays silent: Dask would wait on."""
+    kind, _, place = address.partition("://")
+    host, _, port = place.rpartition(":")
+    if kind == "tcp" and port.isdecimal():
+        with socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS) as probe:
+            probe.settimeout(_CONNECT_SECONDS)
+            probe.recv(1)  # a scheduler speaks first
 
 
 def _allow_failures(failures: int, dask_scheduler: Any = None) -> int:

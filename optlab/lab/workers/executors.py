@@ -40,8 +40,8 @@ class Cluster(Protocol):
     def executor_for(self, trial: Trial) -> Executor | str:
         """Return the executor for a trial, or the reason why there is none."""
 
-    def hold(self, problem: bytes) -> object:
-        """Make a pickled problem known; return what workers get it by (see `_problem_of`)."""
+    def hold(self, problem: bytes) -> Path | None:
+        """Make a pickled problem known; return the file where it is, if in one."""
 
     def workers(self) -> int:
         """Return how many trials run at once."""
@@ -136,7 +136,7 @@ class _Submissions:
         self.sent: dict[Future[bytes], tuple[Task, Executor]] = {}
         self.ended: SimpleQueue[Future[bytes]] = SimpleQueue()
         self.gone: str | None = None
-        self._problems: dict[int, tuple[Any, str, object]] = {}
+        self._problems: dict[int, tuple[Any, str, Path | None]] = {}
 
     def submit(self, task: Task, *, problem_too: bool = False) -> TrialRecord | None:
         """Send a trial; return its record where that cannot be done."""
@@ -161,7 +161,7 @@ class _Submissions:
         future.add_done_callback(self.ended.put)
         return None
 
-    def _hold(self, problem: Any) -> tuple[str, object]:
+    def _hold(self, problem: Any) -> tuple[str, Path | None]:
         if id(problem) not in self._problems:
             body = dumps_by_value(problem)
             key = content_key(body)

@@ -13,12 +13,16 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from optlab.lab.workers.pickling import dumps_by_value
 
 _PAGE = 4096
+<<<<<<< HEAD
 """Alignment of each array, in bytes: at least torch's own, on which last digits may depend."""
+=======
+"""Alignment of each array, in bytes: at least that of torch's own, which can decide last digits."""
+>>>>>>> workers
 
 
 class Layout(NamedTuple):
@@ -44,7 +48,7 @@ def dump(value: object, file: BinaryIO) -> Layout:
     return layout
 
 
-def load(descriptor: int, layout: Layout) -> object:
+def load(descriptor: int, layout: Layout) -> Any:
     """Return the object that was written into a file, its arrays mapped copy-on-write."""
     size = os.fstat(descriptor).st_size
     view = memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY))

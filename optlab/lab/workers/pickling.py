@@ -33,8 +33,13 @@ def dumps_by_value(value: object, buffers: list[pickle.PickleBuffer] | None = No
         return file.getvalue()
 
 
+<<<<<<< HEAD
 class _Pickler(cloudpickle.Pickler):
     """The pickler of cloudpickle, for two more kinds of objects: modules' parts and tensors."""
+=======
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """Pickle by cloudpickle, and two kinds of objects that it cannot pickle, or only slowly."""
+>>>>>>> workers
 
     def __init__(self, file: io.BytesIO, buffer_callback: Any) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
@@ -51,7 +56,7 @@ class _Pickler(cloudpickle.Pickler):
         if isinstance(value, TypedStorage) and value._untyped_storage.device.type == "cpu":
             # As bytes: its public methods warn that its class will be removed.
             held = torch.empty(0, dtype=torch.uint8, device="cpu").set_(value._untyped_storage)
-            return _storage, (pickle.PickleBuffer(held.numpy()), value.dtype)
+            return _storage, (pickle.PickleBuffer(held.numpy().data), value.dtype)
         return super().reducer_override(value)
 
 

@@ -141,10 +141,10 @@ class WorkerProcess:
             order = Order(task.trial, problem.layout, layout, imports)
             crash_log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the task
             ours, theirs = _socket_pair()
-            files = [theirs, crash_log, problem.file, rest]
+            files = [f.fileno() for f in (crash_log, problem.file, rest)]
             with theirs, suppress(OSError):  # a server that has ended is seen by the pool
                 self.control.send_bytes(pickle.dumps(order))
-                socket.send_fds(self._control, [b"f"], [file.fileno() for file in files])
+                socket.send_fds(self._control, [b"f"], [theirs.fileno(), *files])
         self.connection, self._crash_log = Connection(ours.detach()), crash_log
         self.limit_time(_UNPICKLING_SECONDS)
 
