@@ -62,11 +62,7 @@ def main(control: int, parent: int) -> None:
 
 
 def _warm_up() -> None:
-<<<<<<< HEAD
-    """Run a small trial on one thread, so that no child loads what every trial needs."""
-=======
     """Run a trial of three rows, on one thread: no child then looks up what every trial needs."""
->>>>>>> workers
     problem = LinearRegression([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
     trial = Trial(0, problem.name, "ManualSGD", 1, "cpu", "float64", seed=0)
     run_trial(trial, problem, ManualSGD(), Budget(epochs=1), threads=1)

@@ -18,11 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 from optlab.lab.workers.pickling import dumps_by_value
 
 _PAGE = 4096
-<<<<<<< HEAD
-"""Alignment of each array, in bytes: at least torch's own, on which last digits may depend."""
-=======
 """Alignment of each array, in bytes: at least that of torch's own, which can decide last digits."""
->>>>>>> workers
 
 
 class Layout(NamedTuple):

@@ -33,13 +33,8 @@ def dumps_by_value(value: object, buffers: list[pickle.PickleBuffer] | None = No
         return file.getvalue()
 
 
-<<<<<<< HEAD
-class _Pickler(cloudpickle.Pickler):
-    """The pickler of cloudpickle, for two more kinds of objects: modules' parts and tensors."""
-=======
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """Pickle by cloudpickle, and two kinds of objects that it cannot pickle, or only slowly."""
->>>>>>> workers
 
     def __init__(self, file: io.BytesIO, buffer_callback: Any) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)

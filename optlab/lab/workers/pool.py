@@ -63,13 +63,8 @@ class WorkerPool:
     Notes
     -----
     A server has loaded torch and the modules that optlab's optimizers import (see ``imports`` of
-    <<<<<<< HEAD
-    `Optimizer`); it runs nothing of an optimizer and unpickles nothing. It forks where a process would
-    load torch for seconds: the pages of some 200 MB of torch and pandas are shared. A problem
-    =======
     `Optimizer`); it runs nothing of an optimizer and unpickles nothing of its. It forks where a new
     process would load torch for seconds. A problem
-    >>>>>>> workers
     is pickled once, into a file from which all processes map its arrays, copy-on-write. What the
     module of a person's own optimizer imports is imported in each process, before the trial begins.
 

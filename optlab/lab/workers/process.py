@@ -1,4 +1,4 @@
-"""Handle of a fork server and its child: start, exchange messages, kill at a time-out."""
+"""Handle of one fork server and its present child: start them, exchange messages, end them."""
 
 from __future__ import annotations
 
