@@ -262,6 +262,6 @@ def test_a_full_disk_ends_the_command_without_a_traceback(small_disk, tmp_path):
     fill(folder)
     command = [Path(sys.executable).with_name("optlab"), "run", script, "--store", folder / "r.db"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "r.db cannot be" in done.stderr
     assert "Traceback" not in done.stderr
