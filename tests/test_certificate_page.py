@@ -7,6 +7,7 @@ import numpy as np
 import optlab as ol
 from optlab.lab import ProblemSummary
 from optlab.report.page.certificate_lines import MOST_PARAMETERS, certificate_lines
+from optlab.text import number
 
 
 def test_a_certificate_is_given_in_words():
@@ -19,7 +20,17 @@ def test_a_certificate_is_given_in_words():
     assert lines["rank"] == "11 of 11 (of singular values, those below 9.81e-14 are 0)"
     assert (lines["to be trusted"], lines["found"]) == ("yes", known["message"])
     bmi = facts.optimum["weight"][2], known["standard_errors"]["weight"][2]
-    assert ("bmi", f"{bmi[0]:.10g}", f"{bmi[1]:.10g}") in shown.rows
+    data = ol.datasets.diabetes().X[:, 2]  # a unit of the raw column is 1 / its deviation
+    both = [number(value, 10) for value in (*bmi, *(value / data.std() for value in bmi))]
+    assert ("bmi", *both) in shown.rows
+    assert shown.head[3:] == ["in the units of the data", "standard error in these units"]
+    assert lines["preparation of the data"][-1][1].startswith("each feature standardized")
+
+
+def test_coefficients_of_raw_columns_are_given_once():
+    problem = ol.LinearRegression.from_dataset(ol.datasets.diabetes())
+    shown = certificate_lines(ProblemSummary.of("diabetes", problem))
+    assert shown.head == ["parameter", "at the optimum", "standard error"]
 
 
 def test_missing_facts_are_left_out_and_others_shown_as_they_are():
