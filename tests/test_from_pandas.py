@@ -311,3 +311,23 @@ def test_the_index_column_of_a_saved_frame_is_told_and_need_not_be_a_feature(tmp
     chosen = read_table(path, target="y", features=["x"])
     optimum = ol.LinearRegression.from_dataset(chosen).optimum().parameters
     assert (optimum["weight"].tolist(), optimum["bias"].item()) == ([2.0], 1.0)
+
+
+@pytest.mark.parametrize("texts", [["12,5 %", "8 %"], ["€ 1.200", "€ 80"], ["5$", "1,000$"]])
+def test_numbers_with_a_sign_are_no_categories(texts):
+    frame = pd.DataFrame({"t": texts * 30, "y": range(60)})
+    for categories in ("error", "one-hot"):
+        with pytest.raises(ValueError, match=r"column 't' holds text.*take it off first"):
+            ol.datasets.from_pandas(frame, target="y", categories=categories)
+
+
+def test_identifiers_are_no_categories():
+    frame = pd.DataFrame({"name": [f"n{i}" for i in range(60)], "y": range(60)})
+    with pytest.raises(ValueError, match="60 levels in 60 rows.*identifier"):
+        ol.datasets.from_pandas(frame, target="y", categories="one-hot")
+
+
+def test_a_target_of_text_is_not_to_be_encoded():
+    frame = pd.DataFrame({"x": [1.0, 2.0], "y": ["a", "b"]})
+    with pytest.raises(ValueError, match="'y' holds text.*it is the target, which must be numbers"):
+        ol.datasets.from_pandas(frame, target="y", categories="one-hot")

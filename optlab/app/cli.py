@@ -124,7 +124,7 @@ def _dataset(data: str, target: str | None, table: Table | None) -> Dataset:
     if target is not None:
         return datasets.read_table(data, target=target, **(table or Table()).keywords())
     if table is not None and table != Table():
-        raise ValueError("options about a table go with a file and its --target")
+        raise ValueError(f"--target is missing: which column of {data} is to be fitted?")
     if data in datasets.names() or not Path(data).suffix:
         return datasets.load(data)
     raise ValueError(f"--target is missing: which column of {data} is to be fitted?")

@@ -34,15 +34,17 @@ _DATE = re.compile(
     r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{4}|\d{4}年\d{1,2}月(\d{1,2}日)?"
     r"|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)([T ].*)?"
 )
+_MARKED = r"[€$£¥]?\s*[-+]?\d[\d.,\s']*[%€$£¥]?"
 # A column's values, as they stand in one object column, are judged by the worst of them.
 _WORST_FIRST: tuple[Kind, ...] = ("date", "duration", "other", "complex", "text", "number")
 
-_REMEDIES: dict[Kind, str] = {
+REMEDIES: dict[Kind, str] = {
     "date": "dates and times have no unit of their own: turn them into numbers first, for example "
-    "days, (t - t.min()) / pd.Timedelta(days=1), or leave the column out",
+    "days, (t - t.min()) / pd.Timedelta(days=1), or leave the column out (--drop)",
     "duration": "durations have no unit of their own: turn them into numbers first, for example "
     "hours, t / pd.Timedelta(hours=1), or leave the column out",
-    "text": 'encode it with categories="one-hot" in from_pandas or read_table, or leave it out',
+    "text": 'encode it with categories="one-hot" in from_pandas or read_table '
+    "(--categories one-hot), or leave it out (--drop)",
     "category": 'encode it with categories="one-hot" in from_pandas or read_table, or turn it '
     "into numbers with .astype(float)",
     "complex": "split it into real and imaginary parts",
@@ -165,6 +167,25 @@ def place(index: pd.Index[Any], position: int, first_row: int = 0) -> str:
     return f"row {row}" if same else f"row {row} (label {label!r})"
 
 
+MARKED = (
+    "they are numbers with a sign of their unit: take it off first, for example "
+    "t.str.replace('%', '').str.replace(',', '.').astype(float), or leave the column out (--drop)"
+)
+
+
+def marked_numbers(values: pd.Series[Any]) -> bool:
+    """Return whether nearly all texts are numbers with a per cent or currency sign.
+
+    Examples
+    --------
+    >>> marked_numbers(pd.Series(["12,5 %", "8 %", None])), marked_numbers(pd.Series(["a", "8 %"]))
+    (True, False)
+    """
+    texts = values[values.notna()].astype(str).str.strip()
+    marked = texts.str.fullmatch(_MARKED) & texts.str.contains("[%€$£¥]", regex=True)
+    return len(texts) > 0 and bool(marked.mean() >= 0.9)
+
+
 def _plain(value: Any) -> Any:
     """Return numpy's numbers as Python's, which read plainly."""
     return value.item() if isinstance(value, np.number) else value
@@ -173,15 +194,19 @@ def _plain(value: Any) -> Any:
 def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> str:
     missing = values.isna().to_numpy()
     flags = ~missing
-    remedy = _REMEDIES[kind]
+    remedy = REMEDIES[kind]
     written = kind == "date" and _kind_of_dtype(values) == "text"
     if written:
-        remedy = remedy.replace("days, ", "days, t = pd.to_datetime(t), then ")
+        remedy = remedy.replace(
+            "days, ", "days, t = pd.to_datetime(t) (dayfirst=True where the day comes first), then "
+        )
     elif values.dtype == object:
         flags &= np.array([_type_kind(type(value)) == kind for value in values], bool)
     if kind == "text" and flags.any():
         words = pd.to_numeric(values.astype(object), errors="coerce").isna().to_numpy() & flags
-        if words.any():
+        if marked_numbers(values):
+            remedy = MARKED
+        elif words.any():
             flags = words  # the texts among numbers, in a file's column, are those that matter
         else:
             remedy = "they are numbers written as text: convert them with pd.to_numeric"

@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from optlab.datasets.columns import MARKED, marked_numbers
 from optlab.datasets.rounding import FloatArray
 from optlab.text import pluralize
 
-MOST_LEVELS = 1000  # more are names or identifiers: each row would get a column of its own
+MOST_LEVELS = 1000
+FEW_LEVELS = 20
+"""More levels than `MOST_LEVELS`, or than half of the rows and `FEW_LEVELS`, are identifiers."""
 
 
 class Encoded(NamedTuple):
@@ -55,8 +58,8 @@ def one_hot(values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]) -
     Raises
     ------
     ValueError
-        Where there are no levels, or more than 1000; where two levels read the same; where most of
-        the values are numbers and some are not.
+        Where there are no levels, or so many that they are identifiers; where two levels read the
+        same; where most of the values are numbers and some are not.
     """
     from sklearn.preprocessing import OneHotEncoder  # noqa: PLC0415 - a second of import
 
@@ -124,11 +127,11 @@ def _levels(
         raise ValueError(
             f"column {name!r} has no value in the training rows: leave it out with drop=[{name!r}]"
         )
-    if len(levels) > MOST_LEVELS:
+    most = min(MOST_LEVELS, max(FEW_LEVELS, len(training) // 2))
+    if len(levels) > most:
         raise ValueError(
-            f"column {name!r} has {len(levels)} levels in {len(training)} rows, more than "
-            f"{MOST_LEVELS}: it reads like a name or an identifier; leave it out with "
-            f"drop=[{name!r}]"
+            f"column {name!r} has {len(levels)} levels in {len(training)} rows, more than {most}: "
+            f"it reads like a name or an identifier; leave it out with drop=[{name!r}] (--drop)"
         )
     return texts, levels
 
@@ -136,6 +139,8 @@ def _levels(
 def _refuse_mixed(values: pd.Series[Any], name: str) -> None:
     """Refuse a column of numbers with a few texts in it: such marks as '?' are no category."""
     present = values[values.notna()].astype(object)
+    if marked_numbers(present):
+        raise ValueError(f"column {name!r} holds text such as {present.iloc[0]!r}; {MARKED}")
     text = pd.to_numeric(present, errors="coerce").isna().to_numpy()
     if 0 < text.sum() < len(text) / 2:
         raise ValueError(

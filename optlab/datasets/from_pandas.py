@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import column_kind, place, to_floats
+from optlab.datasets.columns import REMEDIES, column_kind, place, to_floats
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.feature_encoding import Encoded, impute, one_hot
 from optlab.datasets.observations import counted_rows, design_notes
@@ -137,13 +137,31 @@ def _table(
     columns = {}
     for column in (*chosen, str(target), *([] if weights is None else [weights])):
         encode = categories == "one-hot" and column in chosen
-        columns[column] = _converted(frame.iloc[:, names.index(column)], column, encode=encode)
+        values = frame.iloc[:, names.index(column)]
+        columns[column] = (
+            _converted_target(values, column)
+            if column == str(target)
+            else _converted(values, column, encode=encode)
+        )
     left = [repr(column) for column in names if column not in columns]
     notes = [f"columns left out: {', '.join(left)}"] if left else []
     notes += [f"the index {index!r} is no feature"] if index else []
     notes += counted_rows({column: columns[column] for column in chosen})
     notes += [] if weights is None else [f"row weights are column {weights!r}"]
     return _Table(columns, chosen, str(target), weights, tuple(notes))
+
+
+def _converted_target(values: pd.Series[Any], column: str) -> FloatArray:
+    """Return the target as numbers; text cannot be encoded here, so the error advises otherwise."""
+    try:
+        return np.asarray(_converted(values, column, encode=False))
+    except ValueError as error:
+        sentence = str(error)
+        for kind in ("text", "category"):
+            sentence = sentence.replace(
+                REMEDIES[kind], "it is the target, which must be numbers: name another column"
+            )
+        raise ValueError(sentence) from None
 
 
 def _check_words(frame: Any, missing: str, categories: str, holdout: Any, seed: Any) -> None:

@@ -20,6 +20,7 @@ RISEN_ABOVE = 2.0
 """A run whose last loss is this many times its least says so."""
 
 SMALLER = "try a smaller learning rate"
+MORE = "try more epochs, or another learning rate"
 
 
 class End(NamedTuple):
@@ -56,16 +57,20 @@ class StoppingRule:
         if self.stop_at is not None and self._reached(row):
             return End(Status.CONVERGED, f"stop_at={self.stop_at} reached after epoch {row.epoch}")
         if row.epoch >= self.budget.epochs:
-            return self.finish(row, f"budget spent after epoch {row.epoch}")
+            return self.finish(row, f"budget spent after epoch {row.epoch}", more=MORE)
         return None
 
-    def finish(self, row: TraceRow, reason: str, status: Status = Status.FINISHED) -> End:
+    def finish(
+        self, row: TraceRow, reason: str, status: Status = Status.FINISHED, *, more: str = ""
+    ) -> End:
         """Return the end of a trial that stops here for a reason, and say what it has missed."""
         parts = [reason]
         if self.stop_at is not None and not self._reached(row):
             parts.append(self._missed(row))
         if self._has_risen(row):
             parts.append(f"the loss has risen to {_times(row, self.least)}: {SMALLER}")
+        elif more and len(parts) > 1:
+            parts.append(more)
         return End(status, "; ".join(parts))
 
     def _reached(self, row: TraceRow) -> bool:
