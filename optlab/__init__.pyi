@@ -4,6 +4,7 @@ from .experiment import Experiment as Experiment
 from .experiment import compare as compare
 from .lab.execution_options import Execution as Execution
 from .lab.trial.status import Status as Status
+from .lab.trial.stop_at import StopAt as StopAt
 from .minimization import Solution as Solution
 from .minimization import minimize as minimize
 from .optimizers.batches import Batches as Batches

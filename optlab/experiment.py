@@ -51,7 +51,8 @@ class Experiment:
     epochs
         The most passes over the data.
     stop_at
-        Stop where the suboptimality is at most this share of the start's.
+        Stop where the suboptimality is at most this share of that of a fit that has learnt
+        nothing: the start or the best constant, whichever is smaller.
     recorded_epochs
         The epochs after which an iterate is judged and recorded:
         ``"growing"``: some 100 epochs at growing distances; a number k: every k-th; or epochs.

@@ -98,7 +98,7 @@ class Results(ResultTables):
         return analysis.ratios(self.trials, baseline)
 
     def time_to_target(self, stop_at: float | StopAt) -> pd.DataFrame:
-        """Return what it took each cell to bring the suboptimality to a share of the start's.
+        """Return what it took each cell to bring the suboptimality to a share of its `stop_scale`.
 
         Trials that never get there count as longer than any that do: see
         `optlab.analysis.time_to_target` for ``stop_at`` and `optlab.analysis.target_summary` for

@@ -323,11 +323,13 @@ def test_numbers_with_a_sign_are_no_categories(texts):
 
 def test_identifiers_are_no_categories():
     frame = pd.DataFrame({"name": [f"n{i}" for i in range(60)], "y": range(60)})
-    with pytest.raises(ValueError, match="60 levels in 60 rows.*identifier"):
+    with pytest.raises(ValueError, match=r"60 levels in 60 rows.*identifier"):
         ol.datasets.from_pandas(frame, target="y", categories="one-hot")
 
 
 def test_a_target_of_text_is_not_to_be_encoded():
     frame = pd.DataFrame({"x": [1.0, 2.0], "y": ["a", "b"]})
-    with pytest.raises(ValueError, match="'y' holds text.*it is the target, which must be numbers"):
+    with pytest.raises(
+        ValueError, match=r"'y' holds text.*it is the target, which must be numbers"
+    ):
         ol.datasets.from_pandas(frame, target="y", categories="one-hot")

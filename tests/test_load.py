@@ -202,3 +202,13 @@ def test_numpys_numbers_are_stored_as_numbers(tmp_path):
     assert asked == [5, 2]
     assert loaded.definition["stop_at"] == pytest.approx(1e-3, rel=1e-7)
     loaded.report(tmp_path / "page.html")
+
+
+def test_a_file_whose_share_to_stop_at_is_no_longer_allowed_is_read(tmp_path):
+    """Older versions took any positive share of the start's suboptimality."""
+    path = Path(shutil.copy(DATA / "schema3.db", tmp_path / "old.db"))
+    with closing(sqlite3.connect(path)) as database, database:
+        (definition,) = database.execute("SELECT definition FROM experiments").fetchone()
+        changed = json.dumps(json.loads(definition) | {"stop_at": 2.0})
+        database.execute("UPDATE experiments SET definition = ?", (changed,))
+    assert len(ol.Results.load(path).trials) == 10

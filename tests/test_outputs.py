@@ -18,7 +18,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from optlab.report.tables import without_formulas
 
 import optlab as ol
 from optlab.app import cli
@@ -29,6 +28,7 @@ from optlab.lab.store.store import Store
 from optlab.report import views
 from optlab.report.figures.file_names import figure_file
 from optlab.report.output_file import output_file
+from optlab.report.table_files import without_formulas
 
 OPTLAB = str(Path(sys.executable).with_name("optlab"))
 SCRIPT = """

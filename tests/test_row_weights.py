@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import optlab as ol
-from optlab.lab.keys.trial_key import problem_fingerprint
+from optlab.lab.keys.object_hash import object_hash as problem_fingerprint
 from optlab.linalg import array_blocks, streaming_least_squares
 from optlab.optimizers import registry
 

@@ -72,7 +72,7 @@ def compare(
     """Compare optimizers on fitting one column of a table by all others.
 
     Where left out, the batch size is full, the device cpu, the seed 0, 100 epochs are made, and a
-    trial stops where its suboptimality is 1e-6 of the start's.
+    trial stops at 1e-6 (see --stop-at).
 
     Parameters
     ----------

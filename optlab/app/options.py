@@ -31,7 +31,8 @@ class Axes:
     repeats
         The number of times that each trial is run.
     stop_at
-        Stop a trial where its suboptimality is this share of the start's, such as 1e-6.
+        Stop a trial where its suboptimality is this share, such as 1e-6, of that of a fit that has
+        learnt nothing: the start or the best constant, whichever is smaller.
     """
 
     devices: str | None = None

@@ -24,7 +24,7 @@ from rich.progress import Task as RichTask
 from rich.table import Column
 from rich.text import Text
 
-from optlab.app.summary_table import PatientConsole
+from optlab.app.summary_table import RaisingConsole
 from optlab.lab import TraceRow, Trial, TrialRecord
 from optlab.lab.resume import StoreStatus
 from optlab.lab.runner import Listener
@@ -66,7 +66,7 @@ class TrialProgress:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             _RunningTrial(),
-            console=PatientConsole(stderr=True, soft_wrap=True),
+            console=RaisingConsole(stderr=True, soft_wrap=True),
             disable=not sys.stderr.isatty(),
             # Drawn when a trial reports, not by a thread, which would run beside the optimizer.
             auto_refresh=False,

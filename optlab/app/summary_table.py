@@ -23,7 +23,7 @@ BESIDE = (
 )
 
 
-class PatientConsole(Console):
+class RaisingConsole(Console):
     """A console that raises where its pipe is closed, and does not end the process."""
 
     def on_broken_pipe(self) -> None:
@@ -34,7 +34,7 @@ class PatientConsole(Console):
 def print_note(text: str) -> None:
     """Print a line to stderr, beside the progress."""
     with suppress(OSError):  # stderr may be full or gone
-        PatientConsole(stderr=True, soft_wrap=True).print(Text(f"note: {text}"))
+        RaisingConsole(stderr=True, soft_wrap=True).print(Text(f"note: {text}"))
 
 
 def print_results(
@@ -64,7 +64,7 @@ def print_results(
 
 def print_optima(problems: Mapping[str, ProblemSummary]) -> None:
     """Print the certificate of each problem's optimum in a line."""
-    console = PatientConsole(soft_wrap=True)
+    console = RaisingConsole(soft_wrap=True)
     for name, facts in problems.items():
         measures = (
             f"; {k.replace('_', ' ')} {number(v, digits=6)}" for k, v in facts.measures.items()
@@ -78,7 +78,7 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
 
     Those of every problem, or only of those to whose data more was done than standardizing.
     """
-    console = PatientConsole(soft_wrap=True)
+    console = RaisingConsole(soft_wrap=True)
     for name, facts in problems.items():
         found = facts.coefficient_table()
         if found.empty or not (every or set(facts.provenance) - {STANDARDIZED}):
@@ -106,7 +106,7 @@ MOST_COEFFICIENTS = 20
 
 def print_summary(summary: pd.DataFrame, name: str) -> None:
     """Print a row for each optimizer, batch size and device, and why some have no numbers."""
-    console = PatientConsole(soft_wrap=True)
+    console = RaisingConsole(soft_wrap=True)
     unbounded = console.options.update(width=10_000)
     for hidden in range(4):
         table = _table(summary, name, hidden=hidden)

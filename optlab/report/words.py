@@ -36,10 +36,31 @@ def share(target: str) -> str:
     """
     if not target:
         return "a share"
-    if "<=" in target:
+    if not _is_number(target):  # a limit of another measure
         return target
     value = float(target)
     return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
+
+
+def describe_target(target: str) -> str:
+    """Return a target as a phrase.
+
+    Examples
+    --------
+    >>> describe_target("1e-06"), describe_target("loss <= 2")
+    ('1e-6 of the starting suboptimality', 'loss <= 2')
+    """
+    if target and not _is_number(target):
+        return target
+    return f"{share(target)} of the starting suboptimality"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def join_names(names: list[str]) -> str:

@@ -88,8 +88,8 @@ def bytes_to_trace(blob: bytes) -> list[TraceRow]:
     for name in names:
         if table.dtype[name].kind not in ("i" if hints.get(name) is int else "if"):
             raise ValueError(f"a trace's {name} are {table.dtype[name]}")
-    if names == tuple(hints):
-        return [TraceRow._make(row) for row in table.tolist()]
+    if names == tuple(name for name, hint in hints.items() if hint in {int, float}):
+        return [TraceRow(*row) for row in table.tolist()]
     columns = {name: table[name].tolist() for name in names}
     rows = []
     for place in range(len(table)):

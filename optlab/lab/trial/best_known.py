@@ -14,6 +14,8 @@ from optlab.lab.trial.status import Status
 from optlab.lab.trial.stop_at import StopAt
 from optlab.problems import Problem
 
+_REMARK = "the reference is not trusted"
+
 
 class ReferenceLoss(NamedTuple):
     """The loss of a problem's reference, and by how much evaluated losses may be off by rounding.
@@ -72,7 +74,7 @@ def judge_against_best_known(
     are judged again by their distance from the best known loss. Those that have not reached
     ``stop_at`` by that become ``finished``; the message of each names the trial that was better.
     """
-    rule = StopAt.of(stop_at) if stop_at else None
+    rule = StopAt.stored(stop_at)
     if rule is None or rule.measure != "suboptimality":
         return
     for name, reference in references.items():
@@ -81,12 +83,14 @@ def judge_against_best_known(
         best = best_known(own, reference) if converged else None
         for record in converged if best else ():
             assert best is not None
+            if _REMARK in record.message:  # it has been judged before
+                continue
             distance = record.trace[-1].loss - best.loss
             if not rule.reached(distance, record.stop_scale + best.below):
                 record.status = Status.FINISHED
                 record.message = f"stop_at={rule} not reached"
             record.message += (
-                f"; the reference is not trusted: {best.record.trial.optimizer} (trial "
+                f"; {_REMARK}: {best.record.trial.optimizer} (trial "
                 f"{best.record.trial.number}) has a loss {best.below:.2g} below it, and this "
                 f"trial ended {distance:.2g} above that"
             )

@@ -25,7 +25,7 @@ class StopAt:
     share
         A share of the scale, above 0 and below 1. The scale is where a fit that has learnt nothing
         stands; for ``"suboptimality"`` it is the column ``stop_scale`` of the table of trials (see
-        `optlab.lab.trial.stopping.stop_scale`), for other measures the start's value.
+        `optlab.lab.trial.baseline.stop_scale`), for other measures the start's value.
     value
         The limit itself, finite; give this or ``share``, not both.
 
@@ -54,8 +54,8 @@ class StopAt:
         if self.share is not None:
             if not _is_number(self.share) or not 0 < self.share < 1:
                 raise ValueError(
-                    f"stop_at must be above 0 and below 1, a share of the suboptimality where the "
-                    f"trial starts (such as 1e-6), not {self.share!r}"
+                    f"stop_at must be above 0 and below 1, a share of the suboptimality of a fit "
+                    f"that has learnt nothing (such as 1e-6), not {self.share!r}"
                 )
             object.__setattr__(self, "share", float(self.share))
         if self.value is not None:
@@ -73,6 +73,17 @@ class StopAt:
         if isinstance(stop_at, Mapping):
             return cls(**stop_at)
         return cls(share=stop_at)
+
+    @classmethod
+    def stored(cls, stop_at: Any) -> StopAt | None:
+        """Return the rule in a results file, or None where there is none that holds today.
+
+        Older versions of optlab took shares of 1 and more.
+        """
+        try:
+            return cls.of(stop_at) if stop_at else None
+        except ValueError:
+            return None
 
     def limit(self, scale: Any = math.nan) -> Any:
         """Return the limit: the value, or the share of the scale (NaN where that is no number)."""

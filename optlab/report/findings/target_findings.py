@@ -15,7 +15,7 @@ from optlab.report.findings.sentence import Sentence, describe_median, describe_
 from optlab.report.views import TARGETS, View
 from optlab.report.views.time_to_target import own_target, target_rules, target_text
 from optlab.report.views.view import answered
-from optlab.report.words import format_ratio, share
+from optlab.report.words import describe_target, format_ratio, share
 from optlab.text import DIRECT, pluralize
 
 
@@ -35,7 +35,7 @@ def reached_findings(
         return
     good = int((rows["reached"] == rows["trials"]).sum())
     some = int(((rows["reached"] > 0) & (rows["reached"] < rows["trials"])).sum())
-    verb, where = "came down to", f"{share(target)} of the starting suboptimality"
+    verb, where = "came down to", describe_target(target)
     if target == own_target(results):
         verb, where = "reached", f"the experiment's target, {where},"
     count = f"{good} of {pluralize(settings, 'setting')} of methods with batches"

@@ -1,4 +1,4 @@
-"""The views of targets: time to a share of the start's suboptimality, and performance profile."""
+"""The views of targets: time to a share of the starting suboptimality, performance profile."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from optlab.lab.trial.stop_at import StopAt
 from optlab.report.views.cache import cached
 from optlab.report.views.timing import seconds_view
 from optlab.report.views.view import Axis, View
-from optlab.report.words import share
+from optlab.report.words import describe_target
 from optlab.text import DIRECT
 
 TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
-"""The shares of the start's suboptimality that times are given for."""
+"""The shares of the starting suboptimality (see `stop_scale`) that times are given for."""
 
 _COLUMNS = [*CELL, "target", "seconds", "low", "high", "epochs", "reached", "trials", "timed"]
 _SOLVER = ["optimizer", "batch", "device", "dtype"]
@@ -42,11 +42,8 @@ def own_target(results: ResultTables) -> str:
 
 
 def _own_rule(results: ResultTables) -> list[StopAt]:
-    own = results.definition.get("stop_at")
-    try:
-        return [StopAt.of(own)] if own else []
-    except ValueError:  # older versions took shares of 1 and more
-        return []
+    own = StopAt.stored(results.definition.get("stop_at"))
+    return [own] if own else []
 
 
 def target_text(stop_at: Any) -> str:
@@ -181,7 +178,7 @@ def profile_view(results: ResultTables) -> View:
         title="Performance profile",
         question="Which setting is near the fastest on most problems and seeds?",
         how="The share of instances (a problem with a seed) on which a setting reaches "
-        f"{share(headline(results))} of the start's suboptimality within a factor of the fastest's "
+        f"{describe_target(headline(results))} within a factor of the fastest's "
         "seconds. High and to the left is good (Dolan and Moré, 2002). The fastest may be on "
         "another device or in another dtype. Instances that not all settings were given are left "
         "out. The problem filter does not act here.",
