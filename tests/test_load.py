@@ -1,7 +1,12 @@
 """Results files are loaded as the last experiment in each would see them."""
 
+import json
+import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -206,9 +211,9 @@ def test_numpys_numbers_are_stored_as_numbers(tmp_path):
 
 def test_a_file_whose_share_to_stop_at_is_no_longer_allowed_is_read(tmp_path):
     """Older versions took any positive share of the start's suboptimality."""
-    path = Path(shutil.copy(DATA / "schema3.db", tmp_path / "old.db"))
+    path = Path(shutil.copy(Path(__file__).with_name("data") / "schema3.db", tmp_path / "old.db"))
     with closing(sqlite3.connect(path)) as database, database:
         (definition,) = database.execute("SELECT definition FROM experiments").fetchone()
-        changed = json.dumps(json.loads(definition) | {"stop_at": 2.0})
-        database.execute("UPDATE experiments SET definition = ?", (changed,))
+        changed = json.dumps(json.loads(definition) | {"target": 2.0})
+        database.execute("UPDATE experiments SET definition = ?", [changed])
     assert len(ol.Results.load(path).trials) == 10
