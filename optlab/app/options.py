@@ -114,10 +114,10 @@ class Table:
         Examples
         --------
         >>> Table(drop="id, date", missing="mean").keywords()
-        {'missing': 'mean', 'categories': 'error', 'drop': ['id', 'date']}
+        {'drop': ['id', 'date'], 'missing': 'mean', 'categories': 'error'}
         """
-        lists = {"features": _columns(self.features), "drop": _columns(self.drop)}
-        found = {field.name: getattr(self, field.name) for field in fields(self)} | lists
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found |= {"features": _columns(self.features), "drop": _columns(self.drop)}
         return {name: value for name, value in found.items() if value is not None}
 
 
