@@ -21,7 +21,7 @@ experiment = ol.Experiment(
     batch_sizes=[32, "full"],
     devices=["cpu", "cuda"],
     seeds=[1, 2],
-    epochs=1000,
+    epochs=400,
     stop_at=1e-4,
 )
 
