@@ -190,12 +190,13 @@ def test_the_experiments_pages_draw_every_view_and_filter(open_page, request, na
     assert set(listed) == missing
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.locator("#side").evaluate("e => { e.open = true; }")
-    # Of these at least one is drawn in every view: ManualSGD comes to no target on diabetes.
-    for label in {"tutorial": ["ManualSGD"], "diabetes": ["ManualSGD", "Adam"]}[name]:
-        page.locator("#filter-optimizer").get_by_label(label, exact=True).uncheck()
+    page.locator("#filter-optimizer").get_by_label("ManualSGD", exact=True).uncheck()
+    # The ratios keep their baseline; the targets have only settings that reach one, which the
+    # optimizer left out may not have done (test_filters_act_on_every_view_and_table filters them).
+    kept = {"ratio", "target"}
     for key in OF_EXPERIMENTS[name]:
         section = show(page, key)
-        assert lines(section) + marks(section) < before[key] or key == "ratio", key
+        assert lines(section) + marks(section) < before[key] or key in kept, key
     assert "ManualSGD" not in page.locator("[data-table=summary] tbody").inner_text()
     command = page.locator("#experiment pre").inner_text()
     assert command.startswith(f"optlab run experiments/{name}.py")
