@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import pickle
 import sys
 import time
@@ -31,6 +30,10 @@ _EXIT_SECONDS = 0.5
 
 _MOST_FAILED_STARTS = 3
 """Processes in a row that may die before they are ready."""
+
+
+_SIGNAL_SECONDS = 0.5
+"""Seconds of a wait, after which Python answers a signal that came just before it."""
 
 
 class WorkerPool:
@@ -198,7 +201,8 @@ class WorkerPool:
         if self._setup.memory_limit is not None:
             soonest = min(soonest, LOOK_SECONDS)
         channels = [c for w in self._workers for c in (w.connection, w.control) if c]
-        sending = wait(channels, None if soonest == math.inf else max(0.0, soonest))
+        # Never without end: a signal that comes just before the wait would not end it.
+        sending = wait(channels, max(0.0, min(soonest, _SIGNAL_SECONDS)))
         for worker in list(self._workers):
             if worker.connection in sending:
                 self._receive(worker, started, watch)
