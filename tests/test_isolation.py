@@ -294,6 +294,8 @@ def running_script(tmp_path):
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": path},
+        # Where the tests run in the background, their children would ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     ) as process:
         said = [process.stdout.readline() for _ in range(2)]
         pids = [int(pid) for pid in said[-1].split()[1:]]
