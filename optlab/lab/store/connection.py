@@ -19,7 +19,7 @@ _STRANGE = (
     "SELECT count(*) FROM sqlite_master"
     " WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%' OR sql LIKE '%GENERATED%'"
 )
-"""How much of a file is computed when it is read or written: of ours, nothing."""
+"""A count of views, triggers and computed columns, of which a results file has none."""
 
 
 def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:

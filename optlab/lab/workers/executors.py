@@ -25,10 +25,10 @@ LOOK_SECONDS = 2.0
 """Seconds without the end of a trial after which a cluster is asked whether it is still there."""
 
 _TASKS_A_WORKER = 2
-"""How many trials are sent for each worker: one that runs, and one that it finds when it ends."""
+"""Trials in flight for each worker: one that runs, and one that waits for it to end."""
 
 _MOST_PROBLEMS = 2
-"""How many problems a worker keeps."""
+"""Problems that a worker keeps."""
 
 _MISSING = b""
 """The answer of a worker that has not the problem and cannot read its file: it is then sent it."""

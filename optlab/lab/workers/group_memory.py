@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 _COUNTED = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
-"""What a process wrote, what it shares, and what of both was swapped; a page of k processes counts
+"""Memory that a process wrote, shares, or has swapped out; a page of k processes counts
 1/k in each, so that a sum over processes counts it once."""
 
 
