@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,7 +95,8 @@ def run_grid(
                 resume = Resume(store, name, about, grid, everything, asked, threads, redo)
                 stack.enter_context(closing(resume))
                 collected.resume = resume
-            waiting: Iterable[Task] = [tasks[trial.number] for trial in interleaved(grid.trials())]
+            order = interleaved([task.trial for task in tasks.values()])
+            waiting = [tasks[trial.number] for trial in order]
             ended = _run(waiting, collected, execution, cluster, threads, listener)
             stack.enter_context(closing(ended))  # so that workers end with us, whatever happens
             _collect(ended, collected, listener)
@@ -173,7 +174,7 @@ def _cut_short(ended: Generator[TrialRecord]) -> Generator[TrialRecord]:
 
 
 def _run(
-    tasks: Iterable[Task],
+    waiting: Sequence[Task],
     collected: _Collected,
     execution: Execution,
     cluster: Cluster | None,
@@ -181,10 +182,11 @@ def _run(
     listener: Listener,
 ) -> Generator[TrialRecord]:
     """Run the tasks that the store does not hold."""
-    left = len(list(tasks))
+    tasks: Iterable[Task] = waiting
+    left = len(waiting)
     if collected.resume:
         listener.known(known := collected.resume.known())
-        tasks, left = collected.resume.missing(tasks), left - known.done
+        tasks, left = collected.resume.missing(waiting), left - known.done
     collected.began = True
     if cluster is not None:
         return run_on_executor(tasks, cluster, threads=threads, time_limit=execution.time_limit)
