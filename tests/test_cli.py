@@ -290,6 +290,8 @@ REFUSED = {
     "missing target": (("compare", "some.csv", "--target", "price"),
                        "no column 'price'", "'age', 'size', 'y'"),
     "no target": (("compare", "some.csv"), "--target is missing"),
+    "no target but columns": (("compare", "some.csv", "--drop", "age"), "--target is missing"),
+    "dataset and columns": (("compare", "diabetes", "--drop", "age"), "with a file, not with the"),
     "no such file": (("compare", "nowhere.csv", "--target", "y"), "nowhere.csv does not exist"),
     "nan": (("compare", "nan.csv", "--target", "y"), "column 'size'", "row 7", "1 missing"),
     "text": (("compare", "text.csv", "--target", "y"), "column 'age' holds text", "'old' in row 0"),

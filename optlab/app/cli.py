@@ -121,13 +121,14 @@ def _dataset(data: str, target: str | None, table: Table | None) -> Dataset:
     """Return the dataset of a file, or the built-in one of a name."""
     from optlab import datasets
 
+    chosen = table or Table()
     if target is not None:
-        return datasets.read_table(data, target=target, **(table or Table()).keywords())
-    if table is not None and table != Table():
+        return datasets.read_table(data, target=target, **chosen.keywords())
+    if data in datasets.names() and chosen != Table():
+        raise ValueError(f"options about a table go with a file, not with the dataset {data}")
+    if Path(data).suffix or chosen != Table():
         raise ValueError(f"--target is missing: which column of {data} is to be fitted?")
-    if data in datasets.names() or not Path(data).suffix:
-        return datasets.load(data)
-    raise ValueError(f"--target is missing: which column of {data} is to be fitted?")
+    return datasets.load(data)
 
 
 @app.command
