@@ -48,11 +48,11 @@ def describe_target(target: str) -> str:
     Examples
     --------
     >>> describe_target("1e-06"), describe_target("loss <= 2")
-    ('1e-6 of the starting suboptimality', 'loss <= 2')
+    ('1e-6 of the suboptimality without training', 'loss <= 2')
     """
     if target and not _is_number(target):
         return target
-    return f"{share(target)} of the starting suboptimality"
+    return f"{share(target)} of the suboptimality without training"
 
 
 def _is_number(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The views of targets: time to a share of the starting suboptimality, performance profile."""
+"""The views of targets: time to a share of the suboptimality without training; profiles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from optlab.report.words import describe_target
 from optlab.text import DIRECT
 
 TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
-"""The shares of the starting suboptimality (see `stop_scale`) that times are given for."""
+"""The shares of `stop_scale` that times are given for."""
 
 _COLUMNS = [*CELL, "target", "seconds", "low", "high", "epochs", "reached", "trials", "timed"]
 _SOLVER = ["optimizer", "batch", "device", "dtype"]
@@ -118,8 +118,8 @@ def target_view(results: ResultTables) -> View:
         title="Seconds to a target",
         question="How long until the answer is near enough?",
         how="The time until the first recorded iterate whose suboptimality is at most the target's "
-        "share of the start's (of the best constant fit's, where that is less). Medians over seeds "
-        "and repeats, with intervals as for the seconds. Trials that did not reach the target "
+        "share of that without training: the start's, or the best constant fit's where that is "
+        "less. Medians over seeds and repeats, with intervals as for the seconds. Trials that did not reach the target "
         "count as longer than all that did; where half or more did not, no mark is drawn, and the "
         "table gives the number that did. Hollow marks: the seconds of the setting are unstable.",
         kind="points",
@@ -130,7 +130,7 @@ def target_view(results: ResultTables) -> View:
             Axis("epochs", "epochs to the target", "", "log", "linear"),
         ),
         choose=("target", "target"),
-        missing="No trial reached a tenth of its starting suboptimality.",
+        missing="No trial reached a tenth of its suboptimality without training.",
     )
 
 
