@@ -119,9 +119,10 @@ def target_view(results: ResultTables) -> View:
         question="How long until the answer is near enough?",
         how="The time until the first recorded iterate whose suboptimality is at most the target's "
         "share of that without training: the start's, or the best constant fit's where that is "
-        "less. Medians over seeds and repeats, with intervals as for the seconds. Trials that did not reach the target "
-        "count as longer than all that did; where half or more did not, no mark is drawn, and the "
-        "table gives the number that did. Hollow marks: the seconds of the setting are unstable.",
+        "less. Medians over seeds and repeats, with intervals as for the seconds. Trials that did "
+        "not reach the target count as longer than all that did; where half or more did not, no "
+        "mark is drawn, and the table gives the number that did. Hollow marks: the seconds of the "
+        "setting are unstable.",
         kind="points",
         table=_times(results),
         x=(Axis("batch", "batch size", scale="category"),),
