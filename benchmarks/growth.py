@@ -220,7 +220,9 @@ def main(arguments: list[str]) -> None:
                     growth = f"{math.log(cost / less) / math.log(rows / fewer):.2f}"
                 last[what] = rows, cost
                 each = 1e3 * cost / rows
-                print(f"| {case} | {what} | {rows} | {cost:.4g} | {each:.4g} | {growth} |", flush=True)
+                print(
+                    f"| {case} | {what} | {rows} | {cost:.4g} | {each:.4g} | {growth} |", flush=True
+                )
 
 
 if __name__ == "__main__":

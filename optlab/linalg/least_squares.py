@@ -6,10 +6,19 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 
 from optlab.linalg.column_offsets import without_offsets
-from optlab.linalg.row_blocks import Block, Rows, check_finite, in_memory, rescaled
+from optlab.linalg.row_blocks import (
+    CONVERTED_ELEMENTS,
+    Block,
+    Rows,
+    check_finite,
+    converted,
+    in_memory,
+    rescaled,
+)
 from optlab.linalg.solution import LeastSquaresSolution, make_solution
 from optlab.linalg.solve import by_gram, by_triangle
 from optlab.linalg.triangle import triangle
@@ -71,7 +80,11 @@ def least_squares(
     Source: Å. Björck, Numerical Methods for Least Squares Problems (1996), sections 2.4 to 2.9.
     """
     block = _checked(X, y, l2, route, X_low=X_low, y_low=y_low)
-    rows = in_memory(block, fit_intercept)
+    if block.X.dtype == np.float32:
+        rows = converted(block, fit_intercept)
+        block = next(iter(rows.blocks()))
+    else:
+        rows = in_memory(block, fit_intercept)
     if rows.unknowns == 0:
         raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
     if X_low is not None or y_low is not None:
@@ -127,6 +140,9 @@ def _checked(
         raise ValueError(f"l2 must be finite and at least 0, not {l2}")
     if route not in get_args(Route):
         raise ValueError(f"route must be one of {', '.join(get_args(Route))}, not {route!r}")
+    large = X.device.type == "cpu" and X.numel() > CONVERTED_ELEMENTS
+    if large and X.dtype == y.dtype == torch.float32 and X_low is None and y_low is None:
+        return Block(X.detach().numpy(), y.detach().numpy())
     parts = [_as_float64("X", X), _as_float64("y", y)]
     for name, low, high in (("X_low", X_low, X), ("y_low", y_low, y)):
         if low is not None and low.shape != high.shape:

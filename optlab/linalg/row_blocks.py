@@ -21,6 +21,7 @@ Exponents = npt.NDArray[np.int64]
 SAFE_EXPONENT = 300  # squares of numbers within 2**-300 .. 2**300, and their sums, stay in range
 CHUNK_ROWS = 8192  # with 50 columns 3 MB: stays in the cache, and is long enough for BLAS
 SAMPLE_ROWS = 1024
+CONVERTED_ELEMENTS = 1 << 20  # numbers of float32 rows that are float64 at a time: 8 MB
 
 
 class Block(NamedTuple):
@@ -75,6 +76,16 @@ def in_memory(block: Block, intercept: bool) -> Rows:
         only = [block]
         return Rows(lambda: only, d, intercept, block)
     return Rows(lambda: pieces(block, elements), d, intercept, block)
+
+
+def converted(block: Block, intercept: bool) -> Rows:
+    """Return the rows of a float32 block, made float64 some at a time: no copy of all is held."""
+
+    def visit() -> Iterator[Block]:
+        for piece in pieces(block, CONVERTED_ELEMENTS):
+            yield Block(piece.X.astype(np.float64), piece.y.astype(np.float64))
+
+    return Rows(visit, block.X.shape[1], intercept)
 
 
 def pieces(block: Block, elements: int) -> Iterator[Block]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Self
 
@@ -114,7 +115,8 @@ class LinearRegression:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be made again: for large data it is most of what would be sent."""
-        return {k: v for k, v in vars(self).items() if k not in {"_reference", "_judge"}}
+        kept = {k: v for k, v in self._shared.items() if k in {"solution", "optimum"}}
+        return vars(self) | {"_shared": kept}
 
     def __repr__(self) -> str:
         n, d = self.X.shape
@@ -160,7 +162,7 @@ class LinearRegression:
 
         That is the mean of ``y`` with an intercept, and 0 without one.
         """
-        y = self._reference.y
+        y = self.y.to("cpu", torch.float64)
         weight = y.new_zeros(self.X.shape[1])
         return {"weight": weight} | ({"bias": y.mean()} if self.fit_intercept else {})
 
@@ -176,6 +178,10 @@ class LinearRegression:
         # All that a subclass has too; what is computed of the data, and kept, is computed anew.
         own = {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
         moved.__dict__.update(own, X=X, y=self.y.to(device, dtype, copy=copy))
+        same_values = torch.promote_types(dtype, self.X.dtype) == dtype
+        moved.__dict__["_shared"] = (
+            self._shared if same_values else self._shared.setdefault(dtype, {})
+        )
         return moved
 
     def as_least_squares(self) -> LeastSquaresSystem:
@@ -187,17 +193,28 @@ class LinearRegression:
         return least_squares_system(self.X, self.y, fit_intercept=self.fit_intercept, l2=self.l2)
 
     @cached_property
-    def _reference(self) -> Self:
-        """The same data in float64 on the CPU; float32 values are represented exactly."""
-        return self.to("cpu", torch.float64)
+    def _shared(self) -> dict[Any, Any]:
+        """Values that are computed once for all copies of the same data; by dtype, of rounded ones.
 
-    @cached_property
+        A trial works on a copy: without this, each would solve for the optimum again.
+        """
+        return {}
+
+    def _once(self, name: str, compute: Callable[[], Any]) -> Any:
+        if name not in self._shared:
+            self._shared[name] = compute()
+        return self._shared[name]
+
+    @property
     def _solution(self) -> LeastSquaresSolution:
-        reference = self._reference
+        solution: LeastSquaresSolution = self._once("solution", self._solve)
+        return solution
+
+    def _solve(self) -> LeastSquaresSolution:
         try:
             return least_squares(
-                reference.X,
-                reference.y,
+                self.X.cpu(),
+                self.y.cpu(),
                 fit_intercept=self.fit_intercept,
                 l2=self.l2,
                 column_names=self.feature_names,
@@ -205,8 +222,7 @@ class LinearRegression:
         except OverflowError as error:
             raise ValueError(f"problem {self.name!r} has no optimum in float64: {error}") from error
 
-    @cached_property
-    def _optimum(self) -> Optimum:
+    def _find_optimum(self) -> Optimum:
         solution = self._solution
         parameters = solution.parameters if self.fit_intercept else {"weight": solution.weight}
         # The certificate's residual is the exact optimum's: that of the rounded may be far above.
@@ -220,9 +236,10 @@ class LinearRegression:
         Judged in the dtype of the data: a design whose condition number leaves no digit of it has,
         for such methods, no full rank.
         """
-        certificate = self._optimum.certificate
+        optimum = self.optimum()
+        certificate = optimum.certificate
         if certificate.rank < certificate.unknowns:
-            return f"the rank is {self._optimum.rank} of {self.X.shape[1]}"
+            return f"the rank is {optimum.rank} of {self.X.shape[1]}"
         condition = certificate.condition_scaled
         if condition * torch.finfo(self.X.dtype).eps > 0.1:
             dtype = str(self.X.dtype).removeprefix("torch.")
@@ -231,7 +248,8 @@ class LinearRegression:
 
     def optimum(self) -> Optimum:
         """Return the minimiser of this problem's own data, solved once and kept."""
-        return self._optimum
+        optimum: Optimum = self._once("optimum", self._find_optimum)
+        return optimum
 
     def evaluate(self, parameters: Parameters) -> Evaluation:
         r"""Judge a point against the optimum, in float64 on the CPU whatever the point's dtype.
@@ -249,12 +267,12 @@ class LinearRegression:
         The parameter error is the distance to the optimum's parameters over the optimum's norm
         (the distance itself where that norm is zero); nan where the minimiser is not unique.
         """
-        return self._judge(parameters)
+        judge: Judge = self._once("judge", self._make_judge)
+        return judge(parameters)
 
-    @cached_property
-    def _judge(self) -> Judge:
-        reference = self._reference
-        return Judge(reference.X, reference.y, self._solution, self.fit_intercept, self.l2)
+    def _make_judge(self) -> Judge:
+        X, y = self.X.cpu(), self.y.cpu()
+        return Judge(X, y, self._solution, self.fit_intercept, self.l2)
 
 
 def _is_cached(cls: type, name: str) -> bool:
