@@ -123,7 +123,7 @@ class _Collected:
         records = self._records
         if self._resume:
             cut_short = {n: r for n, r in records.items() if r.status == Status.INTERRUPTED}
-            records = records | self._resume.records() | cut_short
+            records = records | self._resume.records(records) | cut_short
         found = []
         for task in tasks:
             not_started = TrialRecord(task.trial, message=NOT_STARTED)
