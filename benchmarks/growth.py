@@ -68,7 +68,7 @@ class Costs:
 
     def add_peak(self) -> None:
         """Add by how much the peak of the resident set has grown since the start."""
-        self.found["peak memory beyond the imports, MB"] = self._peak() - self._before
+        self.found["peak memory beyond the interpreter, MB"] = self._peak() - self._before
 
     @staticmethod
     def _seconds() -> float:

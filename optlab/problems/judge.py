@@ -92,8 +92,9 @@ class Judge:
             apart = (weight - self.weight) - self.weight_low
             bias_apart = (bias - self.bias) - self.bias_low
             level = self._level(weight, bias) if self.is_shifted else bias_apart
-            sums = [self._sums(rows, apart, level) for rows in self._rows]
-            slope, total, squares, gaps = map(sum, zip(*sums, strict=True))
+            parts = zip(*(self._sums(rows, apart, level) for rows in self._rows), strict=True)
+            sums: list[Any] = [sum(part) for part in parts]
+            slope, total, squares, gaps = sums
             if self.is_shifted:
                 slope = slope + self.shift * total
             slope = slope * (2 / n)
