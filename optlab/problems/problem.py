@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -63,6 +64,49 @@ class Optimum:
     def rank(self) -> int:
         """Numerical rank of the design, the intercept's column left out; d where unique."""
         return self.certificate.rank - ("bias" in self.parameters)
+
+
+ReferenceKind: TypeAlias = Literal["certified", "computed", "best known"]
+"""How well a reference is known: by a proof, by a solver, or from the trials themselves."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Reference:
+    """A reference solution, which every trial of a problem is judged against.
+
+    Parameters
+    ----------
+    kind
+        ``"certified"``: a proof comes with it (a bound, or a certificate of least squares);
+        ``"computed"``: a solver's answer; ``"best known"``: the least loss that any trial recorded.
+    loss
+        Its loss, penalty included.
+    parameters
+        Its parameters, float64 on the CPU; None where none are known. Of many minimisers of least
+        squares, the one of minimum norm over the weights.
+    bound
+        A proven bound: ``loss`` is at most this far above the infimum. NaN where none is proven.
+    digits
+        The correct decimal digits of the parameters that can be expected; NaN where not known.
+    unique
+        Whether the minimiser is unique; None where not known.
+    trusted
+        Whether trials can be judged by it.
+    message
+        How it was found and how far it can be trusted, in a sentence.
+    certificate
+        The certificate of a least-squares solution: rank, condition, backward error.
+    """
+
+    kind: ReferenceKind
+    loss: float
+    parameters: Parameters | None = None
+    bound: float = math.nan
+    digits: float = math.nan
+    unique: bool | None = None
+    trusted: bool = True
+    message: str = ""
+    certificate: Certificate | None = None
 
 
 @runtime_checkable

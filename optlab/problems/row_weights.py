@@ -47,6 +47,17 @@ def mean_one(weights: Tensor, like: Tensor) -> Tensor:
     return (scaled * (len(scaled) / math.fsum(scaled.tolist()))).to(like.device, like.dtype)
 
 
+def times(weight: Tensor, rows: Tensor) -> Tensor:
+    """Return rows ``(B, ...)`` times one weight each, ``(B,)``.
+
+    Examples
+    --------
+    >>> times(torch.tensor([1.0, 2.0]), torch.ones(2, 2)).tolist()
+    [[1.0, 1.0], [2.0, 2.0]]
+    """
+    return weight.reshape(-1, *[1] * (rows.ndim - 1)) * rows
+
+
 def shares(weights: Tensor) -> Tensor:
     """Return ``w / sum(w)``.
 
