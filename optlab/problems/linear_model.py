@@ -20,7 +20,7 @@ from optlab.problems.losses.loss import Loss
 from optlab.problems.model_judge import ModelJudge
 from optlab.problems.penalties.elastic_net import ElasticNet
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
-from optlab.problems.row_weights import given_weights, mean_one, moderate, shares, times
+from optlab.problems.row_weights import given_weights, mean_one, moderate, share_pairs, times
 
 
 class ModelOptions(TypedDict, total=False):
@@ -282,16 +282,17 @@ class LinearModel:
         """The same objective in float64 on the CPU, of the rows that count."""
         X, y = self.X.to("cpu", torch.float64), self.y.cpu()
         y = y.double() if y.is_floating_point() else y
-        share = torch.full((len(y),), 1 / len(y), dtype=torch.float64)
+        weight = torch.ones(len(y), dtype=torch.float64)
         if self.sample_weight is not None:
-            share = shares(moderate(self.sample_weight))
-            counts = share > 0
-            X, y, share = X[counts], y[counts], share[counts]
+            weight = moderate(self.sample_weight)
+            counts = weight > 0
+            X, y, weight = X[counts], y[counts], weight[counts]
+        share = share_pairs(weight)
         penalised = torch.ones(X.shape[1], dtype=torch.float64)
         if self.fit_intercept:
             X = torch.cat([torch.ones_like(X[:, :1]), X], 1)
             penalised = torch.cat([torch.zeros_like(penalised[:1]), penalised])
-        return Objective(X, y, share, self.loss_function, self.l1 * penalised, self.l2 * penalised)
+        return Objective(X, y, *share, self.loss_function, self.l1 * penalised, self.l2 * penalised)
 
     @cached_property
     def _optimum(self) -> LinearOptimum:

@@ -26,7 +26,8 @@ class ModelJudge:
         self.first = int(intercept)
         if optimum.theta is None or optimum.eta is None or optimum.slope is None:
             return
-        self.eta, self.y = sum(optimum.eta), objective.y
+        self.predictions = sum(optimum.eta)
+        self.eta, self.y = self.predictions, objective.y
         if objective.loss.is_of_residual:  # the residuals keep the digits that predictions lose
             high, low = dd.pair_add(optimum.eta, (-self.y, 0 * self.y))
             self.eta, self.y = 0 * self.y, -(high + low)
@@ -49,23 +50,29 @@ class ModelJudge:
         shared = times(objective.share, slope)
         least = penalty.least_slope(self.X.T @ shared + penalty.l2 * weight, weight)
         norm = _norm(least, None if bias is None else shared.sum(0))
-        apart = self._suboptimality(weight, bias)
+        apart = self._suboptimality(weight, bias, eta)
         return Evaluation(
             loss=loss,
             suboptimality=loss - self.optimum.reference.loss if apart is None else apart,
-            gradient_norm=norm if objective.loss.has_slope else math.nan,
+            gradient_norm=norm if objective.loss.kink is None else math.nan,
             parameter_error=self._error(weight, bias) if self.optimum.reference.unique else math.nan,
         )
 
-    def _suboptimality(self, weight: Tensor, bias: Tensor | None) -> float | None:
-        """Return the sum of divergences, none of them negative; None without a minimiser."""
+    def _suboptimality(self, weight: Tensor, bias: Tensor | None, eta: Tensor) -> float | None:
+        """Return the sum of divergences, none of them negative; None without a minimiser.
+
+        The gap of predictions is that of the nearer of the point's distance and the point itself, of
+        which the rounding is less.
+        """
         if self.optimum.theta is None:
             return None
         high, low = self.optimum.theta
         apart = (weight - high[self.first :]) - low[self.first :]
-        gap = self.X @ apart
-        if bias is not None:
-            gap = gap + ((bias - high[0]) - low[0])
+        if apart.abs().sum() > weight.abs().sum():
+            gap = eta - self.predictions
+        else:
+            gap = self.X @ apart
+            gap = gap if bias is None else gap + ((bias - high[0]) - low[0])
         loss, penalty = self.objective.loss, self.penalty
         total = self.objective.share @ loss.divergence(self.eta, gap, self.y, self.slope)
         total = total + penalty.l2 / 2 * apart.square().sum()

@@ -26,7 +26,8 @@ def growth_bound(objective: Objective, point: Point, allowed: torch.Tensor) -> B
     No curvature is needed. Entries at zero whose slope exceeds l1 add that excess times F / l1.
     """
     eta, low = objective.predictions(point.theta)
-    value = objective.value(point.theta, (eta, low)) * 1.01
+    value = objective.value(point.theta, (eta, low))
+    value += objective.value_error(point.theta, (eta, low))
     unknown = torch.full((point.active.numel(),), math.inf, dtype=eta.dtype)
     growth = objective.loss.growth
     entries = allowed.nonzero()[:, 0]

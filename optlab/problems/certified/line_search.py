@@ -19,6 +19,8 @@ def step_length(
 ) -> float:
     """Return how far to go along a step: 1 where that will do, else near where the slope is zero.
 
+    0 where the slope does not fall, but for rounding.
+
     ``step`` is the free entries, their move, and the signs that they keep (0 for no penalty).
     Values are not compared, as their differences are lost in rounding long before the slope's sign.
     """
@@ -38,7 +40,7 @@ def step_length(
 
     first = slope(0.0)
     if not -math.inf < first < 0.0:
-        return 1.0
+        return 0.0
     low, high = 0.0, 1.0
     found = slope(high)
     for _ in range(MOST):
@@ -54,4 +56,4 @@ def step_length(
         if FALLING * -first <= found <= RISING * -first:
             return middle
         low, high = (middle, high) if found < 0 else (low, middle)
-    return low or high
+    return low

@@ -14,10 +14,13 @@ from torch import Tensor
 from optlab.linalg import least_squares
 from optlab.linalg.certificate import predicted_digits
 from optlab.problems.certified.growth_bound import growth_bound
+from optlab.problems.certified.kinks import Kinks
 from optlab.problems.certified.newton import Point, minimise
 from optlab.problems.certified.objective import Objective
 from optlab.problems.certified.recession import Recession, recession
+from optlab.problems.certified.ridge_kinks import minimise_ridge_kinks
 from optlab.problems.certified.suboptimality_bound import Bound, newton_bound
+from optlab.problems.certified.vertex import minimise_kinks
 from optlab.problems.losses.loss import Pair
 from optlab.problems.problem import Parameters, Reference
 
@@ -40,8 +43,10 @@ class LinearOptimum(NamedTuple):
 
 
 def optimum(objective: Objective, intercept: bool) -> LinearOptimum:
-    """Return the minimiser of a linear model with a differentiable loss, and its certificate."""
+    """Return the minimiser of a linear model, and its certificate."""
     allowed, rank = _independent(objective)
+    if objective.loss.kink is not None:
+        return _at_vertex(objective, allowed, (intercept, rank))
     point, bound = _solved(objective, allowed)
     zero = torch.zeros(objective.shape, dtype=torch.float64)
     scale = _value(objective, (zero, zero))
@@ -109,7 +114,7 @@ def _attained(
     theta = _centred(objective, point.theta)
     eta = objective.predictions(theta)
     is_proven = bool(bound.value <= TRUSTED * scale)
-    rounding = _rounding(objective, eta[0])
+    rounding = objective.value_error(theta, eta)
     is_unique = not dependent and bound.is_strict and bool(bound.errors.isfinite().all())
     parameters = _parameters(theta[0], intercept)
     digits = math.nan
@@ -142,6 +147,63 @@ def _attained(
     return LinearOptimum(reference, theta, eta, sum(objective.loss.slope_pair(eta, objective.y)))
 
 
+def _at_vertex(
+    objective: Objective, allowed: Tensor, facts: tuple[bool, str]
+) -> LinearOptimum:
+    """Return the optimum of a loss of two slopes, at a vertex."""
+    intercept, dependent = facts
+    scale = _value(objective, (zero := torch.zeros(objective.shape, dtype=torch.float64), zero))
+    kinks = _kinks(objective, allowed)
+    vertex = minimise_ridge_kinks(kinks) if kinks.l2.any() else minimise_kinks(kinks)
+    theta = (zero.clone(), zero.clone())
+    theta[0][allowed], theta[1][allowed] = vertex.theta
+    for part, residual in zip(theta, vertex.residual, strict=True):
+        part[objective.l1 > 0] = -residual[len(objective.y) :]  # exactly 0 where it is in the basis
+    eta = objective.predictions(theta)
+    is_proven = vertex.bound <= TRUSTED * scale
+    is_unique = vertex.is_unique and not dependent
+    what = "smoothing" if kinks.l2.any() else "a linear programme's vertex"
+    message = f"found by {what}; its loss is proven to {vertex.bound:.1e}"
+    if dependent:
+        message += f"; the minimiser is not unique ({dependent}): weights of minimum norm"
+    elif not is_unique:
+        message += "; the minimiser may not be unique"
+    reference = Reference(
+        kind="certified" if is_proven else "computed",
+        loss=_value(objective, theta),
+        parameters=_least_norm(objective, eta, intercept)
+        if dependent
+        else _parameters(theta[0], intercept),
+        bound=vertex.bound + objective.value_error(theta, eta),
+        digits=_digits(objective, theta[0], 0 * theta[0]) if is_unique else math.nan,
+        unique=is_unique or (False if dependent else None),
+        trusted=is_proven,
+        message=message,
+    )
+    return LinearOptimum(reference, theta, eta, -sum(vertex.slope)[: len(objective.y)])
+
+
+def _kinks(objective: Objective, allowed: Tensor) -> Kinks:
+    """Return the objective as kinks: a penalty ``l1 |w|`` is a row with two slopes of its own."""
+    assert objective.loss.kink is not None
+    below, above = objective.loss.kink
+    l1 = objective.l1[allowed]
+    more = torch.eye(len(l1), dtype=l1.dtype)[l1 > 0]
+    half = torch.full((len(more),), 0.5, dtype=l1.dtype)
+    rows = torch.ones_like(objective.y)
+    return Kinks(
+        torch.cat([objective.design[:, allowed], more]),
+        torch.cat([objective.y, 0 * half]),
+        (
+            torch.cat([objective.share, 2 * l1[l1 > 0]]),
+            torch.cat([objective.share_low, 0 * half]),
+        ),
+        torch.cat([below * rows, -half]),
+        torch.cat([above * rows, half]),
+        objective.l2[allowed],
+    )
+
+
 def _at_infinity(objective: Objective, receding: Recession, scale: float) -> Reference:
     """Return the infimum that is approached along a direction, as far as parameters may go.
 
@@ -156,7 +218,7 @@ def _at_infinity(objective: Objective, receding: Recession, scale: float) -> Ref
         point, proven = _solved(rest, allowed)
         theta = point.theta
         loss = _value(rest, theta)
-        bound = proven.value + _rounding(rest, rest.predictions(theta)[0])
+        bound = proven.value + rest.value_error(theta, rest.predictions(theta))
     far = [
         _value(objective, (theta[0] + reach * receding.direction, theta[1])) for reach in REACHES
     ]
@@ -170,21 +232,14 @@ def _at_infinity(objective: Objective, receding: Recession, scale: float) -> Ref
         bound=bound,
         unique=False,
         trusted=is_proven,
-        message=f"the infimum is not attained: {what} along a direction in which the loss of "
-        f"{receding.rows} of {len(objective.y)} rows falls for ever (found by a linear programme); "
-        "a penalty on the weights makes it attained"
-        if objective.design.shape[1] > 1
-        else f"the infimum is not attained: {what} in every row",
+        message=f"the infimum is not attained: {what}, along a direction in which the loss of "
+        f"{receding.rows} of {len(objective.y)} rows falls for ever (found by a linear programme)"
+        + ("" if bool((objective.l1 + objective.l2).any()) else "; a penalty makes it attained"),
     )
 
 
 def _value(objective: Objective, theta: Pair) -> float:
     return objective.value(theta, objective.predictions(theta))
-
-
-def _rounding(objective: Objective, eta: Tensor) -> float:
-    """Return a bound on the rounding error of the loss as a number."""
-    return float((objective.share * objective.loss.value_error(eta, objective.y)).sum())
 
 
 def _centred(objective: Objective, theta: Pair) -> Pair:

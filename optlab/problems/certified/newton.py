@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from optlab.linalg import double_double as dd
-from optlab.problems.certified.curvature_factor import Factor, factored
+from optlab.problems.certified.curvature_factor import factored
 from optlab.problems.certified.line_search import step_length
 from optlab.problems.certified.objective import Objective
 from optlab.problems.losses.loss import Pair
 
 STEPS = 100
 DAMPING = (1e-8, 1e-4, 1.0)  # of the mean curvature, tried in turn where there is none in a direction
-ROUGH, FINE = 1e-10, 1e-8  # of the loss: squared decrements that end a search, and a line search
+ROUGH, FINE = 1e-10, 1e-20  # of the loss: squared decrements that end a search, and a line search
 
 
 class Point(NamedTuple):
@@ -120,7 +120,7 @@ def _settled(objective: Objective, point: Point, *, precise: bool) -> Point:
         if not is_near:
             length = step_length(objective, point.theta, eta[0], (free, move, sign))
         length = min(length, farthest)
-        if not length < torch.inf:
+        if not 0.0 < length < torch.inf:
             break
         point = _moved(point, free, length * move)
         was_whole, previous = length == 1.0, decrement
@@ -132,23 +132,23 @@ def _settled(objective: Objective, point: Point, *, precise: bool) -> Point:
 def _direction(
     objective: Objective, eta: Tensor, free: Tensor, gradient: Tensor
 ) -> tuple[Tensor, float]:
-    """Return Newton's step in the free entries, damped where curvature lacks, and its decrement."""
+    """Return Newton's step in the free entries and its decrement: infinite for a damped step."""
     rows = objective.root(eta, free)
-    factor: Factor | None = factored(rows)
-    if factor is None:
+    factor = factored(rows)
+    if factor is not None:
+        return -factor.solve(gradient), float(factor.dual(gradient).norm())
+    if gradient.any():
         damping = objective.damping(free)
         mean = float(rows.square().sum() / damping.square().sum().clamp(min=1e-300)) or 1.0
         for share in DAMPING:
             factor = factored(torch.cat([rows, (share * mean) ** 0.5 * damping]))
             if factor is not None:
-                break
-    if factor is not None:
-        return -factor.solve(gradient), float(factor.dual(gradient).norm())
+                return -factor.solve(gradient), torch.inf
     # Dependent columns: along their null space only the penalty changes, and falls one way.
     norms = rows.norm(dim=0).clamp(min=1e-300)
     null = torch.linalg.svd(rows / norms, full_matrices=True).Vh[-1] / norms
     descent = float(gradient @ null)
-    return -null * (descent or 1.0), torch.inf
+    return -null * descent, torch.inf if descent else 0.0
 
 
 def _moved(point: Point, free: Tensor, move: Tensor) -> Point:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from optlab.linalg import double_double as dd
 from optlab.problems.losses.loss import Loss, Pair
+from optlab.problems.row_weights import times
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Objective:
         ``(n, p)``, a column of ones first where there is an intercept.
     y, share
         ``(n,)``; the shares are above 0, and add up to 1 or, where rows were left out, to less.
+    share_low
+        What rounding took off the shares.
     loss
         The loss of a row.
     l1, l2
@@ -33,6 +36,7 @@ class Objective:
     design: Tensor
     y: Tensor
     share: Tensor
+    share_low: Tensor
     loss: Loss
     l1: Tensor
     l2: Tensor
@@ -67,9 +71,10 @@ class Objective:
 
     def shared(self, rows: Pair) -> Pair:
         """Return rows times their shares."""
-        share = self.share if rows[0].ndim == 1 else self.share[:, None]
-        product, error = dd.two_product(share.expand_as(rows[0]), rows[0])
-        return dd.fast_two_sum(product, error + share * rows[1])
+        high, low = rows
+        share = times(self.share, torch.ones_like(high))
+        product, error = dd.two_product(share, high)
+        return dd.fast_two_sum(product, error + share * low + times(self.share_low, high))
 
     def gradient(self, theta: Pair, eta: Pair) -> Pair:
         """Return the gradient of the smooth part, flat, as a pair."""
@@ -82,11 +87,17 @@ class Objective:
 
     def value(self, theta: Pair, eta: Pair) -> float:
         """Return the objective in working precision."""
-        high = theta[0]
         rows = self.loss.value(eta[0] + eta[1], self.y)
-        l1, l2 = (s.reshape(-1, *[1] * (high.ndim - 1)) for s in (self.l1, self.l2))
-        penalty = (l1 * high.abs()).sum() + (l2 / 2 * high * high).sum()
-        return float((self.share * rows).sum() + penalty)
+        return float((self.share * rows).sum()) + self.penalty(theta[0])
+
+    def value_error(self, theta: Pair, eta: Pair) -> float:
+        """Return a bound on the rounding error of `value`."""
+        rows = self.loss.value_error(eta[0], self.y)
+        return float((self.share * rows).sum()) + 2.0**-49 * self.penalty(theta[0])
+
+    def penalty(self, theta: Tensor) -> float:
+        """Return the penalty in working precision."""
+        return float((times(self.l1, theta.abs()) + times(self.l2 / 2, theta * theta)).sum())
 
     def root(self, eta: Tensor, free: Tensor, radius: Tensor | float = 0.0) -> Tensor:
         """Return rows A of which ``A'A`` is the Hessian of the smooth part in the free entries.

@@ -62,6 +62,7 @@ def recession(objective: Objective) -> Recession | None:
         design=objective.design[kept],
         y=objective.y[kept],
         share=objective.share[kept],
+        share_low=objective.share_low[kept],
     )
     lost = len(contrasts.row[flags].unique())
     return Recession(direction.reshape(objective.shape), rest, lost)

@@ -47,7 +47,8 @@ def newton_bound(objective: Objective, point: Point, allowed: Tensor) -> Bound:
     """
     free = point.free
     eta, low = objective.predictions(point.theta)
-    value = objective.value(point.theta, (eta, low)) * 1.01
+    value = objective.value(point.theta, (eta, low))
+    value += objective.value_error(point.theta, (eta, low))
     nothing = Bound(value, torch.full((point.active.numel(),), math.inf, dtype=eta.dtype), False)
     high = objective.gradient(point.theta, (eta, low))
     pull = (objective.per_entry(objective.l1) * point.sign)[free]

@@ -45,8 +45,11 @@ class Loss:
     """Whether it depends on ``y - eta`` alone."""
     steepest: ClassVar[float] = math.inf
     """The least upper bound of the second derivative."""
-    has_slope: ClassVar[bool] = True
-    """Whether it is differentiable everywhere."""
+
+    @property
+    def kink(self) -> tuple[float, float] | None:
+        """Slopes in ``y - eta`` below and above 0 of a loss linear in both; None for a smooth loss."""
+        return None
 
     @property
     def growth(self) -> tuple[float, float] | None:
