@@ -15,7 +15,8 @@ from optlab.problems.losses.loss import Pair
 
 STEPS = 100
 DAMPING = (1e-8, 1e-4, 1.0)  # of the mean curvature, tried in turn where there is none in a direction
-ROUGH, FINE = 1e-10, 1e-20  # of the loss: squared decrements that end a search, and a line search
+# Of the loss, squared decrements: that end a rough search, a line search, and trust in its slopes.
+ROUGH, FINE, NEAR = 1e-10, 1e-20, 1e-8
 
 
 class Point(NamedTuple):
@@ -119,6 +120,7 @@ def _settled(objective: Objective, point: Point, *, precise: bool) -> Point:
         length = 1.0
         if not is_near:
             length = step_length(objective, point.theta, eta[0], (free, move, sign))
+            length = length or float(decrement**2 <= NEAR * value)
         length = min(length, farthest)
         if not 0.0 < length < torch.inf:
             break
