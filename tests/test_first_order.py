@@ -9,8 +9,8 @@ import torch
 from torch.func import vmap
 
 import optlab as ol
+from optlab.optimizers import registry
 from optlab.optimizers.first_order.descend import move
-from optlab.optimizers.registry import get
 from optlab.optimizers.vector import flatten
 
 N, SIZE, EPOCHS = 20, 5, 50  # 50 epochs of 4 steps are 200
@@ -239,9 +239,9 @@ def test_update_changes_none_of_its_arguments(rule):
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "lion"])
 def test_equal_seeds_give_equal_bits_and_shuffling_is_theirs(name, line):
-    a, b = (points_of(get(name)(), line, shuffle=True) for _ in range(2))
+    a, b = (points_of(registry.get(name)(), line, shuffle=True) for _ in range(2))
     assert np.array_equal(a, b)
-    assert not np.array_equal(a, points_of(get(name)(), line))
+    assert not np.array_equal(a, points_of(registry.get(name)(), line))
 
 
 BAD = [
