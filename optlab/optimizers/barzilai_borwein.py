@@ -31,9 +31,9 @@ class BarzilaiBorwein:
         \alpha_k^{short} = \frac{s \cdot y}{y \cdot y}, \quad
         s = w_k - w_{k-1}, \; y = g_k - g_{k-1}
 
-    on all data; :math:`\alpha_0 = 1 / \lVert g_0 \rVert`, and a step with :math:`s \cdot y \le 0`
-    keeps the size before. The loss goes up and down on purpose. So that the method converges for
-    every smooth loss, a step is halved until
+    on all data; :math:`1 / \alpha_0` is the curvature along :math:`g_0`, and where
+    :math:`s \cdot y \le 0` the size stays. The loss goes up and down on purpose. So that the method
+    converges for every smooth loss, a step is halved until
 
     .. math:: f(w_k - \alpha g_k) \le \max_{0 \le j < M} f(w_{k-j})
         - 10^{-4} \alpha \lVert g_k \rVert^2
@@ -85,7 +85,7 @@ class BarzilaiBorwein:
         objective, w = Objective(problem, start), flatten(start)
         loss, g = objective.loss_and_gradient(w)
         recent = deque([loss.item()], self.memory)
-        size = _ratio(1.0, g.norm().item(), 1.0)
+        size = 1 / objective.curvature(w, g)
         while True:
             before, slope = w, g
             w, size = self._descent(objective, w, g, size, max(recent))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, final
 
+import torch
 from torch import Tensor
 
 from optlab.optimizers.optimizer import Cost, Iterate
@@ -86,6 +88,20 @@ class Objective:
         if not isinstance(self.problem, HasProximal):
             return w
         return flatten(self.problem.proximal(unflatten(w, self.like), step))
+
+    def curvature(self, w: Tensor, direction: Tensor) -> float:
+        """Return the secant curvature of the smooth part along a direction; 1 where it is flat.
+
+        It is ``||grad(w + h) - grad(w)|| / ||h||`` with h along the direction, of a length at which
+        rounding and the change of the curvature are balanced: at most the Lipschitz constant.
+        """
+        length = float(direction.norm())
+        if not 0 < length < math.inf:
+            return 1.0
+        reach = max(float(w.norm()), 1.0) * torch.finfo(w.dtype).eps ** 0.5
+        h = direction * (reach / length)
+        change = float((self.smooth_gradient(w + h) - self.smooth_gradient(w)).norm())
+        return change / reach or 1.0
 
     @property
     def cost(self) -> Cost:

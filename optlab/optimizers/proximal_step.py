@@ -35,7 +35,7 @@ class ProximalStep:
         g = self.objective.smooth_gradient(y)
         if not self.backtracks:
             return self._to(y, g) if self.constant > 0 else y
-        self.constant = self.constant or self._curvature(y, g)
+        self.constant = self.constant or self.objective.curvature(y, g)
         loss = self.objective.smooth_loss(y)
         slack = 4 * torch.finfo(y.dtype).eps * abs(loss)  # the rounding of a loss
         for _ in range(100):
@@ -49,15 +49,6 @@ class ProximalStep:
 
     def _to(self, y: Tensor, g: Tensor) -> Tensor:
         return self.objective.proximal(y - g / self.constant, 1 / self.constant)
-
-    def _curvature(self, y: Tensor, g: Tensor) -> float:
-        """Return the secant curvature along the gradient, below L; 1 where it is flat."""
-        length = float(g.norm())
-        if length == 0:
-            return 1.0
-        step = max(float(y.norm()), 1.0) * torch.finfo(y.dtype).eps ** 0.5 / length
-        change = float((self.objective.smooth_gradient(y - step * g) - g).norm())
-        return change / (step * length) or 1.0
 
 
 def why_not_proximal(name: str, problem: Problem) -> str | None:
