@@ -45,9 +45,12 @@ from .results import Results as Results
 __version__: str
 from .optimizers.barzilai_borwein import BarzilaiBorwein as BarzilaiBorwein
 from .optimizers.cgls import CGLS as CGLS
+from .optimizers.coordinate_descent import CoordinateDescent as CoordinateDescent
 from .optimizers.exact_line_search import ExactLineSearch as ExactLineSearch
 from .optimizers.fista import FISTA as FISTA
 from .optimizers.lsqr import LSQR as LSQR
 from .optimizers.polyak_step import PolyakStep as PolyakStep
 from .optimizers.proximal_gradient import ProximalGradient as ProximalGradient
+from .optimizers.saga import SAGA as SAGA
+from .optimizers.sdca import SDCA as SDCA
 from .optimizers.svrg import SVRG as SVRG

@@ -11,7 +11,7 @@ from torch.func import vmap
 import optlab as ol
 from optlab.optimizers import registry
 from optlab.optimizers.first_order.descend import move
-from optlab.optimizers.vector import flatten
+from optlab.problems.vector import flatten
 
 N, SIZE, EPOCHS = 20, 5, 50  # 50 epochs of 4 steps are 200
 

@@ -14,9 +14,9 @@ from optlab.checks import check_count
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.objective import Objective
 from optlab.optimizers.optimizer import Iterate
-from optlab.optimizers.vector import flatten
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import is_smooth
+from optlab.problems.vector import flatten
 
 Step = Literal["long", "short"]
 _DECREASE = 1e-4

@@ -11,9 +11,9 @@ import torch
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.objective import Objective
 from optlab.optimizers.optimizer import Iterate
-from optlab.optimizers.vector import flatten
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasCurvature, HasLeastSquares, is_smooth
+from optlab.problems.vector import flatten
 
 
 @dataclass(frozen=True)

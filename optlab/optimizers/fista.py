@@ -13,8 +13,8 @@ from optlab.optimizers.batches import Batches
 from optlab.optimizers.objective import Objective
 from optlab.optimizers.optimizer import Iterate
 from optlab.optimizers.proximal_step import ProximalStep, why_not_proximal
-from optlab.optimizers.vector import flatten
 from optlab.problems import Parameters, Problem
+from optlab.problems.vector import flatten
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from optlab.optimizers.optimizer import Cost, Iterate
-from optlab.optimizers.vector import flatten, unflatten
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasProximal, gradient, loss_and_gradient
+from optlab.problems.vector import flatten, unflatten
 
 
 @final

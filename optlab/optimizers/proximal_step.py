@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import torch
@@ -16,7 +17,7 @@ from optlab.problems.capabilities import HasLipschitz, HasProximal, is_smooth
 class ProximalStep:
     r"""The map :math:`y \mapsto \mathrm{prox}_{h / L}(y - \nabla f(y) / L)` with a constant L.
 
-    L is the problem's Lipschitz constant where it has one. Else it begins as the curvature of
+    L is the problem's Lipschitz constant where that is known and finite. Else it begins as the curvature of
     :math:`f` along the first gradient and is doubled until
 
     .. math:: f(x) \le f(y) + \nabla f(y) \cdot (x - y) + \tfrac{L}{2} \lVert x - y \rVert^2
@@ -27,8 +28,9 @@ class ProximalStep:
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
         problem = objective.problem
-        self.backtracks = not isinstance(problem, HasLipschitz)
-        self.constant = 0.0 if self.backtracks else problem.lipschitz()
+        known = problem.lipschitz() if isinstance(problem, HasLipschitz) else math.inf
+        self.backtracks = not math.isfinite(known)
+        self.constant = 0.0 if self.backtracks else known
 
     def __call__(self, y: Tensor) -> Tensor:
         """Return the point after the step from y."""

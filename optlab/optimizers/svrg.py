@@ -13,9 +13,9 @@ from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.optimizers.proximal_step import why_not_proximal
-from optlab.optimizers.vector import flatten, unflatten
 from optlab.problems import Batch, Parameters, Problem
 from optlab.problems.capabilities import HasProximal, gradient
+from optlab.problems.vector import flatten, unflatten
 
 
 @dataclass(frozen=True)

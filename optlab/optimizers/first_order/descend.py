@@ -18,9 +18,9 @@ from optlab.checks import check_fraction, check_not_negative, check_positive
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
 from optlab.optimizers.schedules import LearningRate, Rate, as_schedule, check_learning_rate
-from optlab.optimizers.vector import flatten, unflatten
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import gradient, loss_and_gradient
+from optlab.problems.vector import flatten, unflatten
 
 State: TypeAlias = tuple[Tensor, ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from optlab.problems import Parameters
+from optlab.problems.problem import Parameters
 
 
 def flatten(parameters: Parameters) -> Tensor:
