@@ -17,8 +17,8 @@ from optlab.problems.capabilities import HasLipschitz, HasProximal, is_smooth
 class ProximalStep:
     r"""The map :math:`y \mapsto \mathrm{prox}_{h / L}(y - \nabla f(y) / L)` with a constant L.
 
-    L is the problem's Lipschitz constant where that is known and finite. Else it begins as the curvature of
-    :math:`f` along the first gradient and is doubled until
+    L is the problem's Lipschitz constant where that is known and finite. Else it begins as the
+    curvature of :math:`f` along the first gradient and is doubled until
 
     .. math:: f(x) \le f(y) + \nabla f(y) \cdot (x - y) + \tfrac{L}{2} \lVert x - y \rVert^2
 
