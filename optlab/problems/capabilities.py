@@ -1,4 +1,4 @@
-"""What a problem can do beyond its loss, and gradients by closed form or by autograd."""
+"""Capabilities of problems beyond a loss, and gradients in closed form or by autograd."""
 
 from __future__ import annotations
 
