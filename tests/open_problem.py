@@ -54,7 +54,9 @@ class Ripples:
 
     def evaluate(self, parameters) -> Evaluation:
         whole = self.to("cpu", torch.float64)
-        point = {name: value.detach().to("cpu", torch.float64) for name, value in parameters.items()}
+        point = {
+            name: value.detach().to("cpu", torch.float64) for name, value in parameters.items()
+        }
         slopes = ol.gradient(whole, point).values()
         return Evaluation(
             loss=whole.loss(point).item(),

@@ -86,6 +86,14 @@ class HasRowWeights(Protocol):
         """Weights of mean 1, in the dtype and on the device of a tensor, or None."""
 
 
+@runtime_checkable
+class HasBuffers(Protocol):
+    """Problems whose loss changes tensors of its own as it trains: statistics of a batch norm."""
+
+    def buffers(self) -> Parameters:
+        """Return these tensors by name, as they are now; `start` sets them back."""
+
+
 DESCRIPTIONS: dict[type, str] = {
     HasGradient: "a gradient in closed form",
     HasCurvature: "products with the Hessian",
