@@ -1,4 +1,4 @@
-"""What a problem can do beyond its loss, and gradients by closed form or by autograd."""
+"""Capabilities of problems beyond a loss, and gradients in closed form or by autograd."""
 
 from __future__ import annotations
 
@@ -103,6 +103,14 @@ class HasRowWeights(Protocol):
 
     def row_weight_as(self, like: Tensor) -> Tensor | None:
         """Weights of mean 1, in the dtype and on the device of a tensor, or None."""
+
+
+@runtime_checkable
+class HasBuffers(Protocol):
+    """Problems whose loss changes tensors of its own as it trains: statistics of a batch norm."""
+
+    def buffers(self) -> Parameters:
+        """Return these tensors by name, as they are now; `start` sets them back."""
 
 
 DESCRIPTIONS: dict[type, str] = {
