@@ -46,7 +46,12 @@ def slopes(model: IsLinearModel, point: Parameters, rows: Batch) -> Tensor:
 def weighted_slope(model: IsLinearModel, eta: Tensor, rows: Batch) -> Tensor:
     """Return the derivative of each row's loss at predictions ``eta``, times the row's weight."""
     slope: Tensor = model.loss_function.slope(eta, rows.y)
-    return slope if rows.weight is None else (rows.weight * slope.T).T
+    return slope if rows.weight is None else times(rows.weight, slope)
+
+
+def times(factors: Tensor, values: Tensor) -> Tensor:
+    """Return values ``(B,)`` or ``(B, K)``, each row times its factor ``(B,)``."""
+    return factors.reshape(-1, *[1] * (values.ndim - 1)) * values
 
 
 def row_curvature(model: IsLinearModel) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
-from optlab.optimizers.rows import row_batches, row_curvature, slopes, take, why_unbounded
+from optlab.optimizers.rows import row_batches, row_curvature, slopes, take, times, why_unbounded
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import IsLinearModel
 
@@ -79,7 +79,7 @@ class SDCA:
                 rows, point = take(data, numbers.y), primal()
                 slope, old = slopes(problem, point, rows), dual[numbers.y]
                 share = 1 / (1 + len(old) * ratio[numbers.y])
-                change = ((-slope - old).T * share).T
+                change = times(share, -slope - old)
                 dual[numbers.y] = old + change
                 v += rows.X.T @ change / n
             yield Iterate(primal(), problem.loss(point, rows).detach())
