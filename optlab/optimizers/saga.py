@@ -10,7 +10,7 @@ import torch
 
 from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.optimizers.rows import row_batches, row_curvature, slopes, take, why_unbounded
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import IsLinearModel
@@ -75,7 +75,7 @@ class SAGA:
         """Yield the parameters after each epoch."""
         assert isinstance(problem, IsLinearModel)
         data, penalty = problem.data, problem.penalty
-        n = len(data.y)
+        n, passes = len(data.y), 0
         eta = self.learning_rate or 1 / (3 * float(row_curvature(problem).max()) + 3 * penalty.l2)
         point = dict(start)
         table = slopes(problem, point, data)
@@ -95,4 +95,7 @@ class SAGA:
                 if problem.fit_intercept:
                     point["bias"] = before["bias"] - eta * (change.mean(0) + mean_bias)
                     mean_bias += change.sum(0) / n
-            yield Iterate(point, problem.loss(before, rows).detach())
+            passes += 1
+            losses = passes * B / n  # of each epoch's last mini-batch
+            cost = Cost(losses=losses, gradients=1 + passes * batches.samples / n)
+            yield Iterate(point, problem.loss(before, rows).detach(), cost=cost)

@@ -71,7 +71,7 @@ class SVRG:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         proximal = problem if isinstance(problem, HasProximal) else None
-        w, eta, passes = flatten(start), self.learning_rate, 0.0
+        w, eta, passes = flatten(start), self.learning_rate, 0
         point, visited = unflatten(w, start), batches.samples / len(batches.y)
 
         def slope(at: Parameters, batch: Batch | None = None) -> Tensor:
@@ -89,5 +89,6 @@ class SVRG:
                 if proximal is not None:
                     w.copy_(flatten(proximal.proximal(point, eta)))
             passes += 1
-            cost = Cost(losses=visited * passes, gradients=(1 + 2 * visited) * passes)
+            losses = passes * len(batch.y) / len(batches.y)  # of each epoch's last mini-batch
+            cost = Cost(losses=losses, gradients=(1 + 2 * visited) * passes)
             yield Iterate(point, loss, cost=cost)
