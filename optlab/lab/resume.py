@@ -1,4 +1,4 @@
-"""Resuming: which trials of a grid a store already has, so that a second run does the others."""
+"""Resume an experiment: decide which trials a store holds, and which are run again, and why."""
 
 from __future__ import annotations
 
