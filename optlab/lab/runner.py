@@ -20,6 +20,7 @@ from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
+from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.lab.workers.executors import Cluster, open_executor, run_on_executor
 from optlab.lab.workers.pool import WorkerPool
 
@@ -214,6 +215,7 @@ def _run_isolated(
 def _run_here(
     tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
+    copy = WorkingCopy()
     for task in tasks:
         record = None
         try:
@@ -226,9 +228,10 @@ def _run_here(
                 watch=listener.watch,
                 threads=threads,
                 time_limit=execution.time_limit,
+                copy=copy,
             )
             if execution.measure_memory:
-                _measure_memory(task, record)
+                _measure_memory(task, record, copy)
             yield record
         except KeyboardInterrupt:  # the record stands, and the next trial does not start
             if record is not None:
@@ -238,13 +241,13 @@ def _run_here(
             return
 
 
-def _measure_memory(task: Task, record: TrialRecord) -> None:
+def _measure_memory(task: Task, record: TrialRecord, copy: WorkingCopy) -> None:
     """Run a trial once more to measure its peak memory, where it gave a result."""
     if not (record.trace and record.status.is_result):
         return
     passes = replace(task.budget, epochs=max(1, record.trace[-1].epoch))
     try:
-        record.peak_bytes = peak_bytes(task.trial, task.problem, task.optimizer, passes)
+        record.peak_bytes = peak_bytes(task.trial, task.problem, task.optimizer, passes, copy)
     except KeyboardInterrupt:
         raise
     except BaseException:  # the trial itself went well: it stands without this figure
