@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from optlab.analysis.result_tables import ResultTables
+from optlab.checks import did_you_mean
 from optlab.report import views
 from optlab.report.figures.device_table import device_table
 from optlab.report.figures.file_names import check_figures, figure_file
@@ -35,9 +37,22 @@ from optlab.report.words import share
 _DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
 
 
-def convergence(results: ResultTables, problem: str) -> Figure:
-    """Draw suboptimality over epochs, samples and seconds; direct methods as horizontal lines."""
-    return figure_of(views.convergence_view(results), problem, Styles.of_trials(results.trials))
+def convergence(results: ResultTables, problem: str, measure: str = "suboptimality") -> Figure:
+    """Draw a measure over epochs, samples and seconds; direct methods as horizontal lines.
+
+    Raises
+    ------
+    ValueError
+        For a measure that no trial of the problem has, with the nearest.
+    """
+    view = views.convergence_view(results)
+    rows = view.table[view.table["problem"] == problem]
+    axes = {axis.column: axis for axis in view.y if axis is view.y[0] or rows[axis.column].count()}
+    if measure not in axes:
+        hint = did_you_mean(measure, axes)
+        raise ValueError(f"no measure is called {measure!r}: {hint}there are {', '.join(axes)}")
+    view = replace(view, y=(axes[measure],))
+    return figure_of(view, problem, Styles.of_trials(results.trials))
 
 
 def seconds(results: ResultTables, problem: str) -> Figure:
