@@ -36,6 +36,11 @@ from .optimizers.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.torch_sgd import TorchSGD as TorchSGD
 from .problems.capabilities import gradient as gradient
 from .problems.linear_regression import LinearRegression as LinearRegression
+from .problems.losses.huber import HuberRegression as HuberRegression
+from .problems.losses.logistic import LogisticRegression as LogisticRegression
+from .problems.losses.poisson import PoissonRegression as PoissonRegression
+from .problems.losses.quantile import QuantileRegression as QuantileRegression
+from .problems.losses.softmax import SoftmaxRegression as SoftmaxRegression
 from .problems.problem import Batch as Batch
 from .problems.problem import Parameters as Parameters
 from .problems.problem import Problem as Problem

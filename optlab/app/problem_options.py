@@ -67,13 +67,26 @@ def problem_class(name: str, settings: ProblemSettings) -> type[Any]:
     cls = registry.get(name)
     if not hasattr(cls, "from_dataset"):
         raise ValueError(f"--problem {name} is not made of a table: use it in a script")
-    taken = [option for option in asdict(settings) if option in inspect.signature(cls).parameters]
+    keywords = _keywords(cls)
+    taken = [option for option in asdict(settings) if option in keywords]
     if refused := [option for option in settings.given() if option not in taken]:
         takes = ", ".join(f"--{option}" for option in taken) or "none of these options"
         raise ValueError(
             f"--problem {name} does not take --{', --'.join(refused)}: it takes {takes}"
         )
     return cls
+
+
+def _keywords(cls: type[Any]) -> set[str]:
+    """Return the keywords of a class, those that it passes on to its bases among them."""
+    found: set[str] = set()
+    for base in cls.__mro__:
+        if "__init__" in vars(base):
+            parameters = inspect.signature(base.__init__).parameters
+            found |= parameters.keys()
+            if inspect.Parameter.VAR_KEYWORD not in {p.kind for p in parameters.values()}:
+                break
+    return found
 
 
 def usual_optimizers(problem: Problem) -> list[str]:

@@ -65,8 +65,8 @@ class Lstsq:
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: another loss, a driver the device lacks, or low rank."""
-        if not isinstance(problem, LinearRegression):
-            return "torch.linalg.lstsq minimises squared error only"
+        if not isinstance(problem, LinearRegression) or problem.l1:
+            return "torch.linalg.lstsq minimises squared error only, without an l1 penalty"
         driver = self._driver(device)
         if device.type != "cpu" and driver != "gels":
             return f"torch.linalg.lstsq has no driver {driver} on {device.type}, only gels"

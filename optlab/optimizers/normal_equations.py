@@ -37,8 +37,8 @@ class NormalEquations:
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: another loss, or no Cholesky factor."""
-        if not isinstance(problem, LinearRegression):
-            return "the normal equations minimise squared error only"
+        if not isinstance(problem, LinearRegression) or problem.l1:
+            return "the normal equations minimise squared error only, without an l1 penalty"
         if reason := problem.why_no_unique_optimum():
             return f"the normal equations take full rank for granted, but {reason}"
         certificate = problem.reference().certificate

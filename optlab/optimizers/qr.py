@@ -35,8 +35,8 @@ class QR:
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: another loss, or a design without full rank."""
-        if not isinstance(problem, LinearRegression):
-            return "QR minimises squared error only"
+        if not isinstance(problem, LinearRegression) or problem.l1:
+            return "QR minimises squared error only, without an l1 penalty"
         reason = problem.why_no_unique_optimum()
         return f"QR takes full rank for granted, but {reason}" if reason else None
 

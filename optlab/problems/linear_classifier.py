@@ -12,15 +12,18 @@ from optlab.problems.smooth_linear_model import SmoothLinearModel
 
 
 class LinearClassifier(SmoothLinearModel):
+    takes_labels = True
     """A linear model of classes: it predicts their labels, and their probabilities.
 
     ``classes`` holds the labels, sorted; y their positions.
     """
 
     def predict(self, parameters: Parameters, X: Any = None) -> np.ndarray[Any, Any]:
-        """Return the likeliest class of each row, as labels ``(B,)``; X is the problem's if None."""
+        """Return the likeliest label of each row, ``(B,)``; X is the problem's own if None."""
         assert self.classes is not None
-        return self.classes[self.predict_proba(parameters, X).argmax(1).cpu().numpy()]
+        likeliest = self.predict_proba(parameters, X).argmax(1).cpu().numpy()
+        labels: np.ndarray[Any, Any] = self.classes[likeliest]
+        return labels
 
     def predict_proba(self, parameters: Parameters, X: Any = None) -> torch.Tensor:
         """Return the probability of each class, ``(B, K)``; X is the problem's own if None."""

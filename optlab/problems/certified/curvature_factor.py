@@ -22,15 +22,16 @@ class Factor(NamedTuple):
     floor: float
 
     def dual(self, vector: Tensor) -> Tensor:
-        """Return ``R^-T S v`` (for v ``(p,)`` or ``(p, m)``), whose length is v's in the dual norm."""
+        """Return ``R^-T S v``, as long as v ``(p,)`` or ``(p, m)`` is in the dual norm."""
         columns = self.scale[:, None] * vector.reshape(len(self.scale), -1)
-        solved = torch.linalg.solve_triangular(self.R.T, columns, upper=False)
+        solved: Tensor = torch.linalg.solve_triangular(self.R.T, columns, upper=False)
         return solved.reshape(vector.shape)
 
     def solve(self, vector: Tensor) -> Tensor:
         """Return ``(A'A)^-1 v``."""
-        y = self.dual(vector)
-        return self.scale * torch.linalg.solve_triangular(self.R, y[:, None], upper=True)[:, 0]
+        y = self.dual(vector)[:, None]
+        solved: Tensor = torch.linalg.solve_triangular(self.R, y, upper=True)
+        return self.scale * solved[:, 0]
 
     def whitening(self) -> Tensor:
         """Return ``R^-T S`` itself."""

@@ -7,10 +7,11 @@ import math
 import torch
 
 from optlab.linalg import double_double as dd
+from optlab.problems.certified.active_set_newton import Point, slope_errors
 from optlab.problems.certified.curvature_factor import factored
-from optlab.problems.certified.newton import Point, slope_errors
-from optlab.problems.certified.objective import Objective
+from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.certified.suboptimality_bound import Bound
+from optlab.problems.losses.loss import rounded
 
 
 def growth_bound(objective: Objective, point: Point, allowed: torch.Tensor) -> Bound:
@@ -37,7 +38,7 @@ def growth_bound(objective: Objective, point: Point, allowed: torch.Tensor) -> B
     at_least, less = growth
     high, small = objective.gradient(point.theta, (eta, low))
     pull = objective.per_entry(objective.l1) * point.sign
-    total = sum(dd.pair_add((high, small), (pull, 0 * pull)))
+    total = rounded(dd.pair_add((high, small), (pull, 0 * pull)))
     error = slope_errors(objective, eta)
     l1 = objective.per_entry(objective.l1)
     outside = allowed & ~point.active

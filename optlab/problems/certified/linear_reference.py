@@ -13,15 +13,15 @@ from torch import Tensor
 
 from optlab.linalg import least_squares
 from optlab.linalg.certificate import predicted_digits
+from optlab.problems.certified.active_set_newton import Point, minimise
 from optlab.problems.certified.growth_bound import growth_bound
 from optlab.problems.certified.kinks import Kinks
-from optlab.problems.certified.newton import Point, minimise
-from optlab.problems.certified.objective import Objective
+from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.certified.recession import Recession, recession
 from optlab.problems.certified.ridge_kinks import minimise_ridge_kinks
 from optlab.problems.certified.suboptimality_bound import Bound, newton_bound
 from optlab.problems.certified.vertex import minimise_kinks
-from optlab.problems.losses.loss import Pair
+from optlab.problems.losses.loss import Pair, rounded
 from optlab.problems.problem import Parameters, Reference
 
 TRUSTED = 1e-9  # of the loss at zero: a bound above this share is no certificate
@@ -82,8 +82,8 @@ def _solved(objective: Objective, allowed: Tensor) -> tuple[Point, Bound]:
 def _independent(objective: Objective) -> tuple[Tensor, str]:
     """Return which entries determine the predictions, and a sentence where columns are dependent.
 
-    Of the entries without a penalty, those that depend on others are left at zero. Of K outputs only
-    differences count, so that one output's are always left.
+    Of the entries without a penalty, those that depend on others are left at zero. Of K outputs
+    only differences count, so that one output's are always left.
     """
     free = objective.per_entry(_unpenalised(objective).double()).nonzero()[:, 0]
     allowed = torch.ones(math.prod(objective.shape), dtype=torch.bool)
@@ -144,12 +144,12 @@ def _attained(
         trusted=is_proven,
         message=message,
     )
-    return LinearOptimum(reference, theta, eta, sum(objective.loss.slope_pair(eta, objective.y)))
+    return LinearOptimum(
+        reference, theta, eta, rounded(objective.loss.slope_pair(eta, objective.y))
+    )
 
 
-def _at_vertex(
-    objective: Objective, allowed: Tensor, facts: tuple[bool, str]
-) -> LinearOptimum:
+def _at_vertex(objective: Objective, allowed: Tensor, facts: tuple[bool, str]) -> LinearOptimum:
     """Return the optimum of a loss of two slopes, at a vertex."""
     intercept, dependent = facts
     scale = _value(objective, (zero := torch.zeros(objective.shape, dtype=torch.float64), zero))
@@ -180,7 +180,7 @@ def _at_vertex(
         trusted=is_proven,
         message=message,
     )
-    return LinearOptimum(reference, theta, eta, -sum(vertex.slope)[: len(objective.y)])
+    return LinearOptimum(reference, theta, eta, -rounded(vertex.slope)[: len(objective.y)])
 
 
 def _kinks(objective: Objective, allowed: Tensor) -> Kinks:

@@ -1,4 +1,5 @@
 """Huber's robust regression with a fixed threshold."""
+# ruff: noqa: ARG002 - every loss takes what the protocol gives, and uses what it needs
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from optlab.problems.smooth_linear_model import SmoothLinearModel
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """``r**2 / 2`` of residuals ``r = eta - y`` up to delta, ``delta |r| - delta**2 / 2`` beyond."""
+    """Huber's loss: ``r**2 / 2`` for ``r = eta - y`` up to delta, linear beyond."""
 
     delta: float = 1.35
     is_of_residual: ClassVar[bool] = True

@@ -1,4 +1,5 @@
 """Poisson regression: half the Poisson deviance of counts, with a log link."""
+# ruff: noqa: ARG002 - every loss takes what the protocol gives, and uses what it needs
 
 from __future__ import annotations
 
@@ -57,7 +58,7 @@ class Poisson(Loss):
 
 
 class PoissonRegression(SmoothLinearModel):
-    """Fit the logarithm of expected counts y by ``X @ weight + bias``, minimising half the deviance.
+    """Fit the log of expected counts y by ``X @ weight + bias``, minimising half the deviance.
 
     The loss of a row is ``exp(eta) - y eta + y log y - y``. scikit-learn's PoissonRegressor
     minimises the same with ``l2 = alpha``. Arguments: those of `LinearModel`; y holds counts, whole

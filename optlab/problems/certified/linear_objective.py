@@ -105,7 +105,7 @@ class Objective:
         Within a radius of the predictions ``eta`` the Hessian is nowhere below it.
         """
         roots = self.loss.curvature_root(eta, self.y, radius) * self.share.sqrt()[:, None, None]
-        n, m, outputs = roots.shape
+        n, m, _ = roots.shape
         if not self.loss.outputs:
             rows = roots[:, 0] * self.design[:, free]
         else:
@@ -132,10 +132,12 @@ class Objective:
         """
         outputs = self.loss.outputs
         if not outputs:
-            return (self.design[:, free] @ bases.T).norm(dim=1)
+            moves = self.design[:, free] @ bases.T
+            return (moves * moves).sum(1).sqrt()
         K = outputs[0]
         columns = []
         for k in range(K):
             mine = free % K == k
-            columns.append((self.design[:, free[mine] // K] @ bases[:, mine].T).norm(dim=1))
+            moves = self.design[:, free[mine] // K] @ bases[:, mine].T
+            columns.append((moves * moves).sum(1).sqrt())
         return torch.stack(columns, 1)

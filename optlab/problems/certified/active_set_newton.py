@@ -9,12 +9,16 @@ from torch import Tensor
 
 from optlab.linalg import double_double as dd
 from optlab.problems.certified.curvature_factor import factored
-from optlab.problems.certified.line_search import step_length
-from optlab.problems.certified.objective import Objective
-from optlab.problems.losses.loss import Pair
+from optlab.problems.certified.linear_objective import Objective
+from optlab.problems.certified.slope_search import step_length
+from optlab.problems.losses.loss import Pair, rounded
 
 STEPS = 100
-DAMPING = (1e-8, 1e-4, 1.0)  # of the mean curvature, tried in turn where there is none in a direction
+DAMPING = (
+    1e-8,
+    1e-4,
+    1.0,
+)  # of the mean curvature, tried in turn where there is none in a direction
 # Of the loss, squared decrements: that end a rough search, a line search, and trust in its slopes.
 ROUGH, FINE, NEAR = 1e-10, 1e-20, 1e-8
 
@@ -74,13 +78,13 @@ def slope_errors(objective: Objective, eta: Tensor, extra: Tensor | None = None)
 
 
 def _joining(objective: Objective, point: Point, allowed: Tensor) -> Point | None:
-    """Return the point with more entries active: those that most exceed l1; None where none does."""
+    """Return the point with more entries active, those that most exceed l1; None if none does."""
     l1 = objective.per_entry(objective.l1)
     outside = allowed & ~point.active
     if not bool(outside.any()):
         return None
     eta = objective.predictions(point.theta)
-    gradient = sum(objective.gradient(point.theta, eta))
+    gradient = rounded(objective.gradient(point.theta, eta))
     error = slope_errors(objective, eta[0])
     excess = torch.where(outside, gradient.abs() - l1 - 2 * error - 1e-15 * l1, -1.0)
     count = min(int((excess > 0).sum()), 1 + int(point.active.sum()) // 4)
@@ -101,7 +105,7 @@ def _settled(objective: Objective, point: Point, *, precise: bool) -> Point:
         eta = objective.predictions(point.theta)
         high, low = objective.gradient(point.theta, eta)
         pull = (l1 * point.sign)[free]
-        gradient = sum(dd.pair_add((high[free], low[free]), (pull, 0 * pull)))
+        gradient = rounded(dd.pair_add((high[free], low[free]), (pull, 0 * pull)))
         move, decrement = _direction(objective, eta[0], free, gradient)
         values = point.theta[0].reshape(-1)[free]
         sign = point.sign[free]
