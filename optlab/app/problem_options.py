@@ -81,8 +81,8 @@ def _keywords(cls: type[Any]) -> set[str]:
     """Return the keywords of a class, those that it passes on to its bases among them."""
     found: set[str] = set()
     for base in cls.__mro__:
-        if "__init__" in vars(base):
-            parameters = inspect.signature(base.__init__).parameters
+        if own := vars(base).get("__init__"):
+            parameters = inspect.signature(own).parameters
             found |= parameters.keys()
             if inspect.Parameter.VAR_KEYWORD not in {p.kind for p in parameters.values()}:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,11 +12,12 @@ from optlab.problems.smooth_linear_model import SmoothLinearModel
 
 
 class LinearClassifier(SmoothLinearModel):
-    takes_labels = True
     """A linear model of classes: it predicts their labels, and their probabilities.
 
     ``classes`` holds the labels, sorted; y their positions.
     """
+
+    takes_labels: ClassVar[bool] = True
 
     def predict(self, parameters: Parameters, X: Any = None) -> np.ndarray[Any, Any]:
         """Return the likeliest label of each row, ``(B,)``; X is the problem's own if None."""
