@@ -15,7 +15,7 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import DESCRIPTIONS
+from optlab.problems.capabilities import DESCRIPTIONS, HasLeastSquares, is_smooth
 
 
 class Cost(NamedTuple):
@@ -89,9 +89,10 @@ class Optimizer(Protocol):
 def unsupported(optimizer: Optimizer, problem: Problem, device: torch.device) -> str | None:
     """Return why an optimizer cannot run on a problem and device, in a sentence, or None."""
     for capability in getattr(optimizer, "needs", ()):
-        if not isinstance(problem, capability):
+        smooth = capability is not HasLeastSquares or is_smooth(problem)
+        if not (smooth and isinstance(problem, capability)):
             needed = DESCRIPTIONS.get(capability, capability.__name__)
-            kind = type(problem).__name__
+            kind = type(problem).__name__ + ("" if smooth else " with kinks (an l1 penalty)")
             return f"{optimizer_name(optimizer)} needs {needed}, which {kind} does not have"
     ask = getattr(optimizer, "unsupported", None)
     return None if ask is None else ask(problem, device)

@@ -170,26 +170,6 @@ class LinearRegression(SmoothLinearModel):
             certificate=certificate,
         )
 
-    def why_no_unique_optimum(self) -> str | None:
-        """Say why methods that take full rank for granted cannot solve this problem, or None.
-
-        Judged in the dtype of the data: a design whose condition number leaves no digit of it has,
-        for such methods, no full rank.
-        """
-        certificate = self._solution.certificate
-        if certificate.rank < certificate.unknowns:
-            return f"the rank is {self.rank} of {self.X.shape[1]}"
-        condition = certificate.condition_scaled
-        if condition * torch.finfo(self.X.dtype).eps > 0.1:
-            dtype = str(self.X.dtype).removeprefix("torch.")
-            return f"the design's condition number {condition:.1e} leaves no digit in {dtype}"
-        return None
-
-    @property
-    def rank(self) -> int:
-        """Numerical rank of the design, the intercept's column left out."""
-        return self._solution.certificate.rank - self.fit_intercept
-
     def reference(self) -> Reference:
         """Return the minimiser of this problem's own data, solved once and kept.
 
