@@ -15,6 +15,7 @@ from optlab.lab import Budget, Trial, run_trial
 from optlab.lab.keys.object_hash import object_hash
 from optlab.optimizers import Cost, is_direct, unsupported
 from optlab.problems import capabilities, loss_and_gradient
+from optlab.report.views import views_of
 from tests.open_problem import Ripples
 
 METHODS = [ol.ManualSGD(0.05), ol.TorchSGD(0.05, momentum=0.9), ol.Lstsq()]
@@ -77,7 +78,12 @@ def test_page_tables_and_figures_say_what_the_reference_is(run, tmp_path):
     page = results.report(tmp_path / "page.html").read_text(encoding="utf-8")
     assert "No reference of ripples is known, and its trials are judged against" in page
     assert "best known: the least loss that any trial recorded" in page
-    assert "Of ripples no parameters to compare with are known." in page
+    assert "object at 0x" not in page
+    missing = views_of(results)["digits"].missing
+    assert missing == (
+        "Of ripples no parameters to compare with are known; of the others no trial ended with an "
+        "answer."
+    )
     files = results.export(tmp_path / "csv", "csv")
     assert len(files) == 5
     table = pd.read_csv(tmp_path / "csv" / "references.csv").set_index("problem")

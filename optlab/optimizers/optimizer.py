@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType
@@ -16,6 +15,7 @@ from torch import Tensor
 from optlab.optimizers.batches import Batches
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import DESCRIPTIONS, HasLeastSquares, is_smooth
+from optlab.text import without_addresses
 
 
 class Cost(NamedTuple):
@@ -153,4 +153,4 @@ def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         inside = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"class": type(value).__name__, **inside}
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))  # an address says nothing, and changes
+    return without_addresses(repr(value))

@@ -69,13 +69,18 @@ class StoppingRule:
             parts.append(self._missed(row))
         if self._has_risen(row):
             parts.append(f"the loss has risen to {_times(row, self.least)}: {SMALLER}")
-        elif more and len(parts) > 1:
+        elif more and len(parts) > 1 and not self._unjudged:
             parts.append(more)
         return End(status, "; ".join(parts))
 
     def _reached(self, row: TraceRow) -> bool:
         assert self.stop_at is not None
         return bool(self.stop_at.reached(row.measure(self.stop_at.measure), self._scale))
+
+    @property
+    def _unjudged(self) -> bool:
+        """Whether the problem has no reference, of which the suboptimality could be a share."""
+        return self._by_suboptimality and math.isnan(self.baseline.start.suboptimality)
 
     @property
     def _by_suboptimality(self) -> bool:
@@ -91,7 +96,7 @@ class StoppingRule:
     def _missed(self, row: TraceRow) -> str:
         assert self.stop_at is not None
         missed = f"stop_at={self.stop_at} not reached"
-        if math.isnan(self.baseline.start.suboptimality) and self._by_suboptimality:
+        if self._unjudged:
             return f"{missed}: without a reference no suboptimality is known while a trial runs"
         value, limit = row.measure(self.stop_at.measure), self.stop_at.limit(self._scale)
         if self.stop_at.at_least is not None:

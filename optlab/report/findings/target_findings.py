@@ -36,10 +36,10 @@ def reached_findings(
     good = int((rows["reached"] == rows["trials"]).sum())
     some = int(((rows["reached"] > 0) & (rows["reached"] < rows["trials"])).sum())
     verb, where = "came down to", describe_target(target)
-    if target == own_target(results):
-        verb, where = "reached", f"the experiment's target, {where},"
     if reference_kind(results.problems[problem]) == "best known":
         where += " (measured from the best known loss)"
+    if target == own_target(results):
+        verb, where = "reached", f"the experiment's target, {where},"
     count = f"{good} of {pluralize(settings, 'setting')} of iterative methods"
     text = f"{count} {verb} {where} in every trial" + (f", {some} in some" if some else "")
     numbers = {"target": target, "good": good, "some": some, "settings": settings}
