@@ -15,7 +15,7 @@ from optlab.lab import Budget, Trial, run_trial
 from optlab.lab.keys.object_hash import object_hash
 from optlab.optimizers import Cost, is_direct, unsupported
 from optlab.problems import capabilities, loss_and_gradient
-from optlab.report.views import views_of
+from optlab.report.views import convergence_view, views_of
 from tests.open_problem import Ripples
 
 METHODS = [ol.ManualSGD(0.05), ol.TorchSGD(0.05, momentum=0.9), ol.Lstsq()]
@@ -172,6 +172,28 @@ def test_an_iterate_of_several_epochs_lands_on_the_epoch_that_it_reaches():
     assert record.message.startswith("budget spent after epoch 12")
     uncounted = run_trial(trial, Ripples.drawn(), Leaps(counted=False), budget).trace[-1]
     assert (uncounted.loss_evaluations, uncounted.gradient_evaluations) == (12, 12)
+
+
+def test_costs_that_are_counted_are_an_axis_of_the_convergence_view():
+    problem, methods = Ripples.drawn(), {"leaps": Leaps(leap=2), "plain": ol.ManualSGD(0.05)}
+    plain = ol.compare(problem, ol.ManualSGD(0.05), epochs=3)
+    assert [axis.column for axis in convergence_view(plain).x] == ["epoch", "samples", "seconds"]
+
+    @dataclass(frozen=True)
+    class Twice(Leaps):
+        def iterates(self, problem, batches, start):
+            for made, iterate in enumerate(super().iterates(problem, batches, start), start=1):
+                cost = Cost(losses=6.0 * made, gradients=2.0 * self.leap * made)
+                yield ol.Iterate(iterate.parameters, epochs=self.leap, cost=cost)
+
+    results = ol.compare(problem, methods | {"twice": Twice(leap=2)}, epochs=4)
+    view = convergence_view(results)
+    assert view.x[-1].column == "gradient_evaluations"
+    made = view.table[view.table["epoch"] == 4].set_index("optimizer")["gradient_evaluations"]
+    assert made.to_dict() == {"leaps": 4, "plain": 4, "twice": 8}
+    row = results.trials.set_index("optimizer").loc["twice"]
+    assert (row["loss_evaluations"], row["hessian_products"]) == (12, 0)
+    assert len(results.plot_convergence().axes) == 3
 
 
 def test_a_method_over_all_data_has_one_trial_and_is_not_direct():

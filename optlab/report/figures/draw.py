@@ -154,7 +154,7 @@ _METADATA = {
 def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: Styles) -> Figure:
     drawn = rows[rows[view.y[0].column].notna()]
     panels = list(drawn.groupby(["device", "dtype"], sort=False))
-    over = view.x if view.key == "convergence" else view.x[:1]
+    over = view.x[:3] if view.key == "convergence" else view.x[:1]
     across = len(over) if len(over) > 1 else min(len(panels), 3)
     down = len(panels) if len(over) > 1 else -(-len(panels) // across)
     shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}

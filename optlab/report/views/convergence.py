@@ -27,16 +27,18 @@ def _medians(results: ResultTables) -> pd.DataFrame:
     the cell's trials. Columns: the cell's, ``direct`` (whether the method uses no batches),
     ``epoch, samples, seconds``, ``suboptimality`` relative to the start's, at least `FLOOR`, with
     ``low`` and ``high``, the least and the most over the trials; likewise each further measure,
-    with ``<measure>_low`` and ``<measure>_high``.
+    with ``<measure>_low`` and ``<measure>_high``; and what `counted_costs` names.
     """
     trials, measures = results.trials, further_measures(results.traces)
     cell = cell_numbers(trials)
     rows = _relative(results.traces).merge(trials[["trial"]].assign(cell=cell), on="trial")
     if rows.empty:
         bands = [*_BAND, *(column for name in measures for column in _band(name))]
-        return pd.DataFrame(columns=[*CELL, "direct", "epoch", "samples", "seconds", *bands])
+        spent = ["epoch", "samples", "seconds", *counted_costs(results.traces)]
+        return pd.DataFrame(columns=[*CELL, "direct", *spent, *bands])
     groups = _filled(rows).groupby(["cell", "epoch"])
-    view = groups[["samples", "seconds", "suboptimality", *measures]].median()
+    costs = counted_costs(results.traces)
+    view = groups[["samples", "seconds", *costs, "suboptimality", *measures]].median()
     view[["low", "high"]] = groups["suboptimality"].agg(["min", "max"])
     for name in measures:
         view[[*_band(name)[1:]]] = groups[name].agg(["min", "max"])
@@ -58,11 +60,21 @@ def further_measures(traces: pd.DataFrame) -> list[str]:
     return [name for name in map(str, traces) if name not in {"trial", *TRACE_NUMBERS}]
 
 
+def counted_costs(traces: pd.DataFrame) -> list[str]:
+    """Return ``["gradient_evaluations"]`` where some method makes more or fewer than one a pass."""
+    if "gradient_evaluations" not in traces:
+        return []
+    made = traces["gradient_evaluations"]
+    several = (made.notna() & (made != traces["epoch"])).any()
+    return ["gradient_evaluations"] if several else []
+
+
 def _relative(traces: pd.DataFrame) -> pd.DataFrame:
     """Return the traces with the suboptimality as a share of the start's."""
     start = traces[traces["epoch"] == 0].set_index("trial")["suboptimality"]
     share = traces["suboptimality"] / traces["trial"].map(start).clip(lower=1e-300)
-    columns = ["trial", "epoch", "samples", "seconds", *further_measures(traces)]
+    columns = ["trial", "epoch", "samples", "seconds", *counted_costs(traces)]
+    columns += further_measures(traces)
     rows = traces[columns].assign(suboptimality=share.fillna(np.inf).clip(lower=FLOOR))
     judged: pd.DataFrame = rows[np.isfinite(traces["trial"].map(start))]
     return judged
@@ -96,6 +108,10 @@ def convergence_view(results: ResultTables) -> View:
             Axis("epoch", "epochs", scale="log", other="linear"),
             Axis("samples", "samples touched", scale="log", other="linear"),
             Axis("seconds", "seconds of work", "s", scale="log", other="linear"),
+            *(
+                Axis(name, "gradient evaluations, in passes", scale="log", other="linear")
+                for name in counted_costs(results.traces)
+            ),
         ),
         y=(
             Axis(
