@@ -266,8 +266,8 @@ def _digits(objective: Objective, theta: Tensor, errors: Tensor) -> float:
 
 def _parameters(theta: Tensor, intercept: bool) -> Parameters:
     if not intercept:
-        return {"weight": theta.clone()}
-    return {"weight": theta[1:].clone(), "bias": theta[0].clone()}
+        return {"weight": theta + 0.0}
+    return {"weight": theta[1:] + 0.0, "bias": theta[0] + 0.0}
 
 
 def _least_norm(objective: Objective, eta: Pair, intercept: bool) -> Parameters:
