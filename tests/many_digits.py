@@ -1,8 +1,8 @@
 """Linear models solved to 40 digits by mpmath, for tests and benchmarks.
 
-Nothing here shares arithmetic with the references under test: only where Newton starts is theirs,
-rounded to float32. That the end is the minimum is proven by the conditions of optimality, to 30
-digits: the objective is convex.
+Nothing here shares arithmetic with the references under test; only where Newton starts is theirs.
+That the end is the minimum is proven by the conditions of optimality, to 30 digits: the objective
+is convex.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class _Model:
 def _newton(problem: Any) -> Exact:
     model, K = _Model(problem), _Model(problem).K
     start = _flat(problem.reference().parameters, problem)
-    theta = [mp.mpf(v) for v in torch.tensor(start, dtype=torch.float32).tolist()]
+    theta = [mp.mpf(v) for v in start]
     fixed = [K > 1 and j % K == K - 1 and not (model.l1[j] or model.l2[j]) for j in range(len(theta))]
     for j, is_fixed in enumerate(fixed):
         if is_fixed:  # only differences of outputs count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ class LinearClassifier(SmoothLinearModel):
 
     ``classes`` holds the labels, sorted; y their positions.
     """
+
+    takes_labels: ClassVar[bool] = True
+    """Whether a dataset's target may be labels of any kind."""
 
     def predict(self, parameters: Parameters, X: Any = None) -> np.ndarray[Any, Any]:
         """Return the likeliest label of each row, ``(B,)``; X is the problem's own if None."""
