@@ -221,6 +221,7 @@ def made(kind, penalty, fit_intercept):
 
 
 def cases():
+    """Every method on every problem that it is made for."""
     for optimizer, size, epochs in OPTIMA:
         name = type(optimizer).__name__
         for kind, penalty in product(PROBLEMS, PENALTIES):
@@ -233,7 +234,7 @@ def cases():
             )
 
 
-@pytest.mark.parametrize(("optimizer", "size", "epochs", "kind", "penalty"), cases())
+@pytest.mark.parametrize(("optimizer", "size", "epochs", "kind", "penalty"), list(cases()))
 def test_the_certified_optimum_is_reached(optimizer, size, epochs, kind, penalty):
     problem = made(kind, penalty, not isinstance(optimizer, ol.SDCA))
     assert unsupported(optimizer, problem, CPU) is None
