@@ -129,7 +129,10 @@ def saga(f, w):
 
 
 def sdca(f, w):
+    # The nearest to the negative slopes of which w follows.
     alpha = -f.slope(w)
+    lacking = f.l2 * w + f.l1 * np.sign(w) - f.A.T @ alpha / N
+    alpha = alpha + N * f.A @ np.linalg.solve(f.A.T @ f.A, lacking)
 
     def weights():
         v = f.A.T @ alpha / N
