@@ -176,7 +176,7 @@ OPTIMA = [
     (ol.CoordinateDescent(), "full", 80),
     (ol.SAGA(), 1, 130),
     (ol.SVRG(), 5, 300),
-    (ol.SDCA(), 1, 100),
+    (ol.SDCA(), 1, 200),
 ]
 PENALTIES = [(0.02, 0.0), (0.0, 0.1), (0.02, 0.1)]
 

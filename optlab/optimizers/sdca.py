@@ -37,9 +37,9 @@ class SDCA:
     Examples
     --------
     >>> import optlab as ol
-    >>> data = ol.datasets.diabetes()
-    >>> problem = ol.LinearRegression.from_dataset(data, fit_intercept=False, l2=0.01)
-    >>> ol.minimize(problem, ol.SDCA(), epochs=200, batch_size=1, stop_at=1e-6).status
+    >>> data = ol.datasets.diabetes().standardized()
+    >>> problem = ol.LinearRegression.from_dataset(data, fit_intercept=False, l2=0.1)
+    >>> ol.minimize(problem, ol.SDCA(), epochs=50, batch_size=5, stop_at=1e-6).status
     <Status.CONVERGED: 'converged'>
 
     References
@@ -96,4 +96,5 @@ def _dual_of(model: IsLinearModel, start: Parameters) -> Tensor:
     v = data.X.T @ dual / len(dual)
     kink = torch.where(weight == 0, v.clamp(-penalty.l1, penalty.l1), penalty.l1 * weight.sign())
     lacking = penalty.l2 * weight + kink - v
-    return dual + len(dual) * (torch.linalg.pinv(data.X.T) @ lacking)
+    correction: Tensor = torch.linalg.pinv(data.X.T) @ lacking
+    return dual + len(dual) * correction
