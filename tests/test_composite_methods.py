@@ -7,6 +7,8 @@ from itertools import islice, product
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.optimizers import unsupported
@@ -320,6 +322,48 @@ def test_a_column_of_zeros_and_one_that_l1_drops():
     assert math.isfinite(last.parameters["weight"][1])
     _, last = run(ol.CoordinateDescent(), ol.LinearRegression(X, y, l1=0.1), 50, "full")
     assert last.parameters["weight"][1] == 0
+
+
+def awkward(seed, n, d, kind, dtype, **options):
+    """Data with a column twice, a column of zeros, few rows, large and small units, as drawn."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) * 10.0 ** rng.integers(-2, 3, d)
+    X[:, rng.integers(d)] = X[:, 0]
+    X[:, rng.integers(d)] *= rng.integers(2)
+    y = np.arange(n) % 2 if kind is ol.LogisticRegression else rng.normal(size=n)
+    return kind(X.astype(dtype), y.astype(dtype), **options)
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 2**32),
+    n=st.integers(2, 12),
+    d=st.integers(1, 6),
+    kind=st.sampled_from([ol.LinearRegression, ol.LogisticRegression, ol.HuberRegression]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    l1=st.sampled_from([0.0, 0.1]),
+    l2=st.sampled_from([0.0, 0.1]),
+    fit_intercept=st.booleans(),
+)
+def test_no_step_increases_the_loss_on_any_data(seed, n, d, kind, dtype, **options):
+    """Of methods that promise it; the others stay finite."""
+    problem = awkward(seed, n, d, kind, dtype, **options)
+    for cls in (ol.ProximalGradient, ol.CoordinateDescent, ol.SAGA, ol.ExactLineSearch, ol.CGLS,
+                ol.LSQR, ol.FISTA, ol.SDCA, ol.BarzilaiBorwein):  # fmt: skip
+        if unsupported(cls(), problem, CPU):
+            continue
+        generator = torch.Generator().manual_seed(seed)
+        start = problem.start(generator)
+        batches = ol.Batches(problem.X, problem.y, "full", generator)
+        losses = [problem.loss(start).item()]
+        for iterate in islice(cls().iterates(problem, batches, start), 12):
+            losses.append(problem.loss(iterate.parameters).item())
+        assert np.isfinite(losses).all(), (cls, losses)
+        if hasattr(cls, "stable_growth"):
+            # A loss is a mean of n numbers of sums of d + 1 products, each at most the first loss's
+            # size: what is lost to rounding is of that size, not of the loss's at the optimum.
+            slack = 8 * (n + d + 10) * np.finfo(dtype).eps * losses[0]
+            assert (np.diff(losses) <= slack).all(), (cls, losses)
 
 
 @pytest.mark.parametrize("method", [ol.SVRG, ol.SAGA, ol.SDCA])

@@ -76,7 +76,8 @@ class SAGA:
         assert isinstance(problem, IsLinearModel)
         data, penalty = problem.data, problem.penalty
         n = len(data.y)
-        eta = self.learning_rate or 1 / (3 * float(row_curvature(problem).max()) + 3 * penalty.l2)
+        steepest = float(row_curvature(problem).max()) + penalty.l2
+        eta = self.learning_rate or 1 / (3 * steepest or 1)  # a loss without slope needs no rate
         point = dict(start)
         table = slopes(problem, point, data)
         mean, mean_bias = data.X.T @ table / n, table.mean(0)
