@@ -25,8 +25,8 @@ class CGLS:
         x \leftarrow x + \alpha p, \quad r \leftarrow r - \alpha q, \quad
         s_+ = A^T r, \quad p \leftarrow s_+ + \frac{\lVert s_+ \rVert^2}{\lVert s \rVert^2} p
 
-    In exact arithmetic :math:`p \cdot s = \lVert s \rVert^2`; in floating point the former goes to the
-    least residual along p, so that iterations after the last digit do no harm.
+    In exact arithmetic :math:`p \cdot s = \lVert s \rVert^2`; in floating point the former goes to
+    the least residual along p, so that iterations after the last digit do no harm.
 
     A is the centred design, with rows for an l2 penalty: the intercept follows from the weights. In
     exact arithmetic at most as many iterations are needed as A has distinct singular values. Each
