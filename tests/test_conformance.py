@@ -13,6 +13,7 @@ import torch
 import optlab as ol
 from optlab.optimizers import hyperparameters, registry, unsupported
 from optlab.optimizers.optimizer import is_direct
+from tests.plain_problem import plain_problem
 
 CPU = torch.device("cpu")
 
@@ -21,19 +22,11 @@ pytestmark = pytest.mark.parametrize(
 )
 
 
-def supported(cls, data, **options):
-    """A linear regression without frills, or with the l2 penalty that a method may need."""
-    plain = ol.LinearRegression.from_dataset(data, **options)
-    if unsupported(cls(), plain, CPU) is None:
-        return plain
-    return ol.LinearRegression.from_dataset(data, fit_intercept=False, l2=0.5)
-
-
 @pytest.fixture(params=["float32", "float64"])
 def problem(request, cls):
     # Singular values from 1 to 1 / 2: nobody's default settings have an excuse.
     data = ol.datasets.synthetic(24, 3, condition=2, dtype=request.param, seed=1)
-    return supported(cls, data.standardized())
+    return plain_problem(cls(), data.standardized())
 
 
 def iterates(optimizer, problem, *, batch_size=5, seed=0, start=None):
@@ -116,7 +109,7 @@ def test_yields_iterates_of_the_starts_names_shapes_and_dtype(cls, problem):
 
 def test_a_problem_without_intercept_gets_no_bias(cls):
     data = ol.datasets.Dataset("data", [[1.0, 2.0], [3.0, 1.0], [0.0, 1.0]], [1.0, 2.0, 3.0])
-    problem = supported(cls, data, fit_intercept=False)
+    problem = plain_problem(cls(), data, fit_intercept=False)
     iterate = next(iter(iterates(cls(), problem, batch_size=2)))
     assert iterate.parameters.keys() == {"weight"}
 
