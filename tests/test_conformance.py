@@ -13,6 +13,7 @@ import torch
 import optlab as ol
 from optlab.optimizers import hyperparameters, registry, unsupported
 from optlab.optimizers.optimizer import is_direct
+from tests.plain_problem import plain_problem
 
 CPU = torch.device("cpu")
 
@@ -22,10 +23,10 @@ pytestmark = pytest.mark.parametrize(
 
 
 @pytest.fixture(params=["float32", "float64"])
-def problem(request):
+def problem(request, cls):
     # Singular values from 1 to 1 / 2: nobody's default settings have an excuse.
     data = ol.datasets.synthetic(24, 3, condition=2, dtype=request.param, seed=1)
-    return ol.LinearRegression.from_dataset(data.standardized())
+    return plain_problem(cls(), data.standardized())
 
 
 def iterates(optimizer, problem, *, batch_size=5, seed=0, start=None):
@@ -107,8 +108,8 @@ def test_yields_iterates_of_the_starts_names_shapes_and_dtype(cls, problem):
 
 
 def test_a_problem_without_intercept_gets_no_bias(cls):
-    problem = ol.LinearRegression([[1.0, 2.0], [3.0, 1.0], [0.0, 1.0]], [1, 2, 3],
-                                  fit_intercept=False)  # fmt: skip
+    data = ol.datasets.Dataset("data", [[1.0, 2.0], [3.0, 1.0], [0.0, 1.0]], [1.0, 2.0, 3.0])
+    problem = plain_problem(cls(), data, fit_intercept=False)
     iterate = next(iter(iterates(cls(), problem, batch_size=2)))
     assert iterate.parameters.keys() == {"weight"}
 
