@@ -23,6 +23,7 @@ from .optimizers.streaming_lstsq import StreamingLstsq as StreamingLstsq
 from .optimizers.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.torch_sgd import TorchSGD as TorchSGD
 from .problems.linear_regression import LinearRegression as LinearRegression
+from .problems.module_problem import ModuleProblem as ModuleProblem
 from .problems.problem import Batch as Batch
 from .problems.problem import Optimum as Optimum
 from .problems.problem import Parameters as Parameters
