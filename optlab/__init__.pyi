@@ -20,7 +20,7 @@ from .optimizers.sklearn_linear_regression import (
     SklearnLinearRegression as SklearnLinearRegression,
 )
 from .optimizers.streaming_lstsq import StreamingLstsq as StreamingLstsq
-from .optimizers.torch_optimizer import TorchOptimizer as TorchOptimizer
+from .optimizers.adapters.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.torch_sgd import TorchSGD as TorchSGD
 from .problems.linear_regression import LinearRegression as LinearRegression
 from .problems.module_problem import ModuleProblem as ModuleProblem
