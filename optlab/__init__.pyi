@@ -7,27 +7,37 @@ from .lab.trial.status import Status as Status
 from .lab.trial.stop_at import StopAt as StopAt
 from .minimization import Solution as Solution
 from .minimization import minimize as minimize
+from .optimizers.adapters.scipy_minimize import ScipyMinimize as ScipyMinimize
+from .optimizers.adapters.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.batches import Batches as Batches
 from .optimizers.lstsq import Lstsq as Lstsq
 from .optimizers.manual_sgd import ManualSGD as ManualSGD
 from .optimizers.normal_equations import NormalEquations as NormalEquations
+from .optimizers.optimizer import Cost as Cost
 from .optimizers.optimizer import Iterate as Iterate
 from .optimizers.optimizer import Optimizer as Optimizer
+from .optimizers.optimizer_registry import register as register
 from .optimizers.qr import QR as QR
 from .optimizers.refined_lstsq import RefinedLstsq as RefinedLstsq
-from .optimizers.registry import register as register
 from .optimizers.sklearn_linear_regression import (
     SklearnLinearRegression as SklearnLinearRegression,
 )
 from .optimizers.streaming_lstsq import StreamingLstsq as StreamingLstsq
-from .optimizers.adapters.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.torch_sgd import TorchSGD as TorchSGD
+from .problems.capabilities import gradient as gradient
+from .problems.functions.beale import Beale as Beale
+from .problems.functions.himmelblau import Himmelblau as Himmelblau
+from .problems.functions.noisy_quadratic import NoisyQuadratic as NoisyQuadratic
+from .problems.functions.quadratic import Quadratic as Quadratic
+from .problems.functions.rastrigin import Rastrigin as Rastrigin
+from .problems.functions.rosenbrock import Rosenbrock as Rosenbrock
+from .problems.functions.styblinski_tang import StyblinskiTang as StyblinskiTang
 from .problems.linear_regression import LinearRegression as LinearRegression
 from .problems.module_problem import ModuleProblem as ModuleProblem
 from .problems.problem import Batch as Batch
-from .problems.problem import Optimum as Optimum
 from .problems.problem import Parameters as Parameters
 from .problems.problem import Problem as Problem
+from .problems.problem import Reference as Reference
 from .results import Results as Results
 
 __version__: str

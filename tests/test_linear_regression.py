@@ -201,7 +201,7 @@ def test_loss_and_suboptimality_have_their_digits_where_the_offset_dwarfs_the_sp
     best = exact_optimum(problem)
     assume(best is not None)
     least = exact_loss(problem, *best)
-    optimum = problem.optimum()
+    optimum = problem.reference()
     size = y @ y / n
     # Each loss is a sum of squares, without cancellation but for that inside a residual, which
     # double-double has to 2**-100 of the fitted values: 1e-12 leaves room for n roundings.
@@ -258,7 +258,7 @@ def assert_normal_equations_hold(problem):
     ||b|| + sum_i ||a_i|| |w_i|, where c = 10 m as above; scaling the columns keeps it columnwise.
     """
     A, b = design(problem)
-    optimum = problem.optimum().parameters
+    optimum = problem.reference().parameters
     w = np.concatenate([value.reshape(-1).numpy() for value in optimum.values()])
     size = np.linalg.norm(b) + np.linalg.norm(A, axis=0) @ abs(w)
     assert np.all(abs(A.T @ (b - A @ w)) <= 10 * len(b) * EPS * np.linalg.norm(A, axis=0) * size)
@@ -284,7 +284,7 @@ def test_the_optimums_residual_is_orthogonal_to_the_columns(
 def test_columns_of_very_different_size_do_not_look_rank_deficient():
     data = ol.datasets.synthetic(50, 3, condition=2, seed=1)
     problem = ol.LinearRegression(data.X * [1e-12, 1.0, 1e12], data.y)
-    assert problem.optimum().certificate.rank == 3 + 1  # the column of ones counts
+    assert problem.reference().certificate.rank == 3 + 1  # the column of ones counts
     assert_normal_equations_hold(problem)
 
 
@@ -297,7 +297,7 @@ def test_the_optimum_is_the_exact_solution_of_the_normal_equations(drawn):
     assume(best is not None)
     weight, bias = best
     w = np.array([float(v) for v in [*weight, bias]])[: len(weight) + fit_intercept]
-    found = problem.optimum().parameters
+    found = problem.reference().parameters
     computed = np.concatenate([value.reshape(-1).numpy() for value in found.values()])
     # ||dw|| <= ||pinv(A)|| ||A dw||.
     smallest = np.linalg.svd(design(problem)[0], compute_uv=False)[-1]
@@ -308,7 +308,7 @@ def test_the_optimum_is_the_exact_solution_of_the_normal_equations(drawn):
 def test_of_many_minimisers_the_one_of_least_weights_is_the_optimum():
     x = np.arange(6.0)
     problem = ol.LinearRegression(np.column_stack([x, x, 2 * x]), 6 * x + 1)
-    optimum = problem.optimum()
+    optimum = problem.reference()
     assert optimum.certificate.rank == 1 + 1  # the column of ones counts
     # w along (1, 1, 2) with w . (1, 1, 2) = 6. Six rows of digits, condition 1: 1e-13 is 450 eps.
     np.testing.assert_allclose(optimum.parameters["weight"], [1, 1, 2], rtol=1e-13)
@@ -317,15 +317,15 @@ def test_of_many_minimisers_the_one_of_least_weights_is_the_optimum():
 
 def test_the_rank_of_fewer_rows_than_columns_is_their_number_with_or_without_intercept():
     data = np.random.default_rng(0).standard_normal((4, 6))
-    assert ol.LinearRegression(data, data[:, 0]).optimum().certificate.rank == 4
+    assert ol.LinearRegression(data, data[:, 0]).reference().certificate.rank == 4
     assert (
-        ol.LinearRegression(data, data[:, 0], fit_intercept=False).optimum().certificate.rank == 4
+        ol.LinearRegression(data, data[:, 0], fit_intercept=False).reference().certificate.rank == 4
     )
 
 
 def test_a_constant_column_and_a_constant_target_have_an_optimum():
     problem = ol.LinearRegression(np.column_stack([np.ones(4), np.arange(4)]), np.full(4, 3.0))
-    found = problem.optimum()
+    found = problem.reference()
     # Numbers of size 3, some ten roundings.
     np.testing.assert_allclose(found.parameters["weight"], [0, 0], rtol=0, atol=30 * EPS)
     assert found.parameters["bias"].item() == pytest.approx(3, rel=10 * EPS, abs=0)
@@ -453,7 +453,7 @@ def test_a_penalty_that_is_none_is_refused(l2):
 def test_a_problem_of_huge_numbers_is_judged():
     x = np.arange(5.0)[:, None]
     problem = ol.LinearRegression(x * 1e300, 2 * x[:, 0] + 1)
-    found = problem.evaluate(problem.optimum().parameters)
+    found = problem.evaluate(problem.reference().parameters)
     assert found.loss <= 1e-28
     assert found.suboptimality <= 1e-28
 
@@ -461,7 +461,7 @@ def test_a_problem_of_huge_numbers_is_judged():
 def test_where_the_minimiser_is_not_unique_no_distance_to_it_is_given():
     x = np.arange(6.0)
     problem = ol.LinearRegression(np.column_stack([x, x]), x)
-    found = problem.evaluate(problem.optimum().parameters)
+    found = problem.evaluate(problem.reference().parameters)
     assert np.isnan(found.parameter_error)
     assert found.suboptimality < 1e-28
 
@@ -484,5 +484,5 @@ def test_methods_say_that_their_cut_off_dropped_a_direction_and_why_a_gram_matri
 def test_dependent_features_are_named():
     x = np.arange(6.0)
     problem = ol.LinearRegression(np.c_[x, x**2, 2 * x], x, feature_names=("age", "size", "years"))
-    message = problem.optimum().certificate.message
+    message = problem.reference().certificate.message
     assert message.endswith("not unique: linear dependence among age, years")

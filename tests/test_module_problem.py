@@ -97,20 +97,21 @@ def test_a_linear_module_is_to_the_bit_linear_regression(dtype, d, batch_size):
 
 
 def plain_loop(epochs, dtype, seed=3):
-    """Train as a plain script does, with one seed; dropout's stream is the only thing apart."""
+    """Train as a plain script does: one seed for start and order, one for dropout."""
     X, y = images()
     X, y = torch.from_numpy(X).to(dtype), torch.from_numpy(y)
     torch.manual_seed(seed)
-    model = network()
-    order = torch.Generator()
-    order.set_state(torch.get_rng_state())
-    torch.manual_seed(torch.empty((), dtype=torch.int64).random_().item())
-    model = model.to(dtype).train()
-    loader = DataLoader(TensorDataset(X, y), 8, shuffle=True, generator=order)
+    model = network().to(dtype).train()
+    state = torch.get_rng_state()
+    dropout_seed = torch.empty((), dtype=torch.int64).random_().item()
+    torch.set_rng_state(state)
+    loader = DataLoader(TensorDataset(X, y), 8, shuffle=True)
+    order = [list(loader) for _ in range(epochs)]
+    torch.manual_seed(dropout_seed)
     adam = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
     points = []
-    for _ in range(epochs):
-        for inputs, classes in loader:
+    for batches in order:
+        for inputs, classes in batches:
             adam.zero_grad()
             nn.functional.cross_entropy(model(inputs), classes).backward()
             adam.step()
@@ -133,6 +134,7 @@ def test_dropout_and_batch_norm_give_the_numbers_of_a_plain_torch_loop(dtype):
     # Judged as the plain script would: in eval mode, by the running statistics.
     X, y = (torch.from_numpy(part) for part in images())
     output = model.double().eval()(X.double())
+    model.zero_grad()
     loss = nn.functional.cross_entropy(output, y)
     loss.backward()
     slopes = torch.cat([value.grad.reshape(-1) for value in model.parameters()])
@@ -164,9 +166,8 @@ def test_runs_beside_each_other_share_nothing_and_the_module_given_stays_as_it_i
     alone = iterates(problem, ol.ManualSGD(0.1), 4)
     state = torch.get_rng_state()
     # One run begins and ends inside of each epoch of another.
-    outer = iterates(
-        problem, ol.ManualSGD(0.1), 4, look=lambda _: iterates(problem, ol.ManualSGD(0.1), 2, seed=8)
-    )
+    sgd = ol.ManualSGD(0.1)
+    outer = iterates(problem, sgd, 4, look=lambda _: iterates(problem, sgd, 2, seed=8))
     assert torch.equal(torch.get_rng_state(), state)
     assert_same_bits(outer[-1], alone[-1])
     assert_same_bits(module.state_dict(), before)
@@ -239,7 +240,7 @@ def test_judging_by_parts_of_the_rows_is_judging_all(rows, monkeypatch):
 
 
 def test_held_out_rows_are_never_trained_on_and_always_the_same():
-    X, y = images()
+    X, _ = images()
     problem = images_problem(validation=0.3, measures={"accuracy": accuracy})
     again = images_problem(validation=0.3)
     held, kept = problem.validation.X, problem.data.X
@@ -250,6 +251,7 @@ def test_held_out_rows_are_never_trained_on_and_always_the_same():
     point = problem.start(torch.Generator().manual_seed(0))
     more = problem.evaluate(point).more
     assert list(more) == ["accuracy", "validation_loss", "validation_accuracy"]
+    assert tuple(more) == problem.measures
     # The loss on the held-out rows is that of the problem that has them as its data.
     other = ol.ModuleProblem(network(), nn.CrossEntropyLoss(), held, problem.validation.y)
     assert other.evaluate(point).loss == more["validation_loss"]
@@ -315,7 +317,7 @@ MSE = nn.MSELoss()
         ((LINE, lambda output, y: 3.0, X, Y), r"one real number, a tensor of shape \(\), not 3.0"),
         ((LINE, nn.MSELoss(reduction="sum"), X, Y), "it is a sum: it must be a mean"),
         ((LINE, lambda o, y: (o - y).mean().log() * torch.nan, X, Y), "loss at the start is nan"),
-        ((LINE, nn.CrossEntropyLoss(), X, Y[:, 0]), "loss or a measure fails on an output"),
+        ((LINE, nn.CrossEntropyLoss(), X, np.full(4, 7)), "loss or a measure fails on an output"),
         ((LINE, "mse", X, Y), "loss must be a function of output and y, not 'mse'"),
         ((LINE, MSE, X * np.nan, Y), "X must be finite, but row 0"),
         ((LINE, MSE, X.astype(str), Y), "X must be an array of numbers"),
@@ -350,3 +352,30 @@ def test_initial_must_be_one_of_two():
     with pytest.raises(ValueError, match="initial must be 'drawn' or 'given', not 'zero'"):
         ol.ModuleProblem(LINE, MSE, X, Y, initial="zero")
     assert ol.ModuleProblem(Scale(), MSE, X, X + 1, initial="given").dtype == torch.float32
+
+
+def test_the_lab_judges_and_keeps_the_buffers_of_the_run():
+    problem = images_problem(validation=0.2, measures={"accuracy": accuracy})
+    adam = ol.TorchOptimizer(torch.optim.Adam, lr=0.01)
+    often = ol.minimize(problem, adam, epochs=12, batch_size=8, seed=3, recorded_epochs=1)
+    seldom = ol.minimize(problem, adam, epochs=12, batch_size=8, seed=3, recorded_epochs=[12])
+    last = iterates(problem, adam, 12)[-1]
+    assert_same_bits(often.parameters, seldom.parameters)
+    assert_same_bits(often.parameters, last)
+    judged = problem.evaluate(last)
+    assert (often.loss, often.trace["gradient_norm"].iloc[-1]) == (judged.loss, judged[2])
+    assert often.trace[[*problem.measures]].iloc[-1].to_dict() == judged.more
+
+
+def test_an_experiment_is_judged_against_its_best_known_loss():
+    problem = images_problem(validation=0.2, measures={"accuracy": accuracy})
+    results = ol.compare(
+        problem, [ol.ManualSGD(0.1), ol.TorchOptimizer(torch.optim.Adam, lr=0.02)],
+        batch_sizes=[8, "full"], epochs=6, seeds=[1], dtypes=["float32", "float64"],
+    )  # fmt: skip
+    assert set(results.trials["status"]) == {"finished"}
+    least = results.traces["loss"].min()
+    gaps = results.traces["suboptimality"]
+    np.testing.assert_array_equal(gaps, results.traces["loss"] - least)
+    assert (results.trials["validation_accuracy"] > 0.3).all()
+    assert "best known" in results.summary().to_string() or gaps.min() == 0

@@ -20,10 +20,11 @@ from optlab.optimizers import (
     Optimizer,
     check_batch_size,
     hyperparameters,
+    is_direct,
     optimizer_name,
     versions,
 )
-from optlab.problems import Problem
+from optlab.problems import Problem, problem_dtype
 
 T = TypeVar("T")
 
@@ -89,12 +90,18 @@ class Grid:
             "repeats": self.repeats,
         }
 
+    def _batch_sizes(self, method: Optimizer) -> tuple[BatchSize | None, ...]:
+        """Return the batch sizes at which a method has trials: a direct one has none."""
+        if method.uses_batches:
+            return self.batch_sizes
+        return (None,) if is_direct(method) else ("full",)
+
     def trials(self) -> list[Trial]:
         """Return all trials, numbered; a method without batches has one for all batch sizes."""
         combinations = [
             (problem, optimizer, batch_size, device, dtype or _dtype_of(self.problems[problem]))
             for problem, (optimizer, method) in product(self.problems, self.optimizers.items())
-            for batch_size in (self.batch_sizes if method.uses_batches else (None,))
+            for batch_size in self._batch_sizes(method)
             for device, dtype in product(self.devices, self.dtypes)
         ]
         runs = product(combinations, self.seeds, range(1, self.repeats + 1))
@@ -242,4 +249,4 @@ def _check_seed(value: object) -> int:
 
 
 def _dtype_of(problem: Problem) -> str:
-    return str(problem.X.dtype).removeprefix("torch.")
+    return str(problem_dtype(problem)).removeprefix("torch.")

@@ -98,7 +98,7 @@ def split(rows: Batch, validation: object) -> tuple[Batch, Batch]:
             f"not {validation!r}"
         )
     n = len(rows.y)
-    count = round(validation * n)  # type: ignore[operator,call-overload]  # a number
+    count = round(validation * n)  # type: ignore[operator]  # a number
     if not 0 < count < n:
         raise ValueError(
             f"validation={validation!r} of {n} rows leaves {n - count} to train on and {count} "

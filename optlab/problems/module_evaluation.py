@@ -92,7 +92,8 @@ class ModuleEvaluation:
         parts = zip(self.training.X.split(ROWS), by_output.split(ROWS), strict=True)
         for X, weight in parts:
             part = functional_call(self.module, point, (X,))
-            slopes = torch.autograd.grad(part, leaves, weight, materialize_grads=True)
-            for sum_, slope in zip(total, slopes, strict=True):
-                sum_ += slope
+            slopes = torch.autograd.grad(
+                part, leaves, weight, allow_unused=True, materialize_grads=True
+            )
+            total = [a + b for a, b in zip(total, slopes, strict=True)]
         return math.sqrt(sum(float(slope.square().sum()) for slope in total))

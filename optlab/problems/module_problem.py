@@ -126,8 +126,8 @@ class ModuleProblem:
             raise ValueError(f"initial must be 'drawn' or 'given', not {initial!r}")
         if not callable(loss):
             raise ValueError(f"loss must be a function of output and y, not {loss!r}")
-        self.measures = dict(measures or {})
-        check_measures(self.measures)
+        self.functions = dict(measures or {})
+        check_measures(self.functions)
         rows = checked_rows(X, y, self.dtype)
         self.validation: Batch | None
         if isinstance(validation, tuple | list):
@@ -174,6 +174,14 @@ class ModuleProblem:
             f"ModuleProblem({self.name!r}, n={len(self.data.y)}, {trained} parameters, "
             f"{_name(self.dtype)}, {self.device}{held})"
         )
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of the measures in the evaluations' ``more``."""
+        own = tuple(self.functions)
+        if self.validation is None:
+            return own
+        return (*own, "validation_loss", *(f"validation_{name}" for name in own))
 
     def start(self, generator: torch.Generator) -> Parameters:
         """Return initial parameters, drawn or given, and begin a run.
@@ -255,7 +263,7 @@ class ModuleProblem:
         return copying.deepcopy(self._given).to(self.device, self.dtype).train()
 
     @cached_property
-    def _loss(self) -> Callable[[Tensor, Tensor], Any]:
+    def _loss(self) -> Any:
         return _converted(self._given_loss, self.device, self.dtype)
 
     @cached_property
@@ -267,7 +275,7 @@ class ModuleProblem:
             _converted(self._given_loss, cpu, torch.float64),
             _moved(self.data, cpu, torch.float64),
             None if held is None else _moved(held, cpu, torch.float64),
-            self.measures,
+            self.functions,
         )
 
 

@@ -186,7 +186,7 @@ class WorkerPool:
         problem = worker.task.problem
         try:
             if id(problem) not in self._problems:
-                problem.optimum()  # solved once, here, not by every process
+                problem.reference()  # solved once, here, not by every process
                 self._problems[id(problem)] = ProblemFile(problem)
             worker.send_task(self._problems[id(problem)])
         except Exception as error:

@@ -70,7 +70,7 @@ class _TorchMethod:
 
 
 @cache
-def torch_method(cls: type[torch.optim.Optimizer]) -> type[Any]:
+def torch_method(cls: Any) -> type[Any]:
     """Return a frozen dataclass of a torch optimizer class: a field for each of its arguments.
 
     Raises

@@ -103,7 +103,7 @@ def checked_eigenvalues(eigenvalues: ArrayLike | Tensor) -> Tensor:
     tensor([2., 1.], dtype=torch.float64)
     """
     try:
-        values: Any = torch.as_tensor(np.array(eigenvalues, dtype=np.float64))
+        values: Tensor = torch.as_tensor(np.array(eigenvalues, dtype=np.float64))
     except (TypeError, ValueError) as error:
         raise ValueError(f"eigenvalues must be numbers, not {eigenvalues!r}") from error
     fit = values.ndim == 1 and len(values) and values.isfinite().all()
