@@ -1,3 +1,4 @@
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -486,3 +487,43 @@ def test_dependent_features_are_named():
     problem = ol.LinearRegression(np.c_[x, x**2, 2 * x], x, feature_names=("age", "size", "years"))
     message = problem.reference().certificate.message
     assert message.endswith("not unique: linear dependence among age, years")
+
+
+def test_large_float32_data_are_solved_and_judged_in_blocks_as_their_float64_copy():
+    n, d = 60_000, 20
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(n, d, generator=generator) + torch.arange(d) * 1000.0  # some are shifted
+    y = X @ torch.randn(d, generator=generator) + torch.randn(n, generator=generator)
+    single, double = ol.LinearRegression(X, y), ol.LinearRegression(X.double(), y.double())
+    assert (single.X.dtype, single.X.numel() > 1 << 20) == (torch.float32, True)
+    point = single.start(generator)
+    ours, theirs = single.evaluate(point), double.evaluate(point)
+    # Sums of n terms that are not negative, each rounded once more: n eps; the bias times 20 000.
+    for name in ("loss", "suboptimality", "gradient_norm"):
+        assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=4 * n * EPS)
+    assert single.reference().loss == pytest.approx(double.reference().loss, rel=4 * n * EPS)
+
+
+@pytest.mark.parametrize("first", ["copy", "original"])
+def test_copies_of_the_same_values_are_solved_once(first):
+    original = ol.LinearRegression(np.arange(12.0).reshape(4, 3) ** 2, np.arange(4.0) ** 3)
+    copy = original.to("cpu", torch.float64, copy=True)
+    again = copy.to("cpu", torch.float64, copy=True)
+    optimum = (copy if first == "copy" else original).reference()
+    assert again.reference() is copy.reference() is original.reference() is optimum
+    rounded = original.to("cpu", torch.float32, copy=True)
+    assert rounded.to("cpu", torch.float64).reference() is rounded.reference() is not optimum
+    sent = pickle.loads(pickle.dumps(copy))
+    assert sent.reference().loss == optimum.loss
+    assert sent.X is not original.X
+
+
+def test_an_optimizer_that_changes_its_copy_of_the_data_changes_no_optimum():
+    original = ol.LinearRegression(np.arange(12.0).reshape(4, 3) ** 2, np.arange(4.0) ** 3)
+    expected = ol.LinearRegression(original.X, original.y).reference().loss
+    copy = original.to("cpu", torch.float64, copy=True)
+    copy.X.fill_(1.0)
+    copy.y.mul_(7.0)
+    assert copy.reference().loss == original.reference().loss == expected
+    start = copy.start(torch.Generator())
+    assert copy.evaluate(start) == original.evaluate(start)

@@ -159,7 +159,7 @@ class LinearRegression:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be made again: for large data it is most of what would be sent."""
-        return {k: v for k, v in vars(self).items() if k not in {"_reference", "_judge"}}
+        return {k: v for k, v in vars(self).items() if k not in {"_original", "_judge"}}
 
     def __repr__(self) -> str:
         n, d = self.X.shape
@@ -229,7 +229,8 @@ class LinearRegression:
 
         That is the (weighted) mean of ``y`` with an intercept, and 0 without one.
         """
-        y, row_weight = self._reference.y, self._reference.row_weight
+        y = self.y.to("cpu", torch.float64)
+        row_weight = self.row_weight_as(y)
         mean = (y if row_weight is None else row_weight * y).mean()
         weight = y.new_zeros(self.X.shape[1])
         return {"weight": weight} | ({"bias": mean} if self.fit_intercept else {})
@@ -247,6 +248,8 @@ class LinearRegression:
         own = {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
         moved.__dict__.update(own, X=X, y=self.y.to(device, dtype, copy=copy))
         moved.row_weight = self.row_weight_as(X)
+        if torch.promote_types(dtype, self.X.dtype) == dtype:  # nothing was rounded
+            moved.__dict__["_original"] = self._original or self
         return moved
 
     def as_least_squares(self) -> LeastSquaresSystem:
@@ -265,9 +268,13 @@ class LinearRegression:
         )
 
     @cached_property
-    def _reference(self) -> Self:
-        """The same data in float64 on the CPU; float32 values are represented exactly."""
-        return self.to("cpu", torch.float64)
+    def _original(self) -> LinearRegression | None:
+        """The problem of which `to` made this copy without rounding, or None.
+
+        What is computed of the data is kept there: it is computed once, and of data that an
+        optimizer, which is given a copy, cannot have changed.
+        """
+        return None
 
     @property
     def moderate_weight(self) -> Tensor | None:
@@ -276,11 +283,12 @@ class LinearRegression:
 
     @cached_property
     def _solution(self) -> LeastSquaresSolution:
-        reference = self._reference
+        if self._original:
+            return self._original._solution
         try:
             return least_squares(
-                reference.X,
-                reference.y,
+                self.X.cpu(),
+                self.y.cpu(),
                 fit_intercept=self.fit_intercept,
                 l2=self.l2,
                 weights=self.moderate_weight,
@@ -291,6 +299,8 @@ class LinearRegression:
 
     @cached_property
     def _certified(self) -> Reference:
+        if self._original:
+            return self._original._certified
         solution, certificate = self._solution, self._solution.certificate
         parameters = solution.parameters if self.fit_intercept else {"weight": solution.weight}
         # The certificate's residual is the exact optimum's: that of the rounded may be far above.
@@ -398,7 +408,9 @@ class LinearRegression:
 
     @cached_property
     def _judge(self) -> Judge:
-        X, y, share = self._reference.X, self._reference.y, None
+        if self._original:
+            return self._original._judge
+        X, y, share = self.X.cpu(), self.y.cpu(), None
         if (weight := self.moderate_weight) is not None:
             if not (counts := weight > 0).all():  # a row that does not count may be out of range
                 X, y, weight = X[counts], y[counts], weight[counts]

@@ -190,6 +190,13 @@ class Store:
             )
             return dict(rows.fetchall())
 
+    def starts(self) -> dict[str, tuple[float, bool]]:
+        """Return when each trial started, and whether it is contended, by key."""
+        query = "SELECT key, started, contended FROM trials"
+        with self.errors("read"):
+            rows = self._database.execute(query)
+            return {key: (started, bool(contended)) for key, started, contended in rows}
+
     def records(self, keys: Collection[str] | None = None) -> list[StoredTrial]:
         """Return these trials (all where none are named), in the order they were written."""
         columns = ("key", "experiment", *ASKED_FOR, "record", "trace", "parameters")

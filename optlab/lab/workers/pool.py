@@ -1,4 +1,4 @@
-"""A worker pool: run each trial in a process of its own, which may crash or be killed."""
+"""A worker pool: hand each trial to a process of its own, and collect the records."""
 
 from __future__ import annotations
 
