@@ -112,12 +112,3 @@ def torch_method(cls: Any) -> type[Any]:
 
 def _remade(cls: type[torch.optim.Optimizer], values: dict[str, Any]) -> Any:
     return torch_method(cls)(**values)
-
-
-TorchAdam = torch_method(torch.optim.Adam)
-TorchAdamW = torch_method(torch.optim.AdamW)
-TorchRMSprop = torch_method(torch.optim.RMSprop)
-TorchAdagrad = torch_method(torch.optim.Adagrad)
-TorchNAdam = torch_method(torch.optim.NAdam)
-TorchRprop = torch_method(torch.optim.Rprop)
-TorchLBFGS = torch_method(torch.optim.LBFGS)

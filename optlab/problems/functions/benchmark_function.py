@@ -82,7 +82,9 @@ class BenchmarkFunction:
         """
         drawn = torch.rand(self.d, generator=generator, dtype=torch.float32, device="cpu")
         low, high = self.box
-        x = low + (high - low) * drawn if self.given is None else torch.tensor(self.given).double()
+        x = low + (high - low) * drawn
+        if self.given is not None:
+            x = torch.tensor(self.given, dtype=torch.float64)
         return {"x": x.to(self.data.y)}
 
     def reference(self) -> Reference:

@@ -49,7 +49,7 @@ class NoisyQuadratic(BenchmarkFunction):
     >>> import optlab as ol
     >>> problem = ol.NoisyQuadratic([1.0, 0.1], rows=64)
     >>> X = problem.data.X
-    >>> (X.T @ X / 64).round(decimals=6).tolist()
+    >>> (X.T @ X / 64).round(decimals=6).abs().tolist()
     [[1.0, 0.0], [0.0, 0.1]]
 
     Notes
