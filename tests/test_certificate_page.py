@@ -37,7 +37,8 @@ def test_missing_facts_are_left_out_and_others_shown_as_they_are():
     problem = ol.LinearRegression(np.eye(30)[:, :29], np.ones(30))
     facts = ProblemSummary.of("<many>", problem)
     own = {"message": "by hand", "rank": 3, "own_fact": 0.25, "backward_error": None}
-    shown = certificate_lines(replace(facts, certificate=own))
+    reference = replace(facts.reference, certificate=own)
+    shown = certificate_lines(replace(facts, reference=reference))
     lines = dict(shown.lines)
     assert (lines["own fact"], lines["rank"]) == ("0.25", "3")
     assert "backward error" not in lines

@@ -89,9 +89,6 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "epochs": last.epoch if last else 0,
         "steps": last.steps if last else 0,
         "samples": last.samples if last else 0,
-        "loss_evaluations": last.loss_evaluations if last else NAN,
-        "gradient_evaluations": last.gradient_evaluations if last else NAN,
-        "hessian_products": last.hessian_products if last else NAN,
         "transfer_seconds": record.transfer_seconds,
         "compile_seconds": record.compile_seconds,
         "first_pass_seconds": record.first_pass_seconds,
@@ -109,6 +106,9 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "versions": json.dumps(record.optimizer.get("versions", {})),
         "machine": record.machine,
         "cores_short": record.cores_short,
+        "loss_evaluations": last.loss_evaluations if last else NAN,
+        "gradient_evaluations": last.gradient_evaluations if last else NAN,
+        "hessian_products": last.hessian_products if last else NAN,
     }
 
 

@@ -1,4 +1,4 @@
-"""What a problem can do beyond its loss, and gradients by closed form or by autograd."""
+"""Capabilities of problems beyond a loss, and gradients in closed form or by autograd."""
 
 from __future__ import annotations
 
@@ -88,14 +88,10 @@ class HasRowWeights(Protocol):
 
 @runtime_checkable
 class HasBuffers(Protocol):
-    """Problems with tensors that training changes and no optimizer does.
-
-    Such are the running means of batch norm. They belong to one run: to the problem's copy that
-    ``to(copy=True)`` made, where `start` sets them back.
-    """
+    """Problems whose loss changes tensors of its own as it trains: statistics of a batch norm."""
 
     def buffers(self) -> Parameters:
-        """Return the buffers as they are now, by names that no parameter has."""
+        """Return these tensors by name, as they are now; `start` sets them back."""
 
 
 DESCRIPTIONS: dict[type, str] = {

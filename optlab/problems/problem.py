@@ -96,8 +96,6 @@ class Problem(Protocol):
     - ``is_smooth``, False where the loss has kinks (an l1 penalty); True is taken for granted.
     - ``feature_names``, ``target_name``, ``provenance``, for tables and axes.
     - ``constant_fit()``, the parameters of the best constant prediction.
-    - ``measures``, the names of the further measures in the evaluations' ``more``, of which
-      ``stop_at`` may name one.
     """
 
     @property

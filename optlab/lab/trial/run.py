@@ -257,8 +257,8 @@ class _Run:
 
     def _judge(self, epoch: int, batches: Batches, seconds: float, iterate: Iterate) -> TraceRow:
         """Evaluate an iterate and record it; the clock stands still meanwhile."""
-        buffers = self.local.buffers() if isinstance(self.local, HasBuffers) else {}
-        parameters = iterate.parameters | buffers
+        own = self.local.buffers() if isinstance(self.local, HasBuffers) else {}
+        parameters = iterate.parameters | own
         point = self.problem.evaluate(parameters)
         cost = iterate.cost or self._usual_cost(epoch * batches.samples / len(self.local.data.y))
         row = TraceRow(
