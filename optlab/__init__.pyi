@@ -7,9 +7,20 @@ from .lab.trial.status import Status as Status
 from .lab.trial.stop_at import StopAt as StopAt
 from .minimization import Solution as Solution
 from .minimization import minimize as minimize
+from .optimizers import schedules as schedules
 from .optimizers.adapters.scipy_minimize import ScipyMinimize as ScipyMinimize
 from .optimizers.adapters.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.batches import Batches as Batches
+from .optimizers.first_order.adagrad import AdaGrad as AdaGrad
+from .optimizers.first_order.adam import Adam as Adam
+from .optimizers.first_order.adamw import AdamW as AdamW
+from .optimizers.first_order.averaged import Averaged as Averaged
+from .optimizers.first_order.clipped import Clipped as Clipped
+from .optimizers.first_order.heavy_ball import HeavyBall as HeavyBall
+from .optimizers.first_order.lion import Lion as Lion
+from .optimizers.first_order.nesterov import Nesterov as Nesterov
+from .optimizers.first_order.rmsprop import RMSprop as RMSprop
+from .optimizers.first_order.sgd import SGD as SGD
 from .optimizers.lstsq import Lstsq as Lstsq
 from .optimizers.manual_sgd import ManualSGD as ManualSGD
 from .optimizers.normal_equations import NormalEquations as NormalEquations
@@ -33,6 +44,11 @@ from .problems.functions.rastrigin import Rastrigin as Rastrigin
 from .problems.functions.rosenbrock import Rosenbrock as Rosenbrock
 from .problems.functions.styblinski_tang import StyblinskiTang as StyblinskiTang
 from .problems.linear_regression import LinearRegression as LinearRegression
+from .problems.losses.huber import HuberRegression as HuberRegression
+from .problems.losses.logistic import LogisticRegression as LogisticRegression
+from .problems.losses.poisson import PoissonRegression as PoissonRegression
+from .problems.losses.quantile import QuantileRegression as QuantileRegression
+from .problems.losses.softmax import SoftmaxRegression as SoftmaxRegression
 from .problems.module_problem import ModuleProblem as ModuleProblem
 from .problems.problem import Batch as Batch
 from .problems.problem import Parameters as Parameters
@@ -41,3 +57,14 @@ from .problems.problem import Reference as Reference
 from .results import Results as Results
 
 __version__: str
+from .optimizers.barzilai_borwein import BarzilaiBorwein as BarzilaiBorwein
+from .optimizers.cgls import CGLS as CGLS
+from .optimizers.coordinate_descent import CoordinateDescent as CoordinateDescent
+from .optimizers.exact_line_search import ExactLineSearch as ExactLineSearch
+from .optimizers.fista import FISTA as FISTA
+from .optimizers.lsqr import LSQR as LSQR
+from .optimizers.polyak_step import PolyakStep as PolyakStep
+from .optimizers.proximal_gradient import ProximalGradient as ProximalGradient
+from .optimizers.saga import SAGA as SAGA
+from .optimizers.sdca import SDCA as SDCA
+from .optimizers.svrg import SVRG as SVRG

@@ -71,6 +71,25 @@ class HasLipschitz(Protocol):
 
 
 @runtime_checkable
+class IsLinearModel(Protocol):
+    """Problems with a loss of ``eta = X @ weight + bias`` and a penalty on the weight.
+
+    ``loss_function`` has ``slope(eta, y)``, the derivative in eta, and ``steepest``, an upper bound
+    of the second; ``penalty`` has ``l1``, ``l2`` and ``proximal(weight, step)``.
+    """
+
+    X: Tensor
+    y: Tensor
+    row_weight: Tensor | None
+    fit_intercept: bool
+    loss_function: Any
+    penalty: Any
+
+    def linear_predictor(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
+        """Linear predictor of some rows (all where none are given): ``X @ weight + bias``."""
+
+
+@runtime_checkable
 class HasConstantFit(Protocol):
     """Problems with a best constant prediction."""
 
@@ -100,6 +119,7 @@ DESCRIPTIONS: dict[type, str] = {
     HasResiduals: "residuals and their Jacobian",
     HasLeastSquares: "a linear least-squares system",
     HasProximal: "a smooth loss and a penalty with a proximal operator",
+    IsLinearModel: "a linear predictor with a loss and a penalty",
     HasLipschitz: "a known Lipschitz constant of the gradient",
 }
 """The capabilities in words, for the sentence on a pair that cannot run."""

@@ -11,6 +11,11 @@ registry: Registry[type[Any]] = Registry(
     "optlab.problems",
     {
         "linear": "optlab.problems.linear_regression:LinearRegression",
+        "logistic": "optlab.problems.losses.logistic:LogisticRegression",
+        "softmax": "optlab.problems.losses.softmax:SoftmaxRegression",
+        "poisson": "optlab.problems.losses.poisson:PoissonRegression",
+        "huber": "optlab.problems.losses.huber:HuberRegression",
+        "quantile": "optlab.problems.losses.quantile:QuantileRegression",
     },
 )
 """Problem classes by name, such as ``registry.get("linear")``."""
