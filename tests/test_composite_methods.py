@@ -34,7 +34,7 @@ def run(optimizer, problem, epochs, size=SIZE, *, shuffle=False, seed=7):
     batches = ol.Batches(data.X, data.y, size, generator, shuffle=shuffle, weight=data.weight)
     points = [flatten(start)]
     for iterate in islice(optimizer.iterates(problem, batches, start), epochs):
-        points.append(flatten(iterate.parameters))
+        points.append(flatten(iterate.parameters))  # noqa: PERF401 - iterates are views
     return torch.stack(points).numpy(), iterate
 
 

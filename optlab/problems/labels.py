@@ -71,9 +71,7 @@ def encoded(y: object, classes: Labels | None = None, *, exactly: int | None = N
         )
     if isinstance(values, pd.Series):
         return Target(pd.Series(codes, index=values.index), own)
-    return Target(
-        torch.from_numpy(codes).to(values.device) if isinstance(values, Tensor) else codes, own
-    )
+    return Target(torch.from_numpy(codes).to(values.device) if isinstance(values, Tensor) else codes, own)
 
 
 def _plain(values: Any) -> Labels:

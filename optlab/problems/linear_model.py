@@ -172,9 +172,7 @@ class LinearModel:
         extra += f", l2={self.l2:g}" if self.l2 else ""
         extra += ", weighted" if self.sample_weight is not None else ""
         extra += f", holdout={len(self.holdout.y)}" if self.holdout is not None else ""
-        return (
-            f"{type(self).__name__}({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
-        )
+        return f"{type(self).__name__}({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
 
     @property
     def data(self) -> Batch:
@@ -196,9 +194,7 @@ class LinearModel:
 
     def predict(self, parameters: Parameters, X: Any = None) -> Any:
         """Return the predicted targets of rows ``(B,)``: the problem's own if X is None."""
-        return self.loss_function.mean(
-            self.linear_predictor(parameters, self._features(X, parameters))
-        )
+        return self.loss_function.mean(self.linear_predictor(parameters, self._features(X, parameters)))
 
     def _features(self, X: Any, parameters: Parameters) -> Tensor | None:
         if X is None or isinstance(X, Tensor):
@@ -359,7 +355,9 @@ class LinearModel:
             if parameters is None:
                 raise ValueError(f"{self.name!r} has no minimiser: {reference.message}")
         if not self.loss_function.outputs or self.classes is None:
-            return coefficient_table(parameters, self.feature_names, self.standardized, certificate)
+            return coefficient_table(
+                parameters, self.feature_names, self.standardized, certificate
+            )
         tables = []
         for k, label in enumerate(self.classes):
             own = {name: value[..., k] for name, value in parameters.items()}

@@ -41,9 +41,7 @@ class ModelJudge:
     def __call__(self, parameters: Parameters) -> Evaluation:
         """Return what is known of a point."""
         objective, penalty = self.objective, self.penalty
-        point = {
-            name: value.detach().to("cpu", torch.float64) for name, value in parameters.items()
-        }
+        point = {name: value.detach().to("cpu", torch.float64) for name, value in parameters.items()}
         weight, bias = point["weight"], point.get("bias")
         eta = self.X @ weight if bias is None else self.X @ weight + bias
         value = (objective.share * objective.loss.value(eta, objective.y)).sum()
@@ -57,9 +55,7 @@ class ModelJudge:
             loss=loss,
             suboptimality=loss - self.optimum.reference.loss if apart is None else apart,
             gradient_norm=norm if objective.loss.kink is None else math.nan,
-            parameter_error=self._error(weight, bias)
-            if self.optimum.reference.unique
-            else math.nan,
+            parameter_error=self._error(weight, bias) if self.optimum.reference.unique else math.nan,
         )
 
     def _suboptimality(self, weight: Tensor, bias: Tensor | None, eta: Tensor) -> float | None:

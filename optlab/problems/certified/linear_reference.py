@@ -147,7 +147,9 @@ def _attained(
     return LinearOptimum(reference, theta, eta, sum(objective.loss.slope_pair(eta, objective.y)))
 
 
-def _at_vertex(objective: Objective, allowed: Tensor, facts: tuple[bool, str]) -> LinearOptimum:
+def _at_vertex(
+    objective: Objective, allowed: Tensor, facts: tuple[bool, str]
+) -> LinearOptimum:
     """Return the optimum of a loss of two slopes, at a vertex."""
     intercept, dependent = facts
     scale = _value(objective, (zero := torch.zeros(objective.shape, dtype=torch.float64), zero))

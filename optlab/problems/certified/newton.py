@@ -14,11 +14,7 @@ from optlab.problems.certified.objective import Objective
 from optlab.problems.losses.loss import Pair
 
 STEPS = 100
-DAMPING = (
-    1e-8,
-    1e-4,
-    1.0,
-)  # of the mean curvature, tried in turn where there is none in a direction
+DAMPING = (1e-8, 1e-4, 1.0)  # of the mean curvature, tried in turn where there is none in a direction
 # Of the loss, squared decrements: that end a rough search, a line search, and trust in its slopes.
 ROUGH, FINE, NEAR = 1e-10, 1e-20, 1e-8
 

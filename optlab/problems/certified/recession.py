@@ -69,12 +69,8 @@ def recession(objective: Objective) -> Recession | None:
 
 
 def _most_growth(
-    M: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    held: np.ndarray[tuple[int], np.dtype[np.bool_]],
-) -> (
-    tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]
-    | None
-):
+    M: np.ndarray[tuple[int, int], np.dtype[np.float64]], held: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.bool_]]] | None:
     """Return v, and which rows of ``M v`` grow; None where there are none."""
     free = ~held
     m, p = int(free.sum()), M.shape[1]

@@ -109,12 +109,7 @@ def _decrement(
 
 
 def _excess(
-    objective: Objective,
-    point: Point,
-    allowed: Tensor,
-    gradient: Tensor,
-    eta: Tensor,
-    change: Tensor,
+    objective: Objective, point: Point, allowed: Tensor, gradient: Tensor, eta: Tensor, change: Tensor
 ) -> float:
     """Return the largest slope outside over its l1, less 1, at the minimiser of the active entries."""
     l1 = objective.per_entry(objective.l1)

@@ -16,9 +16,7 @@ Pair = tuple[Tensor, Tensor]
 """A number as an unevaluated sum ``high + low``: see `optlab.linalg.double_double`."""
 
 _nodes, _weights = np.polynomial.legendre.leggauss(10)
-NODES = [
-    (float((1 + t) / 2), float(w * (1 - t) / 4)) for t, w in zip(_nodes, _weights, strict=True)
-]
+NODES = [(float((1 + t) / 2), float(w * (1 - t) / 4)) for t, w in zip(_nodes, _weights, strict=True)]
 """Gauss's nodes and weights for ``int_0^1 (1 - t) f(t) dt``."""
 
 
@@ -127,9 +125,7 @@ class Loss:
         near = gap.clamp(-1.0, 1.0)
         total = torch.zeros_like(y, dtype=eta.dtype)
         for node, weight in NODES:
-            total = total + weight * _rows(
-                self.curvature_product(eta + node * near, y, near) * near
-            )
+            total = total + weight * _rows(self.curvature_product(eta + node * near, y, near) * near)
         far = self.value(eta + gap, y) - self.value(eta, y) - _rows(slope * gap)
         is_near = (gap.abs() <= 1.0).reshape(len(y), -1).all(1)
         return torch.where(is_near, total, far)
@@ -151,3 +147,4 @@ class Loss:
 def _rows(values: Tensor) -> Tensor:
     """Return sums over the outputs of each row."""
     return values if values.ndim == 1 else values.sum(-1)
+
