@@ -9,6 +9,7 @@ from .minimization import Solution as Solution
 from .minimization import minimize as minimize
 from .optimizers import schedules as schedules
 from .optimizers.adapters.scipy_minimize import ScipyMinimize as ScipyMinimize
+from .optimizers.adapters.sklearn_estimator import SklearnEstimator as SklearnEstimator
 from .optimizers.adapters.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.batches import Batches as Batches
 from .optimizers.first_order.adagrad import AdaGrad as AdaGrad
