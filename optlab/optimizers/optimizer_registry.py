@@ -9,14 +9,13 @@ import torch
 from optlab.registry import Registry
 
 
-def _of_torch(found: object) -> object:
+def _of_torch(found: Any) -> Any:
     """Return a torch optimizer's class as one of ours, and anything else as it is."""
-    if isinstance(found, type) and issubclass(found, torch.optim.Optimizer):
-        # Imported here, as the adapter itself imports this package.
-        from optlab.optimizers.adapters.torch_methods import torch_method  # noqa: PLC0415
+    # Imported here, as the adapter itself imports this package.
+    from optlab.optimizers.adapters.torch_methods import torch_method  # noqa: PLC0415
 
-        return torch_method(found)
-    return found
+    is_torch = isinstance(found, type) and issubclass(found, torch.optim.Optimizer)
+    return torch_method(found) if is_torch else found
 
 
 registry: Registry[type[Any]] = Registry(

@@ -153,7 +153,8 @@ class SklearnEstimator:
             # The trial's seed; an object, as a number would give every epoch the same order.
             seed = batches.generator.initial_seed() % 2**32
             estimator.set_params(random_state=np.random.RandomState(seed))
-        X, y, weight = (None if part is None else part.numpy() for part in problem.data)
+        X, y = problem.data.X.numpy(), problem.data.y.numpy()
+        weight = None if problem.data.weight is None else problem.data.weight.numpy()
         if hasattr(estimator, "partial_fit"):
             classes = {"classes": np.unique(y)} if self.name == "SGDClassifier" else {}
             while True:

@@ -54,7 +54,7 @@ def elastic_net(problem: Any, _: Options) -> Arguments | str:
 
 def logistic(problem: Any, options: Options) -> Arguments | str:
     """Translate to ``C sum of losses + r ||w||_1 + (1 - r)/2 ||w||^2``, which is n C f."""
-    if isinstance(problem, SoftmaxRegression) and len(problem.classes) == 2:
+    if isinstance(problem, SoftmaxRegression) and problem.loss_function.outputs == (2,):
         return (
             "scikit-learn's LogisticRegression has one weight a feature for two classes, and "
             "SoftmaxRegression two: take optlab.LogisticRegression"
@@ -93,6 +93,7 @@ def poisson(problem: Any, _: Options) -> Arguments | str:
 
 def quantile(problem: Any, _: Options) -> Arguments | str:
     """Translate to ``mean pinball loss + alpha ||w||_1``, which is f at ``alpha = l1``."""
+    loss: Any = getattr(problem, "loss_function", None)
     if not isinstance(problem, QuantileRegression):
         return "scikit-learn's QuantileRegressor minimises the pinball loss only"
     if problem.l2:
@@ -100,7 +101,7 @@ def quantile(problem: Any, _: Options) -> Arguments | str:
             f"scikit-learn's QuantileRegressor has no l2 penalty, and the problem has "
             f"l2={problem.l2:g}"
         )
-    return {"alpha": problem.l1, "quantile": problem.loss_function.quantile}
+    return {"alpha": problem.l1, "quantile": loss.quantile}
 
 
 def huber(problem: Any, _: Options) -> Arguments | str:
@@ -118,12 +119,14 @@ def sgd_regressor(problem: Any, options: Options) -> Arguments | str:
 
     Its squared error is half of ours, and its absolute error twice our pinball loss of the median.
     """
-    times, arguments = 1.0, {}
+    times = 1.0
+    arguments: Arguments = {}
+    loss: Any = getattr(problem, "loss_function", None)
     if isinstance(problem, LinearRegression):
         times, arguments = 0.5, {"loss": "squared_error"}
     elif isinstance(problem, HuberRegression):
-        arguments = {"loss": "huber", "epsilon": problem.loss_function.delta}
-    elif isinstance(problem, QuantileRegression) and problem.loss_function.quantile == 0.5:
+        arguments = {"loss": "huber", "epsilon": loss.delta}
+    elif isinstance(problem, QuantileRegression) and loss.quantile == 0.5:
         times, arguments = 2.0, {"loss": "epsilon_insensitive", "epsilon": 0.0}
     else:
         return (

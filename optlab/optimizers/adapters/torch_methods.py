@@ -110,5 +110,5 @@ def torch_method(cls: Any) -> type[Any]:
     )
 
 
-def _remade(cls: type[torch.optim.Optimizer], values: dict[str, Any]) -> Any:
+def _remade(cls: Any, values: dict[str, Any]) -> Any:
     return torch_method(cls)(**values)
