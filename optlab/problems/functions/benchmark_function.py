@@ -13,6 +13,10 @@ from optlab.checks import check_count
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 
 
+GRID = 81
+"""Points of the grid on each side of the box, over which contours are drawn."""
+
+
 class BenchmarkFunction:
     """The part that all benchmark functions share: data without features, a start, judging.
 
@@ -115,6 +119,15 @@ class BenchmarkFunction:
         more = dict(zip(self.measures, point.tolist(), strict=True)) if self.measures else {}
         gap = float(self.suboptimality(point))
         return Evaluation(loss.item(), gap, float(slope.norm()), error, more)
+
+    def contours(self) -> dict[str, Any]:
+        """Return the suboptimality over the box, on a grid, to six digits; empty unless d is 2."""
+        if self.d != 2:
+            return {}
+        side = torch.linspace(*self.box, GRID, dtype=torch.float64)
+        gap = self.suboptimality(torch.stack(torch.meshgrid(side, side, indexing="ij"), -1))
+        rows = [[float(f"{value:.6g}") for value in row] for row in gap.tolist()]
+        return {"x1": side.tolist(), "x2": side.tolist(), "suboptimality": rows}
 
     def to(self, device: torch.device | str, dtype: torch.dtype, *, copy: bool = False) -> Self:
         """Return the same function, computed on another device or in another dtype."""
