@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import optlab as ol
+from optlab.lab.keys.object_hash import object_hash
 from optlab.problems import module_evaluation
 
 BITS = {"rtol": 0, "atol": 0, "equal_nan": True}
@@ -370,7 +371,7 @@ def test_the_lab_judges_and_keeps_the_buffers_of_the_run():
 def test_an_experiment_is_judged_against_its_best_known_loss():
     problem = images_problem(validation=0.2, measures={"accuracy": accuracy})
     results = ol.compare(
-        problem, [ol.ManualSGD(0.1), ol.TorchOptimizer(torch.optim.Adam, lr=0.02)],
+        problem, [ol.ManualSGD(0.1), ol.Adam(0.02), ol.TorchOptimizer(torch.optim.Adam, lr=0.02)],
         batch_sizes=[8, "full"], epochs=6, seeds=[1], dtypes=["float32", "float64"],
     )  # fmt: skip
     assert set(results.trials["status"]) == {"finished"}
@@ -379,3 +380,46 @@ def test_an_experiment_is_judged_against_its_best_known_loss():
     np.testing.assert_array_equal(gaps, results.traces["loss"] - least)
     assert (results.trials["validation_accuracy"] > 0.3).all()
     assert "best known" in results.summary().to_string() or gaps.min() == 0
+
+
+def test_the_same_network_is_known_again_in_a_store_and_another_is_not(tmp_path):
+    def run(module):
+        X, y = images()
+        problem = ol.ModuleProblem(module, nn.CrossEntropyLoss(), X, y, name="images")
+        problem.loss(problem.start(torch.Generator()))  # the state of a run is no part of it
+        ol.compare(problem, ol.ManualSGD(0.1), epochs=2, store=tmp_path / "network.db")
+        return len(ol.Results.load(tmp_path / "network.db").trials), object_hash(problem)
+
+    module = network()
+    first, again = run(module), run(copy.deepcopy(module))
+    assert first == again
+    with torch.no_grad():
+        module[0].weight += 1
+    assert run(module)[1] != first[1]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_devices(dtype):
+    """On a GPU too: the same seed the same bits, and nobody else's random numbers change."""
+    problem, states = images_problem(), (torch.get_rng_state(), torch.cuda.get_rng_state())
+    adam = ol.TorchOptimizer(torch.optim.Adam, lr=0.01)
+    one, two = (
+        ol.minimize(problem, adam, epochs=5, batch_size=8, seed=3, device="cuda", dtype=dtype)
+        for _ in range(2)
+    )
+    assert_same_bits(one.parameters, two.parameters)
+    assert one.parameters["1.num_batches_tracked"] == 30
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert torch.equal(torch.cuda.get_rng_state(), states[1])
+    # Without dropout both devices make the same steps, but for rounding.
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    X, y = images()
+    problem = ol.ModuleProblem(plain, nn.CrossEntropyLoss(), X, y)
+    sgd = ol.ManualSGD(0.1)
+    cpu, gpu = (
+        ol.minimize(problem, sgd, epochs=3, batch_size=8, seed=3, device=device, dtype="float64")
+        for device in ("cpu", "cuda")
+    )
+    for name, value in cpu.parameters.items():
+        torch.testing.assert_close(gpu.parameters[name], value, rtol=1e-9, atol=1e-10)

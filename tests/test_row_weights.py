@@ -202,8 +202,9 @@ def test_a_batch_without_weights_is_refused():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_optimizer_finds_the_weighted_optimum(cls, dtype):
     problem = weighted_problem(dtype)
-    rated = "learning_rate" in getattr(cls, "__dataclass_fields__", {})
-    solution = ol.minimize(problem, cls(learning_rate=0.1) if rated else cls(), epochs=400)
+    fields = getattr(cls, "__dataclass_fields__", {})
+    rate = {name: 0.1 for name in ("learning_rate", "lr") if name in fields}
+    solution = ol.minimize(problem, cls(**rate), epochs=400)
     plain = ol.LinearRegression(problem.X, problem.y).reference().parameters
     ignored = problem.evaluate(plain).suboptimality
     assert ignored > 1e-3
