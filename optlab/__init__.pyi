@@ -9,6 +9,9 @@ from .minimization import Solution as Solution
 from .minimization import minimize as minimize
 from .optimizers import schedules as schedules
 from .optimizers.barzilai_borwein import BarzilaiBorwein as BarzilaiBorwein
+from .optimizers.adapters.scipy_minimize import ScipyMinimize as ScipyMinimize
+from .optimizers.adapters.sklearn_estimator import SklearnEstimator as SklearnEstimator
+from .optimizers.adapters.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.batches import Batches as Batches
 from .optimizers.cgls import CGLS as CGLS
 from .optimizers.coordinate_descent import CoordinateDescent as CoordinateDescent
@@ -44,15 +47,22 @@ from .optimizers.sklearn_linear_regression import (
 )
 from .optimizers.streaming_lstsq import StreamingLstsq as StreamingLstsq
 from .optimizers.svrg import SVRG as SVRG
-from .optimizers.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.torch_sgd import TorchSGD as TorchSGD
 from .problems.capabilities import gradient as gradient
+from .problems.functions.beale import Beale as Beale
+from .problems.functions.himmelblau import Himmelblau as Himmelblau
+from .problems.functions.noisy_quadratic import NoisyQuadratic as NoisyQuadratic
+from .problems.functions.quadratic import Quadratic as Quadratic
+from .problems.functions.rastrigin import Rastrigin as Rastrigin
+from .problems.functions.rosenbrock import Rosenbrock as Rosenbrock
+from .problems.functions.styblinski_tang import StyblinskiTang as StyblinskiTang
 from .problems.linear_regression import LinearRegression as LinearRegression
 from .problems.losses.huber import HuberRegression as HuberRegression
 from .problems.losses.logistic import LogisticRegression as LogisticRegression
 from .problems.losses.poisson import PoissonRegression as PoissonRegression
 from .problems.losses.quantile import QuantileRegression as QuantileRegression
 from .problems.losses.softmax import SoftmaxRegression as SoftmaxRegression
+from .problems.module_problem import ModuleProblem as ModuleProblem
 from .problems.problem import Batch as Batch
 from .problems.problem import Parameters as Parameters
 from .problems.problem import Problem as Problem
