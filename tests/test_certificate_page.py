@@ -19,7 +19,7 @@ def test_a_certificate_is_given_in_words():
     assert lines["digits predicted"] == f"{known['digits']:.3g}, of the least accurate parameter"
     assert lines["rank"] == "11 of 11 (of singular values, those below 9.81e-14 are 0)"
     assert (lines["to be trusted"], lines["found"]) == ("yes", known["message"])
-    bmi = facts.optimum["weight"][2], known["standard_errors"]["weight"][2]
+    bmi = facts.parameters["weight"][2], known["standard_errors"]["weight"][2]
     data = ol.datasets.diabetes().X[:, 2]  # a unit of the raw column is 1 / its deviation
     both = [number(value, 10) for value in (*bmi, *(value / data.std() for value in bmi))]
     assert ("bmi", *both) in shown.rows

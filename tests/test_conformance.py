@@ -15,7 +15,7 @@ from optlab.optimizers import hyperparameters, registry, unsupported
 CPU = torch.device("cpu")
 
 pytestmark = pytest.mark.parametrize(
-    "cls", [pytest.param(cls, id=name) for name, cls in registry.classes()]
+    "cls", [pytest.param(cls, id=name) for name, cls in registry.items()]
 )
 
 
@@ -149,7 +149,7 @@ def test_begins_where_it_is_told_to(cls, problem):
 
 def test_stays_at_the_optimum(cls, problem):
     dtype = problem.X.dtype
-    optimum = {name: value.to(dtype) for name, value in problem.optimum().parameters.items()}
+    optimum = {name: value.to(dtype) for name, value in problem.reference().parameters.items()}
     far = problem.evaluate(problem.start(torch.Generator().manual_seed(0))).suboptimality
     for iterate in islice(iterates(cls(), problem, batch_size="full", start=optimum), 20):
         gap = problem.evaluate(iterate.parameters).suboptimality

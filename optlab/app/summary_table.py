@@ -69,8 +69,9 @@ def print_optima(problems: Mapping[str, ProblemSummary]) -> None:
         measures = (
             f"; {k.replace('_', ' ')} {number(v, digits=6)}" for k, v in facts.measures.items()
         )
-        message = facts.certificate["message"] + "".join(measures)
-        console.print(Text(f"optimum of {name}: {message}"))
+        if facts.reference is not None:
+            message = facts.reference.message + "".join(measures)
+            console.print(Text(f"reference of {name}: {message}"))
 
 
 def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -> None:

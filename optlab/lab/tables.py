@@ -21,7 +21,8 @@ def trials_table(
     """Return a row for each trial.
 
     Losses, suboptimality, parameter error, gradient norm and further measures (the last columns)
-    are those of the last recorded iterate; ``samples`` counts rows touched. ``batch`` is an ordered
+    are those of the last recorded iterate; ``samples`` counts rows touched, and evaluations of
+    loss, gradient and Hessian products are in passes over all data. ``batch`` is an ordered
     categorical, ``"1" < "5" < "full" < "direct"``, for grouping and labels; ``batch_size`` (Int64)
     is the number of rows a step, all n for ``"full"`` and ``<NA>`` for direct methods. Each
     hyperparameter is a column ``hp_<name>``, numeric where all its values are numbers and missing
@@ -88,6 +89,9 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "epochs": last.epoch if last else 0,
         "steps": last.steps if last else 0,
         "samples": last.samples if last else 0,
+        "loss_evaluations": last.loss_evaluations if last else NAN,
+        "gradient_evaluations": last.gradient_evaluations if last else NAN,
+        "hessian_products": last.hessian_products if last else NAN,
         "transfer_seconds": record.transfer_seconds,
         "compile_seconds": record.compile_seconds,
         "first_pass_seconds": record.first_pass_seconds,

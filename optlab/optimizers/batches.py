@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import torch
@@ -30,7 +30,7 @@ class Batches:
     Parameters
     ----------
     X, y
-        Data of shape ``(n, d)`` and ``(n,)``.
+        Data of ``n`` rows: ``(n, d)`` and ``(n,)``, or rows of any other shape.
     batch_size
         Rows a batch, at least 1, or ``"full"``. One larger than n is one batch of n rows, shuffled.
     generator
@@ -41,6 +41,9 @@ class Batches:
         Whether a last batch that is short is left out.
     weight
         The rows' weights, shape ``(n,)``, or None: each batch carries those of its rows.
+    looks
+        The epochs after which the iterate is looked at, in order: an optimizer that runs many
+        epochs at once need yield no others. Empty: each epoch's.
 
     Examples
     --------
@@ -67,12 +70,14 @@ class Batches:
         shuffle: bool = True,
         drop_last: bool = False,
         weight: Tensor | None = None,
+        looks: Sequence[int] = (),
     ) -> None:
         self.X, self.y, self.weight = X, y, weight
         self.batch_size = check_batch_size(batch_size)
         self.generator = generator
         self.shuffle = shuffle
         self.drop_last = drop_last
+        self.looks = looks
         n = len(y)
         size = n if batch_size == "full" else min(batch_size, n)
         short = 0 if batch_size == "full" or not drop_last else n % batch_size
@@ -82,8 +87,8 @@ class Batches:
                 f"the batch size must be at most {n}"
             )
         self._size = size
-        row_bytes = X.element_size() * X.shape[1]
-        self._gathered = size * max(1, _GATHERED_BYTES // (row_bytes * size))
+        row_bytes = X.element_size() * X[:1].numel()
+        self._gathered = size * max(1, _GATHERED_BYTES // max(1, row_bytes * size))
         self.samples = n - short
         """Rows visited each epoch."""
         self.steps = -(-self.samples // size)

@@ -168,7 +168,8 @@ def _parameters(results: ResultTables) -> pd.DataFrame:
     for number, parameters in results.final_parameters.items():
         facts = results.problems[problem_of[number]]
         for name, entries in parameters.items():
-            flat, optimum = np.ravel(entries), np.ravel(facts.optimum[name])
+            flat = np.ravel(entries)
+            optimum = np.ravel(facts.parameters.get(name, np.full(flat.size, np.nan)))
             names = facts.parameter_names(name, flat.size)
             parts.append((np.full(flat.size, number), names, flat, optimum))
     if not parts:
@@ -184,7 +185,7 @@ def _parameters(results: ResultTables) -> pd.DataFrame:
 def _optima(results: ResultTables) -> pd.DataFrame:
     known = ["problem", "kind", "n", "d", "dtype", "loss"]
     rows = [
-        (facts.name, facts.kind, facts.n, facts.d, facts.dtype, facts.optimum_loss)
+        (facts.name, facts.kind, facts.n, facts.d, facts.dtype, facts.reference_loss.loss)
         for facts in results.problems.values()
     ]
     table = pd.DataFrame(rows, columns=known)

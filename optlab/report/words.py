@@ -1,4 +1,4 @@
-"""Parts of sentences: ratios, counts and lists in words."""
+"""Ratios, counts and lists in words."""
 
 from __future__ import annotations
 

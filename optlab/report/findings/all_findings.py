@@ -1,4 +1,4 @@
-"""Collect the findings of an experiment; each sentence is written in a `..._findings.py` beside."""
+"""Make the text of all findings; the sentences are written in the `..._findings.py` beside it."""
 
 from __future__ import annotations
 

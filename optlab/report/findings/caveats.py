@@ -75,8 +75,8 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
 
 def _optima(results: ResultTables) -> Iterator[Sentence]:
     for name, facts in results.problems.items():
-        if not facts.certificate.get("trusted", True):
-            message = facts.certificate["message"]
+        if facts.reference is not None and not facts.reference.trusted:
+            message = facts.reference.message
             text = f"The optimum of {name}, the reference of its trials, is not certain: {message}."
             yield Sentence("optimum", text, "", {"problem": name})
 

@@ -1,4 +1,4 @@
-"""A sentence with its numbers, and the words for a setting and for a median."""
+"""The data type of a sentence: its text and its numbers; and the names of settings in sentences."""
 
 from __future__ import annotations
 

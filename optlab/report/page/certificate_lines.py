@@ -48,7 +48,7 @@ def certificate_lines(facts: ProblemSummary) -> CertificateLines:
     columns = f"{facts.d} column" + ("" if facts.d == 1 else "s")
     lines: list[tuple[str, Any]] = [
         ("problem", f"{facts.kind}, {facts.n} rows, {columns}, {facts.dtype}"),
-        ("loss at the optimum", number(facts.optimum_loss, 10)),
+        ("loss at the optimum", number(facts.reference_loss.loss, 10)),
         *((f"{k.replace('_', ' ')} there", number(v, 10)) for k, v in facts.measures.items()),
         *_lines(facts.certificate),
     ]
@@ -78,7 +78,7 @@ def _parameters(facts: ProblemSummary) -> Table:
     errors = facts.certificate.get("standard_errors") or {}
     rows = [
         (name, number(value, 10), *([number(_error(errors.get(key), place), 10)] if errors else []))
-        for key, values in facts.optimum.items()
+        for key, values in facts.parameters.items()
         for place, (name, value) in enumerate(
             zip(facts.parameter_names(key, np.size(values)), np.ravel(values).tolist(), strict=True)
         )

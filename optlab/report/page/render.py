@@ -11,7 +11,7 @@ import plotly.offline
 from jinja2 import PackageLoader
 
 from optlab.analysis.result_tables import ResultTables
-from optlab.markup import ENVIRONMENT
+from optlab.html_templates import ENVIRONMENT
 from optlab.report.findings.all_findings import findings
 from optlab.report.findings.caveats import caveats
 from optlab.report.findings.sentence import Sentence

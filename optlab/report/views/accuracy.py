@@ -89,7 +89,7 @@ def parameters_view(results: ResultTables) -> View:
     """Return the view of the final parameters beside the optimum's."""
     shown = {name: _parameter_names(facts) for name, facts in results.problems.items()}
     optimum = [
-        {"problem": name, "parameter": label, "value": float(np.ravel(facts.optimum[key])[j])}
+        {"problem": name, "parameter": label, "value": float(np.ravel(facts.parameters[key])[j])}
         for name, facts in results.problems.items()
         for label, key, j in shown[name]
     ]
@@ -98,7 +98,7 @@ def parameters_view(results: ResultTables) -> View:
         for label, key, j in shown[cell["problem"]]:
             value = np.ravel(parameters.get(key, ()))
             if j < len(value):
-                right = float(np.ravel(facts.optimum[key])[j])
+                right = float(np.ravel(facts.parameters[key])[j])
                 error = abs(float(value[j]) - right)
                 own = {"parameter": label, "value": float(value[j]), "error": error}
                 rows.append(cell | own | {"optimum": right})
@@ -131,10 +131,10 @@ def _parameter_names(facts: ProblemSummary) -> list[tuple[str, str, int]]:
     """Return label, key and place of the parameters that are shown."""
     names = [
         (label, key, place)
-        for key, values in facts.optimum.items()
+        for key, values in facts.parameters.items()
         for place, label in enumerate(facts.parameter_names(key, np.size(values)))
     ]
-    size = [abs(float(np.ravel(facts.optimum[key])[j])) for _, key, j in names]
+    size = [abs(float(np.ravel(facts.parameters[key])[j])) for _, key, j in names]
     largest = set(np.argsort(size)[::-1][:MOST_PARAMETERS].tolist())
     return [name for place, name in enumerate(names) if place in largest]
 
