@@ -25,6 +25,7 @@ from .optimizers.torch_optimizer import TorchOptimizer as TorchOptimizer
 from .optimizers.torch_sgd import TorchSGD as TorchSGD
 from .problems.capabilities import gradient as gradient
 from .problems.linear_regression import LinearRegression as LinearRegression
+from .problems.nonlinear_least_squares import NonlinearLeastSquares as NonlinearLeastSquares
 from .problems.problem import Batch as Batch
 from .problems.problem import Parameters as Parameters
 from .problems.problem import Problem as Problem

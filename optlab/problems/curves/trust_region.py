@@ -105,8 +105,9 @@ class TrustRegion:
     geodesic: bool = False
 
     def points(self, functions: ResidualFunctions, start: Tensor) -> Iterator[LeastSquaresPoint]:
-        """Yield each point that a step reaches, until rounding lets none go further down."""
+        """Yield the start and each point that a step reaches, until rounding lets none go down."""
         here = LeastSquaresPoint(functions, start)
+        yield here
         if not here.is_finite:
             return
         scale = _column_norms(here.jacobian)
