@@ -7,9 +7,14 @@ from .lab.trial.status import Status as Status
 from .lab.trial.stop_at import StopAt as StopAt
 from .minimization import Solution as Solution
 from .minimization import minimize as minimize
+from .optimizers.adapters.scipy_least_squares import ScipyLeastSquares as ScipyLeastSquares
 from .optimizers.batches import Batches as Batches
+from .optimizers.gauss_newton import GaussNewton as GaussNewton
+from .optimizers.lbfgs import LBFGS as LBFGS
+from .optimizers.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
 from .optimizers.lstsq import Lstsq as Lstsq
 from .optimizers.manual_sgd import ManualSGD as ManualSGD
+from .optimizers.newton import Newton as Newton
 from .optimizers.normal_equations import NormalEquations as NormalEquations
 from .optimizers.optimizer import Cost as Cost
 from .optimizers.optimizer import Iterate as Iterate

@@ -17,6 +17,11 @@ registry: Registry[type[Any]] = Registry(
         "streaming-lstsq": "optlab.optimizers.streaming_lstsq:StreamingLstsq",
         "normal-equations": "optlab.optimizers.normal_equations:NormalEquations",
         "qr": "optlab.optimizers.qr:QR",
+        "newton": "optlab.optimizers.newton:Newton",
+        "lbfgs": "optlab.optimizers.lbfgs:LBFGS",
+        "gauss-newton": "optlab.optimizers.gauss_newton:GaussNewton",
+        "levenberg-marquardt": "optlab.optimizers.levenberg_marquardt:LevenbergMarquardt",
+        "scipy-least-squares": ("optlab.optimizers.adapters.scipy_least_squares:ScipyLeastSquares"),
         "sklearn": "optlab.optimizers.sklearn_linear_regression:SklearnLinearRegression",
     },
 )

@@ -20,6 +20,7 @@ from optlab.problems.coefficients import coefficient_table
 from optlab.problems.holdout import Holdout
 from optlab.problems.judge import Judge
 from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
+from optlab.problems.linear_residuals import linear_jacobian, linear_residuals
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 from optlab.problems.row_weights import given_weights, mean_one, moderate, shares
 
@@ -201,6 +202,14 @@ class LinearRegression:
         if self.l2:
             weight = weight + self.l2 * parameters["weight"]
         return {"weight": weight} | ({"bias": 2 * residual.mean()} if self.fit_intercept else {})
+
+    def residuals(self, parameters: Parameters) -> Tensor:
+        """Residuals of all rows and of the penalty, ``(n,)`` or ``(n + d,)``."""
+        return linear_residuals(self.data, parameters, self.l2)
+
+    def jacobian(self, parameters: Parameters) -> Tensor:
+        """Jacobian of `residuals`, the same everywhere: columns of the weight, then the bias."""
+        return linear_jacobian(self.data, parameters, self.l2)
 
     def _rows(self, batch: Batch | None) -> Batch:
         """Return a batch, or all rows for None."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Self, final
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
-from torch.func import grad, hessian, jvp, vmap
 
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.validation import checked_design, unwrapped
@@ -17,6 +17,7 @@ from optlab.problems.curves.computed_reference import computed_reference
 from optlab.problems.curves.curve_judge import CurveJudge
 from optlab.problems.curves.known_reference import checked_reference, dataset_reference
 from optlab.problems.curves.starts import VECTOR, checked_starts
+from optlab.problems.forward_mode import grad, hessian, jvp, vmap
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 from optlab.problems.row_weights import given_weights, mean_one
 from optlab.problems.vector import flatten, unflatten
@@ -250,7 +251,8 @@ class NonlinearLeastSquares:
 
         chunk = max(1, _CHUNK_ELEMENTS // len(self.y))
         identity = torch.eye(len(point), dtype=point.dtype, device=point.device)
-        return vmap(column, chunk_size=chunk)(identity).T
+        columns: Any = vmap(column, chunk_size=chunk)(identity)
+        return torch.as_tensor(columns).T
 
     def hessian_product(
         self, parameters: Parameters, direction: Parameters, batch: Batch | None = None
@@ -354,9 +356,8 @@ def _as_columns(X: Any) -> tuple[Any, bool]:
     if getattr(X, "ndim", None) == 1:
         frame = X.to_frame() if hasattr(X, "to_frame") else X.reshape(-1, 1)
         return frame, True
-    if isinstance(X, list | tuple) and X and not isinstance(X[0], list | tuple | Tensor):
-        if getattr(X[0], "ndim", 0) == 0:
-            return [[value] for value in X], True
+    if isinstance(X, list | tuple) and X and all(np.ndim(value) == 0 for value in X):
+        return [[value] for value in X], True
     return X, False
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from optlab.problems.curves.residual_functions import ResidualFunctions
 from optlab.problems.curves.rounding import rounded_size
+from optlab.problems.curves.scaled_jacobian import column_norms
 from optlab.problems.curves.trust_region import LeastSquaresPoint, TrustRegion
 from optlab.problems.problem import Parameters, Reference
 from optlab.problems.vector import flatten, unflatten
@@ -104,8 +105,7 @@ def _scaled_hessian(
     problem: NonlinearLeastSquares, parameters: Parameters
 ) -> tuple[Tensor, Tensor]:
     """Return the Hessian of half the sum of squares in units of the Jacobian's columns."""
-    scale = problem.jacobian(parameters).norm(dim=0)
-    scale = torch.where(scale > 0, scale, 1.0)
+    scale = column_norms(problem.jacobian(parameters))
     hessian = len(problem.y) / 2 * problem.hessian(parameters)
     return hessian / scale / scale[:, None], scale
 

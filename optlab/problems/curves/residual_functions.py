@@ -7,9 +7,9 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.func import jvp
 
 from optlab.problems.capabilities import HasResiduals
+from optlab.problems.forward_mode import jvp
 from optlab.problems.problem import Parameters
 from optlab.problems.vector import unflatten
 

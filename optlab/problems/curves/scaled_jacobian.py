@@ -38,8 +38,10 @@ class ScaledJacobian:
         triangle = torch.linalg.qr(
             torch.cat([jacobian / scale, residual[:, None]], 1), mode="r"
         ).R.to("cpu", torch.float64)
-        U, self.values, self.Vt = torch.linalg.svd(triangle[:, :p], full_matrices=False)
-        self.z = U.T @ triangle[:, p]
+        U, values, Vt = torch.linalg.svd(triangle[:, :p], full_matrices=False)
+        self.values: Tensor = values
+        self.Vt: Tensor = Vt
+        self.z: Tensor = U.T @ triangle[:, p]
         cut = torch.finfo(jacobian.dtype).eps * max(jacobian.shape)
         self.rank = self.values > cut * self.values[0]
 
@@ -50,13 +52,15 @@ class ScaledJacobian:
 
     def step(self, damping: float) -> Tensor:
         """Return the scaled step ``q (p,)``; of minimum norm where there is no damping."""
-        return -(self.Vt.T @ (self._filter(damping) * self.z))
+        step: Tensor = -(self.Vt.T @ (self._filter(damping) * self.z))
+        return step
 
     def solve(self, right: Tensor, damping: float) -> Tensor:
         """Return ``-(A'A + damping I)^-1 right``, of minimum norm where there is no damping."""
         w = self._filter(damping)
         shrunk = w * w if damping == 0 else 1 / (self.values.square() + damping)
-        return -(self.Vt.T @ (shrunk * (self.Vt @ right)))
+        solution: Tensor = -(self.Vt.T @ (shrunk * (self.Vt @ right)))
+        return solution
 
     def predicted(self, damping: float) -> float:
         """Return the reduction of ``||r||^2`` that the linear model predicts for a step."""
@@ -90,3 +94,9 @@ class ScaledJacobian:
         if damping > 0:
             return self.values / (self.values.square() + damping)
         return torch.where(self.rank, 1 / self.values, 0.0)
+
+
+def column_norms(jacobian: Tensor) -> Tensor:
+    """Return the norms of the columns, ``(p,)``, 1 for a column of zeros."""
+    norms = jacobian.norm(dim=0)
+    return torch.where(norms > 0, norms, 1.0)

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from optlab.problems.problem import Parameters
 
-Start: TypeAlias = Mapping[str, "ArrayLike | Tensor"] | Sequence[float] | Tensor | np.ndarray[Any, Any]
+Start: TypeAlias = (
+    Mapping[str, "ArrayLike | Tensor"] | Sequence[float] | Tensor | np.ndarray[Any, Any]
+)
 
 VECTOR = "parameters"
 """The name of the parameters where the start is a plain vector."""

@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from optlab.problems.curves.residual_functions import ResidualFunctions
-from optlab.problems.curves.scaled_jacobian import ScaledJacobian
+from optlab.problems.curves.scaled_jacobian import ScaledJacobian, column_norms
+from optlab.problems.rounding_floor import RoundingFloor
 
 _ACCEPTED = 1e-4
 """Share of the predicted reduction that a step must bring to be taken."""
-
-_PATIENCE = 5
-"""Steps at the floor of rounding without a new least gradient, after which it has been reached."""
 
 
 @final
@@ -110,25 +108,25 @@ class TrustRegion:
         yield here
         if not here.is_finite:
             return
-        scale = _column_norms(here.jacobian)
+        scale = column_norms(here.jacobian)
         radius = self.initial_radius * (float((scale * start).norm()) or 1.0)
-        least, idle = float("inf"), 0
+        floor = RoundingFloor()
         while True:
             scaled = ScaledJacobian(here.jacobian, here.residual, scale)
-            if scaled.reducible < least:
-                least, idle = scaled.reducible, 0
+            floor.see(scaled.reducible)
             while True:
                 attempt = self._attempt(functions, here, scaled, scale, radius)
                 radius = attempt.next_radius
-                ends = attempt.length <= torch.finfo(start.dtype).eps * attempt.size
-                idle += attempt.is_rounding
-                if attempt.share > _ACCEPTED:
+                if attempt.is_rounding:
+                    floor.miss()
+                no_longer = attempt.length <= torch.finfo(start.dtype).eps * attempt.size
+                accepted = attempt.share > _ACCEPTED
+                if accepted or no_longer or floor.reached:
                     break
-                if ends or idle >= _PATIENCE:
-                    return
-            here = attempt.reached
-            yield here
-            if ends or idle >= _PATIENCE:
+            if accepted:
+                here = attempt.reached
+                yield here
+            if no_longer or floor.reached:
                 return
             scale = torch.maximum(scale, here.jacobian.norm(dim=0))
 
@@ -204,8 +202,3 @@ def _bent(
     if float((scale * bend).norm()) > 0.375 * float((scale * step).norm()):
         return None  # 2 ||a|| <= 0.75 ||s||, of Transtrum and Sethna
     return step + bend / 2
-
-
-def _column_norms(jacobian: Tensor) -> Tensor:
-    norms = jacobian.norm(dim=0)
-    return torch.where(norms > 0, norms, 1.0)
