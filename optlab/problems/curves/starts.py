@@ -91,9 +91,8 @@ def _checked(given: Any, label: str) -> Parameters:
 def _numbers(value: Any, label: str) -> Tensor:
     """Return real numbers as a new float64 tensor on the CPU."""
     try:
-        numbers = torch.as_tensor(value).detach()
-        if numbers.is_complex():
-            raise TypeError("complex numbers")
-        return numbers.to("cpu", torch.float64, copy=True)
+        if isinstance(value, Tensor):
+            value = value.detach().cpu().numpy()
+        return torch.from_numpy(np.array(value, dtype=np.float64))
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{label} must be real numbers, not {value!r} ({error})") from None
