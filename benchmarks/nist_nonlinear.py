@@ -117,7 +117,9 @@ def print_references() -> None:
     """Print the third table: the computed references, with the digits they claim and have."""
     print("\nThe reference that is computed where the known answer is taken away, from both starts")
     print("and four more near the first: digits that it claims, and has, against the solution for")
-    print("the data as float64 holds them.\n\n| set | claimed | correct | trusted |\n|---|---|---|---|")
+    print(
+        "the data as float64 holds them.\n\n| set | claimed | correct | trusted |\n|---|---|---|---|"
+    )
     for name in NONLINEAR_NAMES:
         dataset = ol.datasets.nist_nonlinear(name)
         problem = ol.NonlinearLeastSquares(
@@ -141,7 +143,9 @@ def main() -> None:
         for method, value in METHODS.items()
         if not asked or any(part in method for part in asked)
     }
-    print(f"torch {torch.__version__}, float64, one thread; 27 sets x 2 starts = 54 runs a method.\n")
+    print(
+        f"torch {torch.__version__}, float64, one thread; 27 sets x 2 starts = 54 runs a method.\n"
+    )
     head = "solved to 6 digits | 4 to 6 | fewer | median digits | least of the solved"
     cost = "median iterations | losses | gradients | Hessian products | seconds"
     print(f"| method | {head} | {cost} |\n" + "|---" * 11 + "|")

@@ -7,8 +7,19 @@ from .lab.trial.status import Status as Status
 from .lab.trial.stop_at import StopAt as StopAt
 from .minimization import Solution as Solution
 from .minimization import minimize as minimize
+from .optimizers import schedules as schedules
 from .optimizers.adapters.scipy_least_squares import ScipyLeastSquares as ScipyLeastSquares
 from .optimizers.batches import Batches as Batches
+from .optimizers.first_order.adagrad import AdaGrad as AdaGrad
+from .optimizers.first_order.adam import Adam as Adam
+from .optimizers.first_order.adamw import AdamW as AdamW
+from .optimizers.first_order.averaged import Averaged as Averaged
+from .optimizers.first_order.clipped import Clipped as Clipped
+from .optimizers.first_order.heavy_ball import HeavyBall as HeavyBall
+from .optimizers.first_order.lion import Lion as Lion
+from .optimizers.first_order.nesterov import Nesterov as Nesterov
+from .optimizers.first_order.rmsprop import RMSprop as RMSprop
+from .optimizers.first_order.sgd import SGD as SGD
 from .optimizers.gauss_newton import GaussNewton as GaussNewton
 from .optimizers.lbfgs import LBFGS as LBFGS
 from .optimizers.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
@@ -38,3 +49,14 @@ from .problems.problem import Reference as Reference
 from .results import Results as Results
 
 __version__: str
+from .optimizers.barzilai_borwein import BarzilaiBorwein as BarzilaiBorwein
+from .optimizers.cgls import CGLS as CGLS
+from .optimizers.coordinate_descent import CoordinateDescent as CoordinateDescent
+from .optimizers.exact_line_search import ExactLineSearch as ExactLineSearch
+from .optimizers.fista import FISTA as FISTA
+from .optimizers.lsqr import LSQR as LSQR
+from .optimizers.polyak_step import PolyakStep as PolyakStep
+from .optimizers.proximal_gradient import ProximalGradient as ProximalGradient
+from .optimizers.saga import SAGA as SAGA
+from .optimizers.sdca import SDCA as SDCA
+from .optimizers.svrg import SVRG as SVRG

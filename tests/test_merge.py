@@ -113,7 +113,7 @@ def test_another_problem_of_the_same_name_is_told_apart(tmp_path):
     facts = loaded.problems["data (two)"]
     assert (facts.name, facts.reference_loss.loss) == (
         "data (two)",
-        other.problems["data"].optimum_loss,
+        other.problems["data"].reference_loss.loss,
     )
     assert loaded.trials["repeat"].tolist() == [1, 1]
 

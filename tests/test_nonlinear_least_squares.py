@@ -68,7 +68,9 @@ def test_loss_residuals_jacobian_and_products_agree(point, weight):
     # Central differences of the gradient: h^2 and eps / h, each about 1e-10 of the size.
     h, size = 1e-5, hessian.abs().max().item() + slope.abs().max().item()
     for j, direction in enumerate(torch.eye(2, dtype=torch.float64)):
-        ends = [unflatten(flatten(parameters) + sign * h * direction, parameters) for sign in (1, -1)]
+        ends = [
+            unflatten(flatten(parameters) + sign * h * direction, parameters) for sign in (1, -1)
+        ]
         up, down = (flatten(gradient(problem, end)) for end in ends)
         torch.testing.assert_close((up - down) / (2 * h), hessian[:, j], rtol=0, atol=1e-6 * size)
 
@@ -76,9 +78,7 @@ def test_loss_residuals_jacobian_and_products_agree(point, weight):
 def test_a_row_of_weight_two_is_the_same_row_twice_and_one_of_weight_zero_is_none():
     weighted = curve(sample_weight=[2, 1, 1, 1, 1, 0])
     rows = [0, 0, 1, 2, 3, 4]
-    repeated = ol.NonlinearLeastSquares(
-        decay, np.array(x)[rows], np.array(y)[rows], start=START
-    )
+    repeated = ol.NonlinearLeastSquares(decay, np.array(x)[rows], np.array(y)[rows], start=START)
     for point in [at(1.0, 1.0), at(3.0, 0.5)]:
         assert weighted.loss(point).item() == pytest.approx(repeated.loss(point).item(), rel=1e-14)
     one, other = (flatten(p.reference().parameters) for p in (weighted, repeated))
@@ -110,7 +110,9 @@ def test_x_may_have_columns_and_the_start_be_a_vector(plain):
     assert torch.equal(vector, flatten(plain.reference().parameters))
 
 
-def test_float32_data_have_a_reference_of_their_own_and_trials_in_float32_are_judged_by_float64(plain):
+def test_float32_data_have_a_reference_of_their_own_and_trials_in_float32_are_judged_by_float64(
+    plain,
+):
     problem = plain
     rounded = problem.to("cpu", torch.float32)
     assert rounded.y.dtype == torch.float32
@@ -230,7 +232,11 @@ BAD = {
         "reference is no minimum of 'curve'",
     ),
     "a reference of other parameters": (
-        {"reference": ol.Reference(kind="certified", loss=0.1, parameters={"height": torch.ones(())})},
+        {
+            "reference": ol.Reference(
+                kind="certified", loss=0.1, parameters={"height": torch.ones(())}
+            )
+        },
         "reference has parameters",
     ),
 }

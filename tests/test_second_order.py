@@ -131,15 +131,11 @@ def test_units_that_are_powers_of_two_change_no_bit(exponents):
     for optimizer in (ol.LevenbergMarquardt(), ol.GaussNewton()):
         pairs = zip(run(optimizer, plain, 6), run(optimizer, other, 6), strict=True)
         for one, two in pairs:
-            assert all(
-                torch.equal(one.parameters[b], two.parameters[b] * units[b]) for b in units
-            )
+            assert all(torch.equal(one.parameters[b], two.parameters[b] * units[b]) for b in units)
 
 
 @settings(max_examples=15)
-@given(
-    st.integers(0, 10**6), st.integers(1, 5), st.floats(-6, 2), st.booleans()
-)
+@given(st.integers(0, 10**6), st.integers(1, 5), st.floats(-6, 2), st.booleans())
 def test_a_damped_step_solves_its_system_and_has_its_length(seed, p, log_radius, deficient):
     generator = torch.Generator().manual_seed(seed)
     J = torch.randn(9, p, generator=generator, dtype=torch.float64)
@@ -228,7 +224,9 @@ def test_scipys_least_squares_gives_the_bits_of_a_direct_call(method, jacobian):
     points = []
 
     def named(vector):
-        return {f"b{j}": torch.tensor(v, dtype=torch.float64) for j, v in enumerate(vector, start=1)}
+        return {
+            f"b{j}": torch.tensor(v, dtype=torch.float64) for j, v in enumerate(vector, start=1)
+        }
 
     options = {} if method == "lm" else {"callback": lambda x: points.append(x.copy())}
     direct = least_squares(
@@ -282,9 +280,7 @@ def test_lbfgs_gives_the_bits_of_torch_and_counts_each_evaluation_once():
 
 def test_what_cannot_run_is_said():
     problem = curve("Misra1a", 2)
-    assert "more than most_parameters, 1" in unsupported(
-        ol.Newton(most_parameters=1), problem, CPU
-    )
+    assert "more than most_parameters, 1" in unsupported(ol.Newton(most_parameters=1), problem, CPU)
     quadratic = torch.optim.SGD  # any object that is no problem of residuals
     for optimizer in (ol.LevenbergMarquardt(), ol.GaussNewton(), ol.ScipyLeastSquares()):
         assert "residuals and their Jacobian" in unsupported(optimizer, quadratic, CPU)

@@ -15,12 +15,14 @@ from optlab.optimizers.objective import Objective
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasCurvature, is_smooth
-from optlab.problems.forward_mode import hessian
+from optlab.problems.forward_mode import hessian, vmap
 from optlab.problems.rounding_floor import RoundingFloor
 from optlab.problems.vector import flatten, unflatten
 
 _SUFFICIENT = 1e-4
 _MOST_HALVINGS = 60
+_CHUNK_ELEMENTS = 1 << 24
+"""Rows times directions that are worked on at once."""
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,21 @@ class _Point:
 
 def _hessian(objective: Objective, w: Tensor) -> Tensor:
     """Return the Hessian ``(p, p)`` at a point, symmetric."""
-    if isinstance(objective.problem, HasCurvature):
-        identity = torch.eye(len(w), dtype=w.dtype, device=w.device)
-        H = torch.stack([objective.hessian_product(w, direction) for direction in identity])
-        return (H + H.T) / 2
+    problem, like = objective.problem, objective.like
     objective.hessian_products += len(w)
-    second: Any = hessian(lambda at: objective.problem.loss(unflatten(at, objective.like)))
-    return torch.as_tensor(second(w)).detach()
+    if isinstance(problem, HasCurvature):
+        rows = len(objective.problem.data.y)
+
+        def row(direction: Tensor) -> Tensor:
+            return flatten(problem.hessian_product(unflatten(w, like), unflatten(direction, like)))
+
+        identity = torch.eye(len(w), dtype=w.dtype, device=w.device)
+        chunk = max(1, _CHUNK_ELEMENTS // rows)
+        H: Any = vmap(row, chunk_size=chunk)(identity)
+    else:
+        H = hessian(lambda at: problem.loss(unflatten(at, like)))(w)
+    symmetric: Tensor = (H + H.T).detach() / 2
+    return symmetric
 
 
 def _newton_step(H: Tensor, gradient: Tensor) -> Tensor:

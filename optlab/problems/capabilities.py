@@ -1,4 +1,4 @@
-"""What a problem can do beyond its loss, and gradients by closed form or by autograd."""
+"""Capabilities of problems beyond a loss, and gradients in closed form or by autograd."""
 
 from __future__ import annotations
 
@@ -71,6 +71,25 @@ class HasLipschitz(Protocol):
 
 
 @runtime_checkable
+class IsLinearModel(Protocol):
+    """Problems with a loss of ``eta = X @ weight + bias`` and a penalty on the weight.
+
+    ``loss_function`` has ``slope(eta, y)``, the derivative in eta, and ``steepest``, an upper bound
+    of the second; ``penalty`` has ``l1``, ``l2`` and ``proximal(weight, step)``.
+    """
+
+    X: Tensor
+    y: Tensor
+    row_weight: Tensor | None
+    fit_intercept: bool
+    loss_function: Any
+    penalty: Any
+
+    def linear_predictor(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
+        """Linear predictor of some rows (all where none are given): ``X @ weight + bias``."""
+
+
+@runtime_checkable
 class HasConstantFit(Protocol):
     """Problems with a best constant prediction."""
 
@@ -86,12 +105,21 @@ class HasRowWeights(Protocol):
         """Weights of mean 1, in the dtype and on the device of a tensor, or None."""
 
 
+@runtime_checkable
+class HasBuffers(Protocol):
+    """Problems whose loss changes tensors of its own as it trains: statistics of a batch norm."""
+
+    def buffers(self) -> Parameters:
+        """Return these tensors by name, as they are now; `start` sets them back."""
+
+
 DESCRIPTIONS: dict[type, str] = {
     HasGradient: "a gradient in closed form",
     HasCurvature: "products with the Hessian",
     HasResiduals: "residuals and their Jacobian",
     HasLeastSquares: "a linear least-squares system",
     HasProximal: "a smooth loss and a penalty with a proximal operator",
+    IsLinearModel: "a linear predictor with a loss and a penalty",
     HasLipschitz: "a known Lipschitz constant of the gradient",
 }
 """The capabilities in words, for the sentence on a pair that cannot run."""

@@ -35,6 +35,6 @@ def _best_known(loss: float, record: TrialRecord) -> ReferenceSummary:
     return ReferenceSummary(
         kind="best known",
         loss=loss,
-        message=f"the problem has no reference: this is the least loss that any trial recorded, by "
-        f"{trial.optimizer} (trial {trial.number}); the infimum may be lower",
+        message=f"the least loss that any trial recorded, {loss:.6g} by {trial.optimizer} "
+        f"(trial {trial.number}); the infimum may be lower",
     )

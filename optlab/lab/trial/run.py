@@ -27,7 +27,7 @@ from optlab.lab.trial.stopping import End, StoppingRule
 from optlab.lab.trial.validate import check_iterate, passes_of, same_bits
 from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct, unsupported
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasRowWeights
+from optlab.problems.capabilities import HasBuffers, HasRowWeights
 from optlab.text import encodable, pluralize
 
 STOPPED = "stopped by Ctrl-C or SIGTERM"
@@ -257,7 +257,9 @@ class _Run:
 
     def _judge(self, epoch: int, batches: Batches, seconds: float, iterate: Iterate) -> TraceRow:
         """Evaluate an iterate and record it; the clock stands still meanwhile."""
-        point = self.problem.evaluate(iterate.parameters)
+        own = self.local.buffers() if isinstance(self.local, HasBuffers) else {}
+        parameters = iterate.parameters | own
+        point = self.problem.evaluate(parameters)
         cost = iterate.cost or self._usual_cost(epoch * batches.samples / len(self.local.data.y))
         row = TraceRow(
             epoch=epoch,
@@ -277,7 +279,7 @@ class _Run:
         record = self.record
         record.trace.append(row)
         record.parameters = {
-            name: value.detach().cpu().numpy().copy() for name, value in iterate.parameters.items()
+            name: value.detach().cpu().numpy().copy() for name, value in parameters.items()
         }
         record.seconds = seconds
         if self.watch:

@@ -20,7 +20,7 @@ class Sentence:
     """A sentence and the numbers it was made from.
 
     Its ``kind`` is its subject: ``accuracy, accuracy with batches, reached, fastest, not ranked,
-    batch size, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., optimum,
+    batch size, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., reference,
     unstable, contended, crowded, once, not repeated, one seed, files, machines, settings, left
     out``.
     """
