@@ -37,7 +37,7 @@ METHODS: dict[str, tuple[ol.Optimizer, int]] = {
     "GaussNewton": (ol.GaussNewton(), 1000),
     "Newton": (ol.Newton(), 500),
     "LBFGS": (ol.LBFGS(), 1000),
-    "Adam, rate 0.01": (ol.TorchOptimizer(torch.optim.Adam, lr=0.01), 2000),
+    "Adam, rate 0.01": (ol.Adam(0.01), 2000),
 }
 """Each method, and the most iterations it may make."""
 

@@ -108,14 +108,15 @@ class ScipyLeastSquares:
                 options |= dict.fromkeys(("ftol", "xtol", "gtol"), self.tolerance)
             if self.method != "lm":
                 options["callback"] = callback
-            return least_squares(
-                functions.residuals,
-                functions.flat.vector(start),
-                jac=functions.jacobian if self.jacobian == "exact" else self.jacobian,
-                method=self.method,
-                max_nfev=self.max_evaluations,
-                **options,
-            ).x
+            with np.errstate(all="ignore"):  # scipy refuses a step that overflows by itself
+                return least_squares(
+                    functions.residuals,
+                    functions.flat.vector(start),
+                    jac=functions.jacobian if self.jacobian == "exact" else self.jacobian,
+                    method=self.method,
+                    max_nfev=self.max_evaluations,
+                    **options,
+                ).x
 
         for point in callback_iterates(solve):
             yield Iterate(functions.flat.parameters(point), cost=functions.cost)
