@@ -7,7 +7,10 @@ from .lab.trial.status import Status as Status
 from .lab.trial.stop_at import StopAt as StopAt
 from .minimization import Solution as Solution
 from .minimization import minimize as minimize
+from .optimizers.analytic_sgd import AnalyticSGD as AnalyticSGD
 from .optimizers.batches import Batches as Batches
+from .optimizers.cuda_graph import CUDAGraph as CUDAGraph
+from .optimizers.fused.fused_sgd import FusedSGD as FusedSGD
 from .optimizers.lstsq import Lstsq as Lstsq
 from .optimizers.manual_sgd import ManualSGD as ManualSGD
 from .optimizers.normal_equations import NormalEquations as NormalEquations

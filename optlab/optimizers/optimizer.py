@@ -28,10 +28,13 @@ class Iterate:
         keeps them copies them.
     batch_loss
         The last mini-batch's loss, before its update, where there is one: a 0-dimensional tensor.
+    epochs
+        Passes since the last iterate: compiled loops run many at once.
     """
 
     parameters: Parameters
     batch_loss: Tensor | None = None
+    epochs: int = 1
 
 
 @runtime_checkable

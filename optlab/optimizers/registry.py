@@ -13,6 +13,8 @@ ENTRY_POINT_GROUP = "optlab.optimizers"
 
 _BUILT_IN = {
     "manual-sgd": "optlab.optimizers.manual_sgd:ManualSGD",
+    "analytic-sgd": "optlab.optimizers.analytic_sgd:AnalyticSGD",
+    "fused-sgd": "optlab.optimizers.fused.fused_sgd:FusedSGD",
     "torch-sgd": "optlab.optimizers.torch_sgd:TorchSGD",
     "lstsq": "optlab.optimizers.lstsq:Lstsq",
     "refined-lstsq": "optlab.optimizers.refined_lstsq:RefinedLstsq",

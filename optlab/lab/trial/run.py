@@ -141,6 +141,8 @@ class _Run:
         if reason := unsupported(self.optimizer, self.local, self.device):
             record.status, record.message = Status.SKIPPED, reason
             return
+        if getattr(self.optimizer, "compiles", False):
+            record.compile_seconds = self._timed_passes(1)
         if warm_up:
             record.first_pass_seconds = self._timed_passes(1)
         end = self._solve()
@@ -156,7 +158,7 @@ class _Run:
         ask = getattr(self.optimizer, "remark", None)
         return ask(self.local, self.device) if callable(ask) else None
 
-    def _prepare(self) -> tuple[Batches, Parameters, Callable[[], Iterator[Iterate]]]:
+    def _prepare(self, looks: bool = False) -> tuple[Batches, Parameters, Callable[[], Iterator[Iterate]]]:
         """Return the batches, a copy of the start, and a function that begins to iterate.
 
         All are made from the trial's seed. The function is called on the clock: an `iterates` that
@@ -168,8 +170,10 @@ class _Run:
             start = {k: self.start[k].to(v, copy=True) for k, v in start.items()}
         size = self.trial.batch_size or "full"
         weight = getattr(self.local, "row_weight", None)
+        looks = sorted(self.budget.recorded) if looks else ()
         batches = Batches(
-            self.local.X, self.local.y, size, generator, shuffle=self.shuffle, weight=weight
+            self.local.X, self.local.y, size, generator, shuffle=self.shuffle, weight=weight,
+            looks=looks,
         )
         kept = {name: value.clone() for name, value in start.items()}
         return batches, kept, lambda: iter(self.optimizer.iterates(self.local, batches, start))
@@ -205,7 +209,7 @@ class _Run:
 
     def _solve(self) -> End:
         """Ask for iterates until the trial ends, and return its end."""
-        batches, start, begin = self._prepare()
+        batches, start, begin = self._prepare(looks=True)
         clock = Stopwatch(self.device)
 
         def judge(epoch: int, iterate: Iterate) -> TraceRow:
@@ -220,7 +224,8 @@ class _Run:
         recorded, epoch = self.budget.recorded, 0
         iterate: Iterate | None = None
         clock.start()
-        for epoch, iterate in enumerate(() if end else begin(), start=1):
+        for iterate in () if end else begin():
+            epoch += iterate.epochs
             late = time.monotonic() > self.deadline
             if epoch in recorded or late:
                 clock.stop()

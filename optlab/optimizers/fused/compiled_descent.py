@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from torch import Tensor
 
+from optlab.optimizers.fused.fused_run import FusedRun
 from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 
 _EIGHT = np.uintp(8)  # unsigned: a signed index may be negative, which costs
@@ -157,3 +159,18 @@ try:
     descend = numba.njit(cache=True, nogil=True)(_descend)
 except RuntimeError:  # no place for a cache: compile in every process
     descend = numba.njit(nogil=True)(_descend)
+
+
+def advance(run: FusedRun, orders: Tensor, size: int, samples: int) -> None:
+    """Make an epoch for each of the orders, shape (epochs, n), one trial after the other."""
+    X, y, weight = (None if part is None else part.numpy() for part in run.data)
+    number = X.dtype.type
+    weight = X[0, :0] if weight is None else weight
+    order = orders.contiguous().numpy()
+    theta, velocity, losses = run.theta.numpy(), run.velocity.numpy(), run.losses.numpy()
+    for trial in range(len(theta)):
+        numbers = (run.rates[trial], run.momenta[trial], run.decay, run.loss.l2, run.loss.delta, 1)
+        settings = Settings(*map(number, numbers), run.nesterov, run.fastmath, run.loss.kind)
+        losses[trial] = descend(
+            X, y, weight, order, size, samples, theta[trial], velocity[trial], settings
+        )

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED, LinearLoss
+from optlab.optimizers.fused.fused_run import FusedRun
+from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 
 MOST_FEATURES = 4096
 _TILE = 2048
@@ -54,7 +54,7 @@ def loss_of(kind: tl.constexpr, z: Any, y: Any, delta: Any) -> Any:
 @triton.jit
 def _places(  # type: ignore[no-untyped-def]
     order, epoch_stride, q, total, tiles, per_epoch, size, samples,
-    ORDERED: tl.constexpr, B: tl.constexpr,
+    B: tl.constexpr,
 ):  # fmt: skip
     """Return the rows of tile ``q``, which of them exist, and how many rows its mini-batch has."""
     q = tl.minimum(q, total - 1)  # beyond the end the last tile is fetched again, for nothing
@@ -62,9 +62,8 @@ def _places(  # type: ignore[no-untyped-def]
     last = tl.minimum(first + size, samples)
     place = first + (q % tiles) * B + tl.arange(0, B)
     exists = place < last
-    if ORDERED:
-        place = tl.load(order + q // per_epoch * epoch_stride + place, exists, 0)
-    return place, exists, last - first
+    rows = tl.load(order + q // per_epoch * epoch_stride + place, exists, 0)
+    return rows, exists, last - first
 
 
 @triton.jit
@@ -79,21 +78,24 @@ def _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED: tl.constex
 
 @triton.jit
 def _descend(  # type: ignore[no-untyped-def]
-    X, y, weight, orders, order_stride, epoch_stride, w, v, bias, bias_v, losses, rates, momenta,
-    numbers, trials, epochs, d, size, samples,
-    KIND: tl.constexpr, INTERCEPT: tl.constexpr, WEIGHTED: tl.constexpr, ORDERED: tl.constexpr,
+    X, y, weight, orders, order_stride, epoch_stride, w, v, losses, rates, momenta, numbers,
+    trials, epochs, d, p, size, samples,
+    KIND: tl.constexpr, INTERCEPT: tl.constexpr, WEIGHTED: tl.constexpr,
     MOMENTUM: tl.constexpr, NESTEROV: tl.constexpr,
     T: tl.constexpr, B: tl.constexpr, D: tl.constexpr,
 ):  # fmt: skip
     trial = tl.program_id(0) * T + tl.arange(0, T)
     column = tl.arange(0, D)
     is_trial, is_column = trial < trials, column < d
-    own = trial[:, None] * d + column[None, :]
+    own = trial[:, None] * p + column[None, :]
     is_own = is_trial[:, None] & is_column[None, :]
     theta = tl.load(w + own, is_own, 0.0)
     velocity = tl.load(v + own, is_own, 0.0)
-    level = tl.load(bias + trial, is_trial, 0.0)
-    level_velocity = tl.load(bias_v + trial, is_trial, 0.0)
+    own_level = trial * p + d  # where there is no bias, the next trial's first weight: not loaded
+    level, level_velocity = tl.zeros([T], theta.dtype), tl.zeros([T], theta.dtype)
+    if INTERCEPT:
+        level = tl.load(w + own_level, is_trial, 0.0)
+        level_velocity = tl.load(v + own_level, is_trial, 0.0)
     rate = tl.load(rates + trial, is_trial, 0.0)
     momentum = tl.load(momenta + trial, is_trial, 0.0)
     decay, l2, delta = tl.load(numbers), tl.load(numbers + 1), tl.load(numbers + 2)
@@ -107,18 +109,18 @@ def _descend(  # type: ignore[no-untyped-def]
     total = per_epoch * epochs
     # The rows of this tile, and the places of the next one's.
     rows, exists, count = _places(
-        order, epoch_stride, 0, total, tiles, per_epoch, size, samples, ORDERED, B
+        order, epoch_stride, 0, total, tiles, per_epoch, size, samples, B
     )
     x, target, share = _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED)
     rows, exists, next_count = _places(
-        order, epoch_stride, 1, total, tiles, per_epoch, size, samples, ORDERED, B
+        order, epoch_stride, 1, total, tiles, per_epoch, size, samples, B
     )
     for q in range(total):
         next_x, next_target, next_share = _rows(
             X, y, weight, rows, exists, column, is_column, d, WEIGHTED
         )
         rows, exists, far_count = _places(
-            order, epoch_stride, q + 2, total, tiles, per_epoch, size, samples, ORDERED, B
+            order, epoch_stride, q + 2, total, tiles, per_epoch, size, samples, B
         )
         z = tl.sum(theta[:, None, :] * x[None, :, :], 2) + level[:, None]
         part = share / count.to(x.dtype)
@@ -150,73 +152,31 @@ def _descend(  # type: ignore[no-untyped-def]
         count, next_count = next_count, far_count
     tl.store(w + own, theta, is_own)
     tl.store(v + own, velocity, is_own)
-    tl.store(bias + trial, level, is_trial)
-    tl.store(bias_v + trial, level_velocity, is_trial)
+    if INTERCEPT:
+        tl.store(w + own_level, level, is_trial)
+        tl.store(v + own_level, level_velocity, is_trial)
     tl.store(losses + trial, loss, is_trial)
 
 
-class TritonDescent:
-    """Descend from one or many starts on one problem, on a CUDA device.
+def advance(run: FusedRun, orders: Tensor, size: int, samples: int) -> None:
+    """Make an epoch for each of the orders, in one launch.
 
-    Parameters
-    ----------
-    X, y, weight
-        The data, and the rows' weights or None.
-    loss
-        The loss as numbers.
-    w, bias
-        The starts, shape (trials, d) and (trials,) or None; they are changed.
-    rates, momenta
-        Learning rates and momenta, shape (trials,).
-    decay, nesterov
-        Weight decay, and whether momentum looks ahead.
+    ``orders`` lies on the device, shape (epochs, n), the same for all trials, or (trials, epochs,
+    n).
     """
-
-    def __init__(
-        self,
-        X: Tensor,
-        y: Tensor,
-        weight: Tensor | None,
-        loss: LinearLoss,
-        w: Tensor,
-        bias: Tensor | None,
-        rates: Tensor,
-        momenta: Tensor,
-        decay: float = 0.0,
-        nesterov: bool = False,
-    ) -> None:
-        self.X, self.y, self.weight = X.contiguous(), y.contiguous(), weight
-        self.loss, self.w, self.rates, self.momenta = loss, w, rates, momenta
-        self.bias = w.new_zeros(len(w)) if bias is None else bias
-        self.velocities = torch.zeros_like(w), torch.zeros_like(self.bias)
-        self.losses = torch.zeros_like(self.bias)
-        self.numbers = w.new_tensor([decay, loss.l2, loss.delta])
-        self.options = {
-            "KIND": loss.kind,
-            "INTERCEPT": bias is not None,
-            "WEIGHTED": weight is not None,
-            "MOMENTUM": bool(momenta.any()),
-            "NESTEROV": nesterov,
-        }
-
-    def advance(self, orders: Tensor | None, epochs: int, size: int, samples: int) -> Tensor:
-        """Make so many epochs; return each trial's last mini-batch loss, (trials,).
-
-        ``orders`` has shape (epochs, n), the same for all trials, or (trials, epochs, n); None: the
-        rows as they lie.
-        """
-        trials, d = self.w.shape
-        own = orders is not None and orders.ndim == 3
-        T, B, D = tile(trials, d, size, own)
-        _descend[(triton.cdiv(trials, T),)](
-            self.X, self.y, self.y if self.weight is None else self.weight,
-            self.y if orders is None else orders, orders.stride(0) if own else 0,
-            0 if orders is None else orders.stride(-2), self.w, self.velocities[0], self.bias,
-            self.velocities[1], self.losses, self.rates, self.momenta, self.numbers, trials, epochs,
-            d, size, samples, **self.options, ORDERED=orders is not None, T=T, B=B, D=D,
-            num_warps=min(4, max(1, T * B * D // 1024)),
-        )  # fmt: skip
-        return self.losses
+    X, y, weight = run.data
+    trials, p = run.theta.shape
+    d, own = X.shape[1], orders.ndim == 3
+    T, B, D = tile(trials, d, size, own)
+    numbers = run.theta.new_tensor([run.decay, run.loss.l2, run.loss.delta])
+    _descend[(triton.cdiv(trials, T),)](
+        X, y, y if weight is None else weight, orders, orders.stride(0) if own else 0,
+        orders.stride(-2), run.theta, run.velocity, run.losses, run.rates, run.momenta, numbers,
+        trials, orders.shape[-2], d, p, size, samples, KIND=run.loss.kind, INTERCEPT=p > d,
+        WEIGHTED=weight is not None,
+        MOMENTUM=bool(run.momenta.any()), NESTEROV=run.nesterov, T=T, B=B, D=D,
+        num_warps=min(4, max(1, T * B * D // 1024)),
+    )  # fmt: skip
 
 
 def tile(trials: int, d: int, size: int, own_orders: bool) -> tuple[int, int, int]:
