@@ -8,6 +8,7 @@ the compiler chooses the order of sums, and may round a product and a sum once.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
@@ -161,16 +162,24 @@ except RuntimeError:  # no place for a cache: compile in every process
     descend = numba.njit(nogil=True)(_descend)
 
 
-def advance(run: FusedRun, orders: Tensor, size: int, samples: int) -> None:
-    """Make an epoch for each of the orders, shape (epochs, n), one trial after the other."""
+def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor], None]:
+    """Return a function that makes an epoch for each of some orders, shape (epochs, n).
+
+    Trials are run one after the other. All that can be is made ready here, as a call may be short.
+    """
     X, y, weight = (None if part is None else part.numpy() for part in run.data)
     number = X.dtype.type
     weight = X[0, :0] if weight is None else weight
-    order = orders.contiguous().numpy()
     theta, velocity, losses = run.theta.numpy(), run.velocity.numpy(), run.losses.numpy()
-    for trial in range(len(theta)):
-        numbers = (run.rates[trial], run.momenta[trial], run.decay, run.loss.l2, run.loss.delta, 1)
-        settings = Settings(*map(number, numbers), run.nesterov, run.fastmath, run.loss.kind)
-        losses[trial] = descend(
-            X, y, weight, order, size, samples, theta[trial], velocity[trial], settings
-        )
+    common = (*map(number, (run.decay, run.loss.l2, run.loss.delta, 1)), run.nesterov, run.fastmath)
+    each = [
+        (theta[i], velocity[i], Settings(rate, momentum, *common, run.loss.kind))
+        for i, (rate, momentum) in enumerate(zip(run.rates.numpy(), run.momenta.numpy(), strict=True))
+    ]
+
+    def advance(orders: Tensor) -> None:
+        order = orders.numpy()
+        for i, own in enumerate(each):
+            losses[i] = descend(X, y, weight, order, size, samples, *own)
+
+    return advance

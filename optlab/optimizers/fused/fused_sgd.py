@@ -101,15 +101,16 @@ class FusedSGD:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters where the runner looks, and at least every 262 144 rows."""
-        loss = LinearLoss.of(problem)
-        assert loss is not None
+        kind = LinearLoss.of(problem)
+        assert kind is not None
         data = Batch(batches.X.contiguous(), batches.y.contiguous(), batches.weight)
         theta = torch.cat([value.reshape(-1) for value in start.values()])[None]
         rates, momenta = theta.new_tensor([[self.learning_rate], [self.momentum]])
-        run = FusedRun(data, loss, theta, rates, momenta, self.weight_decay, self.nesterov,
+        run = FusedRun(data, kind, theta, rates, momenta, self.weight_decay, self.nesterov,
                        self.fastmath)  # fmt: skip
         loops: Any = import_module(f"{__package__}.{_COMPILERS[theta.device.type][2]}")
+        advance = loops.loop(run, batches.rows_a_step, batches.samples)
+        parameters, loss = run.parameters(), run.losses[0]
         for epochs in batches.epochs_at_once(max(1, _ROWS_AT_ONCE // batches.samples)):
-            orders = batches.orders(epochs).to(theta.device)
-            loops.advance(run, orders, batches.rows_a_step, batches.samples)
-            yield Iterate(run.parameters(), run.losses[0], epochs=epochs)
+            advance(batches.orders(epochs).to(theta.device))
+            yield Iterate(parameters, loss, epochs=epochs)

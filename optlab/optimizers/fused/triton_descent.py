@@ -7,6 +7,7 @@ the rows of the next tile are fetched while those of this one are worked on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import triton
@@ -76,7 +77,7 @@ def _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED: tl.constex
     return x, target, share
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["epochs"])
 def _descend(  # type: ignore[no-untyped-def]
     X, y, weight, orders, order_stride, epoch_stride, w, v, losses, rates, momenta, numbers,
     trials, epochs, d, p, size, samples,
@@ -158,25 +159,29 @@ def _descend(  # type: ignore[no-untyped-def]
     tl.store(losses + trial, loss, is_trial)
 
 
-def advance(run: FusedRun, orders: Tensor, size: int, samples: int) -> None:
-    """Make an epoch for each of the orders, in one launch.
+def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor], None]:
+    """Return a function that makes an epoch for each of some orders, in one launch.
 
-    ``orders`` lies on the device, shape (epochs, n), the same for all trials, or (trials, epochs,
-    n).
+    Orders lie on the device, shape (epochs, n), the same for all trials, or (trials, epochs, n).
     """
     X, y, weight = run.data
     trials, p = run.theta.shape
-    d, own = X.shape[1], orders.ndim == 3
-    T, B, D = tile(trials, d, size, own)
+    d = X.shape[1]
     numbers = run.theta.new_tensor([run.decay, run.loss.l2, run.loss.delta])
-    _descend[(triton.cdiv(trials, T),)](
-        X, y, y if weight is None else weight, orders, orders.stride(0) if own else 0,
-        orders.stride(-2), run.theta, run.velocity, run.losses, run.rates, run.momenta, numbers,
-        trials, orders.shape[-2], d, p, size, samples, KIND=run.loss.kind, INTERCEPT=p > d,
-        WEIGHTED=weight is not None,
-        MOMENTUM=bool(run.momenta.any()), NESTEROV=run.nesterov, T=T, B=B, D=D,
-        num_warps=min(4, max(1, T * B * D // 1024)),
-    )  # fmt: skip
+    options = {"KIND": run.loss.kind, "INTERCEPT": p > d, "WEIGHTED": weight is not None,
+               "MOMENTUM": bool(run.momenta.any()), "NESTEROV": run.nesterov}  # fmt: skip
+
+    def advance(orders: Tensor) -> None:
+        own = orders.ndim == 3
+        T, B, D = tile(trials, d, size, own)
+        _descend[(triton.cdiv(trials, T),)](
+            X, y, y if weight is None else weight, orders, orders.stride(0) if own else 0,
+            orders.stride(-2), run.theta, run.velocity, run.losses, run.rates, run.momenta, numbers,
+            trials, orders.shape[-2], d, p, size, samples, **options, T=T, B=B, D=D,
+            num_warps=min(4, max(1, T * B * D // 1024)),
+        )  # fmt: skip
+
+    return advance
 
 
 def tile(trials: int, d: int, size: int, own_orders: bool) -> tuple[int, int, int]:
