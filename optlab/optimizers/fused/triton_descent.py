@@ -8,7 +8,6 @@ the rows of the next tile are fetched while those of this one are worked on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import triton
 import triton.language as tl
@@ -25,7 +24,7 @@ _SQUARED, _HUBER, _LOGISTIC = map(tl.constexpr, (SQUARED, HUBER, LOGISTIC))
 
 
 @triton.jit
-def slope_of(kind: tl.constexpr, z: Any, y: Any, delta: Any) -> Any:
+def slope_of(kind: tl.constexpr, z, y, delta):  # type: ignore[no-untyped-def]
     """Return the derivative of each row's loss in its prediction: see `linear_loss`."""
     r = z - y
     if kind == _SQUARED:
@@ -39,7 +38,7 @@ def slope_of(kind: tl.constexpr, z: Any, y: Any, delta: Any) -> Any:
 
 
 @triton.jit
-def loss_of(kind: tl.constexpr, z: Any, y: Any, delta: Any) -> Any:
+def loss_of(kind: tl.constexpr, z, y, delta):  # type: ignore[no-untyped-def]
     """Return each row's loss."""
     r = z - y
     if kind == _SQUARED:
@@ -178,7 +177,7 @@ def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor], None]:
             X, y, y if weight is None else weight, orders, orders.stride(0) if own else 0,
             orders.stride(-2), run.theta, run.velocity, run.losses, run.rates, run.momenta, numbers,
             trials, orders.shape[-2], d, p, size, samples, **options, T=T, B=B, D=D,
-            num_warps=min(4, max(1, T * B * D // 1024)),
+            num_warps=min(4, max(1, T * B * D // 1024)), enable_fp_fusion=True,
         )  # fmt: skip
 
     return advance
