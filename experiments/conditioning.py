@@ -27,7 +27,7 @@ def predicted(problem: ol.LinearRegression, learning_rate: float) -> str:
         np.append(point["weight"].double().numpy(), point["bias"].double().numpy())
         for point in (
             problem.start(torch.Generator().manual_seed(SEED)),
-            problem.optimum().parameters,
+            problem.reference().parameters,
         )
     )
     along = eigenvalues * (eigenvectors.T @ (start - optimum)) ** 2  # twice the loss in each mode

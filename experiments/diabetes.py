@@ -22,7 +22,7 @@ experiment = ol.Experiment(
     devices=["cpu", "cuda"],
     seeds=[1, 2],
     epochs=400,
-    stop_at=1e-4,
+    stop_at=1e-2,
 )
 
 if __name__ == "__main__":

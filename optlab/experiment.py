@@ -15,6 +15,7 @@ from optlab.lab import Budget, Grid, ProblemSummary, TrialRecord, machine, run_g
 from optlab.lab.execution_options import Execution
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.runner import Listener
+from optlab.lab.store.judge_records import with_best_known
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError
 from optlab.lab.trial.best_known import judge_against_best_known
@@ -180,6 +181,7 @@ class Experiment:
         summaries = {name: ProblemSummary.of(name, problem) for name, problem in problems}
         references = {name: summary.reference_loss for name, summary in summaries.items()}
         judge_against_best_known(records, references, self.budget.stop_at)
+        summaries = with_best_known(records, summaries)
         return Results.of(self.name, records, summaries, machine(), about)
 
     def main(self, arguments: Sequence[str] | None = None) -> NoReturn:

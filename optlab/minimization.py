@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 
+from optlab.html_templates import facts_html
 from optlab.lab.grid import Grid
 from optlab.lab.tables import traces_table
 from optlab.lab.trial.budget import Budget, RecordedEpochs
@@ -16,7 +17,6 @@ from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stop_at import StopAt
-from optlab.markup import facts_html
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.problems import Parameters, Problem
 

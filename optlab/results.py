@@ -151,7 +151,7 @@ class Results(ResultTables):
         Parameters
         ----------
         folder
-            Where to write ``trials``, ``traces``, ``summary``, ``parameters`` and ``optima``.
+            Where to write ``trials``, ``traces``, ``summary``, ``parameters`` and ``references``.
         kind
             ``"csv"``, ``"parquet"`` (needs the extra ``optlab[parquet]``) or ``"latex"``, which has
             the columns that find room on paper.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
-from optlab.lab.store.problem_summary import ProblemSummary
+from optlab.lab.store.problem_summary import ProblemSummary, ReferenceSummary
 from optlab.lab.tables import batch_column
 
 HOSTILE = "<script>alert(1)</script>"
@@ -31,11 +31,13 @@ MISSING = [
 def facts(name: str, d: int = 1, n: int = 10) -> ProblemSummary:
     rng = np.random.default_rng(d)
     x = np.linspace(-1.5, 1.5, n)
+    message = f"found by hand for {name}"
+    certificate = {"rank": d, "message": message}
     return ProblemSummary(
         name=name, kind="LinearRegression", n=n, d=d, dtype="float64",
         feature_names=tuple(f"x{j}" for j in range(d)),
-        optimum={"weight": rng.normal(size=d), "bias": np.array(1.0)}, optimum_loss=0.25,
-        certificate={"rank": d, "message": f"found by hand for {name}"},
+        parameters={"weight": rng.normal(size=d), "bias": np.array(1.0)},
+        reference=ReferenceSummary("certified", 0.25, certificate=certificate, message=message),
         x=x if d == 1 else np.empty(0), y=2 * x + 1 if d == 1 else np.empty(0),
     )  # fmt: skip
 
@@ -92,7 +94,7 @@ def plant(
                     row |= {"epochs": trace[-1]["epoch"], "first_pass_seconds": 5 * pace}
                     parameters[row["trial"]] = {
                         key: np.asarray(value) + row["parameter_error"]
-                        for key, value in facts_of[problem].optimum.items()
+                        for key, value in facts_of[problem].parameters.items()
                     }
                 rows.append(row)
     trials = pd.DataFrame(rows).assign(batch=lambda table: batch_column(table["batch"]))

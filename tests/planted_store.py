@@ -37,7 +37,7 @@ def plant(path, trials=3):
         store.add_problem("1", facts("p"))
         for place, key in enumerate(wanted):
             trace = [row(0), row(1, 0.5)]
-            parameters = dict(facts("p").optimum)
+            parameters = dict(facts("p").parameters)
             record = record_of(place, trace=trace, seconds=1.0, started=1.0, parameters=parameters)
             store.add(key, record, {"class": "O"}, number)
     return path

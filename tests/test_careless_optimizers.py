@@ -106,7 +106,7 @@ def scripts_own_default(request):
 
 def bits_of_all_trials():
     """The parameters of every registered optimizer and two adapted ones, from data to answer."""
-    methods = {name: cls() for name, cls in registry.classes()}
+    methods = {name: cls() for name, cls in registry.items()}
     methods["Adam"] = ol.TorchOptimizer(torch.optim.Adam, lr=0.1)
     methods["LBFGS"] = ol.TorchOptimizer(torch.optim.LBFGS, max_iter=3)
     problems = [
@@ -181,10 +181,10 @@ class Weighted(ol.LinearRegression):
 
 def test_a_subclass_keeps_what_it_has_in_another_dtype():
     problem = Weighted([[0.0], [1.0]], [1.0, 2.0], weights=[3, 4])
-    assert problem.optimum().loss < 1e-20
+    assert problem.reference().loss < 1e-20
     moved = problem.to("cpu", torch.float32)
     assert moved.weights == [3, 4]
-    assert "_optimum" not in vars(moved)  # it is of other data
+    assert "_certified" not in vars(moved)  # it is of other data
 
 
 def test_a_name_that_is_no_text_is_refused():

@@ -209,11 +209,11 @@ def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(f
     ]  # fmt: skip
     # Below the table only these, and then the table of coefficients.
     _, below, _ = re.split("^└.*┘$", done.stdout, flags=re.MULTILINE)
-    reasons, _, coefficients = below.partition("coefficients at the optimum of some")
+    reasons, _, coefficients = below.partition("coefficients of the reference of some")
     assert re.findall(r"^│ (\w+)", coefficients, re.MULTILINE)[0] == "intercept"
     assert re.search("^skipped: no (cuda|CUDA) device", reasons, re.MULTILINE)
     assert all(
-        re.match(r"(skipped|finished|crowded): |optimum of some", line)
+        re.match(r"(skipped|finished|crowded): |reference of some", line)
         for line in reasons.split("\n")
         if line
     )

@@ -81,7 +81,7 @@ def test_standard_errors_are_missing_where_they_mean_nothing():
     twice = ol.datasets.Dataset("twice", np.column_stack([data.X, data.X[:, 0]]), data.y)
     assert table(twice.standardized())[errors].isna().all(axis=None)
     problem = ol.LinearRegression.from_dataset(data)
-    start = {name: 0 * value for name, value in problem.optimum().parameters.items()}
+    start = {name: 0 * value for name, value in problem.reference().parameters.items()}
     assert problem.coefficients(start)[errors].isna().all(axis=None)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import math
 import pickle
 from itertools import islice
 
@@ -11,11 +12,12 @@ import torch
 
 import optlab as ol
 from optlab.optimizers import hyperparameters, registry, unsupported
+from optlab.optimizers.optimizer import is_direct
 
 CPU = torch.device("cpu")
 
 pytestmark = pytest.mark.parametrize(
-    "cls", [pytest.param(cls, id=name) for name, cls in registry.classes()]
+    "cls", [pytest.param(cls, id=name) for name, cls in registry.items()]
 )
 
 
@@ -82,6 +84,8 @@ def test_default_settings_improve_on_the_start_or_solve(cls, problem):
         # A full-batch step at a small rate goes downhill every time, the first ones included.
         assert gaps == sorted(gaps, reverse=True)
         assert gaps[0] < start
+    elif not is_direct(cls()):
+        assert gaps[-1] < start / 2  # each has its own theory, tested beside it
     else:
         # Relative to the start's: the square of a forward error of some 100 eps at condition 4.
         (gap,) = gaps
@@ -91,7 +95,7 @@ def test_default_settings_improve_on_the_start_or_solve(cls, problem):
 def test_yields_iterates_of_the_starts_names_shapes_and_dtype(cls, problem):
     start = problem.start(torch.Generator())
     found = list(islice(iterates(cls(), problem), 3))
-    assert len(found) == (3 if cls.uses_batches else 1)
+    assert len(found) == (1 if is_direct(cls()) else 3)
     for iterate in found:
         assert isinstance(iterate, ol.Iterate)
         assert iterate.parameters.keys() == start.keys()
@@ -113,8 +117,13 @@ def test_batch_loss_is_that_of_the_last_mini_batch_before_its_update(cls, proble
     start = problem.start(torch.Generator().manual_seed(0))
     iterate = next(iter(iterates(cls(), problem, batch_size="full")))
     if cls.uses_batches:
-        # With one batch an epoch that is the loss at the start: the same sum, the same bits.
-        assert iterate.batch_loss.item() == problem.loss(start).item()
+        # With one batch an epoch that is the loss at the start: the same sum, the same bits. A
+        # compiled loop adds in another order: a sum of k products loses at most k eps of its size.
+        X, y, _ = problem.data
+        size = (X.abs() @ start["weight"].abs() + y.abs()).square().mean().item()
+        lost = 2 * (sum(X.shape) + 4) * torch.finfo(X.dtype).eps * size
+        gap = abs(iterate.batch_loss.item() - problem.loss(start).item())
+        assert gap <= (lost if getattr(cls, "compiles", False) else 0)
     else:
         assert iterate.batch_loss is None
 
@@ -144,17 +153,33 @@ def test_begins_where_it_is_told_to(cls, problem):
         for start in (first, second)
     )
     # Direct methods need no start: theirs must make no difference.
-    assert same_bits(a, b) != cls.uses_batches
+    assert same_bits(a, b) == is_direct(cls())
+
+
+def wander(cls, problem):
+    """Bound the suboptimality after 20 steps of a rule that gives rounding errors full length.
+
+    These rules divide a mean of gradients by a root mean square of them, or take its sign. By
+    Cauchy-Schwarz a coordinate then moves at most c rates a step: c = 1 for AdaGrad and Lion,
+    1 / sqrt(1 - 0.99) = 10 for RMSprop, 7.3 for Adam (at 0.9 and 0.999); AdamW's decay adds 0.01
+    of each coordinate, all below 100. The suboptimality is at most L / 2 times the distance's
+    square, L at most the trace of the Hessian.
+    """
+    if cls not in {ol.AdaGrad, ol.RMSprop, ol.Adam, ol.AdamW, ol.Lion}:
+        return 0.0
+    X = problem.X.double()
+    distance = 20 * (10 + 1) * cls().learning_rate * math.sqrt(X.shape[1] + 1)
+    return (X.pow(2).sum(1).mean().item() + 1) * distance**2
 
 
 def test_stays_at_the_optimum(cls, problem):
     dtype = problem.X.dtype
-    optimum = {name: value.to(dtype) for name, value in problem.optimum().parameters.items()}
+    optimum = {name: value.to(dtype) for name, value in problem.reference().parameters.items()}
     far = problem.evaluate(problem.start(torch.Generator().manual_seed(0))).suboptimality
     for iterate in islice(iterates(cls(), problem, batch_size="full", start=optimum), 20):
         gap = problem.evaluate(iterate.parameters).suboptimality
         # 20 steps of rounding, some 10 eps each, squared.
-        assert gap <= (200 * torch.finfo(dtype).eps) ** 2 * far
+        assert gap <= (200 * torch.finfo(dtype).eps) ** 2 * far + wander(cls, problem)
 
 
 def test_changes_neither_the_data_nor_the_global_generator(cls, problem):
@@ -178,4 +203,4 @@ def test_two_runs_of_one_optimizer_do_not_disturb_each_other(cls, problem):
 def test_is_run_by_the_lab(cls, problem):
     solution = ol.minimize(problem, cls(), epochs=3, batch_size=5)
     assert solution.status == ol.Status.FINISHED
-    assert solution.epochs == (3 if cls.uses_batches else 1)
+    assert solution.epochs == (1 if is_direct(cls()) else 3)

@@ -27,7 +27,7 @@ def problem_of(dtype, weighted=False):
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in registry.classes()])
+@pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in registry.items()])
 def test_cuda_has_the_cpus_start_and_answer(cls, dtype, weighted):
     problem = problem_of(dtype, weighted)
     if reason := unsupported(cls(), problem.to(CUDA, problem.X.dtype), CUDA):

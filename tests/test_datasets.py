@@ -118,8 +118,8 @@ def test_standardizing_twice_is_undone_as_one():
 
 def test_raw_coefficients_are_those_of_a_fit_to_the_raw_columns():
     data = datasets.diabetes()
-    fit = LinearRegression.from_dataset(data.standardized()).optimum().parameters
-    raw = LinearRegression.from_dataset(data).optimum().parameters
+    fit = LinearRegression.from_dataset(data.standardized()).reference().parameters
+    raw = LinearRegression.from_dataset(data).reference().parameters
     weight, bias = data.standardized().raw_coefficients(fit["weight"], fit["bias"])
     # Both optima are good to 12 digits and more (their certificates say so).
     np.testing.assert_allclose(weight, raw["weight"], rtol=1e-11)

@@ -101,7 +101,7 @@ def test_the_fit_shows_every_point_and_a_line_for_each_setting(results, tutorial
     np.testing.assert_array_equal(points.get_xdata(), tutorial.X[:, 0])
     np.testing.assert_array_equal(points.get_ydata(), tutorial.y)
     assert len(lines) == 2 * 2 + 2  # two optimizers at two batch sizes, two direct methods
-    best = tutorial.optimum().parameters
+    best = tutorial.reference().parameters
     colour = next(h.get_color() for h in legends(axes.figure)[0].legend_handles
                   if h.get_label() == "Lstsq")  # fmt: skip
     (line,) = [line for line in lines if line.get_color() == colour]

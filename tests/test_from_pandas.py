@@ -309,7 +309,7 @@ def test_the_index_column_of_a_saved_frame_is_told_and_need_not_be_a_feature(tmp
     data = read_table(path, target="y")
     assert any("'Unnamed: 0' counts the rows" in note for note in data.provenance)
     chosen = read_table(path, target="y", features=["x"])
-    optimum = ol.LinearRegression.from_dataset(chosen).optimum().parameters
+    optimum = ol.LinearRegression.from_dataset(chosen).reference().parameters
     assert (optimum["weight"].tolist(), optimum["bias"].item()) == ([2.0], 1.0)
 
 

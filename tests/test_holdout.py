@@ -49,7 +49,7 @@ def test_the_holdout_loss_is_a_column_of_trials_and_traces(tmp_path):
     store = tmp_path / "results.db"
     optimizers = [ol.ManualSGD(0.1), ol.Lstsq()]
     results = ol.compare(problem, optimizers, epochs=20, batch_sizes=["full"])
-    best = problem.evaluate(problem.optimum().parameters).more["holdout_loss"]
+    best = problem.evaluate(problem.reference().parameters).more["holdout_loss"]
     assert results.trials["holdout_loss"].iloc[1] == pytest.approx(best, rel=1e-9)
     trace = results.traces.query("trial == 0")
     assert trace["holdout_loss"].notna().all()

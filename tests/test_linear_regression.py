@@ -1,3 +1,4 @@
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -201,7 +202,7 @@ def test_loss_and_suboptimality_have_their_digits_where_the_offset_dwarfs_the_sp
     best = exact_optimum(problem)
     assume(best is not None)
     least = exact_loss(problem, *best)
-    optimum = problem.optimum()
+    optimum = problem.reference()
     size = y @ y / n
     # Each loss is a sum of squares, without cancellation but for that inside a residual, which
     # double-double has to 2**-100 of the fitted values: 1e-12 leaves room for n roundings.
@@ -258,7 +259,7 @@ def assert_normal_equations_hold(problem):
     ||b|| + sum_i ||a_i|| |w_i|, where c = 10 m as above; scaling the columns keeps it columnwise.
     """
     A, b = design(problem)
-    optimum = problem.optimum().parameters
+    optimum = problem.reference().parameters
     w = np.concatenate([value.reshape(-1).numpy() for value in optimum.values()])
     size = np.linalg.norm(b) + np.linalg.norm(A, axis=0) @ abs(w)
     assert np.all(abs(A.T @ (b - A @ w)) <= 10 * len(b) * EPS * np.linalg.norm(A, axis=0) * size)
@@ -284,7 +285,7 @@ def test_the_optimums_residual_is_orthogonal_to_the_columns(
 def test_columns_of_very_different_size_do_not_look_rank_deficient():
     data = ol.datasets.synthetic(50, 3, condition=2, seed=1)
     problem = ol.LinearRegression(data.X * [1e-12, 1.0, 1e12], data.y)
-    assert problem.optimum().certificate.rank == 3 + 1  # the column of ones counts
+    assert problem.reference().certificate.rank == 3 + 1  # the column of ones counts
     assert_normal_equations_hold(problem)
 
 
@@ -297,7 +298,7 @@ def test_the_optimum_is_the_exact_solution_of_the_normal_equations(drawn):
     assume(best is not None)
     weight, bias = best
     w = np.array([float(v) for v in [*weight, bias]])[: len(weight) + fit_intercept]
-    found = problem.optimum().parameters
+    found = problem.reference().parameters
     computed = np.concatenate([value.reshape(-1).numpy() for value in found.values()])
     # ||dw|| <= ||pinv(A)|| ||A dw||.
     smallest = np.linalg.svd(design(problem)[0], compute_uv=False)[-1]
@@ -308,7 +309,7 @@ def test_the_optimum_is_the_exact_solution_of_the_normal_equations(drawn):
 def test_of_many_minimisers_the_one_of_least_weights_is_the_optimum():
     x = np.arange(6.0)
     problem = ol.LinearRegression(np.column_stack([x, x, 2 * x]), 6 * x + 1)
-    optimum = problem.optimum()
+    optimum = problem.reference()
     assert optimum.certificate.rank == 1 + 1  # the column of ones counts
     # w along (1, 1, 2) with w . (1, 1, 2) = 6. Six rows of digits, condition 1: 1e-13 is 450 eps.
     np.testing.assert_allclose(optimum.parameters["weight"], [1, 1, 2], rtol=1e-13)
@@ -317,15 +318,15 @@ def test_of_many_minimisers_the_one_of_least_weights_is_the_optimum():
 
 def test_the_rank_of_fewer_rows_than_columns_is_their_number_with_or_without_intercept():
     data = np.random.default_rng(0).standard_normal((4, 6))
-    assert ol.LinearRegression(data, data[:, 0]).optimum().certificate.rank == 4
+    assert ol.LinearRegression(data, data[:, 0]).reference().certificate.rank == 4
     assert (
-        ol.LinearRegression(data, data[:, 0], fit_intercept=False).optimum().certificate.rank == 4
+        ol.LinearRegression(data, data[:, 0], fit_intercept=False).reference().certificate.rank == 4
     )
 
 
 def test_a_constant_column_and_a_constant_target_have_an_optimum():
     problem = ol.LinearRegression(np.column_stack([np.ones(4), np.arange(4)]), np.full(4, 3.0))
-    found = problem.optimum()
+    found = problem.reference()
     # Numbers of size 3, some ten roundings.
     np.testing.assert_allclose(found.parameters["weight"], [0, 0], rtol=0, atol=30 * EPS)
     assert found.parameters["bias"].item() == pytest.approx(3, rel=10 * EPS, abs=0)
@@ -453,7 +454,7 @@ def test_a_penalty_that_is_none_is_refused(l2):
 def test_a_problem_of_huge_numbers_is_judged():
     x = np.arange(5.0)[:, None]
     problem = ol.LinearRegression(x * 1e300, 2 * x[:, 0] + 1)
-    found = problem.evaluate(problem.optimum().parameters)
+    found = problem.evaluate(problem.reference().parameters)
     assert found.loss <= 1e-28
     assert found.suboptimality <= 1e-28
 
@@ -461,7 +462,7 @@ def test_a_problem_of_huge_numbers_is_judged():
 def test_where_the_minimiser_is_not_unique_no_distance_to_it_is_given():
     x = np.arange(6.0)
     problem = ol.LinearRegression(np.column_stack([x, x]), x)
-    found = problem.evaluate(problem.optimum().parameters)
+    found = problem.evaluate(problem.reference().parameters)
     assert np.isnan(found.parameter_error)
     assert found.suboptimality < 1e-28
 
@@ -484,5 +485,45 @@ def test_methods_say_that_their_cut_off_dropped_a_direction_and_why_a_gram_matri
 def test_dependent_features_are_named():
     x = np.arange(6.0)
     problem = ol.LinearRegression(np.c_[x, x**2, 2 * x], x, feature_names=("age", "size", "years"))
-    message = problem.optimum().certificate.message
+    message = problem.reference().certificate.message
     assert message.endswith("not unique: linear dependence among age, years")
+
+
+def test_large_float32_data_are_solved_and_judged_in_blocks_as_their_float64_copy():
+    n, d = 60_000, 20
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(n, d, generator=generator) + torch.arange(d) * 1000.0  # some are shifted
+    y = X @ torch.randn(d, generator=generator) + torch.randn(n, generator=generator)
+    single, double = ol.LinearRegression(X, y), ol.LinearRegression(X.double(), y.double())
+    assert (single.X.dtype, single.X.numel() > 1 << 20) == (torch.float32, True)
+    point = single.start(generator)
+    ours, theirs = single.evaluate(point), double.evaluate(point)
+    # Sums of n terms that are not negative, each rounded once more: n eps; the bias times 20 000.
+    for name in ("loss", "suboptimality", "gradient_norm"):
+        assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=4 * n * EPS)
+    assert single.reference().loss == pytest.approx(double.reference().loss, rel=4 * n * EPS)
+
+
+@pytest.mark.parametrize("first", ["copy", "original"])
+def test_copies_of_the_same_values_are_solved_once(first):
+    original = ol.LinearRegression(np.arange(12.0).reshape(4, 3) ** 2, np.arange(4.0) ** 3)
+    copy = original.to("cpu", torch.float64, copy=True)
+    again = copy.to("cpu", torch.float64, copy=True)
+    optimum = (copy if first == "copy" else original).reference()
+    assert again.reference() is copy.reference() is original.reference() is optimum
+    rounded = original.to("cpu", torch.float32, copy=True)
+    assert rounded.to("cpu", torch.float64).reference() is rounded.reference() is not optimum
+    sent = pickle.loads(pickle.dumps(copy))
+    assert sent.reference().loss == optimum.loss
+    assert sent.X is not original.X
+
+
+def test_an_optimizer_that_changes_its_copy_of_the_data_changes_no_optimum():
+    original = ol.LinearRegression(np.arange(12.0).reshape(4, 3) ** 2, np.arange(4.0) ** 3)
+    expected = ol.LinearRegression(original.X, original.y).reference().loss
+    copy = original.to("cpu", torch.float64, copy=True)
+    copy.X.fill_(1.0)
+    copy.y.mul_(7.0)
+    assert copy.reference().loss == original.reference().loss == expected
+    start = copy.start(torch.Generator())
+    assert copy.evaluate(start) == original.evaluate(start)

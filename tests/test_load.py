@@ -53,7 +53,7 @@ def test_trials_of_data_that_changed_are_left_out_and_counted(tmp_path):
     loaded = ol.Results.load(path)
     pd.testing.assert_frame_equal(loaded.trials, new.trials)
     assert loaded.definition["left out"] == "5 trials of other data or code of problem 'data'"
-    assert loaded.problems["data"].optimum_loss == new.problems["data"].optimum_loss
+    assert loaded.problems["data"].reference_loss.loss == new.problems["data"].reference_loss.loss
     back = run(path, seeds=range(5))
     pd.testing.assert_frame_equal(ol.Results.load(path).trials, back.trials)
 

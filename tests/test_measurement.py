@@ -122,7 +122,7 @@ def run(
     )
 
 
-METHODS = {name: cls() for name, cls in registry.classes()} | {
+METHODS = {name: cls() for name, cls in registry.items()} | {
     "Adam": ol.TorchOptimizer(torch.optim.Adam, lr=0.01),
     "LBFGS": ol.TorchOptimizer(torch.optim.LBFGS, max_iter=4),
     "momentum": ol.TorchSGD(0.05, momentum=0.9),

@@ -111,7 +111,10 @@ def test_another_problem_of_the_same_name_is_told_apart(tmp_path):
     loaded = ol.Results.load(one, two)
     assert loaded.trials["problem"].tolist() == ["data", "data (two)"]
     facts = loaded.problems["data (two)"]
-    assert (facts.name, facts.optimum_loss) == ("data (two)", other.problems["data"].optimum_loss)
+    assert (facts.name, facts.reference_loss.loss) == (
+        "data (two)",
+        other.problems["data"].reference_loss.loss,
+    )
     assert loaded.trials["repeat"].tolist() == [1, 1]
 
 

@@ -349,7 +349,7 @@ def test_what_is_computed_of_the_rest_and_kept_does_not_count(hold):
     computes = Computes()
     before = object_hash(hold(computes))
     assert computes.total == 9
-    computes.inner.evaluate(computes.inner.optimum().parameters)
+    computes.inner.evaluate(computes.inner.reference().parameters)
     assert object_hash(hold(computes)) == before
 
 

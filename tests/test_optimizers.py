@@ -75,7 +75,7 @@ def test_permuting_rows_leaves_full_batch_descent_unchanged(trajectory, method, 
 def modes(problem):
     """The optimum, and eigenvalues and eigenvectors of the Hessian 2 A'A / n, A = [X, 1]."""
     A = np.column_stack([problem.X.double(), np.ones(len(problem.y))])
-    optimum = problem.optimum().parameters
+    optimum = problem.reference().parameters
     w = np.append(optimum["weight"], optimum["bias"])
     return w, *np.linalg.eigh(2 * A.T @ A / len(A))
 
@@ -174,7 +174,7 @@ def test_closed_forms_are_as_accurate_as_conditioning_allows(
     A = np.column_stack([data.X, np.ones(30)]) if fit_intercept else data.X
     A = A.astype(np.float64)
     k = np.linalg.cond(A)
-    best = problem.optimum()
+    best = problem.reference()
     w = np.concatenate([value.reshape(-1).numpy() for value in best.parameters.values()])
     rho = np.sqrt(30 * best.loss) / (np.linalg.norm(A, 2) * np.linalg.norm(w))
     # Forward error bound of a backward stable solver, eps k (2 + (k + 1) rho), times the backward

@@ -504,7 +504,7 @@ def test_the_page_tells_what_repeats_it_and_what_proves_the_optimum(open_page, r
                   "A: SGD(learning_rate=0.1)"):  # fmt: skip
         assert words in told
     assert "2026-11-24 12:00 UTC" in page.locator("header").inner_text()
-    assert "found by hand for plane" in page.locator("#optimum").inner_text()
+    assert "found by hand for plane" in page.locator("#reference").inner_text()
     assert "abacus" in page.locator("#machine").inner_text()
 
 

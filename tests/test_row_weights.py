@@ -47,7 +47,7 @@ def flat(parameters):
 @given(weighted_rows())
 def test_the_optimum_is_that_of_repeated_rows_to_the_certificates_digits(drawn):
     weighted, repeated = weighted_and_repeated(drawn)
-    one, other = weighted.optimum(), repeated.optimum()
+    one, other = weighted.reference(), repeated.reference()
     assert one.certificate.rank == other.certificate.rank
     assert one.certificate.trusted == other.certificate.trusted
     size = flat(other.parameters).abs().max().item()
@@ -98,8 +98,8 @@ def test_a_power_of_two_on_all_weights_changes_no_bit(drawn, exponent):
     one = ol.LinearRegression(X, y, sample_weight=counts, **options)
     other = ol.LinearRegression(X, y, sample_weight=np.ldexp(counts, exponent), **options)
     assert torch.equal(one.row_weight, other.row_weight)
-    assert torch.equal(flat(one.optimum().parameters), flat(other.optimum().parameters))
-    assert one.optimum().loss == other.optimum().loss
+    assert torch.equal(flat(one.reference().parameters), flat(other.reference().parameters))
+    assert one.reference().loss == other.reference().loss
 
 
 @given(weighted_rows(), st.floats(1e-290, 1e290))
@@ -136,7 +136,7 @@ def test_a_row_of_weight_zero_is_left_out_whatever_it_holds(drawn):
     X[~kept], y[~kept] = 1e200, -1e200
     weighted = ol.LinearRegression(X, y, sample_weight=counts, **options)
     without = ol.LinearRegression(X[kept], y[kept], sample_weight=counts[kept], **options)
-    assert torch.equal(flat(weighted.optimum().parameters), flat(without.optimum().parameters))
+    assert torch.equal(flat(weighted.reference().parameters), flat(without.reference().parameters))
     point = without.start(torch.Generator().manual_seed(0))
     found, expected = (problem.evaluate(point)[:4] for problem in (weighted, without))
     assert found == pytest.approx(expected, nan_ok=True)
@@ -198,13 +198,13 @@ def test_a_batch_without_weights_is_refused():
             call(point, ol.Batch(problem.X[:2], problem.y[:2]))
 
 
-@pytest.mark.parametrize("cls", [pytest.param(c, id=name) for name, c in registry.classes()])
+@pytest.mark.parametrize("cls", [pytest.param(c, id=name) for name, c in registry.items()])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_optimizer_finds_the_weighted_optimum(cls, dtype):
     problem = weighted_problem(dtype)
     rated = "learning_rate" in getattr(cls, "__dataclass_fields__", {})
     solution = ol.minimize(problem, cls(learning_rate=0.1) if rated else cls(), epochs=400)
-    plain = ol.LinearRegression(problem.X, problem.y).optimum().parameters
+    plain = ol.LinearRegression(problem.X, problem.y).reference().parameters
     ignored = problem.evaluate(plain).suboptimality
     assert ignored > 1e-3
     assert problem.evaluate(solution.parameters).suboptimality < 1e-6 * ignored
@@ -221,7 +221,7 @@ def test_the_weights_follow_the_problem():
     assert double.row_weight.mean().item() == pytest.approx(1, abs=4 * EPS)
     again = pickle.loads(pickle.dumps(problem))
     assert torch.equal(again.row_weight, problem.row_weight)
-    assert torch.equal(flat(again.optimum().parameters), flat(problem.optimum().parameters))
+    assert torch.equal(flat(again.reference().parameters), flat(problem.reference().parameters))
     assert "weighted" in repr(problem)
 
 
@@ -260,7 +260,7 @@ def test_large_weighted_data_are_solved_like_repeated_rows(seed, spread):
     X, y = draw.normal(spread, 1, (600, 12)), draw.normal(0, 1, 600)
     counts = draw.integers(0, 4, 600)
     weighted, repeated = weighted_and_repeated((X, y, counts, {}))
-    one, other = weighted.optimum(), repeated.optimum()
+    one, other = weighted.reference(), repeated.reference()
     digits = min(one.certificate.digits, other.certificate.digits)
     size = flat(other.parameters).abs().max().item()
     gap = (flat(one.parameters) - flat(other.parameters)).abs().max().item()
@@ -273,7 +273,7 @@ def test_nist_sets_with_rows_twice_by_weight_keep_all_digits(name):
     counts = 1 + np.arange(len(data.y)) % 3
     options = {"fit_intercept": data.fit_intercept}
     weighted, repeated = weighted_and_repeated((data.X, data.y, counts, options))
-    one, other = weighted.optimum(), repeated.optimum()
+    one, other = weighted.reference(), repeated.reference()
     assert one.certificate.trusted
     assert torch.equal(flat(one.parameters), flat(other.parameters))
 

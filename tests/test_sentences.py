@@ -5,6 +5,7 @@ changed before you commit it. The numbers are checked in test_findings.py.
 """
 
 import os
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def on_devices(cuda_from, sizes=(1, 8, 64)):
 def limit(results):
     """Put into results all that the caveats speak of."""
     trials = results.trials
-    results.problems["line"].certificate["trusted"] = False
+    line = results.problems["line"]
+    results.problems["line"] = replace(line, reference=replace(line.reference, trusted=False))
     trials["machine"] = ["abacus"] + ["slide rule"] * (len(trials) - 1)
     results.definition["left out"] = "3 trials of data or code changed since"
     results.definition["settings"] = "epochs 3 and 5"

@@ -59,7 +59,7 @@ def test_an_offset_of_the_target_does_not_make_everything_converged():
 
 
 def test_a_start_at_the_optimum_is_converged_at_epoch_0(problem):
-    at_optimum = problem.optimum().parameters
+    at_optimum = problem.reference().parameters
     for dtype in ("float64", "float32"):
         solution = ol.minimize(
             problem, ol.ManualSGD(), start=at_optimum, dtype=dtype, stop_at=1e-6, epochs=5
@@ -98,7 +98,7 @@ class Walk:
 
     def iterates(self, problem, batches, start):
         for distance in self.distances:
-            optimum = problem.optimum().parameters
+            optimum = problem.reference().parameters
             yield ol.Iterate({name: value + distance for name, value in optimum.items()})
 
 
@@ -156,13 +156,13 @@ def test_the_rule_says_the_same_of_numbers_and_of_arrays(values, scale):
 class Misjudged(ol.LinearRegression):
     """A problem whose reference is a point that is not its minimiser."""
 
-    def optimum(self):
-        right = super().optimum()
+    def reference(self):
+        right = super().reference()
         moved = {name: value + 0.05 for name, value in right.parameters.items()}
         return dataclasses.replace(right, parameters=moved, loss=self.loss(moved).item())
 
     def evaluate(self, parameters):
-        point, loss = super().evaluate(parameters), self.optimum().loss
+        point, loss = super().evaluate(parameters), self.reference().loss
         return point._replace(suboptimality=max(0.0, point.loss - loss))
 
 

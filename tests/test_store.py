@@ -109,12 +109,13 @@ def test_problems_come_back(stored):
     again = ol.Results.load(path).problems
     assert list(again) == list(results.problems)
     for name, summary in results.problems.items():
-        for field in ("kind", "n", "d", "dtype", "feature_names", "target_name", "optimum_loss"):
+        for field in ("kind", "n", "d", "dtype", "feature_names", "target_name"):
             assert getattr(again[name], field) == getattr(summary, field)
+        assert again[name].reference.loss == summary.reference.loss
         assert again[name].certificate == json.loads(json.dumps(summary.certificate))
         assert again[name].x.tobytes() == summary.x.tobytes()
-        for key, value in summary.optimum.items():
-            assert again[name].optimum[key].tobytes() == value.tobytes()
+        for key, value in summary.parameters.items():
+            assert again[name].parameters[key].tobytes() == value.tobytes()
 
 
 def test_the_first_to_come_stays_but_an_interrupted_one_gives_way(tmp_path):

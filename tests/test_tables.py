@@ -15,7 +15,7 @@ from optlab.report.latex import latex_table
 from tests.planted_results import EVIL
 
 OPTLAB = Path(sys.executable).with_name("optlab")
-NAMES = {"trials", "traces", "summary", "parameters", "optima"}
+NAMES = {"trials", "traces", "summary", "parameters", "references"}
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def test_final_parameters_are_named_and_stand_beside_the_optimum(stored, tmp_pat
     table = pd.read_csv(tmp_path / "parameters.csv")
     of_lstsq = table[table["optimizer"] == "lstsq"]
     assert of_lstsq["parameter"].tolist() == ["age", "bmi", "bias"]
-    optimum = problem.optimum().parameters
+    optimum = problem.reference().parameters
     exact = [*optimum["weight"].tolist(), optimum["bias"].item()]
-    assert of_lstsq["optimum"].tolist() == exact
+    assert of_lstsq["reference"].tolist() == exact
     np.testing.assert_allclose(of_lstsq["value"], exact, rtol=1e-12)  # condition 1, some 100 eps
     skipped = results.trials.loc[results.trials["status"] == "skipped", "trial"]
     assert not set(skipped) & set(table["trial"])
@@ -69,9 +69,9 @@ def test_final_parameters_are_named_and_stand_beside_the_optimum(stored, tmp_pat
 
 def test_the_optima_come_with_their_certificates(stored, tmp_path):
     stored[1].export(tmp_path, "csv")
-    row = pd.read_csv(tmp_path / "optima.csv").iloc[0]
+    row = pd.read_csv(tmp_path / "references.csv").iloc[0]
     assert (row["problem"], row["n"], row["d"]) == ("p_1", 20, 2)
-    assert row["loss"] == stored[2].optimum().loss
+    assert row["loss"] == stored[2].reference().loss
     assert row["trusted"]
     assert "full rank" in row["message"]
 

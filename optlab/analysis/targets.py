@@ -55,9 +55,8 @@ def time_to_target(
     Notes
     -----
     Costs are those of recorded iterates: the true first is somewhere after the recorded one before.
-    Where there is no optimum, suboptimality is NaN and no trial reaches a target. Relative to the
-    start, as in Moré and Wild (2009), SIAM Journal on Optimization 20, 172-191, but to the
-    certified optimum, not to the best that any of the methods compared found.
+    Relative to the start, as in Moré and Wild (2009), SIAM Journal on Optimization 20, 172-191, but
+    to the problem's reference; only where it has none, to the best that any of the trials found.
 
     Examples
     --------

@@ -176,7 +176,7 @@ def export(
 ) -> int:
     """Write the tables and figures of results files.
 
-    Tables: trials, traces, the summary, the final parameters, and the problems' optima.
+    Tables: trials, traces, the summary, the final parameters, and the references.
 
     Parameters
     ----------

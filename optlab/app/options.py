@@ -1,4 +1,4 @@
-"""Options of the command line for axes and tables; `--jobs` and the like: see `Execution`."""
+"""Options of the command line for axes and tables; `--jobs`: `lab/execution_options`."""
 
 from __future__ import annotations
 

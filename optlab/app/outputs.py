@@ -31,7 +31,7 @@ class Outputs:
     report
         A file for the results' HTML page.
     csv
-        A folder for the tables: trials, traces, summary, parameters, optima.
+        A folder for the tables: trials, traces, summary, parameters, references.
     figures
         A folder for the figures, as PNG and SVG.
     raw_csv

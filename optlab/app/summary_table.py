@@ -44,13 +44,13 @@ def print_results(
     *,
     coefficients: bool = False,
 ) -> list[str]:
-    """Print the summary, the optima and coefficients; return why that failed, where stdout is full.
+    """Print the summary, references and coefficients; return why that failed, where stdout is full.
 
     One who has closed stdout has read enough: that is no failure.
     """
     try:
         print_summary(summary, name)
-        print_optima(problems)
+        print_references(problems)
         print_coefficients(problems, every=coefficients)
         sys.stdout.flush()
     except OSError as error:
@@ -62,19 +62,20 @@ def print_results(
     return []
 
 
-def print_optima(problems: Mapping[str, ProblemSummary]) -> None:
-    """Print the certificate of each problem's optimum in a line."""
+def print_references(problems: Mapping[str, ProblemSummary]) -> None:
+    """Print a line on each problem's reference: its kind, and how far it can be trusted."""
     console = RaisingConsole(soft_wrap=True)
     for name, facts in problems.items():
         measures = (
             f"; {k.replace('_', ' ')} {number(v, digits=6)}" for k, v in facts.measures.items()
         )
-        message = facts.certificate["message"] + "".join(measures)
-        console.print(Text(f"optimum of {name}: {message}"))
+        if (known := facts.reference) is not None:
+            text = f"reference of {name} ({known.kind}): {known.message}"
+            console.print(Text(text + "".join(measures)))
 
 
 def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -> None:
-    """Print the optimum's coefficients, in the units of the data.
+    """Print the references' coefficients, in the units of the data.
 
     Those of every problem, or only of those to whose data more was done than standardizing.
     """
@@ -83,7 +84,7 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
         found = facts.coefficient_table()
         if found.empty or not (every or set(facts.provenance) - {STANDARDIZED}):
             continue
-        title = f"coefficients at the optimum of {name}, in the units of the data"
+        title = f"coefficients of the reference of {name}, in the units of the data"
         table = Table(title=Text(title), title_justify="left", header_style="bold")
         table.add_column("name", no_wrap=True)
         for heading in ("coefficient", "standard error", "as fitted"):

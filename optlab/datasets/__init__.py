@@ -2,6 +2,7 @@
 
 from optlab.datasets.catalogue import load as load
 from optlab.datasets.catalogue import names as names
+from optlab.datasets.catalogue import registry as registry
 from optlab.datasets.dataset import Dataset as Dataset
 from optlab.datasets.diabetes import diabetes as diabetes
 from optlab.datasets.from_pandas import from_pandas as from_pandas

@@ -1,26 +1,33 @@
-"""The datasets that need no argument, by name."""
+"""The registry of the datasets that need no argument, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeAlias
 
-from optlab.checks import did_you_mean
 from optlab.datasets.dataset import Dataset
-from optlab.datasets.diabetes import diabetes
 from optlab.datasets.nist import NAMES, nist
-from optlab.datasets.tutorial import tutorial
+from optlab.registry import Registry
 
-_NAMED: dict[str, Callable[[], Dataset]] = {
-    "tutorial": tutorial,
-    "diabetes": diabetes,
-    **{name: partial(nist, name) for name in NAMES},
-}
+Loader: TypeAlias = Callable[[], Dataset]
+
+registry: Registry[Loader] = Registry(
+    "dataset",
+    "optlab.datasets",
+    {
+        "tutorial": "optlab.datasets.tutorial:tutorial",
+        "diabetes": "optlab.datasets.diabetes:diabetes",
+        **{name: partial(nist, name) for name in NAMES},
+    },
+    callable,
+)
+"""Functions without arguments that return a dataset, by name."""
 
 
 def names() -> list[str]:
     """Return the names of the datasets that `load` returns."""
-    return list(_NAMED)
+    return registry.names()
 
 
 def load(name: str) -> Dataset:
@@ -37,7 +44,4 @@ def load(name: str) -> Dataset:
     >>> ol.datasets.load("diabetes")
     Dataset('diabetes', n=442, d=10, float64)
     """
-    if name not in _NAMED:
-        hint = did_you_mean(name, _NAMED)
-        raise ValueError(f"unknown dataset {name!r}: {hint}there are {', '.join(_NAMED)}")
-    return _NAMED[name]()
+    return registry.get(name)()

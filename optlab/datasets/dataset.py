@@ -14,7 +14,7 @@ from optlab.datasets.raw_units import Coefficients, raw_coefficients
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.scaling import ColumnScaling
 from optlab.datasets.validation import checked_design, checked_sample_weight
-from optlab.markup import facts_html
+from optlab.html_templates import facts_html
 
 STANDARDIZED = "each feature standardized: less its mean, over its standard deviation"
 """The sentence of `Dataset.standardized` in the provenance."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import numbers
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import product
@@ -20,10 +21,11 @@ from optlab.optimizers import (
     Optimizer,
     check_batch_size,
     hyperparameters,
+    is_direct,
     optimizer_name,
     versions,
 )
-from optlab.problems import Problem
+from optlab.problems import Problem, problem_dtype
 
 T = TypeVar("T")
 
@@ -89,12 +91,18 @@ class Grid:
             "repeats": self.repeats,
         }
 
+    def _batch_sizes(self, method: Optimizer) -> tuple[BatchSize | None, ...]:
+        """Return the batch sizes at which a method has trials: a direct one has none."""
+        if method.uses_batches:
+            return self.batch_sizes
+        return (None,) if is_direct(method) else ("full",)
+
     def trials(self) -> list[Trial]:
         """Return all trials, numbered; a method without batches has one for all batch sizes."""
         combinations = [
             (problem, optimizer, batch_size, device, dtype or _dtype_of(self.problems[problem]))
             for problem, (optimizer, method) in product(self.problems, self.optimizers.items())
-            for batch_size in (self.batch_sizes if method.uses_batches else (None,))
+            for batch_size in self._batch_sizes(method)
             for device, dtype in product(self.devices, self.dtypes)
         ]
         runs = product(combinations, self.seeds, range(1, self.repeats + 1))
@@ -111,9 +119,11 @@ def interleaved(trials: Sequence[Trial]) -> list[Trial]:
     drawn from a fixed seed: the same grid runs in the same order.
     """
     generator = random.Random(0)
+    turns: dict[int, list[Trial]] = {}
+    for trial in trials:
+        turns.setdefault(trial.repeat, []).append(trial)
     order: list[Trial] = []
-    for repeat in sorted({trial.repeat for trial in trials}):
-        turn = [trial for trial in trials if trial.repeat == repeat]
+    for _, turn in sorted(turns.items()):
         generator.shuffle(turn)
         order += turn
     return order
@@ -138,8 +148,8 @@ def named_optimizers(
         several = [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
         for optimizer in several:
             _check_optimizer(optimizer)
-        labels = [_label(optimizer, several) for optimizer in several]
-        twins = sorted({label for label in labels if labels.count(label) > 1})
+        labels = _labels(several)
+        twins = sorted(label for label, count in Counter(labels).items() if count > 1)
         if twins:
             raise ValueError(
                 f"optimizers given twice: {', '.join(twins)}; to run one under two names, pass a "
@@ -174,20 +184,36 @@ def _check_optimizer(optimizer: object) -> None:
         )
 
 
-def _label(optimizer: Optimizer, all_of_them: Sequence[Optimizer]) -> str:
-    name = optimizer_name(optimizer)
-    namesakes = [other for other in all_of_them if optimizer_name(other) == name]
-    if len(namesakes) == 1:
-        return name
-    alike = all(type(other) is type(optimizer) for other in namesakes)
-    if not (alike and is_dataclass(optimizer)):
-        return f"{type(optimizer).__module__}.{name}"
-    differing = [
+def _labels(optimizers: Sequence[Optimizer]) -> list[str]:
+    """Return a label for each optimizer: its name, and what sets it apart from its namesakes."""
+    namesakes: dict[str, list[Optimizer]] = {}
+    for optimizer in optimizers:
+        namesakes.setdefault(optimizer_name(optimizer), []).append(optimizer)
+    differing = {name: _differing_fields(own) for name, own in namesakes.items()}
+    return [
+        _label(optimizer, differing[name]) if len(namesakes[name]) > 1 else name
+        for optimizer, name in zip(optimizers, map(optimizer_name, optimizers), strict=True)
+    ]
+
+
+def _differing_fields(namesakes: Sequence[Optimizer]) -> list[str] | None:
+    """Return the fields in which optimizers differ, or None where they are not of one dataclass."""
+    first = namesakes[0]
+    alike = all(type(other) is type(first) for other in namesakes)
+    if not (alike and is_dataclass(first)):
+        return None
+    return [
         field.name
-        for field in fields(optimizer)
+        for field in fields(first)
         # By repr: fields that hold arrays have no plain equality.
         if len({repr(getattr(other, field.name)) for other in namesakes}) > 1
     ]
+
+
+def _label(optimizer: Optimizer, differing: Sequence[str] | None) -> str:
+    name = optimizer_name(optimizer)
+    if differing is None:
+        return f"{type(optimizer).__module__}.{name}"
     settings: dict[str, object] = {}
     for field_name in differing:
         value = getattr(optimizer, field_name)
@@ -210,7 +236,7 @@ def _named_problems(problems: Problem | Sequence[Problem]) -> dict[str, Problem]
             name.encode()  # half of a character is no text that a file can hold
         except UnicodeEncodeError as error:
             raise ValueError(f"a problem cannot be called {name!r}: {error}") from error
-    twins = sorted({name for name in names if names.count(name) > 1})
+    twins = sorted(name for name, count in Counter(names).items() if count > 1)
     if twins:
         raise ValueError(f"several problems are called {', '.join(twins)}: give each a name=")
     if not several:
@@ -242,4 +268,4 @@ def _check_seed(value: object) -> int:
 
 
 def _dtype_of(problem: Problem) -> str:
-    return str(problem.X.dtype).removeprefix("torch.")
+    return str(problem_dtype(problem)).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""Resuming: which trials of a grid a store already has, so that a second run does the others."""
+"""Resume an experiment: decide which trials a store holds, and which are run again, and why."""
 
 from __future__ import annotations
 
@@ -139,16 +139,22 @@ class Resume:
         """Release the store's lock of running trials."""
         self._store.unlock_running()
 
-    def records(self) -> dict[int, TrialRecord]:
+    def records(self, written: Mapping[int, TrialRecord]) -> dict[int, TrialRecord]:
         """Return the records of the tasks that the store knows, under this grid's numbers.
 
-        Those that were to be run again, and were not before all was stopped, are left out.
+        Those that were to be run again, and were not before all was stopped, are left out. Of
+        ``written``, what this run has kept, only what another process may have changed is read.
         """
         numbers: dict[str, int] = {key: number for number, key in self._keys.items()}
         for key, experiment in self._old.items():
             if self._store.done_by(key) == experiment:
                 numbers.pop(key, None)
         found = {}
+        for key, (started, contended) in self._store.starts().items():
+            record = written.get(numbers.get(key, -1))
+            if record is not None and record.started == started:
+                record.contended = contended
+                found[numbers.pop(key)] = record
         for key, _, record in self._store.records(set(numbers)):
             number = numbers[key]
             record.trial = self._tasks[number].trial

@@ -132,7 +132,7 @@ class _Collected:
         records = self._records
         if self.resume:
             cut_short = {n: r for n, r in records.items() if r.status == Status.INTERRUPTED}
-            records = records | self.resume.records() | cut_short
+            records = records | self.resume.records(records) | cut_short
         return self._with_all(records, NOT_STARTED)
 
     def without_store(self, error: StoreError) -> list[TrialRecord]:

@@ -21,17 +21,21 @@ def trials_table(
     """Return a row for each trial.
 
     Losses, suboptimality, parameter error, gradient norm and further measures (the last columns)
-    are those of the last recorded iterate; ``samples`` counts rows touched. ``batch`` is an ordered
+    are those of the last recorded iterate; ``samples`` counts rows touched, and evaluations of
+    loss, gradient and Hessian products are in passes over all data. ``batch`` is an ordered
     categorical, ``"1" < "5" < "full" < "direct"``, for grouping and labels; ``batch_size`` (Int64)
     is the number of rows a step, all n for ``"full"`` and ``<NA>`` for direct methods. Each
     hyperparameter is a column ``hp_<name>``, numeric where all its values are numbers and missing
-    where an optimizer has none.
+    where an optimizer has none. ``reference`` is the kind of what suboptimality is measured from:
+    certified, computed or best known.
     """
     nothing = TrialRecord(Trial(0, "", "", None, "", "", 0))
     rows = [_trial_row(record) for record in records]
     table = pd.DataFrame(rows, columns=list(_trial_row(nothing)))
     trials = [record.trial for record in records]
     rows_of = {name: problem.n for name, problem in problems.items()}
+    kinds = {n: facts.reference.kind for n, facts in problems.items() if facts.reference}
+    table["reference"] = [kinds.get(trial.problem, "") for trial in trials]
     sizes = [rows_of.get(t.problem) if t.batch_size == "full" else t.batch_size for t in trials]
     table["batch"] = batch_column(trial.batch_size for trial in trials)
     table["batch_size"] = pd.array(sizes, dtype="Int64")
@@ -105,6 +109,9 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "versions": json.dumps(record.optimizer.get("versions", {})),
         "machine": record.machine,
         "cores_short": record.cores_short,
+        "loss_evaluations": last.loss_evaluations if last else NAN,
+        "gradient_evaluations": last.gradient_evaluations if last else NAN,
+        "hessian_products": last.hessian_products if last else NAN,
     }
 
 

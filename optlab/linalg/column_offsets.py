@@ -47,6 +47,8 @@ def without_offsets(rows: Rows, sample: Block) -> Rows:
 def offsets(X: Any) -> Any:
     """Return the first row of X (d,), zero where the offset does not dwarf the spread."""
     head = X[:SAMPLE_ROWS]
+    if not isinstance(head, torch.Tensor):
+        head = np.asarray(head, dtype=np.float64)
     row = head[0]
     with np.errstate(all="ignore"):
         apart = abs(head - row)

@@ -11,7 +11,14 @@ import numpy as np
 import torch
 
 from optlab.linalg.column_offsets import without_offsets
-from optlab.linalg.row_blocks import Block, Rows, check_finite, in_memory, rescaled
+from optlab.linalg.row_blocks import (
+    CONVERTED_ELEMENTS,
+    Block,
+    Rows,
+    check_finite,
+    in_memory,
+    rescaled,
+)
 from optlab.linalg.solution import LeastSquaresSolution, make_solution
 from optlab.linalg.solve import by_gram, by_triangle
 from optlab.linalg.triangle import triangle
@@ -180,6 +187,9 @@ def _checked(
         raise ValueError(f"l2 must be finite and at least 0, not {l2}")
     if route not in get_args(Route):
         raise ValueError(f"route must be one of {', '.join(get_args(Route))}, not {route!r}")
+    large = X.device.type == "cpu" and X.numel() > CONVERTED_ELEMENTS
+    if large and X.dtype == y.dtype == torch.float32 and X_low is None and y_low is None:
+        return Block(X.detach().numpy(), y.detach().numpy())  # made float64 in blocks
     parts = [_as_float64("X", X), _as_float64("y", y)]
     for name, low, high in (("X_low", X_low, X), ("y_low", y_low, y)):
         if low is not None and low.shape != high.shape:

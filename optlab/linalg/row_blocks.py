@@ -21,6 +21,7 @@ Exponents = npt.NDArray[np.int64]
 SAFE_EXPONENT = 300  # squares of numbers within 2**-300 .. 2**300, and their sums, stay in range
 CHUNK_ROWS = 8192  # with 50 columns 3 MB: stays in the cache, and is long enough for BLAS
 SAMPLE_ROWS = 1024
+CONVERTED_ELEMENTS = 1 << 20  # numbers of float32 rows that are float64 at a time: 8 MB
 
 
 class Block(NamedTuple):
@@ -60,13 +61,22 @@ class Rows:
 
 
 def in_memory(block: Block, intercept: bool) -> Rows:
-    """Return the rows of one block in memory, visited in chunks that fit the cache."""
+    """Return the rows of one block in memory, visited in chunks that fit the cache.
+
+    Those of float32 are made float64 some at a time: no second copy of all of them is held.
+    """
     n, d = block.X.shape
+    if block.X.dtype == np.float32:
+        return Rows(lambda: map(_in_float64, pieces(block, CONVERTED_ELEMENTS)), d, intercept)
     elements = max(CHUNK_ROWS * d, 1 << 19)
     if n * d <= elements:
         only = [block]
         return Rows(lambda: only, d, intercept, block)
     return Rows(lambda: pieces(block, elements), d, intercept, block)
+
+
+def _in_float64(block: Block) -> Block:
+    return block._replace(X=block.X.astype(np.float64), y=block.y.astype(np.float64))
 
 
 def pieces(block: Block, elements: int) -> Iterator[Block]:

@@ -10,6 +10,7 @@ from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
+from optlab.problems.capabilities import HasGradient
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class AnalyticSGD:
 
     learning_rate: float = 0.001
     uses_batches: ClassVar[bool] = True
+    needs: ClassVar[tuple[type, ...]] = (HasGradient,)
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
@@ -57,6 +59,7 @@ class AnalyticSGD:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
+        assert isinstance(problem, HasGradient)
         parameters, rate = start, self.learning_rate
         for epoch in batches:
             for batch in epoch:

@@ -31,7 +31,7 @@ class Batches:
     Parameters
     ----------
     X, y
-        Data of shape ``(n, d)`` and ``(n,)``.
+        Data of ``n`` rows: ``(n, d)`` and ``(n,)``, or rows of any other shape.
     batch_size
         Rows a batch, at least 1, or ``"full"``. One larger than n is one batch of n rows, shuffled.
     generator
@@ -43,7 +43,8 @@ class Batches:
     weight
         The rows' weights, shape ``(n,)``, or None: each batch carries those of its rows.
     looks
-        The epochs after which the runner will look, growing; every epoch where left out.
+        The epochs after which the iterate is looked at, in order: an optimizer that runs many
+        epochs at once need yield no others. Empty: each epoch's.
 
     Examples
     --------
@@ -87,8 +88,8 @@ class Batches:
                 f"the batch size must be at most {n}"
             )
         self._size = size
-        row_bytes = X.element_size() * X.shape[1]
-        self._gathered = size * max(1, _GATHERED_BYTES // (row_bytes * size))
+        row_bytes = X.element_size() * X[:1].numel()
+        self._gathered = size * max(1, _GATHERED_BYTES // max(1, row_bytes * size))
         self.samples = n - short
         """Rows visited each epoch."""
         self.steps = -(-self.samples // size)

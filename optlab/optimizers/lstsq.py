@@ -81,7 +81,7 @@ class Lstsq:
             return None
         A, _, _ = problem.as_least_squares()
         cut_off = torch.finfo(A.dtype).eps * max(A.shape)
-        return why_another_minimiser(A, problem.optimum().rank, cut_off)
+        return why_another_minimiser(A, problem.rank, cut_off)
 
     def _driver(self, device: torch.device) -> Driver:
         return self.driver or ("gelsd" if device.type == "cpu" else "gels")

@@ -41,7 +41,9 @@ class NormalEquations:
             return "the normal equations minimise squared error only"
         if reason := problem.why_no_unique_optimum():
             return f"the normal equations take full rank for granted, but {reason}"
-        condition = problem.optimum().certificate.condition_scaled
+        certificate = problem.reference().certificate
+        assert certificate is not None
+        condition = certificate.condition_scaled
         if condition * condition * torch.finfo(problem.X.dtype).eps > 0.1:
             return f"the condition number {condition:.1e}, squared, leaves no digit"
         A, _, _ = problem.as_least_squares()

@@ -8,18 +8,32 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.problems import Parameters, Problem
+from optlab.problems.capabilities import DESCRIPTIONS
+
+
+class Cost(NamedTuple):
+    """The evaluations that a run has made since its start, in passes over all data.
+
+    A batch of B of n rows counts B / n; numbers are floats for that. ``losses`` counts evaluations
+    of the loss, ``gradients`` of the gradient, ``hessian_products`` of products of the Hessian (or
+    of the Jacobian and its transpose) with a vector.
+    """
+
+    losses: float = 0.0
+    gradients: float = 0.0
+    hessian_products: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Iterate:
-    """The parameters after one pass over the data.
+    """The parameters after one or more passes over the data.
 
     Parameters
     ----------
@@ -29,12 +43,16 @@ class Iterate:
     batch_loss
         The last mini-batch's loss, before its update, where there is one: a 0-dimensional tensor.
     epochs
-        Passes since the last iterate: compiled loops run many at once.
+        Passes since the last iterate, at least 1: a compiled loop runs many at once.
+    cost
+        Evaluations since the start. Left out, a pass is one gradient and one loss of each row it
+        visits; what a direct method does is not counted then.
     """
 
     parameters: Parameters
     batch_loss: Tensor | None = None
     epochs: int = 1
+    cost: Cost | None = None
 
 
 @runtime_checkable
@@ -43,12 +61,19 @@ class Optimizer(Protocol):
 
     More members are looked for and may be left out:
 
-    - ``unsupported(problem, device) -> str | None`` says in a sentence why this pair cannot run;
-      such trials are recorded as skipped, with that sentence.
+    - ``needs``, a tuple of the capabilities that it needs of a problem, protocols of
+      `optlab.problems.capabilities`; trials of problems without them are recorded as skipped.
+    - ``unsupported(problem, device) -> str | None`` says in a sentence why this pair cannot run,
+      where capabilities cannot say it; it is asked of problems that have what the method needs.
+    - ``direct``, whether the method answers at once; one that neither is direct nor uses
+      mini-batches (Newton's method) iterates over all data, and has one trial, at batch ``full``.
+      Left out, a method without mini-batches is direct.
     - ``name``, a string that stands in tables (otherwise the class's name).
     - ``versions()``, a dict of the packages that compute the answer, kept with each trial.
     - ``imports``, a tuple of the names of installed modules that ``iterates`` imports when it is
       first called: the processes of isolated trials are forked from one that has loaded them.
+    - ``compiles``, whether the method compiles code when it first runs: the runner then makes a
+      first pass from a fresh start, whose time is reported as ``compile_seconds``.
     - ``stable_growth()``, the largest factor by which the suboptimality of a stable run can exceed
       its start's, with full batches on a quadratic loss; beyond it a run is called diverged.
     """
@@ -65,8 +90,25 @@ class Optimizer(Protocol):
 
 def unsupported(optimizer: Optimizer, problem: Problem, device: torch.device) -> str | None:
     """Return why an optimizer cannot run on a problem and device, in a sentence, or None."""
+    for capability in getattr(optimizer, "needs", ()):
+        if not isinstance(problem, capability):
+            needed = DESCRIPTIONS.get(capability, capability.__name__)
+            kind = type(problem).__name__
+            return f"{optimizer_name(optimizer)} needs {needed}, which {kind} does not have"
     ask = getattr(optimizer, "unsupported", None)
     return None if ask is None else ask(problem, device)
+
+
+def is_direct(optimizer: Optimizer) -> bool:
+    """Return whether an optimizer answers at once: see `Optimizer`.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> is_direct(ol.Lstsq()), is_direct(ol.ManualSGD())
+    (True, False)
+    """
+    return bool(getattr(optimizer, "direct", not optimizer.uses_batches))
 
 
 def optimizer_name(optimizer: Optimizer) -> str:

@@ -83,4 +83,5 @@ class TorchOptimizer:
                     return loss
 
                 loss = optimizer.step(closure)
-            yield Iterate(parameters, torch.as_tensor(loss, device=problem.X.device).detach())
+            batch_loss = torch.as_tensor(loss, device=problem.data.y.device).detach()
+            yield Iterate(parameters, batch_loss)

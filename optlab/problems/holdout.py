@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.validation import checked_design
+from optlab.problems.labels import Labels
+from optlab.problems.losses.loss import Loss
 from optlab.problems.problem import Parameters
 from optlab.problems.row_weights import given_weights, shares
 
@@ -17,23 +18,29 @@ from optlab.problems.row_weights import given_weights, shares
 class Holdout(NamedTuple):
     """Held-out rows ``X (m, d)`` and ``y (m,)``, float64 on the CPU, and their weights' shares.
 
-    The shares ``(m,)`` add up to 1; None where all rows count alike.
+    The shares ``(m,)`` add up to 1; None where all rows count alike. ``function`` is the loss of a
+    row.
     """
 
     X: Tensor
     y: Tensor
     share: Tensor | None
+    function: Loss
 
     @classmethod
     def of(
-        cls, given: Dataset | tuple[ArrayLike | Tensor, ArrayLike | Tensor], names: tuple[str, ...]
+        cls,
+        given: Dataset | tuple[ArrayLike | Tensor, ArrayLike | Tensor],
+        names: tuple[str, ...],
+        loss: Loss,
+        classes: Labels | None = None,
     ) -> Holdout:
-        """Check held-out rows against the names of the columns that are fitted.
+        """Check held-out rows against the names of the columns, and the classes, that are fitted.
 
         Raises
         ------
         ValueError
-            For other columns, and for data that are none.
+            For other columns or classes, and for data that are none.
         """
         X: Any
         y: Any
@@ -47,18 +54,18 @@ class Holdout(NamedTuple):
         else:
             X, y = given
         try:
-            design = checked_design(X, y, names)
+            design = checked_design(X, loss.encoded(y, classes).y, names)
+            loss.check(design.y)
         except ValueError as error:
             raise ValueError(f"holdout: {error}") from None
         weight = given_weights(weights, X, len(design.y))
         X, y = (part.detach().to("cpu").double() for part in (design.X, design.y))
-        return cls(X, y, None if weight is None else shares(weight))
+        y = y.long() if loss.outputs else y
+        return cls(X, y, None if weight is None else shares(weight), loss)
 
     def loss(self, parameters: Parameters) -> float:
-        """Return the (weighted) mean squared error on the held-out rows, without a penalty."""
+        """Return the (weighted) mean loss on the held-out rows, without a penalty."""
         point = {name: value.detach().to("cpu").double() for name, value in parameters.items()}
-        with np.errstate(all="ignore"):  # where descent diverges, infinity is the answer
-            residual: Any = (self.X @ point["weight"] - self.y).numpy()
-            residual = residual + float(point.get("bias", 0.0))
-            squares = residual * residual
-            return float(squares.mean() if self.share is None else squares @ self.share.numpy())
+        eta = self.X @ point["weight"]
+        values = self.function.value(eta + point["bias"] if "bias" in point else eta, self.y)
+        return float(values.mean() if self.share is None else values @ self.share)

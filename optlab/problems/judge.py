@@ -1,4 +1,4 @@
-"""Evaluate a point of linear regression against the optimum; the clock does not run meanwhile."""
+"""Evaluate a point of linear regression against the optimum, off everybody's clock."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from torch import Tensor
 from optlab.linalg import LeastSquaresSolution
 from optlab.linalg import double_double as dd
 from optlab.linalg.column_offsets import offsets
+from optlab.linalg.row_blocks import SAMPLE_ROWS
 from optlab.problems.problem import Evaluation, Parameters
 
 _SMALL = 1 << 15
-"""Entries of X below which BLAS uses one thread."""
+"""Entries of X up to which BLAS uses one thread."""
 
 
 class Judge:
@@ -24,7 +25,8 @@ class Judge:
     Parameters
     ----------
     X, y
-        The data, float64 on the CPU.
+        The data, float64 or float32 on the CPU. Large float32 data are made float64 some rows at a
+        time, so that no second copy of all of them is held.
     solution
         The optimum, with what rounding to float64 took off it.
     fit_intercept, l2
@@ -47,35 +49,51 @@ class Judge:
         self.bias, self.bias_low = solution.bias.item(), solution.bias_low.item()
         certificate = solution.certificate
         self.unique = certificate.rank == certificate.unknowns
+        # An offset that dwarfs the spread would hide how far a point is from the optimum.
+        head = X[:SAMPLE_ROWS].double().numpy()
+        shift = offsets(head) if fit_intercept else 0.0 * head[0]
+        self.is_shifted = bool((shift != 0.0).any())
         # Numpy's calls cost a fraction of torch's, which is most of the time on small data; on
         # large data torch's threads are used, so that no second pool of threads wakes beside them.
-        self._array: Any = np.asarray if X.numel() <= _SMALL else torch.as_tensor
+        # Large data that must be converted or shifted are so in small blocks.
+        X = X.double() if X.numel() <= _SMALL else X
+        whole = X.dtype == torch.float64 and not self.is_shifted
+        small = X.numel() <= _SMALL or not whole
+        self._array: Any = np.asarray if small else torch.as_tensor
+        step = len(X) if whole else max(1, _SMALL // max(1, X.shape[1]))
+        self._rows = [slice(first, first + step) for first in range(0, len(X), step)]
         self.X: Any = self._array(X)
         self.weight: Any = self._array(solution.weight)
         self.weight_low: Any = self._array(solution.weight_low)
-        self.share: Any = None if share is None else self._array(share)
-        self.residual: Any = self._residual(self._array(y), certificate.route)
-        # An offset that dwarfs the spread would hide how far a point is from the optimum.
-        self.shift = offsets(self.X) if fit_intercept else 0.0 * self.X[0]
-        self.is_shifted = bool((self.shift != 0.0).any())
-        if self.is_shifted:
-            self.X = self.X - self.shift
+        self.shift: Any = self._array(shift)
+        self.factor: Any = None if share is None else len(X) * self._array(share)
+        self.residual: Any = self._residual(self._array(y.double()), certificate.route)
 
     def _residual(self, y: Any, route: str) -> Any:
         """Return the residuals at the optimum, to all digits where the optimum has them."""
+        residual = 0.0 * y
+        for rows in self._rows:
+            residual[rows] = self._residual_of_rows(self._double(rows), y[rows], route)
+        return residual
+
+    def _residual_of_rows(self, X: Any, y: Any, route: str) -> Any:
         with np.errstate(all="ignore"):
-            plain = self.X @ self.weight + self.bias - y
+            plain = X @ self.weight + self.bias - y
             if route == "fast":
                 return plain
-            residual = dd.matvec(self.X, (self.weight, self.weight_low))
+            residual = dd.matvec(X, (self.weight, self.weight_low))
             residual = dd.pair_add(residual, (self.bias - 0.0 * y, self.bias_low - 0.0 * y))
             high, low = dd.pair_add(residual, (-y, 0.0 * y))
         # Numbers above 2**996 cannot be split in two for double-double.
         return high + low if math.isfinite(float((high + low).sum())) else plain
 
+    def _double(self, rows: slice) -> Any:
+        X = self.X[rows]
+        return X if isinstance(X, torch.Tensor) else np.asarray(X, dtype=np.float64)
+
     def __call__(self, parameters: Parameters) -> Evaluation:
         """Return what is known of a point."""
-        X, n, l2 = self.X, len(self.residual), self.l2
+        n, l2 = len(self.residual), self.l2
         point = {
             name: self._array(value.detach().to("cpu", torch.float64))
             for name, value in parameters.items()
@@ -84,20 +102,19 @@ class Judge:
         with np.errstate(all="ignore"):  # where descent diverges, infinity is the answer
             apart = (weight - self.weight) - self.weight_low
             bias_apart = (bias - self.bias) - self.bias_low
-            gap = X @ apart + (self._level(weight, bias) if self.is_shifted else bias_apart)
-            residual = self.residual + gap
-            share = residual if self.share is None else n * self.share * residual
-            slope = X.T @ share
+            level = self._level(weight, bias) if self.is_shifted else bias_apart
+            parts = zip(*(self._sums(rows, apart, level) for rows in self._rows), strict=True)
+            sums: list[Any] = [sum(part) for part in parts]
+            slope, total, squares, gaps = sums
             if self.is_shifted:
-                slope = slope + self.shift * share.sum()
+                slope = slope + self.shift * total
             slope = slope * (2 / n)
-            loss = share @ residual / n
-            suboptimality = (gap if self.share is None else n * self.share * gap) @ gap / n
+            loss, suboptimality = squares / n, gaps / n
             if l2:
                 slope = slope + l2 * weight
                 loss = loss + l2 / 2 * (weight @ weight)
                 suboptimality = suboptimality + l2 / 2 * (apart @ apart)
-            bias_slope = 2 * share.mean() if self.fit_intercept else 0.0
+            bias_slope = 2 * total / n if self.fit_intercept else 0.0
             error = _norm(apart, bias_apart) / (_norm(self.weight, self.bias) or 1.0)
             return Evaluation(
                 loss=float(loss),
@@ -105,6 +122,18 @@ class Judge:
                 gradient_norm=_norm(slope, bias_slope),
                 parameter_error=error if self.unique else math.nan,
             )
+
+    def _sums(self, rows: slice, apart: Any, level: float) -> tuple[Any, Any, Any, Any]:
+        """Return ``X'r``, ``1'r``, ``r'r`` and ``g'g`` of some weighted rows, ``g`` their gap."""
+        X = self._double(rows)
+        if self.is_shifted:
+            X = X - self.shift
+        gap = X @ apart + level
+        residual = self.residual[rows] + gap
+        if self.factor is None:
+            return X.T @ residual, residual.sum(), residual @ residual, gap @ gap
+        weighted = self.factor[rows] * residual
+        return X.T @ weighted, weighted.sum(), weighted @ residual, (self.factor[rows] * gap) @ gap
 
     def _level(self, weight: Any, bias: float) -> float:
         """Return ``shift'(w - w*) + b - b*``, terms that cancel, in double-double."""

@@ -20,7 +20,7 @@ from optlab.problems.coefficients import coefficient_table
 from optlab.problems.holdout import Holdout
 from optlab.problems.judge import Judge
 from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
-from optlab.problems.problem import Batch, Evaluation, Optimum, Parameters
+from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 from optlab.problems.row_weights import given_weights, mean_one, moderate, shares
 
 
@@ -84,8 +84,8 @@ class LinearRegression:
     >>> problem = ol.LinearRegression(np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0]))
     >>> problem
     LinearRegression('data', n=3, d=1, float64, cpu)
-    >>> optimum = problem.optimum()
-    >>> round(optimum.parameters["weight"].item(), 12), round(optimum.parameters["bias"].item(), 12)
+    >>> best = problem.reference().parameters
+    >>> round(best["weight"].item(), 12), round(best["bias"].item(), 12)
     (2.0, 1.0)
 
     References
@@ -159,7 +159,7 @@ class LinearRegression:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be made again: for large data it is most of what would be sent."""
-        return {k: v for k, v in vars(self).items() if k not in {"_reference", "_judge"}}
+        return {k: v for k, v in vars(self).items() if k not in {"_original", "_judge"}}
 
     def __repr__(self) -> str:
         n, d = self.X.shape
@@ -170,6 +170,11 @@ class LinearRegression:
         extra += ", weighted" if self.sample_weight is not None else ""
         extra += f", holdout={len(self.holdout.y)}" if self.holdout is not None else ""
         return f"LinearRegression({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
+
+    @property
+    def data(self) -> Batch:
+        """All rows: ``X (n, d)``, ``y (n,)``, and the weights of mean 1, ``(n,)``, or None."""
+        return Batch(self.X, self.y, self.row_weight)
 
     def predict(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
         """Return ``X @ weight + bias``, shape ``(B,)``; over the problem's own ``X`` by default."""
@@ -200,7 +205,7 @@ class LinearRegression:
     def _rows(self, batch: Batch | None) -> Batch:
         """Return a batch, or all rows for None."""
         if batch is None:
-            return Batch(self.X, self.y, self.row_weight)
+            return self.data
         if batch.weight is None and self.row_weight is not None:
             raise ValueError(
                 f"the rows of {self.name!r} have weights, but the batch has none: take batches "
@@ -224,7 +229,8 @@ class LinearRegression:
 
         That is the (weighted) mean of ``y`` with an intercept, and 0 without one.
         """
-        y, row_weight = self._reference.y, self._reference.row_weight
+        y = self.y.to("cpu", torch.float64)
+        row_weight = self.row_weight_as(y)
         mean = (y if row_weight is None else row_weight * y).mean()
         weight = y.new_zeros(self.X.shape[1])
         return {"weight": weight} | ({"bias": mean} if self.fit_intercept else {})
@@ -242,6 +248,8 @@ class LinearRegression:
         own = {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
         moved.__dict__.update(own, X=X, y=self.y.to(device, dtype, copy=copy))
         moved.row_weight = self.row_weight_as(X)
+        if torch.promote_types(dtype, self.X.dtype) == dtype:  # nothing was rounded
+            moved.__dict__["_original"] = self._original or self
         return moved
 
     def as_least_squares(self) -> LeastSquaresSystem:
@@ -260,9 +268,13 @@ class LinearRegression:
         )
 
     @cached_property
-    def _reference(self) -> Self:
-        """The same data in float64 on the CPU; float32 values are represented exactly."""
-        return self.to("cpu", torch.float64)
+    def _original(self) -> LinearRegression | None:
+        """The problem of which `to` made this copy without rounding, or None.
+
+        What is computed of the data is kept there: it is computed once, and of data that an
+        optimizer, which is given a copy, cannot have changed.
+        """
+        return None
 
     @property
     def moderate_weight(self) -> Tensor | None:
@@ -271,11 +283,12 @@ class LinearRegression:
 
     @cached_property
     def _solution(self) -> LeastSquaresSolution:
-        reference = self._reference
+        if self._original:
+            return self._original._solution
         try:
             return least_squares(
-                reference.X,
-                reference.y,
+                self.X.cpu(),
+                self.y.cpu(),
                 fit_intercept=self.fit_intercept,
                 l2=self.l2,
                 weights=self.moderate_weight,
@@ -285,15 +298,26 @@ class LinearRegression:
             raise ValueError(f"problem {self.name!r} has no optimum in float64: {error}") from error
 
     @cached_property
-    def _optimum(self) -> Optimum:
-        solution = self._solution
+    def _certified(self) -> Reference:
+        if self._original:
+            return self._original._certified
+        solution, certificate = self._solution, self._solution.certificate
         parameters = solution.parameters if self.fit_intercept else {"weight": solution.weight}
         # The certificate's residual is the exact optimum's: that of the rounded may be far above.
         weight = self.moderate_weight
         total = len(self.y) if weight is None else math.fsum(weight.tolist())
-        loss = solution.certificate.residual_sum_of_squares / total
+        loss = certificate.residual_sum_of_squares / total
         loss += self.l2 / 2 * solution.weight.square().sum().item() if self.l2 else 0.0
-        return Optimum(parameters, loss, solution.certificate)
+        return Reference(
+            kind="certified",
+            loss=loss,
+            parameters=parameters,
+            digits=certificate.digits,
+            unique=certificate.rank == certificate.unknowns,
+            trusted=certificate.trusted,
+            message=certificate.message,
+            certificate=certificate,
+        )
 
     def why_no_unique_optimum(self) -> str | None:
         """Say why methods that take full rank for granted cannot solve this problem, or None.
@@ -301,18 +325,23 @@ class LinearRegression:
         Judged in the dtype of the data: a design whose condition number leaves no digit of it has,
         for such methods, no full rank.
         """
-        certificate = self._optimum.certificate
+        certificate = self._solution.certificate
         if certificate.rank < certificate.unknowns:
-            return f"the rank is {self._optimum.rank} of {self.X.shape[1]}"
+            return f"the rank is {self.rank} of {self.X.shape[1]}"
         condition = certificate.condition_scaled
         if condition * torch.finfo(self.X.dtype).eps > 0.1:
             dtype = str(self.X.dtype).removeprefix("torch.")
             return f"the design's condition number {condition:.1e} leaves no digit in {dtype}"
         return None
 
-    def optimum(self) -> Optimum:
+    @property
+    def rank(self) -> int:
+        """Numerical rank of the design, the intercept's column left out."""
+        return self._solution.certificate.rank - self.fit_intercept
+
+    def reference(self) -> Reference:
         """Return the minimiser of this problem's own data, solved once and kept."""
-        return self._optimum
+        return self._certified
 
     def coefficients(self, parameters: Parameters | None = None) -> pd.DataFrame:
         """Return a table of coefficients, as fitted and in the units of the data.
@@ -345,12 +374,12 @@ class LinearRegression:
         ----------
         Seber and Lee, Linear Regression Analysis (2003), sections 3.2 and 3.10.
         """
-        optimum = self.optimum()
+        solution = self._solution
         return coefficient_table(
-            optimum.parameters if parameters is None else parameters,
+            self._certified.parameters or {} if parameters is None else parameters,
             self.feature_names,
             self.standardized,
-            optimum.certificate if parameters is None else None,
+            solution.certificate if parameters is None else None,
         )
 
     def evaluate(self, parameters: Parameters) -> Evaluation:
@@ -379,7 +408,9 @@ class LinearRegression:
 
     @cached_property
     def _judge(self) -> Judge:
-        X, y, share = self._reference.X, self._reference.y, None
+        if self._original:
+            return self._original._judge
+        X, y, share = self.X.cpu(), self.y.cpu(), None
         if (weight := self.moderate_weight) is not None:
             if not (counts := weight > 0).all():  # a row that does not count may be out of range
                 X, y, weight = X[counts], y[counts], weight[counts]

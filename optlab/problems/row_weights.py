@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.datasets.validation import checked_sample_weight
+from optlab.linalg import double_double as dd
 
 
 def given_weights(weights: ArrayLike | Tensor | None, X: object, rows: int) -> Tensor | None:
@@ -45,6 +46,33 @@ def mean_one(weights: Tensor, like: Tensor) -> Tensor:
     """
     scaled = moderate(weights)
     return (scaled * (len(scaled) / math.fsum(scaled.tolist()))).to(like.device, like.dtype)
+
+
+def share_pairs(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``w / sum(w)`` rounded, and what rounding took off, for moderate weights.
+
+    Examples
+    --------
+    >>> high, low = share_pairs(torch.ones(3, dtype=torch.float64))
+    >>> bool((low == 2.0**-54 / 3).all())  # 1/3 is that much above the nearest float
+    True
+    """
+    total = math.fsum(weights.tolist())
+    rest = math.fsum([*weights.tolist(), -total])
+    high = weights / total
+    product, error = dd.two_product(high, torch.full_like(high, total))
+    return high, ((weights - product) - error - high * rest) / total
+
+
+def times(weight: Tensor, rows: Tensor) -> Tensor:
+    """Return rows ``(B, ...)`` times one weight each, ``(B,)``.
+
+    Examples
+    --------
+    >>> times(torch.tensor([1.0, 2.0]), torch.ones(2, 2)).tolist()
+    [[1.0, 1.0], [2.0, 2.0]]
+    """
+    return weight.reshape(-1, *[1] * (rows.ndim - 1)) * rows
 
 
 def shares(weights: Tensor) -> Tensor:

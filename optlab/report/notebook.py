@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import summary
-from optlab.markup import table_html
+from optlab.html_templates import table_html
 from optlab.text import format_seconds, number
 
 

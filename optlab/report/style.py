@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
 
@@ -97,6 +98,7 @@ def _style(place: int, sizes: int) -> Style:
     )
 
 
+@cache
 def _shades(colour: str, sizes: int, ground: str) -> tuple[str, ...]:
     """Return a colour for each size, and last the one nearest the colour itself."""
     shares = [_REACH[0] + (_REACH[1] - _REACH[0]) * i / 200 for i in range(201)]

@@ -17,6 +17,7 @@ from optlab.analysis.statistics import CELL, summary
 from optlab.lab.store.problem_summary import CERTIFICATE
 from optlab.report.latex import latex_table
 from optlab.report.output_file import SOFTWARE, check_output, output_file
+from optlab.report.words import reference_kind
 from optlab.text import encodable
 
 
@@ -24,19 +25,20 @@ def all_tables(results: ResultTables) -> dict[str, pd.DataFrame]:
     """Return every table, by name.
 
     ``trials`` and ``traces``; ``summary``, a row for each cell; ``parameters``, a row for each
-    trial's each final parameter, with its ``value`` and the ``optimum``'s;
-    ``optima``, a row for each problem (``problem, kind, n, d, dtype, loss`` and its certificate).
+    trial's each final parameter, with its ``value`` and the ``reference``'s (missing where none
+    is known); ``references``, a row for each problem (``problem, kind, n, d, dtype``, the kind of
+    its ``reference`` with ``loss, bound, digits, unique, trusted, message``, and its certificate).
     """
     return {
         "trials": results.trials,
         "traces": results.traces,
         "summary": summary(results.trials),
         "parameters": _parameters(results),
-        "optima": _optima(results),
+        "references": _references(results),
     }
 
 
-TABLES = ("trials", "traces", "summary", "parameters", "optima")
+TABLES = ("trials", "traces", "summary", "parameters", "references")
 """The names of all tables."""
 
 
@@ -141,7 +143,7 @@ PAPER = {
                 "suboptimality", "parameter_error"],
     "trials": ["trial", *CELL, "seed", "repeat", "status", "epochs", "seconds", "loss",
                "suboptimality", "parameter_error"],
-    "optima": ["problem", "n", "d", "loss", "rank", "condition_scaled", "digits", "trusted"],
+    "references": ["problem", "n", "d", "reference", "loss", "bound", "digits", "trusted"],
 }  # fmt: skip
 """Of these tables LaTeX has these columns: more find no room on paper, and CSV has them all."""
 
@@ -168,27 +170,33 @@ def _parameters(results: ResultTables) -> pd.DataFrame:
     for number, parameters in results.final_parameters.items():
         facts = results.problems[problem_of[number]]
         for name, entries in parameters.items():
-            flat, optimum = np.ravel(entries), np.ravel(facts.optimum[name])
+            flat = np.ravel(entries)
+            known = np.ravel(facts.parameters.get(name, np.full(flat.size, np.nan)))
             names = facts.parameter_names(name, flat.size)
-            parts.append((np.full(flat.size, number), names, flat, optimum))
+            parts.append((np.full(flat.size, number), names, flat, known))
     if not parts:
-        return pd.DataFrame(columns=[*run, "parameter", "value", "optimum"])
-    numbers, names, values, optima = zip(*parts, strict=True)
+        return pd.DataFrame(columns=[*run, "parameter", "value", "reference"])
+    numbers, names, values, known = zip(*parts, strict=True)
     table = pd.DataFrame({
         "trial": np.concatenate(numbers), "parameter": list(chain.from_iterable(names)),
-        "value": np.concatenate(values), "optimum": np.concatenate(optima),
+        "value": np.concatenate(values), "reference": np.concatenate(known),
     })  # fmt: skip
     return results.trials[run].merge(table, on="trial")
 
 
-def _optima(results: ResultTables) -> pd.DataFrame:
-    known = ["problem", "kind", "n", "d", "dtype", "loss"]
+def _references(results: ResultTables) -> pd.DataFrame:
+    about = ["problem", "kind", "n", "d", "dtype"]
+    own = ["loss", "bound", "digits", "unique", "trusted", "message"]
     rows = [
-        (facts.name, facts.kind, facts.n, facts.d, facts.dtype, facts.optimum_loss)
+        (
+            *(facts.name, facts.kind, facts.n, facts.d, facts.dtype, reference_kind(facts)),
+            *(getattr(facts.reference, name, None) for name in own),
+        )
         for facts in results.problems.values()
     ]
-    table = pd.DataFrame(rows, columns=known)
+    table = pd.DataFrame(rows, columns=[*about, "reference", *own])
     for name in CERTIFICATE:
-        values = [facts.certificate.get(name) for facts in results.problems.values()]
-        table[name] = [json.dumps(v) if isinstance(v, dict) else v for v in values]
+        if name not in own:
+            values = [facts.certificate.get(name) for facts in results.problems.values()]
+            table[name] = [json.dumps(v) if isinstance(v, dict) else v for v in values]
     return table

@@ -1,4 +1,4 @@
-"""Parts of sentences: ratios, counts and lists in words."""
+"""Ratios, counts and lists in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from optlab.lab import ProblemSummary
 from optlab.text import number
 
 
@@ -53,6 +54,36 @@ def describe_target(target: str) -> str:
     if target and not _is_number(target):
         return target
     return f"{share(target)} of the suboptimality without training"
+
+
+REFERENCES = {
+    "certified": "a proof comes with it",
+    "computed": "a solver's answer, without a proof",
+    "best known": "the least loss that any trial recorded; the infimum may be lower",
+}
+"""The kinds of reference in words."""
+
+MINIMISERS = {"computed": "the computed minimiser"}
+"""The names for a reference's parameters, by its kind, where they are not the optimum."""
+
+
+def describe_references(problems: Mapping[str, ProblemSummary]) -> str:
+    """Return a sentence, after a space, on the references that no proof comes with, or nothing."""
+    sentences = {
+        "computed": "The reference of {} is computed: a solver's answer, without a proof.",
+        "best known": "No reference of {} is known: the best known loss, the least that any trial "
+        "recorded, stands for it.",
+    }
+    found = ""
+    for kind, sentence in sentences.items():
+        names = [n for n, facts in problems.items() if kind == reference_kind(facts)]
+        found += f" {sentence.format(join_names(names))}" if names else ""
+    return found
+
+
+def reference_kind(facts: ProblemSummary) -> str:
+    """Return the kind of a problem's reference; empty where nothing is known of it."""
+    return "" if facts.reference is None else facts.reference.kind
 
 
 def _is_number(text: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from optlab.lab.store.judge_records import with_best_known
 from optlab.lab.store.merge import LoadedFile, MergedFiles
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError
@@ -37,7 +38,9 @@ def read_stores(paths: Iterable[str | Path]) -> MergedFiles:
                 raise StoreError(f"{path} is named twice, or is a link to another of the files")
             seen.add((status.st_dev, status.st_ino))
             files.append(_load(store))
-    return MergedFiles.of(files)
+    found = MergedFiles.of(files)
+    found.problems = with_best_known(found.records, found.problems)
+    return found
 
 
 def _load(store: Store) -> LoadedFile:

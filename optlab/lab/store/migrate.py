@@ -21,7 +21,7 @@ _OLD_TABLES = ("running", "traces", "wanted", "trials", "problems", "experiments
 _COLUMNS = {
     "experiments": ("id", "started", "name", "definition", "machine", "fingerprints"),
     "wanted": ("key", "experiment", "trial"),
-    "problems": ("fingerprint", "name", "summary", "optimum", "x", "y"),
+    "problems": ("fingerprint", "name", "summary", "parameters", "x", "y"),
     "trials": ("key", "experiment", "status", "started", "ended", "contended", "peak_bytes",
                "record", "trace", "parameters"),
 }  # fmt: skip
@@ -32,10 +32,14 @@ _RENAMED = {"target": "stop_at", "record": "recorded_epochs"}
 
 
 def migrate(database: sqlite3.Connection, version: int) -> None:
-    """Rebuild the tables of schema 1, 2 or 3, in the transaction that is open.
+    """Bring the tables of an older schema to the present one, in the transaction that is open.
 
-    Nothing is dropped that can be read: what an older version did not write has its default.
+    Those of schema 1, 2 and 3 are rebuilt. Nothing is dropped that can be read: what an older
+    version did not write has its default.
     """
+    if version == 4:
+        _give_schema_5(database)
+        return
     old = {table: _rows(database, table) for table in _OLD_TABLES}
     last = _last_number(database, old["experiments"])
     if version == 1:
@@ -47,7 +51,14 @@ def migrate(database: sqlite3.Connection, version: int) -> None:
     make: dict[str, Callable[[Row], Row]] = {
         "experiments": _experiment,
         "wanted": dict,
-        "problems": lambda row: row | {"fingerprint": row["print"], "summary": row["facts"]},
+        "problems": lambda row: (
+            row
+            | {
+                "fingerprint": row["print"],
+                "summary": _with_reference(row["facts"]),
+                "parameters": row["optimum"],
+            }
+        ),
         "trials": lambda row: _trial(row, traces),
     }
     for table, columns in _COLUMNS.items():  # by our names: those in the file are a stranger's
@@ -129,6 +140,28 @@ def _give_schema_2(old: Tables) -> None:
         trial = json.loads(row["trial"]) | {"number": row.pop("number")}
         wanted = {"key": row["key"], "experiment": row["experiment"], "trial": json.dumps(trial)}
         old["wanted"].append(wanted)
+
+
+def _give_schema_5(database: sqlite3.Connection) -> None:
+    """Turn the optimum and its certificate, which schema 4 keeps, into a reference."""
+    database.execute("ALTER TABLE problems RENAME COLUMN optimum TO parameters")
+    rows = database.execute("SELECT rowid, summary FROM problems").fetchall()
+    database.executemany(
+        "UPDATE problems SET summary = ? WHERE rowid = ?",
+        [(_with_reference(summary), number) for number, summary in rows],
+    )
+    database.execute("PRAGMA user_version = 5")
+
+
+def _with_reference(summary: str) -> str:
+    """Return a problem's summary with a reference; those of schema 4 and older are certified."""
+    values: Row = json.loads(summary)
+    certificate = values.pop("certificate", {})
+    reference = {"kind": "certified", "loss": values.pop("optimum_loss", None)}
+    shared = ("digits", "trusted", "message")
+    reference |= {name: certificate[name] for name in shared if name in certificate}
+    reference["unique"] = certificate.get("rank") == certificate.get("unknowns")
+    return json.dumps(values | {"reference": reference | {"certificate": certificate}})
 
 
 def _digest(*parts: bytes) -> str:

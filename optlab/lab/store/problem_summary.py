@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,41 @@ import pandas as pd
 
 from optlab.lab.trial.best_known import ReferenceLoss
 from optlab.linalg import Certificate
-from optlab.problems import Problem
+from optlab.problems import Problem, Reference, problem_dtype
+from optlab.problems.capabilities import HasLeastSquares
 
 Array = np.ndarray[Any, Any]
 
 MOST_POINTS = 5000
 """Of a one-feature problem, at most so many points are kept for drawing, evenly spread."""
 
-ARRAYS = ("optimum", "x", "y")
+ARRAYS = ("parameters", "x", "y")
 """Fields that are kept as arrays; the others are JSON."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSummary:
+    """A summary of a reference solution, but for its parameters: see `optlab.problems.Reference`.
+
+    ``certificate`` holds how a least-squares solution was found and how far it can be trusted, as
+    values that JSON can hold; empty for others.
+    """
+
+    kind: str
+    loss: float
+    bound: float = math.nan
+    digits: float = math.nan
+    unique: bool | None = None
+    trusted: bool = True
+    message: str = ""
+    certificate: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, reference: Reference) -> ReferenceSummary:
+        """Return the summary of a reference."""
+        plain = {f.name: getattr(reference, f.name) for f in fields(cls)}
+        known = reference.certificate
+        return cls(**plain | {"certificate": {} if known is None else _plain(known)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,20 +61,18 @@ class ProblemSummary:
         Rows, columns, and the dtype of its data.
     feature_names, target_name
         The names of the columns and of the target.
-    optimum
-        The optimum's parameters, float64.
-    optimum_loss
-        Its loss.
-    certificate
-        How the optimum was found and how far it can be trusted, as values that JSON can hold.
+    reference
+        The reference that trials are judged against; None where the problem has none.
+    parameters
+        The reference's parameters, float64; empty where none are known.
     loss_rounding
         By how much evaluated losses may be off by rounding; NaN in files of older versions.
     provenance
         What was done to the data, in plain sentences.
     coefficients
-        The optimum's coefficients by column, as values that JSON can hold: see `coefficient_table`.
+        The reference's coefficients by column, as JSON can hold them: see `coefficient_table`.
     measures
-        Further measures of the optimum by name, such as the loss on held-out rows.
+        Further measures of the reference by name, such as the loss on held-out rows.
     x, y
         The points of a one-feature problem, for drawing; empty otherwise.
     """
@@ -58,9 +83,8 @@ class ProblemSummary:
     d: int
     dtype: str
     feature_names: tuple[str, ...]
-    optimum: Mapping[str, Array]
-    optimum_loss: float
-    certificate: Mapping[str, Any]
+    reference: ReferenceSummary | None = None
+    parameters: Mapping[str, Array] = field(default_factory=dict)
     x: Array = field(default_factory=lambda: np.empty(0), repr=False)
     y: Array = field(default_factory=lambda: np.empty(0), repr=False)
     target_name: str = "y"
@@ -71,38 +95,45 @@ class ProblemSummary:
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemSummary:
-        """Return the summary of a problem; its optimum is solved for where it has not been."""
-        n, d = problem.X.shape
-        optimum = problem.optimum()
+        """Return the summary of a problem; its reference is solved for where it has not been."""
+        X, y, _ = problem.data
+        n, d = len(y), X[:1].numel()
+        reference = problem.reference()
+        known = (reference and reference.parameters) or {}
         points = {}
-        if d == 1:
+        if d == 1 and y.ndim == 1 and isinstance(problem, HasLeastSquares):
             rows = np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).astype(int))
-            points = {"x": problem.X[rows, 0].cpu().numpy(), "y": problem.y[rows].cpu().numpy()}
+            points = {"x": X[rows].reshape(-1).cpu().numpy(), "y": y[rows].cpu().numpy()}
         return cls(
             name=name,
             kind=type(problem).__name__,
             n=n,
             d=d,
-            dtype=str(problem.X.dtype).removeprefix("torch."),
+            dtype=str(problem_dtype(problem)).removeprefix("torch."),
             feature_names=tuple(getattr(problem, "feature_names", ())),
             target_name=getattr(problem, "target_name", "y"),
-            optimum={key: value.numpy() for key, value in optimum.parameters.items()},
-            optimum_loss=optimum.loss,
+            reference=None if reference is None else ReferenceSummary.of(reference),
+            parameters={key: value.numpy() for key, value in known.items()},
             loss_rounding=ReferenceLoss.of(problem).rounding,
-            certificate=_plain(optimum.certificate),
             provenance=tuple(getattr(problem, "provenance", ())),
-            coefficients=_coefficients(problem),
-            measures=dict(getattr(problem.evaluate(optimum.parameters), "more", {})),
+            coefficients=_coefficients(problem) if known else {},
+            measures=dict(getattr(problem.evaluate(known), "more", {})) if known else {},
             **points,
         )
 
     @property
     def reference_loss(self) -> ReferenceLoss:
-        """The optimum's loss, with the rounding of losses."""
-        return ReferenceLoss(self.optimum_loss, self.loss_rounding)
+        """The reference's loss, with the rounding of losses; NaN where there is none."""
+        loss = math.nan if self.reference is None else self.reference.loss
+        return ReferenceLoss(loss, self.loss_rounding)
+
+    @property
+    def certificate(self) -> Mapping[str, Any]:
+        """The certificate of a least-squares solution; empty where there is none."""
+        return {} if self.reference is None else self.reference.certificate
 
     def coefficient_table(self) -> pd.DataFrame:
-        """Return the optimum's coefficients as `optlab.LinearRegression.coefficients` does.
+        """Return the reference's coefficients as `optlab.LinearRegression.coefficients` does.
 
         Without rows where the problem has none.
         """
@@ -114,7 +145,7 @@ class ProblemSummary:
 
         Examples
         --------
-        >>> facts = ProblemSummary("p", "kind", 3, 2, "float64", ("age", "bmi"), {}, 0, {})
+        >>> facts = ProblemSummary("p", "kind", 3, 2, "float64", ("age", "bmi"))
         >>> facts.parameter_names("weight", 2), facts.parameter_names("bias", 1)
         (['age', 'bmi'], ['bias'])
         """

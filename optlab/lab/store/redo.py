@@ -1,4 +1,4 @@
-"""The kinds of finished trials that `--redo` runs again: failed, contended, unmeasured."""
+"""The kinds of stored trials that the option `--redo` may name: failed, contended, unmeasured."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 APPLICATION = int.from_bytes(b"optl", "big")
 TABLES = ("trials", "problems", "wanted", "experiments")
 """All tables, those that refer to others first."""
@@ -20,7 +20,7 @@ CREATE TABLE experiments (id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT, na
     definition TEXT, machine TEXT, fingerprints TEXT);
 CREATE TABLE wanted (key TEXT PRIMARY KEY, experiment INTEGER REFERENCES experiments (id),
     trial TEXT) WITHOUT ROWID;
-CREATE TABLE problems (fingerprint TEXT, name TEXT, summary TEXT, optimum BLOB, x BLOB, y BLOB,
+CREATE TABLE problems (fingerprint TEXT, name TEXT, summary TEXT, parameters BLOB, x BLOB, y BLOB,
     PRIMARY KEY (fingerprint, name));
 CREATE TABLE trials (key TEXT PRIMARY KEY, experiment INTEGER REFERENCES experiments (id),
     status TEXT, started REAL, ended REAL, contended INTEGER, peak_bytes INTEGER, record TEXT,

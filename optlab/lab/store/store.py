@@ -115,7 +115,7 @@ class Store:
     def add_problem(self, fingerprint: str, summary: ProblemSummary) -> None:
         """Record the summary of a problem, under its fingerprint and its name."""
         plain = {k: v for k, v in asdict(summary).items() if k not in ARRAYS}
-        row = (fingerprint, summary.name, to_json(plain), arrays_to_bytes(summary.optimum))
+        row = (fingerprint, summary.name, to_json(plain), arrays_to_bytes(summary.parameters))
         points = (arrays_to_bytes({"x": summary.x}), arrays_to_bytes({"y": summary.y}))
         with self._writing():
             self._database.execute(
@@ -190,6 +190,13 @@ class Store:
             )
             return dict(rows.fetchall())
 
+    def starts(self) -> dict[str, tuple[float, bool]]:
+        """Return when each trial started, and whether it is contended, by key."""
+        query = "SELECT key, started, contended FROM trials"
+        with self.errors("read"):
+            rows = self._database.execute(query)
+            return {key: (started, bool(contended)) for key, started, contended in rows}
+
     def records(self, keys: Collection[str] | None = None) -> list[StoredTrial]:
         """Return these trials (all where none are named), in the order they were written."""
         columns = ("key", "experiment", *ASKED_FOR, "record", "trace", "parameters")
@@ -210,12 +217,12 @@ class Store:
 
     def problems(self) -> dict[tuple[str, str], ProblemSummary]:
         """Return the summary of each problem, by fingerprint and name."""
-        query = "SELECT fingerprint, name, summary, optimum, x, y FROM problems"
+        query = "SELECT fingerprint, name, summary, parameters, x, y FROM problems"
         with self.errors("read"):
             found = {}
             for fingerprint, name, plain, *blobs in self._database.execute(query):
-                optimum, x, y = map(bytes_to_arrays, blobs)
-                values = json.loads(plain) | {"optimum": optimum, **x, **y}
+                parameters, x, y = map(bytes_to_arrays, blobs)
+                values = json.loads(plain) | {"parameters": parameters, **x, **y}
                 found[fingerprint, name] = from_plain(ProblemSummary, values)
             return found
 

@@ -10,6 +10,7 @@ import torch
 from optlab.lab.trial.record import TraceRow, Trial
 from optlab.optimizers import Optimizer
 from optlab.problems import Evaluation, Parameters, Problem
+from optlab.problems.capabilities import HasConstantFit, HasLeastSquares, is_smooth
 
 _DOUBLE = torch.finfo(torch.float64).eps
 
@@ -38,8 +39,9 @@ class Baseline:
     ) -> Baseline:
         """Evaluate a problem's constant and zero fits, off the clock."""
         zero_loss = problem.evaluate({k: torch.zeros_like(v) for k, v in start.items()}).loss
-        fit = getattr(problem, "constant_fit", None)
-        constant = problem.evaluate(fit()) if fit else None
+        constant = None
+        if isinstance(problem, HasConstantFit):
+            constant = problem.evaluate(problem.constant_fit())
         eps = torch.finfo(getattr(torch, trial.dtype)).eps
         rounding = rounding_share(eps) * zero_loss
         return cls(
@@ -59,8 +61,11 @@ def stop_scale(
 
     One that can be all rounding is no scale and is left out; the best constant is evaluated in
     float64 whatever the trial's dtype. Where both are left out, the scale is 0 for a start at the
-    optimum, and NaN where the numbers overflow or underflow and so say nothing.
+    optimum, and NaN where the numbers overflow or underflow and so say nothing, and where there is
+    no reference.
     """
+    if math.isnan(start.suboptimality):
+        return math.nan
     known = [(start.suboptimality, rounding)]
     known += [(constant.suboptimality, rounding_in_double)] if constant else []
     scales = [value for value, least in known if least < value < math.inf]
@@ -78,7 +83,8 @@ def rounding_share(eps: float) -> float:
 def _stable_growth(trial: Trial, problem: Problem, optimizer: Optimizer) -> float:
     """Return the optimizer's bound of the growth, for full batches and a quadratic loss."""
     growth = getattr(optimizer, "stable_growth", None)
-    whole = trial.batch_size == "full" or (trial.batch_size or 0) >= len(problem.y)
-    if growth is None or not whole or not hasattr(problem, "as_least_squares"):
+    whole = trial.batch_size == "full" or (trial.batch_size or 0) >= len(problem.data.y)
+    is_quadratic = isinstance(problem, HasLeastSquares) and is_smooth(problem)
+    if growth is None or not whole or not is_quadratic:
         return math.nan
     return float(growth())

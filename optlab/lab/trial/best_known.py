@@ -13,8 +13,10 @@ from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stop_at import StopAt
 from optlab.problems import Problem
+from optlab.problems.capabilities import HasLeastSquares, is_smooth
 
 _REMARK = "the reference is not trusted"
+_DOUBLE = torch.finfo(torch.float64).eps
 
 
 class ReferenceLoss(NamedTuple):
@@ -30,14 +32,23 @@ class ReferenceLoss(NamedTuple):
     def of(cls, problem: Problem) -> ReferenceLoss:
         """Return the reference's loss, and the rounding of losses that are evaluated in float64.
 
-        With predictions off by d each, the mean square of the residuals r is off by up to
-        2 d sqrt(mean r^2) + d^2.
+        A mean of terms is off by some eps of their size, for which the loss at zero parameters
+        stands, beside what the reference itself may be off by (its bound). Of least squares more
+        is known: with predictions off by d each, the mean square of the residuals r is off by up to
+        2 d sqrt(mean r^2) + d^2. Both are NaN where the problem has no reference.
         """
-        reference = problem.optimum()
-        zero = {name: torch.zeros_like(value) for name, value in reference.parameters.items()}
-        share = rounding_share(torch.finfo(torch.float64).eps)
-        square = share * problem.evaluate(zero).loss
-        return cls(reference.loss, 2 * math.sqrt(square * abs(reference.loss)) + square)
+        reference = problem.reference()
+        if reference is None:
+            return cls(math.nan, math.nan)
+        start = problem.start(torch.Generator())
+        zero = {name: torch.zeros_like(value) for name, value in start.items()}
+        at_zero = problem.evaluate(zero).loss
+        if isinstance(problem, HasLeastSquares) and is_smooth(problem):
+            square = rounding_share(_DOUBLE) * at_zero
+            return cls(reference.loss, 2 * math.sqrt(square * abs(reference.loss)) + square)
+        sizes = [abs(loss) for loss in (reference.loss, at_zero) if math.isfinite(loss)]
+        own = 0.0 if math.isnan(reference.bound) else reference.bound
+        return cls(reference.loss, own + 64 * _DOUBLE * max(sizes, default=math.nan))
 
 
 class BestKnown(NamedTuple):
@@ -56,11 +67,31 @@ def best_known(records: Collection[TrialRecord], reference: ReferenceLoss) -> Be
 
     A lower loss than the reference's within the rounding of both is no better one.
     """
-    rows = [(row.loss, record) for record in records for row in record.trace]
-    loss, record = min(rows, key=lambda pair: _or_infinity(pair[0]), default=(math.inf, None))
-    if record is None or not loss < reference.loss - reference.rounding:
+    least = least_loss(records)
+    if least is None or not least[0] < reference.loss - reference.rounding:
         return None
+    loss, record = least
     return BestKnown(record, loss, reference.loss - loss)
+
+
+def least_loss(records: Collection[TrialRecord]) -> tuple[float, TrialRecord] | None:
+    """Return the least loss that any trial recorded, with that trial; None where none recorded."""
+    rows = [
+        (row.loss, record) for record in records for row in record.trace if math.isfinite(row.loss)
+    ]
+    return min(rows, key=lambda pair: pair[0], default=None)
+
+
+def measure_from(records: Collection[TrialRecord], loss: float) -> None:
+    """Set the suboptimality of every recorded iterate to its loss above a given one.
+
+    The scale of ``stop_at`` becomes the start's. No status changes: what a trial has not been
+    judged by while it ran, it has neither reached nor missed.
+    """
+    for record in records:
+        record.trace = [row._replace(suboptimality=row.loss - loss) for row in record.trace]
+        if record.trace:
+            record.stop_scale = record.trace[0].suboptimality
 
 
 def judge_against_best_known(
@@ -94,7 +125,3 @@ def judge_against_best_known(
                 f"{best.record.trial.number}) has a loss {best.below:.2g} below it, and this "
                 f"trial ended {distance:.2g} above that"
             )
-
-
-def _or_infinity(loss: float) -> float:
-    return math.inf if math.isnan(loss) else loss

@@ -43,8 +43,8 @@ class Budget:
 
     Examples
     --------
-    >>> sorted(Budget(epochs=25, recorded_epochs=10).recorded)
-    [1, 11, 21, 25]
+    >>> Budget(epochs=25, recorded_epochs=10).looks
+    (1, 11, 21, 25)
     """
 
     epochs: int = 1000
@@ -90,12 +90,15 @@ class Budget:
         return {"epochs": self.epochs, "stop_at": stop_at, "recorded_epochs": recorded}
 
     @property
-    def recorded(self) -> frozenset[int]:
-        """The epochs after which the clock stops and the iterate is recorded, a frozenset."""
+    def looks(self) -> tuple[int, ...]:
+        """The epochs after which the clock stops and the iterate is recorded, in order.
+
+        Of an optimizer that makes several epochs at once, the first iterate that has reached one.
+        """
         if isinstance(self.recorded_epochs, int):
             chosen = set(range(1, self.epochs + 1, self.recorded_epochs))
         elif isinstance(self.recorded_epochs, str):
             chosen = set(np.rint(np.geomspace(1, self.epochs, 100)).astype(int).tolist())
         else:
             chosen = {epoch for epoch in self.recorded_epochs if epoch <= self.epochs}
-        return frozenset(chosen | {1, self.epochs})
+        return tuple(sorted(chosen | {1, self.epochs}))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import torch
 
 from optlab.lab.measure.memory import memory_meter
@@ -48,8 +46,12 @@ def _measured(trial: Trial, problem: Problem, optimizer: Optimizer, budget: Budg
         return None
     generator = torch.Generator().manual_seed(trial.seed)
     start = local.start(generator)
-    weight = getattr(local, "row_weight", None)
-    batches = Batches(local.X, local.y, trial.batch_size or "full", generator, weight=weight)
-    for _ in islice(optimizer.iterates(local, batches, start), budget.epochs):
-        pass
+    X, y, weight = local.data
+    size = trial.batch_size or "full"
+    batches = Batches(X, y, size, generator, weight=weight, looks=budget.looks)
+    epoch = 0
+    for iterate in optimizer.iterates(local, batches, start):
+        epoch += iterate.epochs
+        if epoch >= budget.epochs:
+            break
     return meter.stop()

@@ -32,7 +32,8 @@ class TraceRow(NamedTuple):
 
     ``steps`` counts mini-batches and ``samples`` rows, ``seconds`` is the optimizer's own time,
     ``batch_loss`` is the last mini-batch's loss before its update (NaN where there is none), and
-    ``more`` holds further measures by name.
+    ``more`` holds further measures by name. The evaluations of loss, gradient and Hessian products
+    since the start are in passes over all data; NaN where they are not counted.
     """
 
     epoch: int
@@ -44,6 +45,9 @@ class TraceRow(NamedTuple):
     batch_loss: float
     parameter_error: float
     steps: int = 0
+    loss_evaluations: float = math.nan
+    gradient_evaluations: float = math.nan
+    hessian_products: float = math.nan
     more: Mapping[str, float] = {}
 
     def measure(self, name: str) -> float:
@@ -56,15 +60,16 @@ class TraceRow(NamedTuple):
         """
         if name in self.more:
             return float(self.more[name])
-        if name in _MEASURES:
+        if name in MEASURES:
             return float(getattr(self, name))
-        raise ValueError(f"no measure is called {name!r}: there are {[*_MEASURES, *self.more]}")
+        raise ValueError(f"no measure is called {name!r}: there are {[*MEASURES, *self.more]}")
 
 
 TRACE_NUMBERS = tuple(name for name in TraceRow._fields if name != "more")
 """The fields of a trace's row that are numbers, in the order of the table's columns."""
 
-_MEASURES = ("loss", "suboptimality", "gradient_norm", "parameter_error", "batch_loss")
+MEASURES = ("loss", "suboptimality", "gradient_norm", "parameter_error", "batch_loss")
+"""The measures that every problem's evaluations have."""
 
 
 @dataclass

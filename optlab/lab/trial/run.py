@@ -24,10 +24,11 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord, Watcher
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End, StoppingRule
-from optlab.lab.trial.validate import check_iterate, same_bits
-from optlab.optimizers import Batches, Iterate, Optimizer, unsupported
-from optlab.problems import LinearRegression, Parameters, Problem
-from optlab.text import encodable
+from optlab.lab.trial.validate import check_iterate, passes_of, same_bits
+from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct, unsupported
+from optlab.problems import Parameters, Problem
+from optlab.problems.capabilities import HasBuffers, HasRowWeights
+from optlab.text import encodable, pluralize
 
 STOPPED = "stopped by Ctrl-C or SIGTERM"
 
@@ -148,7 +149,7 @@ class _Run:
         end = self._solve()
         if not self._data_are_untouched():
             raise RuntimeError(f"{self.trial.optimizer} changed the problem's data")
-        if record.trace[-1].epoch == 1 and not self.optimizer.uses_batches:
+        if record.trace[-1].epoch == 1 and is_direct(self.optimizer):
             self._time_in_blocks()
         record.status, record.message = end
         if remark := self._remark():
@@ -158,7 +159,7 @@ class _Run:
         ask = getattr(self.optimizer, "remark", None)
         return ask(self.local, self.device) if callable(ask) else None
 
-    def _prepare(self, looks: bool = False) -> tuple[Batches, Parameters, Callable[[], Iterator[Iterate]]]:
+    def _prepare(self) -> tuple[Batches, Parameters, Callable[[], Iterator[Iterate]]]:
         """Return the batches, a copy of the start, and a function that begins to iterate.
 
         All are made from the trial's seed. The function is called on the clock: an `iterates` that
@@ -169,12 +170,9 @@ class _Run:
         if self.start is not None:
             start = {k: self.start[k].to(v, copy=True) for k, v in start.items()}
         size = self.trial.batch_size or "full"
-        weight = getattr(self.local, "row_weight", None)
-        looks = sorted(self.budget.recorded) if looks else ()
-        batches = Batches(
-            self.local.X, self.local.y, size, generator, shuffle=self.shuffle, weight=weight,
-            looks=looks,
-        )
+        X, y, weight = self.local.data
+        looks = self.budget.looks
+        batches = Batches(X, y, size, generator, shuffle=self.shuffle, weight=weight, looks=looks)
         kept = {name: value.clone() for name, value in start.items()}
         return batches, kept, lambda: iter(self.optimizer.iterates(self.local, batches, start))
 
@@ -200,16 +198,19 @@ class _Run:
         self.record.seconds = total / count
 
     def _data_are_untouched(self) -> bool:
-        pairs = [(self.problem.X, self.local.X), (self.problem.y, self.local.y)]
-        weight = getattr(self.local, "row_weight", None)
-        if weight is not None and isinstance(self.problem, LinearRegression):
-            original = self.problem.row_weight_as(weight)
-            pairs += [] if original is None else [(original, weight)]
-        return all(same_bits(ours, theirs) for ours, theirs in pairs)
+        original, local = self.problem.data, self.local.data
+        if local.weight is not None and isinstance(self.problem, HasRowWeights):
+            # Normalised in float64, and rounded once to the trial's dtype.
+            original = original._replace(weight=self.problem.row_weight_as(local.weight))
+        pairs = zip(original, local, strict=True)
+        return all(
+            ours is theirs or (ours is not None and theirs is not None and same_bits(ours, theirs))
+            for ours, theirs in pairs
+        )
 
     def _solve(self) -> End:
         """Ask for iterates until the trial ends, and return its end."""
-        batches, start, begin = self._prepare(looks=True)
+        batches, start, begin = self._prepare()
         clock = Stopwatch(self.device)
 
         def judge(epoch: int, iterate: Iterate) -> TraceRow:
@@ -220,16 +221,18 @@ class _Run:
         baseline = Baseline.of(self.trial, self.problem, self.optimizer, start, row)
         self.record.stop_scale = baseline.stop_scale
         stopping = StoppingRule(baseline, self.budget)
-        end = stopping.check(row) if self.optimizer.uses_batches else None
-        recorded, epoch = self.budget.recorded, 0
+        end = None if is_direct(self.optimizer) else stopping.check(row)
+        looks, epoch = iter(self.budget.looks), 0
+        next_look: float = next(looks)
         iterate: Iterate | None = None
         clock.start()
         for iterate in () if end else begin():
-            epoch += iterate.epochs
+            epoch += passes_of(iterate)
             late = time.monotonic() > self.deadline
-            if epoch in recorded or late:
+            if epoch >= next_look or late:
                 clock.stop()
                 row = judge(epoch, iterate)
+                next_look = next((look for look in looks if look > epoch), math.inf)
                 if end := stopping.check(row):
                     return end
                 if late:
@@ -244,12 +247,22 @@ class _Run:
         if row.epoch < epoch:
             row = judge(epoch, iterate)
             end = stopping.check(row)
-        by_itself = f"stopped by itself after {epoch} epochs"
-        return end or stopping.finish(row, "answered in one pass" if epoch == 1 else by_itself)
+        at_once = epoch == 1 and is_direct(self.optimizer)
+        by_itself = f"stopped by itself after {pluralize(epoch, 'epoch')}"
+        return end or stopping.finish(row, "answered in one pass" if at_once else by_itself)
+
+    def _usual_cost(self, passes: float) -> Cost:
+        """Return the cost of a method with one gradient of each row a pass; NaN of a direct one."""
+        if is_direct(self.optimizer) and passes:
+            return Cost(math.nan, math.nan, math.nan)
+        return Cost(losses=passes, gradients=passes)
 
     def _judge(self, epoch: int, batches: Batches, seconds: float, iterate: Iterate) -> TraceRow:
         """Evaluate an iterate and record it; the clock stands still meanwhile."""
-        point = self.problem.evaluate(iterate.parameters)
+        own = self.local.buffers() if isinstance(self.local, HasBuffers) else {}
+        parameters = iterate.parameters | own
+        point = self.problem.evaluate(parameters)
+        cost = iterate.cost or self._usual_cost(epoch * batches.samples / len(self.local.data.y))
         row = TraceRow(
             epoch=epoch,
             samples=epoch * batches.samples,
@@ -261,11 +274,14 @@ class _Run:
             parameter_error=point.parameter_error,
             steps=epoch * batches.steps,
             more=dict(getattr(point, "more", {})),
+            loss_evaluations=float(cost.losses),
+            gradient_evaluations=float(cost.gradients),
+            hessian_products=float(cost.hessian_products),
         )
         record = self.record
         record.trace.append(row)
         record.parameters = {
-            name: value.detach().cpu().numpy().copy() for name, value in iterate.parameters.items()
+            name: value.detach().cpu().numpy().copy() for name, value in parameters.items()
         }
         record.seconds = seconds
         if self.watch:

@@ -10,6 +10,9 @@ from optlab.problems import Parameters
 _BLOCK = 1 << 20
 """Numbers compared at once."""
 
+_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Integer dtypes by bytes."""
+
 
 def same_bits(original: torch.Tensor, copy: torch.Tensor) -> bool:
     """Return whether a tensor on any device still is the copy of an original, to the bit.
@@ -20,7 +23,7 @@ def same_bits(original: torch.Tensor, copy: torch.Tensor) -> bool:
     """
     if copy.shape != original.shape:
         return False
-    bits = torch.int32 if copy.dtype == torch.float32 else torch.int64
+    bits = _INTEGERS[copy.element_size()]
     rows = max(1, _BLOCK // max(1, original[:1].numel()))
     return all(
         torch.equal(ours.to(copy.device, copy.dtype).view(bits), theirs.view(bits))
@@ -28,10 +31,19 @@ def same_bits(original: torch.Tensor, copy: torch.Tensor) -> bool:
     )
 
 
-def check_iterate(iterate: object, start: Parameters, epoch: int) -> None:
-    """Raise unless what an optimizer yielded is an iterate with the start's parameters."""
+def passes_of(iterate: object) -> int:
+    """Return the passes since the last iterate; raise unless this is one that has made some."""
     if not isinstance(iterate, Iterate):
         raise TypeError(f"an optimizer must yield Iterate, not {type(iterate).__name__}")
+    if type(iterate.epochs) is not int or iterate.epochs < 1:
+        raise ValueError(
+            f"the epochs of an iterate must be a whole number of at least 1, not {iterate.epochs!r}"
+        )
+    return iterate.epochs
+
+
+def check_iterate(iterate: Iterate, start: Parameters, epoch: int) -> None:
+    """Raise unless an iterate has the start's parameters, as real numbers."""
     odd = [str(v.dtype) for v in iterate.parameters.values() if not v.is_floating_point()]
     if odd:
         raise TypeError(f"the iterate of epoch {epoch} is of {odd[0]}, not of real numbers")

@@ -1,4 +1,4 @@
-"""A worker pool: run each trial in a process of its own, which may crash or be killed."""
+"""A worker pool: hand each trial to a process of its own, and collect the records."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ class WorkerPool:
         problem = worker.task.problem
         try:
             if id(problem) not in self._problems:
-                problem.optimum()  # solved once, here, not by every process
+                problem.reference()  # solved once, here, not by every process
                 self._problems[id(problem)] = ProblemFile(problem)
             worker.send_task(self._problems[id(problem)])
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Handle of one fork server and its present child: start them, exchange messages, end them."""
+"""A worker process: start it, exchange messages, and kill it when its time or memory runs out."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from optlab.optimizers.fused.fused_run import FusedRun
 from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 
-MOST_FEATURES = 4096
+_WARP, _PROGRAMS = 32, 2048  # some sixteen programs of one warp on each multiprocessor
 _TILE = 2048
 """Numbers of a tile, trials x rows x features: what 32 to 128 threads hold in registers."""
 
@@ -172,20 +172,28 @@ def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor], None]:
 
     def advance(orders: Tensor) -> None:
         own = orders.ndim == 3
-        T, B, D = tile(trials, d, size, own)
+        T, B, D, warps = tile(trials, d, size, own_orders=own)
         _descend[(triton.cdiv(trials, T),)](
             X, y, y if weight is None else weight, orders, orders.stride(0) if own else 0,
             orders.stride(-2), run.theta, run.velocity, run.losses, run.rates, run.momenta, numbers,
             trials, orders.shape[-2], d, p, size, samples, **options, T=T, B=B, D=D,
-            num_warps=min(4, max(1, T * B * D // 1024)), enable_fp_fusion=True,
+            num_warps=warps, enable_fp_fusion=True,
         )  # fmt: skip
 
     return advance
 
 
-def tile(trials: int, d: int, size: int, own_orders: bool) -> tuple[int, int, int]:
-    """Return the trials, rows and features that a program works on at once, powers of two."""
+def tile(trials: int, d: int, size: int, *, own_orders: bool) -> tuple[int, int, int, int]:
+    """Return the trials, rows and features that a program works on at once, and its warps.
+
+    The first three are powers of two. One warp makes the most of a GPU full of trials; few trials
+    leave room for more warps each.
+    """
     features = triton.next_power_of_2(d)
     rows = min(triton.next_power_of_2(size), max(1, _TILE // features))
-    together = 1 if own_orders else max(1, 32 // (rows * features))  # the threads of a warp
-    return min(together, triton.next_power_of_2(trials)), rows, features
+    fill = max(_WARP // (rows * features), triton.next_power_of_2(trials) // _PROGRAMS, 1)
+    most = min(max(1, _TILE // (rows * features)), triton.next_power_of_2(trials))
+    together = 1 if own_orders else min(fill, most)
+    few = trials // together < _PROGRAMS // 16
+    warps = min(4, max(1, together * rows * features // 256)) if few else 1
+    return together, rows, features, warps

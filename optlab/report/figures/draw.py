@@ -186,15 +186,15 @@ def _columns(handles: Sequence[Line2D]) -> int:
 
 
 def _draw_extra(axes: Any, view: View, problem: str, places: Mapping[str, int]) -> None:
-    """Draw the points of a fit, and the optimum's parameters, behind the marks."""
+    """Draw the points of a fit, and the reference's parameters, behind the marks."""
     if "points" in view.extra:
         points = view.extra["points"]
         points = points[points["problem"] == problem]
         axes.plot(points["x"], points["y"], "o", color="#767676", markersize=3.5, zorder=1)
-    if "optimum" in view.extra:
-        optimum = view.extra["optimum"]
-        optimum = optimum[optimum["problem"] == problem]
-        values = dict(zip(optimum["parameter"], optimum["value"], strict=True))
+    if "reference" in view.extra:
+        known = view.extra["reference"]
+        known = known[known["problem"] == problem]
+        values = dict(zip(known["parameter"], known["value"], strict=True))
         for name, place in places.items():
             ends = [place - 0.42, place + 0.42]
             axes.plot(ends, [values[name]] * 2, color=INK, linewidth=1, zorder=1)

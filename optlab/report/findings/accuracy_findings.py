@@ -1,4 +1,4 @@
-"""Sentences on accuracy: the settings whose answers are nearest the optimum."""
+"""Sentences on accuracy: the settings whose answers are nearest the minimiser."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from optlab.report.views import View
 from optlab.text import DIRECT
 
 TIE = 0.3
-"""Digits that are not told apart: a factor of two in the distance to the optimum."""
+"""Digits that are not told apart: a factor of two in the distance to the minimiser."""
 
 NEAR = 1.0
-"""With fewer digits no setting is called near the optimum."""
+"""With fewer digits no setting is called near the minimiser."""
 
 
-def accuracy_findings(views: dict[str, View], problem: str) -> Iterator[Sentence]:
-    """Yield the setting nearest the optimum, and the nearest with batches where that is another."""
+def accuracy_findings(views: dict[str, View], problem: str, minimiser: str) -> Iterator[Sentence]:
+    """Yield the setting nearest the minimiser, and the nearest with batches where it is another.
+
+    ``minimiser`` is what the reference's parameters are called: the optimum, where it is proven.
+    """
     table = _with_seconds(views, problem)
     if table.empty:
         return
     most = table["digits"].max()
-    yield _nearest("accuracy", table, views)
+    yield _nearest("accuracy", table, views, minimiser)
     with_batches = table[table["batch"] != DIRECT]
     if most >= NEAR and with_batches["digits"].max() < most - TIE:
-        yield _nearest("accuracy with batches", with_batches, views)
+        yield _nearest("accuracy with batches", with_batches, views, minimiser)
 
 
 def _with_seconds(views: dict[str, View], problem: str) -> pd.DataFrame:
@@ -41,27 +44,27 @@ def _with_seconds(views: dict[str, View], problem: str) -> pd.DataFrame:
     return rows.astype(dict.fromkeys(costs, float))
 
 
-def _nearest(kind: str, rows: pd.DataFrame, views: dict[str, View]) -> Sentence:
-    """Return the sentence on which of some cells is nearest the optimum, and which are as near."""
+def _nearest(kind: str, rows: pd.DataFrame, views: dict[str, View], minimiser: str) -> Sentence:
+    """Return the sentence on which of some cells is nearest, and which are as near."""
     of = " of methods with batches" if kind != "accuracy" else ""
     most = rows["digits"].max()
     best = _fastest(rows[rows["digits"] == most])
     near = rows[rows["digits"] >= most - TIE]
     name = describe_setting(best, views)
     if most < NEAR:
-        text = f"No method{' with batches' if of else ''} got near the optimum: "
+        text = f"No method{' with batches' if of else ''} got near {minimiser}: "
         if round(most, 1) == 0:
             text += "0.0 digits at best"
         else:
             text += f"the nearest, {name}, has {most:.1f} digits{_cost(best, ' after ')}"
     elif len(near) == len(rows) > 1:
         best = _fastest(near)
-        text = f"All {len(rows)} settings{of} are equally near the optimum, within {TIE} digits "
+        text = f"All {len(rows)} settings{of} are equally near {minimiser}, within {TIE} digits "
         text += f"({_range(near['digits'])})"
         text += _cost(best, f"; {describe_setting(best, views)} has the lowest median seconds: ")
     else:
         text = f"Of methods with batches, {name} comes" if of else f"{name} is"
-        text += f" nearest{'' if of else ' the optimum'}: {most:.1f} digits"
+        text += f" nearest{'' if of else f' {minimiser}'}: {most:.1f} digits"
         text += _cost(best, " in ") + _as_near(best, near, views)
     fast = _fastest(near)
     numbers = {"cell": tuple(best[CELL]), "digits": float(best["digits"]), "near": len(near)}

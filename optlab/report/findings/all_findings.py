@@ -1,4 +1,4 @@
-"""Collect the findings of an experiment; each sentence is written in a `..._findings.py` beside."""
+"""Make the text of all findings; the sentences are written in the `..._findings.py` beside it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from optlab.report.findings.sentence import Sentence
 from optlab.report.findings.target_findings import fastest_findings, reached_findings
 from optlab.report.views import View, headline
 from optlab.report.views.view import answered
+from optlab.report.words import MINIMISERS, reference_kind
 
 MOST_PROBLEMS = 3
 """Each of so many problems gets its own sentences; of more, the first ones do."""
@@ -38,7 +39,8 @@ def problem_findings(
     results: ResultTables, views: dict[str, View], problem: str, target: str
 ) -> Iterator[Sentence]:
     """Yield the findings on one problem."""
-    yield from accuracy_findings(views, problem)
+    kind = reference_kind(results.problems[problem])
+    yield from accuracy_findings(views, problem, MINIMISERS.get(kind, "the optimum"))
     yield from reached_findings(results, views, problem, target)
     yield from fastest_findings(results, views, problem, target)
     yield from ratio_findings(views, problem)

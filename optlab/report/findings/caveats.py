@@ -22,7 +22,7 @@ def caveats(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
     """Return the limits of the results, each with its reason."""
     return [
         *_mishaps(results.trials),
-        *_optima(results),
+        *_references(results),
         *_unstable(views),
         *_contended(results.trials),
         *_crowded(results.trials),
@@ -73,12 +73,22 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
                 yield from (f"{cell_label(cell)}{at}" for cell in own)
 
 
-def _optima(results: ResultTables) -> Iterator[Sentence]:
+def _references(results: ResultTables) -> Iterator[Sentence]:
+    """Yield a sentence for each reference that is not proven, or is not to be trusted."""
     for name, facts in results.problems.items():
-        if not facts.certificate.get("trusted", True):
-            message = facts.certificate["message"]
-            text = f"The optimum of {name}, the reference of its trials, is not certain: {message}."
-            yield Sentence("optimum", text, "", {"problem": name})
+        if facts.reference is None:
+            continue
+        kind, message = facts.reference.kind, facts.reference.message
+        if kind == "best known":
+            text = f"No reference of {name} is known, and its trials are judged against {message}."
+        elif not facts.reference.trusted:
+            text = f"The reference of {name}, for its trials to be judged by, is not certain: "
+            text += f"{message}."
+        elif kind == "computed":
+            text = f"The reference of {name} is a solver's answer, without a proof: {message}."
+        else:
+            continue
+        yield Sentence("reference", text, "", {"problem": name, "reference": kind})
 
 
 def _files(results: ResultTables) -> Iterator[Sentence]:

@@ -1,4 +1,4 @@
-"""A sentence with its numbers, and the words for a setting and for a median."""
+"""The data type of a sentence: its text and its numbers; and the names of settings in sentences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Sentence:
     """A sentence and the numbers it was made from.
 
     Its ``kind`` is its subject: ``accuracy, accuracy with batches, reached, fastest, not ranked,
-    batch size, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., optimum,
+    batch size, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., reference,
     unstable, contended, crowded, once, not repeated, one seed, files, machines, settings, left
     out``.
     """

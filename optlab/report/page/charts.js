@@ -171,18 +171,18 @@ function tracesOf(view, rows, x, y, page, dark) {
   return { drawn, places, kept, of: all.length };
 }
 
-/** Return the trace behind the marks: the points of a fit, or the parameters of the optimum. */
+/** Return the trace behind the marks: the points of a fit, or the parameters of the reference. */
 function backdrop(view, x, y, problem, places, ink) {
-  const extra = view.extra.points || view.extra.optimum;
-  if (!extra || (view.extra.optimum && y.column !== "value")) return null;
+  const extra = view.extra.points || view.extra.reference;
+  if (!extra || (view.extra.reference && y.column !== "value")) return null;
   const c = extra.columns, rows = c.problem.map((_, i) => i).filter((i) => c.problem[i] === problem);
   if (view.extra.points)
     return { x: rows.map((i) => c.x[i]), y: rows.map((i) => c.y[i]), mode: "markers", name: "data",
              marker: { color: faint(ink, 0.6), size: rows.length > 300 ? 4 : 9 }, hoverinfo: "x+y" };
   const here = rows.filter((i) => places.has(c.parameter[i])), ends = (list) => [...list, null];
-  return { x: here.flatMap((i) => ends([-0.42, 0.42].map((d) => places.get(c.parameter[i]) + d))), name: "optimum",
+  return { x: here.flatMap((i) => ends([-0.42, 0.42].map((d) => places.get(c.parameter[i]) + d))), name: "reference",
            y: here.flatMap((i) => ends([c.value[i], c.value[i]])), mode: "lines", line: { color: ink, width: 1.5 },
-           hovertext: here.flatMap((i) => Array(3).fill(`optimum<br>${escape(c.parameter[i])}: ${number(c.value[i], 8)}`)),
+           hovertext: here.flatMap((i) => Array(3).fill(`reference<br>${escape(c.parameter[i])}: ${number(c.value[i], 8)}`)),
            hoverinfo: "text" };
 }
 

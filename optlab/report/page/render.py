@@ -11,14 +11,14 @@ import plotly.offline
 from jinja2 import PackageLoader
 
 from optlab.analysis.result_tables import ResultTables
-from optlab.markup import ENVIRONMENT
+from optlab.html_templates import ENVIRONMENT
 from optlab.report.findings.all_findings import findings
 from optlab.report.findings.caveats import caveats
 from optlab.report.findings.sentence import Sentence
 from optlab.report.output_file import SOFTWARE, check_output, output_file
-from optlab.report.page.certificate_lines import certificate_lines
 from optlab.report.page.experiment_lines import experiment_lines, tracebacks
 from optlab.report.page.page_data import page_data
+from optlab.report.page.reference_lines import reference_lines
 from optlab.report.views import views_of
 
 SCRIPTS = ("numbers", "tables", "charts", "filters", "page")
@@ -55,7 +55,7 @@ def render_page(results: ResultTables) -> str:
         caveats=caveats(results, views),
         drawn=[view for view in views.values() if not view.table.empty],
         not_drawn=[view for view in views.values() if view.table.empty],
-        certificates=[certificate_lines(facts) for facts in results.problems.values()],
+        references=[reference_lines(facts) for facts in results.problems.values()],
         machine=results.machine,
         experiments=experiment_lines(results.definition),
         tracebacks=tracebacks(results),

@@ -13,16 +13,17 @@ from optlab.analysis.statistics import CELL, by_cell
 from optlab.lab import ProblemSummary
 from optlab.report.views.cache import cached
 from optlab.report.views.view import Axis, View, answered, one_feature
+from optlab.report.words import describe_references, join_names
 
 MOST_DIGITS = 15.95
 """-log10 of float64's eps: no distance below it is told apart from none."""
 
 MOST_PARAMETERS = 30
-"""Of a problem's parameters the view shows at most so many, those largest at the optimum."""
+"""Of a problem's parameters the view shows at most so many, those largest in the reference."""
 
 
 def _digits(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return each cell's correct digits, -log10 of the relative distance to the optimum.
+    """Return each cell's correct digits, -log10 of the relative distance to the reference.
 
     The median over seeds and repeats, with the least and the most, between 0 and `MOST_DIGITS`.
     """
@@ -40,15 +41,32 @@ def digits_view(results: ResultTables) -> View:
         key="digits",
         title="Accuracy in digits",
         question="Which answers are right?",
-        how="-log10 of the distance to the optimum's parameters, relative to their norm, at the "
+        how="-log10 of the distance to the reference's parameters, relative to their norm, at the "
         "end of each trial that finished or converged; float64 holds 15.95 digits, float32 7.2. "
         "Medians over seeds and repeats, bars from the least to the most.",
         kind="points",
         table=_digits(results.trials),
         x=(Axis("batch", "batch size", scale="category"),),
         y=(Axis("digits", "correct digits of the parameters", low="low", high="high"),),
-        missing="No trial ended with an answer.",
+        missing="No trial ended with an answer." + _not_measured(results),
     )
+
+
+def _not_measured(results: ResultTables) -> str:
+    """Return sentences, after a space, on the problems of whose answers no digits can be told."""
+    names = [
+        name
+        for name, facts in results.problems.items()
+        if facts.reference is not None and facts.reference.unique is False
+    ]
+    several = f" The minimiser of {join_names(names)} is not unique." if names else ""
+    return _unknown(results) + several
+
+
+def _unknown(results: ResultTables) -> str:
+    """Return a sentence, after a space, on problems without parameters to compare with."""
+    names = [name for name, facts in results.problems.items() if not facts.parameters]
+    return f" Of {join_names(names)} no parameters to compare with are known." if names else ""
 
 
 def median_trials(trials: pd.DataFrame) -> pd.DataFrame:
@@ -86,10 +104,10 @@ def _median_parameters(
 
 @cached
 def parameters_view(results: ResultTables) -> View:
-    """Return the view of the final parameters beside the optimum's."""
+    """Return the view of the final parameters beside the reference's."""
     shown = {name: _parameter_names(facts) for name, facts in results.problems.items()}
-    optimum = [
-        {"problem": name, "parameter": label, "value": float(np.ravel(facts.optimum[key])[j])}
+    reference = [
+        {"problem": name, "parameter": label, "value": float(np.ravel(facts.parameters[key])[j])}
         for name, facts in results.problems.items()
         for label, key, j in shown[name]
     ]
@@ -98,27 +116,28 @@ def parameters_view(results: ResultTables) -> View:
         for label, key, j in shown[cell["problem"]]:
             value = np.ravel(parameters.get(key, ()))
             if j < len(value):
-                right = float(np.ravel(facts.optimum[key])[j])
+                right = float(np.ravel(facts.parameters[key])[j])
                 error = abs(float(value[j]) - right)
                 own = {"parameter": label, "value": float(value[j]), "error": error}
-                rows.append(cell | own | {"optimum": right})
-    columns = [*CELL, "parameter", "value", "error", "optimum"]
+                rows.append(cell | own | {"reference": right})
+    columns = [*CELL, "parameter", "value", "error", "reference"]
     return View(
         key="parameters",
         title="Final parameters",
-        question="Are they those of the optimum?",
+        question="Are they those of the reference?",
         how="The parameters each setting ended with (of its trials that finished or converged, the "
-        "one of median loss) beside the optimum's, which are the thin lines. At most "
-        f"{MOST_PARAMETERS} parameters are shown, the largest at the optimum.",
+        "one of median loss) beside the reference's, which are the thin lines. At most "
+        f"{MOST_PARAMETERS} parameters are shown, the largest in the reference."
+        + describe_references(results.problems),
         kind="points",
         table=_typed(rows, columns, results),
         x=(Axis("parameter", "parameter", scale="category"),),
         y=(
             Axis("value", "value"),
-            Axis("error", "distance from the optimum's value", scale="log", other="linear"),
+            Axis("error", "distance from the reference's value", scale="log", other="linear"),
         ),
-        missing="No trial that finished or converged kept its parameters.",
-        extra={"optimum": pd.DataFrame(optimum, columns=["problem", "parameter", "value"])},
+        missing="No trial that finished or converged kept its parameters." + _unknown(results),
+        extra={"reference": pd.DataFrame(reference, columns=["problem", "parameter", "value"])},
     )
 
 
@@ -131,10 +150,10 @@ def _parameter_names(facts: ProblemSummary) -> list[tuple[str, str, int]]:
     """Return label, key and place of the parameters that are shown."""
     names = [
         (label, key, place)
-        for key, values in facts.optimum.items()
+        for key, values in facts.parameters.items()
         for place, label in enumerate(facts.parameter_names(key, np.size(values)))
     ]
-    size = [abs(float(np.ravel(facts.optimum[key])[j])) for _, key, j in names]
+    size = [abs(float(np.ravel(facts.parameters[key])[j])) for _, key, j in names]
     largest = set(np.argsort(size)[::-1][:MOST_PARAMETERS].tolist())
     return [name for place, name in enumerate(names) if place in largest]
 

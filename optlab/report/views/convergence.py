@@ -9,6 +9,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, cell_numbers
 from optlab.report.views.cache import cached
 from optlab.report.views.view import Axis, View
+from optlab.report.words import describe_references
 from optlab.text import DIRECT
 
 FLOOR = 1e-16
@@ -71,9 +72,9 @@ def convergence_view(results: ResultTables) -> View:
         key="convergence",
         title="Convergence",
         question="How does the loss fall?",
-        how="Loss minus the optimum's loss, as a share of what it was at the start; 1e-16 stands "
+        how="Loss minus the reference's loss, as a share of what it was at the start; 1e-16 stands "
         "for anything below. Lines are medians over seeds and repeats, bands reach from the least "
-        "to the most. Direct methods are horizontal lines.",
+        "to the most. Direct methods are horizontal lines." + describe_references(results.problems),
         kind="lines",
         table=_medians(results),
         x=(

@@ -15,7 +15,7 @@ from optlab.lab.trial.stop_at import StopAt
 from optlab.report.views.cache import cached
 from optlab.report.views.timing import seconds_view
 from optlab.report.views.view import Axis, View
-from optlab.report.words import describe_target
+from optlab.report.words import describe_references, describe_target
 from optlab.text import DIRECT
 
 TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
@@ -122,7 +122,7 @@ def target_view(results: ResultTables) -> View:
         "less. Medians over seeds and repeats, with intervals as for the seconds. Trials that did "
         "not reach the target count as longer than all that did; where half or more did not, no "
         "mark is drawn, and the table gives the number that did. Hollow marks: the seconds of the "
-        "setting are unstable.",
+        "setting are unstable." + describe_references(results.problems),
         kind="points",
         table=_times(results),
         x=(Axis("batch", "batch size", scale="category"),),

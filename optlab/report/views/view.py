@@ -48,7 +48,7 @@ class View:
     facets: bool = True  # a panel for each device and dtype
     choose: tuple[str, str] | None = None  # a column of which one value is shown, and its label
     missing: str = ""  # why there is nothing to draw
-    # Small tables drawn with it: the points of a fit, the parameters of the optimum.
+    # Small tables drawn with it: the points of a fit, the reference's parameters.
     extra: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 

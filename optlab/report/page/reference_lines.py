@@ -1,7 +1,8 @@
-"""Lines on a problem's reference solution: its certificate and its parameters."""
+"""Lines on a problem's reference: its kind, its certificate and its parameters."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from string import Formatter
 from typing import Any, NamedTuple, TypeAlias
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from optlab.lab import ProblemSummary
-from optlab.report.words import format_value
+from optlab.lab.store.problem_summary import ReferenceSummary
+from optlab.report.words import REFERENCES, format_value
 from optlab.text import number
 
 MOST_PARAMETERS = 12
@@ -30,11 +32,11 @@ _LINES = (
     ),
     ("solved by", "the {route} route, refined {refinement_steps} times"),
 )
-"""Sentences made from a certificate's facts, see `optlab.linalg.Certificate`."""
+"""Sentences made from a reference's facts, see `optlab.linalg.Certificate`."""
 
 
-class CertificateLines(NamedTuple):
-    """A problem's certificate in lines, and a table of its first `MOST_PARAMETERS` parameters."""
+class ReferenceLines(NamedTuple):
+    """A problem's reference in lines, and a table of its first `MOST_PARAMETERS` parameters."""
 
     name: str
     lines: list[tuple[str, Any]]
@@ -43,26 +45,48 @@ class CertificateLines(NamedTuple):
     parameters: int  # how many there are
 
 
-def certificate_lines(facts: ProblemSummary) -> CertificateLines:
-    """Return the certificate and the parameters of a problem's reference solution."""
+def reference_lines(facts: ProblemSummary) -> ReferenceLines:
+    """Return the lines on a problem's reference solution, and its parameters where it has some."""
     columns = f"{facts.d} column" + ("" if facts.d == 1 else "s")
     lines: list[tuple[str, Any]] = [
         ("problem", f"{facts.kind}, {facts.n} rows, {columns}, {facts.dtype}"),
-        ("loss at the optimum", number(facts.optimum_loss, 10)),
+        *_of_reference(facts.reference),
         *((f"{k.replace('_', ' ')} there", number(v, 10)) for k, v in facts.measures.items()),
-        *_lines(facts.certificate),
+        *_lines(_facts(facts.reference)),
     ]
     if facts.provenance:
         steps = [(str(place), step) for place, step in enumerate(facts.provenance, start=1)]
         lines.append(("preparation of the data", steps))
     head, rows = _coefficients(facts) if len(facts.coefficient_table()) else _parameters(facts)
-    return CertificateLines(facts.name, lines, head, rows[:MOST_PARAMETERS], len(rows))
+    return ReferenceLines(facts.name, lines, head, rows[:MOST_PARAMETERS], len(rows))
+
+
+def _of_reference(reference: ReferenceSummary | None) -> Iterator[tuple[str, str]]:
+    if reference is None:
+        yield "reference", "none: no trial recorded a finite loss"
+        return
+    yield "reference", f"{reference.kind}: {REFERENCES.get(reference.kind, '')}"
+    yield "its loss", number(reference.loss, 10)
+    if math.isfinite(reference.bound):
+        yield "proven bound", f"at most {reference.bound:.2g} above the infimum"
+    if reference.unique is False:
+        yield "minimiser", "one of many"
+
+
+def _facts(reference: ReferenceSummary | None) -> Mapping[str, Any]:
+    """Return the facts on how a reference was found, those of its certificate among them."""
+    if reference is None:
+        return {}
+    own: dict[str, Any] = {"message": reference.message, "trusted": reference.trusted}
+    if math.isfinite(reference.digits):
+        own["digits"] = reference.digits
+    return own | dict(reference.certificate)
 
 
 def _coefficients(facts: ProblemSummary) -> Table:
     """Return the coefficients as fitted, and in the units of the data where these differ."""
     table = facts.coefficient_table().set_index("name")
-    columns = {"coefficient": "at the optimum", "standard_error": "standard error"}
+    columns = {"coefficient": "reference", "standard_error": "standard error"}
     if not np.array_equal(table["coefficient"], table["raw_coefficient"], equal_nan=True):
         columns |= {
             "raw_coefficient": "in the units of the data",
@@ -74,16 +98,16 @@ def _coefficients(facts: ProblemSummary) -> Table:
 
 
 def _parameters(facts: ProblemSummary) -> Table:
-    """Return the parameters at the optimum, with their standard errors."""
+    """Return the reference's parameters, with their standard errors."""
     errors = facts.certificate.get("standard_errors") or {}
     rows = [
         (name, number(value, 10), *([number(_error(errors.get(key), place), 10)] if errors else []))
-        for key, values in facts.optimum.items()
+        for key, values in facts.parameters.items()
         for place, (name, value) in enumerate(
             zip(facts.parameter_names(key, np.size(values)), np.ravel(values).tolist(), strict=True)
         )
     ]
-    return ["parameter", "at the optimum", *(["standard error"] if errors else [])], rows
+    return ["parameter", "reference", *(["standard error"] if errors else [])], rows
 
 
 def _lines(certificate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""HTML from Jinja2 templates. Whatever is put into a template is escaped, here and nowhere else."""
+"""HTML from Jinja2 templates, which escape every text that is put into them (page, notebook)."""
 
 from __future__ import annotations
 

@@ -6,20 +6,20 @@ import numpy as np
 
 import optlab as ol
 from optlab.lab import ProblemSummary
-from optlab.report.page.certificate_lines import MOST_PARAMETERS, certificate_lines
+from optlab.report.page.reference_lines import MOST_PARAMETERS, reference_lines
 from optlab.text import number
 
 
 def test_a_certificate_is_given_in_words():
     problem = ol.LinearRegression.from_dataset(ol.datasets.diabetes().standardized())
     facts = ProblemSummary.of("diabetes", problem)
-    shown, known = certificate_lines(facts), facts.certificate
+    shown, known = reference_lines(facts), facts.certificate
     lines = dict(shown.lines)
     assert lines["problem"] == "LinearRegression, 442 rows, 10 columns, float64"
     assert lines["digits predicted"] == f"{known['digits']:.3g}, of the least accurate parameter"
     assert lines["rank"] == "11 of 11 (of singular values, those below 9.81e-14 are 0)"
     assert (lines["to be trusted"], lines["found"]) == ("yes", known["message"])
-    bmi = facts.optimum["weight"][2], known["standard_errors"]["weight"][2]
+    bmi = facts.parameters["weight"][2], known["standard_errors"]["weight"][2]
     data = ol.datasets.diabetes().X[:, 2]  # a unit of the raw column is 1 / its deviation
     both = [number(value, 10) for value in (*bmi, *(value / data.std() for value in bmi))]
     assert ("bmi", *both) in shown.rows
@@ -29,17 +29,18 @@ def test_a_certificate_is_given_in_words():
 
 def test_coefficients_of_raw_columns_are_given_once():
     problem = ol.LinearRegression.from_dataset(ol.datasets.diabetes())
-    shown = certificate_lines(ProblemSummary.of("diabetes", problem))
-    assert shown.head == ["parameter", "at the optimum", "standard error"]
+    shown = reference_lines(ProblemSummary.of("diabetes", problem))
+    assert shown.head == ["parameter", "reference", "standard error"]
 
 
 def test_missing_facts_are_left_out_and_others_shown_as_they_are():
     problem = ol.LinearRegression(np.eye(30)[:, :29], np.ones(30))
     facts = ProblemSummary.of("<many>", problem)
     own = {"message": "by hand", "rank": 3, "own_fact": 0.25, "backward_error": None}
-    shown = certificate_lines(replace(facts, certificate=own))
+    reference = replace(facts.reference, certificate=own)
+    shown = reference_lines(replace(facts, reference=reference))
     lines = dict(shown.lines)
     assert (lines["own fact"], lines["rank"]) == ("0.25", "3")
     assert "backward error" not in lines
-    assert shown.head == ["parameter", "at the optimum"]
+    assert shown.head == ["parameter", "reference"]
     assert (len(shown.rows), shown.parameters) == (MOST_PARAMETERS, 30)

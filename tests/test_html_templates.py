@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from optlab.markup import table_html
+from optlab.html_templates import table_html
 from optlab.report.page.render import render_page
 from tests.planted_results import EVIL, HOSTILE, plant
 

@@ -1,0 +1,81 @@
+"""Gradient descent with momentum: Polyak's heavy ball."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from optlab.optimizers.batches import Batches
+from optlab.optimizers.first_order.descend import State, check_hyperparameters, descend
+from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.schedules import LearningRate
+from optlab.problems import Parameters, Problem
+
+
+@dataclass(frozen=True)
+class HeavyBall:
+    r"""Gradient descent with momentum, Polyak's heavy ball.
+
+    .. math:: v \leftarrow m v + g, \quad w \leftarrow w - \eta v
+
+    from :math:`v = 0`. At a constant rate that is
+    :math:`w_{t+1} = w_t - \eta g_t + m (w_t - w_{t-1})`.
+
+    Parameters
+    ----------
+    learning_rate
+        :math:`\eta`, positive and finite, or a schedule (`optlab.schedules`).
+    momentum
+        :math:`m`, at least 0 and less than 1.
+
+    Raises
+    ------
+    ValueError
+        For a value outside these bounds.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    >>> ol.minimize(problem, ol.HeavyBall(0.05), epochs=500, stop_at=1e-9).status
+    <Status.CONVERGED: 'converged'>
+
+    References
+    ----------
+    Polyak, Some methods of speeding up the convergence of iteration methods (1964).
+    """
+
+    learning_rate: LearningRate = 0.001
+    momentum: float = 0.9
+    uses_batches: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_hyperparameters(self, fraction=("momentum",))
+
+    def stable_growth(self) -> float:
+        r"""Return :math:`((1 + m) / (1 - m))^2`, proven in `optlab.TorchSGD.stable_growth`.
+
+        NaN with a schedule, for which there is no such proof.
+        """
+        m = self.momentum
+        return math.nan if callable(self.learning_rate) else ((1 + m) / (1 - m)) ** 2
+
+    def init(self, parameters: Tensor) -> State:
+        """Return the velocity, zero."""
+        return (torch.zeros_like(parameters),)
+
+    def update(
+        self, gradient: Tensor, state: State, parameters: Tensor, t: int
+    ) -> tuple[Tensor, State]:
+        """Return the velocity as the direction."""
+        velocity = self.momentum * state[0] + gradient
+        return velocity, (velocity,)
+
+    def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
+        """Yield the parameters after each epoch."""
+        return descend(self, problem, batches, start)

@@ -1,0 +1,186 @@
+"""Capabilities of problems beyond a loss, and gradients in closed form or by autograd."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from optlab.problems.least_squares_system import LeastSquaresSystem
+from optlab.problems.problem import Batch, Parameters, Problem
+
+
+@runtime_checkable
+class HasGradient(Protocol):
+    """Problems with a gradient in closed form."""
+
+    def gradient(self, parameters: Parameters, batch: Batch | None = None) -> Parameters:
+        """Gradient of the loss over a batch (all data where none is given)."""
+
+
+@runtime_checkable
+class HasCurvature(Protocol):
+    """Problems with products of the Hessian and a direction."""
+
+    def hessian_product(
+        self, parameters: Parameters, direction: Parameters, batch: Batch | None = None
+    ) -> Parameters:
+        """Product of the loss's Hessian at the parameters with a direction."""
+
+
+@runtime_checkable
+class HasResiduals(Protocol):
+    """Problems whose loss is the mean of squared residuals."""
+
+    def residuals(self, parameters: Parameters) -> Tensor:
+        """Residuals of all rows, shape ``(m,)``."""
+
+    def jacobian(self, parameters: Parameters) -> Tensor:
+        """Jacobian of the residuals, ``(m, p)``: columns in the order of the flat parameters."""
+
+
+@runtime_checkable
+class HasLeastSquares(Protocol):
+    """Problems that are a linear least-squares system."""
+
+    def as_least_squares(self) -> LeastSquaresSystem:
+        """Return the system whose minimum-norm solution is the problem's."""
+
+
+@runtime_checkable
+class HasProximal(Protocol):
+    """Problems that are a smooth loss and a penalty with a proximal operator."""
+
+    def smooth_loss(self, parameters: Parameters, batch: Batch | None = None) -> Tensor:
+        """Mean loss without the penalty that has kinks."""
+
+    def smooth_gradient(self, parameters: Parameters, batch: Batch | None = None) -> Parameters:
+        """Gradient of `smooth_loss`."""
+
+    def proximal(self, parameters: Parameters, step: float | Tensor) -> Parameters:
+        """Proximal operator of ``step`` times the penalty that has kinks."""
+
+
+@runtime_checkable
+class HasLipschitz(Protocol):
+    """Problems whose gradient has a known Lipschitz constant."""
+
+    def lipschitz(self) -> float:
+        """Upper bound of the largest eigenvalue of the Hessian of the smooth part."""
+
+
+@runtime_checkable
+class IsLinearModel(Protocol):
+    """Problems with a loss of ``eta = X @ weight + bias`` and a penalty on the weight.
+
+    ``loss_function`` has ``slope(eta, y)``, the derivative in eta, and ``steepest``, an upper bound
+    of the second; ``penalty`` has ``l1``, ``l2`` and ``proximal(weight, step)``.
+    """
+
+    X: Tensor
+    y: Tensor
+    row_weight: Tensor | None
+    fit_intercept: bool
+    loss_function: Any
+    penalty: Any
+
+    def linear_predictor(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
+        """Linear predictor of some rows (all where none are given): ``X @ weight + bias``."""
+
+
+@runtime_checkable
+class HasConstantFit(Protocol):
+    """Problems with a best constant prediction."""
+
+    def constant_fit(self) -> Parameters:
+        """Parameters of the best constant prediction, float64 on the CPU."""
+
+
+@runtime_checkable
+class HasRowWeights(Protocol):
+    """Problems whose rows may have weights of their own."""
+
+    def row_weight_as(self, like: Tensor) -> Tensor | None:
+        """Weights of mean 1, in the dtype and on the device of a tensor, or None."""
+
+
+@runtime_checkable
+class HasBuffers(Protocol):
+    """Problems whose loss changes tensors of its own as it trains: statistics of a batch norm."""
+
+    def buffers(self) -> Parameters:
+        """Return these tensors by name, as they are now; `start` sets them back."""
+
+
+DESCRIPTIONS: dict[type, str] = {
+    HasGradient: "a gradient in closed form",
+    HasCurvature: "products with the Hessian",
+    HasResiduals: "residuals and their Jacobian",
+    HasLeastSquares: "a linear least-squares system",
+    HasProximal: "a smooth loss and a penalty with a proximal operator",
+    IsLinearModel: "a linear predictor with a loss and a penalty",
+    HasLipschitz: "a known Lipschitz constant of the gradient",
+}
+"""The capabilities in words, for the sentence on a pair that cannot run."""
+
+
+def gradient(problem: Problem, parameters: Parameters, batch: Batch | None = None) -> Parameters:
+    """Return the gradient of a problem's loss: in closed form where there is one, else by autograd.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    parameters
+        Where the gradient is taken; the tensors are left as they are.
+    batch
+        Rows of its data; all of them where left out.
+
+    Returns
+    -------
+    A tensor for each parameter, of its shape; zeros for one that the loss does not depend on.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import optlab as ol
+    >>> from optlab.problems.capabilities import gradient
+    >>> problem = ol.LinearRegression([[1.0], [2.0]], [1.0, 2.0], fit_intercept=False)
+    >>> gradient(problem, {"weight": torch.zeros(1, dtype=torch.float64)})
+    {'weight': tensor([-5.], dtype=torch.float64)}
+    """
+    if isinstance(problem, HasGradient):
+        return problem.gradient(parameters, batch)
+    return loss_and_gradient(problem, parameters, batch)[1]
+
+
+def loss_and_gradient(
+    problem: Problem, parameters: Parameters, batch: Batch | None = None
+) -> tuple[Tensor, Parameters]:
+    """Return a problem's loss and its gradient: see `gradient`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import optlab as ol
+    >>> problem = ol.LinearRegression([[1.0], [2.0]], [1.0, 2.0], fit_intercept=False)
+    >>> loss, gradients = loss_and_gradient(problem, {"weight": torch.ones(1).double()})
+    >>> loss.item(), gradients["weight"].item()
+    (0.0, 0.0)
+    """
+    if isinstance(problem, HasGradient):
+        with torch.no_grad():
+            return problem.loss(parameters, batch), problem.gradient(parameters, batch)
+    with torch.enable_grad():
+        point = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+        loss = problem.loss(point, batch)
+        slopes: Any = torch.autograd.grad(
+            loss, list(point.values()), allow_unused=True, materialize_grads=True
+        )
+    return loss.detach(), dict(zip(point, slopes, strict=True))
+
+
+def is_smooth(problem: Problem) -> bool:
+    """Return whether a problem's loss has no kinks, as far as it says."""
+    return bool(getattr(problem, "is_smooth", True))

@@ -1,0 +1,1 @@
+"""Solvers of linear models whose answers come with a proven bound."""

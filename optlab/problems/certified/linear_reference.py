@@ -1,0 +1,284 @@
+"""The reference of a linear model: its minimiser or infimum, and the proof of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+import torch
+from torch import Tensor
+
+from optlab.linalg import least_squares
+from optlab.linalg.certificate import predicted_digits
+from optlab.problems.certified.growth_bound import growth_bound
+from optlab.problems.certified.kinks import Kinks
+from optlab.problems.certified.newton import Point, minimise
+from optlab.problems.certified.objective import Objective
+from optlab.problems.certified.recession import Recession, recession
+from optlab.problems.certified.ridge_kinks import minimise_ridge_kinks
+from optlab.problems.certified.suboptimality_bound import Bound, newton_bound
+from optlab.problems.certified.vertex import minimise_kinks
+from optlab.problems.losses.loss import Pair
+from optlab.problems.problem import Parameters, Reference
+
+TRUSTED = 1e-9  # of the loss at zero: a bound above this share is no certificate
+REACHES = (1e1, 1e2, 1e3, 1e4, 1e6, 1e8)
+EPS = 2.0**-52
+
+
+class LinearOptimum(NamedTuple):
+    """A reference, and the minimiser as a pair ``(p, *outputs)``, intercept first; None for none.
+
+    ``slope`` is the loss's slope ``(n, *outputs)`` at the minimiser, one that balances the
+    penalty's; ``eta`` its predictions, as a pair.
+    """
+
+    reference: Reference
+    theta: Pair | None = None
+    eta: Pair | None = None
+    slope: Tensor | None = None
+
+
+def optimum(objective: Objective, intercept: bool) -> LinearOptimum:
+    """Return the minimiser of a linear model, and its certificate."""
+    allowed, rank = _independent(objective)
+    if objective.loss.kink is not None:
+        return _at_vertex(objective, allowed, (intercept, rank))
+    point, bound = _solved(objective, allowed)
+    zero = torch.zeros(objective.shape, dtype=torch.float64)
+    scale = _value(objective, (zero, zero))
+    if not bool(bound.errors.isfinite().all()):
+        receding = recession(objective)
+        if receding is not None:
+            return LinearOptimum(_at_infinity(objective, receding, scale))
+    return _attained(objective, point, bound, (intercept, rank, scale))
+
+
+def constant_optimum(objective: Objective, intercept: bool) -> Parameters:
+    """Return the best constant prediction's parameters, all zero where no finite one is best."""
+    zero = torch.zeros(objective.shape, dtype=torch.float64)
+    if intercept:
+        alone = replace(
+            objective, design=objective.design[:, :1], l1=objective.l1[:1], l2=objective.l2[:1]
+        )
+        found = optimum(alone, intercept).reference.parameters
+        if found is not None:
+            zero[0] = found["bias"]
+    return _parameters(zero, intercept)
+
+
+def _solved(objective: Objective, allowed: Tensor) -> tuple[Point, Bound]:
+    zero = torch.zeros(objective.shape, dtype=torch.float64)
+    point = minimise(objective, allowed, zero)
+    bound = newton_bound(objective, point, allowed)
+    if math.isinf(float(bound.errors.max())):
+        bound = min(bound, growth_bound(objective, point, allowed), key=lambda b: b.value)
+    return point, bound
+
+
+def _independent(objective: Objective) -> tuple[Tensor, str]:
+    """Return which entries determine the predictions, and a sentence where columns are dependent.
+
+    Of the entries without a penalty, those that depend on others are left at zero. Of K outputs only
+    differences count, so that one output's are always left.
+    """
+    free = objective.per_entry(_unpenalised(objective).double()).nonzero()[:, 0]
+    allowed = torch.ones(math.prod(objective.shape), dtype=torch.bool)
+    if not len(free):
+        return allowed, ""
+    rows = objective.damping(free)
+    if objective.loss.outputs:
+        zero = torch.zeros((len(objective.y), *objective.loss.outputs), dtype=torch.float64)
+        rows = objective.root(zero, free)
+    norms = rows.norm(dim=0)
+    scale = torch.where(norms > 0, torch.exp2(-norms.log2().round()), 0.0)
+    R, order = scipy.linalg.qr((rows * scale).numpy(), mode="r", pivoting=True)
+    diagonal = np.abs(np.diagonal(R))
+    rank = int((diagonal > EPS * max(rows.shape) * diagonal[0]).sum())
+    allowed[free[torch.from_numpy(order[rank:].astype(np.int64))]] = False
+    columns = int(_unpenalised(objective).sum())
+    full = columns * max(objective.loss.outputs[0] - 1, 1) if objective.loss.outputs else columns
+    if rank == full:
+        return allowed, ""
+    return allowed, f"the columns have rank {rank} of {full}, as judged at rounding"
+
+
+def _attained(
+    objective: Objective, point: Point, bound: Bound, facts: tuple[bool, str, float]
+) -> LinearOptimum:
+    """Return the optimum at a point."""
+    intercept, dependent, scale = facts
+    theta = _centred(objective, point.theta)
+    eta = objective.predictions(theta)
+    is_proven = bool(bound.value <= TRUSTED * scale)
+    rounding = objective.value_error(theta, eta)
+    is_unique = not dependent and bound.is_strict and bool(bound.errors.isfinite().all())
+    parameters = _parameters(theta[0], intercept)
+    digits = math.nan
+    if is_unique:
+        digits = _digits(objective, theta[0], bound.errors)
+    elif dependent:
+        parameters = _least_norm(objective, eta, intercept)
+    message = f"Newton's method; the minimiser's loss is proven to {bound.value:.1e}"
+    if objective.l1.any():
+        zeros = int((theta[0] == 0)[objective.l1 > 0].sum())
+        of = int((objective.l1 > 0).sum()) * math.prod(objective.loss.outputs)
+        message += f", {of - zeros} of {of} weights are not zero"
+        message += "" if zeros < of else ": l1 is at or above the level at which all vanish"
+    if dependent:
+        message += f"; the minimiser is not unique ({dependent}): weights of minimum norm"
+    elif not is_unique:
+        message += "; whether the minimiser is unique is not proven"
+    if not is_proven:
+        message += "; not trusted: no small bound could be proven"
+    reference = Reference(
+        kind="certified" if is_proven else "computed",
+        loss=_value(objective, theta),
+        parameters=parameters,
+        bound=bound.value + rounding,
+        digits=digits,
+        unique=is_unique or (False if dependent else None),
+        trusted=is_proven,
+        message=message,
+    )
+    return LinearOptimum(reference, theta, eta, sum(objective.loss.slope_pair(eta, objective.y)))
+
+
+def _at_vertex(
+    objective: Objective, allowed: Tensor, facts: tuple[bool, str]
+) -> LinearOptimum:
+    """Return the optimum of a loss of two slopes, at a vertex."""
+    intercept, dependent = facts
+    scale = _value(objective, (zero := torch.zeros(objective.shape, dtype=torch.float64), zero))
+    kinks = _kinks(objective, allowed)
+    vertex = minimise_ridge_kinks(kinks) if kinks.l2.any() else minimise_kinks(kinks)
+    theta = (zero.clone(), zero.clone())
+    theta[0][allowed], theta[1][allowed] = vertex.theta
+    for part, residual in zip(theta, vertex.residual, strict=True):
+        part[objective.l1 > 0] = -residual[len(objective.y) :]  # exactly 0 where it is in the basis
+    eta = objective.predictions(theta)
+    is_proven = vertex.bound <= TRUSTED * scale
+    is_unique = vertex.is_unique and not dependent
+    what = "smoothing" if kinks.l2.any() else "a linear programme's vertex"
+    message = f"found by {what}; its loss is proven to {vertex.bound:.1e}"
+    if dependent:
+        message += f"; the minimiser is not unique ({dependent}): weights of minimum norm"
+    elif not is_unique:
+        message += "; the minimiser may not be unique"
+    reference = Reference(
+        kind="certified" if is_proven else "computed",
+        loss=_value(objective, theta),
+        parameters=_least_norm(objective, eta, intercept)
+        if dependent
+        else _parameters(theta[0], intercept),
+        bound=vertex.bound + objective.value_error(theta, eta),
+        digits=_digits(objective, theta[0], 0 * theta[0]) if is_unique else math.nan,
+        unique=is_unique or (False if dependent else None),
+        trusted=is_proven,
+        message=message,
+    )
+    return LinearOptimum(reference, theta, eta, -sum(vertex.slope)[: len(objective.y)])
+
+
+def _kinks(objective: Objective, allowed: Tensor) -> Kinks:
+    """Return the objective as kinks: a penalty ``l1 |w|`` is a row with two slopes of its own."""
+    assert objective.loss.kink is not None
+    below, above = objective.loss.kink
+    l1 = objective.l1[allowed]
+    more = torch.eye(len(l1), dtype=l1.dtype)[l1 > 0]
+    half = torch.full((len(more),), 0.5, dtype=l1.dtype)
+    rows = torch.ones_like(objective.y)
+    return Kinks(
+        torch.cat([objective.design[:, allowed], more]),
+        torch.cat([objective.y, 0 * half]),
+        (
+            torch.cat([objective.share, 2 * l1[l1 > 0]]),
+            torch.cat([objective.share_low, 0 * half]),
+        ),
+        torch.cat([below * rows, -half]),
+        torch.cat([above * rows, half]),
+        objective.l2[allowed],
+    )
+
+
+def _at_infinity(objective: Objective, receding: Recession, scale: float) -> Reference:
+    """Return the infimum that is approached along a direction, as far as parameters may go.
+
+    It is at least the minimum of the terms that remain, as the others are not negative, and at most
+    the objective far along the direction from that minimum.
+    """
+    rest = receding.rest
+    zero = torch.zeros(objective.shape, dtype=torch.float64)
+    loss, bound, theta = 0.0, 0.0, (zero, zero)
+    if len(rest.y):
+        allowed, _ = _independent(rest)
+        point, proven = _solved(rest, allowed)
+        theta = point.theta
+        loss = _value(rest, theta)
+        bound = proven.value + rest.value_error(theta, rest.predictions(theta))
+    far = [
+        _value(objective, (theta[0] + reach * receding.direction, theta[1])) for reach in REACHES
+    ]
+    above = min((value for value in far if not math.isnan(value)), default=math.inf) - loss
+    bound = max(bound, above)
+    is_proven = bound <= TRUSTED * scale
+    what = "the classes are separable" if objective.loss.steepest < math.inf else "counts are zero"
+    return Reference(
+        kind="certified" if is_proven else "computed",
+        loss=loss,
+        bound=bound,
+        unique=False,
+        trusted=is_proven,
+        message=f"the infimum is not attained: {what}, along a direction in which the loss of "
+        f"{receding.rows} of {len(objective.y)} rows falls for ever (found by a linear programme)"
+        + ("" if bool((objective.l1 + objective.l2).any()) else "; a penalty makes it attained"),
+    )
+
+
+def _value(objective: Objective, theta: Pair) -> float:
+    return objective.value(theta, objective.predictions(theta))
+
+
+def _centred(objective: Objective, theta: Pair) -> Pair:
+    """Return the parameters of K outputs with a mean of zero where no penalty determines it."""
+    if not objective.loss.outputs:
+        return theta
+    free = _unpenalised(objective)[:, None]
+    high = theta[0] - torch.where(free, theta[0].mean(1, keepdim=True), 0.0)
+    return high, theta[1]
+
+
+def _unpenalised(objective: Objective) -> Tensor:
+    return (objective.l1 + objective.l2) == 0
+
+
+def _digits(objective: Objective, theta: Tensor, errors: Tensor) -> float:
+    errors = errors.reshape(theta.shape)
+    if theta.ndim == 2:  # a mean was taken off
+        mean = errors.mean(1, keepdim=True) + EPS * theta.abs().amax(1, keepdim=True)
+        errors = errors + torch.where(_unpenalised(objective)[:, None], mean, 0.0)
+    errors = errors + EPS / 2 * theta.abs()
+    return predicted_digits(theta.abs().reshape(-1).numpy(), errors.reshape(-1).numpy())
+
+
+def _parameters(theta: Tensor, intercept: bool) -> Parameters:
+    if not intercept:
+        return {"weight": theta.clone()}
+    return {"weight": theta[1:].clone(), "bias": theta[0].clone()}
+
+
+def _least_norm(objective: Objective, eta: Pair, intercept: bool) -> Parameters:
+    """Return the parameters of minimum norm over the weights that make these predictions."""
+    X = objective.design[:, int(intercept) :]
+    outputs = eta[0].reshape(len(eta[0]), -1)
+    found = [least_squares(X, column, fit_intercept=intercept) for column in outputs.T]
+    weight = torch.stack([one.weight for one in found], 1).reshape(-1, *objective.loss.outputs)
+    if not intercept:
+        return {"weight": weight}
+    return {
+        "weight": weight,
+        "bias": torch.stack([one.bias for one in found]).reshape(objective.loss.outputs),
+    }

@@ -1,0 +1,141 @@
+"""The objective of a linear model, with its gradient in double-double."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from optlab.linalg import double_double as dd
+from optlab.problems.losses.loss import Loss, Pair
+from optlab.problems.row_weights import times
+
+
+@dataclass(frozen=True)
+class Objective:
+    """``sum_i share_i l(eta_i, y_i) + l1 . |theta| + l2/2 . theta**2``, ``eta = design @ theta``.
+
+    All in float64 on the CPU. Parameters are pairs of shape ``(p, *outputs)``; a flat index counts
+    their entries row by row.
+
+    Parameters
+    ----------
+    design
+        ``(n, p)``, a column of ones first where there is an intercept.
+    y, share
+        ``(n,)``; the shares are above 0, and add up to 1 or, where rows were left out, to less.
+    share_low
+        What rounding took off the shares.
+    loss
+        The loss of a row.
+    l1, l2
+        Strengths ``(p,)`` of the penalties on each row of the parameters; 0 for the intercept.
+    """
+
+    design: Tensor
+    y: Tensor
+    share: Tensor
+    share_low: Tensor
+    loss: Loss
+    l1: Tensor
+    l2: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The parameters' shape ``(p, *outputs)``."""
+        return (self.design.shape[1], *self.loss.outputs)
+
+    def per_entry(self, strength: Tensor) -> Tensor:
+        """Return a strength of each row of the parameters as one of each entry, flat."""
+        return strength.repeat_interleave(self.loss.outputs[0]) if self.loss.outputs else strength
+
+    def predictions(self, theta: Pair) -> Pair:
+        """Return ``design @ theta`` as a pair."""
+        high, low = theta
+        if high.ndim == 1:
+            return dd.matvec(self.design, theta)
+        columns = [dd.matvec(self.design, (high[:, k], low[:, k])) for k in range(high.shape[1])]
+        return torch.stack([c[0] for c in columns], 1), torch.stack([c[1] for c in columns], 1)
+
+    def transposed(self, rows: Pair) -> Pair:
+        """Return ``design.T @ rows``, for rows ``(n, *outputs)``, as a pair."""
+        high, low = rows
+        if high.ndim == 1:
+            return dd.transposed_matvec(self.design, rows)
+        columns = [
+            dd.transposed_matvec(self.design, (high[:, k].contiguous(), low[:, k].contiguous()))
+            for k in range(high.shape[1])
+        ]
+        return torch.stack([c[0] for c in columns], 1), torch.stack([c[1] for c in columns], 1)
+
+    def shared(self, rows: Pair) -> Pair:
+        """Return rows times their shares."""
+        high, low = rows
+        share = times(self.share, torch.ones_like(high))
+        product, error = dd.two_product(share, high)
+        return dd.fast_two_sum(product, error + share * low + times(self.share_low, high))
+
+    def gradient(self, theta: Pair, eta: Pair) -> Pair:
+        """Return the gradient of the smooth part, flat, as a pair."""
+        loss = self.transposed(self.shared(self.loss.slope_pair(eta, self.y)))
+        high, low = (part.reshape(-1) for part in theta)
+        l2 = self.per_entry(self.l2)
+        product, error = dd.two_product(l2, high)
+        flat = (loss[0].reshape(-1), loss[1].reshape(-1))
+        return dd.pair_add(flat, dd.fast_two_sum(product, error + l2 * low))
+
+    def value(self, theta: Pair, eta: Pair) -> float:
+        """Return the objective in working precision."""
+        rows = self.loss.value(eta[0] + eta[1], self.y)
+        return float((self.share * rows).sum()) + self.penalty(theta[0])
+
+    def value_error(self, theta: Pair, eta: Pair) -> float:
+        """Return a bound on the rounding error of `value`."""
+        rows = self.loss.value_error(eta[0], self.y)
+        return float((self.share * rows).sum()) + 2.0**-49 * self.penalty(theta[0])
+
+    def penalty(self, theta: Tensor) -> float:
+        """Return the penalty in working precision."""
+        return float((times(self.l1, theta.abs()) + times(self.l2 / 2, theta * theta)).sum())
+
+    def root(self, eta: Tensor, free: Tensor, radius: Tensor | float = 0.0) -> Tensor:
+        """Return rows A of which ``A'A`` is the Hessian of the smooth part in the free entries.
+
+        Within a radius of the predictions ``eta`` the Hessian is nowhere below it.
+        """
+        roots = self.loss.curvature_root(eta, self.y, radius) * self.share.sqrt()[:, None, None]
+        n, m, outputs = roots.shape
+        if not self.loss.outputs:
+            rows = roots[:, 0] * self.design[:, free]
+        else:
+            rows = torch.einsum("nmk,nj->nmjk", roots, self.design)
+            rows = rows.reshape(n * m, -1)[:, free]
+        return self._with_ridge(rows, free)
+
+    def damping(self, free: Tensor) -> Tensor:
+        """Return rows of which the product is the Hessian for a loss of curvature 1."""
+        rows = self.share.sqrt()[:, None] * self.design
+        if self.loss.outputs:
+            rows = torch.kron(rows, torch.eye(self.loss.outputs[0], dtype=rows.dtype))
+        return rows[:, free]
+
+    def _with_ridge(self, rows: Tensor, free: Tensor) -> Tensor:
+        ridge = self.per_entry(self.l2)[free].sqrt()
+        return torch.cat([rows, torch.diag(ridge)[ridge > 0]])
+
+    def reach(self, bases: Tensor, free: Tensor) -> Tensor:
+        """Return ``||M x_i||`` for each row and output, for M ``(m, free)``: ``(n, *outputs)``.
+
+        A step of the free entries whose length in the norm of M is r moves no prediction by more
+        than r times this.
+        """
+        outputs = self.loss.outputs
+        if not outputs:
+            return (self.design[:, free] @ bases.T).norm(dim=1)
+        K = outputs[0]
+        columns = []
+        for k in range(K):
+            mine = free % K == k
+            columns.append((self.design[:, free[mine] // K] @ bases[:, mine].T).norm(dim=1))
+        return torch.stack(columns, 1)

@@ -1,0 +1,29 @@
+"""Linear models of classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from optlab.problems.problem import Parameters
+from optlab.problems.smooth_linear_model import SmoothLinearModel
+
+
+class LinearClassifier(SmoothLinearModel):
+    """A linear model of classes: it predicts their labels, and their probabilities.
+
+    ``classes`` holds the labels, sorted; y their positions.
+    """
+
+    def predict(self, parameters: Parameters, X: Any = None) -> np.ndarray[Any, Any]:
+        """Return the likeliest class of each row, as labels ``(B,)``; X is the problem's if None."""
+        assert self.classes is not None
+        return self.classes[self.predict_proba(parameters, X).argmax(1).cpu().numpy()]
+
+    def predict_proba(self, parameters: Parameters, X: Any = None) -> torch.Tensor:
+        """Return the probability of each class, ``(B, K)``; X is the problem's own if None."""
+        eta = self.linear_predictor(parameters, self._features(X, parameters))
+        mean = self.loss_function.mean(eta)
+        return mean if mean.ndim == 2 else torch.stack([self.loss_function.mean(-eta), mean], 1)

@@ -1,0 +1,1 @@
+"""Losses of a linear model's prediction, one a file, each with its public problem class."""

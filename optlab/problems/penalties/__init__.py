@@ -1,0 +1,1 @@
+"""Penalties on the weights of a linear model."""

@@ -1,0 +1,319 @@
+"""Methods for a smooth loss plus a penalty: published updates in numpy, and certified optima."""
+
+import math
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+import optlab as ol
+from optlab.optimizers import unsupported
+from optlab.optimizers.optimizer import Cost
+from optlab.problems.vector import flatten
+
+CPU = torch.device("cpu")
+N, SIZE, L1, L2 = 20, 5, 0.02, 0.05
+RATE = 0.1
+
+
+def classes(n=N, d=3, **options):
+    """Two classes that overlap, rows of different weights."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(n, d))
+    y = (X @ rng.normal(size=d) + rng.normal(size=n) > 0).astype(float)
+    weight = rng.uniform(0.5, 2, n)
+    return ol.LogisticRegression(X, y, sample_weight=weight, **options)
+
+
+def run(optimizer, problem, epochs, size=SIZE, *, shuffle=False, seed=7):
+    """The start and the points after each epoch, and the last iterate."""
+    generator = torch.Generator().manual_seed(seed)
+    start = problem.start(generator)
+    data = problem.data
+    batches = ol.Batches(data.X, data.y, size, generator, shuffle=shuffle, weight=data.weight)
+    points = [flatten(start)]
+    for iterate in islice(optimizer.iterates(problem, batches, start), epochs):
+        points.append(flatten(iterate.parameters))  # noqa: PERF401 - iterates are views
+    return torch.stack(points).numpy(), iterate
+
+
+class Smooth:
+    """The smooth part of a logistic regression in numpy; the bias is the last entry of w."""
+
+    def __init__(self, problem):
+        bias = np.full((len(problem.y), int(problem.fit_intercept)), 1.0)
+        self.A = np.column_stack([problem.X.numpy(), bias])
+        self.y, self.u = problem.y.numpy(), problem.row_weight.numpy()
+        self.l1 = np.append(np.full(3, problem.l1), 0 * bias[0])
+        self.l2 = np.append(np.full(3, problem.l2), 0 * bias[0])
+
+    def slope(self, w, rows=slice(None)):
+        return self.u[rows] * (1 / (1 + np.exp(-self.A[rows] @ w)) - self.y[rows])
+
+    def gradient(self, w, rows=slice(None)):
+        s = self.slope(w, rows)
+        return self.A[rows].T @ s / len(s) + self.l2 * w
+
+    def prox(self, w, step):
+        return np.sign(w) * np.maximum(np.abs(w) - step * self.l1, 0)
+
+    def lipschitz(self):
+        H = self.A.T @ (self.u[:, None] * self.A) / (4 * N)
+        return np.linalg.eigvalsh(H)[-1] + L2
+
+
+def epochs_of(step, w):
+    """Points after each of 50 epochs of 4 batches, in order."""
+    points = [w]
+    for t in range(200):
+        w = step(w, slice(t * SIZE % N, t * SIZE % N + SIZE), first=t * SIZE % N == 0)
+        points.append(w)
+    return points[::4]
+
+
+def proximal_gradient(f, w):
+    points, L = [w], f.lipschitz()
+    for _ in range(200):
+        w = f.prox(w - f.gradient(w) / L, 1 / L)
+        points.append(w)
+    return points
+
+
+def fista(f, w):
+    points, L, y, t = [w], f.lipschitz(), w, 1.0
+    for _ in range(200):
+        before, w = w, f.prox(y - f.gradient(y) / L, 1 / L)
+        later = (1 + math.sqrt(1 + 4 * t**2)) / 2
+        y, t = w + (t - 1) / later * (w - before), later
+        points.append(w)
+    return points
+
+
+def coordinate_descent(f, w):
+    points = [w]
+    for _ in range(200):
+        w = w.copy()
+        for j in (3, 0, 1, 2):
+            L = f.u @ f.A[:, j] ** 2 / (4 * N) + f.l2[j]
+            new = w[j] - f.gradient(w)[j] / L
+            w[j] = np.sign(new) * max(abs(new) - f.l1[j] / L, 0)
+        points.append(w)
+    return points
+
+
+def svrg(f, w):
+    snapshot = mean = None
+
+    def step(w, rows, first):
+        nonlocal snapshot, mean
+        if first:
+            snapshot, mean = w, f.gradient(w)
+        g = f.gradient(w, rows) - f.gradient(snapshot, rows) + mean
+        return f.prox(w - RATE * g, RATE)
+
+    return epochs_of(step, w)
+
+
+def saga(f, w):
+    table = f.A * f.slope(w)[:, None]  # a gradient a row
+
+    def step(w, rows, first):
+        new = f.A[rows] * f.slope(w, rows)[:, None]
+        g = new.mean(0) - table[rows].mean(0) + table.mean(0) + f.l2 * w
+        table[rows] = new
+        return f.prox(w - RATE * g, RATE)
+
+    return epochs_of(step, w)
+
+
+def sdca(f, w):
+    alpha = -f.slope(w)
+
+    def weights():
+        v = f.A.T @ alpha / N
+        return np.sign(v) * np.maximum(abs(v) - f.l1, 0) / f.l2
+
+    def step(w, rows, first):
+        gamma = 4 / f.u[rows]  # each loss is 1 / gamma smooth
+        norms = (f.A[rows] ** 2).sum(1)
+        s = L2 * N * gamma / (SIZE * norms + L2 * N * gamma)
+        alpha[rows] += s * (-f.slope(weights(), rows) - alpha[rows])
+        return weights()
+
+    return epochs_of(step, w)
+
+
+METHODS = {
+    "proximal gradient": (ol.ProximalGradient(), proximal_gradient, "full", True),
+    "FISTA": (ol.FISTA(restart=False), fista, "full", True),
+    "coordinate descent": (ol.CoordinateDescent(), coordinate_descent, "full", True),
+    "SVRG": (ol.SVRG(RATE), svrg, SIZE, True),
+    "SAGA": (ol.SAGA(RATE), saga, SIZE, True),
+    "SDCA": (ol.SDCA(), sdca, SIZE, False),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_200_steps_are_those_of_the_published_update(name):
+    optimizer, reference, size, intercept = METHODS[name]
+    problem = classes(l1=L1, l2=L2, fit_intercept=intercept)
+    found, _ = run(optimizer, problem, 200 if size == "full" else 50, size)
+    wanted = np.array(reference(Smooth(problem), found[0]))
+    # 1e-12 of the largest coordinate: 200 steps that do not expand, of some eps each.
+    assert abs(found - wanted).max() <= 1e-12 * abs(wanted).max()
+    assert abs(found[-1] - found[0]).max() > 0.1
+
+
+OPTIMA = [
+    (ol.ProximalGradient(), "full", 800),
+    (ol.FISTA(), "full", 200),
+    (ol.CoordinateDescent(), "full", 150),
+    (ol.SVRG(0.3), 2, 120),
+    (ol.SAGA(), 1, 120),
+    (ol.SDCA(), 1, 80),
+]
+PENALTIES = [(0.02, 0.0), (0.0, 0.1), (0.02, 0.1)]
+
+
+def numbers(**options):
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(40, 4))
+    y = X @ np.array([1.0, -2.0, 0.0, 0.0]) + rng.normal(size=40)
+    return ol.LinearRegression(X, y, **options)
+
+
+PROBLEMS = {
+    "logistic": lambda **options: classes(40, 4, **options),
+    "squared": numbers,
+    "huber": lambda **options: ol.HuberRegression(*numbers().data[:2], **options),
+    "softmax": lambda **options: ol.SoftmaxRegression(
+        numbers().X, np.arange(40) % 3, **options
+    ),
+}  # fmt: skip
+
+
+def tolerance(problem, start):
+    """The square of the rounding of a gradient, over twice the strong convexity.
+
+    A method that stops moving has a gradient of its own rounding: at most 4 (n + d + 10) eps times
+    the largest slope and entry, for each of d + 1 coordinates; the tables of SAGA and SDCA add an
+    eps a step of theirs, some 5000 steps at most. The strong convexity is that of the penalty, or
+    where there is none at least 1e-3 (all losses here have more curvature at their optimum).
+    """
+    X = problem.X
+    slope = problem.loss_function.slope(problem.linear_predictor(start), problem.y).abs().max()
+    entry = max(1.0, X.abs().max().item()) * max(1.0, slope.item())
+    eps = torch.finfo(X.dtype).eps
+    error = (
+        (4 * (len(X) + X.shape[1] + 10) + 5000) * eps * entry * math.sqrt(flatten(start).numel())
+    )
+    return error**2 / (2 * max(problem.l2, 1e-3))
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=["l1", "l2", "l1 and l2"])
+@pytest.mark.parametrize("kind", PROBLEMS)
+@pytest.mark.parametrize("case", OPTIMA, ids=lambda case: type(case[0]).__name__)
+def test_the_certified_optimum_is_reached(case, kind, penalty):
+    optimizer, size, epochs = case
+    l1, l2 = penalty
+    problem = PROBLEMS[kind](l1=l1, l2=l2, fit_intercept=not isinstance(optimizer, ol.SDCA))
+    if reason := unsupported(optimizer, problem, CPU):
+        assert (isinstance(optimizer, ol.SDCA) and not l2) or kind == "softmax", reason
+        return
+    reference = problem.reference()
+    assert reference.kind == "certified"
+    if isinstance(optimizer, ol.SVRG):  # a tenth of the inverse of the rows' largest curvature
+        square = problem.X.square().sum(1).max().item() + 1
+        optimizer = ol.SVRG(1 / (5 * problem.loss_function.steepest * square + 5 * l2))
+        epochs = 600
+    points, last = run(optimizer, problem, epochs, size, shuffle=True)
+    start = problem.start(torch.Generator().manual_seed(7))
+    gap = problem.evaluate(last.parameters).suboptimality
+    assert gap <= tolerance(problem, start) + max(reference.bound, 0)
+
+
+def test_restart_makes_fista_linear_where_it_is_not():
+    """By theory 2 L |w_0 - w_*|^2 / (k + 1)^2 without restart, a constant factor with it."""
+    problem = classes(40, 4, l2=1e-3)
+    best = flatten(problem.reference().parameters).numpy()
+    plain, last = run(ol.FISTA(restart=False), problem, 300, "full")
+    for k, w in enumerate(plain[1:], start=1):
+        if k % 50 == 0:
+            gap = problem.evaluate(
+                {"weight": torch.tensor(w[:-1]), "bias": torch.tensor(w[-1])}
+            ).suboptimality
+            assert gap <= 2 * problem.lipschitz() * np.sum((plain[0] - best) ** 2) / (k + 1) ** 2
+    _, restarted = run(ol.FISTA(), problem, 300, "full")
+    gap = problem.evaluate(last.parameters).suboptimality
+    assert problem.evaluate(restarted.parameters).suboptimality < gap / 100
+
+
+@pytest.mark.parametrize("method", [ol.ProximalGradient, ol.FISTA])
+def test_backtracking_needs_no_lipschitz_constant(method):
+    """Counts: the Poisson loss has none."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(40, 3))
+    problem = ol.PoissonRegression(X, rng.poisson(np.exp(X @ [0.5, -0.5, 0.0])), l1=0.02, l2=0.01)
+    assert problem.lipschitz() == math.inf
+    start = problem.start(torch.Generator().manual_seed(7))
+    points, last = run(method(), problem, 500, "full")
+    # Backtracking compares losses, which have eps of themselves: some 10 of these are not seen.
+    seen = 10 * torch.finfo(torch.float64).eps * abs(problem.reference().loss)
+    assert problem.evaluate(last.parameters).suboptimality <= seen
+    assert last.cost.losses > last.cost.gradients > 500
+
+
+COSTS = [
+    (ol.ProximalGradient(), "full", Cost(0, 3, 0)),
+    (ol.CoordinateDescent(), "full", Cost(0, 3, 0)),
+    (ol.SVRG(0.1), SIZE, Cost(3 / 4, 9, 0)),
+    (ol.SAGA(0.1), SIZE, Cost(3 / 4, 4, 0)),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "size", "cost"), COSTS)
+def test_three_epochs_cost_what_they_evaluate(optimizer, size, cost):
+    _, last = run(optimizer, classes(l1=L1, l2=L2), 3, size)
+    assert last.cost == pytest.approx(cost)
+
+
+def test_what_cannot_be_solved_is_refused_with_its_reason():
+    counts = ol.PoissonRegression([[0.0], [1.0], [2.0]], [1, 2, 3], l2=1.0, fit_intercept=False)
+    for method in (ol.CoordinateDescent, ol.SAGA, ol.SDCA):
+        reason = unsupported(method(), counts, CPU)
+        assert "bounded second derivative, which PoissonRegression does not have" in reason
+    plain = classes()
+    assert "needs an l2 penalty" in unsupported(ol.SDCA(), plain, CPU)
+    assert "which an intercept has not" in unsupported(ol.SDCA(), classes(l2=1.0), CPU)
+    lasso = numbers(l1=0.1)
+    for method in (ol.CGLS, ol.LSQR, ol.ExactLineSearch, ol.BarzilaiBorwein):
+        assert "kinks" in unsupported(method(), lasso, CPU)
+    for method in (ol.CGLS, ol.LSQR):
+        assert "least-squares system, which LogisticRegression" in unsupported(method(), plain, CPU)
+
+
+def test_a_column_of_zeros_and_one_that_l1_drops():
+    rng = np.random.default_rng(1)
+    X = np.column_stack([rng.normal(size=30), np.zeros(30)])
+    y = X[:, 0] + rng.normal(size=30)
+    _, last = run(ol.CoordinateDescent(), ol.LinearRegression(X, y), 50, "full")
+    assert math.isfinite(last.parameters["weight"][1])
+    _, last = run(ol.CoordinateDescent(), ol.LinearRegression(X, y, l1=0.1), 50, "full")
+    assert last.parameters["weight"][1] == 0
+
+
+@pytest.mark.parametrize("method", [ol.SVRG, ol.SAGA, ol.SDCA])
+def test_equal_seeds_give_equal_bits(method):
+    problem = classes(l1=L1, l2=L2, fit_intercept=False)
+    a, b, other = (run(method(), problem, 5, shuffle=True, seed=seed)[0] for seed in (1, 1, 2))
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, other)
+
+
+def test_bad_hyperparameters_are_refused():
+    for make in (lambda: ol.SVRG(0), lambda: ol.SAGA(-1.0)):
+        with pytest.raises(ValueError, match="learning_rate must be positive and finite"):
+            make()
+    with pytest.raises(ValueError, match="restart must be True or False, not 1"):
+        ol.FISTA(1)
