@@ -102,7 +102,7 @@ class Batches:
     def _epoch(self) -> Iterator[Batch]:
         size, n = self._size, len(self.y)
         parts = [part for part in (self.X, self.y, self.weight) if part is not None]
-        if self.batch_size == "full" or not self.shuffle:
+        if not self.is_shuffled:
             rows = slice(0, self.samples)
             yield from map(Batch, *(part[rows].split(size) for part in parts))
             return
@@ -120,19 +120,18 @@ class Batches:
 
     @property
     def is_shuffled(self) -> bool:
-        """Whether an order is drawn each epoch."""
+        """Whether an order is drawn for each epoch."""
         return self.shuffle and self.batch_size != "full"
 
-    def orders(self, epochs: int) -> Tensor:
-        """Return the order of the rows in each of the next epochs, shape (epochs, n), on the CPU.
+    def orders(self, epochs: int) -> Tensor | None:
+        """Return the order of the rows in each of the next epochs, shape (epochs, n), on the device.
 
         For compiled loops: an epoch's batches are its first ``samples`` rows, cut into
-        ``rows_a_step``. Where nothing is shuffled the rows are as they lie in each epoch.
+        ``rows_a_step``. None where nothing is shuffled: the rows as they lie, in each epoch.
         """
-        n = len(self.y)
         if not self.is_shuffled:
-            return torch.arange(n, dtype=torch.int32, device="cpu").repeat(epochs, 1)
-        return draw_orders(self.generator, n, epochs)
+            return None
+        return draw_orders(self.generator, len(self.y), epochs).to(self.y.device)
 
     def epochs_at_once(self, most: int) -> Iterator[int]:
         """Yield, for ever, how many epochs to make until the runner looks, at most ``most``."""

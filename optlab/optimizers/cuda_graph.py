@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from optlab.optimizers.batches import Batches
+from optlab.optimizers.epoch_graph import EpochGraph
 from optlab.optimizers.first_order.descend import Rule, check_rule, move
 from optlab.optimizers.first_order.sgd import SGD
 from optlab.optimizers.optimizer import Iterate, Optimizer, optimizer_name
@@ -18,10 +20,6 @@ from optlab.optimizers.schedules import as_schedule
 from optlab.problems import Batch, Parameters, Problem
 from optlab.problems.capabilities import gradient, loss_and_gradient
 from optlab.problems.vector import flatten, unflatten
-
-_MOST_STEPS = 32
-"""Steps in one graph: enough to hide what a launch costs, few enough to capture at once."""
-
 
 @dataclass(frozen=True)
 class CUDAGraph:
@@ -83,20 +81,20 @@ class CUDAGraph:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         descent = _Descent(self.rule, problem, batches, start)
-        size = batches.rows_a_step
-        whole, rest = divmod(batches.steps - 1, _MOST_STEPS)  # the last graph holds the last step
-        many = _Graph(descent, _MOST_STEPS * size, _MOST_STEPS) if whole else None
-        last = _Graph(descent, batches.samples - whole * _MOST_STEPS * size, rest + 1)
-        schedule, steps, t = as_schedule(self.rule.learning_rate), batches.steps, 0
-        is_full = batches.batch_size == "full"
-        while True:
-            order = None if is_full else batches.orders(1)[0].to(batches.y.device)
-            place = 0
-            for graph in [*[many] * whole, last]:
-                assert graph is not None
-                rates = [float(schedule((t + i) / steps)) for i in range(graph.steps)]
-                graph.replay(None if order is None else order[place : place + graph.rows], rates)
-                t, place = t + graph.steps, place + graph.rows
+        graph = EpochGraph(
+            descent.step,
+            descent.state,
+            size=batches.rows_a_step,
+            samples=batches.samples,
+            ordered=batches.is_shuffled or batches.rows_a_step < len(batches.y),
+        )
+        schedule, steps, before = as_schedule(self.rule.learning_rate), batches.steps, None
+        for epoch in count():
+            rates = [float(schedule((epoch * steps + i) / steps)) for i in range(steps)]
+            if rates != before:
+                before, on_device = rates, descent.w.new_tensor(rates)
+            orders = batches.orders(1)
+            graph.replay(None if orders is None else orders[0], on_device)
             yield Iterate(descent.parameters, descent.loss)
 
 
@@ -116,8 +114,8 @@ class _Descent:
         """All tensors that a step changes."""
         return [self.w, *self.rule_state, self.t, self.loss]
 
-    def step(self, rows: Tensor | None, rate: Tensor, *, is_last: bool) -> None:
-        """Make one step on some rows, or on all for None; the last one of a graph keeps its loss."""
+    def step(self, rows: Tensor | None, rate: Tensor, is_last: bool) -> None:
+        """Make one step on some rows, or on all for None; an epoch's last one keeps its loss."""
         data = self.batches
         parts = [part for part in (data.X, data.y, data.weight) if part is not None]
         if rows is not None:
@@ -134,47 +132,3 @@ class _Descent:
         for old, new in zip(self.rule_state, state, strict=True):
             old.copy_(new)
         move(self.w, direction, rate)
-
-
-class _Graph:
-    """Some steps of a descent, captured: their rows and rates are copied in before each replay."""
-
-    def __init__(self, descent: _Descent, rows: int, steps: int) -> None:
-        self.rows, self.steps = rows, steps
-        device = descent.w.device
-        self._rows = torch.zeros(rows, dtype=torch.int32, device=device)
-        self._rates = torch.zeros(steps, dtype=descent.w.dtype, device=device)
-        self._old_rates: list[float] = []
-        size = descent.batches.rows_a_step
-        parts = [None] if descent.batches.batch_size == "full" else self._rows.split(size)
-
-        def run() -> None:
-            for i, part in enumerate(parts):
-                descent.step(part, self._rates[i], is_last=i == steps - 1)
-
-        self._graph = _captured(run, descent.state)
-
-    def replay(self, rows: Tensor | None, rates: list[float]) -> None:
-        """Make the steps on these rows, in order, at these rates; None where each takes all rows."""
-        if rows is not None:
-            self._rows.copy_(rows)
-        if rates != self._old_rates:
-            self._rates.copy_(self._rates.new_tensor(rates))
-            self._old_rates = rates
-        self._graph.replay()
-
-
-def _captured(run: Callable[[], None], state: list[Tensor]) -> torch.cuda.CUDAGraph:
-    """Return what a function does as a graph, and leave the state as it was before."""
-    kept = [value.clone() for value in state]
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        run()  # libraries make their handles and workspaces now, which cannot be captured
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        run()
-    for value, before in zip(state, kept, strict=True):
-        value.copy_(before)
-    return graph

@@ -118,9 +118,12 @@ def step(w: Any, v: Any, g: Any, d: Any, s: Settings) -> None:
 
 
 def _descend(
-    X: Any, y: Any, weight: Any, orders: Any, size: int, samples: int, w: Any, v: Any, s: Settings
-) -> Any:
-    """Make an epoch for each of the orders; return the last mini-batch's loss before its update.
+    X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, w: Any, v: Any,
+    s: Settings,
+) -> Any:  # fmt: skip
+    """Make some epochs; return the last mini-batch's loss before its update.
+
+    ``orders`` has one for each epoch, or one for all.
 
     ``w`` holds the weights, then the bias where there is one; ``v`` the velocities. Both are
     changed. ``weight`` has a number a row, or none.
@@ -128,7 +131,8 @@ def _descend(
     d = np.uintp(X.shape[1])
     zero = s.one - s.one
     g, loss, whole = v * zero, zero, s.one / (s.one * size)
-    for order in orders:
+    for epoch in range(epochs):
+        order = orders[min(epoch, len(orders) - 1)]
         for first in range(0, samples, size):
             last = min(first + size, samples)
             share = whole if last - first == size else s.one / (s.one * (last - first))
@@ -162,10 +166,11 @@ except RuntimeError:  # no place for a cache: compile in every process
     descend = numba.njit(nogil=True)(_descend)
 
 
-def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor], None]:
-    """Return a function that makes an epoch for each of some orders, shape (epochs, n).
+def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor | None, int], None]:
+    """Return a function that makes some epochs, the trials one after the other.
 
-    Trials are run one after the other. All that can be is made ready here, as a call may be short.
+    It takes orders, shape (epochs, n), and the number of epochs; None: the rows as they lie. All
+    that can be is made ready here, as a call may be short.
     """
     X, y, weight = (None if part is None else part.numpy() for part in run.data)
     number = X.dtype.type
@@ -177,9 +182,11 @@ def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor], None]:
         for i, (rate, momentum) in enumerate(zip(run.rates.numpy(), run.momenta.numpy(), strict=True))
     ]
 
-    def advance(orders: Tensor) -> None:
-        order = orders.numpy()
+    natural = np.arange(samples, dtype=np.int32)[None]
+
+    def advance(orders: Tensor | None, epochs: int) -> None:
+        order = natural if orders is None else orders.numpy()
         for i, own in enumerate(each):
-            losses[i] = descend(X, y, weight, order, size, samples, *own)
+            losses[i] = descend(X, y, weight, order, epochs, size, samples, *own)
 
     return advance

@@ -112,5 +112,5 @@ class FusedSGD:
         advance = loops.loop(run, batches.rows_a_step, batches.samples)
         parameters, loss = run.parameters(), run.losses[0]
         for epochs in batches.epochs_at_once(max(1, _ROWS_AT_ONCE // batches.samples)):
-            advance(batches.orders(epochs).to(theta.device))
+            advance(batches.orders(epochs), epochs)
             yield Iterate(parameters, loss, epochs=epochs)

@@ -8,14 +8,18 @@ the rows of the next tile are fetched while those of this one are worked on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from optlab.optimizers.epoch_graph import EpochGraph
 from optlab.optimizers.fused.fused_run import FusedRun
 from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 
+Loop: TypeAlias = Callable[[Tensor | None, int], None]
 _WARP, _PROGRAMS = 32, 2048  # some sixteen programs of one warp on each multiprocessor
 _TILE = 2048
 """Numbers of a tile, trials x rows x features: what 32 to 128 threads hold in registers."""
@@ -76,6 +80,17 @@ def _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED: tl.constex
     return x, target, share
 
 
+@triton.jit
+def _step(  # type: ignore[no-untyped-def]
+    w, v, change, rate, momentum, MOMENTUM: tl.constexpr, NESTEROV: tl.constexpr
+):
+    """Return parameters and velocity after a step along the gradient."""
+    if MOMENTUM:
+        v = momentum * v + change
+        change = change + momentum * v if NESTEROV else v
+    return w - change * rate, v
+
+
 @triton.jit(do_not_specialize=["epochs"])
 def _descend(  # type: ignore[no-untyped-def]
     X, y, weight, orders, order_stride, epoch_stride, w, v, losses, rates, momenta, numbers,
@@ -132,20 +147,15 @@ def _descend(  # type: ignore[no-untyped-def]
         if (q + 1) % tiles == 0:
             if q + 1 == total:
                 loss += l2 / 2 * tl.sum(theta * theta, 1)
-            change = gradient + (l2 + decay) * theta
-            level_change = slope_sum + decay * level
-            if MOMENTUM:
-                velocity = momentum[:, None] * velocity + change
-                level_velocity = momentum * level_velocity + level_change
-                if NESTEROV:
-                    change += momentum[:, None] * velocity
-                    level_change += momentum * level_velocity
-                else:
-                    change = velocity
-                    level_change = level_velocity
-            theta -= change * rate[:, None]
+            theta, velocity = _step(
+                theta, velocity, gradient + (l2 + decay) * theta, rate[:, None],
+                momentum[:, None], MOMENTUM, NESTEROV,
+            )  # fmt: skip
             if INTERCEPT:
-                level -= level_change * rate
+                level, level_velocity = _step(
+                    level, level_velocity, slope_sum + decay * level, rate, momentum, MOMENTUM,
+                    NESTEROV,
+                )  # fmt: skip
             gradient = tl.zeros_like(theta)
             slope_sum = tl.zeros_like(level)
         x, target, share = next_x, next_target, next_share
@@ -158,27 +168,139 @@ def _descend(  # type: ignore[no-untyped-def]
     tl.store(losses + trial, loss, is_trial)
 
 
-def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor], None]:
-    """Return a function that makes an epoch for each of some orders, in one launch.
+@triton.jit(do_not_specialize=["count"])
+def _wide_step(  # type: ignore[no-untyped-def]
+    X, y, weight, order, w, v, losses, rates, momenta, numbers, partial, arrived, count, d, p,
+    KIND: tl.constexpr, INTERCEPT: tl.constexpr, WEIGHTED: tl.constexpr, ORDERED: tl.constexpr,
+    MOMENTUM: tl.constexpr, NESTEROV: tl.constexpr, B: tl.constexpr, D: tl.constexpr,
+):  # fmt: skip
+    """Make one step of each trial by many programs: the last to arrive adds up and moves."""
+    programs, trial = tl.num_programs(0), tl.program_id(1)
+    column = tl.arange(0, D)
+    is_column = column < d
+    theta = tl.load(w + trial * p + column, is_column, 0.0)
+    level = tl.load(w + trial * p + d) if INTERCEPT else 0.0
+    l2, delta = tl.load(numbers + 1), tl.load(numbers + 2)
+    sums = tl.zeros([B, D], theta.dtype)
+    slopes = tl.zeros([B], theta.dtype)
+    values = tl.zeros([B], theta.dtype)
+    for q in range(tl.program_id(0), tl.cdiv(count, B), programs):
+        place = q * B + tl.arange(0, B)
+        exists = place < count
+        rows = tl.load(order + place, exists, 0) if ORDERED else place
+        x, target, share = _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED)
+        z = tl.sum(x * theta[None, :], 1) + level
+        slope = slope_of(KIND, z, target, delta) * share
+        sums += x * slope[:, None]
+        slopes += slope
+        values += loss_of(KIND, z, target, delta) * share
+    own = partial + (trial * programs + tl.program_id(0)) * (D + 2)
+    tl.store(own + column, tl.sum(sums, 0))
+    tl.store(own + D, tl.sum(slopes, 0))
+    tl.store(own + D + 1, tl.sum(values, 0))
+    tl.debug_barrier()  # all of this program's stores, before its arrival
+    if tl.atomic_add(arrived + trial, 1, sem="acq_rel") == programs - 1:
+        all_of = partial + trial * programs * (D + 2)
+        gradient = tl.zeros([D], theta.dtype)
+        slope_sum = l2 - l2
+        loss = slope_sum
+        for first in range(0, programs, B):
+            program = first + tl.arange(0, B)
+            here, is_there = all_of + program * (D + 2), program < programs
+            part = tl.load(here[:, None] + column[None, :], is_there[:, None], 0.0, volatile=True)
+            gradient += tl.sum(part, 0)
+            slope_sum += tl.sum(tl.load(here + D, is_there, 0.0, volatile=True), 0)
+            loss += tl.sum(tl.load(here + D + 1, is_there, 0.0, volatile=True), 0)
+        rate, momentum = tl.load(rates + trial), tl.load(momenta + trial)
+        decay = tl.load(numbers)
+        mean = count.to(theta.dtype)
+        tl.store(losses + trial, loss / mean + l2 / 2 * tl.sum(theta * theta, 0))
+        velocity = tl.load(v + trial * p + column, is_column, 0.0)
+        theta, velocity = _step(
+            theta, velocity, gradient / mean + (l2 + decay) * theta, rate, momentum, MOMENTUM,
+            NESTEROV,
+        )  # fmt: skip
+        tl.store(w + trial * p + column, theta, is_column)
+        tl.store(v + trial * p + column, velocity, is_column)
+        if INTERCEPT:
+            level, velocity = _step(
+                level, tl.load(v + trial * p + d), slope_sum / mean + decay * level, rate, momentum,
+                MOMENTUM, NESTEROV,
+            )  # fmt: skip
+            tl.store(w + trial * p + d, level)
+            tl.store(v + trial * p + d, velocity)
+        tl.store(arrived + trial, 0)
 
-    Orders lie on the device, shape (epochs, n), the same for all trials, or (trials, epochs, n).
+
+def loop(run: FusedRun, size: int, samples: int) -> Loop:
+    """Return a function that makes some epochs: in one launch, or a large batch a launch.
+
+    It takes orders that lie on the device and the number of epochs. Orders have shape (epochs, n)
+    and are the same for all trials, or (trials, epochs, n); None: the rows as they lie.
     """
-    X, y, weight = run.data
-    trials, p = run.theta.shape
-    d = X.shape[1]
-    numbers = run.theta.new_tensor([run.decay, run.loss.l2, run.loss.delta])
-    options = {"KIND": run.loss.kind, "INTERCEPT": p > d, "WEIGHTED": weight is not None,
-               "MOMENTUM": bool(run.momenta.any()), "NESTEROV": run.nesterov}  # fmt: skip
+    trials, d = len(run.theta), run.data.X.shape[1]
+    rows = _TILE // triton.next_power_of_2(d)
+    is_wide = trials < _PROGRAMS // 16 and size > 4 * max(1, rows)
+    return (_wide_loop if is_wide else _narrow_loop)(run, size, samples)
 
-    def advance(orders: Tensor) -> None:
-        own = orders.ndim == 3
+
+def _options(run: FusedRun) -> dict[str, Any]:
+    (X, _, weight), p = run.data, run.theta.shape[1]
+    return {"KIND": run.loss.kind, "INTERCEPT": p > X.shape[1], "WEIGHTED": weight is not None,
+            "MOMENTUM": bool(run.momenta.any()), "NESTEROV": run.nesterov,
+            "enable_fp_fusion": True}  # fmt: skip
+
+
+def _narrow_loop(run: FusedRun, size: int, samples: int) -> Loop:
+    X, y, weight = run.data
+    (trials, p), d = run.theta.shape, X.shape[1]
+    numbers = run.theta.new_tensor([run.decay, run.loss.l2, run.loss.delta])
+    options = _options(run)
+    natural = torch.arange(samples, dtype=torch.int32, device=X.device)[None]
+
+    def advance(orders: Tensor | None, epochs: int) -> None:
+        order = natural if orders is None else orders
+        own = order.ndim == 3
         T, B, D, warps = tile(trials, d, size, own_orders=own)
         _descend[(triton.cdiv(trials, T),)](
-            X, y, y if weight is None else weight, orders, orders.stride(0) if own else 0,
-            orders.stride(-2), run.theta, run.velocity, run.losses, run.rates, run.momenta, numbers,
-            trials, orders.shape[-2], d, p, size, samples, **options, T=T, B=B, D=D,
-            num_warps=warps, enable_fp_fusion=True,
+            X, y, y if weight is None else weight, order, order.stride(0) if own else 0,
+            0 if orders is None else order.stride(-2), run.theta, run.velocity, run.losses,
+            run.rates, run.momenta, numbers, trials, epochs, d, p, size, samples, **options, T=T,
+            B=B, D=D, num_warps=warps,
         )  # fmt: skip
+
+    return advance
+
+
+def _wide_loop(run: FusedRun, size: int, samples: int) -> Loop:
+    X, y, weight = run.data
+    (trials, p), d = run.theta.shape, X.shape[1]
+    numbers = run.theta.new_tensor([run.decay, run.loss.l2, run.loss.delta])
+    options = _options(run)
+    D = triton.next_power_of_2(d)
+    B = max(1, _TILE // D)
+    programs = min(_PROGRAMS // 2, triton.cdiv(size, B))
+    partial = run.theta.new_empty(trials, programs, D + 2)
+    arrived = torch.zeros(trials, dtype=torch.int32, device=X.device)
+
+    def step(rows: Tensor | None, _: Tensor, __: bool) -> None:
+        _wide_step[(programs, trials)](
+            X, y, y if weight is None else weight, y if rows is None else rows, run.theta,
+            run.velocity, run.losses, run.rates, run.momenta, numbers, partial, arrived,
+            samples if rows is None else len(rows), d, p, **options, ORDERED=rows is not None, B=B,
+            D=D, num_warps=4,
+        )  # fmt: skip
+
+    state = [run.theta, run.velocity, run.losses, arrived]
+    graph: EpochGraph | None = None
+
+    def advance(orders: Tensor | None, epochs: int) -> None:
+        nonlocal graph
+        if graph is None:
+            ordered = orders is not None or size < samples
+            graph = EpochGraph(step, state, size=size, samples=samples, ordered=ordered)
+        for epoch in range(epochs):
+            graph.replay(None if orders is None else orders[epoch])
 
     return advance
 
