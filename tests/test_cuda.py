@@ -115,3 +115,43 @@ def test_an_experiment_on_both_devices_makes_its_tables_and_page(tmp_path, isola
     results.report(page)
     text = page.read_text(encoding="utf-8")
     assert torch.cuda.get_device_name(0) in text
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, "full"])
+@pytest.mark.parametrize(
+    "rule", [ol.SGD(0.01), ol.Adam(0.01), ol.HeavyBall(ol.schedules.Cosine(0.01, 3))], ids=repr
+)
+def test_a_captured_rule_makes_the_steps_of_the_rule(rule, size):
+    data = ol.datasets.synthetic(100, D, condition=2, seed=1).standardized()
+    problem = ol.LinearRegression.from_dataset(data)
+    eager, captured = (
+        ol.minimize(problem, optimizer, device="cuda", epochs=3, batch_size=size, seed=3)
+        for optimizer in (rule, ol.CUDAGraph(rule))
+    )
+    # The same kernels on the same numbers, but for the bias corrections of Adam, some eps.
+    for name, value in eager.parameters.items():
+        torch.testing.assert_close(captured.parameters[name], value, rtol=1e-12, atol=1e-12)
+    assert math.isclose(
+        captured.trace["batch_loss"].iloc[-1], eager.trace["batch_loss"].iloc[-1], rel_tol=1e-12
+    )
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("size", [1, 300, 2999, "full"])
+def test_fused_sgd_makes_the_steps_of_torchs_in_one_program_or_many(size, weighted):
+    n, settings, epochs = 3000, (0.01, 0.9, True, 0.1), 2
+    data = ol.datasets.synthetic(n, 100, condition=2, seed=1).standardized()
+    weight = torch.arange(1.0, n + 1) if weighted else None
+    problem = ol.LinearRegression(data.X, data.y, l2=0.1, sample_weight=weight)
+    torchs, fused = (
+        ol.minimize(problem, optimizer, device="cuda", epochs=epochs, batch_size=size, seed=3)
+        for optimizer in (ol.TorchSGD(*settings), ol.FusedSGD(*settings))
+    )
+    assert fused.trace["loss"].iloc[0] == torchs.trace["loss"].iloc[0]
+    # Sums of up to n products in another order, some n eps, at each of the steps.
+    steps = epochs * (1 if size == "full" else -(-n // size))
+    lost = 10 * (steps + n) * torch.finfo(torch.float64).eps
+    for name, value in torchs.parameters.items():
+        torch.testing.assert_close(fused.parameters[name], value, rtol=lost, atol=lost)
+    losses = (solution.trace["batch_loss"].iloc[-1] for solution in (fused, torchs))
+    assert math.isclose(*losses, rel_tol=lost)
