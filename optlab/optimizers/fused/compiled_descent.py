@@ -91,15 +91,15 @@ def slope_of(kind: int, z: Any, y: Any, delta: Any, one: Any) -> Any:
 @numba.njit
 def loss_of(kind: int, z: Any, y: Any, delta: Any, one: Any) -> Any:
     """Return a row's loss."""
-    r = z - y
+    r, zero = z - y, one - one
     if kind == SQUARED:
         return r * r
     if kind == HUBER:
         clipped = max(-delta, min(r, delta))
         return clipped * (r - clipped / (one + one))
     if kind == LOGISTIC:
-        return max(z, z - z) + math.log1p(math.exp(-abs(z))) - y * z
-    return math.exp(z) - y * z
+        return max(z, zero) + math.log1p(math.exp(-abs(z))) - y * z
+    return math.exp(z) - y * z + (y * math.log(y) - y if y > 0 else zero)
 
 
 @numba.njit

@@ -91,7 +91,8 @@ class FusedSGD:
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: another loss, another device, or a missing compiler."""
         if LinearLoss.of(problem) is None:
-            return f"FusedSGD has no compiled loop for the loss of a {type(problem).__name__}"
+            penalty = " with an l1 penalty" if getattr(problem, "l1", 0.0) else ""
+            return f"FusedSGD has no compiled loop for a {type(problem).__name__}{penalty}"
         if device.type not in _COMPILERS:
             return f"FusedSGD has compiled loops for {' and '.join(_COMPILERS)}, not {device.type}"
         compiler, extra, _ = _COMPILERS[device.type]

@@ -1,23 +1,24 @@
-"""The losses that compiled loops know: a function of the linear prediction, by a number."""
+"""The losses that compiled loops know: functions of the linear prediction, by a number."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from optlab.problems import LinearRegression, Problem
+from optlab.problems import Problem
+from optlab.problems.linear_regression import LinearRegression
+from optlab.problems.losses.huber import Huber, HuberRegression
+from optlab.problems.losses.logistic import LogisticRegression
+from optlab.problems.losses.poisson import PoissonRegression
 
 SQUARED, HUBER, LOGISTIC, POISSON = range(4)
-"""The kinds of loss, as kernels know them; ``z`` is the prediction of a row:
+"""The kinds of loss, as compiled loops know them: see `optlab.problems.losses`."""
 
-=========  ====================================  =====================
-kind       loss of a row                         its derivative in z
-=========  ====================================  =====================
-squared    (z - y)^2                             2 (z - y)
-Huber      r^2 / 2, delta (abs(r) - delta / 2)   r clipped to [-delta, delta]
-logistic   log(1 + exp(z)) - y z                 1 / (1 + exp(-z)) - y
-Poisson    exp(z) - y z                          exp(z) - y
-=========  ====================================  =====================
-"""
+_KINDS: dict[type, int] = {
+    LinearRegression: SQUARED,
+    HuberRegression: HUBER,
+    LogisticRegression: LOGISTIC,
+    PoissonRegression: POISSON,
+}
 
 
 class LinearLoss(NamedTuple):
@@ -29,7 +30,13 @@ class LinearLoss(NamedTuple):
 
     @classmethod
     def of(cls, problem: Problem) -> LinearLoss | None:
-        """Return a problem's loss, or None where no compiled loop knows it."""
-        if type(problem) is LinearRegression:
-            return cls(SQUARED, 1.0, problem.l2)
-        return None
+        """Return a problem's loss, or None where no compiled loop knows it.
+
+        A person's subclass may have another loss: only optlab's own classes are known.
+        """
+        kind = _KINDS.get(type(problem))
+        if kind is None or getattr(problem, "l1", 0.0):
+            return None
+        loss = getattr(problem, "loss_function", None)
+        delta = loss.delta if isinstance(loss, Huber) else 1.0
+        return cls(kind, delta, float(getattr(problem, "l2", 0.0)))

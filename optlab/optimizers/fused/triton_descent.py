@@ -52,7 +52,8 @@ def loss_of(kind: tl.constexpr, z, y, delta):  # type: ignore[no-untyped-def]
         return clipped * (r - clipped / 2)
     if kind == _LOGISTIC:
         return tl.maximum(z, 0.0) + tl.log(1.0 + tl.exp(-tl.abs(z))) - y * z
-    return tl.exp(z) - y * z
+    at_best = tl.where(y > 0, y * tl.log(tl.where(y > 0, y, 1.0)) - y, 0.0)
+    return tl.exp(z) - y * z + at_best
 
 
 @triton.jit
