@@ -21,8 +21,10 @@ from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 
 Loop: TypeAlias = Callable[[Tensor | None, int], None]
 _WARP, _PROGRAMS = 32, 2048  # some sixteen programs of one warp on each multiprocessor
-_TILE = 2048
-"""Numbers of a tile, trials x rows x features: what 32 to 128 threads hold in registers."""
+_TILE_BYTES = 8192
+"""Size of a tile, trials x rows x features: what 32 to 128 threads hold in registers."""
+_WIDE_TILE_BYTES, _WIDE_WARPS, _WIDE_PROGRAMS = 8192, 4, 396
+"""The same for large batches; more programs would not run at once."""
 
 _SQUARED, _HUBER, _LOGISTIC = map(tl.constexpr, (SQUARED, HUBER, LOGISTIC))
 
@@ -174,6 +176,7 @@ def _wide_step(  # type: ignore[no-untyped-def]
     X, y, weight, order, w, v, losses, rates, momenta, numbers, partial, arrived, count, d, p,
     KIND: tl.constexpr, INTERCEPT: tl.constexpr, WEIGHTED: tl.constexpr, ORDERED: tl.constexpr,
     MOMENTUM: tl.constexpr, NESTEROV: tl.constexpr, B: tl.constexpr, D: tl.constexpr,
+    R: tl.constexpr,
 ):  # fmt: skip
     """Make one step of each trial by many programs: the last to arrive adds up and moves."""
     programs, trial = tl.num_programs(0), tl.program_id(1)
@@ -205,8 +208,8 @@ def _wide_step(  # type: ignore[no-untyped-def]
         gradient = tl.zeros([D], theta.dtype)
         slope_sum = l2 - l2
         loss = slope_sum
-        for first in range(0, programs, B):
-            program = first + tl.arange(0, B)
+        for first in range(0, programs, R):
+            program = first + tl.arange(0, R)
             here, is_there = all_of + program * (D + 2), program < programs
             part = tl.load(here[:, None] + column[None, :], is_there[:, None], 0.0, volatile=True)
             gradient += tl.sum(part, 0)
@@ -239,9 +242,8 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     It takes orders that lie on the device and the number of epochs. Orders have shape (epochs, n)
     and are the same for all trials, or (trials, epochs, n); None: the rows as they lie.
     """
-    trials, d = len(run.theta), run.data.X.shape[1]
-    rows = _TILE // triton.next_power_of_2(d)
-    is_wide = trials < _PROGRAMS // 16 and size > 4 * max(1, rows)
+    rows = _rows_of(_TILE_BYTES, run.data.X)
+    is_wide = len(run.theta) < _PROGRAMS // 16 and size > 2 * rows
     return (_wide_loop if is_wide else _narrow_loop)(run, size, samples)
 
 
@@ -262,7 +264,7 @@ def _narrow_loop(run: FusedRun, size: int, samples: int) -> Loop:
     def advance(orders: Tensor | None, epochs: int) -> None:
         order = natural if orders is None else orders
         own = order.ndim == 3
-        T, B, D, warps = tile(trials, d, size, own_orders=own)
+        T, B, D, warps = _tile(run, size, own_orders=own)
         _descend[(triton.cdiv(trials, T),)](
             X, y, y if weight is None else weight, order, order.stride(0) if own else 0,
             0 if orders is None else order.stride(-2), run.theta, run.velocity, run.losses,
@@ -278,9 +280,9 @@ def _wide_loop(run: FusedRun, size: int, samples: int) -> Loop:
     (trials, p), d = run.theta.shape, X.shape[1]
     numbers = run.theta.new_tensor([run.decay, run.loss.l2, run.loss.delta])
     options = _options(run)
-    D = triton.next_power_of_2(d)
-    B = max(1, _TILE // D)
-    programs = min(_PROGRAMS // 2, triton.cdiv(size, B))
+    B, D = _rows_of(_WIDE_TILE_BYTES, X), triton.next_power_of_2(d)
+    programs = min(_WIDE_PROGRAMS, triton.cdiv(size, B))
+    together = min(triton.next_power_of_2(programs), 4 * B)
     partial = run.theta.new_empty(trials, programs, D + 2)
     arrived = torch.zeros(trials, dtype=torch.int32, device=X.device)
 
@@ -289,7 +291,7 @@ def _wide_loop(run: FusedRun, size: int, samples: int) -> Loop:
             X, y, y if weight is None else weight, y if rows is None else rows, run.theta,
             run.velocity, run.losses, run.rates, run.momenta, numbers, partial, arrived,
             samples if rows is None else len(rows), d, p, **options, ORDERED=rows is not None, B=B,
-            D=D, num_warps=4,
+            D=D, R=together, num_warps=_WIDE_WARPS,
         )  # fmt: skip
 
     state = [run.theta, run.velocity, run.losses, arrived]
@@ -306,17 +308,22 @@ def _wide_loop(run: FusedRun, size: int, samples: int) -> Loop:
     return advance
 
 
-def tile(trials: int, d: int, size: int, *, own_orders: bool) -> tuple[int, int, int, int]:
+def _rows_of(tile_bytes: int, X: Tensor) -> int:
+    return max(1, tile_bytes // X.element_size() // int(triton.next_power_of_2(X.shape[1])))
+
+
+def _tile(run: FusedRun, size: int, *, own_orders: bool) -> tuple[int, int, int, int]:
     """Return the trials, rows and features that a program works on at once, and its warps.
 
     The first three are powers of two. One warp makes the most of a GPU full of trials; few trials
     leave room for more warps each.
     """
-    features = triton.next_power_of_2(d)
-    rows = min(triton.next_power_of_2(size), max(1, _TILE // features))
-    fill = max(_WARP // (rows * features), triton.next_power_of_2(trials) // _PROGRAMS, 1)
-    most = min(max(1, _TILE // (rows * features)), triton.next_power_of_2(trials))
-    together = 1 if own_orders else min(fill, most)
+    trials = int(triton.next_power_of_2(len(run.theta)))
+    features = int(triton.next_power_of_2(run.data.X.shape[1]))
+    most = _rows_of(_TILE_BYTES, run.data.X)
+    rows = min(int(triton.next_power_of_2(size)), most)
+    fill = max(_WARP // (rows * features), trials // _PROGRAMS, 1)
+    together = 1 if own_orders else min(fill, max(1, most // rows), trials)
     few = trials // together < _PROGRAMS // 16
     warps = min(4, max(1, together * rows * features // 256)) if few else 1
     return together, rows, features, warps
