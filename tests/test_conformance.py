@@ -125,8 +125,13 @@ def test_batch_loss_is_that_of_the_last_mini_batch_before_its_update(cls, proble
     start = problem.start(torch.Generator().manual_seed(0))
     iterate = next(iter(iterates(cls(), problem, batch_size="full")))
     if cls.uses_batches:
-        # With one batch an epoch that is the loss at the start: the same sum, the same bits.
-        assert iterate.batch_loss.item() == problem.loss(start).item()
+        # With one batch an epoch that is the loss at the start: the same sum, the same bits. A
+        # compiled loop adds in another order: a sum of k products loses at most k eps of its size.
+        X, y, _ = problem.data
+        size = (X.abs() @ start["weight"].abs() + y.abs()).square().mean().item()
+        lost = 2 * (sum(X.shape) + 4) * torch.finfo(X.dtype).eps * size
+        gap = abs(iterate.batch_loss.item() - problem.loss(start).item())
+        assert gap <= (lost if getattr(cls, "compiles", False) else 0)
     else:
         assert iterate.batch_loss is None
 

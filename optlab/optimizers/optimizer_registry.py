@@ -23,6 +23,8 @@ registry: Registry[type[Any]] = Registry(
     "optlab.optimizers",
     {
         "manual-sgd": "optlab.optimizers.manual_sgd:ManualSGD",
+        "analytic-sgd": "optlab.optimizers.analytic_sgd:AnalyticSGD",
+        "fused-sgd": "optlab.optimizers.fused.fused_sgd:FusedSGD",
         "torch-sgd": "optlab.optimizers.torch_sgd:TorchSGD",
         "sgd": "optlab.optimizers.first_order.sgd:SGD",
         "heavy-ball": "optlab.optimizers.first_order.heavy_ball:HeavyBall",

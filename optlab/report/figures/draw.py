@@ -204,7 +204,9 @@ def _columns(handles: Sequence[Line2D]) -> int:
 def _draw_extra(axes: Any, view: View, problem: str, places: Mapping[str, int]) -> None:
     """Draw points of a fit, the reference's parameters, or contours, behind the marks."""
     if "contours" in view.extra:
-        draw_contours(axes, *(rows_of(view.extra[name], problem) for name in ("contours", "minimum")))
+        draw_contours(
+            axes, *(rows_of(view.extra[name], problem) for name in ("contours", "minimum"))
+        )
     if "points" in view.extra:
         points = rows_of(view.extra["points"], problem)
         axes.plot(points["x"], points["y"], "o", color="#767676", markersize=3.5, zorder=1)
