@@ -23,6 +23,7 @@ from optlab.lab.trial.task import Task
 from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.lab.workers.executors import Cluster, open_executor, run_on_executor
 from optlab.lab.workers.pool import WorkerPool
+from optlab.lab.workers.reference_deadline import check_references
 
 NOT_STARTED = "not started: the experiment was stopped"
 
@@ -69,11 +70,15 @@ def run_grid(
 
     Raises
     ------
+    ValueError
+        Where a problem's reference solution takes longer than the time limit: nothing has run then.
     StoreError
         Where the store can no longer be written or read; its ``records`` are those that would have
         been returned, as far as they can be had.
     """
     execution, listener = execution or Execution(), listener or Listener()
+    if execution.time_limit is not None:
+        check_references(grid.problems, execution.time_limit)
     threads = asked = set_threads(execution.threads)
     if execution.threads is None:  # trials that run at once share the processor
         threads = max(1, asked // execution.jobs)
