@@ -22,6 +22,7 @@ STANDARDIZED = "each feature standardized: less its mean, over its standard devi
 
 _TAKEN = ("mean", "mean_low", "deviation")
 _OF_RAW_COLUMNS = {"certified", "exact", "X_low", "weight", "bias", "condition"}
+_OF_RAW_COLUMNS |= {"exact_float64_data", "model", "starts", "formula"}
 
 
 @dataclass(frozen=True, eq=False)

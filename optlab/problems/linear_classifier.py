@@ -18,6 +18,7 @@ class LinearClassifier(SmoothLinearModel):
     """
 
     takes_labels: ClassVar[bool] = True
+    """Whether a dataset's target may be labels of any kind."""
 
     def predict(self, parameters: Parameters, X: Any = None) -> np.ndarray[Any, Any]:
         """Return the likeliest label of each row, ``(B,)``; X is the problem's own if None."""

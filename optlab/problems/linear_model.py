@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self, TypedDict
@@ -126,6 +127,16 @@ class LinearModel:
         self.target_name = target_name
         self.provenance = tuple(provenance)
         self.standardized = standardized
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Write out the options in the signature, for `help` and for the command line."""
+        super().__init_subclass__(**kwargs)
+        own = inspect.signature(cls.__init__).parameters.values()
+        named = [p for p in own if p.kind is not p.VAR_KEYWORD and p.name != "self"]
+        given = inspect.signature(LinearModel.__init__).parameters.values()
+        options = [p for p in given if p.kind is p.KEYWORD_ONLY]
+        unique = {p.name: p for p in [*named, *options]}.values()
+        cls.__signature__ = inspect.Signature([p for p in unique if p.name != "loss"])
 
     @classmethod
     def from_dataset(

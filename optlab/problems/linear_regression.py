@@ -15,6 +15,7 @@ from optlab.linalg import LeastSquaresSolution, least_squares
 from optlab.problems.judge import Judge
 from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
 from optlab.problems.linear_model import ModelOptions
+from optlab.problems.linear_residuals import linear_jacobian, linear_residuals
 from optlab.problems.losses.squared import Squared
 from optlab.problems.problem import Evaluation, Parameters, Reference
 from optlab.problems.row_weights import moderate, shares
@@ -100,6 +101,14 @@ class LinearRegression(SmoothLinearModel):
         self, X: ArrayLike | Tensor, y: ArrayLike | Tensor, **options: Unpack[ModelOptions]
     ) -> None:
         super().__init__(X, y, Squared(), **options)
+
+    def residuals(self, parameters: Parameters) -> Tensor:
+        """Residuals of all rows and of the penalty, ``(n,)`` or ``(n + d,)``."""
+        return linear_residuals(self.data, parameters, self.l2)
+
+    def jacobian(self, parameters: Parameters) -> Tensor:
+        """Jacobian of `residuals`, the same everywhere: columns of the weight, then the bias."""
+        return linear_jacobian(self.data, parameters, self.l2)
 
     def constant_fit(self) -> Parameters:
         """Return the parameters of the best constant prediction, float64 on the CPU.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optlab.linalg import double_double as dd
 from optlab.problems.certified.active_set_newton import Point, slope_errors
-from optlab.problems.certified.curvature_factor import EPS, Factor, factored
+from optlab.problems.certified.curvature_factor import EPS, Factor
 from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.losses.loss import rounded
 
@@ -74,14 +74,14 @@ def _around(
     The reach ``(n, *outputs)`` is how far a prediction moves for a step of length 1 in H.
     """
     y = objective.y
-    factor = factored(objective.root(eta, free))
+    factor = objective.factor(eta, free)
     if factor is None:
         return None
     reach = objective.reach(factor.whitening(), free) / factor.floor
     decrement = _decrement(objective, factor, eta, free, gradient)
     rounding = EPS * (eta.abs() + (y.abs() if objective.loss.is_of_residual else 0.0))
     radius = _widest((4 * decrement + 1e-250) * reach + rounding)
-    factor = factored(objective.root(eta, free, radius))
+    factor = objective.factor(eta, free, radius)
     if factor is None:
         return None
     reach = objective.reach(factor.whitening(), free) / factor.floor

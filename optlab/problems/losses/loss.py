@@ -1,9 +1,9 @@
 """The loss protocol: a convex function of a prediction and a target, with its derivatives."""
-# ruff: noqa: ARG002 - every loss takes what the protocol gives, and uses what it needs
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -139,6 +139,10 @@ class Loss:
         far = self.value(eta + gap, y) - self.value(eta, y) - _rows(slope * gap)
         is_near = (gap.abs() <= 1.0).reshape(len(y), -1).all(1)
         return torch.where(is_near, total, far)
+
+    def path(self, y: Tensor) -> Iterator[Loss]:
+        """Yield losses that are ever harder to minimise, each from the last one's minimum: itself."""
+        yield self
 
     def contrasts(self, y: Tensor) -> Contrasts | None:
         """Return along which predictions the loss never grows; None where it grows along all."""

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from optlab.analysis.result_tables import ResultTables
 from optlab.checks import did_you_mean
 from optlab.report import views
+from optlab.report.figures.contour_lines import draw_contours
 from optlab.report.figures.device_table import device_table
 from optlab.report.figures.file_names import check_figures, figure_file
 from optlab.report.figures.panels import (
@@ -201,18 +202,25 @@ def _columns(handles: Sequence[Line2D]) -> int:
 
 
 def _draw_extra(axes: Any, view: View, problem: str, places: Mapping[str, int]) -> None:
-    """Draw the points of a fit, and the reference's parameters, behind the marks."""
+    """Draw points of a fit, the reference's parameters, or contours, behind the marks."""
+    if "contours" in view.extra:
+        draw_contours(
+            axes, *(rows_of(view.extra[name], problem) for name in ("contours", "minimum"))
+        )
     if "points" in view.extra:
-        points = view.extra["points"]
-        points = points[points["problem"] == problem]
+        points = rows_of(view.extra["points"], problem)
         axes.plot(points["x"], points["y"], "o", color="#767676", markersize=3.5, zorder=1)
     if "reference" in view.extra:
-        known = view.extra["reference"]
-        known = known[known["problem"] == problem]
+        known = rows_of(view.extra["reference"], problem)
         values = dict(zip(known["parameter"], known["value"], strict=True))
         for name, place in places.items():
             ends = [place - 0.42, place + 0.42]
             axes.plot(ends, [values[name]] * 2, color=INK, linewidth=1, zorder=1)
+
+
+def rows_of(table: pd.DataFrame, problem: str) -> pd.DataFrame:
+    """Return the rows of one problem."""
+    return table[table["problem"] == problem]
 
 
 def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:
