@@ -256,6 +256,9 @@ def test_a_pair_that_cannot_run_is_told_by_the_capability():
         "NeedsResiduals needs residuals and their Jacobian, which Ripples does not have"
     )
     assert unsupported(Leaps(), problem, cpu) is None
+    lasso = ol.LinearRegression([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0], l1=0.1)
+    for method in (ol.Lstsq(), NeedsResiduals()):
+        assert "LinearRegression with kinks (an l1 penalty)" in unsupported(method, lasso, cpu)
 
 
 def test_gradients_by_autograd_are_those_in_closed_form():
