@@ -35,7 +35,8 @@ class Quantile(Loss):
 
     def slope(self, eta: Tensor, y: Tensor) -> Tensor:
         """Return ``-q`` below y, ``1 - q`` above, and 0 at y: a subgradient."""
-        return torch.where(eta < y, -self.quantile, torch.where(eta > y, 1 - self.quantile, 0.0))
+        above, below = (eta > y).to(eta.dtype), (eta < y).to(eta.dtype)
+        return above * (1 - self.quantile) - below * self.quantile
 
     def divergence(self, eta: Tensor, gap: Tensor, y: Tensor, slope: Tensor) -> Tensor:
         """Return ``value + slope r`` at a gap, where slope balances at eta: never below 0."""
