@@ -195,7 +195,7 @@ class LinearModel:
     @property
     def is_smooth(self) -> bool:
         """Whether the loss and the penalty have no kinks."""
-        return not self.l1
+        return not self.l1 and self.loss_function.kink is None
 
     def linear_predictor(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
         """Return ``X @ weight + bias``, shape ``(B,)`` or ``(B, K)``, of the problem's X if None.
