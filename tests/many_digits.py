@@ -71,7 +71,9 @@ class _Model:
             share * self.terms(self.predictions(theta, row), y)[0]
             for share, row, y in zip(self.share, self.rows, self.y, strict=True)
         )
-        penalty = (a * abs(t) + b / 2 * t * t for a, b, t in zip(self.l1, self.l2, theta, strict=True))
+        penalty = (
+            a * abs(t) + b / 2 * t * t for a, b, t in zip(self.l1, self.l2, theta, strict=True)
+        )
         return mp.fsum(rows) + mp.fsum(penalty)
 
     def terms(self, eta: list[Any], y: Any) -> tuple[Any, list[Any], list[list[Any]]]:
@@ -108,7 +110,9 @@ def _newton(problem: Any) -> Exact:
     model, K = _Model(problem), _Model(problem).K
     start = _flat(problem.reference().parameters, problem)
     theta = [mp.mpf(v) for v in start]
-    fixed = [K > 1 and j % K == K - 1 and not (model.l1[j] or model.l2[j]) for j in range(len(theta))]
+    fixed = [
+        K > 1 and j % K == K - 1 and not (model.l1[j] or model.l2[j]) for j in range(len(theta))
+    ]
     for j, is_fixed in enumerate(fixed):
         if is_fixed:  # only differences of outputs count
             for k in range(K):
@@ -172,8 +176,7 @@ def _vertex(problem: Any) -> Exact:
         theta[j] = t
     q = mp.mpf(loss.quantile)
     slopes = [
-        q if y > mp.fdot(row, theta) else q - 1
-        for row, y in zip(model.rows, model.y, strict=True)
+        q if y > mp.fdot(row, theta) else q - 1 for row, y in zip(model.rows, model.y, strict=True)
     ]
     others = [i for i in range(len(slopes)) if i not in basis]
 

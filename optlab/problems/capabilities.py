@@ -78,6 +78,7 @@ class IsLinearModel(Protocol):
     of the second; ``penalty`` has ``l1``, ``l2`` and ``proximal(weight, step)``.
     """
 
+    data: Batch
     X: Tensor
     y: Tensor
     row_weight: Tensor | None
@@ -111,6 +112,20 @@ class HasBuffers(Protocol):
 
     def buffers(self) -> Parameters:
         """Return these tensors by name, as they are now; `start` sets them back."""
+
+
+@runtime_checkable
+class HasContours(Protocol):
+    """Problems that can be drawn over a plane, where they have two variables.
+
+    Their evaluations then have the variables as the measures ``x1`` and ``x2``.
+    """
+
+    def contours(self) -> dict[str, Any]:
+        """Return ``x1`` and ``x2``, ``(g,)``, and ``suboptimality``, ``(g, g)``, as lists.
+
+        Empty where there are not two variables.
+        """
 
 
 DESCRIPTIONS: dict[type, str] = {

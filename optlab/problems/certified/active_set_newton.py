@@ -85,9 +85,7 @@ def slope_errors(objective: Objective, eta: Tensor, extra: Tensor | None = None)
     return (objective.design.abs().T @ (share * error)).reshape(-1)
 
 
-def _joining(
-    objective: Objective, point: Point, allowed: Tensor, tolerance: float
-) -> Point | None:
+def _joining(objective: Objective, point: Point, allowed: Tensor, tolerance: float) -> Point | None:
     """Return the point with more entries active, those that most exceed l1; None if none does.
 
     The tolerance is a share of l1.

@@ -1,7 +1,5 @@
 """Minimise weighted absolute values with a squared penalty, by ever less smoothing."""
 
-# ruff: noqa: ARG002 - a loss takes what the protocol gives
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,4 @@
 """Logistic regression: log loss of two classes."""
-# ruff: noqa: ARG002 - every loss takes what the protocol gives, and uses what it needs
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """The loss protocol: a convex function of a prediction and a target, with its derivatives."""
-# ruff: noqa: ARG002 - every loss takes what the protocol gives, and uses what it needs
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Poisson regression: half the Poisson deviance of counts, with a log link."""
-# ruff: noqa: ARG002 - every loss takes what the protocol gives, and uses what it needs
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Softmax regression: log loss of K classes."""
-# ruff: noqa: ARG002 - every loss takes what the protocol gives, and uses what it needs
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Squared error, without a half."""
-# ruff: noqa: ARG002 - every loss takes what the protocol gives, and uses what it needs
 
 from __future__ import annotations
 
