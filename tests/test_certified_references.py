@@ -88,7 +88,11 @@ def test_degenerate_data_of_every_kind_are_certified(seed):
     draw = np.random.default_rng(seed)
     cls = MODELS[seed % len(MODELS)]
     n, d = int(draw.integers(3, 20)), int(draw.integers(1, 7))
-    X = draw.integers(-2, 3, (n, d)).astype(float) if draw.random() < 0.5 else draw.normal(size=(n, d))
+    X = (
+        draw.integers(-2, 3, (n, d)).astype(float)
+        if draw.random() < 0.5
+        else draw.normal(size=(n, d))
+    )
     X[:, -1] = X[:, 0]
     if d > 2:
         X[:, 1] = 0.0
@@ -231,7 +235,9 @@ def test_tied_medians_are_certified_and_not_called_unique():
     reference = problem.reference()
     assert reference.loss == pytest.approx(0.5, rel=1e-15)
     assert reference.unique is None
-    huber = ol.HuberRegression(np.zeros((4, 1)), [0.0, 0.0, 9.0, 9.0], delta=1.0, l1=0.1).reference()
+    huber = ol.HuberRegression(
+        np.zeros((4, 1)), [0.0, 0.0, 9.0, 9.0], delta=1.0, l1=0.1
+    ).reference()
     assert huber.kind == "certified"
     assert huber.loss == pytest.approx(4.0, rel=1e-15)
     assert not huber.unique
@@ -260,7 +266,10 @@ def test_scikit_learns_solvers_never_beat_the_reference():
     labels, y = (X[:, 0] + draw.normal(size=60) > 0).astype(int), X[:, 0] + draw.normal(size=60)
     pairs = [
         (ol.LogisticRegression(X, labels, l2=0.1), LogisticRegression(C=1 / 6, tol=1e-13)),
-        (ol.PoissonRegression(X, draw.poisson(2, 60), l2=0.1), PoissonRegressor(alpha=0.1, tol=1e-13)),
+        (
+            ol.PoissonRegression(X, draw.poisson(2, 60), l2=0.1),
+            PoissonRegressor(alpha=0.1, tol=1e-13),
+        ),
         (ol.QuantileRegression(X, y, l1=0.01), QuantileRegressor(alpha=0.01)),
     ]
     for problem, estimator in pairs:

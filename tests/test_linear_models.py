@@ -80,8 +80,12 @@ def test_hessian_products_are_autograds_of_the_smooth_part(cls, seed, options, i
     assert isinstance(problem, HasCurvature | HasProximal | HasLipschitz)
     point, along = point_of(problem, seed), point_of(problem, seed + 7)
     leaves = {name: value.clone().requires_grad_() for name, value in point.items()}
-    slopes = torch.autograd.grad(problem.smooth_loss(leaves), list(leaves.values()), create_graph=True)
-    assert_near(problem.smooth_gradient(point), dict(zip(point, (s.detach() for s in slopes))))
+    slopes = torch.autograd.grad(
+        problem.smooth_loss(leaves), list(leaves.values()), create_graph=True
+    )
+    assert_near(
+        problem.smooth_gradient(point), {k: s.detach() for k, s in zip(point, slopes, strict=True)}
+    )
     total = sum((s * along[name]).sum() for name, s in zip(point, slopes, strict=True))
     right = torch.autograd.grad(total, list(leaves.values()))
     found = problem.hessian_product(point, along)
@@ -132,7 +136,10 @@ def test_weights_are_repeated_rows(cls, seed):
     if cls in {ol.LogisticRegression, ol.SoftmaxRegression}:
         y[:3] = (0, 1, 2) if cls is ol.SoftmaxRegression else (0, 1, 1)
     options = {"l1": 0.01, "l2": 0.1}
-    weighted, repeated = cls(X, y, sample_weight=counts, **options), cls(X[rows], y[rows], **options)
+    weighted, repeated = (
+        cls(X, y, sample_weight=counts, **options),
+        cls(X[rows], y[rows], **options),
+    )
     point = point_of(weighted, seed)
     torch.testing.assert_close(weighted.loss(point), repeated.loss(point), rtol=1e-12, atol=0)
     assert_near(weighted.gradient(point), repeated.gradient(point))

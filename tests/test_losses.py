@@ -137,8 +137,8 @@ def test_slopes_of_pairs_are_right_within_their_bound(loss, seed):
     bound = loss.slope_error(eta, y)
     with mp.workdps(60):
         for row in range(3):
-            e = [mp.mpf(a) + mp.mpf(b) for a, b in
-                 zip(eta[row].reshape(-1).tolist(), low[row].reshape(-1).tolist(), strict=True)]  # fmt: skip
+            parts = (part[row].reshape(-1).tolist() for part in (eta, low))
+            e = [mp.mpf(a) + mp.mpf(b) for a, b in zip(*parts, strict=True)]
             t = mp.mpf(y[row].item())
             match loss:
                 case Squared():
@@ -153,7 +153,9 @@ def test_slopes_of_pairs_are_right_within_their_bound(loss, seed):
                     total = mp.fsum(mp.exp(v) for v in e)
                     right = [mp.exp(v) / total - (k == int(t)) for k, v in enumerate(e)]
             pairs = (part[row].reshape(-1).tolist() for part in found)
-            for a, b, value, most in zip(*pairs, right, bound[row].reshape(-1).tolist(), strict=True):
+            for a, b, value, most in zip(
+                *pairs, right, bound[row].reshape(-1).tolist(), strict=True
+            ):
                 assert abs(mp.mpf(a) + mp.mpf(b) - value) <= most
 
 

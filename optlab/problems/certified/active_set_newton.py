@@ -45,8 +45,8 @@ def minimise(objective: Objective, allowed: Tensor, start: Tensor) -> Point:
 
     Newton steps on the active entries, with a line search; where one of these would change its sign
     it stops at zero and leaves. At a minimum over the active entries, those outside join whose
-    slope exceeds l1. The objective falls at every step, so no set comes back but by a tie (a column that stands
-    twice).
+    slope exceeds l1. The objective falls at every step, so no set comes back but by a tie (a column
+    that stands twice).
 
     References
     ----------
