@@ -136,7 +136,8 @@ class LinearModel:
         given = inspect.signature(LinearModel.__init__).parameters.values()
         options = [p for p in given if p.kind is p.KEYWORD_ONLY]
         unique = {p.name: p for p in [*named, *options]}.values()
-        cls.__signature__ = inspect.Signature([p for p in unique if p.name != "loss"])
+        signature = inspect.Signature([p for p in unique if p.name != "loss"])
+        type.__setattr__(cls, "__signature__", signature)
 
     @classmethod
     def from_dataset(

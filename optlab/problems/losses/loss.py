@@ -141,7 +141,7 @@ class Loss:
         return torch.where(is_near, total, far)
 
     def path(self, y: Tensor) -> Iterator[Loss]:
-        """Yield losses ever harder to minimise, each from the last one's minimum; itself at last."""
+        """Yield losses ever harder to minimise from the last one's minimum, itself at last."""
         yield self
 
     def contrasts(self, y: Tensor) -> Contrasts | None:
