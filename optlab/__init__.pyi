@@ -68,6 +68,7 @@ from .problems.linear_regression import LinearRegression as LinearRegression
 from .problems.losses.huber import HuberRegression as HuberRegression
 from .problems.losses.logistic import LogisticRegression as LogisticRegression
 from .problems.losses.poisson import PoissonRegression as PoissonRegression
+from .problems.losses.quantile import QuantileRegression as QuantileRegression
 from .problems.losses.softmax import SoftmaxRegression as SoftmaxRegression
 from .problems.module_problem import ModuleProblem as ModuleProblem
 from .problems.nonlinear_least_squares import NonlinearLeastSquares as NonlinearLeastSquares

@@ -15,6 +15,7 @@ registry: Registry[type[Any]] = Registry(
         "softmax": "optlab.problems.losses.softmax:SoftmaxRegression",
         "poisson": "optlab.problems.losses.poisson:PoissonRegression",
         "huber": "optlab.problems.losses.huber:HuberRegression",
+        "quantile": "optlab.problems.losses.quantile:QuantileRegression",
         "module": "optlab.problems.module_problem:ModuleProblem",
         "quadratic": "optlab.problems.functions.quadratic:Quadratic",
         "noisy-quadratic": "optlab.problems.functions.noisy_quadratic:NoisyQuadratic",
