@@ -257,7 +257,9 @@ def test_filters_act_on_every_view_and_table(light, results):
     assert ticks[:3] == ["1", "full", "direct"]
     page.locator("#filter-problem").select_option(label="plane")
     show(page, "fit")
-    assert "A line needs a problem with one feature" in page.locator("#fit .note").inner_text()
+    assert (
+        "A line needs linear regression on one feature" in page.locator("#fit .note").inner_text()
+    )
     assert "plane" in summary.inner_text()
 
 

@@ -21,9 +21,12 @@ class CGLS:
     For :math:`\min \lVert A x - b \rVert`, from :math:`r = b - A x, s = p = A^T r`:
 
     .. math::
-        q = A p, \quad \alpha = \frac{\lVert s \rVert^2}{\lVert q \rVert^2}, \quad
+        q = A p, \quad \alpha = \frac{p \cdot s}{\lVert q \rVert^2}, \quad
         x \leftarrow x + \alpha p, \quad r \leftarrow r - \alpha q, \quad
         s_+ = A^T r, \quad p \leftarrow s_+ + \frac{\lVert s_+ \rVert^2}{\lVert s \rVert^2} p
+
+    In exact arithmetic :math:`p \cdot s = \lVert s \rVert^2`; in floating point the former goes to
+    the least residual along p, so that iterations after the last digit do no harm.
 
     A is the centred design, with rows for an l2 penalty: the intercept follows from the weights. In
     exact arithmetic at most as many iterations are needed as A has distinct singular values. Each
@@ -66,7 +69,8 @@ class CGLS:
         while True:
             q = A @ p
             # Where the gradient is 0, the start was the minimum.
-            alpha = torch.where(square > 0, square / (q @ q), 0.0)
+            along = q @ q
+            alpha = torch.where(along > 0, p @ s / along, 0.0)
             x = x + alpha * p
             r = r - alpha * q
             s = A.T @ r

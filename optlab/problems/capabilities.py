@@ -78,6 +78,7 @@ class IsLinearModel(Protocol):
     of the second; ``penalty`` has ``l1``, ``l2`` and ``proximal(weight, step)``.
     """
 
+    data: Batch
     X: Tensor
     y: Tensor
     row_weight: Tensor | None

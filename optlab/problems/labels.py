@@ -71,7 +71,9 @@ def encoded(y: object, classes: Labels | None = None, *, exactly: int | None = N
         )
     if isinstance(values, pd.Series):
         return Target(pd.Series(codes, index=values.index), own)
-    return Target(torch.from_numpy(codes).to(values.device) if isinstance(values, Tensor) else codes, own)
+    return Target(
+        torch.from_numpy(codes).to(values.device) if isinstance(values, Tensor) else codes, own
+    )
 
 
 def _plain(values: Any) -> Labels:
@@ -107,6 +109,6 @@ def check_counts(y: Tensor) -> None:
     if wrong.any():
         first = int(wrong.int().argmax())
         raise ValueError(
-            f"y must hold counts, whole numbers of at least 0, not {y[first].item()} in row {first} "
-            f"(rows counted from 0; {int(wrong.sum())} such values)"
+            f"y must hold counts, whole numbers of at least 0, not {y[first].item()} in row "
+            f"{first} (rows counted from 0; {int(wrong.sum())} such values)"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self, TypedDict
@@ -14,8 +15,8 @@ from torch import Tensor
 
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.validation import checked_design
+from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.certified.linear_reference import LinearOptimum, constant_optimum, optimum
-from optlab.problems.certified.objective import Objective
 from optlab.problems.coefficients import coefficient_table
 from optlab.problems.holdout import Holdout
 from optlab.problems.losses.loss import Loss
@@ -61,8 +62,8 @@ class LinearModel:
     loss
         The loss of a row.
     sample_weight
-        Weights of the rows, shape ``(n,)``: at least 0, not all 0, only their ratios count. A row of
-        weight 2 counts as the same row twice, one of weight 0 as none.
+        Weights of the rows, shape ``(n,)``: at least 0, not all 0, only their ratios count. A row
+        of weight 2 counts as the same row twice, one of weight 0 as none.
     holdout
         A dataset, or a pair of X and y, of rows that are not fitted: `evaluate` measures the
         (weighted) mean loss on them, without the penalty: ``holdout_loss``.
@@ -127,6 +128,16 @@ class LinearModel:
         self.provenance = tuple(provenance)
         self.standardized = standardized
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Write out the options in the signature, for `help` and for the command line."""
+        super().__init_subclass__(**kwargs)
+        own = inspect.signature(cls.__init__).parameters.values()
+        named = [p for p in own if p.kind is not p.VAR_KEYWORD and p.name != "self"]
+        given = inspect.signature(LinearModel.__init__).parameters.values()
+        options = [p for p in given if p.kind is p.KEYWORD_ONLY]
+        unique = {p.name: p for p in [*named, *options]}.values()
+        cls.__signature__ = inspect.Signature([p for p in unique if p.name != "loss"])
+
     @classmethod
     def from_dataset(
         cls,
@@ -172,7 +183,9 @@ class LinearModel:
         extra += f", l2={self.l2:g}" if self.l2 else ""
         extra += ", weighted" if self.sample_weight is not None else ""
         extra += f", holdout={len(self.holdout.y)}" if self.holdout is not None else ""
-        return f"{type(self).__name__}({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
+        return (
+            f"{type(self).__name__}({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
+        )
 
     @property
     def data(self) -> Batch:
@@ -185,7 +198,7 @@ class LinearModel:
         return not self.l1
 
     def linear_predictor(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
-        """Return ``X @ weight + bias``, shape ``(B,)`` or ``(B, K)``; X is the problem's own if None.
+        """Return ``X @ weight + bias``, shape ``(B,)`` or ``(B, K)``, of the problem's X if None.
 
         For classes these are log-odds, for counts logarithms.
         """
@@ -194,7 +207,9 @@ class LinearModel:
 
     def predict(self, parameters: Parameters, X: Any = None) -> Any:
         """Return the predicted targets of rows ``(B,)``: the problem's own if X is None."""
-        return self.loss_function.mean(self.linear_predictor(parameters, self._features(X, parameters)))
+        return self.loss_function.mean(
+            self.linear_predictor(parameters, self._features(X, parameters))
+        )
 
     def _features(self, X: Any, parameters: Parameters) -> Tensor | None:
         if X is None or isinstance(X, Tensor):
@@ -314,7 +329,7 @@ class LinearModel:
         return optimum(self.objective, self.fit_intercept)
 
     def reference(self) -> Reference:
-        """Return the minimiser of this problem's own data, with a proven bound: solved once, kept."""
+        """Return the minimiser of this problem's own data and its bound, solved once and kept."""
         return self._optimum.reference
 
     def coefficients(self, parameters: Parameters | None = None) -> pd.DataFrame:
@@ -355,9 +370,7 @@ class LinearModel:
             if parameters is None:
                 raise ValueError(f"{self.name!r} has no minimiser: {reference.message}")
         if not self.loss_function.outputs or self.classes is None:
-            return coefficient_table(
-                parameters, self.feature_names, self.standardized, certificate
-            )
+            return coefficient_table(parameters, self.feature_names, self.standardized, certificate)
         tables = []
         for k, label in enumerate(self.classes):
             own = {name: value[..., k] for name, value in parameters.items()}

@@ -15,6 +15,7 @@ from optlab.linalg import LeastSquaresSolution, least_squares
 from optlab.problems.judge import Judge
 from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
 from optlab.problems.linear_model import ModelOptions
+from optlab.problems.linear_residuals import linear_jacobian, linear_residuals
 from optlab.problems.losses.squared import Squared
 from optlab.problems.problem import Evaluation, Parameters, Reference
 from optlab.problems.row_weights import moderate, shares
@@ -101,6 +102,14 @@ class LinearRegression(SmoothLinearModel):
     ) -> None:
         super().__init__(X, y, Squared(), **options)
 
+    def residuals(self, parameters: Parameters) -> Tensor:
+        """Residuals of all rows and of the penalty, ``(n,)`` or ``(n + d,)``."""
+        return linear_residuals(self.data, parameters, self.l2)
+
+    def jacobian(self, parameters: Parameters) -> Tensor:
+        """Jacobian of `residuals`, the same everywhere: columns of the weight, then the bias."""
+        return linear_jacobian(self.data, parameters, self.l2)
+
     def constant_fit(self) -> Parameters:
         """Return the parameters of the best constant prediction, float64 on the CPU.
 
@@ -169,26 +178,6 @@ class LinearRegression(SmoothLinearModel):
             message=certificate.message,
             certificate=certificate,
         )
-
-    def why_no_unique_optimum(self) -> str | None:
-        """Say why methods that take full rank for granted cannot solve this problem, or None.
-
-        Judged in the dtype of the data: a design whose condition number leaves no digit of it has,
-        for such methods, no full rank.
-        """
-        certificate = self._solution.certificate
-        if certificate.rank < certificate.unknowns:
-            return f"the rank is {self.rank} of {self.X.shape[1]}"
-        condition = certificate.condition_scaled
-        if condition * torch.finfo(self.X.dtype).eps > 0.1:
-            dtype = str(self.X.dtype).removeprefix("torch.")
-            return f"the design's condition number {condition:.1e} leaves no digit in {dtype}"
-        return None
-
-    @property
-    def rank(self) -> int:
-        """Numerical rank of the design, the intercept's column left out."""
-        return self._solution.certificate.rank - self.fit_intercept
 
     def reference(self) -> Reference:
         """Return the minimiser of this problem's own data, solved once and kept.

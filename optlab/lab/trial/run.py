@@ -142,6 +142,8 @@ class _Run:
         if reason := unsupported(self.optimizer, self.local, self.device):
             record.status, record.message = Status.SKIPPED, reason
             return
+        if getattr(self.optimizer, "compiles", False):
+            record.compile_seconds = self._timed_passes(1)
         if warm_up:
             record.first_pass_seconds = self._timed_passes(1)
         end = self._solve()

@@ -12,7 +12,6 @@ from torch import Tensor
 from optlab.checks import check_count
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 
-
 GRID = 81
 """Points of the grid on each side of the box, over which contours are drawn."""
 

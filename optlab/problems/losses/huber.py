@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
@@ -18,7 +20,7 @@ from optlab.problems.smooth_linear_model import SmoothLinearModel
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """``r**2 / 2`` of residuals ``r = eta - y`` up to delta, ``delta |r| - delta**2 / 2`` beyond."""
+    """Huber's loss: ``r**2 / 2`` for ``r = eta - y`` up to delta, linear beyond."""
 
     delta: float = 1.35
     is_of_residual: ClassVar[bool] = True
@@ -31,6 +33,11 @@ class Huber(Loss):
     def growth(self) -> tuple[float, float]:
         """The slope beyond delta and the offset."""
         return self.delta, self.delta**2 / 2
+
+    def path(self, y: Tensor) -> Iterator[Huber]:
+        """Yield the loss with an ever smaller threshold, from the size of y to its own."""
+        sizes = range(1 + max(0, int(math.log(1e-300 + float(y.abs().max()) / self.delta, 8))))
+        return (Huber(self.delta * 8.0**k) for k in reversed(sizes))
 
     def value(self, eta: Tensor, y: Tensor) -> Tensor:
         """Return ``c (r - c / 2)``, where c is r clipped to delta."""

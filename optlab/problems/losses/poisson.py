@@ -57,7 +57,7 @@ class Poisson(Loss):
 
 
 class PoissonRegression(SmoothLinearModel):
-    """Fit the logarithm of expected counts y by ``X @ weight + bias``, minimising half the deviance.
+    """Fit the log of expected counts y by ``X @ weight + bias``, minimising half the deviance.
 
     The loss of a row is ``exp(eta) - y eta + y log y - y``. scikit-learn's PoissonRegressor
     minimises the same with ``l2 = alpha``. Arguments: those of `LinearModel`; y holds counts, whole

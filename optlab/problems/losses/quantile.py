@@ -48,8 +48,7 @@ class QuantileRegression(LinearModel):
     """Fit the q-quantile of y by ``X @ weight + bias``, minimising the mean pinball loss.
 
     scikit-learn's QuantileRegressor minimises the same with ``l1 = alpha``. Arguments: those of
-    `LinearModel`, and ``quantile``, between 0 and 1 (ValueError otherwise); 0.5 is the median, where
-    the loss is half the absolute residual.
+    `LinearModel`, and ``quantile``, between 0 and 1 (ValueError otherwise).
 
     Examples
     --------

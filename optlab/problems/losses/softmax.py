@@ -111,7 +111,7 @@ class Softmax(Loss):
         return Contrasts(row[apart], direction, torch.zeros(len(direction), dtype=torch.bool))
 
     def without(self, receding: Tensor, y: Tensor) -> tuple[Loss, Tensor]:
-        """Return the loss in which the receding classes of each row are impossible, and all rows."""
+        """Return the loss without the receding classes of each row, and all rows."""
         possible = torch.ones((len(y), self.K), dtype=torch.bool)
         possible[torch.arange(self.K) != y[:, None]] = ~receding
         return Softmax(self.K, possible), torch.ones(len(y), dtype=torch.bool)
