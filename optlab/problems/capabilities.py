@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -104,6 +104,14 @@ class HasRowWeights(Protocol):
 
     def row_weight_as(self, like: Tensor) -> Tensor | None:
         """Weights of mean 1, in the dtype and on the device of a tensor, or None."""
+
+
+@runtime_checkable
+class TakesData(Protocol):
+    """Problems that can be put over a copy of their data that stands on a device already."""
+
+    def with_data(self, data: Batch) -> Self:
+        """Return the problem over these data, which equal its own but for their dtype."""
 
 
 @runtime_checkable
