@@ -21,6 +21,7 @@ from optlab.problems import Batch, Parameters, Problem
 from optlab.problems.capabilities import gradient, loss_and_gradient
 from optlab.problems.vector import flatten, unflatten
 
+
 @dataclass(frozen=True)
 class CUDAGraph:
     """Replay the steps of a first-order rule as a CUDA graph: the same kernels, without the calls.

@@ -179,7 +179,9 @@ def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor | None, int
     common = (*map(number, (run.decay, run.loss.l2, run.loss.delta, 1)), run.nesterov, run.fastmath)
     each = [
         (theta[i], velocity[i], Settings(rate, momentum, *common, run.loss.kind))
-        for i, (rate, momentum) in enumerate(zip(run.rates.numpy(), run.momenta.numpy(), strict=True))
+        for i, (rate, momentum) in enumerate(
+            zip(run.rates.numpy(), run.momenta.numpy(), strict=True)
+        )
     ]
 
     natural = np.arange(samples, dtype=np.int32)[None]

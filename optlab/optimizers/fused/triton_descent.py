@@ -126,9 +126,7 @@ def _descend(  # type: ignore[no-untyped-def]
     per_epoch = tiles * tl.cdiv(samples, size)
     total = per_epoch * epochs
     # The rows of this tile, and the places of the next one's.
-    rows, exists, count = _places(
-        order, epoch_stride, 0, total, tiles, per_epoch, size, samples, B
-    )
+    rows, exists, count = _places(order, epoch_stride, 0, total, tiles, per_epoch, size, samples, B)
     x, target, share = _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED)
     rows, exists, next_count = _places(
         order, epoch_stride, 1, total, tiles, per_epoch, size, samples, B
