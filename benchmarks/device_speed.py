@@ -255,8 +255,8 @@ def main() -> None:
         step_table(n, d, devices, arguments.rounds, arguments.milliseconds / 1e3)
     if "cuda" in devices:
         sweep_table("cuda", arguments.rounds)
-        closed_form_table(devices)
     order_table(arguments.rounds)
+    closed_form_table(devices)
 
 
 if __name__ == "__main__":
