@@ -207,3 +207,9 @@ def loss_and_gradient(
 def is_smooth(problem: Problem) -> bool:
     """Return whether a problem's loss has no kinks, as far as it says."""
     return bool(getattr(problem, "is_smooth", True))
+
+
+def is_quadratic(problem: Problem) -> bool:
+    """Return whether a problem's loss on all data is quadratic: as it says, or by least squares."""
+    least_squares = isinstance(problem, HasLeastSquares) and is_smooth(problem)
+    return bool(getattr(problem, "is_quadratic", least_squares))
