@@ -72,7 +72,7 @@ def quick(monkeypatch):
 
 
 def interrupted_run(experiment, path, interrupt_at):
-    """Run the grid isolated, with Ctrl-C at the k-th line of the pool, and say what became of it."""
+    """Run the grid isolated, with Ctrl-C at the k-th line of the pool; say what became of it."""
     lines, finished = [], []
 
     def trace(frame, event, _):
