@@ -243,6 +243,19 @@ def test_tied_medians_are_certified_and_not_called_unique():
     assert not huber.unique
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_quantiles_of_exact_fits_are_certified_also_where_rounding_breaks_ties(seed):
+    """Residuals that are zero but for rounding, 1e-17, in all rows, some of them exactly zero."""
+    draw = np.random.default_rng(seed)
+    X = draw.normal(size=(30, 3)).round(seed)
+    for options in ({}, {"l1": 0.01}, {"l1": 0.01, "l2": 0.01}):
+        problem = ol.QuantileRegression(X, X[:, 0] + 1, quantile=0.3, **options)
+        reference = problem.reference()
+        assert reference.kind == "certified"
+        assert reference.bound <= 1e-14
+        assert reference.loss == pytest.approx(sum(options.values()), rel=0.6)
+
+
 def test_ridge_and_lasso_of_quantiles_agree_with_a_general_minimiser():
     problem = problem_of(ol.QuantileRegression, 3, rows=25, l1=0.05, l2=0.3, quantile=0.3)
     best = problem.reference().parameters
