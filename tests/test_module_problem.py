@@ -218,13 +218,18 @@ def test_each_of_torchs_layers_is_drawn_anew(layer):
 
 def test_frozen_parameters_stay_and_tokens_are_whole_numbers():
     module = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 2))
-    module[0].weight.requires_grad_(False)
+    table = torch.linspace(-1, 1, 15).reshape(5, 3).square()
+    module[0].weight = nn.Parameter(table, requires_grad=False)
     X, y = np.array([[0, 4], [1, 2], [3, 3]], dtype=np.int32), np.array([0, 1, 1], dtype=np.int8)
     problem = ol.ModuleProblem(module, nn.CrossEntropyLoss(), X, y)
     assert (problem.data.X.dtype, problem.data.y.dtype) == (torch.int64, torch.int64)
-    end = iterates(problem.to("cpu", torch.float64), ol.ManualSGD(0.5), 200, batch_size=2)[-1]
+    double = problem.to("cpu", torch.float64)
+    end = iterates(double, ol.ManualSGD(0.5), 300, batch_size=2)[-1]
     assert end.keys() == {"2.weight", "2.bias"}
-    assert problem.evaluate(end).loss < 0.1
+    assert double.evaluate(end).loss < 0.3
+    # Nothing in it draws or normalises: what is trained on is what is judged, frozen rows too.
+    double.start(torch.Generator().manual_seed(4))
+    assert double.loss(end).item() == pytest.approx(double.evaluate(end).loss, rel=1e-14)
 
 
 @pytest.mark.parametrize("rows", [5, 8, 100])
@@ -423,3 +428,58 @@ def test_devices(dtype):
     )
     for name, value in cpu.parameters.items():
         torch.testing.assert_close(gpu.parameters[name], value, rtol=1e-9, atol=1e-10)
+
+
+class Tied(nn.Module):
+    """An autoencoder whose two layers share their weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.decode.weight = self.encode.weight
+
+    def forward(self, X):
+        return self.decode(self.encode(X).tanh())
+
+
+class Last(nn.Module):
+    """The last output of a recurrent layer, which keeps its weights in a list of its own too."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, X):
+        return self.layer(X[:, None])[0][:, -1]
+
+
+@pytest.mark.parametrize(
+    ("module", "initial"),
+    [
+        (Tied(), "drawn"),
+        (Last(nn.LSTM(4, 4, batch_first=True)), "drawn"),
+        (Last(nn.GRU(4, 4, num_layers=2, batch_first=True)), "drawn"),
+        (nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), "given"),
+        (nn.utils.parametrizations.orthogonal(nn.Linear(4, 4)), "given"),
+        (nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4), nn.PReLU()), "drawn"),
+    ],
+    ids=["tied", "LSTM", "GRU", "weight norm", "orthogonal", "layer norm"],
+)
+def test_what_is_trained_on_is_what_is_judged(module, initial):
+    """Without dropout and batch norm, train mode and eval mode are one function of parameters."""
+    X = torch.linspace(-1, 1, 28).reshape(7, 4).double()
+    problem = ol.ModuleProblem(module, nn.MSELoss(), X, X.square(), initial=initial)
+    problem = problem.to("cpu", torch.float64)
+    points = iterates(problem, ol.ManualSGD(0.05), 3, batch_size=3)
+    trained = problem.start(torch.Generator().manual_seed(9))
+    losses = []
+    for point in points:
+        leaves = {name: point[name].requires_grad_() for name in trained}
+        loss = problem.loss(leaves)
+        judged = problem.evaluate(point)
+        slopes = torch.autograd.grad(loss, list(leaves.values()))
+        norm = torch.cat([slope.reshape(-1) for slope in slopes]).norm().item()
+        assert judged.loss == pytest.approx(loss.item(), rel=1e-13)
+        assert judged.gradient_norm == pytest.approx(norm, rel=1e-11)
+        losses.append(judged.loss)
+    assert losses == sorted(losses, reverse=True)

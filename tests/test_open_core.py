@@ -15,6 +15,7 @@ from optlab.lab import Budget, Trial, run_trial
 from optlab.lab.keys.object_hash import object_hash
 from optlab.optimizers import Cost, is_direct, unsupported
 from optlab.problems import capabilities, loss_and_gradient
+from optlab.report.findings.caveats import caveats
 from optlab.report.views import convergence_view, views_of
 from tests.open_problem import Ripples
 
@@ -104,6 +105,31 @@ def test_page_tables_and_figures_say_what_the_reference_is(run, tmp_path):
         results.plot_convergence("ripples", "medan_error")
     with pytest.raises(ValueError, match="no measure is called 'median_error'"):
         results.plot_convergence("tutorial, standardized", "median_error")
+
+
+class Guessed(Ripples):
+    """The same with a solver's answer that is no minimiser."""
+
+    def reference(self):
+        return ol.Reference(kind="computed", loss=0.4, message="a guess")
+
+    def evaluate(self, parameters):
+        point = super().evaluate(parameters)
+        return point._replace(suboptimality=point.loss - 0.4)
+
+
+def test_a_reference_that_a_trial_beat_is_said_to_be_beaten():
+    results = ol.compare(Guessed.drawn(), METHODS[:2], epochs=200, stop_at=1e-3)
+    assert results.trials["suboptimality"].min() < 0
+    said = {sentence.kind: sentence for sentence in caveats(results, views_of(results))}
+    assert said["reference"].text == (
+        "The reference of ripples is a solver's answer, without a proof: a guess."
+    )
+    losses = results.traces["loss"]
+    assert said["beaten"].numbers["below"] == pytest.approx(0.4 - losses.min(), rel=1e-15)
+    trial = results.traces.loc[losses.idxmin(), "trial"]
+    assert said["beaten"].numbers["trial"] == trial
+    assert "found a loss of ripples" in said["beaten"].text
 
 
 def test_a_further_measure_is_a_column_and_can_end_a_trial():
@@ -230,6 +256,9 @@ def test_a_pair_that_cannot_run_is_told_by_the_capability():
         "NeedsResiduals needs residuals and their Jacobian, which Ripples does not have"
     )
     assert unsupported(Leaps(), problem, cpu) is None
+    lasso = ol.LinearRegression([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0], l1=0.1)
+    for method in (ol.Lstsq(), NeedsResiduals()):
+        assert "LinearRegression with kinks (an l1 penalty)" in unsupported(method, lasso, cpu)
 
 
 def test_gradients_by_autograd_are_those_in_closed_form():

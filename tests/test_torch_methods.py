@@ -11,6 +11,7 @@ from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, TensorDataset
 
 import optlab as ol
+from optlab.app import cli
 from optlab.optimizers import hyperparameters, registry
 
 EPOCHS, SEED = 8, 5
@@ -194,3 +195,15 @@ def test_bad_schedulers_are_refused(options, sentence):
 def test_places_that_hold_no_optimizer_are_refused(place, sentence):
     with pytest.raises(ValueError, match=sentence):
         registry.get(place)
+
+
+def test_the_command_line_takes_methods_by_name_and_place_with_a_learning_rate(tmp_path):
+    store = tmp_path / "methods.db"
+    names = "torch-adam,torch.optim:NAdam,torch-lbfgs"
+    arguments = ["--optimizers", names, "--learning-rate", "0.5", "--epochs", "2"]
+    with pytest.raises(SystemExit) as done:
+        cli.app(["compare", "tutorial", *arguments, "--store", str(store)])
+    assert done.value.code in {0, None}
+    trials = ol.Results.load(store).trials
+    assert trials["optimizer"].tolist() == ["TorchAdam", "TorchNAdam", "TorchLBFGS"]
+    assert trials["hp_lr"].tolist() == [0.5] * 3

@@ -121,8 +121,9 @@ def compare(
         for name in dict.fromkeys(part.strip() for part in names):
             method = registry.get(name)
             fields = getattr(method, "__dataclass_fields__", {})
-            rated = learning_rate is not None and "learning_rate" in fields
-            chosen[name] = method(learning_rate=learning_rate) if rated else method()
+            rated = [field for field in ("learning_rate", "lr") if field in fields]
+            given = {} if learning_rate is None else dict.fromkeys(rated, learning_rate)
+            chosen[name] = method(**given)
         experiment = Experiment(
             name=f"compare {dataset.name}",
             problems=made,

@@ -14,7 +14,12 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import DESCRIPTIONS, HasLeastSquares, is_smooth
+from optlab.problems.capabilities import (
+    DESCRIPTIONS,
+    HasLeastSquares,
+    HasResiduals,
+    is_smooth,
+)
 from optlab.text import without_addresses
 
 
@@ -91,7 +96,8 @@ class Optimizer(Protocol):
 def unsupported(optimizer: Optimizer, problem: Problem, device: torch.device) -> str | None:
     """Return why an optimizer cannot run on a problem and device, in a sentence, or None."""
     for capability in getattr(optimizer, "needs", ()):
-        smooth = capability is not HasLeastSquares or is_smooth(problem)
+        # With an l1 penalty the loss is no longer the squares that these capabilities tell of.
+        smooth = capability not in {HasLeastSquares, HasResiduals} or is_smooth(problem)
         if not (smooth and isinstance(problem, capability)):
             needed = DESCRIPTIONS.get(capability, capability.__name__)
             kind = type(problem).__name__ + ("" if smooth else " with kinks (an l1 penalty)")

@@ -290,13 +290,16 @@ class LinearModel:
         X = self.X.to(device, dtype, copy=copy)
         if X is self.X:
             return self
+        y = self.y.to(device, dtype if self.y.is_floating_point() else self.y.dtype, copy=copy)
+        return self.with_data(Batch(X, y, self.row_weight_as(X)))
+
+    def with_data(self, data: Batch) -> Self:
+        """Return the same problem over data that equal its own, on any device and in any dtype."""
         moved = object.__new__(type(self))
         # All that a subclass has too; what is computed of the data, and kept, is computed anew.
         own = {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
-        y = self.y.to(device, dtype if self.y.is_floating_point() else self.y.dtype, copy=copy)
-        moved.__dict__.update(own, X=X, y=y)
-        moved.row_weight = self.row_weight_as(X)
-        if torch.promote_types(dtype, self.X.dtype) == dtype:  # nothing was rounded
+        moved.__dict__.update(own, X=data.X, y=data.y, row_weight=data.weight)
+        if torch.promote_types(data.X.dtype, self.X.dtype) == data.X.dtype:  # nothing was rounded
             moved.__dict__["_original"] = self._original or self
         return moved
 

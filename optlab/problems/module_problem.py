@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy as copying
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from optlab.problems.module_checks import (
     check_loss,
@@ -20,16 +19,9 @@ from optlab.problems.module_checks import (
     split,
 )
 from optlab.problems.module_evaluation import ModuleEvaluation
+from optlab.problems.module_run import ModuleRun
 from optlab.problems.module_start import redraw
 from optlab.problems.problem import Batch, Evaluation, Parameters
-from optlab.problems.random_stream import RandomStream
-
-
-class _Run(NamedTuple):
-    """The state of one training run besides its parameters: buffers, and where dropout draws."""
-
-    buffers: Parameters
-    random: RandomStream
 
 
 class ModuleProblem:
@@ -193,31 +185,28 @@ class ModuleProblem:
         module = copying.deepcopy(self._given)
         if self.initial == "drawn":
             redraw(module, generator)
-        self._run = self._begin(module, generator)
-        return {
+        parameters = {
             name: value.detach().to(self.device, self.dtype, copy=True)
             for name, value in module.named_parameters()
             if value.requires_grad
         }
+        self._run = self._begin(module, generator)
+        return parameters
 
-    def _begin(self, module: torch.nn.Module, generator: torch.Generator) -> _Run:
-        """Return the state at the begin of a run: the module's buffers, and a fresh stream."""
-        apart = torch.Generator().manual_seed(0)
+    def _begin(self, module: torch.nn.Module, generator: torch.Generator) -> ModuleRun:
+        """Begin a run of a module, whose seed is drawn without moving the generator."""
+        apart = torch.Generator()
         apart.set_state(generator.get_state())
-        seed = int(torch.empty((), dtype=torch.int64).random_(generator=apart))
-        buffers = {
-            name: value.detach().to(self.device, self.dtype if _real(value) else None, copy=True)
-            for name, value in module.named_buffers()
-        }
-        return _Run(buffers, RandomStream(seed, self.device))
+        seed = int(torch.empty((), dtype=torch.int64, device="cpu").random_(generator=apart))
+        return ModuleRun(module, seed, self.device, self.dtype)
 
     @cached_property
-    def _run(self) -> _Run:
-        return self._begin(self._given, torch.Generator().manual_seed(0))
+    def _run(self) -> ModuleRun:
+        return self._begin(copying.deepcopy(self._given), torch.Generator().manual_seed(0))
 
     def buffers(self) -> Parameters:
         """Return the buffers as the run has updated them so far, by name."""
-        return dict(self._run.buffers)
+        return self._run.buffers()
 
     def loss(self, parameters: Parameters, batch: Batch | None = None) -> Tensor:
         """Return the mean loss over a batch (all data where none is given), in train mode.
@@ -225,11 +214,7 @@ class ModuleProblem:
         It updates the run's buffers, and dropout draws from the run's stream.
         """
         X, y, _ = self.data if batch is None else batch
-        run = self._run
-        values = parameters | run.buffers
-        with run.random.active():
-            loss: Tensor = self._loss(functional_call(self._module, values, (X,)), y)
-        run.buffers.update((name, values[name].detach()) for name in run.buffers)
+        loss: Tensor = self._run.loss(parameters, X, y, self._loss)
         return loss
 
     def evaluate(self, parameters: Parameters) -> Evaluation:
@@ -257,10 +242,6 @@ class ModuleProblem:
         moved.__dict__.update(self.__getstate__(), device=device, dtype=dtype)
         moved.data = _moved(self.data, device, dtype, copy=copy)
         return moved
-
-    @cached_property
-    def _module(self) -> torch.nn.Module:
-        return copying.deepcopy(self._given).to(self.device, self.dtype).train()
 
     @cached_property
     def _loss(self) -> Any:

@@ -15,7 +15,7 @@ def redraw(module: torch.nn.Module, generator: torch.Generator) -> None:
     Each part's ``reset_parameters`` is called, in the order in which the parts were registered,
     children before their parents, with the generator in the place of torch's global one. So a
     plain script that seeds torch and then makes its network from torch's layers starts at the same
-    numbers.
+    numbers. Parameters with ``requires_grad=False`` stay as they are.
 
     Raises
     ------
@@ -32,6 +32,8 @@ def redraw(module: torch.nn.Module, generator: torch.Generator) -> None:
     True
     """
     trained = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    frozen = [value for value in module.parameters() if not value.requires_grad]
+    as_given = [value.clone() for value in frozen]
     with torch.no_grad():
         for value in trained.values():
             value.fill_(torch.nan)
@@ -39,6 +41,8 @@ def redraw(module: torch.nn.Module, generator: torch.Generator) -> None:
             for part in dict.fromkeys(_children_first(module)):
                 if (reset := _reset(part)) is not None:
                     reset()
+        for value, given in zip(frozen, as_given, strict=True):
+            value.copy_(given)
     kept = [name for name, value in trained.items() if value.isnan().any()]
     if kept:
         raise ValueError(

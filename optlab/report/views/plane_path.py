@@ -51,8 +51,9 @@ def _iterates(results: ResultTables, problems: list[str]) -> pd.DataFrame:
     groups = rows.groupby("trial")["epoch"]
     place, last = groups.cumcount(), groups.transform("size") - 1
     step = np.ceil((last + 1) / MOST_ITERATES)
-    kept = rows[(place % step == 0) | (place == last)]
-    return kept.dropna(subset=[X1, X2])[columns].reset_index(drop=True)
+    kept: pd.DataFrame = rows[(place % step == 0) | (place == last)]
+    kept = kept.dropna(subset=[X1, X2])
+    return kept[columns].reset_index(drop=True)
 
 
 def _contours(problems: dict[str, ProblemSummary]) -> pd.DataFrame:
