@@ -135,6 +135,8 @@ class LinearModel:
         """Write out the options in the signature, for `help` and for the command line."""
         super().__init_subclass__(**kwargs)
         own = inspect.signature(cls.__init__).parameters.values()
+        if not any(p.kind is p.VAR_KEYWORD for p in own):
+            return
         named = [p for p in own if p.kind is not p.VAR_KEYWORD and p.name != "self"]
         given = inspect.signature(LinearModel.__init__).parameters.values()
         options = [p for p in given if p.kind is p.KEYWORD_ONLY]
