@@ -1,6 +1,6 @@
 """Levenberg-Marquardt, Gauss-Newton, Newton, L-BFGS and scipy's least squares."""
 
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_an_easy_curve_is_solved(optimizer):
     assert digits(problem, iterates[-1]) >= 6
     losses = [problem.loss(iterate.parameters).item() for iterate in iterates]
     # Never up, but for the rounding of a mean of 54 squares.
-    assert all(b <= a * (1 + 54 * EPS) for a, b in zip(losses, losses[1:], strict=False))
+    assert all(b <= a * (1 + 54 * EPS) for a, b in pairwise(losses))
     costs = np.array([iterate.cost for iterate in iterates])
     assert (np.diff(costs, axis=0) >= 0).all()
     assert costs[-1][0] >= len(iterates)
@@ -86,7 +86,7 @@ def test_an_easy_curve_is_solved(optimizer):
 @pytest.mark.parametrize(
     ("name", "start"),
     [("BoxBOD", 1), ("Eckerle4", 1), ("Rat43", 1), ("Rat42", 1)],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_levenberg_marquardt_passes_poles_and_overflows(name, start, geodesic):
     """Undamped Gauss-Newton overflows, or runs to infinity, from each of these."""
