@@ -9,20 +9,33 @@ from .minimization import Solution as Solution
 from .minimization import minimize as minimize
 from .optimizers import schedules as schedules
 from .optimizers.adapters.scipy_least_squares import ScipyLeastSquares as ScipyLeastSquares
+from .optimizers.adapters.scipy_minimize import ScipyMinimize as ScipyMinimize
+from .optimizers.adapters.sklearn_estimator import SklearnEstimator as SklearnEstimator
+from .optimizers.adapters.torch_optimizer import TorchOptimizer as TorchOptimizer
+from .optimizers.analytic_sgd import AnalyticSGD as AnalyticSGD
+from .optimizers.barzilai_borwein import BarzilaiBorwein as BarzilaiBorwein
 from .optimizers.batches import Batches as Batches
+from .optimizers.cgls import CGLS as CGLS
+from .optimizers.coordinate_descent import CoordinateDescent as CoordinateDescent
+from .optimizers.cuda_graph import CUDAGraph as CUDAGraph
+from .optimizers.exact_line_search import ExactLineSearch as ExactLineSearch
 from .optimizers.first_order.adagrad import AdaGrad as AdaGrad
 from .optimizers.first_order.adam import Adam as Adam
 from .optimizers.first_order.adamw import AdamW as AdamW
 from .optimizers.first_order.averaged import Averaged as Averaged
 from .optimizers.first_order.clipped import Clipped as Clipped
+from .optimizers.first_order.descend import descend as descend
 from .optimizers.first_order.heavy_ball import HeavyBall as HeavyBall
 from .optimizers.first_order.lion import Lion as Lion
 from .optimizers.first_order.nesterov import Nesterov as Nesterov
 from .optimizers.first_order.rmsprop import RMSprop as RMSprop
 from .optimizers.first_order.sgd import SGD as SGD
+from .optimizers.fista import FISTA as FISTA
+from .optimizers.fused.fused_sgd import FusedSGD as FusedSGD
 from .optimizers.gauss_newton import GaussNewton as GaussNewton
 from .optimizers.lbfgs import LBFGS as LBFGS
 from .optimizers.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
+from .optimizers.lsqr import LSQR as LSQR
 from .optimizers.lstsq import Lstsq as Lstsq
 from .optimizers.manual_sgd import ManualSGD as ManualSGD
 from .optimizers.newton import Newton as Newton
@@ -31,16 +44,33 @@ from .optimizers.optimizer import Cost as Cost
 from .optimizers.optimizer import Iterate as Iterate
 from .optimizers.optimizer import Optimizer as Optimizer
 from .optimizers.optimizer_registry import register as register
+from .optimizers.polyak_step import PolyakStep as PolyakStep
+from .optimizers.proximal_gradient import ProximalGradient as ProximalGradient
 from .optimizers.qr import QR as QR
 from .optimizers.refined_lstsq import RefinedLstsq as RefinedLstsq
+from .optimizers.saga import SAGA as SAGA
+from .optimizers.sdca import SDCA as SDCA
 from .optimizers.sklearn_linear_regression import (
     SklearnLinearRegression as SklearnLinearRegression,
 )
 from .optimizers.streaming_lstsq import StreamingLstsq as StreamingLstsq
-from .optimizers.torch_optimizer import TorchOptimizer as TorchOptimizer
+from .optimizers.svrg import SVRG as SVRG
 from .optimizers.torch_sgd import TorchSGD as TorchSGD
 from .problems.capabilities import gradient as gradient
+from .problems.functions.beale import Beale as Beale
+from .problems.functions.himmelblau import Himmelblau as Himmelblau
+from .problems.functions.noisy_quadratic import NoisyQuadratic as NoisyQuadratic
+from .problems.functions.quadratic import Quadratic as Quadratic
+from .problems.functions.rastrigin import Rastrigin as Rastrigin
+from .problems.functions.rosenbrock import Rosenbrock as Rosenbrock
+from .problems.functions.styblinski_tang import StyblinskiTang as StyblinskiTang
 from .problems.linear_regression import LinearRegression as LinearRegression
+from .problems.losses.huber import HuberRegression as HuberRegression
+from .problems.losses.logistic import LogisticRegression as LogisticRegression
+from .problems.losses.poisson import PoissonRegression as PoissonRegression
+from .problems.losses.quantile import QuantileRegression as QuantileRegression
+from .problems.losses.softmax import SoftmaxRegression as SoftmaxRegression
+from .problems.module_problem import ModuleProblem as ModuleProblem
 from .problems.nonlinear_least_squares import NonlinearLeastSquares as NonlinearLeastSquares
 from .problems.problem import Batch as Batch
 from .problems.problem import Parameters as Parameters
@@ -49,14 +79,3 @@ from .problems.problem import Reference as Reference
 from .results import Results as Results
 
 __version__: str
-from .optimizers.barzilai_borwein import BarzilaiBorwein as BarzilaiBorwein
-from .optimizers.cgls import CGLS as CGLS
-from .optimizers.coordinate_descent import CoordinateDescent as CoordinateDescent
-from .optimizers.exact_line_search import ExactLineSearch as ExactLineSearch
-from .optimizers.fista import FISTA as FISTA
-from .optimizers.lsqr import LSQR as LSQR
-from .optimizers.polyak_step import PolyakStep as PolyakStep
-from .optimizers.proximal_gradient import ProximalGradient as ProximalGradient
-from .optimizers.saga import SAGA as SAGA
-from .optimizers.sdca import SDCA as SDCA
-from .optimizers.svrg import SVRG as SVRG

@@ -13,6 +13,7 @@ import torch
 import optlab as ol
 from optlab.optimizers import hyperparameters, registry, unsupported
 from optlab.optimizers.optimizer import is_direct
+from tests.plain_problem import plain_problem
 
 CPU = torch.device("cpu")
 
@@ -22,10 +23,10 @@ pytestmark = pytest.mark.parametrize(
 
 
 @pytest.fixture(params=["float32", "float64"])
-def problem(request):
+def problem(request, cls):
     # Singular values from 1 to 1 / 2: nobody's default settings have an excuse.
     data = ol.datasets.synthetic(24, 3, condition=2, dtype=request.param, seed=1)
-    return ol.LinearRegression.from_dataset(data.standardized())
+    return plain_problem(cls(), data.standardized())
 
 
 def iterates(optimizer, problem, *, batch_size=5, seed=0, start=None):
@@ -114,8 +115,8 @@ def test_yields_iterates_of_the_starts_names_shapes_and_dtype(cls, problem):
 
 
 def test_a_problem_without_intercept_gets_no_bias(cls):
-    problem = ol.LinearRegression([[1.0, 2.0], [3.0, 1.0], [0.0, 1.0]], [1, 2, 3],
-                                  fit_intercept=False)  # fmt: skip
+    data = ol.datasets.Dataset("data", [[1.0, 2.0], [3.0, 1.0], [0.0, 1.0]], [1.0, 2.0, 3.0])
+    problem = plain_problem(cls(), data, fit_intercept=False)
     iterate = next(iter(iterates(cls(), problem, batch_size=2)))
     assert iterate.parameters.keys() == {"weight"}
 
@@ -124,8 +125,13 @@ def test_batch_loss_is_that_of_the_last_mini_batch_before_its_update(cls, proble
     start = problem.start(torch.Generator().manual_seed(0))
     iterate = next(iter(iterates(cls(), problem, batch_size="full")))
     if cls.uses_batches:
-        # With one batch an epoch that is the loss at the start: the same sum, the same bits.
-        assert iterate.batch_loss.item() == problem.loss(start).item()
+        # With one batch an epoch that is the loss at the start: the same sum, the same bits. A
+        # compiled loop adds in another order: a sum of k products loses at most k eps of its size.
+        X, y, _ = problem.data
+        size = (X.abs() @ start["weight"].abs() + y.abs()).square().mean().item()
+        lost = 2 * (sum(X.shape) + 4) * torch.finfo(X.dtype).eps * size
+        gap = abs(iterate.batch_loss.item() - problem.loss(start).item())
+        assert gap <= (lost if getattr(cls, "compiles", False) else 0)
     else:
         assert iterate.batch_loss is None
 
@@ -158,6 +164,9 @@ def test_begins_where_it_is_told_to(cls, problem):
     assert same_bits(a, b) == is_direct(cls())
 
 
+NORMALISED = {"AdaGrad", "Adagrad", "RMSprop", "Adam", "AdamW", "Lion"}
+
+
 def wander(cls, problem):
     """Bound the suboptimality after 20 steps of a rule that gives rounding errors full length.
 
@@ -167,10 +176,11 @@ def wander(cls, problem):
     of each coordinate, all below 100. The suboptimality is at most L / 2 times the distance's
     square, L at most the trace of the Hessian.
     """
-    if cls not in {ol.AdaGrad, ol.RMSprop, ol.Adam, ol.AdamW, ol.Lion}:
+    rate = getattr(cls(), "learning_rate", getattr(cls(), "lr", 0.0))
+    if cls.__name__.removeprefix("Torch") not in NORMALISED:
         return 0.0
     X = problem.X.double()
-    distance = 20 * (10 + 1) * cls().learning_rate * math.sqrt(X.shape[1] + 1)
+    distance = 20 * (10 + 1) * rate * math.sqrt(X.shape[1] + 1)
     return (X.pow(2).sum(1).mean().item() + 1) * distance**2
 
 

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from optlab.optimizers.fused.dataloader_order import draw_order, draw_orders
 from optlab.problems import Batch
 
 BatchSize: TypeAlias = int | Literal["full"]
@@ -99,30 +100,49 @@ class Batches:
             yield self._epoch()
 
     def _epoch(self) -> Iterator[Batch]:
-        size = self._size
+        size, n = self._size, len(self.y)
         parts = [part for part in (self.X, self.y, self.weight) if part is not None]
-        if self.batch_size == "full" or not self.shuffle:
+        if not self.is_shuffled:
             rows = slice(0, self.samples)
             yield from map(Batch, *(part[rows].split(size) for part in parts))
             return
         # Rows are gathered some batches at a time: one gather a batch costs calls where batches
         # are small, one an epoch costs a second way through memory where the data are large.
-        order = self._order()[: self.samples].to(self.X.device)
+        order = draw_order(self.generator, n)[: self.samples].to(self.X.device)
         for rows in order.split(self._gathered):
             picked = (part.index_select(0, rows) for part in parts)
             yield from map(Batch, *(part.split(size) for part in picked))
 
-    def _order(self) -> Tensor:
-        # A DataLoader draws two int64 an epoch: the seed of its worker processes, unused here, and
-        # the seed of the generator that permutes.
-        _draw(self.generator)
-        seed = _draw(self.generator)
-        permuted = torch.Generator().manual_seed(seed)
-        return torch.randperm(len(self.y), generator=permuted, device="cpu")
+    @property
+    def rows_a_step(self) -> int:
+        """Rows of a batch that is not the short last one."""
+        return self._size
 
+    @property
+    def is_shuffled(self) -> bool:
+        """Whether an order is drawn for each epoch."""
+        return self.shuffle and self.batch_size != "full"
 
-def _draw(generator: torch.Generator) -> int:
-    return int(torch.empty((), dtype=torch.int64, device="cpu").random_(generator=generator).item())
+    def orders(self, epochs: int) -> Tensor | None:
+        """Return the order of the rows in each of the next epochs, shape (epochs, n), on the device.
+
+        For compiled loops: an epoch's batches are its first ``samples`` rows, cut into
+        ``rows_a_step``. None where nothing is shuffled: the rows as they lie, in each epoch.
+        """
+        if not self.is_shuffled:
+            return None
+        return draw_orders(self.generator, len(self.y), epochs).to(self.y.device)
+
+    def epochs_at_once(self, most: int) -> Iterator[int]:
+        """Yield, for ever, how many epochs to make until the runner looks, at most ``most``."""
+        done = 0
+        for look in self.looks:
+            while done < look:
+                epochs = min(look - done, most)
+                yield epochs
+                done += epochs
+        while True:
+            yield 1
 
 
 def check_batch_size(batch_size: object) -> BatchSize:

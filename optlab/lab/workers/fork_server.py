@@ -26,10 +26,11 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 from optlab.lab.trial.run import run_trial
 from optlab.lab.workers.child import Order, Setup, end_process, flush, run_order
-from optlab.optimizers.manual_sgd import ManualSGD
+from optlab.lab.workers.huge_pages import use_huge_pages
+from optlab.optimizers.analytic_sgd import AnalyticSGD
 from optlab.problems.linear_regression import LinearRegression
 
-DESCRIPTORS = 4
+DESCRIPTORS = 3
 """File descriptors that come with each order: see `run_order`."""
 
 
@@ -42,12 +43,16 @@ def main(control: int, parent: int) -> None:
     _end_with(parent)
     # The parent handles Ctrl-C; here it may come from a terminal or from a script.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Asked whether there is a CUDA device, torch would start CUDA, which no fork survives.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     connection = Connection(control)
     with suppress(EOFError, OSError):
         setup: Setup = pickle.loads(connection.recv_bytes())
         keep_machine_label(setup.machine)
         _warm_up()
         set_threads(setup.threads)
+        gc.collect()
+        use_huge_pages()
         connection.send_bytes(pickle.dumps("ready"))
         while True:
             order: Order = pickle.loads(connection.recv_bytes())
@@ -62,10 +67,14 @@ def main(control: int, parent: int) -> None:
 
 
 def _warm_up() -> None:
-    """Run a trial of three rows, on one thread: no child then looks up what every trial needs."""
+    """Run a trial of three rows, on one thread: no child then looks up what every trial needs.
+
+    Without autograd: where there is a CUDA device its first backward pass starts threads, and no
+    child of a process that has them can make one.
+    """
     problem = LinearRegression([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
-    trial = Trial(0, problem.name, "ManualSGD", 1, "cpu", "float64", seed=0)
-    run_trial(trial, problem, ManualSGD(), Budget(epochs=1), threads=1)
+    trial = Trial(0, problem.name, "AnalyticSGD", 1, "cpu", "float64", seed=0)
+    run_trial(trial, problem, AnalyticSGD(), Budget(epochs=1), threads=1)
 
 
 def _descriptors(control: int) -> list[int]:

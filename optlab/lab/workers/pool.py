@@ -20,7 +20,9 @@ from optlab.lab.trial.run import STOPPED
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
 from optlab.lab.workers.child import Setup
+from optlab.lab.workers.pickling import dumps_by_value
 from optlab.lab.workers.process import GRACE, LOOK_SECONDS, ProblemFile, WorkerProcess
+from optlab.optimizers import Optimizer
 
 Starting = Callable[[Trial], None]
 """Called when a trial begins."""
@@ -100,6 +102,7 @@ class WorkerPool:
         )
         self._workers: list[WorkerProcess] = []
         self._problems: dict[int, ProblemFile] = {}
+        self._optimizers: dict[int, tuple[Optimizer, bytes]] = {}
         self._ended: deque[TrialRecord] = deque()
         self._failed_starts = 0
 
@@ -183,12 +186,14 @@ class WorkerPool:
 
     def _send(self, worker: WorkerProcess) -> None:
         assert worker.task is not None
-        problem = worker.task.problem
+        problem, optimizer = worker.task.problem, worker.task.optimizer
         try:
             if id(problem) not in self._problems:
                 problem.reference()  # solved once, here, not by every process
                 self._problems[id(problem)] = ProblemFile(problem)
-            worker.send_task(self._problems[id(problem)])
+            if id(optimizer) not in self._optimizers:  # kept alive: no other gets its id
+                self._optimizers[id(optimizer)] = optimizer, dumps_by_value(optimizer)
+            worker.send_task(self._problems[id(problem)], self._optimizers[id(optimizer)][1])
         except Exception as error:
             worker.record_end(Status.FAILED, f"cannot be sent to a process: {error}")
             record = worker.take_record()

@@ -75,9 +75,7 @@ def _basis(kinks: Kinks, slope: Tensor, theta: Tensor) -> Tensor:
     span = kinks.high - kinks.low
     depth = torch.minimum(slope - kinks.low, kinks.high - slope) / span
     residual = (kinks.b - kinks.A @ theta).abs()
-    order = sorted(
-        range(len(residual)), key=lambda i: (depth[i] <= INSIDE, float(residual[i]))
-    )
+    order = sorted(range(len(residual)), key=lambda i: (depth[i] <= INSIDE, float(residual[i])))
     p = kinks.A.shape[1]
     scale = kinks.A.abs().amax(0)
     base, chosen = np.zeros((0, p)), []
@@ -115,9 +113,7 @@ def _solved(kinks: Kinks, basis: Tensor, slope: Tensor) -> tuple[Pair, Pair, Pai
     return theta, residual, (a, low)
 
 
-def _entering(
-    kinks: Kinks, basis: Tensor, leaving: int, residual: Tensor, rises: bool
-) -> int:
+def _entering(kinks: Kinks, basis: Tensor, leaving: int, residual: Tensor, rises: bool) -> int:
     """Return the row whose residual becomes zero where the objective is least along an edge.
 
     Along it the leaving row's residual grows (or falls), the basis' others stay zero.

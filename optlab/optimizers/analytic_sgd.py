@@ -1,0 +1,70 @@
+"""Stochastic gradient descent by closed-form gradients: no autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from optlab.checks import check_positive
+from optlab.optimizers.batches import Batches
+from optlab.optimizers.optimizer import Iterate
+from optlab.problems import Parameters, Problem
+from optlab.problems.capabilities import HasGradient
+
+
+@dataclass(frozen=True)
+class AnalyticSGD:
+    r"""Stochastic gradient descent by the problem's closed-form gradient, in torch operations.
+
+    .. math:: w \leftarrow w - \eta \, \nabla_w f_B(w)
+
+    for each mini-batch B: the steps of `ManualSGD` without autograd, on any device. It is what is
+    left of the tutorial's step when only the arithmetic and torch's calls are; `FusedSGD` takes the
+    calls away too.
+
+    Parameters
+    ----------
+    learning_rate
+        Step size, positive and finite.
+
+    Raises
+    ------
+    ValueError
+        For a learning rate that is not positive and finite.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    >>> solution = ol.minimize(problem, ol.AnalyticSGD(0.1), epochs=100, batch_size=5, seed=1)
+    >>> round(solution.parameters["weight"].item(), 5)
+    2.70691
+
+    References
+    ----------
+    Robbins and Monro, A Stochastic Approximation Method (1951).
+    """
+
+    learning_rate: float = 0.001
+    uses_batches: ClassVar[bool] = True
+    needs: ClassVar[tuple[type, ...]] = (HasGradient,)
+
+    def __post_init__(self) -> None:
+        check_positive("learning_rate", self.learning_rate)
+
+    def stable_growth(self) -> float:
+        """Return 1: on a quadratic, full-batch descent that is stable never increases the loss."""
+        return 1.0
+
+    def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
+        """Yield the parameters after each epoch."""
+        assert isinstance(problem, HasGradient)
+        parameters, rate = start, self.learning_rate
+        for epoch in batches:
+            for batch in epoch:
+                before, gradient = parameters, problem.gradient(parameters, batch)
+                parameters = {
+                    name: value.sub(gradient[name], alpha=rate) for name, value in before.items()
+                }
+            yield Iterate(parameters, problem.loss(before, batch))

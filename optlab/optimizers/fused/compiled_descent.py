@@ -1,0 +1,194 @@
+"""Run many epochs of stochastic gradient descent in one loop by numba, on the CPU.
+
+Importing this file imports numba. Strict sums over features are taken in eight interleaved parts,
+so that additions need not wait for each other: the same bits on every machine. With ``fastmath``
+the compiler chooses the order of sums, and may round a product and a sum once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from torch import Tensor
+
+from optlab.optimizers.fused.fused_run import FusedRun
+from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
+
+_EIGHT = np.uintp(8)  # unsigned: a signed index may be negative, which costs
+_1, _2, _3, _4, _5, _6, _7 = (np.uintp(i) for i in range(1, 8))
+
+
+class Settings(NamedTuple):
+    """The hyperparameters and the problem's numbers; the numbers are in the dtype of the data."""
+
+    rate: Any
+    momentum: Any
+    decay: Any
+    l2: Any
+    delta: Any
+    one: Any
+    nesterov: bool
+    fastmath: bool
+    kind: int
+
+
+def _sum_of_products(x: Any, w: Any, d: Any, zero: Any) -> Any:
+    total = zero
+    for j in range(d):
+        total += x[j] * w[j]
+    return total
+
+
+def _add_multiple(g: Any, x: Any, factor: Any, d: Any) -> None:
+    for j in range(d):
+        g[j] += x[j] * factor
+
+
+# NaN and infinity keep their meaning, so that a run that diverges is seen to.
+_FAST = {"reassoc", "contract", "nsz", "arcp"}
+fast_dot = numba.njit(fastmath=_FAST)(_sum_of_products)
+fast_add = numba.njit(fastmath=_FAST)(_add_multiple)
+strict_add = numba.njit(_add_multiple)
+
+
+@numba.njit
+def strict_dot(x: Any, w: Any, d: Any, zero: Any) -> Any:
+    """Return x'w, its sum in eight parts and the rest."""
+    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = rest = zero
+    whole = d - d % _EIGHT
+    for j in range(np.uintp(0), whole, _EIGHT):
+        a0 += x[j] * w[j]
+        a1 += x[j + _1] * w[j + _1]
+        a2 += x[j + _2] * w[j + _2]
+        a3 += x[j + _3] * w[j + _3]
+        a4 += x[j + _4] * w[j + _4]
+        a5 += x[j + _5] * w[j + _5]
+        a6 += x[j + _6] * w[j + _6]
+        a7 += x[j + _7] * w[j + _7]
+    for j in range(whole, d):
+        rest += x[j] * w[j]
+    return (((a0 + a4) + (a2 + a6)) + ((a1 + a5) + (a3 + a7))) + rest
+
+
+@numba.njit
+def slope_of(kind: int, z: Any, y: Any, delta: Any, one: Any) -> Any:
+    """Return the derivative of a row's loss in its prediction: see `linear_loss`."""
+    r = z - y
+    if kind == SQUARED:
+        return r + r
+    if kind == HUBER:
+        return max(-delta, min(r, delta))
+    if kind == LOGISTIC:
+        e = math.exp(-abs(z))
+        return (one if z >= 0 else e) / (one + e) - y
+    return math.exp(z) - y
+
+
+@numba.njit
+def loss_of(kind: int, z: Any, y: Any, delta: Any, one: Any) -> Any:
+    """Return a row's loss."""
+    r, zero = z - y, one - one
+    if kind == SQUARED:
+        return r * r
+    if kind == HUBER:
+        clipped = max(-delta, min(r, delta))
+        return clipped * (r - clipped / (one + one))
+    if kind == LOGISTIC:
+        return max(z, zero) + math.log1p(math.exp(-abs(z))) - y * z
+    return math.exp(z) - y * z + (y * math.log(y) - y if y > 0 else zero)
+
+
+@numba.njit
+def step(w: Any, v: Any, g: Any, d: Any, s: Settings) -> None:
+    """Change the parameters ``w`` and the velocity ``v`` by the gradient ``g``."""
+    for j in range(np.uintp(len(w))):
+        change = g[j]
+        if s.l2 != 0 and j < d:
+            change += s.l2 * w[j]
+        if s.decay != 0:
+            change += s.decay * w[j]
+        if s.momentum != 0:
+            v[j] = s.momentum * v[j] + change
+            change = change + s.momentum * v[j] if s.nesterov else v[j]
+        w[j] -= change * s.rate
+
+
+def _descend(
+    X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, w: Any, v: Any,
+    s: Settings,
+) -> Any:  # fmt: skip
+    """Make some epochs; return the last mini-batch's loss before its update.
+
+    ``orders`` has one for each epoch, or one for all.
+
+    ``w`` holds the weights, then the bias where there is one; ``v`` the velocities. Both are
+    changed. ``weight`` has a number a row, or none.
+    """
+    d = np.uintp(X.shape[1])
+    zero = s.one - s.one
+    g, loss, whole = v * zero, zero, s.one / (s.one * size)
+    for epoch in range(epochs):
+        order = orders[min(epoch, len(orders) - 1)]
+        for first in range(0, samples, size):
+            last = min(first + size, samples)
+            share = whole if last - first == size else s.one / (s.one * (last - first))
+            g[:] = zero
+            loss = zero
+            for k in range(first, last):
+                i = np.uintp(order[k])
+                x = X[i]
+                z = fast_dot(x, w, d, zero) if s.fastmath else strict_dot(x, w, d, zero)
+                if len(w) > d:
+                    z += w[d]
+                part = share * weight[i] if len(weight) else share
+                slope = part * slope_of(s.kind, z, y[i], s.delta, s.one)
+                if s.fastmath:
+                    fast_add(g, x, slope, d)
+                else:
+                    strict_add(g, x, slope, d)
+                if len(w) > d:
+                    g[d] += slope
+                if last == samples:
+                    loss += part * loss_of(s.kind, z, y[i], s.delta, s.one)
+            if last == samples and s.l2 != 0:
+                loss += s.l2 / (s.one + s.one) * strict_dot(w, w, d, zero)
+            step(w, v, g, d, s)
+    return loss
+
+
+try:
+    descend = numba.njit(cache=True, nogil=True)(_descend)
+except RuntimeError:  # no place for a cache: compile in every process
+    descend = numba.njit(nogil=True)(_descend)
+
+
+def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor | None, int], None]:
+    """Return a function that makes some epochs, the trials one after the other.
+
+    It takes orders, shape (epochs, n), and the number of epochs; None: the rows as they lie. All
+    that can be is made ready here, as a call may be short.
+    """
+    X, y, weight = (None if part is None else part.numpy() for part in run.data)
+    number = X.dtype.type
+    weight = X[0, :0] if weight is None else weight
+    theta, velocity, losses = run.theta.numpy(), run.velocity.numpy(), run.losses.numpy()
+    common = (*map(number, (run.decay, run.loss.l2, run.loss.delta, 1)), run.nesterov, run.fastmath)
+    each = [
+        (theta[i], velocity[i], Settings(rate, momentum, *common, run.loss.kind))
+        for i, (rate, momentum) in enumerate(
+            zip(run.rates.numpy(), run.momenta.numpy(), strict=True)
+        )
+    ]
+
+    natural = np.arange(samples, dtype=np.int32)[None]
+
+    def advance(orders: Tensor | None, epochs: int) -> None:
+        order = natural if orders is None else orders.numpy()
+        for i, own in enumerate(each):
+            losses[i] = descend(X, y, weight, order, epochs, size, samples, *own)
+
+    return advance

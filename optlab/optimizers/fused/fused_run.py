@@ -1,0 +1,54 @@
+"""The state of compiled runs: parameters and velocities of one trial or many, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from optlab.optimizers.fused.linear_loss import LinearLoss
+from optlab.problems import Batch, Parameters
+
+
+@dataclass(frozen=True, eq=False)
+class FusedRun:
+    """Runs of gradient descent on one problem's rows; compiled loops change them in place.
+
+    Parameters
+    ----------
+    data
+        All rows, contiguous.
+    loss
+        The loss as numbers.
+    theta
+        Parameters, shape (trials, p): the weights, and then the bias where p is d + 1.
+    rates, momenta
+        Learning rates and momenta, shape (trials,), in the dtype of the data.
+    decay, nesterov
+        Weight decay, and whether momentum looks ahead.
+    fastmath
+        Whether the compiler may reorder sums (on the CPU; a GPU's order is its own).
+    """
+
+    data: Batch
+    loss: LinearLoss
+    theta: Tensor
+    rates: Tensor
+    momenta: Tensor
+    decay: float = 0.0
+    nesterov: bool = False
+    fastmath: bool = False
+    velocity: Tensor = field(init=False)
+    losses: Tensor = field(init=False)
+    """Each trial's last mini-batch loss before its update, shape (trials,)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "velocity", torch.zeros_like(self.theta))
+        object.__setattr__(self, "losses", torch.zeros_like(self.rates))
+
+    def parameters(self, trial: int = 0) -> Parameters:
+        """Return one trial's parameters, as views."""
+        d = self.data.X.shape[1]
+        theta = self.theta[trial]
+        return {"weight": theta[:d]} | ({"bias": theta[d]} if len(theta) > d else {})

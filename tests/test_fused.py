@@ -1,0 +1,151 @@
+"""Compiled loops make the steps of torch's, in any order of sums, at any setting."""
+
+import math
+from importlib import import_module
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import optlab as ol
+from optlab.optimizers.fused import dataloader_order
+from optlab.optimizers.fused.fused_run import FusedRun
+from optlab.optimizers.fused.linear_loss import LinearLoss
+from optlab.problems.losses.huber import HuberRegression
+from optlab.problems.losses.logistic import LogisticRegression
+from optlab.problems.losses.poisson import PoissonRegression
+from optlab.problems.vector import flatten
+
+KINDS = ("squared", "huber", "logistic", "poisson")
+
+
+@pytest.fixture(scope="module")
+def triton_descent():
+    """Triton's loops, run by its interpreter on the CPU."""
+    pytest.importorskip("triton")
+    if torch.cuda.is_available():
+        pytest.skip("on this machine the kernels are run as they are: see test_cuda.py")
+    return import_module("optlab.optimizers.fused.triton_descent")
+
+
+def problem_of(kind, n, d, seed, dtype=torch.float64, *, l2=0.0, intercept=True, weighted=False):
+    draw = torch.Generator().manual_seed(seed)
+    X = torch.randn(n, d, generator=draw, dtype=torch.float64).to(dtype)
+    z = X.double().mean(1) + torch.randn(n, generator=draw, dtype=torch.float64)
+    options = {"l2": l2, "fit_intercept": intercept, "name": kind}
+    options["sample_weight"] = torch.arange(1.0, n + 1) if weighted else None
+    if kind == "squared":
+        return ol.LinearRegression(X, z.to(dtype), **options)
+    if kind == "huber":
+        return HuberRegression(X, z.to(dtype), delta=0.7, **options)
+    if kind == "logistic":
+        z[:2] = torch.tensor([-1.0, 1.0])  # both classes, always
+        return LogisticRegression(X, (z > 0).to(dtype), **options)
+    return PoissonRegression(X, z.exp().floor().to(dtype), **options)
+
+
+def points(optimizer, problem, size, epochs, seed=1):
+    """The flat parameters after each epoch, the start first, and the last mini-batch losses."""
+    generator = torch.Generator().manual_seed(seed)
+    start = problem.start(generator)
+    batches = ol.Batches(*problem.data[:2], size, generator, weight=problem.data.weight)
+    found, losses = [flatten(start).clone()], []
+    for iterate in islice(optimizer.iterates(problem, batches, start), epochs):
+        found.append(flatten(iterate.parameters).detach().clone())
+        losses.append(float(iterate.batch_loss))
+    return torch.stack(found).double(), np.array(losses)
+
+
+def lost(problem, points, size, rate, momentum, epochs):
+    """A bound on the gap of two runs that add in different orders.
+
+    A step's gradient is a mean of products of rows with slopes; each is right to (d + B + 8) eps of
+    |x| times (|x| |w| + |y| + 1), the slopes being Lipschitz (steepest at most 2, or exp at the
+    largest prediction). An update moves by rate / (1 - m) of that at most and rounds once more.
+    Errors of earlier steps grow by at most 1 + rate L a step.
+    """
+    X, y, _ = problem.data
+    rows = X.double().square().sum(1)
+    largest = (rows.max() + 1).sqrt().item()
+    reach = largest * points.norm(dim=1).max().item() + y.double().abs().max().item() + 1
+    steep = max(2.0, math.exp(min(reach, 30.0))) if problem.name == "poisson" else 2.0
+    weight = 2.0 if problem.data.weight is not None else 1.0
+    n, d = X.shape
+    b = n if size == "full" else min(size, n)
+    steps = epochs * -(-n // b)
+    move = rate / (1 - momentum) * weight
+    each = (d + b + 8) * move * steep * largest * reach + points.abs().max().item() + 1
+    growth = (1 + move * steep * largest**2) ** min(steps, 50)
+    return steps * each * growth * torch.finfo(X.dtype).eps
+
+
+cases = st.tuples(
+    st.sampled_from(KINDS), st.integers(2, 30), st.integers(1, 11), st.integers(1, 35),
+    st.sampled_from([0.0, 0.5]), st.booleans(), st.sampled_from([0.0, 0.1]),
+    st.sampled_from([0.0, 0.2]), st.booleans(), st.booleans(),
+    st.sampled_from([torch.float32, torch.float64]), st.integers(0, 99),
+)  # fmt: skip
+
+
+@given(cases, st.booleans())
+def test_a_compiled_run_makes_torchs_steps(drawn, fastmath):
+    kind, n, d, size, momentum, ahead, decay, l2, intercept, weighted, dtype, seed = drawn
+    problem = problem_of(kind, n, d, seed, dtype, l2=l2, intercept=intercept, weighted=weighted)
+    options = 0.01, momentum, ahead and momentum > 0, decay
+    theirs, their_losses = points(ol.TorchSGD(*options), problem, size, 3)
+    ours, our_losses = points(ol.FusedSGD(*options, fastmath), problem, size, 3)
+    bound = lost(problem, theirs, size, 0.01, momentum, 3)
+    assert (ours - theirs).abs().max().item() <= bound
+    scale = np.abs(their_losses) + 1 + problem.data.y.double().square().max().item()
+    assert (np.abs(our_losses - their_losses) <= 10 * (n + d) * bound * scale).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+def test_with_one_feature_and_one_row_a_step_the_bits_are_manual_sgds(dtype, intercept, l2):
+    # One product, one sum of two, the slope, and two roundings of the update: all in one order.
+    problem = problem_of("squared", 23, 1, 5, dtype, l2=l2, intercept=intercept)
+    theirs, _ = points(ol.ManualSGD(0.01), problem, 1, 5)
+    ours, _ = points(ol.FusedSGD(0.01), problem, 1, 5)
+    assert torch.equal(ours, theirs)
+
+
+@settings(max_examples=8)  # the interpreter takes some milliseconds an operation
+@given(cases, st.integers(1, 5), st.sampled_from([16, 64, 256]))
+@pytest.mark.parametrize("wide", [False, True], ids=["narrow", "wide"])
+def test_a_kernel_makes_torchs_steps(triton_descent, wide, drawn, trials, tile):
+    kind, n, d, size, momentum, ahead, decay, l2, intercept, weighted, dtype, seed = drawn
+    n, size = min(n, 7), size if size < 7 else "full"
+    problem = problem_of(kind, n, d, seed, dtype, l2=l2, intercept=intercept, weighted=weighted)
+    ahead = ahead and momentum > 0
+    theirs, their_losses = points(ol.TorchSGD(0.01, momentum, ahead, decay), problem, size, 2)
+    generator = torch.Generator().manual_seed(1)
+    theta = flatten(problem.start(generator)).repeat(trials, 1)
+    like = theta.new_full((trials,), momentum)
+    run = FusedRun(
+        problem.data, LinearLoss.of(problem), theta, torch.full_like(like, 0.01), like, decay, ahead
+    )
+    loop = triton_descent._wide_loop if wide else triton_descent._narrow_loop
+    rows = n if size == "full" else min(size, n)
+    orders = None if size == "full" else dataloader_order.draw_orders(generator, n, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_TILE_BYTES", "_WIDE_TILE_BYTES"):
+            patch.setattr(triton_descent, name, tile)
+        patch.setattr("optlab.optimizers.epoch_graph._captured", lambda run, _: Replayed(run))
+        loop(run, rows, n)(orders, 2)
+    bound = lost(problem, theirs, size, 0.01, momentum, 2)
+    assert (theta.double() - theirs[-1]).abs().max().item() <= bound
+    scale = np.abs(their_losses) + 1 + problem.data.y.double().square().max().item()
+    gap = run.losses.double() - float(their_losses[-1])
+    assert gap.abs().max().item() <= 10 * (n + d) * bound * scale[-1]
+
+
+class Replayed:
+    """A graph on a machine that has none: what was captured is called again."""
+
+    def __init__(self, run):
+        self.replay = run
