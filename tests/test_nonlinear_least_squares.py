@@ -131,6 +131,7 @@ def test_an_exact_nist_answer_does_not_go_along_with_rounded_data_but_is_a_start
     rounded = problem.to("cpu", torch.float32)
     assert rounded.reference().kind == "computed"
     assert rounded.reference().trusted
+    assert len(rounded.starts) == 1  # a seed takes the same start in every dtype
     # Rounding moves the parameters by its relative size times the condition number, 40.
     for name, value in problem.reference().parameters.items():
         other = rounded.reference().parameters[name]

@@ -175,6 +175,37 @@ def test_newton_descends_from_a_saddle_and_from_a_hill():
     assert len(iterates) < 20
 
 
+@pytest.mark.parametrize("make", [ol.LogisticRegression, ol.PoissonRegression, ol.HuberRegression])
+def test_newton_reaches_the_certified_minimum_of_convex_models(make):
+    draw = np.random.default_rng(5)
+    X = draw.normal(size=(40, 3)) * [1.0, 1e2, 1e-2]
+    eta = X @ [0.5, 1e-2, 30.0]
+    y = {
+        ol.LogisticRegression: (draw.random(40) < 1 / (1 + np.exp(-eta))).astype(float),
+        ol.PoissonRegression: draw.poisson(np.exp(eta / 2)).astype(float),
+        ol.HuberRegression: eta + draw.standard_t(2, size=40),
+    }[make]
+    problem = make(X, y, l2=1e-6)
+    reference = problem.reference()
+    iterates = run(ol.Newton(), problem)
+    last = problem.evaluate(iterates[-1].parameters)
+    # What its own bound leaves open, and the rounding of a sum of 40 losses.
+    assert last.suboptimality <= reference.bound + 40 * EPS * reference.loss
+    assert iterates[-1].cost.hessian_products % 4 == 0
+    assert len(iterates) < 200
+
+
+def test_a_start_at_zero_from_which_every_step_is_refused_is_the_end():
+    def model(parameters, x):
+        p = parameters["p"]
+        return torch.where(p.abs() < 1e-300, p * x, torch.nan)
+
+    problem = ol.NonlinearLeastSquares(model, [1.0, 2.0], [3.0, 1.0], start={"p": 0.0})
+    for optimizer in (ol.LevenbergMarquardt(), ol.GaussNewton(), ol.Newton()):
+        (iterate,) = run(optimizer, problem)
+        assert iterate.parameters["p"].item() == 0.0
+
+
 def test_newton_converges_quadratically():
     problem = curve("Misra1a", 2)
     gaps = [digits(problem, iterate) for iterate in run(ol.Newton(), problem)]

@@ -85,7 +85,7 @@ def _message(starts: int, agree: int, curved: bool) -> str:
 
 def _starts(problem: NonlinearLeastSquares) -> list[Tensor]:
     """Return the problem's starts, and more near the first one that have a finite loss."""
-    own = [flatten(start) for start in problem.starts]
+    own = [flatten(start) for start in (*problem.starts, *problem.further_starts)]
     generator = torch.Generator().manual_seed(0)
     for _ in range(_MORE_STARTS):
         factors = torch.randn(own[0].shape, generator=generator, dtype=torch.float64)
