@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import optlab as ol
-from optlab.optimizers import unsupported
+from optlab.optimizers import optimizer_name, unsupported
 from optlab.problems.curves.scaled_jacobian import ScaledJacobian
 from optlab.problems.vector import flatten
 
@@ -307,6 +307,10 @@ def test_lbfgs_gives_the_bits_of_torch_and_counts_each_evaluation_once():
     direct.step(closure)
     assert torch.equal(flatten(iterates[-1].parameters), w.detach())
     assert iterates[-1].cost == (len(seen), len(seen), 0)
+
+
+def test_scipys_methods_are_named_as_scipys():
+    assert optimizer_name(ol.ScipyLeastSquares("dogbox")) == "scipy dogbox"
 
 
 def test_what_cannot_run_is_said():
