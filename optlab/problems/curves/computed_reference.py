@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from optlab.problems.curves.residual_functions import ResidualFunctions
-from optlab.problems.curves.rounding import rounded_size
+from optlab.problems.curves.rounded_size import rounded_size
 from optlab.problems.curves.scaled_jacobian import column_norms
 from optlab.problems.curves.trust_region import LeastSquaresPoint, TrustRegion
 from optlab.problems.problem import Parameters, Reference

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from optlab.problems.capabilities import loss_and_gradient
-from optlab.problems.curves.rounding import rounded_size
+from optlab.problems.curves.rounded_size import rounded_size
 from optlab.problems.problem import Evaluation, Parameters, Reference
 from optlab.problems.vector import flatten, unflatten
 
