@@ -35,7 +35,7 @@ METHODS: dict[str, tuple[ol.Optimizer, int]] = {
     "scipy trf, exact J, 1e-15": (ol.ScipyLeastSquares("trf", **TIGHT), 5000),
     "scipy dogbox, exact J, 1e-15": (ol.ScipyLeastSquares("dogbox", **TIGHT), 5000),
     "scipy lm, exact J, 1e-15": (ol.ScipyLeastSquares("lm", **TIGHT), 5000),
-    "GaussNewton": (ol.GaussNewton(), 1000),
+    "GaussNewton": (ol.GaussNewton(), 500),
     "Newton": (ol.Newton(), 500),
     "LBFGS": (ol.LBFGS(), 1000),
     "Adam, rate 0.01": (ol.Adam(0.01), 2000),
