@@ -14,7 +14,7 @@ from optlab.problems.capabilities import HasCurvature, HasGradient, HasProximal,
 DTYPES = [torch.float32, torch.float64]
 
 
-def of_table(cls):
+def of_table(cls, **options):
     """A problem that is made of a table: of classes, counts or numbers, as it takes them."""
     draw = np.random.default_rng(0)
     X = draw.normal(size=(24, 3))
@@ -24,7 +24,7 @@ def of_table(cls):
         y = np.where(y > 0, 1.0, 0.0)
     elif "Poisson" in cls.__name__:
         y = draw.poisson(np.exp(0.5 * eta)).astype(float)
-    return cls.from_dataset(ol.datasets.Dataset("sample", X, y), l2=0.1)
+    return cls.from_dataset(ol.datasets.Dataset("sample", X, y), l2=0.1, **options)
 
 
 def of_module(cls):
@@ -36,19 +36,28 @@ def of_module(cls):
 
 
 # Of problems that neither a table nor their defaults make.
-SAMPLES = {"module": of_module}
+SAMPLES = {
+    "module": of_module,
+    "nonlinear-least-squares": lambda cls: cls.from_dataset(ol.datasets.nist_nonlinear("Misra1a")),
+}
 
 
-def sample(name):
-    cls = registry.get(name)
-    if name in SAMPLES:
-        return SAMPLES[name](cls)
-    return of_table(cls) if hasattr(cls, "from_dataset") else cls()
+def samples():
+    """Each registered problem, and with an l1 penalty where it is made of a table."""
+    for name, cls in registry.items():
+        if name in SAMPLES:
+            yield pytest.param((SAMPLES[name], cls, {}), id=name)
+        elif hasattr(cls, "from_dataset"):
+            yield pytest.param((of_table, cls, {}), id=name)
+            yield pytest.param((of_table, cls, {"l1": 0.05}), id=f"{name}, l1")
+        else:
+            yield pytest.param((lambda cls: cls(), cls, {}), id=name)
 
 
-@pytest.fixture(scope="module", params=registry.names())
+@pytest.fixture(scope="module", params=samples())
 def problem(request):
-    return sample(request.param)
+    make, cls, options = request.param
+    return make(cls, **options)
 
 
 def start_of(problem, seed=0):
