@@ -9,7 +9,7 @@ and scikit-learn's loss, at its tightest tolerance, above the reference's. A dat
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 import time
 import warnings
@@ -71,8 +71,8 @@ def designs() -> dict[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
     return found
 
 
-def classes(name: str, X: np.ndarray[Any, Any], y: np.ndarray[Any, Any], K: int) -> Any:
-    """Return K classes: the data's own, or the target's quantiles (noisy where it would separate)."""
+def classes(name: str, y: np.ndarray[Any, Any], K: int) -> Any:
+    """Return K classes: the data's own, or the quantiles of a noisy target."""
     if name == "breast cancer" and K == 2:
         return datasets.load_breast_cancer().target
     if name == "digits":
@@ -96,7 +96,7 @@ def cases() -> Iterator[Case]:
             ("logistic", ol.LogisticRegression, 2),
             ("softmax", ol.SoftmaxRegression, 3),
         ):
-            labels = classes(name, X, y, K)
+            labels = classes(name, y, K)
             solver = {"solver": "lbfgs", "tol": 1e-14, "max_iter": 20000}
             estimator = linear_model.LogisticRegression(C=C, **solver)
             yield Case(kind, name, make(X, labels, l2=l2, name=name), estimator)
@@ -162,14 +162,14 @@ def row(case: Case) -> str:
 HEAD = """# Certified references of linear models
 
 `python -m benchmarks.certified_references`, {date}: optlab {optlab}, scikit-learn {sklearn}, torch
-{torch}. **bound** is the proven bound on the reference's loss above the infimum, the rounding of the
-loss as a number included, over the loss at the start. **digits** are those that the reference claims
-for its parameters (none where the minimiser is not unique), and **true** the least that they have
-against mpmath's solution to 40 digits. **scikit-learn** is the suboptimality of its solver at the
-tightest tolerance it takes; it never beat the reference by more than the bound. Seconds on a busy
-machine.
+{torch}. **bound** is the proven bound on the reference's loss above the infimum, the rounding of
+the loss as a number included, over the loss at the start. **digits** are those that the reference
+claims for its parameters (none where the minimiser is not unique), and **true** the least that they
+have against mpmath's solution to 40 digits. **scikit-learn** is the suboptimality of its solver at
+the tightest tolerance it takes; it never beat the reference by more than the bound. Seconds on a
+busy machine.
 
-| problem | data | size | seconds | loss at start | reference | bound | digits | true | scikit-learn |
+| problem | data | size | seconds | start | reference | bound | digits | true | scikit-learn |
 |---|---|---|---|---|---|---|---|---|---|
 """
 
@@ -182,7 +182,7 @@ def main() -> None:
     for case in sorted(cases(), key=lambda case: case.kind):
         lines.append(make(case))
         print(lines[-1], flush=True)
-    date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    date = dt.datetime.now(tz=dt.UTC).date().isoformat()
     versions = {"optlab": ol.__version__, "sklearn": sklearn.__version__}
     head = HEAD.format(date=date, torch=torch.__version__, **versions)
     path = RESULTS / f"{date}-certified-references.md"

@@ -5,7 +5,7 @@ capturing and moving data are done before, and compiling is reported apart. Rows
 random order that is drawn before, so that it is the steps that are measured; drawing it has a table
 of its own. Long epochs are cut short: a step costs the same at their end.
 
-    python -m benchmarks.device_speed [--devices cpu,cuda] [--sizes 1000,...] [--rounds 5]
+    python -m benchmarks.device_speed [--devices cpu,cuda] [--shapes 1000x20,...] [--rounds 5]
 """
 
 from __future__ import annotations
@@ -27,12 +27,20 @@ from optlab.optimizers.fused.fused_run import FusedRun
 from optlab.optimizers.fused.linear_loss import LinearLoss
 from optlab.problems import Batch
 
-RATE, FEATURES = 1e-4, 20
+RATE = 1e-4
 METHODS: dict[str, tuple[ol.Optimizer, int]] = {  # and the steps of an epoch that are made
     "autograd (ManualSGD)": (ol.ManualSGD(RATE), 100),
     "closed form (AnalyticSGD)": (ol.AnalyticSGD(RATE), 400),
     "CUDA graph of SGD": (ol.CUDAGraph(ol.SGD(RATE)), 1000),
     "compiled (FusedSGD)": (ol.FusedSGD(RATE), 20_000),
+}
+
+
+FORMS: dict[str, ol.Optimizer] = {
+    "gels or gelsd (Lstsq)": ol.Lstsq(),
+    "QR": ol.QR(),
+    "Cholesky (NormalEquations)": ol.NormalEquations(),
+    "refined (RefinedLstsq)": ol.RefinedLstsq(),
 }
 
 
@@ -95,15 +103,15 @@ def passes(
     return run, epochs * batches.steps, first
 
 
-def step_table(n: int, devices: list[str], rounds: int, seconds: float) -> None:
+def step_table(n: int, d: int, devices: list[str], rounds: int, seconds: float) -> None:
     """Print microseconds a step, a row each batch size."""
     g = torch.Generator().manual_seed(0)
-    X = torch.randn(n, FEATURES, generator=g)
+    X = torch.randn(n, d, generator=g)
     base = ol.LinearRegression(X, X.sum(1) + torch.randn(n, generator=g), name="random")
-    order = draw_orders(g, n, 1)[0]
+    order = torch.randperm(n, generator=g, dtype=torch.int32)
     local = {device: base.to(device, torch.float32) for device in devices}
     heads = [(m, d) for d in devices for m in METHODS if d == "cuda" or "CUDA" not in m]
-    print(f"\nn = {n}, d = {FEATURES}, float32, microseconds a step (spread: IQR / median)\n")
+    print(f"\nn = {n}, d = {d}, float32, microseconds a step (spread: IQR / median)\n")
     print("| batch size | " + " | ".join(f"{m}, {d}" for m, d in heads) + " |")
     print("|---" * (len(heads) + 1) + "|")
     for size in [b for b in (1, 32, 256, 4096, 65536) if b < n] + ["full"]:
@@ -130,7 +138,7 @@ def sweep_table(device: str, rounds: int) -> None:
 
     tutorial = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
     g = torch.Generator().manual_seed(0)
-    X = torch.randn(10_000, FEATURES, generator=g)
+    X = torch.randn(10_000, 20, generator=g)
     larger = ol.LinearRegression(X, X.sum(1) + torch.randn(len(X), generator=g), name="random")
     print(f"\nSweeps of learning rates on {device}, float32, one launch each\n")
     print("| problem | batch size | steps a trial | trials | ms | ns a trial and step |")
@@ -190,6 +198,29 @@ def compile_table(devices: list[str]) -> None:
         print(f"first pass of FusedSGD on {device}: {time.perf_counter() - began:.2f} s")
 
 
+def closed_form_table(devices: list[str]) -> None:
+    """Print the seconds of the closed forms by device, float64, as the lab measures them."""
+    print(
+        "\nClosed forms, float64, milliseconds; in brackets the relative error of the parameters\n"
+    )
+    print("| problem | " + " | ".join(f"{m}, {d}" for m in FORMS for d in devices) + " |")
+    print("|---" * (len(FORMS) * len(devices) + 1) + "|")
+    for n, d in ((100_000, 100), (1_000_000, 50)):
+        g = torch.Generator().manual_seed(0)
+        X = torch.randn(n, d, generator=g, dtype=torch.float64)
+        noise = torch.randn(n, generator=g, dtype=torch.float64)
+        problem = ol.LinearRegression(X, X.sum(1) + noise, name=f"{n} x {d}")
+        trials = ol.compare(problem, FORMS, devices=devices, repeats=5).trials
+        groups = trials.groupby(["optimizer", "device"])
+        seconds, error = groups["seconds"].median() * 1e3, groups["parameter_error"].median()
+        cells = [
+            f"{seconds[m, device]:.3g} ({error[m, device]:.0e})"
+            for m in FORMS
+            for device in devices
+        ]
+        print(f"| {problem.name} | " + " | ".join(cells) + " |", flush=True)
+
+
 def describe(devices: list[str]) -> None:
     """Print the machine's description."""
     words = (
@@ -198,7 +229,12 @@ def describe(devices: list[str]) -> None:
     model = next((x.split(":")[1].strip() for x in words.splitlines() if "model name" in x), "CPU")
     print(f"{model}, {torch.get_num_threads()} threads of torch, torch {torch.__version__}")
     if "cuda" in devices:
-        import triton  # noqa: PLC0415
+        import triton  # noqa: PLC0415 - the extra gpu
+
+        here, there = torch.empty(2, 1 << 30, dtype=torch.uint8, device="cuda")
+        seconds = interleaved({"copy": lambda: (there.copy_(here), synchronize(here.device))}, 5)
+        rate = 2 * len(here) / median(seconds["copy"]) / 1e12
+        print(f"a copy within the GPU's memory moves {rate:.2f} TB/s, reads and writes counted")
 
         print(
             f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}, triton {triton.__version__}"
@@ -209,18 +245,20 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", default="cpu,cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--sizes", default="1000,100000,10000000")
+    parser.add_argument("--shapes", default="1000x20,100000x20,10000000x20,100000x100")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--milliseconds", type=float, default=20, help="of one timed piece")
     arguments = parser.parse_args()
     devices = arguments.devices.split(",")
     describe(devices)
     compile_table(devices)
-    for n in arguments.sizes.split(","):
-        step_table(int(n), devices, arguments.rounds, arguments.milliseconds / 1e3)
+    for shape in arguments.shapes.split(","):
+        n, d = map(int, shape.split("x"))
+        step_table(n, d, devices, arguments.rounds, arguments.milliseconds / 1e3)
     if "cuda" in devices:
         sweep_table("cuda", arguments.rounds)
     order_table(arguments.rounds)
+    closed_form_table(devices)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def test_levenberg_marquardt_solves_all_sets_from_both_starts(ends):
     assert statistics.median(reached.values()) >= 14.0  # seen: 14.8
 
 
-@pytest.mark.parametrize("name", ["Misra1a", "DanWood", "BoxBOD", "Rat42", "MGH09", "Lanczos3"])
+@pytest.mark.parametrize("name", ["Misra1a", "DanWood", "BoxBOD", "Rat42", "MGH09", "Thurber"])
 def test_a_computed_reference_has_the_digits_that_it_claims(name):
     reference = without_answer(name).reference()
     exact = ol.datasets.nist_nonlinear(name).known["exact_float64_data"]

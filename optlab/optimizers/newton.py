@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from optlab.checks import check_count
 from optlab.optimizers.batches import Batches
@@ -15,7 +16,7 @@ from optlab.optimizers.objective import Objective
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasCurvature, is_smooth
-from optlab.problems.forward_mode import hessian, vmap
+from optlab.problems.curves.derivatives import hessian
 from optlab.problems.rounding_floor import RoundingFloor
 from optlab.problems.vector import flatten, unflatten
 
@@ -37,7 +38,7 @@ class Newton:
     1/2, 1/4, ... that lowers the loss by 1e-4 of what the slope promises; where the losses differ
     by rounding only, the gradients at both ends say so. Convergence near a minimum is quadratic.
 
-    H is made of p products with the problem's Hessian where it has these, else by `torch.func`;
+    H is made of p products with the problem's Hessian where it has these, else by autograd twice;
     both are counted as p Hessian products.
 
     Parameters
@@ -141,7 +142,7 @@ def _hessian(objective: Objective, w: Tensor) -> Tensor:
         chunk = max(1, _CHUNK_ELEMENTS // rows)
         H: Any = vmap(row, chunk_size=chunk)(identity)
     else:
-        H = hessian(lambda at: problem.loss(unflatten(at, like)))(w)
+        H = hessian(lambda at: problem.loss(unflatten(at, like)), w)
     symmetric: Tensor = (H + H.T).detach() / 2
     return symmetric
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -107,6 +107,14 @@ class HasRowWeights(Protocol):
 
 
 @runtime_checkable
+class TakesData(Protocol):
+    """Problems that can be put over a copy of their data that stands on a device already."""
+
+    def with_data(self, data: Batch) -> Self:
+        """Return the problem over these data, which equal its own but for their dtype."""
+
+
+@runtime_checkable
 class HasBuffers(Protocol):
     """Problems whose loss changes tensors of its own as it trains: statistics of a batch norm."""
 
@@ -199,3 +207,9 @@ def loss_and_gradient(
 def is_smooth(problem: Problem) -> bool:
     """Return whether a problem's loss has no kinks, as far as it says."""
     return bool(getattr(problem, "is_smooth", True))
+
+
+def is_quadratic(problem: Problem) -> bool:
+    """Return whether a problem's loss on all data is quadratic: as it says, or by least squares."""
+    least_squares = isinstance(problem, HasLeastSquares) and is_smooth(problem)
+    return bool(getattr(problem, "is_quadratic", least_squares))

@@ -62,7 +62,9 @@ def encoded(y: object, classes: Labels | None = None, *, exactly: int | None = N
     own = _classes(labels) if classes is None else classes
     codes = np.minimum(np.searchsorted(own, labels), len(own) - 1)
     if (wrong := own[codes] != labels).any():
-        raise ValueError(f"label {labels[wrong][0]!r} is none of the classes {_listed(own)}")
+        raise ValueError(
+            f"label {labels[wrong].tolist()[0]!r} is none of the classes {_listed(own)}"
+        )
     if len(own) < 2 or len(own) != (exactly or len(own)):
         needed = f"{exactly} classes" if exactly else "at least 2 classes"
         hint = "; for more than two, use SoftmaxRegression" if len(own) > 2 else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Self, TypedDict
+from typing import Any, Self, TypeAlias, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -25,12 +25,15 @@ from optlab.problems.penalties.elastic_net import ElasticNet
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 from optlab.problems.row_weights import given_weights, mean_one, moderate, share_pairs, times
 
+Values: TypeAlias = ArrayLike | Tensor
+"""An array, a tensor, a data frame or a series."""
+
 
 class ModelOptions(TypedDict, total=False):
     """The arguments that every linear model takes: see `LinearModel`."""
 
-    sample_weight: ArrayLike | Tensor | None
-    holdout: Dataset | tuple[ArrayLike | Tensor, ArrayLike | Tensor] | None
+    sample_weight: Values | None
+    holdout: Dataset | tuple[Values, Values] | None
     fit_intercept: bool
     l1: float
     l2: float
@@ -89,12 +92,12 @@ class LinearModel:
 
     def __init__(
         self,
-        X: ArrayLike | Tensor,
-        y: ArrayLike | Tensor,
+        X: Values,
+        y: Values,
         loss: Loss,
         *,
-        sample_weight: ArrayLike | Tensor | None = None,
-        holdout: Dataset | tuple[ArrayLike | Tensor, ArrayLike | Tensor] | None = None,
+        sample_weight: Values | None = None,
+        holdout: Dataset | tuple[Values, Values] | None = None,
         fit_intercept: bool = True,
         l1: float = 0.0,
         l2: float = 0.0,
@@ -136,7 +139,8 @@ class LinearModel:
         given = inspect.signature(LinearModel.__init__).parameters.values()
         options = [p for p in given if p.kind is p.KEYWORD_ONLY]
         unique = {p.name: p for p in [*named, *options]}.values()
-        cls.__signature__ = inspect.Signature([p for p in unique if p.name != "loss"])
+        signature = inspect.Signature([p for p in unique if p.name != "loss"])
+        type.__setattr__(cls, "__signature__", signature)
 
     @classmethod
     def from_dataset(
@@ -195,7 +199,7 @@ class LinearModel:
     @property
     def is_smooth(self) -> bool:
         """Whether the loss and the penalty have no kinks."""
-        return not self.l1
+        return not self.l1 and self.loss_function.kink is None
 
     def linear_predictor(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
         """Return ``X @ weight + bias``, shape ``(B,)`` or ``(B, K)``, of the problem's X if None.
@@ -286,13 +290,16 @@ class LinearModel:
         X = self.X.to(device, dtype, copy=copy)
         if X is self.X:
             return self
+        y = self.y.to(device, dtype if self.y.is_floating_point() else self.y.dtype, copy=copy)
+        return self.with_data(Batch(X, y, self.row_weight_as(X)))
+
+    def with_data(self, data: Batch) -> Self:
+        """Return the same problem over data that equal its own, on any device and in any dtype."""
         moved = object.__new__(type(self))
         # All that a subclass has too; what is computed of the data, and kept, is computed anew.
         own = {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
-        y = self.y.to(device, dtype if self.y.is_floating_point() else self.y.dtype, copy=copy)
-        moved.__dict__.update(own, X=X, y=y)
-        moved.row_weight = self.row_weight_as(X)
-        if torch.promote_types(dtype, self.X.dtype) == dtype:  # nothing was rounded
+        moved.__dict__.update(own, X=data.X, y=data.y, row_weight=data.weight)
+        if torch.promote_types(data.X.dtype, self.X.dtype) == data.X.dtype:  # nothing was rounded
             moved.__dict__["_original"] = self._original or self
         return moved
 

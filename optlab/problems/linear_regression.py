@@ -8,13 +8,12 @@ from functools import cached_property
 from typing import Unpack
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.linalg import LeastSquaresSolution, least_squares
 from optlab.problems.judge import Judge
 from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
-from optlab.problems.linear_model import ModelOptions
+from optlab.problems.linear_model import ModelOptions, Values
 from optlab.problems.linear_residuals import linear_jacobian, linear_residuals
 from optlab.problems.losses.squared import Squared
 from optlab.problems.problem import Evaluation, Parameters, Reference
@@ -97,9 +96,7 @@ class LinearRegression(SmoothLinearModel):
     Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 3.2.
     """
 
-    def __init__(
-        self, X: ArrayLike | Tensor, y: ArrayLike | Tensor, **options: Unpack[ModelOptions]
-    ) -> None:
+    def __init__(self, X: Values, y: Values, **options: Unpack[ModelOptions]) -> None:
         super().__init__(X, y, Squared(), **options)
 
     def residuals(self, parameters: Parameters) -> Tensor:

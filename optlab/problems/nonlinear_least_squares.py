@@ -10,22 +10,20 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+from torch.func import grad
 
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.validation import checked_design, unwrapped
 from optlab.problems.curves.computed_reference import computed_reference
 from optlab.problems.curves.curve_judge import CurveJudge
+from optlab.problems.curves.derivatives import hessian, jacobian
 from optlab.problems.curves.known_reference import checked_reference, dataset_reference
 from optlab.problems.curves.starts import VECTOR, checked_starts
-from optlab.problems.forward_mode import grad, hessian, jvp, vmap
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 from optlab.problems.row_weights import given_weights, mean_one
 from optlab.problems.vector import flatten, unflatten
 
 Model = Callable[[Any, Tensor], Tensor]
-
-_CHUNK_ELEMENTS = 1 << 24
-"""Numbers of a Jacobian that are computed at once."""
 
 
 @final
@@ -35,8 +33,8 @@ class NonlinearLeastSquares:
     .. math:: f(p) = \frac{1}{n} \sum_i u_i \, (m(p, x_i) - y_i)^2
 
     where the weights :math:`u_i` have mean 1; all are 1 where ``sample_weight`` is left out. A
-    batch's loss is the mean over that batch. Derivatives are those of `torch.func`: the Jacobian by
-    forward mode, so that it suits some hundred parameters, not a network's millions.
+    batch's loss is the mean over that batch. Derivatives are torch's, exact to rounding. A Jacobian
+    has n p entries: this is for some hundred parameters, not for a network's millions.
 
     Parameters
     ----------
@@ -241,31 +239,26 @@ class NonlinearLeastSquares:
 
     def jacobian(self, parameters: Parameters) -> Tensor:
         """Jacobian of `residuals`, ``(n, p)``: a column for each entry of the flat parameters."""
-        point = flatten(parameters).detach()
-
-        def residuals(at: Tensor) -> Tensor:
-            return self.residuals(unflatten(at, parameters))
-
-        def column(direction: Tensor) -> Any:
-            return jvp(residuals, (point,), (direction,))[1]
-
-        chunk = max(1, _CHUNK_ELEMENTS // len(self.y))
-        identity = torch.eye(len(point), dtype=point.dtype, device=point.device)
-        columns: Any = vmap(column, chunk_size=chunk)(identity)
-        return torch.as_tensor(columns).T
+        return jacobian(
+            lambda point: self.residuals(unflatten(point, parameters)), flatten(parameters)
+        )
 
     def hessian_product(
         self, parameters: Parameters, direction: Parameters, batch: Batch | None = None
     ) -> Parameters:
-        """Product of the Hessian of `loss` with a direction, forward over reverse mode."""
-        gradient = grad(lambda point: self.loss(point, batch))
-        product: Any = jvp(gradient, (parameters,), (direction,))[1]
+        """Product of the Hessian of `loss` with a direction."""
+
+        def slope(point: Parameters) -> Tensor:
+            gradient: Any = grad(lambda at: self.loss(at, batch))(point)
+            parts = [(gradient[name] * direction[name]).sum() for name in direction]
+            return torch.stack(parts).sum()
+
+        product: Any = grad(slope)(parameters)
         return dict(product)
 
     def hessian(self, parameters: Parameters) -> Tensor:
         """Hessian of `loss` over all data, ``(p, p)``, in the order of the flat parameters."""
-        second: Any = hessian(lambda point: self.loss(unflatten(point, parameters)))
-        return torch.as_tensor(second(flatten(parameters).detach()))
+        return hessian(lambda point: self.loss(unflatten(point, parameters)), flatten(parameters))
 
     def start(self, generator: torch.Generator) -> Parameters:
         """Return a start: of k starts the one of number ``seed % k``, the generator's first seed.

@@ -23,8 +23,8 @@ Loop: TypeAlias = Callable[[Tensor | None, int], None]
 _WARP, _PROGRAMS = 32, 2048  # some sixteen programs of one warp on each multiprocessor
 _TILE_BYTES = 8192
 """Size of a tile, trials x rows x features: what 32 to 128 threads hold in registers."""
-_WIDE_TILE_BYTES, _WIDE_WARPS, _WIDE_PROGRAMS = 8192, 4, 396
-"""The same for large batches; more programs would not run at once."""
+_WIDE_TILE_BYTES, _WIDE_WARPS, _WIDE_PROGRAMS = 16384, 4, 264
+"""The same for large batches: the best of 36 settings on an H200 (benchmarks/results/)."""
 
 _SQUARED, _HUBER, _LOGISTIC = map(tl.constexpr, (SQUARED, HUBER, LOGISTIC))
 

@@ -19,6 +19,7 @@ DAMPING = (
     1e-4,
     1.0,
 )  # of the mean curvature, tried in turn where there is none in a direction
+NOTHING = 1e-25  # of the loss at the start: an infimum of zero, which may not be attained
 # Of the loss, squared decrements: that end a rough search, a line search, and trust in its slopes.
 ROUGH, FINE, NEAR = 1e-10, 1e-20, 1e-8
 
@@ -44,8 +45,8 @@ def minimise(objective: Objective, allowed: Tensor, start: Tensor) -> Point:
 
     Newton steps on the active entries, with a line search; where one of these would change its sign
     it stops at zero and leaves. At a minimum over the active entries, those outside join whose
-    slope exceeds l1. The objective falls at every step, so no set comes back but by a tie (a column that stands
-    twice).
+    slope exceeds l1. The objective falls at every step, so no set comes back but by a tie (a column
+    that stands twice).
 
     References
     ----------
@@ -109,7 +110,7 @@ def _joining(objective: Objective, point: Point, allowed: Tensor, tolerance: flo
 def _settled(objective: Objective, point: Point, *, precise: bool) -> Point:
     """Return the minimiser over the active entries, less those that reach zero on the way."""
     l1 = objective.per_entry(objective.l1)
-    previous, was_whole = torch.inf, False
+    previous, was_whole, first = torch.inf, False, 0.0
     for _ in range(STEPS):
         free = point.free
         eta = objective.predictions(point.theta)
@@ -123,9 +124,12 @@ def _settled(objective: Objective, point: Point, *, precise: bool) -> Point:
         if bool(wrong.any()):
             point, previous = _less(point, free[wrong]), torch.inf
             continue
-        value = objective.value(point.theta, eta)
+        value = objective.value(point.theta, eta) + objective.value_error(point.theta, eta)
+        first = max(first, value)
         is_near = decrement**2 <= FINE * value
-        if decrement == 0 or (not precise and decrement**2 <= ROUGH * value):
+        if decrement == 0 or value <= NOTHING * first:
+            break
+        if not precise and decrement**2 <= ROUGH * value:
             break
         if was_whole and is_near and decrement > previous / 2:
             break

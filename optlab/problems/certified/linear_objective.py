@@ -161,7 +161,7 @@ class Objective:
         return torch.stack(columns, 1)
 
     def factor(self, eta: Tensor, free: Tensor, radius: Tensor | float = 0.0) -> Factor | None:
-        """Return a factor of a matrix that the Hessian is nowhere below within a radius, or None."""
+        """Return a factor of a matrix that no Hessian within a radius is below, or None."""
         rows = len(self.y) * math.prod(self.loss.outputs) + len(free)
         found = gram_factored(self.hessian(eta, free, radius), rows)
         return factored(self.root(eta, free, radius)) if found is None else found

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, final
+from typing import final
 
-import torch
 from torch import Tensor
 
 from optlab.problems.capabilities import HasResiduals
-from optlab.problems.forward_mode import jvp
+from optlab.problems.curves.derivatives import second_derivative
 from optlab.problems.problem import Parameters
 from optlab.problems.vector import unflatten
 
@@ -45,11 +43,7 @@ class ResidualFunctions:
         """Return the second derivative of the residuals along a step, ``(m,)``."""
         self.second_derivatives += 1
 
-        def along(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-            return lambda at: jvp(function, (at,), (step,))[1]
-
         def residuals(at: Tensor) -> Tensor:
             return self.problem.residuals(unflatten(at, self.like))
 
-        second: Any = along(along(residuals))(point)
-        return torch.as_tensor(second).detach()
+        return second_derivative(residuals, point, step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -64,6 +65,8 @@ class NoisyQuadratic(BenchmarkFunction):
     Zhang et al., Which Algorithmic Choices Matter at Which Batch Sizes? Insights From a Noisy
     Quadratic Model (2019).
     """
+
+    is_quadratic: ClassVar[bool] = True
 
     def __init__(
         self,

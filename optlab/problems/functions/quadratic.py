@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -49,6 +50,8 @@ class Quadratic(BenchmarkFunction):
     ----------
     Polyak, Introduction to Optimization (1987), section 1.4.
     """
+
+    is_quadratic: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.checks import check_positive
 from optlab.linalg import double_double as dd
-from optlab.problems.linear_model import ModelOptions
+from optlab.problems.linear_model import ModelOptions, Values
 from optlab.problems.losses.loss import Loss, Pair
 from optlab.problems.smooth_linear_model import SmoothLinearModel
 
@@ -95,11 +94,6 @@ class HuberRegression(SmoothLinearModel):
     """
 
     def __init__(
-        self,
-        X: ArrayLike | Tensor,
-        y: ArrayLike | Tensor,
-        *,
-        delta: float = 1.35,
-        **options: Unpack[ModelOptions],
+        self, X: Values, y: Values, *, delta: float = 1.35, **options: Unpack[ModelOptions]
     ) -> None:
         super().__init__(X, y, Huber(delta), **options)

@@ -128,8 +128,14 @@ class Loss:
 
         Gaps up to 1 take Taylor's remainder, ``int_0^1 (1 - t) gap l''(eta + t gap) gap dt``, by
         ten Gauss nodes: its terms are positive, so nothing cancels, and the next singularity of
-        the losses here is pi away, so the error is below rounding.
+        the losses here is pi away, so the error is below rounding. Of a loss with a kink, the slope
+        is any that balances: both sides' rest is at least 0.
         """
+        if self.kink is not None:
+            below, above = self.kink
+            residual = y - eta - gap
+            over, under = residual.clamp(min=0.0), (-residual).clamp(min=0.0)
+            return over * (above + slope) - under * (below + slope)
         near = gap.clamp(-1.0, 1.0)
         total = torch.zeros_like(y, dtype=eta.dtype)
         for node, weight in NODES:
@@ -141,7 +147,7 @@ class Loss:
         return torch.where(is_near, total, far)
 
     def path(self, y: Tensor) -> Iterator[Loss]:
-        """Yield losses that are ever harder to minimise, each from the last one's minimum: itself."""
+        """Yield losses ever harder to minimise from the last one's minimum, itself at last."""
         yield self
 
     def contrasts(self, y: Tensor) -> Contrasts | None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Unpack
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.problems.labels import check_counts
-from optlab.problems.linear_model import ModelOptions
+from optlab.problems.linear_model import ModelOptions, Values
 from optlab.problems.losses.loss import Contrasts, Loss
 from optlab.problems.smooth_linear_model import SmoothLinearModel
 
@@ -75,7 +74,5 @@ class PoissonRegression(SmoothLinearModel):
     McCullagh and Nelder, Generalized Linear Models (1989), chapter 6.
     """
 
-    def __init__(
-        self, X: ArrayLike | Tensor, y: ArrayLike | Tensor, **options: Unpack[ModelOptions]
-    ) -> None:
+    def __init__(self, X: Values, y: Values, **options: Unpack[ModelOptions]) -> None:
         super().__init__(X, y, Poisson(), **options)
