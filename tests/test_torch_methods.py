@@ -205,5 +205,5 @@ def test_the_command_line_takes_methods_by_name_and_place_with_a_learning_rate(t
         cli.app(["compare", "tutorial", *arguments, "--store", str(store)])
     assert done.value.code in {0, None}
     trials = ol.Results.load(store).trials
-    assert trials["optimizer"].tolist() == ["TorchAdam", "TorchNAdam", "TorchLBFGS"]
+    assert trials["optimizer"].tolist() == ["torch Adam", "torch NAdam", "torch LBFGS"]
     assert trials["hp_lr"].tolist() == [0.5] * 3

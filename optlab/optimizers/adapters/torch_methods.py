@@ -55,6 +55,11 @@ class _TorchMethod:
             object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
         self._adapted()
 
+    @property
+    def name(self) -> str:
+        """The adapted class's name, after torch's: ``"torch Adam"``."""
+        return self._adapted().name
+
     def _values(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
 

@@ -104,8 +104,8 @@ class TorchOptimizer:
 
     @property
     def name(self) -> str:
-        """The adapted class's name."""
-        return self.cls.__name__
+        """The adapted class's name, after torch's: ``"torch Adam"``."""
+        return f"torch {self.cls.__name__}"
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
