@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import optlab as ol
 from optlab.app import cli
-from optlab.optimizers import hyperparameters, registry
+from optlab.optimizers import hyperparameters, registry, unsupported
 
 EPOCHS, SEED = 8, 5
 
@@ -158,6 +158,15 @@ def test_methods_by_name_pickle_and_come_back_from_json(name):
     assert again == one
     assert pickle.loads(pickle.dumps(one)) == one
     assert registry.get(name) is type(one)
+
+
+def test_a_class_that_does_not_take_the_parameters_is_declined_in_a_sentence(problem):
+    cls = registry.get("torch.optim:Muon")
+    reason = unsupported(cls(), problem, torch.device("cpu"))
+    assert reason.startswith("torch's Muon does not take the parameters of LinearRegression: ")
+    matrix = torch.nn.Linear(3, 2, bias=False)
+    network = ol.ModuleProblem(matrix, torch.nn.MSELoss(), torch.eye(3), torch.ones(3, 2))
+    assert ol.minimize(network, cls(lr=0.1), epochs=20).loss < 0.5
 
 
 def test_hyperparameters_name_the_scheduler():

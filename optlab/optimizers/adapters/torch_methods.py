@@ -69,6 +69,10 @@ class _TorchMethod:
     def __reduce__(self) -> tuple[Any, ...]:
         return _remade, (self.torch_class, self._values())
 
+    def unsupported(self, problem: Problem, device: torch.device) -> str | None:
+        """Say why torch's class does not take a problem's parameters."""
+        return self._adapted().unsupported(problem, device)
+
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         return self._adapted().iterates(problem, batches, start)
