@@ -200,7 +200,9 @@ def compile_table(devices: list[str]) -> None:
 
 def closed_form_table(devices: list[str]) -> None:
     """Print the seconds of the closed forms by device, float64, as the lab measures them."""
-    print("\nClosed forms, float64, milliseconds; in brackets the relative error of the parameters\n")
+    print(
+        "\nClosed forms, float64, milliseconds; in brackets the relative error of the parameters\n"
+    )
     print("| problem | " + " | ".join(f"{m}, {d}" for m in FORMS for d in devices) + " |")
     print("|---" * (len(FORMS) * len(devices) + 1) + "|")
     for n, d in ((100_000, 100), (1_000_000, 50)):
