@@ -54,8 +54,9 @@ def tutorial(rounds: int) -> None:
         for _ in range(20):
             seconds["80 looks"].append(growing().seconds)
             seconds["one look"].append(solve().seconds)
-    print(f"\nThe tutorial, 20 000 steps: the article's script {median(theirs):.2f} s; the published "
-          f"parameters to the last bit: {'yes' if found == PUBLISHED else f'NO, {found}'}\n")  # fmt: skip
+    same = "yes" if found == PUBLISHED else f"NO, {found}"
+    print(f"\nThe tutorial, 20 000 steps: the article's script {median(theirs):.2f} s; the "
+          f"published parameters to the last bit: {same}\n")  # fmt: skip
     print("| FusedSGD, solution.seconds | ms | times as fast | goal |\n|---|---|---|---|")
     for name, values in seconds.items():
         ours = median(values)
@@ -92,7 +93,7 @@ def with_a_dataloader(problem: ol.LinearRegression, size: int, steps: int) -> Ca
 
 
 def gather(problem: ol.LinearRegression, size: int) -> Callable[[], object]:
-    """Return a function that gathers an epoch's rows, batch by batch, and does nothing with them."""
+    """Return a function that gathers an epoch's rows, batch by batch, and does nothing else."""
     order = torch.randperm(len(problem.y)).split(size)
     return lambda: [problem.X.index_select(0, rows) for rows in order]
 
