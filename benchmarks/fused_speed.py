@@ -1,8 +1,8 @@
 """Compiled gradient descent on the CPU against the article's script, a DataLoader and scikit-learn.
 
 Contenders take turns in one run; each row says how many times as fast FusedSGD is, the median over
-rounds, and the goal. Everything is warm; compiling is done before and reported apart. The article's
-script and FusedSGD of the first table draw their own order; below, the order is part of the time.
+rounds, and the goal. Everything is warm; compiling is done before and reported apart. Drawing the
+order is part of all times, but for the steps of the DataLoader loop below the first table.
 
     python -m benchmarks.fused_speed [--rounds 7]
 """
@@ -21,7 +21,7 @@ from sklearn.linear_model import SGDClassifier, SGDRegressor
 from torch.utils.data import DataLoader, TensorDataset
 
 import optlab as ol
-from benchmarks.interleaved import interleaved, ratio
+from benchmarks.interleaved import ratio
 from benchmarks.tutorial_loop import the_articles_loop
 from optlab.problems.losses.logistic import LogisticRegression
 
@@ -29,21 +29,56 @@ PUBLISHED = 2.706723928451538, 4.969954013824463
 RATE = 0.001
 
 
-def run_of(
-    problem: ol.Problem, optimizer: ol.Optimizer, size: int, epochs: int
-) -> Callable[[], ol.Solution]:
-    """Return a function that runs an optimizer as the lab does, and records its end alone."""
-    return lambda: ol.minimize(
-        problem, optimizer, epochs=epochs, batch_size=size, seed=1, recorded_epochs=epochs
-    )
+def fused(
+    problem: ol.Problem, size: int, epochs: int, *, fastmath: bool = False
+) -> Callable[[], float]:
+    """Return a function that makes epochs and returns their seconds: order and steps, all of it."""
+    optimizer = ol.FusedSGD(RATE, fastmath=fastmath)
+    start = problem.start(torch.Generator().manual_seed(1))
+    batches = ol.Batches(*problem.data[:2], size, torch.Generator().manual_seed(1))
+    batches.looks = range(epochs, 10**9, epochs)
+    iterates = optimizer.iterates(problem, batches, start)
+
+    def go() -> float:
+        began, made = time.perf_counter(), 0
+        while made < epochs:
+            made += next(iterates).epochs
+        return time.perf_counter() - began
+
+    return go
+
+
+def timed(run: Callable[[], object]) -> Callable[[], float]:
+    """Return a function that returns the seconds of another."""
+
+    def go() -> float:
+        began = time.perf_counter()
+        run()
+        return time.perf_counter() - began
+
+    return go
+
+
+def in_turns(contenders: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Return each contender's own seconds, round by round, after one round that is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
+        for name, run in contenders.items():
+            taken = run()
+            if turn:
+                seconds[name].append(taken)
+    return seconds
 
 
 def tutorial(rounds: int) -> None:
     """Print the article's run, 20 000 steps, by its own script and compiled."""
     problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
-    solve = run_of(problem, ol.FusedSGD(RATE), 1, 2000)
-    growing = lambda: ol.minimize(problem, ol.FusedSGD(RATE), epochs=2000, batch_size=1, seed=1)  # noqa: E731
-    solution = solve()
+
+    def solve(recorded: int | str) -> ol.Solution:
+        return ol.minimize(problem, ol.FusedSGD(RATE), epochs=2000, batch_size=1, seed=1,
+                           recorded_epochs=recorded)  # fmt: skip
+
+    solution = solve(2000)
     found = solution.parameters["weight"].item(), solution.parameters["bias"].item()
     seconds = {"80 looks": [], "one look": []}
     theirs = []
@@ -52,8 +87,8 @@ def tutorial(rounds: int) -> None:
         the_articles_loop(problem, 1, 2000)
         theirs.append(time.perf_counter() - began)
         for _ in range(20):
-            seconds["80 looks"].append(growing().seconds)
-            seconds["one look"].append(solve().seconds)
+            seconds["80 looks"].append(solve("growing").seconds)
+            seconds["one look"].append(solve(2000).seconds)
     same = "yes" if found == PUBLISHED else f"NO, {found}"
     print(f"\nThe tutorial, 20 000 steps: the article's script {median(theirs):.2f} s; the "
           f"published parameters to the last bit: {same}\n")  # fmt: skip
@@ -106,17 +141,17 @@ def against(name: str, n: int, d: int, size: int, epochs: int, rounds: int, goal
     learner = SGDRegressor(penalty=None, learning_rate="constant", eta0=RATE / 2, max_iter=epochs,
                            tol=None, shuffle=True, random_state=1)  # fmt: skip
     steps = math.ceil(n / size)
-    contenders: dict[str, Callable[[], object]] = {
-        "strict": run_of(problem, ol.FusedSGD(RATE), size, epochs),
-        "fastmath": run_of(problem, ol.FusedSGD(RATE, fastmath=True), size, epochs),
-        "gather": gather(problem, size),
+    contenders = {
+        "strict": fused(problem, size, epochs),
+        "fastmath": fused(problem, size, epochs, fastmath=True),
+        "gather": timed(gather(problem, size)),
+        "DataLoader": with_a_dataloader(problem, size, min(steps - 1, 300)),
     }
     if size == 1:
-        contenders["scikit-learn"] = lambda: learner.fit(X, y)
-    seconds = interleaved(contenders, rounds)
-    loader = with_a_dataloader(problem, size, min(steps - 1, 300))
-    a_step = median(loader() for _ in range(rounds))
+        contenders["scikit-learn"] = timed(lambda: learner.fit(X, y))
+    seconds = in_turns(contenders, rounds)
     per_step = {k: median(v) / steps / (1 if k == "gather" else epochs) for k, v in seconds.items()}
+    a_step = median(seconds["DataLoader"])
     for kind in ("strict", "fastmath"):
         learn = ratio(seconds, kind, "scikit-learn") if size == 1 else math.nan
         cells = [f"{per_step[kind] * 1e6:.3g}", f"{a_step / per_step[kind]:.0f}",
@@ -134,11 +169,11 @@ def logistic(rounds: int) -> None:
     problem = LogisticRegression(X, y)
     learner = SGDClassifier(loss="log_loss", penalty=None, learning_rate="constant", eta0=RATE,
                             max_iter=epochs, tol=None, shuffle=True, random_state=1)  # fmt: skip
-    seconds = interleaved(
+    seconds = in_turns(
         {
-            "strict": run_of(problem, ol.FusedSGD(RATE), 1, epochs),
-            "fastmath": run_of(problem, ol.FusedSGD(RATE, fastmath=True), 1, epochs),
-            "scikit-learn": lambda: learner.fit(X.numpy(), y.numpy()),
+            "strict": fused(problem, 1, epochs),
+            "fastmath": fused(problem, 1, epochs, fastmath=True),
+            "scikit-learn": timed(lambda: learner.fit(X.numpy(), y.numpy())),
         },
         rounds,
     )
@@ -157,10 +192,10 @@ def main() -> None:
           f"{os.getloadavg()[0]:.1f}")  # fmt: skip
     began = time.perf_counter()
     problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
-    run_of(problem, ol.FusedSGD(RATE), 1, 1)()
+    fused(problem, 1, 1)()
     print(f"first run of FusedSGD, compiled or loaded: {time.perf_counter() - began:.2f} s")
     tutorial(min(rounds, 5))
-    print("\nWhole calls of ol.minimize, float64: microseconds a step, and times as fast as\n")
+    print("\nOrder and steps, float64: microseconds a step, and times as fast as\n")
     print("| problem | batch size | FusedSGD | us a step | DataLoader loop | scikit-learn "
           "| gathering the rows alone | goals |\n" + "|---" * 8 + "|")  # fmt: skip
     against("n = 10 000, d = 20", 10_000, 20, 1, 20, rounds,
