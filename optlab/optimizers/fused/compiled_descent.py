@@ -8,14 +8,13 @@ the compiler chooses the order of sums, and may round a product and a sum once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from torch import Tensor
 
-from optlab.optimizers.fused.fused_run import FusedRun
+from optlab.optimizers.fused.fused_run import FusedRun, Loop
 from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 
 _EIGHT = np.uintp(8)  # unsigned: a signed index may be negative, which costs
@@ -166,19 +165,18 @@ except RuntimeError:  # no place for a cache: compile in every process
     descend = numba.njit(nogil=True)(_descend)
 
 
-def loop(run: FusedRun, size: int, samples: int) -> Callable[[Tensor | None, int], None]:
-    """Return a function that makes some epochs, the trials one after the other.
+def loop(run: FusedRun, size: int, samples: int) -> Loop:
+    """Return a loop that makes some epochs, the trials one after the other.
 
-    It takes orders, shape (epochs, n), and the number of epochs; None: the rows as they lie. All
-    that can be is made ready here, as a call may be short.
+    All that can be is made ready here, as a call may be short.
     """
-    X, y, weight = (None if part is None else part.numpy() for part in run.data)
-    number = X.dtype.type
-    weight = X[0, :0] if weight is None else weight
+    X, y = run.data.X.numpy(), run.data.y.numpy()
+    weight = X[0, :0] if run.data.weight is None else run.data.weight.numpy()
     theta, velocity, losses = run.theta.numpy(), run.velocity.numpy(), run.losses.numpy()
-    common = (*map(number, (run.decay, run.loss.l2, run.loss.delta, 1)), run.nesterov, run.fastmath)
+    decay, l2, delta, one = map(X.dtype.type, (run.decay, run.loss.l2, run.loss.delta, 1))
+    rest = (decay, l2, delta, one, run.nesterov, run.fastmath, run.loss.kind)
     each = [
-        (theta[i], velocity[i], Settings(rate, momentum, *common, run.loss.kind))
+        (theta[i], velocity[i], Settings(rate, momentum, *rest))
         for i, (rate, momentum) in enumerate(
             zip(run.rates.numpy(), run.momenta.numpy(), strict=True)
         )
