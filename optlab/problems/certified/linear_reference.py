@@ -94,9 +94,6 @@ def _independent(objective: Objective) -> tuple[Tensor, str]:
     if not len(free):
         return allowed, ""
     rows = objective.damping(free)
-    if objective.loss.outputs:
-        zero = torch.zeros((len(objective.y), *objective.loss.outputs), dtype=torch.float64)
-        rows = objective.root(zero, free)
     norms = rows.norm(dim=0)
     scale = torch.where(norms > 0, torch.exp2(-norms.log2().round()), 0.0)
     R, order = scipy.linalg.qr((rows * scale).numpy(), mode="r", pivoting=True)
