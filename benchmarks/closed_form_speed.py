@@ -44,7 +44,7 @@ def problem(n: int, d: int, condition: float) -> tuple[torch.Tensor, torch.Tenso
 def true_backward_error(X: torch.Tensor, y: torch.Tensor, c: np.ndarray) -> float:
     """Return the Karlson-Walden backward error in eps ||A||_F, its gradient in double-double."""
     rows = in_memory(Block(X.numpy(), y.numpy()), True)
-    R, _ = triangle(rows)
+    R, *_ = triangle(rows)
     factor = from_triangle(np.asfortranarray(R[:-1, :-1]))
     assert factor is not None
     visit = accurate_gradient(rows, (c, 0.0 * c))

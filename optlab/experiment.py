@@ -20,6 +20,7 @@ from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError
 from optlab.lab.trial.best_known import judge_against_best_known
 from optlab.lab.trial.budget import RecordedEpochs
+from optlab.lab.trial.check_stop_at import check_stop_at
 from optlab.lab.trial.stop_at import StopAt
 from optlab.optimizers import BatchSize, Optimizer
 from optlab.problems import Problem
@@ -53,7 +54,9 @@ class Experiment:
         The most passes over the data.
     stop_at
         Stop where the suboptimality is at most this share of that of a fit that has learnt
-        nothing: the start or the best constant, whichever is smaller.
+        nothing: the start or the best constant, whichever is smaller; or where a `StopAt` of
+        another measure says. Trials of a problem without a reference have no suboptimality while
+        they run: they spend their epochs, and are judged when all have ended.
     recorded_epochs
         The epochs after which an iterate is judged and recorded:
         ``"growing"``: some 100 epochs at growing distances; a number k: every k-th; or epochs.
@@ -97,7 +100,8 @@ class Experiment:
             value = getattr(self, field.name)
             if isinstance(value, Iterator):  # it could be read only once
                 object.__setattr__(self, field.name, tuple(value))
-        _ = self.grid, self.budget  # bad arguments are refused where they are written
+        # Bad arguments are refused where they are written.
+        check_stop_at(self.budget.stop_at, self.grid.problems.values())
 
     @cached_property
     def grid(self) -> Grid:

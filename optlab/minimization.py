@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from optlab.html_templates import facts_html
 from optlab.lab.grid import Grid
 from optlab.lab.tables import traces_table
 from optlab.lab.trial.budget import Budget, RecordedEpochs
+from optlab.lab.trial.check_stop_at import check_stop_at
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
@@ -30,7 +32,7 @@ class Solution:
     parameters
         The last iterate, on the CPU, in the dtype computed in.
     loss, suboptimality, parameter_error
-        Of the last iterate, in float64 over all data: see `LinearRegression.evaluate`.
+        Of the last iterate, in float64 over all data; NaN where the problem has no reference.
     best_suboptimality, best_epoch
         The least recorded suboptimality, and its epoch.
     status, message
@@ -55,9 +57,11 @@ class Solution:
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.parameters.items())
+        known = not math.isnan(self.suboptimality)
+        gap = f", suboptimality {self._suboptimality()}" if known else ""
         return (
-            f"Solution({self.status}: {self.message}; loss {self.loss:.6g}, suboptimality "
-            f"{self._suboptimality()}, {self.seconds:.3g} s; {shown})"
+            f"Solution({self.status}: {self.message}; loss {self.loss:.6g}{gap}, "
+            f"{self.seconds:.3g} s; {shown})"
         )
 
     def _suboptimality(self) -> str:
@@ -145,6 +149,7 @@ def minimize(
     )
     (trial,) = grid.trials()
     budget = Budget(epochs=epochs, stop_at=stop_at, recorded_epochs=recorded_epochs)
+    check_stop_at(budget.stop_at, [problem])
     outcome = run_trial(
         trial,
         problem,

@@ -26,6 +26,8 @@ class Registry(Generic[T]):
         optlab's own, by name: a place as in an entry point, or the object itself.
     is_kind
         Whether an object can be held.
+    convert
+        A function of what is imported that returns what is held for it.
 
     Examples
     --------
@@ -40,9 +42,10 @@ class Registry(Generic[T]):
         group: str,
         built_in: Mapping[str, str | T],
         is_kind: Callable[[object], bool] = lambda value: isinstance(value, type),
+        convert: Callable[[Any], Any] = lambda value: value,
     ) -> None:
         self.kind, self.group, self.built_in = kind, group, dict(built_in)
-        self._is_kind = is_kind
+        self._is_kind, self._convert = is_kind, convert
         self._registered: dict[str, T] = {}
 
     @cached_property
@@ -76,7 +79,7 @@ class Registry(Generic[T]):
         self._registered[name] = value
 
     def get(self, name: str) -> T:
-        """Return an object by its name.
+        """Return an object by its name, or by its place, ``"module:attribute"``.
 
         Raises
         ------
@@ -86,6 +89,8 @@ class Registry(Generic[T]):
         """
         if name in self._registered:
             return self._registered[name]
+        if ":" in name and name not in self._known:
+            return self._loaded(name, name)
         if name not in self._known:
             plain = {_plain(known): known for known in self.names()}
             hint = did_you_mean(_plain(name), plain)
@@ -102,6 +107,7 @@ class Registry(Generic[T]):
             found: Any = importlib.import_module(module)
             for part in qualified_name.split("."):
                 found = getattr(found, part)
+            found = self._convert(found)
         except Exception as error:  # another package's code: whatever it raises is its own matter
             why = f"{type(error).__name__}: {error}"
             raise ValueError(f"{self.kind} {name!r} ({place}) cannot be loaded: {why}") from error

@@ -168,14 +168,22 @@ class Results(ResultTables):
         """
         return write_tables(self, Path(folder), kind, force=force, raw=raw)
 
-    def plot_convergence(self, problem: str | None = None) -> Figure:
-        """Draw the suboptimality over epochs, samples and seconds; direct methods as lines.
+    def plot_convergence(
+        self, problem: str | None = None, measure: str = "suboptimality"
+    ) -> Figure:
+        """Draw a measure over epochs, samples and seconds; direct methods as lines.
 
-        ``problem`` may be left out where there is one.
+        ``problem`` may be left out where there is one; ``measure`` is the suboptimality or a
+        further measure of the problem, such as ``"holdout_loss"``.
+
+        Raises
+        ------
+        ValueError
+            For a measure that no trial has.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
 
-        return figures.convergence(self, self._one(problem))
+        return figures.convergence(self, self._one(problem), measure)
 
     def plot_fit(self, problem: str | None = None) -> Figure:
         """Draw the points of a one-feature problem and the line of each setting's median trial.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,17 @@ _SHORT.maxstring = _SHORT.maxlong = 60
 def encodable(text: str) -> str:
     """Return a text that UTF-8 can hold: a file's name in an error's message may not be one."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def without_addresses(text: str) -> str:
+    """Return a repr without the addresses of objects, which say nothing, and change.
+
+    Examples
+    --------
+    >>> without_addresses("<Mine object at 0x7f3246fa5c90>")
+    '<Mine object>'
+    """
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
 def shortened(value: object) -> str:

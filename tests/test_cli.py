@@ -116,6 +116,8 @@ def folder(tmp_path_factory):
     frame.to_csv(folder / "some.csv", index=False)
     frame.assign(size=frame["size"].where(frame.index != 7)).to_csv(folder / "nan.csv", index=False)
     frame.assign(age="old").to_csv(folder / "text.csv", index=False)
+    species = np.where(frame["y"] + 50 * generator.standard_normal(40) > 3, "owl", "cat")
+    frame.assign(y=species).to_csv(folder / "species.csv", index=False)
     for name, text in (
         ("small", SCRIPT), ("slow", SLOW), ("failing", FAILING), ("hanging", HANGING),
         ("empty", "x = 1\n"), ("wrong", SCRIPT.replace("epochs=3", "epochs=0")),
@@ -312,6 +314,13 @@ REFUSED = {
                   "unknown optimizer 'manual-sdg': did you mean 'manual-sgd'?"),
     "device": ((*COMPARE, "--devices", "cudda"), "unknown device 'cudda': did you mean 'cuda'?"),
     "dataset": (("compare", "diabets"), "unknown dataset 'diabets': did you mean 'diabetes'?"),
+    "problem": ((*COMPARE, "--problem", "huger"),
+                "unknown problem 'huger': did you mean 'huber'? there are linear, logistic"),
+    "problem's option": ((*COMPARE, "--problem", "huber", "--delta", "2", "--quantile", "0.5"),
+                         "--problem huber does not take --quantile: it takes --l1, --l2, --delta"),
+    "labels": (("compare", "species.csv", "--target", "y"), "it is the target, which must be num",
+               "--problem logistic"),
+    "labels of numbers": ((*COMPARE, "--problem", "logistic"), "y must have 2 classes, not 40"),
     "option": ((*COMPARE, "--epoch", "3"), "--epoch"),
     "list": (("list", "animals"), "animals", "optimizers", "datasets", "devices"),
     "command": (("comprae",), "comprae"),
@@ -426,10 +435,26 @@ def test_help_names_the_commands():
         assert re.search(rf"^│ {command} ", said, re.MULTILINE)
 
 
-def test_list_names_optimizers_datasets_and_devices(main):
-    optimizers, datasets, devices = (
-        main("list", what)[1] for what in ("optimizers", "datasets", "devices")
+def test_compare_makes_another_problem_of_a_table_and_gives_it_to_those_that_can_solve_it(main):
+    command = ("compare", "species.csv", "--target", "y", "--problem", "logistic", "--l2", "0.01")
+    status, out, err = main(*command, "--epochs", "5", "--csv", "logistic")
+    assert status == 0, err
+    assert "reference of species, standardized (certified): " in out
+    tables = Path("logistic")
+    facts = pd.read_csv(tables / "references.csv").iloc[0]
+    assert (facts["kind"], facts["reference"]) == ("LogisticRegression", "certified")
+    trials = pd.read_csv(tables / "trials.csv")
+    assert {"ManualSGD", "TorchSGD"} <= set(trials["optimizer"])
+    assert trials["optimizer"].isin(["Lstsq", "SklearnLinearRegression"]).sum() == 0
+    assert "skipped" not in set(trials["status"])
+
+
+def test_list_names_optimizers_problems_datasets_and_devices(main):
+    optimizers, problems, datasets, devices = (
+        main("list", what)[1] for what in ("optimizers", "problems", "datasets", "devices")
     )
+    for name in ("linear", "logistic", "huber"):
+        assert re.search(rf"^ *{name} +\S", problems, re.MULTILINE)
     for name in ("manual-sgd", "torch-sgd", "lstsq", "sklearn"):
         assert re.search(rf"^ *{name} +\S", optimizers, re.MULTILINE)
     assert "Dataset('diabetes', n=442, d=10, float64)" in " ".join(datasets.split())

@@ -137,7 +137,7 @@ def check_accuracy(results, found, problem):
             digits[cell] = statistics.median(each)
     with_batches = {c: value for c, value in digits.items() if c[2] is not None}
     check_nearest(found.pop(("accuracy", problem)).numbers, digits, timed)
-    nearest = found.pop(("accuracy with batches", problem), None)
+    nearest = found.pop(("iterative accuracy", problem), None)
     apart = with_batches and max(with_batches.values()) < max(digits.values()) - 0.3
     assert (nearest is not None) == bool(apart)
     if nearest:

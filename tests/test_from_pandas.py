@@ -331,3 +331,32 @@ def test_a_target_of_text_is_not_to_be_encoded():
     frame = pd.DataFrame({"x": [1.0, 2.0], "y": ["a", "b"]})
     with pytest.raises(ValueError, match=r"'y' holds text.*it is the target, which must be"):
         ol.datasets.from_pandas(frame, target="y", categories="one-hot")
+
+
+@pytest.mark.parametrize("kind", ["str", object, "category", "string"])
+def test_a_target_of_text_can_be_class_labels(kind):
+    names = ["no", "yes", None, "yes", "no", "yes"]
+    frame = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "y": pd.Series(names, dtype=kind)})
+    data = ol.datasets.from_pandas(frame, target="y", labels=True, missing="drop", holdout=0.2)
+    given = dict(zip(frame["x"], names, strict=True))
+    for part in (data, data.holdout):
+        assert part.y.dtype.kind == "U"
+        assert [given[x] for x in part.X[:, 0]] == part.y.tolist()
+    again = data.standardized()
+    assert again.y.tolist() == data.y.tolist()
+    assert again.holdout.y.tolist() == data.holdout.y.tolist()
+    assert repr(data) == "Dataset('table', n=4, d=1, float64, classes=2, holdout=1)"
+    with pytest.raises(ValueError, match="1 of 6 rows have missing values"):
+        ol.datasets.from_pandas(frame, target="y", labels=True)
+    with pytest.raises(ValueError, match="y holds text, not numbers"):
+        ol.LinearRegression.from_dataset(data)
+
+
+def test_labels_that_are_numbers_stay_numbers():
+    frame = pd.DataFrame({"x": [1.0, 2.0], "y": [0, 1]})
+    assert ol.datasets.from_pandas(frame, target="y", labels=True).y.tolist() == [0.0, 1.0]
+
+
+def test_a_dataset_refuses_missing_labels():
+    with pytest.raises(ValueError, match="1 missing class labels, the first in row 1"):
+        ol.datasets.Dataset("a", [[1.0], [2.0]], ["yes", None])

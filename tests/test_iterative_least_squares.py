@@ -123,3 +123,12 @@ def hessian_and_optimum(problem):
     H = 2 * A.T @ (u[:, None] * A) / len(A)
     H[:-1, :-1] += problem.l2 * np.eye(len(H) - 1)
     return H, np.linalg.solve(H, 2 * A.T @ (u * problem.y.numpy()) / len(A))
+
+
+def test_exact_line_search_zigzags_on_a_quadratic_as_kantorovichs_worst_case():
+    """From x_i = 1 / h_i at the ends of the spectrum the rate is attained at each step."""
+    problem = ol.Quadratic([10.0, 1.0], start=(0.1, 1.0))
+    start = problem.start(torch.Generator())
+    found = islice(ol.ExactLineSearch().iterates(problem, None, start), 10)
+    losses = [problem.loss(start).item(), *(problem.loss(i.parameters).item() for i in found)]
+    np.testing.assert_allclose(np.divide(losses[1:], losses[:-1]), (9 / 11) ** 2, rtol=1e-12)

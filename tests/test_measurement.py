@@ -13,6 +13,7 @@ from optlab.lab import Budget, Trial, run_trial
 from optlab.lab.measure.clock import Clock, use_clock
 from optlab.lab.trial.record import TRACE_NUMBERS
 from optlab.optimizers import registry
+from tests.plain_problem import plain_problem
 
 
 class FakeClock:
@@ -101,9 +102,12 @@ def test_of_a_and_b_that_is_slower_b_is_called_slower(tutorial, clock, drift):
     assert found["faster"] == 0
 
 
+DATA = ol.datasets.synthetic(40, 3, condition=3, seed=1)
+
+
 @pytest.fixture(scope="module")
 def problem():
-    return ol.LinearRegression.from_dataset(ol.datasets.synthetic(40, 3, condition=3, seed=1))
+    return ol.LinearRegression.from_dataset(DATA)
 
 
 def run(
@@ -131,8 +135,8 @@ METHODS = {name: cls() for name, cls in registry.items()} | {
 
 @pytest.mark.parametrize("optimizer", METHODS.values(), ids=METHODS)
 @pytest.mark.parametrize(("batch_size", "dtype"), [(7, "float32"), ("full", "float64")])
-def test_recording_changes_no_bit(problem, optimizer, batch_size, dtype):
-    seen = []
+def test_recording_changes_no_bit(optimizer, batch_size, dtype):
+    problem, seen = plain_problem(optimizer, DATA), []
 
     def nosy(trial, row):
         # What a watcher may do off the clock: compute, collect, seed and draw from the global

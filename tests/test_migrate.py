@@ -1,5 +1,6 @@
 """Results files of every schema there has been, read and migrated."""
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -17,7 +18,9 @@ from tests.planted_store import sql, tutorial_experiment
 
 SAMPLES = Path(__file__).parent / "data"
 VERSIONS = range(1, SCHEMA_VERSION + 1)
-OLD = VERSIONS[:3]
+OLD = VERSIONS[:-1]
+WITH_COLUMNS = VERSIONS[:3]
+"""A trial's facts are columns in these, not JSON."""
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_there_is_a_sample_of_every_schema_and_it_can_be_read_reported_and_expor
     assert len(results.export(tmp_path / "csv", "csv")) == 5
 
 
-@pytest.mark.parametrize("version", OLD)
+@pytest.mark.parametrize("version", WITH_COLUMNS)
 def test_every_number_of_an_old_file_is_the_one_that_was_written(version, file):
     path = file(version)
     results = ol.Results.load(path)
@@ -86,6 +89,21 @@ def test_an_old_file_that_is_written_is_migrated_and_a_copy_stays(version, file,
 
 
 @pytest.mark.parametrize("version", OLD)
+def test_the_optimum_of_an_old_file_is_a_certified_reference(version, file):
+    path = file(version)
+    column = "summary" if version == 4 else "facts"
+    ((text,),) = sql(path, f"SELECT {column} FROM problems")
+    was = json.loads(text)
+    (facts,) = ol.Results.load(path).problems.values()
+    found = facts.reference
+    assert (found.kind, found.loss, found.unique) == ("certified", was["optimum_loss"], True)
+    assert (found.trusted, found.message) == (True, was["certificate"]["message"])
+    assert found.certificate == was["certificate"]
+    right = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized()).reference()
+    np.testing.assert_allclose(facts.parameters["weight"], right.parameters["weight"], rtol=1e-14)
+
+
+@pytest.mark.parametrize("version", OLD)
 def test_a_migration_that_is_cut_off_changes_nothing(version, file, monkeypatch):
     path = file(version)
     before = path.read_bytes()
@@ -93,7 +111,7 @@ def test_a_migration_that_is_cut_off_changes_nothing(version, file, monkeypatch)
     def cut_off(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("optlab.lab.store.migrate._trial", cut_off)
+    monkeypatch.setattr("optlab.lab.store.migrate._with_reference", cut_off)
     with pytest.raises(KeyboardInterrupt):
         Store(path)
     assert path.read_bytes() == before

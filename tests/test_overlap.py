@@ -1,10 +1,13 @@
 """Trials that ran beside those of another process are marked, and no others."""
 
+import itertools
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import optlab as ol
@@ -54,6 +57,25 @@ def test_the_processes_of_one_file_mark_each_others_trials(tmp_path):
     )
     assert before.trials.set_index("repeat")["contended"].tolist() == [False, True, False]
     assert ol.Results.load(path).trials["contended"].sum() == 2
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_clock_that_goes_backwards_loses_nothing_and_makes_nothing_contended(
+    tmp_path, monkeypatch, isolate
+):
+    path, ticks = tmp_path / "s.db", itertools.count()
+    real = time.time()
+    monkeypatch.setattr(time, "time", lambda: real - 3600 * next(ticks))  # an hour at each look
+    experiment = tutorial_experiment(repeats=4, epochs=2)
+    execution = ol.Execution(isolate=isolate, time_limit=60)
+    results = experiment.run(store=path, execution=execution)
+    assert results.trials["status"].tolist() == ["finished"] * 4
+    assert not results.trials["contended"].any()
+    again = experiment.run(store=path, execution=execution)
+    pd.testing.assert_frame_equal(again.traces, results.traces)  # seconds too: none ran again
+    loaded = ol.Results.load(path)
+    assert len(loaded.trials) == 4
+    assert not loaded.trials["contended"].any()
 
 
 # A process that begins a trial, and holds it until it is told to end or is killed.

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+import optlab as ol
 from optlab.report.page.render import write_page
 from optlab.report.table_files import PAPER
 from optlab.report.ticks import log_ticks
@@ -185,7 +186,7 @@ def test_the_experiments_pages_draw_every_view_and_filter(open_page, request, na
         assert before[key] > 3, key
         assert len(axis_text(section)) > 5, key
     assert show(page, "crossover").locator("tbody tr").count() == 10
-    missing = {key for key in DRAWN if key not in OF_EXPERIMENTS[name]}
+    missing = {key for key in [*DRAWN, "path"] if key not in OF_EXPERIMENTS[name]}
     listed = page.locator("#not-drawn li").evaluate_all("all => all.map((e) => e.id)")
     assert set(listed) == missing
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -200,6 +201,22 @@ def test_the_experiments_pages_draw_every_view_and_filter(open_page, request, na
     assert "ManualSGD" not in page.locator("[data-table=summary] tbody").inner_text()
     command = page.locator("#experiment pre").inner_text()
     assert command.startswith(f"optlab run experiments/{name}.py")
+
+
+def test_the_way_in_the_plane_is_drawn_over_contours_in_the_functions_box(open_page):
+    results = ol.compare(
+        [ol.Himmelblau(start=(-1.0, 2.0)), ol.Rosenbrock(start=(-1.2, 1.0)), ol.Rastrigin(3)],
+        [ol.ManualSGD(1e-3), ol.ScipyMinimize()], epochs=20,
+    )  # fmt: skip
+    page = open_page(results)
+    for problem, low in (("Himmelblau", "\u22124"), ("Rosenbrock", "\u22122")):
+        page.locator("#filter-problem").select_option(label=problem)
+        section = show(page, "path")
+        assert section.locator(".contourlayer path").count() > 10
+        assert lines(section) >= 2
+        assert low in axis_text(section)
+    page.locator("#filter-problem").select_option(label="Rastrigin")
+    assert show(page, "path").locator(".contourlayer path").count() == 0
 
 
 def test_a_mark_for_each_setting(light, results):
@@ -240,7 +257,9 @@ def test_filters_act_on_every_view_and_table(light, results):
     assert ticks[:3] == ["1", "full", "direct"]
     page.locator("#filter-problem").select_option(label="plane")
     show(page, "fit")
-    assert "A line needs a problem with one feature" in page.locator("#fit .note").inner_text()
+    assert (
+        "A line needs linear regression on one feature" in page.locator("#fit .note").inner_text()
+    )
     assert "plane" in summary.inner_text()
 
 

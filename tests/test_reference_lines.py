@@ -1,11 +1,13 @@
-"""The certificate of an optimum in lines, as the page shows it."""
+"""The reference of a problem in lines, as the page shows it."""
 
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 import optlab as ol
 from optlab.lab import ProblemSummary
+from optlab.lab.store.problem_summary import ReferenceSummary
 from optlab.report.page.reference_lines import MOST_PARAMETERS, reference_lines
 from optlab.text import number
 
@@ -44,3 +46,27 @@ def test_missing_facts_are_left_out_and_others_shown_as_they_are():
     assert "backward error" not in lines
     assert shown.head == ["parameter", "reference"]
     assert (len(shown.rows), shown.parameters) == (MOST_PARAMETERS, 30)
+
+
+@pytest.mark.parametrize(
+    ("reference", "line", "others"),
+    [
+        (ReferenceSummary("certified", 0.5, bound=1e-17), "certified: a proof comes with it",
+         {"its loss": "0.5", "proven bound": "at most 1e-17 above the infimum"}),
+        (ReferenceSummary("certified", 0.5, message="30 digits by NIST", digits=11.0),
+         "certified: by those who publish the problem; how, is said below",
+         {"found": "30 digits by NIST", "digits predicted": "11, of the least accurate parameter"}),
+        (ReferenceSummary("computed", 0.5, unique=False, trusted=False),
+         "computed: a solver's answer, without a proof",
+         {"minimiser": "one of many", "to be trusted": "no"}),
+        (None, "none: no trial recorded a finite loss", {}),
+    ],
+)  # fmt: skip
+def test_the_kind_of_a_reference_is_said_in_words(reference, line, others):
+    facts = ProblemSummary("p", "Mine", 3, 2, "float64", (), reference=reference)
+    shown = reference_lines(facts)
+    lines = dict(shown.lines)
+    assert lines["reference"] == line
+    assert others.items() <= lines.items()
+    assert shown.rows == []  # there is no table of what is not known
+    assert "rank" not in lines

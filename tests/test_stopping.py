@@ -128,7 +128,7 @@ def test_a_value_of_a_named_measure_stops_a_trial(problem):
     norms = solution.trace["gradient_norm"].tolist()
     assert solution.status == "converged"
     assert norms[-1] <= 1e-3 < norms[-2]
-    with pytest.raises(ValueError, match="no measure is called 'accurazy'"):
+    with pytest.raises(ValueError, match="names the measure 'accurazy', which problem"):
         ol.minimize(problem, ol.ManualSGD(), stop_at=StopAt("accurazy", value=1.0))
 
 

@@ -83,19 +83,52 @@ def test_no_false_certificate_where_the_offset_dwarfs_the_spread(drawn, rows, pa
     streamed = streaming_least_squares(array_blocks(X, y, rows), refinement_passes=passes)
     if streamed.certificate.trusted:
         found = unknowns(streamed, True)
-        assert digits_of_the_largest(found, right, X) >= min(15.0, streamed.certificate.digits)
+        claimed = streamed.certificate.digits
+        assert claimed >= 1
+        assert right_digits(found, right, X) >= min(15.0, claimed)
 
 
-def digits_of_the_largest(found, right, X):
-    """The right digits; of an exact zero against the largest coefficient, columns scaled."""
+def right_digits(found, right, X):
+    """The right digits, in the units of `Certificate.digits`.
+
+    Of an unknown that float64 cannot tell from zero (below 2**-60): against the largest of the
+    terms offset * weight for the bias, against the largest coefficient, columns scaled, for others.
+    """
     spread = [1.0, *(X - X[0]).norm(dim=0).tolist()]
-    largest = max(abs(float(c)) * s for c, s in zip(right, spread, strict=True))
-    zeros = [
-        abs(b) * s / largest
-        for b, c, s in zip(found, right, spread, strict=True) if c == 0 and b != 0
-    ]  # fmt: skip
-    rest = [(b, c) for b, c in zip(found, right, strict=True) if c != 0]
-    return min(lre([b for b, _ in rest], [c for _, c in rest]), *(-np.log10(z) for z in zeros), 15)
+    terms = [1.0, *X[0].abs().tolist()]
+    least = 15.0
+    for j, (b, c) in enumerate(zip(found, right, strict=True)):
+        scale = spread if j else terms
+        largest = max(abs(float(c)) * s for c, s in zip(right, scale, strict=True)) / scale[j]
+        size = abs(float(c)) if abs(float(c)) > 2.0**-60 * largest else largest
+        error = abs(float(Fraction(b) - c))
+        least = min(least, math.inf if error == 0 else -math.log10(error / size))
+    return least
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_many_blocks_round_off_is_in_the_claim(seed):
+    """One row a block, offsets of 2**36 times the step: one pass claimed 4.8 digits for 4.0."""
+    steps = np.sort(np.random.default_rng(seed).integers(0, 129, 3000))
+    X = torch.from_numpy((2.0**49 + 2.0**13 * (1 + steps))[:, None])
+    y = 1.0 - 2.0 * X[:, 0]  # exact: no other answer than 1 and -2
+    for rows in (1, 7):
+        streamed = streaming_least_squares(array_blocks(X, y, rows), refinement_passes=1)
+        found = right_digits(unknowns(streamed, True), [Fraction(1), Fraction(-2)], X)
+        assert found >= min(15.0, streamed.certificate.digits)
+
+
+def test_an_answer_without_a_right_digit_of_a_small_coefficient_is_not_trusted():
+    """Weights of sizes 1 and 1e-13, one pass of QR in blocks of 7 rows: the small one is noise."""
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(3000, 2, generator=generator, dtype=torch.float64)
+    y = X @ torch.tensor([1.0, 1e-13], dtype=torch.float64) + 1.0
+    certificate = streaming_least_squares(array_blocks(X, y, 7), refinement_passes=0).certificate
+    assert certificate.digits < 1
+    assert not certificate.trusted
+    assert certificate.message.endswith("not trusted: a coefficient may have no right digit")
+    refined = streaming_least_squares(array_blocks(X, y, 7), refinement_passes=2).certificate
+    assert refined.trusted
 
 
 @pytest.mark.parametrize("passes", [0, 1, 2])

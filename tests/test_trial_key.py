@@ -25,6 +25,7 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 from optlab.lab.trial.run import run_trial
 from optlab.optimizers import registry
+from tests.plain_problem import plain_problem
 
 PACKAGE = Path(ol.__file__).parent
 
@@ -118,8 +119,8 @@ def test_each_setting_of_torch_that_decides_numbers_counts_and_is_restored(chang
 @pytest.mark.parametrize("name", sorted({*registry.names()} - {"streaming-lstsq", "sklearn"}))
 def test_all_code_that_a_trial_runs_is_deciding_code(name):
     ran = set()
-    problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
     optimizer = registry.get(name)()
+    problem = plain_problem(optimizer, ol.datasets.tutorial().standardized())
     sys.setprofile(lambda frame, *_: ran.add(Path(frame.f_code.co_filename)))
     try:
         trial = Trial(0, problem.name, "m", "full", "cpu", "float32", 0)

@@ -6,7 +6,7 @@ import sys
 import webbrowser
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, Parameter
 
@@ -21,9 +21,16 @@ from optlab.app.outputs import (
     check_tables,
     write_all,
 )
+from optlab.app.problem_options import (
+    ProblemOptions,
+    ProblemSettings,
+    problem_class,
+    usual_optimizers,
+)
 
 if TYPE_CHECKING:
     from optlab.datasets import Dataset
+    from optlab.registry import Registry
 
 app = App(
     name="optlab",
@@ -61,9 +68,11 @@ def compare(
     /,
     *,
     target: str | None = None,
-    optimizers: str = "manual-sgd,torch-sgd,lstsq,sklearn",
+    problem: str = "linear",
+    optimizers: str | None = None,
     learning_rate: float | None = None,
     standardize: bool = True,
+    settings: ProblemOptions | None = None,
     table: TableOptions | None = None,
     axes: AxesOptions | None = None,
     execution: ExecutionOptions | None = None,
@@ -80,36 +89,44 @@ def compare(
         A file (CSV, Parquet, Feather or Excel, compressed or not), or the name of a dataset (see
         `optlab list datasets`).
     target
-        The column to fit; a dataset has its own.
+        The column to fit; a dataset has its own. Text is taken as class labels by problems of
+        classification.
+    problem
+        The name of the model and its loss (see `optlab list problems`).
     optimizers
-        Names, with commas between (see `optlab list optimizers`).
+        Names, with commas between (see `optlab list optimizers`). Where left out, manual-sgd,
+        torch-sgd, lstsq and sklearn; of another problem those that can solve it.
     learning_rate
         For every optimizer that has one.
     standardize
         Bring each feature to mean 0 and standard deviation 1 first, as descent needs it.
     """
     with loading():
-        from optlab import LinearRegression
         from optlab.app.execute import execute
         from optlab.app.summary_table import print_note
         from optlab.experiment import Experiment
         from optlab.optimizers import registry
 
     with bad_input():
-        dataset = _dataset(data, target, table)
+        options = settings or ProblemSettings()
+        cls = problem_class(problem, options)
+        dataset = _dataset(data, target, table, labels=getattr(cls, "takes_labels", False))
         for note in dataset.provenance:
             print_note(note)
         if standardize:
             dataset = dataset.standardized()
+        made = cls.from_dataset(dataset, **options.given())
+        names = usual_optimizers(made) if optimizers is None else optimizers.split(",")
         chosen = {}
-        for name in dict.fromkeys(part.strip() for part in optimizers.split(",")):
-            cls = registry.get(name)
-            fields = getattr(cls, "__dataclass_fields__", {})
-            rated = learning_rate is not None and "learning_rate" in fields
-            chosen[name] = cls(learning_rate=learning_rate) if rated else cls()
+        for name in dict.fromkeys(part.strip() for part in names):
+            method = registry.get(name)
+            fields = getattr(method, "__dataclass_fields__", {})
+            rated = [field for field in ("learning_rate", "lr") if field in fields]
+            given = {} if learning_rate is None else dict.fromkeys(rated, learning_rate)
+            chosen[name] = method(**given)
         experiment = Experiment(
             name=f"compare {dataset.name}",
-            problems=LinearRegression.from_dataset(dataset),
+            problems=made,
             optimizers=list(chosen.values()),
             epochs=100,
             stop_at=1e-6,
@@ -117,13 +134,15 @@ def compare(
     return execute(experiment, axes, execution, outputs, inputs=[Path(data)], coefficients=True)
 
 
-def _dataset(data: str, target: str | None, table: Table | None) -> Dataset:
+def _dataset(
+    data: str, target: str | None, table: Table | None, *, labels: bool = False
+) -> Dataset:
     """Return the dataset of a file, or the built-in one of a name."""
     from optlab import datasets
 
     chosen = table or Table()
     if target is not None:
-        return datasets.read_table(data, target=target, **chosen.keywords())
+        return datasets.read_table(data, target=target, labels=labels, **chosen.keywords())
     if data in datasets.names() and chosen != Table():
         raise ValueError(f"options about a table go with a file, not with the dataset {data}")
     if Path(data).suffix or chosen != Table():
@@ -235,8 +254,8 @@ def _named(files: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 @app.command(name="list")
-def list_(what: Literal["optimizers", "datasets", "devices"] | None = None, /) -> int:
-    """List the optimizers, datasets and devices, or one kind of them.
+def list_(what: Literal["optimizers", "problems", "datasets", "devices"] | None = None, /) -> int:
+    """List the optimizers, problems, datasets and devices, or one kind of them.
 
     Parameters
     ----------
@@ -247,7 +266,12 @@ def list_(what: Literal["optimizers", "datasets", "devices"] | None = None, /) -
     from rich.table import Table
     from rich.text import Text
 
-    kinds = {"optimizers": _optimizers, "datasets": _datasets, "devices": _devices}
+    kinds = {
+        "optimizers": _optimizers,
+        "problems": _problems,
+        "datasets": _datasets,
+        "devices": _devices,
+    }
     console = Console(soft_wrap=True)
     for kind in kinds if what is None else [what]:
         table = Table(kind, "description", header_style="bold", box=None)
@@ -275,6 +299,17 @@ def info() -> int:
 def _optimizers() -> dict[str, str]:
     from optlab.optimizers import registry
 
+    return _described(registry)
+
+
+def _problems() -> dict[str, str]:
+    from optlab.problems import registry
+
+    return _described(registry)
+
+
+def _described(registry: Registry[type[Any]]) -> dict[str, str]:
+    """Return the first sentence on each class of a registry."""
     found = {}
     for name in registry.names():
         try:

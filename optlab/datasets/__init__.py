@@ -7,6 +7,7 @@ from optlab.datasets.dataset import Dataset as Dataset
 from optlab.datasets.diabetes import diabetes as diabetes
 from optlab.datasets.from_pandas import from_pandas as from_pandas
 from optlab.datasets.nist import nist as nist
+from optlab.datasets.nist_curves import nist_nonlinear as nist_nonlinear
 from optlab.datasets.parquet_blocks import ParquetBlocks as ParquetBlocks
 from optlab.datasets.read_table import read_table as read_table
 from optlab.datasets.synthetic import synthetic as synthetic

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from optlab.datasets.class_labels import text_labels
 from optlab.datasets.raw_units import Coefficients, raw_coefficients
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.scaling import ColumnScaling
@@ -21,11 +22,12 @@ STANDARDIZED = "each feature standardized: less its mean, over its standard devi
 
 _TAKEN = ("mean", "mean_low", "deviation")
 _OF_RAW_COLUMNS = {"certified", "exact", "X_low", "weight", "bias", "condition"}
+_OF_RAW_COLUMNS |= {"exact_float64_data", "model", "starts", "formula"}
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Features and target of one regression task.
+    """Features and target of one regression or classification task.
 
     Parameters
     ----------
@@ -36,7 +38,7 @@ class Dataset:
         become float64).
     y
         Target, shape ``(n,)``, in the dtype of ``X`` where that holds each of its values exactly;
-        else both become float64.
+        else both become float64. Class labels of text stay as they are, an array of text.
     feature_names, target_name
         The names of the columns; those of a data frame where none are given.
     fit_intercept
@@ -68,7 +70,7 @@ class Dataset:
 
     name: str
     X: FloatArray
-    y: FloatArray
+    y: np.ndarray[Any, Any]
     feature_names: tuple[str, ...] = ()
     target_name: str = "y"
     fit_intercept: bool = True
@@ -79,8 +81,11 @@ class Dataset:
     provenance: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        X, y, names = checked_design(self.X, self.y, self.feature_names or None)
-        checked: dict[str, Any] = {"X": X.numpy(), "y": y.numpy(), "feature_names": names}
+        labels = text_labels(self.y)
+        numbers = self.y if labels is None else np.zeros(len(labels), np.float32)
+        X, y, names = checked_design(self.X, numbers, self.feature_names or None)
+        checked: dict[str, Any] = {"X": X.numpy(), "feature_names": names}
+        checked["y"] = y.numpy() if labels is None else labels
         if self.sample_weight is not None:
             checked["sample_weight"] = checked_sample_weight(self.sample_weight, len(y), self.X)
         if self.holdout is not None and self.holdout.feature_names != names:
@@ -94,7 +99,8 @@ class Dataset:
     def __repr__(self) -> str:
         n, d = self.X.shape
         held = "" if self.holdout is None else f", holdout={len(self.holdout.y)}"
-        return f"Dataset({self.name!r}, n={n}, d={d}, {self.X.dtype}{held})"
+        classes = f", classes={len(np.unique(self.y))}" if self.y.dtype.kind == "U" else ""
+        return f"Dataset({self.name!r}, n={n}, d={d}, {self.X.dtype}{classes}{held})"
 
     def _repr_html_(self) -> str:
         n, d = self.X.shape

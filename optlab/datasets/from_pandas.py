@@ -35,6 +35,7 @@ def from_pandas(
     weights: str | None = None,
     holdout: float | None = None,
     seed: int = 0,
+    labels: bool = False,
     name: str = "table",
 ) -> Dataset:
     """Make a dataset of a data frame: one column is the target, the others are features.
@@ -66,6 +67,8 @@ def from_pandas(
         have no part in means, medians, levels and standardization.
     seed
         The same seed holds out the same rows.
+    labels
+        Whether the target holds class labels: text and categories are kept as text then.
     name
         The dataset's name.
 
@@ -88,9 +91,8 @@ def from_pandas(
     """
     frame = unwrapped(frame)
     _check_words(frame, missing, categories, holdout, seed)
-    table = _table(
-        frame, target, None if weights is None else str(weights), features, drop, categories
-    )
+    weights = None if weights is None else str(weights)
+    table = _table(frame, target, weights, features, drop, categories, labels=labels)
     rows = partition(
         table.columns, frame.index, needed=table.needed, missing=missing, share=holdout, seed=seed
     )
@@ -126,6 +128,8 @@ def _table(
     features: Iterable[str] | str | None,
     drop: Iterable[str] | str,
     categories: str,
+    *,
+    labels: bool,
 ) -> _Table:
     names = [str(column) for column in frame.columns]
     index = "" if frame.index.name is None else str(frame.index.name)
@@ -139,7 +143,7 @@ def _table(
         encode = categories == "one-hot" and column in chosen
         values = frame.iloc[:, names.index(column)]
         columns[column] = (
-            _converted_target(values, column)
+            _converted_target(values, column, labels=labels)
             if column == str(target)
             else _converted(values, column, encode=encode)
         )
@@ -151,15 +155,22 @@ def _table(
     return _Table(columns, chosen, str(target), weights, tuple(notes))
 
 
-def _converted_target(values: pd.Series[Any], column: str) -> FloatArray:
-    """Return the target as numbers; text cannot be encoded here, so the error advises otherwise."""
+def _converted_target(
+    values: pd.Series[Any], column: str, *, labels: bool
+) -> FloatArray | pd.Series[Any]:
+    """Return the target as numbers, or as it is where it holds class labels of text."""
+    if labels and column_kind(values) in {"text", "category"}:
+        present = values.dropna().astype(str)
+        return values.astype(object).where(values.isna(), present.reindex(values.index))
     try:
         return np.asarray(_converted(values, column, encode=False))
     except ValueError as error:
         sentence = str(error)
         for kind in ("text", "category"):
             sentence = sentence.replace(
-                REMEDIES[kind], "it is the target, which must be numbers: name another column"
+                REMEDIES[kind],
+                "it is the target, which must be numbers: name another column, or take its texts "
+                "as class labels for a classification (labels=True; --problem logistic)",
             )
         raise ValueError(sentence) from None
 

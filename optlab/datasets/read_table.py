@@ -28,6 +28,7 @@ def read_table(
     weights: str | None = None,
     holdout: float | None = None,
     seed: int = 0,
+    labels: bool = False,
     name: str | None = None,
 ) -> Dataset:
     r"""Read a file of a table as a dataset: one column is the target, all others are features.
@@ -42,7 +43,7 @@ def read_table(
     separator, decimal, encoding, sheet
         The sign between fields, the decimal sign, the encoding of a text, and the sheet of a
         workbook; recognised where they are not given.
-    features, drop, missing, categories, weights, holdout, seed
+    features, drop, missing, categories, weights, holdout, seed, labels
         As in `from_pandas`.
     name
         The dataset's name; the file's where none is given.
@@ -71,7 +72,7 @@ def read_table(
         dataset = from_pandas(
             table.frame, target=target, features=features, drop=unwanted, missing=missing,
             categories=categories, weights=weights, holdout=holdout, seed=seed,
-            name=name or encodable(Path(path).stem),
+            labels=labels, name=name or encodable(Path(path).stem),
         )  # fmt: skip
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

@@ -21,7 +21,8 @@ class Execution:
         jobs, by default.
     time_limit
         Seconds of wall time that a trial may take, everything included. The limit is hard with
-        isolate or jobs; else it is checked between iterates.
+        isolate or jobs; else it is checked between iterates. A problem whose reference solution
+        takes longer is refused before anything runs.
     memory_limit
         Bytes that a trial may hold beyond the worker process itself, its forks and what it shares
         included, such as 500M or 2G (Linux only, with isolate or jobs).

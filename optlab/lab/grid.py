@@ -26,6 +26,7 @@ from optlab.optimizers import (
     versions,
 )
 from optlab.problems import Problem, problem_dtype
+from optlab.text import without_addresses
 
 T = TypeVar("T")
 
@@ -79,7 +80,9 @@ class Grid:
     def definition(self) -> dict[str, Any]:
         """Return the axes as values that JSON can hold."""
         return {
-            "problems": {name: repr(problem) for name, problem in self.problems.items()},
+            "problems": {
+                name: without_addresses(repr(problem)) for name, problem in self.problems.items()
+            },
             "optimizers": {
                 name: {"class": type(optimizer).__name__, **hyperparameters(optimizer)}
                 for name, optimizer in self.optimizers.items()

@@ -20,8 +20,10 @@ from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
+from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.lab.workers.executors import Cluster, open_executor, run_on_executor
 from optlab.lab.workers.pool import WorkerPool
+from optlab.lab.workers.reference_deadline import check_references
 
 NOT_STARTED = "not started: the experiment was stopped"
 
@@ -68,11 +70,15 @@ def run_grid(
 
     Raises
     ------
+    ValueError
+        Where a problem's reference solution takes longer than the time limit: nothing has run then.
     StoreError
         Where the store can no longer be written or read; its ``records`` are those that would have
         been returned, as far as they can be had.
     """
     execution, listener = execution or Execution(), listener or Listener()
+    if execution.time_limit is not None:
+        check_references(grid.problems, execution.time_limit)
     threads = asked = set_threads(execution.threads)
     if execution.threads is None:  # trials that run at once share the processor
         threads = max(1, asked // execution.jobs)
@@ -198,13 +204,14 @@ def _run(
 def _run_isolated(
     tasks: Iterable[Task], left: int, execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
-    with WorkerPool(
+    workers = WorkerPool(
         min(execution.jobs, left),
         threads=threads,
         time_limit=execution.time_limit,
         memory_limit=execution.memory_bytes,
         peak_memory=execution.measure_memory,
-    ) as workers:
+    )
+    with closing(workers), workers:  # closed twice: Ctrl-C can come where it is closed
         try:
             yield from workers.run(tasks, started=listener.started, watch=listener.watch)
         except KeyboardInterrupt:
@@ -214,6 +221,7 @@ def _run_isolated(
 def _run_here(
     tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
+    copy = WorkingCopy()
     for task in tasks:
         record = None
         try:
@@ -226,9 +234,10 @@ def _run_here(
                 watch=listener.watch,
                 threads=threads,
                 time_limit=execution.time_limit,
+                copy=copy,
             )
             if execution.measure_memory:
-                _measure_memory(task, record)
+                _measure_memory(task, record, copy)
             yield record
         except KeyboardInterrupt:  # the record stands, and the next trial does not start
             if record is not None:
@@ -238,13 +247,13 @@ def _run_here(
             return
 
 
-def _measure_memory(task: Task, record: TrialRecord) -> None:
+def _measure_memory(task: Task, record: TrialRecord, copy: WorkingCopy) -> None:
     """Run a trial once more to measure its peak memory, where it gave a result."""
     if not (record.trace and record.status.is_result):
         return
     passes = replace(task.budget, epochs=max(1, record.trace[-1].epoch))
     try:
-        record.peak_bytes = peak_bytes(task.trial, task.problem, task.optimizer, passes)
+        record.peak_bytes = peak_bytes(task.trial, task.problem, task.optimizer, passes, copy)
     except KeyboardInterrupt:
         raise
     except BaseException:  # the trial itself went well: it stands without this figure

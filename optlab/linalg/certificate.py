@@ -63,13 +63,16 @@ class Certificate:
     digits
         Predicted correct decimal digits of the least accurate coefficient, against the exact
         solution of the data as given; at most 15.95. A coefficient that is zero but for the
-        rounding of double-double is measured against the largest, columns scaled.
+        rounding of double-double (below ``2**-60``) is measured against the largest, columns
+        scaled; where offsets dwarf the columns' spread, such a bias against the largest of the
+        terms ``offset * weight`` that it is the rest of.
     refinement_steps
         Corrections applied.
     residual_sum_of_squares
         ``sum((X w + b - y)**2)``; inf where that is above the range of float64.
     trusted
-        Whether the answer is right to at least 4 digits and the rank is beyond doubt.
+        Whether the answer is right to at least 4 digits of the largest coefficient, each other
+        coefficient has a right digit of its own, and the rank is beyond doubt.
     message
         A sentence on rank, digits and trust.
     """

@@ -160,8 +160,8 @@ def _solved(
         if n >= rows.unknowns:
             found = by_gram(rows, l2, route)
     if found is None:
-        R, _ = triangle(rows)
-        found = by_triangle(rows, R, n, l2)
+        R, _, updates = triangle(rows)
+        found = by_triangle(rows, R, n, l2, updates)
     return make_solution(rows, found, n, l2, device, column_names=column_names)
 
 

@@ -26,6 +26,7 @@ class Gram(NamedTuple):
     matrix: Vector
     shift: Vector  # of the columns of X, then of y
     rows: int
+    blocks: int  # the number of products that were added up
 
 
 class Gradient(NamedTuple):
@@ -58,8 +59,9 @@ def _gram_of_copies(rows: Rows, shift: tuple[Any, Any] | None) -> Gram:
     """Return the Gram matrix of chunks ``[1 X-shift y-shift]``, copied one after the other."""
     X_shift, y_shift = (0.0, 0.0) if shift is None else shift
     first = int(rows.intercept)
-    total, scratch, count = None, None, 0
+    total, scratch, count, blocks = None, None, 0, 0
     for block in rows.blocks():
+        blocks += 1
         m = block.X.shape[0]
         if scratch is None or scratch.shape[0] < m:
             scratch = empty_like(block.X, (m, rows.unknowns + 1))
@@ -75,7 +77,7 @@ def _gram_of_copies(rows: Rows, shift: tuple[Any, Any] | None) -> Gram:
     shifts = np.zeros(rows.features + 1)
     if shift is not None:
         shifts[:-1], shifts[-1] = to_numpy(X_shift), float(y_shift)
-    return Gram(to_numpy(total), shifts, count)
+    return Gram(to_numpy(total), shifts, count, blocks)
 
 
 def _gram_in_place(rows: Rows) -> Gram:
@@ -85,8 +87,9 @@ def _gram_in_place(rows: Rows) -> Gram:
     many small calls take ten times as long as a large one.
     """
     first, d = int(rows.intercept), rows.features
-    inner = np.zeros((d, d))
+    inner, blocks = np.zeros((d, d)), 0
     for block in rows.blocks() if rows.whole is None else [rows.whole]:
+        blocks += 1
         inner += block.X.T @ block.X  # numpy sees the transpose of itself and calls dsyrk
     sums, count = np.zeros((3, max(d, 2))), 0
     for ones, products, squares, m in visit(rows, _column_sums):
@@ -101,7 +104,7 @@ def _gram_in_place(rows: Rows) -> Gram:
         G[0, first:-1] = G[first:-1, 0] = sums[0, :d]
     G[-1, first:-1] = G[first:-1, -1] = sums[1, :d]
     G[-1, -1] = sums[2, 1]
-    return Gram(G, np.zeros(d + 1), count)
+    return Gram(G, np.zeros(d + 1), count, blocks)
 
 
 def _column_sums(block: Block, compiled: ModuleType | None) -> Sums:

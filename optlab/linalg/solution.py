@@ -140,8 +140,8 @@ def _unscaled(
 def _verdict(found: Found, digits: float, errors: Vector, rows: Rows) -> tuple[bool, str]:
     """Return whether to trust the answer, and why, in a sentence.
 
-    A coefficient that is zero but for rounding has no digits, and that is no reason for mistrust:
-    here the errors are measured against the largest coefficient, columns scaled.
+    Errors are measured against the largest coefficient, columns scaled, and each coefficient must
+    have a digit of its own, or be zero but for the rounding of double-double (see `sizes`).
     """
     backward, p = found.answer.backward, rows.unknowns
     facts = f"{digits:.1f} digits predicted"
@@ -161,6 +161,8 @@ def _verdict(found: Found, digits: float, errors: Vector, rows: Rows) -> tuple[b
         return False, f"{facts}; not trusted: the corrections did not reach a small backward error"
     if (errors > 10**-DIGITS_LIMIT * largest).any():
         return False, f"{facts}; not trusted: errors may exceed 1e-4 of the largest coefficient"
+    if digits < 1.0:
+        return False, f"{facts}; not trusted: a coefficient may have no right digit"
     return True, facts
 
 

@@ -85,9 +85,25 @@ def by_gram(rows: Rows, l2: float, route: str, steps: int | None = None) -> Foun
     if steps is None:
         answer = full(rows, factor, c, ridge)
     else:
-        share = 16 * rows.unknowns * EPS * (factor.norm * factor.inverse_norm) ** 2
+        # The Gram matrix's error counts relative to its least eigenvalue.
+        share = _growth(rows.unknowns, matrix.blocks) * (factor.norm * factor.inverse_norm) ** 2
         answer = full(rows, factor, c, ridge, steps=steps, shrinking=min(1.0, share))
     return None if answer is None else _full_rank("full", answer, factor, n)
+
+
+def _growth(p: int, blocks: int) -> float:
+    """Return the relative error of a Gram matrix or triangle of p unknowns in so many blocks.
+
+    Of one block, 16 p eps is a cautious guess: sums over its rows are made in short pieces. Each
+    further block is added to what is there, which rounds it anew. A sum of K Gram matrices is off
+    by at most ``(K-1) eps/2 sum |G_k|``, and as the norm of a matrix's absolute values is at most
+    the trace of a positive semidefinite one, which is at most p times its norm, by K p eps/2 of
+    the whole. Each of K updates of a triangle changes the rows as they are then by a relative
+    error of Householder's in p columns, and these are part of all rows: K p eps.
+
+    Source: N. J. Higham, Accuracy and Stability of Numerical Algorithms (2002), sections 4.2, 19.3.
+    """
+    return (16 + blocks) * p * EPS
 
 
 def _residual_is_accurate(found: Found) -> bool:
@@ -96,10 +112,13 @@ def _residual_is_accurate(found: Found) -> bool:
     return EPS * fitted <= RESIDUAL_ERROR * math.sqrt(found.answer.squares)
 
 
-def by_triangle(rows: Rows, R: Vector, n: int, l2: float, steps: int | None = None) -> Found:
+def by_triangle(
+    rows: Rows, R: Vector, n: int, l2: float, blocks: int, steps: int | None = None
+) -> Found:
     """Return the answer from the triangle of ``[1 X | y]``: full rank, or minimum norm.
 
-    ``steps`` is the number of refinement passes allowed (None: as many as it takes).
+    ``blocks`` is the number of updates that made the triangle; ``steps`` is the number of
+    refinement passes allowed (None: as many as it takes).
     """
     p = rows.unknowns
     ridge = penalties(rows, n, l2)
@@ -117,9 +136,9 @@ def by_triangle(rows: Rows, R: Vector, n: int, l2: float, steps: int | None = No
                 rows, R, rank, ridge, DEFICIENT_STEPS if steps is None else steps, n=n
             )
     c = (factor.inverse @ R[:-1, -1]) * factor.powers
-    # Householder's triangle is that of data with relative errors eps: a correction leaves about
-    # eps * condition. Sixteen p times that is a cautious guess where nothing is measured.
-    shrinking = min(1.0, 16 * p * EPS * factor.norm * factor.inverse_norm)
+    # The triangle is that of data with these relative errors: a correction leaves about as much
+    # times the condition number.
+    shrinking = min(1.0, _growth(p, blocks) * factor.norm * factor.inverse_norm)
     answer = None
     if steps is None:
         answer = full(rows, factor, c, ridge)

@@ -141,7 +141,7 @@ def streaming_least_squares(
     if found is not None:
         n = found.rows
     else:
-        R, n = triangle(rows)
+        R, n, updates = triangle(rows)
         largest = np.abs(R).max(axis=0)[int(fit_intercept) :]
         moderate = with_safe_exponents(rows, largest, 0.5 * n * l2)
         if moderate is not rows and moderate.column_exponents is not None:
@@ -149,7 +149,7 @@ def streaming_least_squares(
             exponents[int(fit_intercept) : -1] = moderate.column_exponents
             exponents[-1] = moderate.target_exponent
             R, rows = times_power(R, -exponents), moderate
-        found = by_triangle(rows, R, n, l2, refinement_passes)
+        found = by_triangle(rows, R, n, l2, updates, refinement_passes)
     return make_solution(rows, found._replace(route=_name(found.route)), n, l2, device)
 
 

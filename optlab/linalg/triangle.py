@@ -15,8 +15,8 @@ CHOLESKY_QR_CONDITION = 1e6  # rounding leaves Q'Q within 1e-3 of I: the second 
 SMALL_QR = 1 << 13  # above, torch's QR is faster; below, calling LAPACK at once is
 
 
-def triangle(rows: Rows) -> tuple[Vector, int]:
-    """Return R of the QR factorisation of ``[1 X | y]`` and the number of rows n.
+def triangle(rows: Rows) -> tuple[Vector, int, int]:
+    """Return R of the QR factorisation of ``[1 X | y]``, the number of rows n, and of blocks.
 
     R is upper trapezoidal, (min(n, p) + 1, p + 1); its last row holds the norm of the residual.
 
@@ -27,8 +27,9 @@ def triangle(rows: Rows) -> tuple[Vector, int]:
     """
     size = rows.unknowns + 1
     R = np.zeros((size, size))
-    count = 0
+    count = blocks = 0
     for block in rows.blocks():
+        blocks += 1
         m = block.X.shape[0]
         stack = empty_like(block.X, (m, size))
         stack[:, : rows.intercept] = 1.0
@@ -46,7 +47,7 @@ def triangle(rows: Rows) -> tuple[Vector, int]:
         count += m
     if count < size:  # as many equations as can be met: no residual
         R = np.concatenate([R, np.zeros((1, size))])
-    return R, count
+    return R, count, blocks
 
 
 def _cholesky_qr(A: Any) -> Vector | None:

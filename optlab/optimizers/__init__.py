@@ -1,5 +1,6 @@
 """Optimizers: the protocol, the batches, the registry, and one method a file."""
 
+from optlab.optimizers import schedules as schedules
 from optlab.optimizers.batches import Batches as Batches
 from optlab.optimizers.batches import BatchSize as BatchSize
 from optlab.optimizers.batches import check_batch_size as check_batch_size

@@ -11,7 +11,7 @@ import torch
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasLeastSquares, is_smooth
+from optlab.problems.capabilities import HasLeastSquares
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,12 @@ class CGLS:
     For :math:`\min \lVert A x - b \rVert`, from :math:`r = b - A x, s = p = A^T r`:
 
     .. math::
-        q = A p, \quad \alpha = \frac{\lVert s \rVert^2}{\lVert q \rVert^2}, \quad
+        q = A p, \quad \alpha = \frac{p \cdot s}{\lVert q \rVert^2}, \quad
         x \leftarrow x + \alpha p, \quad r \leftarrow r - \alpha q, \quad
         s_+ = A^T r, \quad p \leftarrow s_+ + \frac{\lVert s_+ \rVert^2}{\lVert s \rVert^2} p
+
+    In exact arithmetic :math:`p \cdot s = \lVert s \rVert^2`; in floating point the former goes to
+    the least residual along p, so that iterations after the last digit do no harm.
 
     A is the centred design, with rows for an l2 penalty: the intercept follows from the weights. In
     exact arithmetic at most as many iterations are needed as A has distinct singular values. Each
@@ -46,10 +49,6 @@ class CGLS:
     direct: ClassVar[bool] = False
     needs: ClassVar[tuple[type, ...]] = (HasLeastSquares,)
 
-    def unsupported(self, problem: Problem, device: torch.device) -> str | None:
-        """Say that an l1 penalty makes another problem of it, or None."""
-        return None if is_smooth(problem) else "CGLS solves least squares, but the loss has kinks"
-
     def stable_growth(self) -> float:
         """Return 1: no iteration increases the loss."""
         return 1.0
@@ -66,7 +65,8 @@ class CGLS:
         while True:
             q = A @ p
             # Where the gradient is 0, the start was the minimum.
-            alpha = torch.where(square > 0, square / (q @ q), 0.0)
+            along = q @ q
+            alpha = torch.where(along > 0, p @ s / along, 0.0)
             x = x + alpha * p
             r = r - alpha * q
             s = A.T @ r

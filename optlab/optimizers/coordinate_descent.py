@@ -34,7 +34,8 @@ class CoordinateDescent:
     Examples
     --------
     >>> import optlab as ol
-    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.diabetes(), l2=1e-4)
+    >>> data = ol.datasets.diabetes().standardized()
+    >>> problem = ol.LinearRegression.from_dataset(data, l2=0.1)
     >>> ol.minimize(problem, ol.CoordinateDescent(), epochs=500, stop_at=1e-9).status
     <Status.CONVERGED: 'converged'>
 

@@ -1,4 +1,4 @@
-"""Steepest descent with exact line search, for squared error."""
+"""Steepest descent with exact line search, for quadratic losses."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from optlab.optimizers.batches import Batches
 from optlab.optimizers.objective import Objective
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasCurvature, HasLeastSquares, is_smooth
+from optlab.problems.capabilities import HasCurvature, is_quadratic
 from optlab.problems.vector import flatten
 
 
 @dataclass(frozen=True)
 class ExactLineSearch:
-    r"""Steepest descent with exact line search, for squared error (with an l2 penalty or without).
+    r"""Steepest descent with exact line search, for squared error and other quadratics.
 
     .. math:: w \leftarrow w - \eta \, g, \quad
         \eta = \arg\min_\eta f(w - \eta g) = \frac{g \cdot g}{g \cdot H g}
@@ -41,13 +41,13 @@ class ExactLineSearch:
 
     uses_batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
-    needs: ClassVar[tuple[type, ...]] = (HasLeastSquares, HasCurvature)
+    needs: ClassVar[tuple[type, ...]] = (HasCurvature,)
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
-        """Say that the formula is wrong for a loss with kinks, or None."""
-        if is_smooth(problem):
+        """Say that the loss is no quadratic, whose exact step the formula is, or None."""
+        if is_quadratic(problem):
             return None
-        return "the exact step of ExactLineSearch is that of a quadratic, but the loss has kinks"
+        return "the exact step of ExactLineSearch is that of a quadratic, which this loss is not"
 
     def stable_growth(self) -> float:
         """Return 1: no step increases the loss."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasLeastSquares, is_smooth
+from optlab.problems.capabilities import HasLeastSquares
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,6 @@ class LSQR:
     uses_batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
     needs: ClassVar[tuple[type, ...]] = (HasLeastSquares,)
-
-    def unsupported(self, problem: Problem, device: torch.device) -> str | None:
-        """Say that an l1 penalty makes another problem of it, or None."""
-        return None if is_smooth(problem) else "LSQR solves least squares, but the loss has kinks"
 
     def stable_growth(self) -> float:
         """Return 1: no iteration increases the loss."""

@@ -10,7 +10,9 @@ import torch
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
-from optlab.problems import LinearRegression, Parameters, Problem
+from optlab.problems import Parameters, Problem
+from optlab.problems.capabilities import HasLeastSquares
+from optlab.problems.full_rank import certified_rank, why_not_full_rank
 from optlab.problems.least_squares_system import why_another_minimiser
 
 Driver = Literal["gelsd", "gels", "gelss", "gelsy"]
@@ -56,6 +58,7 @@ class Lstsq:
 
     driver: Driver | None = None
     uses_batches: ClassVar[bool] = False
+    needs: ClassVar[tuple[type, ...]] = (HasLeastSquares,)
 
     def __post_init__(self) -> None:
         if self.driver is not None and self.driver not in get_args(Driver):
@@ -64,31 +67,29 @@ class Lstsq:
             )
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
-        """Say why this pair cannot run: another loss, a driver the device lacks, or low rank."""
-        if not isinstance(problem, LinearRegression):
-            return "torch.linalg.lstsq minimises squared error only"
+        """Say why this pair cannot run: a driver that the device lacks, or low rank."""
         driver = self._driver(device)
         if device.type != "cpu" and driver != "gels":
             return f"torch.linalg.lstsq has no driver {driver} on {device.type}, only gels"
-        if driver == "gels" and (reason := problem.why_no_unique_optimum()):
+        if driver == "gels" and (reason := why_not_full_rank(problem)):
             hint = "; driver='gelsd' can solve it" if device.type == "cpu" else ""
             return f"gels takes full rank for granted, but {reason}{hint}"
         return None
 
     def remark(self, problem: Problem, device: torch.device) -> str | None:
         """Say that LAPACK's cut-off, eps max(n, d), dropped directions the data have, or None."""
-        if not isinstance(problem, LinearRegression) or self._driver(device) == "gels":
+        if not isinstance(problem, HasLeastSquares) or self._driver(device) == "gels":
             return None
         A, _, _ = problem.as_least_squares()
         cut_off = torch.finfo(A.dtype).eps * max(A.shape)
-        return why_another_minimiser(A, problem.rank, cut_off)
+        return why_another_minimiser(A, certified_rank(problem), cut_off)
 
     def _driver(self, device: torch.device) -> Driver:
         return self.driver or ("gelsd" if device.type == "cpu" else "gels")
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the solution, once."""
-        assert isinstance(problem, LinearRegression)
+        assert isinstance(problem, HasLeastSquares)
         A, b, to_parameters = problem.as_least_squares()
         solution = torch.linalg.lstsq(A, b[:, None], driver=self._driver(A.device)).solution
         yield Iterate(to_parameters(solution[:, 0]))

@@ -10,7 +10,9 @@ import torch
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
-from optlab.problems import LinearRegression, Parameters, Problem
+from optlab.problems import Parameters, Problem
+from optlab.problems.capabilities import HasLeastSquares
+from optlab.problems.full_rank import scaled_condition, why_not_full_rank
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,17 @@ class NormalEquations:
     """
 
     uses_batches: ClassVar[bool] = False
+    needs: ClassVar[tuple[type, ...]] = (HasLeastSquares,)
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
-        """Say why this pair cannot run: another loss, or no Cholesky factor."""
-        if not isinstance(problem, LinearRegression):
-            return "the normal equations minimise squared error only"
-        if reason := problem.why_no_unique_optimum():
+        """Say why this pair cannot run: a design without a Cholesky factor."""
+        if reason := why_not_full_rank(problem):
             return f"the normal equations take full rank for granted, but {reason}"
-        certificate = problem.reference().certificate
-        assert certificate is not None
-        condition = certificate.condition_scaled
-        if condition * condition * torch.finfo(problem.X.dtype).eps > 0.1:
-            return f"the condition number {condition:.1e}, squared, leaves no digit"
+        assert isinstance(problem, HasLeastSquares)
         A, _, _ = problem.as_least_squares()
+        condition = scaled_condition(problem)
+        if condition * condition * torch.finfo(A.dtype).eps > 0.1:
+            return f"the condition number {condition:.1e}, squared, leaves no digit"
         gram = A.T @ A
         dtype = str(A.dtype).removeprefix("torch.")
         if not gram.isfinite().all():
@@ -59,7 +59,7 @@ class NormalEquations:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the solution, once."""
-        assert isinstance(problem, LinearRegression)
+        assert isinstance(problem, HasLeastSquares)
         A, b, to_parameters = problem.as_least_squares()
         factor = torch.linalg.cholesky(A.T @ A)
         yield Iterate(to_parameters(torch.cholesky_solve((A.T @ b)[:, None], factor)[:, 0]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType
@@ -15,7 +14,13 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import DESCRIPTIONS
+from optlab.problems.capabilities import (
+    DESCRIPTIONS,
+    HasLeastSquares,
+    HasResiduals,
+    is_smooth,
+)
+from optlab.text import without_addresses
 
 
 class Cost(NamedTuple):
@@ -91,9 +96,11 @@ class Optimizer(Protocol):
 def unsupported(optimizer: Optimizer, problem: Problem, device: torch.device) -> str | None:
     """Return why an optimizer cannot run on a problem and device, in a sentence, or None."""
     for capability in getattr(optimizer, "needs", ()):
-        if not isinstance(problem, capability):
+        # With an l1 penalty the loss is no longer the squares that these capabilities tell of.
+        smooth = capability not in {HasLeastSquares, HasResiduals} or is_smooth(problem)
+        if not (smooth and isinstance(problem, capability)):
             needed = DESCRIPTIONS.get(capability, capability.__name__)
-            kind = type(problem).__name__
+            kind = type(problem).__name__ + ("" if smooth else " with kinks (an l1 penalty)")
             return f"{optimizer_name(optimizer)} needs {needed}, which {kind} does not have"
     ask = getattr(optimizer, "unsupported", None)
     return None if ask is None else ask(problem, device)
@@ -154,4 +161,4 @@ def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         inside = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"class": type(value).__name__, **inside}
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))  # an address says nothing, and changes
+    return without_addresses(repr(value))

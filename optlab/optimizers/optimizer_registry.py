@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from optlab.registry import Registry
+
+
+def _of_torch(found: Any) -> Any:
+    """Return a torch optimizer's class as one of ours, and anything else as it is."""
+    # Imported here, as the adapter itself imports this package.
+    from optlab.optimizers.adapters.torch_methods import torch_method  # noqa: PLC0415
+
+    is_torch = isinstance(found, type) and issubclass(found, torch.optim.Optimizer)
+    return torch_method(found) if is_torch else found
+
 
 registry: Registry[type[Any]] = Registry(
     "optimizer",
@@ -38,9 +50,24 @@ registry: Registry[type[Any]] = Registry(
         "streaming-lstsq": "optlab.optimizers.streaming_lstsq:StreamingLstsq",
         "normal-equations": "optlab.optimizers.normal_equations:NormalEquations",
         "qr": "optlab.optimizers.qr:QR",
+        "newton": "optlab.optimizers.newton:Newton",
+        "lbfgs": "optlab.optimizers.lbfgs:LBFGS",
+        "gauss-newton": "optlab.optimizers.gauss_newton:GaussNewton",
+        "levenberg-marquardt": "optlab.optimizers.levenberg_marquardt:LevenbergMarquardt",
+        "scipy-least-squares": ("optlab.optimizers.adapters.scipy_least_squares:ScipyLeastSquares"),
         "sklearn": "optlab.optimizers.sklearn_linear_regression:SklearnLinearRegression",
+        "torch-adam": "torch.optim:Adam",
+        "torch-adamw": "torch.optim:AdamW",
+        "torch-rmsprop": "torch.optim:RMSprop",
+        "torch-adagrad": "torch.optim:Adagrad",
+        "torch-lbfgs": "torch.optim:LBFGS",
+        "scipy-minimize": "optlab.optimizers.adapters.scipy_minimize:ScipyMinimize",
     },
+    convert=_of_torch,
 )
-"""Optimizer classes by name, such as ``registry.get("lstsq")``."""
+"""Optimizer classes by name, such as ``registry.get("lstsq")``, or by place, ``module:Class``.
+
+Classes of `torch.optim` become optimizers here, with torch's arguments as hyperparameters.
+"""
 
 register = registry.register

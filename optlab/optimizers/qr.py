@@ -10,7 +10,9 @@ import torch
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
-from optlab.problems import LinearRegression, Parameters, Problem
+from optlab.problems import Parameters, Problem
+from optlab.problems.capabilities import HasLeastSquares
+from optlab.problems.full_rank import why_not_full_rank
 
 
 @dataclass(frozen=True)
@@ -32,17 +34,16 @@ class QR:
     """
 
     uses_batches: ClassVar[bool] = False
+    needs: ClassVar[tuple[type, ...]] = (HasLeastSquares,)
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
-        """Say why this pair cannot run: another loss, or a design without full rank."""
-        if not isinstance(problem, LinearRegression):
-            return "QR minimises squared error only"
-        reason = problem.why_no_unique_optimum()
+        """Say why this pair cannot run: a design without full rank."""
+        reason = why_not_full_rank(problem)
         return f"QR takes full rank for granted, but {reason}" if reason else None
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the solution, once."""
-        assert isinstance(problem, LinearRegression)
+        assert isinstance(problem, HasLeastSquares)
         A, b, to_parameters = problem.as_least_squares()
         Q, R = torch.linalg.qr(A)
         weight = torch.linalg.solve_triangular(R, (Q.T @ b)[:, None], upper=True)

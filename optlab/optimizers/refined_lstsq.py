@@ -57,8 +57,8 @@ class RefinedLstsq:
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: another loss, or a device without float64."""
-        if not isinstance(problem, LinearRegression):
-            return "RefinedLstsq minimises squared error only"
+        if not isinstance(problem, LinearRegression) or problem.l1:
+            return "RefinedLstsq minimises squared error only, without an l1 penalty"
         return "RefinedLstsq needs float64, which mps has not" if device.type == "mps" else None
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:

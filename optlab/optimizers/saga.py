@@ -75,12 +75,13 @@ class SAGA:
         """Yield the parameters after each epoch."""
         assert isinstance(problem, IsLinearModel)
         data, penalty = problem.data, problem.penalty
-        n, passes = len(data.y), 0
-        eta = self.learning_rate or 1 / (3 * float(row_curvature(problem).max()) + 3 * penalty.l2)
+        n = len(data.y)
+        steepest = float(row_curvature(problem).max()) + penalty.l2
+        eta = self.learning_rate or 1 / (3 * steepest or 1)  # a loss without slope needs no rate
         point = dict(start)
         table = slopes(problem, point, data)
         mean, mean_bias = data.X.T @ table / n, table.mean(0)
-        for epoch in row_batches(batches):
+        for passes, epoch in enumerate(row_batches(batches), start=1):
             for numbers in epoch:
                 rows = take(data, numbers.y)
                 before = point
@@ -95,7 +96,6 @@ class SAGA:
                 if problem.fit_intercept:
                     point["bias"] = before["bias"] - eta * (change.mean(0) + mean_bias)
                     mean_bias += change.sum(0) / n
-            passes += 1
             losses = passes * B / n  # of each epoch's last mini-batch
             cost = Cost(losses=losses, gradients=1 + passes * batches.samples / n)
             yield Iterate(point, problem.loss(before, rows).detach(), cost=cost)

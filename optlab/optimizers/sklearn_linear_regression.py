@@ -56,7 +56,7 @@ class SklearnLinearRegression:
         """Say why this pair cannot run: another loss, a penalty, or another device."""
         if not isinstance(problem, LinearRegression):
             return "scikit-learn's LinearRegression minimises squared error only"
-        if problem.l2:
+        if problem.l1 or problem.l2:
             return "scikit-learn's LinearRegression has no penalty"
         if device.type != "cpu":
             return f"scikit-learn's LinearRegression computes on the CPU, not on {device.type}"

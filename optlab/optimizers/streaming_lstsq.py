@@ -58,8 +58,8 @@ class StreamingLstsq:
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: another loss, or a device without float64."""
-        if not isinstance(problem, LinearRegression):
-            return "StreamingLstsq minimises squared error only"
+        if not isinstance(problem, LinearRegression) or problem.l1:
+            return "StreamingLstsq minimises squared error only, without an l1 penalty"
         return "StreamingLstsq needs float64, which mps has not" if device.type == "mps" else None
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:

@@ -71,7 +71,7 @@ class SVRG:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         proximal = problem if isinstance(problem, HasProximal) else None
-        w, eta, passes = flatten(start), self.learning_rate, 0
+        w, eta = flatten(start), self.learning_rate
         point, visited = unflatten(w, start), batches.samples / len(batches.y)
 
         def slope(at: Parameters, batch: Batch | None = None) -> Tensor:
@@ -79,7 +79,7 @@ class SVRG:
                 return flatten(gradient(problem, at, batch))
             return flatten(proximal.smooth_gradient(at, batch))
 
-        for epoch in batches:
+        for passes, epoch in enumerate(batches, start=1):
             snapshot = unflatten(w.clone(), start)
             mean = slope(snapshot)
             for i, batch in enumerate(epoch):
@@ -88,7 +88,6 @@ class SVRG:
                 w.sub_(slope(point, batch) - slope(snapshot, batch) + mean, alpha=eta)
                 if proximal is not None:
                     w.copy_(flatten(proximal.proximal(point, eta)))
-            passes += 1
             losses = passes * len(batch.y) / len(batches.y)  # of each epoch's last mini-batch
             cost = Cost(losses=losses, gradients=(1 + 2 * visited) * passes)
             yield Iterate(point, loss, cost=cost)

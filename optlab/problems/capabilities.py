@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -78,6 +78,7 @@ class IsLinearModel(Protocol):
     of the second; ``penalty`` has ``l1``, ``l2`` and ``proximal(weight, step)``.
     """
 
+    data: Batch
     X: Tensor
     y: Tensor
     row_weight: Tensor | None
@@ -106,11 +107,33 @@ class HasRowWeights(Protocol):
 
 
 @runtime_checkable
+class TakesData(Protocol):
+    """Problems that can be put over a copy of their data that stands on a device already."""
+
+    def with_data(self, data: Batch) -> Self:
+        """Return the problem over these data, which equal its own but for their dtype."""
+
+
+@runtime_checkable
 class HasBuffers(Protocol):
     """Problems whose loss changes tensors of its own as it trains: statistics of a batch norm."""
 
     def buffers(self) -> Parameters:
         """Return these tensors by name, as they are now; `start` sets them back."""
+
+
+@runtime_checkable
+class HasContours(Protocol):
+    """Problems that can be drawn over a plane, where they have two variables.
+
+    Their evaluations then have the variables as the measures ``x1`` and ``x2``.
+    """
+
+    def contours(self) -> dict[str, Any]:
+        """Return ``x1`` and ``x2``, ``(g,)``, and ``suboptimality``, ``(g, g)``, as lists.
+
+        Empty where there are not two variables.
+        """
 
 
 DESCRIPTIONS: dict[type, str] = {
@@ -184,3 +207,9 @@ def loss_and_gradient(
 def is_smooth(problem: Problem) -> bool:
     """Return whether a problem's loss has no kinks, as far as it says."""
     return bool(getattr(problem, "is_smooth", True))
+
+
+def is_quadratic(problem: Problem) -> bool:
+    """Return whether a problem's loss on all data is quadratic: as it says, or by least squares."""
+    least_squares = isinstance(problem, HasLeastSquares) and is_smooth(problem)
+    return bool(getattr(problem, "is_quadratic", least_squares))

@@ -62,7 +62,9 @@ def encoded(y: object, classes: Labels | None = None, *, exactly: int | None = N
     own = _classes(labels) if classes is None else classes
     codes = np.minimum(np.searchsorted(own, labels), len(own) - 1)
     if (wrong := own[codes] != labels).any():
-        raise ValueError(f"label {labels[wrong][0]!r} is none of the classes {_listed(own)}")
+        raise ValueError(
+            f"label {labels[wrong].tolist()[0]!r} is none of the classes {_listed(own)}"
+        )
     if len(own) < 2 or len(own) != (exactly or len(own)):
         needed = f"{exactly} classes" if exactly else "at least 2 classes"
         hint = "; for more than two, use SoftmaxRegression" if len(own) > 2 else ""
@@ -71,7 +73,9 @@ def encoded(y: object, classes: Labels | None = None, *, exactly: int | None = N
         )
     if isinstance(values, pd.Series):
         return Target(pd.Series(codes, index=values.index), own)
-    return Target(torch.from_numpy(codes).to(values.device) if isinstance(values, Tensor) else codes, own)
+    return Target(
+        torch.from_numpy(codes).to(values.device) if isinstance(values, Tensor) else codes, own
+    )
 
 
 def _plain(values: Any) -> Labels:
@@ -107,6 +111,6 @@ def check_counts(y: Tensor) -> None:
     if wrong.any():
         first = int(wrong.int().argmax())
         raise ValueError(
-            f"y must hold counts, whole numbers of at least 0, not {y[first].item()} in row {first} "
-            f"(rows counted from 0; {int(wrong.sum())} such values)"
+            f"y must hold counts, whole numbers of at least 0, not {y[first].item()} in row "
+            f"{first} (rows counted from 0; {int(wrong.sum())} such values)"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,10 +17,15 @@ class LinearClassifier(SmoothLinearModel):
     ``classes`` holds the labels, sorted; y their positions.
     """
 
+    takes_labels: ClassVar[bool] = True
+    """Whether a dataset's target may be labels of any kind."""
+
     def predict(self, parameters: Parameters, X: Any = None) -> np.ndarray[Any, Any]:
-        """Return the likeliest class of each row, as labels ``(B,)``; X is the problem's if None."""
+        """Return the likeliest label of each row, ``(B,)``; X is the problem's own if None."""
         assert self.classes is not None
-        return self.classes[self.predict_proba(parameters, X).argmax(1).cpu().numpy()]
+        likeliest = self.predict_proba(parameters, X).argmax(1).cpu().numpy()
+        labels: np.ndarray[Any, Any] = self.classes[likeliest]
+        return labels
 
     def predict_proba(self, parameters: Parameters, X: Any = None) -> torch.Tensor:
         """Return the probability of each class, ``(B, K)``; X is the problem's own if None."""

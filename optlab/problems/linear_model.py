@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Self, TypedDict
+from typing import Any, Self, TypeAlias, TypedDict
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.validation import checked_design
+from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.certified.linear_reference import LinearOptimum, constant_optimum, optimum
-from optlab.problems.certified.objective import Objective
+from optlab.problems.coefficients import coefficient_table
 from optlab.problems.holdout import Holdout
 from optlab.problems.losses.loss import Loss
 from optlab.problems.model_judge import ModelJudge
@@ -22,12 +25,15 @@ from optlab.problems.penalties.elastic_net import ElasticNet
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 from optlab.problems.row_weights import given_weights, mean_one, moderate, share_pairs, times
 
+Values: TypeAlias = ArrayLike | Tensor
+"""An array, a tensor, a data frame or a series."""
+
 
 class ModelOptions(TypedDict, total=False):
     """The arguments that every linear model takes: see `LinearModel`."""
 
-    sample_weight: ArrayLike | Tensor | None
-    holdout: Dataset | tuple[ArrayLike | Tensor, ArrayLike | Tensor] | None
+    sample_weight: Values | None
+    holdout: Dataset | tuple[Values, Values] | None
     fit_intercept: bool
     l1: float
     l2: float
@@ -59,8 +65,8 @@ class LinearModel:
     loss
         The loss of a row.
     sample_weight
-        Weights of the rows, shape ``(n,)``: at least 0, not all 0, only their ratios count. A row of
-        weight 2 counts as the same row twice, one of weight 0 as none.
+        Weights of the rows, shape ``(n,)``: at least 0, not all 0, only their ratios count. A row
+        of weight 2 counts as the same row twice, one of weight 0 as none.
     holdout
         A dataset, or a pair of X and y, of rows that are not fitted: `evaluate` measures the
         (weighted) mean loss on them, without the penalty: ``holdout_loss``.
@@ -82,16 +88,26 @@ class LinearModel:
         Where the shapes or row labels do not fit, the data are empty, not numbers, not finite, or
         integers that float64 would round; for targets that the loss does not allow; for weights
         below 0, not finite, or all 0; for a holdout of other columns; for l1 or l2 below 0.
+
+    Examples
+    --------
+    >>> from optlab.problems.losses.huber import Huber
+    >>> LinearModel([[0.0], [1.0]], [0.0, 2.0], Huber(1.0), l2=0.5)
+    LinearModel('data', n=2, d=1, float64, cpu, l2=0.5)
+
+    References
+    ----------
+    Hastie, Tibshirani and Wainwright, Statistical Learning with Sparsity (2015), chapter 3.
     """
 
     def __init__(
         self,
-        X: ArrayLike | Tensor,
-        y: ArrayLike | Tensor,
+        X: Values,
+        y: Values,
         loss: Loss,
         *,
-        sample_weight: ArrayLike | Tensor | None = None,
-        holdout: Dataset | tuple[ArrayLike | Tensor, ArrayLike | Tensor] | None = None,
+        sample_weight: Values | None = None,
+        holdout: Dataset | tuple[Values, Values] | None = None,
         fit_intercept: bool = True,
         l1: float = 0.0,
         l2: float = 0.0,
@@ -124,6 +140,19 @@ class LinearModel:
         self.target_name = target_name
         self.provenance = tuple(provenance)
         self.standardized = standardized
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Write out the options in the signature, for `help` and for the command line."""
+        super().__init_subclass__(**kwargs)
+        own = inspect.signature(cls.__init__).parameters.values()
+        if not any(p.kind is p.VAR_KEYWORD for p in own):
+            return
+        named = [p for p in own if p.kind is not p.VAR_KEYWORD and p.name != "self"]
+        given = inspect.signature(LinearModel.__init__).parameters.values()
+        options = [p for p in given if p.kind is p.KEYWORD_ONLY]
+        unique = {p.name: p for p in [*named, *options]}.values()
+        signature = inspect.Signature([p for p in unique if p.name != "loss"])
+        type.__setattr__(cls, "__signature__", signature)
 
     @classmethod
     def from_dataset(
@@ -170,7 +199,9 @@ class LinearModel:
         extra += f", l2={self.l2:g}" if self.l2 else ""
         extra += ", weighted" if self.sample_weight is not None else ""
         extra += f", holdout={len(self.holdout.y)}" if self.holdout is not None else ""
-        return f"{type(self).__name__}({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
+        return (
+            f"{type(self).__name__}({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
+        )
 
     @property
     def data(self) -> Batch:
@@ -180,10 +211,10 @@ class LinearModel:
     @property
     def is_smooth(self) -> bool:
         """Whether the loss and the penalty have no kinks."""
-        return not self.l1
+        return not self.l1 and self.loss_function.kink is None
 
     def linear_predictor(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
-        """Return ``X @ weight + bias``, shape ``(B,)`` or ``(B, K)``; X is the problem's own if None.
+        """Return ``X @ weight + bias``, shape ``(B,)`` or ``(B, K)``, of the problem's X if None.
 
         For classes these are log-odds, for counts logarithms.
         """
@@ -192,7 +223,9 @@ class LinearModel:
 
     def predict(self, parameters: Parameters, X: Any = None) -> Any:
         """Return the predicted targets of rows ``(B,)``: the problem's own if X is None."""
-        return self.loss_function.mean(self.linear_predictor(parameters, self._features(X, parameters)))
+        return self.loss_function.mean(
+            self.linear_predictor(parameters, self._features(X, parameters))
+        )
 
     def _features(self, X: Any, parameters: Parameters) -> Tensor | None:
         if X is None or isinstance(X, Tensor):
@@ -259,7 +292,7 @@ class LinearModel:
 
         Without an intercept, or where no finite one is best, all are zero.
         """
-        return constant_optimum(self._objective, self.fit_intercept)
+        return constant_optimum(self.objective, self.fit_intercept)
 
     def to(self, device: torch.device | str, dtype: torch.dtype, *, copy: bool = False) -> Self:
         """Return the same problem with its data on another device or in another dtype.
@@ -269,17 +302,31 @@ class LinearModel:
         X = self.X.to(device, dtype, copy=copy)
         if X is self.X:
             return self
+        y = self.y.to(device, dtype if self.y.is_floating_point() else self.y.dtype, copy=copy)
+        return self.with_data(Batch(X, y, self.row_weight_as(X)))
+
+    def with_data(self, data: Batch) -> Self:
+        """Return the same problem over data that equal its own, on any device and in any dtype."""
         moved = object.__new__(type(self))
         # All that a subclass has too; what is computed of the data, and kept, is computed anew.
         own = {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
-        y = self.y.to(device, dtype if self.y.is_floating_point() else self.y.dtype, copy=copy)
-        moved.__dict__.update(own, X=X, y=y)
-        moved.row_weight = self.row_weight_as(X)
+        moved.__dict__.update(own, X=data.X, y=data.y, row_weight=data.weight)
+        if torch.promote_types(data.X.dtype, self.X.dtype) == data.X.dtype:  # nothing was rounded
+            moved.__dict__["_original"] = self._original or self
         return moved
 
     @cached_property
-    def _objective(self) -> Objective:
-        """The same objective in float64 on the CPU, of the rows that count."""
+    def _original(self) -> Self | None:
+        """The problem of which `to` made this copy without rounding, or None.
+
+        What is computed of the data is kept there: it is computed once, and of data that an
+        optimizer, which is given a copy, cannot have changed.
+        """
+        return None
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The objective in float64 on the CPU, of the rows that count."""
         X, y = self.X.to("cpu", torch.float64), self.y.cpu()
         y = y.double() if y.is_floating_point() else y
         weight = torch.ones(len(y), dtype=torch.float64)
@@ -296,11 +343,59 @@ class LinearModel:
 
     @cached_property
     def _optimum(self) -> LinearOptimum:
-        return optimum(self._objective, self.fit_intercept)
+        if self._original:
+            return self._original._optimum
+        return optimum(self.objective, self.fit_intercept)
 
-    def reference(self) -> Reference | None:
-        """Return the minimiser of this problem's own data, with a proven bound: solved once, kept."""
+    def reference(self) -> Reference:
+        """Return the minimiser of this problem's own data and its bound, solved once and kept."""
         return self._optimum.reference
+
+    def coefficients(self, parameters: Parameters | None = None) -> pd.DataFrame:
+        """Return a table of coefficients, as fitted and in the units of the data.
+
+        Parameters
+        ----------
+        parameters
+            Of this problem; the optimum's where left out.
+
+        Returns
+        -------
+        A row for the intercept and for each feature: ``name``, ``coefficient`` and
+        ``standard_error`` as fitted, ``raw_coefficient`` and ``raw_standard_error`` in the units
+        of the columns before they were standardized. Standard errors are the optimum's, classical
+        (independent residuals of one variance; with row weights, of variances in inverse proportion
+        to these), and NaN for other parameters, with a penalty, where the rank is deficient, and
+        where there are no more rows than coefficients. Raw numbers beyond float64 are NaN.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> data = ol.datasets.Dataset("a", [[10.0], [20.0], [40.0]], [1.0, 2.0, 4.0])
+        >>> table = ol.LinearRegression.from_dataset(data.standardized()).coefficients()
+        >>> table[["name", "coefficient", "raw_coefficient"]].round(6)
+                name  coefficient  raw_coefficient
+        0  intercept     2.333333              0.0
+        1         x0     1.247219              0.1
+
+        References
+        ----------
+        Seber and Lee, Linear Regression Analysis (2003), sections 3.2 and 3.10.
+        """
+        certificate = None
+        if parameters is None:
+            reference = self.reference()
+            parameters, certificate = reference.parameters, reference.certificate
+            if parameters is None:
+                raise ValueError(f"{self.name!r} has no minimiser: {reference.message}")
+        if not self.loss_function.outputs or self.classes is None:
+            return coefficient_table(parameters, self.feature_names, self.standardized, certificate)
+        tables = []
+        for k, label in enumerate(self.classes):
+            own = {name: value[..., k] for name, value in parameters.items()}
+            table = coefficient_table(own, self.feature_names, self.standardized, None)
+            tables.append(table.assign(name=[f"{name} of {label}" for name in table["name"]]))
+        return pd.concat(tables, ignore_index=True)
 
     def evaluate(self, parameters: Parameters) -> Evaluation:
         r"""Judge a point against the reference, in float64 on the CPU whatever the point's dtype.
@@ -326,8 +421,10 @@ class LinearModel:
         return evaluation._replace(more={"holdout_loss": self.holdout.loss(parameters)})
 
     @cached_property
-    def _judge(self) -> ModelJudge:
-        return ModelJudge(self._objective, self._optimum, self.penalty, self.fit_intercept)
+    def _judge(self) -> Callable[[Parameters], Evaluation]:
+        if self._original:
+            return self._original._judge
+        return ModelJudge(self.objective, self._optimum, self.penalty, self.fit_intercept)
 
 
 def _is_cached(cls: type, name: str) -> bool:

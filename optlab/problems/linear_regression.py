@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Self
+from typing import Unpack
 
-import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
-from optlab.datasets.dataset import Dataset
-from optlab.datasets.validation import checked_design
 from optlab.linalg import LeastSquaresSolution, least_squares
-from optlab.problems.coefficients import coefficient_table
-from optlab.problems.holdout import Holdout
 from optlab.problems.judge import Judge
 from optlab.problems.least_squares_system import LeastSquaresSystem, least_squares_system
-from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
-from optlab.problems.row_weights import given_weights, mean_one, moderate, shares
+from optlab.problems.linear_model import ModelOptions, Values
+from optlab.problems.linear_residuals import linear_jacobian, linear_residuals
+from optlab.problems.losses.squared import Squared
+from optlab.problems.problem import Evaluation, Parameters, Reference
+from optlab.problems.row_weights import moderate, shares
+from optlab.problems.smooth_linear_model import SmoothLinearModel
 
 
-class LinearRegression:
+class LinearRegression(SmoothLinearModel):
     r"""Fit ``y`` by ``X @ weight + bias``, minimising the mean squared error.
 
     .. math::
-        f(w, b) = \frac{1}{n} \sum_i (x_i \cdot w + b - y_i)^2 + \frac{l_2}{2} \lVert w \rVert^2
+        f(w, b) = \frac{1}{n} \sum_i (x_i \cdot w + b - y_i)^2
+            + l_1 \lVert w \rVert_1 + \frac{l_2}{2} \lVert w \rVert^2
 
     The intercept ``b`` is not penalised. A batch's loss is the mean over that batch, so its
     gradient is an unbiased estimate of the full one.
@@ -59,8 +57,13 @@ class LinearRegression:
         (weighted) mean squared error on them, ``holdout_loss``.
     fit_intercept
         Whether there is a bias.
+    l1
+        Strength of the lasso's penalty on the weights, at least 0. scikit-learn's Lasso minimises
+        half of this: its ``alpha`` is ``l1 / 2``; of ElasticNet, ``alpha l1_ratio = l1 / 2`` and
+        ``alpha (1 - l1_ratio) = l2 / 2``.
     l2
-        Strength of the penalty on the weights, as `torch.optim`'s ``weight_decay``; at least 0.
+        Strength of ridge's penalty on the weights, as `torch.optim`'s ``weight_decay``; at least 0.
+        scikit-learn's Ridge has ``alpha = n l2 / 2``.
     name, feature_names, target_name
         The names that stand in tables and beside axes; those of a data frame's columns where none
         are given.
@@ -75,7 +78,7 @@ class LinearRegression:
     ValueError
         Where the shapes or row labels do not fit, the data are empty, not numbers (dates, text,
         masked values), not finite, or integers that float64 would round; for weights below 0, not
-        finite, or all 0; for a holdout of other columns.
+        finite, or all 0; for a holdout of other columns; for l1 or l2 below 0.
 
     Examples
     --------
@@ -93,136 +96,16 @@ class LinearRegression:
     Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 3.2.
     """
 
-    def __init__(
-        self,
-        X: ArrayLike | Tensor,
-        y: ArrayLike | Tensor,
-        *,
-        sample_weight: ArrayLike | Tensor | None = None,
-        holdout: Dataset | tuple[ArrayLike | Tensor, ArrayLike | Tensor] | None = None,
-        fit_intercept: bool = True,
-        l2: float = 0.0,
-        name: str = "data",
-        feature_names: tuple[str, ...] | None = None,
-        target_name: str = "y",
-        provenance: Sequence[str] = (),
-        standardized: Mapping[str, np.ndarray[Any, Any]] | None = None,
-    ) -> None:
-        if not (isinstance(l2, int | float) and math.isfinite(l2) and l2 >= 0):
-            raise ValueError(f"l2 must be finite and at least 0, not {l2!r}")
-        if not isinstance(name, str):
-            raise ValueError(f"name must be text, not {name!r}")
-        design = checked_design(X, y, feature_names)
-        # A copy: whoever changes the arrays later does not change the problem.
-        self.X, self.y = design.X.clone(), design.y.clone()
-        self.sample_weight = given_weights(sample_weight, X, len(design.y))
-        self.row_weight = self.row_weight_as(self.X)
-        self.holdout = None if holdout is None else Holdout.of(holdout, design.feature_names)
-        self.fit_intercept = fit_intercept
-        self.l2 = float(l2)
-        self.name = name
-        self.feature_names = design.feature_names
-        self.target_name = target_name
-        self.provenance = tuple(provenance)
-        self.standardized = standardized
+    def __init__(self, X: Values, y: Values, **options: Unpack[ModelOptions]) -> None:
+        super().__init__(X, y, Squared(), **options)
 
-    @classmethod
-    def from_dataset(
-        cls,
-        dataset: Dataset,
-        *,
-        fit_intercept: bool | None = None,
-        l2: float = 0.0,
-        name: str | None = None,
-    ) -> Self:
-        """Make the problem of fitting a dataset's target by its features.
+    def residuals(self, parameters: Parameters) -> Tensor:
+        """Residuals of all rows and of the penalty, ``(n,)`` or ``(n + d,)``."""
+        return linear_residuals(self.data, parameters, self.l2)
 
-        ``fit_intercept`` left out follows the dataset, which may say that its model has none.
-        """
-        return cls(
-            dataset.X,
-            dataset.y,
-            sample_weight=dataset.sample_weight,
-            holdout=dataset.holdout,
-            fit_intercept=dataset.fit_intercept if fit_intercept is None else fit_intercept,
-            l2=l2,
-            name=name or dataset.name,
-            feature_names=dataset.feature_names,
-            target_name=dataset.target_name,
-            provenance=dataset.provenance,
-            standardized=dataset.known.get("standardized"),
-        )
-
-    def row_weight_as(self, like: Tensor) -> Tensor | None:
-        """Return the weights of mean 1 in a tensor's dtype and on its device, or None."""
-        return None if self.sample_weight is None else mean_one(self.sample_weight, like)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what can be made again: for large data it is most of what would be sent."""
-        return {k: v for k, v in vars(self).items() if k not in {"_original", "_judge"}}
-
-    def __repr__(self) -> str:
-        n, d = self.X.shape
-        dtype = str(self.X.dtype).removeprefix("torch.")
-        extra = ("" if self.fit_intercept else ", no intercept") + (
-            f", l2={self.l2:g}" if self.l2 else ""
-        )
-        extra += ", weighted" if self.sample_weight is not None else ""
-        extra += f", holdout={len(self.holdout.y)}" if self.holdout is not None else ""
-        return f"LinearRegression({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
-
-    @property
-    def data(self) -> Batch:
-        """All rows: ``X (n, d)``, ``y (n,)``, and the weights of mean 1, ``(n,)``, or None."""
-        return Batch(self.X, self.y, self.row_weight)
-
-    def predict(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
-        """Return ``X @ weight + bias``, shape ``(B,)``; over the problem's own ``X`` by default."""
-        prediction = (self.X if X is None else X) @ parameters["weight"]
-        return prediction + parameters["bias"] if self.fit_intercept else prediction
-
-    def loss(self, parameters: Parameters, batch: Batch | None = None) -> Tensor:
-        """Mean squared error over a batch (all data where none is given), plus the penalty."""
-        X, y, weight = self._rows(batch)
-        squares = (self.predict(parameters, X) - y).pow(2)
-        error = (squares if weight is None else weight * squares).mean()
-        return error + self.l2 / 2 * parameters["weight"].pow(2).sum() if self.l2 else error
-
-    def gradient(self, parameters: Parameters, batch: Batch | None = None) -> Parameters:
-        """Gradient of `loss` in closed form: ``2 X'r / B + l2 w`` and ``2 mean(r)``.
-
-        Where rows have weights, r is the residuals times these.
-        """
-        X, y, row_weight = self._rows(batch)
-        residual = self.predict(parameters, X) - y
-        if row_weight is not None:
-            residual = row_weight * residual
-        weight = X.T @ residual * (2 / len(y))
-        if self.l2:
-            weight = weight + self.l2 * parameters["weight"]
-        return {"weight": weight} | ({"bias": 2 * residual.mean()} if self.fit_intercept else {})
-
-    def _rows(self, batch: Batch | None) -> Batch:
-        """Return a batch, or all rows for None."""
-        if batch is None:
-            return self.data
-        if batch.weight is None and self.row_weight is not None:
-            raise ValueError(
-                f"the rows of {self.name!r} have weights, but the batch has none: take batches "
-                "from Batches(..., weight=problem.row_weight), or Batch(X, y, weight)"
-            )
-        return batch
-
-    def start(self, generator: torch.Generator) -> Parameters:
-        """Draw the weight from a standard normal and set the bias to zero.
-
-        The draw is in float32 for every dtype, so that all dtypes of one seed start at the same
-        point and leave the generator in the same state.
-        """
-        d = self.X.shape[1]
-        weight = torch.randn(d, generator=generator, dtype=torch.float32, device="cpu")
-        start = {"weight": weight.to(self.X.device, self.X.dtype)}
-        return start | ({"bias": self.X.new_zeros(())} if self.fit_intercept else {})
+    def jacobian(self, parameters: Parameters) -> Tensor:
+        """Jacobian of `residuals`, the same everywhere: columns of the weight, then the bias."""
+        return linear_jacobian(self.data, parameters, self.l2)
 
     def constant_fit(self) -> Parameters:
         """Return the parameters of the best constant prediction, float64 on the CPU.
@@ -234,23 +117,6 @@ class LinearRegression:
         mean = (y if row_weight is None else row_weight * y).mean()
         weight = y.new_zeros(self.X.shape[1])
         return {"weight": weight} | ({"bias": mean} if self.fit_intercept else {})
-
-    def to(self, device: torch.device | str, dtype: torch.dtype, *, copy: bool = False) -> Self:
-        """Return the same problem with its data on another device or in another dtype.
-
-        With ``copy`` the data are the new problem's own even where nothing had to be converted.
-        """
-        X = self.X.to(device, dtype, copy=copy)
-        if X is self.X:
-            return self
-        moved = object.__new__(type(self))
-        # All that a subclass has too; what is computed of the data, and kept, is computed anew.
-        own = {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
-        moved.__dict__.update(own, X=X, y=self.y.to(device, dtype, copy=copy))
-        moved.row_weight = self.row_weight_as(X)
-        if torch.promote_types(dtype, self.X.dtype) == dtype:  # nothing was rounded
-            moved.__dict__["_original"] = self._original or self
-        return moved
 
     def as_least_squares(self) -> LeastSquaresSystem:
         """Return the least-squares system whose minimum-norm solution is this problem's.
@@ -266,15 +132,6 @@ class LinearRegression:
             l2=self.l2,
             weight=self.row_weight,
         )
-
-    @cached_property
-    def _original(self) -> LinearRegression | None:
-        """The problem of which `to` made this copy without rounding, or None.
-
-        What is computed of the data is kept there: it is computed once, and of data that an
-        optimizer, which is given a copy, cannot have changed.
-        """
-        return None
 
     @property
     def moderate_weight(self) -> Tensor | None:
@@ -319,95 +176,17 @@ class LinearRegression:
             certificate=certificate,
         )
 
-    def why_no_unique_optimum(self) -> str | None:
-        """Say why methods that take full rank for granted cannot solve this problem, or None.
-
-        Judged in the dtype of the data: a design whose condition number leaves no digit of it has,
-        for such methods, no full rank.
-        """
-        certificate = self._solution.certificate
-        if certificate.rank < certificate.unknowns:
-            return f"the rank is {self.rank} of {self.X.shape[1]}"
-        condition = certificate.condition_scaled
-        if condition * torch.finfo(self.X.dtype).eps > 0.1:
-            dtype = str(self.X.dtype).removeprefix("torch.")
-            return f"the design's condition number {condition:.1e} leaves no digit in {dtype}"
-        return None
-
-    @property
-    def rank(self) -> int:
-        """Numerical rank of the design, the intercept's column left out."""
-        return self._solution.certificate.rank - self.fit_intercept
-
     def reference(self) -> Reference:
-        """Return the minimiser of this problem's own data, solved once and kept."""
-        return self._certified
+        """Return the minimiser of this problem's own data, solved once and kept.
 
-    def coefficients(self, parameters: Parameters | None = None) -> pd.DataFrame:
-        """Return a table of coefficients, as fitted and in the units of the data.
-
-        Parameters
-        ----------
-        parameters
-            Of this problem; the optimum's where left out.
-
-        Returns
-        -------
-        A row for the intercept and for each feature: ``name``, ``coefficient`` and
-        ``standard_error`` as fitted, ``raw_coefficient`` and ``raw_standard_error`` in the units
-        of the columns before they were standardized. Standard errors are the optimum's, classical
-        (independent residuals of one variance; with row weights, of variances in inverse proportion
-        to these), and NaN for other parameters, with a penalty, where the rank is deficient, and
-        where there are no more rows than coefficients. Raw numbers beyond float64 are NaN.
-
-        Examples
-        --------
-        >>> import optlab as ol
-        >>> data = ol.datasets.Dataset("a", [[10.0], [20.0], [40.0]], [1.0, 2.0, 4.0])
-        >>> table = ol.LinearRegression.from_dataset(data.standardized()).coefficients()
-        >>> table[["name", "coefficient", "raw_coefficient"]].round(6)
-                name  coefficient  raw_coefficient
-        0  intercept     2.333333              0.0
-        1         x0     1.247219              0.1
-
-        References
-        ----------
-        Seber and Lee, Linear Regression Analysis (2003), sections 3.2 and 3.10.
+        Without an l1 penalty it is the solution of least squares, whose certificate comes with it.
         """
-        solution = self._solution
-        return coefficient_table(
-            self._certified.parameters or {} if parameters is None else parameters,
-            self.feature_names,
-            self.standardized,
-            solution.certificate if parameters is None else None,
-        )
-
-    def evaluate(self, parameters: Parameters) -> Evaluation:
-        r"""Judge a point against the optimum, in float64 on the CPU whatever the point's dtype.
-
-        The suboptimality is not a difference of two losses, which would lose all digits near the
-        optimum, but the quadratic form it equals, as ``f`` is quadratic and its gradient zero at
-        the optimum:
-
-        .. math:: f(w) - f(w_*) = \frac{1}{n} \lVert X (w - w_*) + (b - b_*) \rVert^2
-            + \frac{l_2}{2} \lVert w - w_* \rVert^2
-
-        The optimum is taken before rounding to float64, and the loss from the optimum's residuals,
-        so that loss, suboptimality and certificate agree also where rounding the optimum is felt.
-
-        With weights, the first sum is weighted as the loss is. ``more`` has ``holdout_loss`` where
-        rows are held out.
-
-        The parameter error is the distance to the optimum's parameters over the optimum's norm
-        (the distance itself where that norm is zero); nan where the minimiser is not unique.
-        """
-        evaluation = self._judge(parameters)
-        if self.holdout is None:
-            return evaluation
-        return evaluation._replace(more={"holdout_loss": self.holdout.loss(parameters)})
+        return super().reference() if self.l1 else self._certified
 
     @cached_property
-    def _judge(self) -> Judge:
+    def _judge(self) -> Callable[[Parameters], Evaluation]:
+        if self.l1:
+            return super()._judge
         if self._original:
             return self._original._judge
         X, y, share = self.X.cpu(), self.y.cpu(), None
@@ -416,7 +195,3 @@ class LinearRegression:
                 X, y, weight = X[counts], y[counts], weight[counts]
             share = shares(weight)
         return Judge(X, y, self._solution, self.fit_intercept, self.l2, share=share)
-
-
-def _is_cached(cls: type, name: str) -> bool:
-    return isinstance(getattr(cls, name, None), cached_property)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from optlab.linalg import double_double as dd
+from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.certified.linear_reference import LinearOptimum
-from optlab.problems.certified.objective import Objective
+from optlab.problems.losses.loss import rounded
 from optlab.problems.penalties.elastic_net import ElasticNet
 from optlab.problems.problem import Evaluation, Parameters
 from optlab.problems.row_weights import times
@@ -26,7 +27,7 @@ class ModelJudge:
         self.first = int(intercept)
         if optimum.theta is None or optimum.eta is None or optimum.slope is None:
             return
-        self.predictions = sum(optimum.eta)
+        self.predictions = rounded(optimum.eta)
         self.eta, self.y = self.predictions, objective.y
         if objective.loss.is_of_residual:  # the residuals keep the digits that predictions lose
             high, low = dd.pair_add(optimum.eta, (-self.y, 0 * self.y))
@@ -41,7 +42,9 @@ class ModelJudge:
     def __call__(self, parameters: Parameters) -> Evaluation:
         """Return what is known of a point."""
         objective, penalty = self.objective, self.penalty
-        point = {name: value.detach().to("cpu", torch.float64) for name, value in parameters.items()}
+        point = {
+            name: value.detach().to("cpu", torch.float64) for name, value in parameters.items()
+        }
         weight, bias = point["weight"], point.get("bias")
         eta = self.X @ weight if bias is None else self.X @ weight + bias
         value = (objective.share * objective.loss.value(eta, objective.y)).sum()
@@ -55,14 +58,16 @@ class ModelJudge:
             loss=loss,
             suboptimality=loss - self.optimum.reference.loss if apart is None else apart,
             gradient_norm=norm if objective.loss.kink is None else math.nan,
-            parameter_error=self._error(weight, bias) if self.optimum.reference.unique else math.nan,
+            parameter_error=self._error(weight, bias)
+            if self.optimum.reference.unique
+            else math.nan,
         )
 
     def _suboptimality(self, weight: Tensor, bias: Tensor | None, eta: Tensor) -> float | None:
         """Return the sum of divergences, none of them negative; None without a minimiser.
 
-        The gap of predictions is that of the nearer of the point's distance and the point itself, of
-        which the rounding is less.
+        The gap of predictions is computed of the distance from the minimiser, or for far points of
+        the point itself, whichever rounds less.
         """
         if self.optimum.theta is None:
             return None

@@ -85,49 +85,6 @@ class Reference:
     certificate: Certificate | None = None
 
 
-ReferenceKind: TypeAlias = Literal["certified", "computed", "best known"]
-"""How well a reference is known: by a proof, by a solver, or from the trials themselves."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Reference:
-    """A reference solution, which every trial of a problem is judged against.
-
-    Parameters
-    ----------
-    kind
-        ``"certified"``: a proof comes with it (a bound, or a certificate of least squares);
-        ``"computed"``: a solver's answer; ``"best known"``: the least loss that any trial recorded.
-    loss
-        Its loss, penalty included.
-    parameters
-        Its parameters, float64 on the CPU; None where none are known. Of many minimisers of least
-        squares, the one of minimum norm over the weights.
-    bound
-        A proven bound: ``loss`` is at most this far above the infimum. NaN where none is proven.
-    digits
-        The correct decimal digits of the parameters that can be expected; NaN where not known.
-    unique
-        Whether the minimiser is unique; None where not known.
-    trusted
-        Whether trials can be judged by it.
-    message
-        How it was found and how far it can be trusted, in a sentence.
-    certificate
-        The certificate of a least-squares solution: rank, condition, backward error.
-    """
-
-    kind: ReferenceKind
-    loss: float
-    parameters: Parameters | None = None
-    bound: float = math.nan
-    digits: float = math.nan
-    unique: bool | None = None
-    trusted: bool = True
-    message: str = ""
-    certificate: Certificate | None = None
-
-
 @runtime_checkable
 class Problem(Protocol):
     """Data and the mean loss to minimise over parameters.

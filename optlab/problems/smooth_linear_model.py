@@ -49,7 +49,7 @@ class SmoothLinearModel(LinearModel):
         That is the steepest curvature of the loss times the largest eigenvalue of ``X'X / n`` (the
         intercept's column and the rows' weights in it), plus l2.
         """
-        objective = self._objective
+        objective = self.objective
         rows = objective.share.sqrt()[:, None] * objective.design
         largest = float(torch.linalg.matrix_norm(rows, 2)) ** 2
         return self.loss_function.steepest * largest + self.l2

@@ -35,6 +35,7 @@ def _best_known(loss: float, record: TrialRecord) -> ReferenceSummary:
     return ReferenceSummary(
         kind="best known",
         loss=loss,
+        trusted=False,
         message=f"the least loss that any trial recorded, {loss:.6g} by {trial.optimizer} "
         f"(trial {trial.number}); the infimum may be lower",
     )

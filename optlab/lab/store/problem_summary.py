@@ -13,7 +13,7 @@ import pandas as pd
 from optlab.lab.trial.best_known import ReferenceLoss
 from optlab.linalg import Certificate
 from optlab.problems import Problem, Reference, problem_dtype
-from optlab.problems.capabilities import HasLeastSquares
+from optlab.problems.capabilities import HasContours, HasLeastSquares
 
 Array = np.ndarray[Any, Any]
 
@@ -73,6 +73,9 @@ class ProblemSummary:
         The reference's coefficients by column, as JSON can hold them: see `coefficient_table`.
     measures
         Further measures of the reference by name, such as the loss on held-out rows.
+    contours
+        The suboptimality over a grid of a function of two variables: ``x1`` and ``x2``, ``(g,)``,
+        and ``suboptimality``, ``(g, g)``, as JSON can hold them; empty otherwise.
     x, y
         The points of a one-feature problem, for drawing; empty otherwise.
     """
@@ -92,6 +95,7 @@ class ProblemSummary:
     provenance: Sequence[str] = ()
     coefficients: Mapping[str, Any] = field(default_factory=dict, repr=False)
     measures: Mapping[str, float] = field(default_factory=dict)
+    contours: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemSummary:
@@ -118,6 +122,7 @@ class ProblemSummary:
             provenance=tuple(getattr(problem, "provenance", ())),
             coefficients=_coefficients(problem) if known else {},
             measures=dict(getattr(problem.evaluate(known), "more", {})) if known else {},
+            contours=problem.contours() if isinstance(problem, HasContours) else {},
             **points,
         )
 

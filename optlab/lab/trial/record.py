@@ -106,7 +106,7 @@ class TrialRecord:
 
     @property
     def best(self) -> TraceRow | None:
-        """The recorded row of least suboptimality (of least loss where there is no optimum)."""
+        """The recorded row of least suboptimality (of least loss where there is no reference)."""
         return min(self.trace, key=_badness, default=None)
 
 

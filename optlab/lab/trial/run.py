@@ -25,6 +25,7 @@ from optlab.lab.trial.record import TraceRow, Trial, TrialRecord, Watcher
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End, StoppingRule
 from optlab.lab.trial.validate import check_iterate, passes_of, same_bits
+from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct, unsupported
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasBuffers, HasRowWeights
@@ -45,6 +46,7 @@ def run_trial(
     warm_up: bool = True,
     threads: int | None = None,
     time_limit: float | None = None,
+    copy: WorkingCopy | None = None,
     catch: tuple[type[BaseException], ...] = (BaseException,),
 ) -> TrialRecord:
     """Run one trial under the clock and return its record; it never raises.
@@ -70,6 +72,8 @@ def run_trial(
     time_limit
         Seconds of wall time, everything included, after which the trial ends as timed out. It is
         looked at between iterates: an optimizer that yields none is not stopped by it.
+    copy
+        The copy of the data that trials share as long as none changes it; its own where left out.
     catch
         The exceptions that become statuses.
     """
@@ -77,7 +81,8 @@ def run_trial(
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     process = os.getpid()
     MACHINE_LOAD.begin()
-    run = _Run(record, problem, optimizer, budget, deadline, start, shuffle, watch)
+    copy = copy or WorkingCopy()
+    run = _Run(record, problem, optimizer, budget, deadline, start, shuffle, watch, copy)
     try:
         count = set_threads(threads)
         # The caller's own torch.no_grad() or inference_mode() is no part of the experiment.
@@ -118,6 +123,7 @@ class _Run:
     start: Parameters | None
     shuffle: bool
     watch: Watcher | None
+    copy: WorkingCopy
 
     @property
     def trial(self) -> Trial:
@@ -133,11 +139,8 @@ class _Run:
         if reason := unavailable(self.trial.device, dtype):
             record.status, record.message = Status.SKIPPED, reason
             return
-        clock = Stopwatch(self.device)
-        clock.start()
         # A copy, so that an optimizer that changes its data changes no other trial's.
-        self.local = self.problem.to(self.device, dtype, copy=True)
-        record.transfer_seconds = clock.stop()
+        self.local, record.transfer_seconds = self.copy.take(self.problem, self.device, dtype)
         # Asked of the data as this trial has them: in float32 a design can lose its rank.
         if reason := unsupported(self.optimizer, self.local, self.device):
             record.status, record.message = Status.SKIPPED, reason
@@ -150,14 +153,15 @@ class _Run:
             record.compile_seconds = clock.stop()
         if warm_up:
             record.first_pass_seconds = self._timed_passes(1)
-        end = self._solve()
-        if not self._data_are_untouched():
-            raise RuntimeError(f"{self.trial.optimizer} changed the problem's data")
+        status, message = self._solve()
         if record.trace[-1].epoch == 1 and is_direct(self.optimizer):
             self._time_in_blocks()
-        record.status, record.message = end
         if remark := self._remark():
-            record.message += f"; {remark}"
+            message += f"; {remark}"
+        if not self._data_are_untouched():
+            raise RuntimeError(f"{self.trial.optimizer} changed the problem's data")
+        record.status, record.message = status, message
+        self.copy.give_back(self.local.data)
 
     def _remark(self) -> str | None:
         ask = getattr(self.optimizer, "remark", None)

@@ -15,24 +15,29 @@ import numpy as np
 class StopAt:
     """A limit of a named measure: an iterate has reached it when its measure is at most the limit.
 
-    The limit is ``share`` times a scale, or ``value`` itself. The trial stops by this rule, and
-    the analysis finds the first recorded iterate at a target by the same one.
+    The limit is ``share`` times a scale, or ``value`` itself; with ``at_least`` the measure is one
+    of which more is better, and reaches its limit from below. The trial stops by this rule, and the
+    analysis finds the first recorded iterate at a target by the same one.
 
     Parameters
     ----------
     measure
-        The column of the trace that is compared; less is better.
+        The column of the trace that is compared: ``loss``, ``suboptimality``, ``gradient_norm``,
+        ``parameter_error``, ``batch_loss``, or a further measure of the problem.
     share
         A share of the scale, above 0 and below 1. The scale is where a fit that has learnt nothing
         stands; for ``"suboptimality"`` it is the column ``stop_scale`` of the table of trials (see
         `optlab.lab.trial.baseline.stop_scale`), for other measures the start's value.
     value
-        The limit itself, finite; give this or ``share``, not both.
+        The limit itself, finite.
+    at_least
+        The limit of a measure of which more is better, such as an accuracy, finite.
 
     Raises
     ------
     ValueError
-        For a share outside of 0 to 1, a value that is not finite, or not exactly one of the two.
+        For a share outside of 0 to 1, a limit that is not finite, a share of ``batch_loss`` (which
+        has no value at the start), or not exactly one of the three.
 
     Examples
     --------
@@ -40,30 +45,40 @@ class StopAt:
     True
     >>> StopAt("accuracy_error", value=0.1).reached(np.array([0.3, 0.1]))
     array([False,  True])
+    >>> StopAt("accuracy", at_least=0.9).reached(0.95)
+    True
     """
 
     measure: str = "suboptimality"
     share: float | None = None
     value: float | None = None
+    at_least: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.measure, str) or not self.measure:
             raise ValueError(f"measure must be the name of a measure, not {self.measure!r}")
-        if (self.share is None) == (self.value is None):
-            raise ValueError("stop_at takes a share or a value, exactly one of the two")
+        if sum(limit is not None for limit in (self.share, self.value, self.at_least)) != 1:
+            raise ValueError("stop_at takes a share, a value or at_least, exactly one of the three")
         if self.share is not None:
             if not _is_number(self.share) or not 0 < self.share < 1:
                 raise ValueError(
                     f"stop_at must be above 0 and below 1, a share of the suboptimality of a fit "
                     f"that has learnt nothing (such as 1e-6), not {self.share!r}"
                 )
-            object.__setattr__(self, "share", float(self.share))
-        if self.value is not None:
-            if not _is_number(self.value) or not math.isfinite(self.value):
+            if self.measure == "batch_loss":
                 raise ValueError(
-                    f"the value of stop_at must be a finite number, not {self.value!r}"
+                    "stop_at cannot be a share of the start's batch_loss, which it does not have: "
+                    "no batch comes before the start; give a value"
                 )
-            object.__setattr__(self, "value", float(self.value))
+            object.__setattr__(self, "share", float(self.share))
+        for name in ("value", "at_least"):
+            limit = getattr(self, name)
+            if limit is not None:
+                if not _is_number(limit) or not math.isfinite(limit):
+                    raise ValueError(
+                        f"the {name} of stop_at must be a finite number, not {limit!r}"
+                    )
+                object.__setattr__(self, name, float(limit))
 
     @classmethod
     def of(cls, stop_at: float | Mapping[str, Any] | StopAt) -> StopAt:
@@ -86,18 +101,21 @@ class StopAt:
             return None
 
     def limit(self, scale: Any = math.nan) -> Any:
-        """Return the limit: the value, or the share of the scale (NaN where that is no number)."""
-        return self.value if self.share is None else self.share * scale
+        """Return the limit: as given, or the share of the scale (NaN where that is no number)."""
+        if self.share is not None:
+            return self.share * scale
+        return self.value if self.at_least is None else self.at_least
 
     def reached(self, values: Any, scale: Any = math.nan) -> Any:
-        """Return whether values of the measure are at most the limit, elementwise.
+        """Return whether values of the measure have reached the limit, elementwise.
 
         ``values`` and ``scale`` are floats, numpy arrays or pandas Series; a bool is returned for
         floats, else an array or a Series of bool. NaN reaches nothing, and nothing reaches a share
         of a scale that is NaN or infinite.
         """
         limit = self.limit(scale)
-        reached = (values <= limit) & np.isfinite(limit)
+        within = values <= limit if self.at_least is None else values >= limit
+        reached = within & np.isfinite(limit)
         return bool(reached) if np.ndim(reached) == 0 else reached
 
     def definition(self) -> float | dict[str, Any]:
@@ -108,7 +126,8 @@ class StopAt:
 
     def __str__(self) -> str:
         if self.share is None:
-            return f"{self.measure} <= {self.value:g}"
+            sign = "<=" if self.at_least is None else ">="
+            return f"{self.measure} {sign} {self.limit():g}"
         share = f"{self.share:g}"
         return (
             share if self.measure == "suboptimality" else f"{share} of the start's {self.measure}"

@@ -69,7 +69,7 @@ class StoppingRule:
             parts.append(self._missed(row))
         if self._has_risen(row):
             parts.append(f"the loss has risen to {_times(row, self.least)}: {SMALLER}")
-        elif more and len(parts) > 1:
+        elif more and len(parts) > 1 and not self._unjudged:
             parts.append(more)
         return End(status, "; ".join(parts))
 
@@ -77,17 +77,30 @@ class StoppingRule:
         assert self.stop_at is not None
         return bool(self.stop_at.reached(row.measure(self.stop_at.measure), self._scale))
 
+    @property
+    def _unjudged(self) -> bool:
+        """Whether the problem has no reference, of which the suboptimality could be a share."""
+        return self._by_suboptimality and math.isnan(self.baseline.start.suboptimality)
+
+    @property
+    def _by_suboptimality(self) -> bool:
+        return self.stop_at is not None and self.stop_at.measure == "suboptimality"
+
     @cached_property
     def _scale(self) -> float:
         assert self.stop_at is not None
-        if self.stop_at.measure == "suboptimality":
+        if self._by_suboptimality:
             return self.baseline.stop_scale
         return self.baseline.start.measure(self.stop_at.measure)
 
     def _missed(self, row: TraceRow) -> str:
         assert self.stop_at is not None
         missed = f"stop_at={self.stop_at} not reached"
+        if self._unjudged:
+            return f"{missed}: without a reference no suboptimality is known while a trial runs"
         value, limit = row.measure(self.stop_at.measure), self.stop_at.limit(self._scale)
+        if self.stop_at.at_least is not None:
+            return f"{missed}: {self.stop_at.measure} is {value:.3g}"
         if 0 < limit < math.inf and math.isfinite(value):
             times = f"{value / limit:.2g} times its limit"
             missed += f": {self.stop_at.measure} {value:.2g} is {times}"
@@ -106,14 +119,18 @@ class StoppingRule:
             if growth > 1 and row.suboptimality >= (1 - 1e-9) * growth * start.suboptimality:
                 return f"the loss is {_times(row, start)}"
         most = DIVERGED_ABOVE * max(1.0, 0.0 if math.isnan(growth) else growth)
-        if row.loss > most * max(base.constant_loss, self.least.loss):
-            usual = max(base.constant_loss, min(start.loss, median(self._losses)))
+        if row.loss > most * max(base.constant_loss, abs(self.least.loss)):
+            # Losses below zero (a log-likelihood) count by their size.
+            usual = max(base.constant_loss, min(abs(start.loss), abs(median(self._losses))))
             if row.loss > most * usual > 0:
                 return f"the loss is {_times(row, self.least)}"
         return ""
 
     def _has_risen(self, row: TraceRow) -> bool:
-        return row.loss > max(RISEN_ABOVE * self.least.loss, self.baseline.rounding)
+        least = self.least.loss
+        if least < 0:  # of which no multiple says how far a loss is above it
+            return row.loss > self.baseline.start.loss
+        return row.loss > max(RISEN_ABOVE * least, self.baseline.rounding)
 
 
 def _loss_or_infinity(row: TraceRow) -> float:
@@ -122,6 +139,8 @@ def _loss_or_infinity(row: TraceRow) -> float:
 
 def _times(row: TraceRow, other: TraceRow) -> str:
     """Return a loss as a multiple of another row's, which is named."""
-    times = f"{row.loss / other.loss:.2g}" if other.loss else "infinitely many"
     name = "its least" if other.epoch else "its start's"
+    if other.loss < 0:
+        return f"{row.loss:.3g}, above {name} ({other.loss:.3g} at epoch {other.epoch})"
+    times = f"{row.loss / other.loss:.2g}" if other.loss else "infinitely many"
     return f"{times} times {name} ({other.loss:.3g} at epoch {other.epoch})"

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from optlab.lab.measure.memory import process_status
 from optlab.lab.measure.torch_settings import TorchSettings
+from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.peak_memory import peak_bytes
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import describe_exception, run_trial
@@ -47,43 +48,44 @@ class Setup(NamedTuple):
 
 
 class Order(NamedTuple):
-    """One trial to be run, and where its problem and its optimizer lie in their files.
+    """One trial to be run, where its problem lies in its file, and its optimizer, pickled.
 
     ``imports`` are modules that are loaded before the process is forked.
     """
 
     trial: Trial
     problem: Layout
-    rest: Layout
+    optimizer: bytes
+    budget: Budget
     imports: tuple[str, ...]
 
 
 def run_order(order: Order, descriptors: list[int], setup: Setup) -> None:
     """Run a trial in this process, which was forked for it, and end the process.
 
-    ``descriptors`` are those of the socket, of the file for tracebacks, and of the files that the
-    problem and the rest of the task are read from.
+    ``descriptors`` are those of the socket, of the file for tracebacks, and of the file that the
+    problem is read from.
     """
-    socket, crash_log, problem, rest = descriptors
+    socket, crash_log, problem = descriptors
     # A group of its own, so that whatever the optimizer starts can be ended with it.
     os.setsid()
     faulthandler.enable(file=crash_log, all_threads=False)
     faulthandler.register(TRACEBACK_SIGNAL, file=crash_log, all_threads=False)
-    _Child(Connection(socket), setup).work(order, problem, rest)
+    _Child(Connection(socket), setup).work(order, problem)
 
 
 class _Child:
     def __init__(self, connection: Connection, setup: Setup) -> None:
         self.connection, self.setup = connection, setup
 
-    def work(self, order: Order, problem: int, rest: int) -> None:
+    def work(self, order: Order, problem: int) -> None:
         """Run the trial and send its record, and its peak memory where asked for."""
         self.send("forked", os.getpid())
         if self.setup.memory_limit is not None:
             _limit_memory(self.setup.memory_limit)
         try:
-            optimizer, budget = load(rest, order.rest)
-            task = Task(order.trial, load(problem, order.problem), optimizer, budget)
+            optimizer = pickle.loads(order.optimizer)
+            task = Task(order.trial, load(problem, order.problem), optimizer, order.budget)
         except BaseException as error:  # unpickling runs a person's code
             self.send("record", _failed(order.trial, error))
         else:

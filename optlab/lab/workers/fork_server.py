@@ -26,10 +26,11 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 from optlab.lab.trial.run import run_trial
 from optlab.lab.workers.child import Order, Setup, end_process, flush, run_order
+from optlab.lab.workers.huge_pages import use_huge_pages
 from optlab.optimizers.analytic_sgd import AnalyticSGD
 from optlab.problems.linear_regression import LinearRegression
 
-DESCRIPTORS = 4
+DESCRIPTORS = 3
 """File descriptors that come with each order: see `run_order`."""
 
 
@@ -50,6 +51,8 @@ def main(control: int, parent: int) -> None:
         keep_machine_label(setup.machine)
         _warm_up()
         set_threads(setup.threads)
+        gc.collect()
+        use_huge_pages()
         connection.send_bytes(pickle.dumps("ready"))
         while True:
             order: Order = pickle.loads(connection.recv_bytes())

@@ -20,7 +20,9 @@ from optlab.lab.trial.run import STOPPED
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
 from optlab.lab.workers.child import Setup
+from optlab.lab.workers.pickling import dumps_by_value
 from optlab.lab.workers.process import GRACE, LOOK_SECONDS, ProblemFile, WorkerProcess
+from optlab.optimizers import Optimizer
 
 Starting = Callable[[Trial], None]
 """Called when a trial begins."""
@@ -100,12 +102,14 @@ class WorkerPool:
         )
         self._workers: list[WorkerProcess] = []
         self._problems: dict[int, ProblemFile] = {}
+        self._optimizers: dict[int, tuple[Optimizer, bytes]] = {}
         self._ended: deque[TrialRecord] = deque()
         self._failed_starts = 0
 
     def __enter__(self) -> Self:
         # The processes load torch while the caller is still reading data.
-        self._workers += [WorkerProcess(self._setup) for _ in range(self.count)]
+        for _ in range(self.count):
+            self._workers.append(WorkerProcess(self._setup))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -160,9 +164,10 @@ class WorkerPool:
         return records
 
     def close(self) -> None:
-        """End all processes."""
+        """End all processes; it may be repeated after Ctrl-C at any place."""
         while self._workers:
-            self._workers.pop().close()
+            self._workers[-1].close()
+            self._workers.pop()
         while self._problems:
             self._problems.popitem()[1].file.close()
 
@@ -183,12 +188,14 @@ class WorkerPool:
 
     def _send(self, worker: WorkerProcess) -> None:
         assert worker.task is not None
-        problem = worker.task.problem
+        problem, optimizer = worker.task.problem, worker.task.optimizer
         try:
             if id(problem) not in self._problems:
                 problem.reference()  # solved once, here, not by every process
                 self._problems[id(problem)] = ProblemFile(problem)
-            worker.send_task(self._problems[id(problem)])
+            if id(optimizer) not in self._optimizers:  # kept alive: no other gets its id
+                self._optimizers[id(optimizer)] = optimizer, dumps_by_value(optimizer)
+            worker.send_task(self._problems[id(problem)], self._optimizers[id(optimizer)][1])
         except Exception as error:
             worker.record_end(Status.FAILED, f"cannot be sent to a process: {error}")
             record = worker.take_record()

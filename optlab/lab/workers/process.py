@@ -125,26 +125,21 @@ class WorkerProcess:
         """Give the server a task, which a process is forked for when the server is ready."""
         self.task, self.record = task, TrialRecord(task.trial)
 
-    def send_task(self, problem: ProblemFile) -> None:
+    def send_task(self, problem: ProblemFile, optimizer: bytes) -> None:
         """Let the server fork a process for the task that it has been given.
 
-        Raises
-        ------
-        Exception
-            Where the optimizer cannot be pickled.
+        The optimizer comes pickled.
         """
         assert self.task is not None
         task = self.task
-        with tempfile.TemporaryFile() as rest:
-            layout = dump((task.optimizer, task.budget), rest)
-            imports = tuple(map(str, getattr(task.optimizer, "imports", ())))
-            order = Order(task.trial, problem.layout, layout, imports)
-            crash_log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the task
-            ours, theirs = _socket_pair()
-            files = [f.fileno() for f in (crash_log, problem.file, rest)]
-            with theirs, suppress(OSError):  # a server that has ended is seen by the pool
-                self.control.send_bytes(pickle.dumps(order))
-                socket.send_fds(self._control, [b"f"], [theirs.fileno(), *files])
+        imports = tuple(map(str, getattr(task.optimizer, "imports", ())))
+        order = Order(task.trial, problem.layout, optimizer, task.budget, imports)
+        crash_log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the task
+        ours, theirs = _socket_pair()
+        files = [f.fileno() for f in (crash_log, problem.file)]
+        with theirs, suppress(OSError):  # a server that has ended is seen by the pool
+            self.control.send_bytes(pickle.dumps(order))
+            socket.send_fds(self._control, [b"f"], [theirs.fileno(), *files])
         self.connection, self._crash_log = Connection(ours.detach()), crash_log
         self.limit_time(_UNPICKLING_SECONDS)
 

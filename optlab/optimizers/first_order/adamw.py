@@ -83,8 +83,10 @@ class AdamW:
         """Return Adam's direction plus the decay."""
         first = torch.lerp(state[0], gradient, 1 - self.beta1)
         second = torch.lerp(state[1], gradient.square(), 1 - self.beta2)
-        root = (second / (1 - self.beta2**t)).sqrt()
-        direction = first / (1 - self.beta1**t) / (root + self.epsilon)
+        # Both corrections in one factor: fewer passes over memory.
+        bias1, bias2 = 1 - self.beta1**t, 1 - self.beta2**t
+        root = second.sqrt() * (bias1 / bias2**0.5)
+        direction = first / (root + bias1 * self.epsilon)
         return direction + self.weight_decay * parameters, (first, second)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:

@@ -55,10 +55,46 @@ def descend(
     *,
     average_from: int | None = None,
 ) -> Iterator[Iterate]:
-    """Yield the parameters after each epoch of descent by a rule, for ever.
+    r"""Yield the parameters after each epoch of descent by a rule, for ever.
 
-    With ``average_from`` (an epoch, 1 for the first) it is the mean of all points from the first
-    step of that epoch on that is yielded.
+    .. math:: w_t = w_{t-1} - \eta(e) \, d_t
+
+    for each mini-batch, with the direction :math:`d_t` of the rule and the learning rate of the
+    epoch e at which the step begins, a fraction within an epoch.
+
+    Parameters
+    ----------
+    rule
+        The rule: ``learning_rate``, ``init``, ``update``.
+    problem, batches, start
+        As `Optimizer.iterates` gets them.
+    average_from
+        The epoch, 1 for the first, from whose first step on all points are averaged: the mean is
+        yielded instead of the last point.
+
+    Examples
+    --------
+    A rule of one's own is an optimizer of the lab:
+
+    >>> from dataclasses import dataclass
+    >>> import optlab as ol
+    >>> @dataclass(frozen=True)
+    ... class SignDescent:
+    ...     learning_rate: float = 0.01
+    ...     uses_batches = True
+    ...
+    ...     def init(self, parameters):
+    ...         return ()
+    ...
+    ...     def update(self, gradient, state, parameters, t):
+    ...         return gradient.sign(), state
+    ...
+    ...     def iterates(self, problem, batches, start):
+    ...         return ol.descend(self, problem, batches, start)
+    >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    >>> sign = SignDescent(ol.schedules.Cosine(0.1, epochs=200))
+    >>> ol.minimize(problem, sign, epochs=200, stop_at=1e-4).status
+    <Status.CONVERGED: 'converged'>
     """
     w = flatten(start)
     parameters = unflatten(w, start)

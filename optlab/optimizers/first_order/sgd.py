@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -53,8 +54,11 @@ class SGD:
         check_hyperparameters(self)
 
     def stable_growth(self) -> float:
-        """Return 1: on a quadratic, full-batch descent that is stable never increases the loss."""
-        return 1.0
+        """Return 1: on a quadratic, full-batch descent that is stable never increases the loss.
+
+        NaN with a schedule, whose first rates may be larger than is stable.
+        """
+        return math.nan if callable(self.learning_rate) else 1.0
 
     def init(self, parameters: Tensor) -> State:
         """Return the state, which is empty."""

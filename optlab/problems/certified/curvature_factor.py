@@ -22,19 +22,49 @@ class Factor(NamedTuple):
     floor: float
 
     def dual(self, vector: Tensor) -> Tensor:
-        """Return ``R^-T S v`` (for v ``(p,)`` or ``(p, m)``), whose length is v's in the dual norm."""
-        columns = self.scale[:, None] * vector.reshape(len(self.scale), -1)
-        solved = torch.linalg.solve_triangular(self.R.T, columns, upper=False)
+        """Return ``R^-T S v``, as long as v ``(p,)`` or ``(p, m)`` is in the dual norm."""
+        columns = self.scale[:, None] * (vector if vector.ndim == 2 else vector[:, None])
+        solved: Tensor = torch.linalg.solve_triangular(self.R.T, columns, upper=False)
         return solved.reshape(vector.shape)
 
     def solve(self, vector: Tensor) -> Tensor:
         """Return ``(A'A)^-1 v``."""
-        y = self.dual(vector)
-        return self.scale * torch.linalg.solve_triangular(self.R, y[:, None], upper=True)[:, 0]
+        y = self.dual(vector)[:, None]
+        solved: Tensor = torch.linalg.solve_triangular(self.R, y, upper=True)
+        return self.scale * solved[:, 0]
 
     def whitening(self) -> Tensor:
         """Return ``R^-T S`` itself."""
         return self.dual(torch.eye(len(self.scale), dtype=self.R.dtype))
+
+
+def gram_factored(H: Tensor, rows: int) -> Factor | None:
+    r"""Return a Cholesky factor of ``H = A'A`` of so many rows, or None where that loses digits.
+
+    With columns scaled, entries of H err by at most ``2 (m + 20) eps``. The triangular solves of
+    ``C = R^-T S H S R^-1`` have relative errors w, of ``p eps || |R| |R^-1| ||``, twice, so that
+
+    .. math:: \sigma_{\min}(A S R^{-1})^2 \ge 1 - \lVert C - I \rVert_F
+        - 3 w \lVert C \rVert_F - 2 p (m + 20) \epsilon \lVert R^{-1} \rVert_F^2
+    """
+    p = len(H)
+    diagonal = H.diagonal()
+    if p == 0 or not bool((diagonal > 0).all() & diagonal.isfinite().all()):
+        return None
+    scale = torch.exp2(-diagonal.sqrt().log2().round())
+    scaled = H * scale * scale[:, None]
+    lower, info = torch.linalg.cholesky_ex(scaled)
+    if info:
+        return None
+    unit = torch.eye(p, dtype=H.dtype)
+    R = lower.T.contiguous()
+    inverse = torch.linalg.solve_triangular(R, unit, upper=True)
+    half = torch.linalg.solve_triangular(lower, scaled, upper=False)
+    C = torch.linalg.solve_triangular(R, half, upper=True, left=False)
+    solves = (p + 8) * EPS * float((R.abs() @ inverse.abs()).norm())
+    entries = 2 * p * (rows + 20) * EPS * float(inverse.norm()) ** 2
+    square = 1.0 - float((C - unit).norm()) - 3 * solves * float(C.norm()) - entries
+    return Factor(R, scale, square**0.5) if square > 0.9 else None
 
 
 def factored(A: Tensor) -> Factor | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from optlab.linalg import double_double as dd
 from optlab.problems.certified.curvature_factor import factored
-from optlab.problems.losses.loss import Pair
+from optlab.problems.losses.loss import Pair, rounded
 
 INSIDE = 1e-9  # of a slope's range: nearer to its ends counts as at them
 
@@ -53,15 +53,16 @@ def proven(kinks: Kinks, basis: Tensor, theta: Pair, residual: Pair, slope: Pair
         + e' (\theta' - \theta)
 
     of which the first terms are not negative, and the last is what rounding leaves. With k the
-    lesser of high and -low, a point no worse has :math:`\sum_i c_i k_i |x_i (\theta' - \theta)| \le 2 F` and
+    lesser of high and -low, a point no worse has
+    :math:`\sum_i c_i k_i |x_i (\theta' - \theta)| \le 2 F` and
     :math:`l_2 \lVert \theta' - \theta \rVert^2 \le 8 F`.
     """
-    low, high, (c, c_low) = kinks.low, kinks.high, kinks.c
+    low, high, c = kinks.low, kinks.high, kinks.c[0]
     inside = torch.minimum(slope[0] - low, high - slope[0])
     is_within = inside > 0
     clipped = torch.minimum(torch.maximum(slope[0], low), high)
     a = (clipped, torch.where(is_within, slope[1], 0.0))
-    r = sum(residual)
+    r = rounded(residual)
     gap = r.clamp(min=0.0) * (high - a[0]) + (-r).clamp(min=0.0) * (a[0] - low)
     value = float((c * torch.maximum(high * r, low * r)).sum())
     value = 1.01 * (value + float((kinks.l2 * theta[0] ** 2).sum()) / 2)
@@ -74,7 +75,7 @@ def proven(kinks: Kinks, basis: Tensor, theta: Pair, residual: Pair, slope: Pair
     bound = value
     if factor is not None:
         rounding = 64 * dd.UNIT * (kinks.A.abs().T @ (c * a[0].abs()) + kinks.l2 * theta[0].abs())
-        length = float(factor.dual(sum(error)).norm())
+        length = float(factor.dual(rounded(error)).norm())
         length += float((factor.whitening().abs() @ rounding).norm())
         apart = 2 * value / float(rows.min())
         apart += 2 * (2 * value) ** 0.5 if kinks.l2.any() else 0.0
@@ -102,18 +103,20 @@ def refined(B: Tensor, right: Pair) -> Pair:
     factors = torch.linalg.lu_factor_ex(B / rows[:, None] / columns)[:2]
 
     def solve(vector: Tensor) -> Tensor:
-        return torch.linalg.lu_solve(*factors, (vector / rows)[:, None])[:, 0] / columns
+        solved: Tensor = torch.linalg.lu_solve(*factors, (vector / rows)[:, None])
+        return solved[:, 0] / columns
 
     found = (solve(right[0]), 0.0 * right[0])
     for _ in range(4):
         product = dd.matvec(B, found)
-        rest = sum(dd.pair_add(right, (-product[0], -product[1])))
+        rest = rounded(dd.pair_add(right, (-product[0], -product[1])))
         step = solve(rest)
         found = dd.pair_add(found, (step, 0.0 * step))
     return found
 
 
 def product_of(c: Pair, a: Tensor) -> Pair:
+    """Return a pair times single numbers."""
     product, error = dd.two_product(c[0], a)
     return product, error + c[1] * a
 
@@ -122,5 +125,5 @@ def quotient_of(of: Pair, by: Pair) -> Pair:
     """Return a quotient of pairs."""
     first = of[0] / by[0]
     product = product_of(by, first)
-    rest = sum(dd.pair_add(of, (-product[0], -product[1])))
+    rest = rounded(dd.pair_add(of, (-product[0], -product[1])))
     return dd.fast_two_sum(first, rest / by[0])

@@ -11,17 +11,19 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
+from optlab.linalg import double_double as dd
 from optlab.linalg import least_squares
 from optlab.linalg.certificate import predicted_digits
+from optlab.problems.certified.active_set_newton import Point, minimise
+from optlab.problems.certified.exact_rank import exact_rank
 from optlab.problems.certified.growth_bound import growth_bound
 from optlab.problems.certified.kinks import Kinks
-from optlab.problems.certified.newton import Point, minimise
-from optlab.problems.certified.objective import Objective
+from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.certified.recession import Recession, recession
 from optlab.problems.certified.ridge_kinks import minimise_ridge_kinks
 from optlab.problems.certified.suboptimality_bound import Bound, newton_bound
 from optlab.problems.certified.vertex import minimise_kinks
-from optlab.problems.losses.loss import Pair
+from optlab.problems.losses.loss import Pair, rounded
 from optlab.problems.problem import Parameters, Reference
 
 TRUSTED = 1e-9  # of the loss at zero: a bound above this share is no certificate
@@ -71,8 +73,10 @@ def constant_optimum(objective: Objective, intercept: bool) -> Parameters:
 
 
 def _solved(objective: Objective, allowed: Tensor) -> tuple[Point, Bound]:
-    zero = torch.zeros(objective.shape, dtype=torch.float64)
-    point = minimise(objective, allowed, zero)
+    theta = torch.zeros(objective.shape, dtype=torch.float64)
+    for loss in objective.loss.path(objective.y):
+        point = minimise(replace(objective, loss=loss), allowed, theta)
+        theta = point.theta[0]
     bound = newton_bound(objective, point, allowed)
     if math.isinf(float(bound.errors.max())):
         bound = min(bound, growth_bound(objective, point, allowed), key=lambda b: b.value)
@@ -82,8 +86,8 @@ def _solved(objective: Objective, allowed: Tensor) -> tuple[Point, Bound]:
 def _independent(objective: Objective) -> tuple[Tensor, str]:
     """Return which entries determine the predictions, and a sentence where columns are dependent.
 
-    Of the entries without a penalty, those that depend on others are left at zero. Of K outputs only
-    differences count, so that one output's are always left.
+    Of the entries without a penalty, those that depend on others are left at zero. Of K outputs
+    only differences count, so that one output's are always left.
     """
     free = objective.per_entry(_unpenalised(objective).double()).nonzero()[:, 0]
     allowed = torch.ones(math.prod(objective.shape), dtype=torch.bool)
@@ -99,11 +103,14 @@ def _independent(objective: Objective) -> tuple[Tensor, str]:
     diagonal = np.abs(np.diagonal(R))
     rank = int((diagonal > EPS * max(rows.shape) * diagonal[0]).sum())
     allowed[free[torch.from_numpy(order[rank:].astype(np.int64))]] = False
-    columns = int(_unpenalised(objective).sum())
-    full = columns * max(objective.loss.outputs[0] - 1, 1) if objective.loss.outputs else columns
+    columns = objective.design[:, _unpenalised(objective)]
+    each = objective.loss.outputs[0] - 1 if objective.loss.outputs else 1
+    full = columns.shape[1] * each
     if rank == full:
         return allowed, ""
-    return allowed, f"the columns have rank {rank} of {full}, as judged at rounding"
+    exact = exact_rank(columns)
+    judged = "" if exact is not None and exact * each == rank else ", as judged at rounding"
+    return allowed, f"the columns have rank {rank} of {full}{judged}"
 
 
 def _attained(
@@ -113,8 +120,8 @@ def _attained(
     intercept, dependent, scale = facts
     theta = _centred(objective, point.theta)
     eta = objective.predictions(theta)
-    is_proven = bool(bound.value <= TRUSTED * scale)
     rounding = objective.value_error(theta, eta)
+    is_proven = bool(bound.value <= TRUSTED * scale + rounding)
     is_unique = not dependent and bound.is_strict and bool(bound.errors.isfinite().all())
     parameters = _parameters(theta[0], intercept)
     digits = math.nan
@@ -144,21 +151,24 @@ def _attained(
         trusted=is_proven,
         message=message,
     )
-    return LinearOptimum(reference, theta, eta, sum(objective.loss.slope_pair(eta, objective.y)))
+    return LinearOptimum(
+        reference, theta, eta, rounded(objective.loss.slope_pair(eta, objective.y))
+    )
 
 
-def _at_vertex(
-    objective: Objective, allowed: Tensor, facts: tuple[bool, str]
-) -> LinearOptimum:
+def _at_vertex(objective: Objective, allowed: Tensor, facts: tuple[bool, str]) -> LinearOptimum:
     """Return the optimum of a loss of two slopes, at a vertex."""
     intercept, dependent = facts
     scale = _value(objective, (zero := torch.zeros(objective.shape, dtype=torch.float64), zero))
-    kinks = _kinks(objective, allowed)
+    norms = objective.design[:, allowed].norm(dim=0)
+    powers = torch.where(norms > 0, torch.exp2(-norms.log2().round()), 1.0)
+    kinks = _kinks(objective, allowed, powers)
     vertex = minimise_ridge_kinks(kinks) if kinks.l2.any() else minimise_kinks(kinks)
     theta = (zero.clone(), zero.clone())
-    theta[0][allowed], theta[1][allowed] = vertex.theta
-    for part, residual in zip(theta, vertex.residual, strict=True):
-        part[objective.l1 > 0] = -residual[len(objective.y) :]  # exactly 0 where it is in the basis
+    for part, found, residual in zip(theta, vertex.theta, vertex.residual, strict=True):
+        part[allowed] = powers * found
+        zeros = powers[objective.l1[allowed] > 0] * residual[len(objective.y) :]
+        part[objective.l1 > 0] = -zeros  # exactly 0 where it is in the basis
     eta = objective.predictions(theta)
     is_proven = vertex.bound <= TRUSTED * scale
     is_unique = vertex.is_unique and not dependent
@@ -180,19 +190,22 @@ def _at_vertex(
         trusted=is_proven,
         message=message,
     )
-    return LinearOptimum(reference, theta, eta, -sum(vertex.slope)[: len(objective.y)])
+    return LinearOptimum(reference, theta, eta, -rounded(vertex.slope)[: len(objective.y)])
 
 
-def _kinks(objective: Objective, allowed: Tensor) -> Kinks:
-    """Return the objective as kinks: a penalty ``l1 |w|`` is a row with two slopes of its own."""
+def _kinks(objective: Objective, allowed: Tensor, scale: Tensor) -> Kinks:
+    """Return the objective as kinks: a penalty ``l1 |w|`` is a row with two slopes of its own.
+
+    Columns are multiplied by powers of two.
+    """
     assert objective.loss.kink is not None
     below, above = objective.loss.kink
-    l1 = objective.l1[allowed]
+    l1 = objective.l1[allowed] * scale
     more = torch.eye(len(l1), dtype=l1.dtype)[l1 > 0]
     half = torch.full((len(more),), 0.5, dtype=l1.dtype)
     rows = torch.ones_like(objective.y)
     return Kinks(
-        torch.cat([objective.design[:, allowed], more]),
+        torch.cat([objective.design[:, allowed] * scale, more]),
         torch.cat([objective.y, 0 * half]),
         (
             torch.cat([objective.share, 2 * l1[l1 > 0]]),
@@ -200,7 +213,7 @@ def _kinks(objective: Objective, allowed: Tensor) -> Kinks:
         ),
         torch.cat([below * rows, -half]),
         torch.cat([above * rows, half]),
-        objective.l2[allowed],
+        objective.l2[allowed] * scale * scale,
     )
 
 
@@ -247,8 +260,8 @@ def _centred(objective: Objective, theta: Pair) -> Pair:
     if not objective.loss.outputs:
         return theta
     free = _unpenalised(objective)[:, None]
-    high = theta[0] - torch.where(free, theta[0].mean(1, keepdim=True), 0.0)
-    return high, theta[1]
+    mean = torch.where(free, theta[0].mean(1, keepdim=True), 0.0).expand_as(theta[0])
+    return dd.pair_add(theta, (-mean, 0 * mean))
 
 
 def _unpenalised(objective: Objective) -> Tensor:
@@ -256,7 +269,8 @@ def _unpenalised(objective: Objective) -> Tensor:
 
 
 def _digits(objective: Objective, theta: Tensor, errors: Tensor) -> float:
-    errors = errors.reshape(theta.shape)
+    is_zero = (objective.design == 0).all(0)  # such a column's weights are zero, to all digits
+    errors = torch.where(is_zero[:, None], 0.0, errors.reshape(len(theta), -1)).reshape(theta.shape)
     if theta.ndim == 2:  # a mean was taken off
         mean = errors.mean(1, keepdim=True) + EPS * theta.abs().amax(1, keepdim=True)
         errors = errors + torch.where(_unpenalised(objective)[:, None], mean, 0.0)
@@ -266,8 +280,8 @@ def _digits(objective: Objective, theta: Tensor, errors: Tensor) -> float:
 
 def _parameters(theta: Tensor, intercept: bool) -> Parameters:
     if not intercept:
-        return {"weight": theta.clone()}
-    return {"weight": theta[1:].clone(), "bias": theta[0].clone()}
+        return {"weight": theta + 0.0}
+    return {"weight": theta[1:] + 0.0, "bias": theta[0] + 0.0}
 
 
 def _least_norm(objective: Objective, eta: Pair, intercept: bool) -> Parameters:

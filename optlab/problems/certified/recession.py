@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import linprog
 from torch import Tensor
 
-from optlab.problems.certified.objective import Objective
+from optlab.problems.certified.linear_objective import Objective
 
 
 class Recession(NamedTuple):
@@ -69,8 +69,12 @@ def recession(objective: Objective) -> Recession | None:
 
 
 def _most_growth(
-    M: np.ndarray[tuple[int, int], np.dtype[np.float64]], held: np.ndarray[tuple[int], np.dtype[np.bool_]]
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.bool_]]] | None:
+    M: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    held: np.ndarray[tuple[int], np.dtype[np.bool_]],
+) -> (
+    tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]
+    | None
+):
     """Return v, and which rows of ``M v`` grow; None where there are none."""
     free = ~held
     m, p = int(free.sum()), M.shape[1]

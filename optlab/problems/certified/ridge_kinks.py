@@ -1,4 +1,4 @@
-"""Minimise weighted absolute values with a squared penalty, by smoothing until the kinks are known."""
+"""Minimise weighted absolute values with a squared penalty, by ever less smoothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from optlab.linalg import double_double as dd
+from optlab.problems.certified.active_set_newton import minimise
 from optlab.problems.certified.kinks import (
     Kinks,
     Vertex,
@@ -17,8 +18,7 @@ from optlab.problems.certified.kinks import (
     quotient_of,
     refined,
 )
-from optlab.problems.certified.newton import minimise
-from optlab.problems.certified.objective import Objective
+from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.losses.loss import Loss
 
 SMOOTHINGS = 14

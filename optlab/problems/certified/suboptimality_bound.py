@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from optlab.linalg import double_double as dd
-from optlab.problems.certified.curvature_factor import EPS, Factor, factored
-from optlab.problems.certified.newton import Point, slope_errors
-from optlab.problems.certified.objective import Objective
+from optlab.problems.certified.active_set_newton import Point, slope_errors
+from optlab.problems.certified.curvature_factor import EPS, Factor
+from optlab.problems.certified.linear_objective import Objective
+from optlab.problems.losses.loss import rounded
 
 
 class Bound(NamedTuple):
@@ -39,8 +40,8 @@ def newton_bound(objective: Objective, point: Point, allowed: Tensor) -> Bound:
 
     for on the sphere of a radius just above :math:`\lambda` the slope away from the centre is
     positive, and f less half the squared distance in H is convex inside. An entry outside, whose
-    slope at that minimiser exceeds its l1 by v, adds at most v times its size in a minimiser; all of
-    these together have ``sum l1 |w| <= f``, as losses are not negative.
+    slope at that minimiser exceeds its l1 by v, adds at most v times its size in a minimiser; all
+    of these together have ``sum l1 |w| <= f``, as losses are not negative.
 
     The gradient is summed in double-double; the errors of the loss's slopes, rounding in the factor
     of H, and that of predictions are added. At last, no bound exceeds f itself.
@@ -52,7 +53,7 @@ def newton_bound(objective: Objective, point: Point, allowed: Tensor) -> Bound:
     nothing = Bound(value, torch.full((point.active.numel(),), math.inf, dtype=eta.dtype), False)
     high = objective.gradient(point.theta, (eta, low))
     pull = (objective.per_entry(objective.l1) * point.sign)[free]
-    gradient = sum(dd.pair_add((high[0][free], high[1][free]), (pull, 0 * pull)))
+    gradient = rounded(dd.pair_add((high[0][free], high[1][free]), (pull, 0 * pull)))
     around = _around(objective, eta, free, gradient)
     if around is None:
         return nothing
@@ -60,7 +61,7 @@ def newton_bound(objective: Objective, point: Point, allowed: Tensor) -> Bound:
     errors = torch.zeros_like(nothing.errors)
     errors[free] = decrement / factor.floor * factor.whitening().norm(dim=0)
     change = objective.loss.slope_change(eta, objective.y, decrement * reach)
-    excess = _excess(objective, point, allowed, sum(high), eta, change)
+    excess = _excess(objective, point, allowed, rounded(high), eta, change)
     bound = decrement**2 / 2 + max(excess, 0.0) * value
     return Bound(min(bound, value), errors, excess < 0.0)
 
@@ -73,14 +74,14 @@ def _around(
     The reach ``(n, *outputs)`` is how far a prediction moves for a step of length 1 in H.
     """
     y = objective.y
-    factor = factored(objective.root(eta, free))
+    factor = objective.factor(eta, free)
     if factor is None:
         return None
     reach = objective.reach(factor.whitening(), free) / factor.floor
     decrement = _decrement(objective, factor, eta, free, gradient)
     rounding = EPS * (eta.abs() + (y.abs() if objective.loss.is_of_residual else 0.0))
     radius = _widest((4 * decrement + 1e-250) * reach + rounding)
-    factor = factored(objective.root(eta, free, radius))
+    factor = objective.factor(eta, free, radius)
     if factor is None:
         return None
     reach = objective.reach(factor.whitening(), free) / factor.floor
@@ -97,10 +98,11 @@ def _decrement(
     gradient: Tensor,
     radius: Tensor | float = 0.0,
 ) -> float:
-    """Return the gradient's length in the dual norm, and that of its error, of which two are bounds.
+    """Return the gradient's length in the dual norm, plus the lesser of two bounds on its error's.
 
-    The error ``sum_i share_i d_i x_i`` has at most the length ``(sum_i share_i d_i' H_i^-1 d_i)**.5``
-    (a projection) for slopes that err by d and rows' curvatures H, and that of its entries' bounds.
+    For slopes that err by d and rows' curvatures H, the error ``sum_i share_i d_i x_i`` has at most
+    the length ``(sum_i share_i d_i' H_i^-1 d_i)**.5`` (a projection), and that of its entries'
+    bounds.
     """
     by_entry = float((factor.whitening().abs() @ slope_errors(objective, eta)[free]).norm())
     squares = objective.loss.slope_error_squares(eta, objective.y, radius)
@@ -109,9 +111,14 @@ def _decrement(
 
 
 def _excess(
-    objective: Objective, point: Point, allowed: Tensor, gradient: Tensor, eta: Tensor, change: Tensor
+    objective: Objective,
+    point: Point,
+    allowed: Tensor,
+    gradient: Tensor,
+    eta: Tensor,
+    change: Tensor,
 ) -> float:
-    """Return the largest slope outside over its l1, less 1, at the minimiser of the active entries."""
+    """Return the largest slope outside over its l1, less 1, at the active entries' minimiser."""
     l1 = objective.per_entry(objective.l1)
     outside = allowed & ~point.active
     if not bool(outside.any()):

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.checks import check_positive
 from optlab.linalg import double_double as dd
-from optlab.problems.linear_model import ModelOptions
+from optlab.problems.linear_model import ModelOptions, Values
 from optlab.problems.losses.loss import Loss, Pair
 from optlab.problems.smooth_linear_model import SmoothLinearModel
 
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """``r**2 / 2`` of residuals ``r = eta - y`` up to delta, ``delta |r| - delta**2 / 2`` beyond."""
+    """Huber's loss: ``r**2 / 2`` for ``r = eta - y`` up to delta, linear beyond."""
 
     delta: float = 1.35
     is_of_residual: ClassVar[bool] = True
@@ -31,6 +32,11 @@ class Huber(Loss):
     def growth(self) -> tuple[float, float]:
         """The slope beyond delta and the offset."""
         return self.delta, self.delta**2 / 2
+
+    def path(self, y: Tensor) -> Iterator[Huber]:
+        """Yield the loss with an ever smaller threshold, from the size of y to its own."""
+        sizes = range(1 + max(0, int(math.log(1e-300 + float(y.abs().max()) / self.delta, 8))))
+        return (Huber(self.delta * 8.0**k) for k in reversed(sizes))
 
     def value(self, eta: Tensor, y: Tensor) -> Tensor:
         """Return ``c (r - c / 2)``, where c is r clipped to delta."""
@@ -88,11 +94,6 @@ class HuberRegression(SmoothLinearModel):
     """
 
     def __init__(
-        self,
-        X: ArrayLike | Tensor,
-        y: ArrayLike | Tensor,
-        *,
-        delta: float = 1.35,
-        **options: Unpack[ModelOptions],
+        self, X: Values, y: Values, *, delta: float = 1.35, **options: Unpack[ModelOptions]
     ) -> None:
         super().__init__(X, y, Huber(delta), **options)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.problems.labels import Labels, Target, encoded
 from optlab.problems.linear_classifier import LinearClassifier
-from optlab.problems.linear_model import ModelOptions
+from optlab.problems.linear_model import ModelOptions, Values
 from optlab.problems.losses.loss import Contrasts, Loss
 
 
@@ -61,11 +60,11 @@ class LogisticRegression(LinearClassifier):
     Examples
     --------
     >>> import numpy as np
-    >>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
-    >>> problem = LogisticRegression(X, ["no", "yes", "no", "yes"])
+    >>> X = np.array([[0.0], [0.0], [1.0], [1.0], [1.0]])
+    >>> problem = LogisticRegression(X, ["no", "yes", "no", "yes", "yes"])
     >>> best = problem.reference()
-    >>> round(best.parameters["weight"].item(), 6), best.kind
-    (0.821837, 'certified')
+    >>> round(best.parameters["weight"].item(), 12), best.kind  # log 2
+    (0.69314718056, 'certified')
     >>> problem.predict(best.parameters, np.array([[5.0]])).tolist()
     ['yes']
 
@@ -74,7 +73,5 @@ class LogisticRegression(LinearClassifier):
     Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 4.4.
     """
 
-    def __init__(
-        self, X: ArrayLike | Tensor, y: ArrayLike | Tensor, **options: Unpack[ModelOptions]
-    ) -> None:
+    def __init__(self, X: Values, y: Values, **options: Unpack[ModelOptions]) -> None:
         super().__init__(X, y, Logistic(), **options)

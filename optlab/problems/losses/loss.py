@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -15,16 +16,23 @@ from optlab.problems.labels import Labels, Target
 Pair = tuple[Tensor, Tensor]
 """A number as an unevaluated sum ``high + low``: see `optlab.linalg.double_double`."""
 
-_nodes, _weights = np.polynomial.legendre.leggauss(10)
-NODES = [(float((1 + t) / 2), float(w * (1 - t) / 4)) for t, w in zip(_nodes, _weights, strict=True)]
+_nodes, _weights = np.polynomial.legendre.leggauss(8)
+NODES = [
+    (float((1 + t) / 2), float(w * (1 - t) / 4)) for t, w in zip(_nodes, _weights, strict=True)
+]
 """Gauss's nodes and weights for ``int_0^1 (1 - t) f(t) dt``."""
+
+
+def rounded(pair: Pair) -> Tensor:
+    """Return a pair as one number."""
+    return pair[0] + pair[1]
 
 
 class Contrasts(NamedTuple):
     """Directions of predictions along which a row's loss falls for ever, or rises where it is held.
 
-    The m-th says that row ``row[m]`` prefers ``direction[m] . eta`` to grow (``(m,)`` or ``(m, K)``);
-    where ``held[m]``, that it bears no change of it.
+    The m-th says that row ``row[m]`` prefers ``direction[m] . eta`` to grow (a direction is a
+    number, or ``(K,)``); where ``held[m]``, that it bears no change of it.
     """
 
     row: Tensor
@@ -48,7 +56,7 @@ class Loss:
 
     @property
     def kink(self) -> tuple[float, float] | None:
-        """Slopes in ``y - eta`` below and above 0 of a loss linear in both; None for a smooth loss."""
+        """Slopes in ``y - eta`` below and above 0 of a loss that is linear in both, or None."""
         return None
 
     @property
@@ -116,26 +124,38 @@ class Loss:
         return torch.where(error > 0, error * error / self.curvature(eta, y, radius), 0.0)
 
     def divergence(self, eta: Tensor, gap: Tensor, y: Tensor, slope: Tensor) -> Tensor:
-        """Return ``l(eta + gap) - l(eta) - slope . gap`` to all digits, also of tiny gaps (Bregman).
+        """Return ``l(eta + gap) - l(eta) - slope . gap``, Bregman's divergence, to all digits.
 
         Gaps up to 1 take Taylor's remainder, ``int_0^1 (1 - t) gap l''(eta + t gap) gap dt``, by
-        ten Gauss nodes: its terms are positive, so nothing cancels, and the next singularity of
-        the losses here is pi away, so the error is below rounding.
+        eight Gauss nodes: its terms are positive, so nothing cancels, and the next singularity of
+        the losses here is pi away, so the error is below rounding. Of a loss with a kink, the slope
+        is any that balances: both sides' rest is at least 0.
         """
+        if self.kink is not None:
+            below, above = self.kink
+            residual = y - eta - gap
+            over, under = residual.clamp(min=0.0), (-residual).clamp(min=0.0)
+            return over * (above + slope) - under * (below + slope)
         near = gap.clamp(-1.0, 1.0)
         total = torch.zeros_like(y, dtype=eta.dtype)
         for node, weight in NODES:
-            total = total + weight * _rows(self.curvature_product(eta + node * near, y, near) * near)
+            total = total + weight * _rows(
+                self.curvature_product(eta + node * near, y, near) * near
+            )
         far = self.value(eta + gap, y) - self.value(eta, y) - _rows(slope * gap)
         is_near = (gap.abs() <= 1.0).reshape(len(y), -1).all(1)
         return torch.where(is_near, total, far)
+
+    def path(self, y: Tensor) -> Iterator[Loss]:
+        """Yield losses ever harder to minimise from the last one's minimum, itself at last."""
+        yield self
 
     def contrasts(self, y: Tensor) -> Contrasts | None:
         """Return along which predictions the loss never grows; None where it grows along all."""
         return None
 
     def without(self, receding: Tensor, y: Tensor) -> tuple[Loss, Tensor]:
-        """Return the loss less the contrasts that recede to infinity, and the rows that it keeps."""
+        """Return the loss without the contrasts that recede, and which rows it keeps."""
         return self, ~receding
 
     def value_error(self, eta: Tensor, y: Tensor) -> Tensor:
@@ -147,4 +167,3 @@ class Loss:
 def _rows(values: Tensor) -> Tensor:
     """Return sums over the outputs of each row."""
     return values if values.ndim == 1 else values.sum(-1)
-

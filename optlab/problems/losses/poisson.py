@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Unpack
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.problems.labels import check_counts
-from optlab.problems.linear_model import ModelOptions
+from optlab.problems.linear_model import ModelOptions, Values
 from optlab.problems.losses.loss import Contrasts, Loss
 from optlab.problems.smooth_linear_model import SmoothLinearModel
 
@@ -57,7 +56,7 @@ class Poisson(Loss):
 
 
 class PoissonRegression(SmoothLinearModel):
-    """Fit the logarithm of expected counts y by ``X @ weight + bias``, minimising half the deviance.
+    """Fit the log of expected counts y by ``X @ weight + bias``, minimising half the deviance.
 
     The loss of a row is ``exp(eta) - y eta + y log y - y``. scikit-learn's PoissonRegressor
     minimises the same with ``l2 = alpha``. Arguments: those of `LinearModel`; y holds counts, whole
@@ -75,7 +74,5 @@ class PoissonRegression(SmoothLinearModel):
     McCullagh and Nelder, Generalized Linear Models (1989), chapter 6.
     """
 
-    def __init__(
-        self, X: ArrayLike | Tensor, y: ArrayLike | Tensor, **options: Unpack[ModelOptions]
-    ) -> None:
+    def __init__(self, X: Values, y: Values, **options: Unpack[ModelOptions]) -> None:
         super().__init__(X, y, Poisson(), **options)

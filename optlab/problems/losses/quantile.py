@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
-import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
-from optlab.problems.linear_model import LinearModel, ModelOptions
+from optlab.problems.linear_model import LinearModel, ModelOptions, Values
 from optlab.problems.losses.loss import Loss
 
 
@@ -31,30 +29,23 @@ class Quantile(Loss):
 
     def value(self, eta: Tensor, y: Tensor) -> Tensor:
         """Return ``max(q r, (q - 1) r)``."""
-        return torch.maximum(self.quantile * (y - eta), (self.quantile - 1) * (y - eta))
+        return self.slope(eta, y) * (eta - y)
 
     def slope(self, eta: Tensor, y: Tensor) -> Tensor:
         """Return ``-q`` below y, ``1 - q`` above, and 0 at y: a subgradient."""
-        return torch.where(eta < y, -self.quantile, torch.where(eta > y, 1 - self.quantile, 0.0))
-
-    def divergence(self, eta: Tensor, gap: Tensor, y: Tensor, slope: Tensor) -> Tensor:
-        """Return ``value + slope r`` at a gap, where slope balances at eta: never below 0."""
-        residual = y - eta - gap
-        over, under = residual.clamp(min=0.0), (-residual).clamp(min=0.0)
-        return over * (self.quantile + slope) + under * (1 - self.quantile - slope)
+        above, below = (eta > y).to(eta.dtype), (eta < y).to(eta.dtype)
+        return above * (1 - self.quantile) - below * self.quantile
 
 
 class QuantileRegression(LinearModel):
     """Fit the q-quantile of y by ``X @ weight + bias``, minimising the mean pinball loss.
 
     scikit-learn's QuantileRegressor minimises the same with ``l1 = alpha``. Arguments: those of
-    `LinearModel`, and ``quantile``, between 0 and 1 (ValueError otherwise); 0.5 is the median, where
-    the loss is half the absolute residual.
+    `LinearModel`, and ``quantile``, between 0 and 1 (ValueError otherwise).
 
     Examples
     --------
-    >>> import numpy as np
-    >>> problem = QuantileRegression(np.arange(5.0)[:, None], [0.0, 1.0, 2.0, 3.0, 100.0])
+    >>> problem = QuantileRegression([[0], [1], [2], [3], [4]], [0, 1, 2, 3, 100])
     >>> problem.reference().parameters["weight"].item()
     1.0
 
@@ -64,11 +55,6 @@ class QuantileRegression(LinearModel):
     """
 
     def __init__(
-        self,
-        X: ArrayLike | Tensor,
-        y: ArrayLike | Tensor,
-        *,
-        quantile: float = 0.5,
-        **options: Unpack[ModelOptions],
+        self, X: Values, y: Values, *, quantile: float = 0.5, **options: Unpack[ModelOptions]
     ) -> None:
         super().__init__(X, y, Quantile(quantile), **options)

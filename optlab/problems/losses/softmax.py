@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.linalg import double_double as dd
 from optlab.problems.labels import Labels, Target, encoded
 from optlab.problems.linear_classifier import LinearClassifier
-from optlab.problems.linear_model import ModelOptions
+from optlab.problems.linear_model import ModelOptions, Values
 from optlab.problems.losses.loss import Contrasts, Loss, Pair
 
 
@@ -111,7 +110,7 @@ class Softmax(Loss):
         return Contrasts(row[apart], direction, torch.zeros(len(direction), dtype=torch.bool))
 
     def without(self, receding: Tensor, y: Tensor) -> tuple[Loss, Tensor]:
-        """Return the loss in which the receding classes of each row are impossible, and all rows."""
+        """Return the loss without the receding classes of each row, and all rows."""
         possible = torch.ones((len(y), self.K), dtype=torch.bool)
         possible[torch.arange(self.K) != y[:, None]] = ~receding
         return Softmax(self.K, possible), torch.ones(len(y), dtype=torch.bool)
@@ -140,9 +139,7 @@ class SoftmaxRegression(LinearClassifier):
     Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 4.4.
     """
 
-    def __init__(
-        self, X: ArrayLike | Tensor, y: ArrayLike | Tensor, **options: Unpack[ModelOptions]
-    ) -> None:
+    def __init__(self, X: Values, y: Values, **options: Unpack[ModelOptions]) -> None:
         classes = encoded(y).classes
         assert classes is not None
         super().__init__(X, y, Softmax(len(classes)), **options)

@@ -54,7 +54,7 @@ class ElasticNet:
         return weight.sign() * (weight.abs() - step * self.l1).clamp(min=0.0) if self.l1 else weight
 
     def conjugate(self, slope: Tensor) -> float:
-        """Return the convex conjugate ``sup_w slope . w - value(w)``, infinite beyond l1 if l2 = 0."""
+        """Return the convex conjugate ``sup_w slope . w - value(w)``."""
         excess = (slope.abs() - self.l1).clamp(min=0.0)
         if self.l2:
             return float(excess.pow(2).sum()) / (2 * self.l2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from optlab.analysis.result_tables import ResultTables
+from optlab.checks import did_you_mean
 from optlab.report import views
+from optlab.report.figures.contour_lines import draw_contours
 from optlab.report.figures.device_table import device_table
 from optlab.report.figures.file_names import check_figures, figure_file
 from optlab.report.figures.panels import (
@@ -35,9 +38,22 @@ from optlab.report.words import share
 _DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
 
 
-def convergence(results: ResultTables, problem: str) -> Figure:
-    """Draw suboptimality over epochs, samples and seconds; direct methods as horizontal lines."""
-    return figure_of(views.convergence_view(results), problem, Styles.of_trials(results.trials))
+def convergence(results: ResultTables, problem: str, measure: str = "suboptimality") -> Figure:
+    """Draw a measure over epochs, samples and seconds; direct methods as horizontal lines.
+
+    Raises
+    ------
+    ValueError
+        For a measure that no trial of the problem has, with the nearest.
+    """
+    view = views.convergence_view(results)
+    rows = view.table[view.table["problem"] == problem]
+    axes = {axis.column: axis for axis in view.y if axis is view.y[0] or rows[axis.column].count()}
+    if measure not in axes:
+        hint = did_you_mean(measure, axes)
+        raise ValueError(f"no measure is called {measure!r}: {hint}there are {', '.join(axes)}")
+    view = replace(view, y=(axes[measure],))
+    return figure_of(view, problem, Styles.of_trials(results.trials))
 
 
 def seconds(results: ResultTables, problem: str) -> Figure:
@@ -139,7 +155,7 @@ _METADATA = {
 def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: Styles) -> Figure:
     drawn = rows[rows[view.y[0].column].notna()]
     panels = list(drawn.groupby(["device", "dtype"], sort=False))
-    over = view.x if view.key == "convergence" else view.x[:1]
+    over = view.x[:3] if view.key == "convergence" else view.x[:1]
     across = len(over) if len(over) > 1 else min(len(panels), 3)
     down = len(panels) if len(over) > 1 else -(-len(panels) // across)
     shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}
@@ -186,18 +202,25 @@ def _columns(handles: Sequence[Line2D]) -> int:
 
 
 def _draw_extra(axes: Any, view: View, problem: str, places: Mapping[str, int]) -> None:
-    """Draw the points of a fit, and the reference's parameters, behind the marks."""
+    """Draw points of a fit, the reference's parameters, or contours, behind the marks."""
+    if "contours" in view.extra:
+        draw_contours(
+            axes, *(rows_of(view.extra[name], problem) for name in ("contours", "minimum"))
+        )
     if "points" in view.extra:
-        points = view.extra["points"]
-        points = points[points["problem"] == problem]
+        points = rows_of(view.extra["points"], problem)
         axes.plot(points["x"], points["y"], "o", color="#767676", markersize=3.5, zorder=1)
     if "reference" in view.extra:
-        known = view.extra["reference"]
-        known = known[known["problem"] == problem]
+        known = rows_of(view.extra["reference"], problem)
         values = dict(zip(known["parameter"], known["value"], strict=True))
         for name, place in places.items():
             ends = [place - 0.42, place + 0.42]
             axes.plot(ends, [values[name]] * 2, color=INK, linewidth=1, zorder=1)
+
+
+def rows_of(table: pd.DataFrame, problem: str) -> pd.DataFrame:
+    """Return the rows of one problem."""
+    return table[table["problem"] == problem]
 
 
 def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:

@@ -21,7 +21,7 @@ NEAR = 1.0
 
 
 def accuracy_findings(views: dict[str, View], problem: str, minimiser: str) -> Iterator[Sentence]:
-    """Yield the setting nearest the minimiser, and the nearest with batches where it is another.
+    """Yield the setting nearest the minimiser, and the nearest iterative one where that is another.
 
     ``minimiser`` is what the reference's parameters are called: the optimum, where it is proven.
     """
@@ -32,7 +32,7 @@ def accuracy_findings(views: dict[str, View], problem: str, minimiser: str) -> I
     yield _nearest("accuracy", table, views, minimiser)
     with_batches = table[table["batch"] != DIRECT]
     if most >= NEAR and with_batches["digits"].max() < most - TIE:
-        yield _nearest("accuracy with batches", with_batches, views, minimiser)
+        yield _nearest("iterative accuracy", with_batches, views, minimiser)
 
 
 def _with_seconds(views: dict[str, View], problem: str) -> pd.DataFrame:
@@ -46,13 +46,13 @@ def _with_seconds(views: dict[str, View], problem: str) -> pd.DataFrame:
 
 def _nearest(kind: str, rows: pd.DataFrame, views: dict[str, View], minimiser: str) -> Sentence:
     """Return the sentence on which of some cells is nearest, and which are as near."""
-    of = " of methods with batches" if kind != "accuracy" else ""
+    of = " of iterative methods" if kind != "accuracy" else ""
     most = rows["digits"].max()
     best = _fastest(rows[rows["digits"] == most])
     near = rows[rows["digits"] >= most - TIE]
     name = describe_setting(best, views)
     if most < NEAR:
-        text = f"No method{' with batches' if of else ''} got near {minimiser}: "
+        text = f"No {'iterative ' if of else ''}method got near {minimiser}: "
         if round(most, 1) == 0:
             text += "0.0 digits at best"
         else:
@@ -63,7 +63,7 @@ def _nearest(kind: str, rows: pd.DataFrame, views: dict[str, View], minimiser: s
         text += f"({_range(near['digits'])})"
         text += _cost(best, f"; {describe_setting(best, views)} has the lowest median seconds: ")
     else:
-        text = f"Of methods with batches, {name} comes" if of else f"{name} is"
+        text = f"Of iterative methods, {name} comes" if of else f"{name} is"
         text += f" nearest{'' if of else f' {minimiser}'}: {most:.1f} digits"
         text += _cost(best, " in ") + _as_near(best, near, views)
     fast = _fastest(near)

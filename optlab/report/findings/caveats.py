@@ -23,6 +23,7 @@ def caveats(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
     return [
         *_mishaps(results.trials),
         *_references(results),
+        *_beaten(results),
         *_unstable(views),
         *_contended(results.trials),
         *_crowded(results.trials),
@@ -89,6 +90,26 @@ def _references(results: ResultTables) -> Iterator[Sentence]:
         else:
             continue
         yield Sentence("reference", text, "", {"problem": name, "reference": kind})
+
+
+def _beaten(results: ResultTables) -> Iterator[Sentence]:
+    """Yield a sentence for each reference of which a trial found a lower loss."""
+    losses = results.traces.groupby("trial")["loss"].min()
+    trials = results.trials[["trial", "problem", "optimizer"]].assign(
+        least=results.trials["trial"].map(losses)
+    )
+    for name, facts in results.problems.items():
+        reference, own = facts.reference_loss, trials[trials["problem"] == name]
+        if not (own["least"] < reference.loss - reference.rounding).any():
+            continue
+        best = own.sort_values("least").iloc[0]
+        below = reference.loss - float(best["least"])
+        text = (
+            f"{best['optimizer']} (trial {best['trial']}) found a loss of {name} {below:.2g} below "
+            "the reference's, which is no minimiser: no suboptimality is right to more than that."
+        )
+        numbers = {"problem": name, "trial": int(best["trial"]), "below": below}
+        yield Sentence("beaten", text, "", numbers)
 
 
 def _files(results: ResultTables) -> Iterator[Sentence]:

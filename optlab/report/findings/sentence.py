@@ -19,10 +19,10 @@ SURE = 0.9
 class Sentence:
     """A sentence and the numbers it was made from.
 
-    Its ``kind`` is its subject: ``accuracy, accuracy with batches, reached, fastest, not ranked,
+    Its ``kind`` is its subject: ``accuracy, iterative accuracy, reached, fastest, not ranked,
     batch size, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., reference,
-    unstable, contended, crowded, once, not repeated, one seed, files, machines, settings, left
-    out``.
+    beaten, unstable, contended, crowded, once, not repeated, one seed, files, machines, settings,
+    left out``.
     """
 
     kind: str

@@ -22,7 +22,7 @@ from optlab.text import DIRECT, pluralize
 def reached_findings(
     results: ResultTables, views: dict[str, View], problem: str, target: str
 ) -> Iterator[Sentence]:
-    """Yield the sentence on how many settings of methods with batches reach a target."""
+    """Yield the sentence on how many settings of iterative methods reach a target."""
     table = views["target"].table
     with_batches = table[(table["problem"] == problem) & (table["batch"] != DIRECT)]
     rows = with_batches[with_batches["target"] == target]
@@ -36,11 +36,11 @@ def reached_findings(
     good = int((rows["reached"] == rows["trials"]).sum())
     some = int(((rows["reached"] > 0) & (rows["reached"] < rows["trials"])).sum())
     verb, where = "came down to", describe_target(target)
-    if target == own_target(results):
-        verb, where = "reached", f"the experiment's target, {where},"
     if reference_kind(results.problems[problem]) == "best known":
         where += " (measured from the best known loss)"
-    count = f"{good} of {pluralize(settings, 'setting')} of methods with batches"
+    if target == own_target(results):
+        verb, where = "reached", f"the experiment's target, {where},"
+    count = f"{good} of {pluralize(settings, 'setting')} of iterative methods"
     text = f"{count} {verb} {where} in every trial" + (f", {some} in some" if some else "")
     numbers = {"target": target, "good": good, "some": some, "settings": settings}
     yield Sentence("reached", f"{text}.", problem, numbers)

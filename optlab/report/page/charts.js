@@ -171,6 +171,29 @@ function tracesOf(view, rows, x, y, page, dark) {
   return { drawn, places, kept, of: all.length };
 }
 
+/** Return the box of a problem's contours, [[least x, largest x], [least y, largest y]], or null. */
+function boxOf(view, problem) {
+  if (!view.extra.contours) return null;
+  const c = view.extra.contours.columns, rows = c.problem.map((_, i) => i).filter((i) => c.problem[i] === problem);
+  return rows.length ? [c.x1, c.x2].map((values) => [values[rows[0]], values[rows[rows.length - 1]]]) : null;
+}
+
+/** Return the contours of the suboptimality, a constant factor apart, and a cross at the minimum. */
+function contourTraces(view, problem, ink) {
+  const of = (table) => table.columns.problem.map((_, i) => i).filter((i) => table.columns.problem[i] === problem);
+  const { contours, minimum } = view.extra, c = contours.columns, rows = of(contours);
+  const logs = rows.map((i) => Math.log10(Math.max(c.suboptimality[i], 1e-300)));
+  const most = Math.max(...logs), sorted = [...logs].sort((a, b) => a - b);
+  const least = Math.min(sorted[Math.ceil(sorted.length / 100)], most - 1);
+  const m = minimum.columns, at = of(minimum), faded = faint(ink, 0.35);
+  return [
+    { type: "contour", x: rows.map((i) => c.x1[i]), y: rows.map((i) => c.x2[i]), z: logs, showscale: false, showlegend: false,
+      contours: { coloring: "lines", start: least, end: most, size: (most - least) / 14 },
+      colorscale: [[0, faded], [1, faded]], line: { width: 1 }, hoverinfo: "skip", name: "contours" },
+    { x: at.map((i) => m.x1[i]), y: at.map((i) => m.x2[i]), mode: "markers", name: "minimum", showlegend: false,
+      marker: { color: ink, symbol: "x-thin-open", size: 11, line: { width: 2 } }, hoverinfo: "x+y" }];
+}
+
 /** Return the trace behind the marks: the points of a fit, or the parameters of the reference. */
 function backdrop(view, x, y, problem, places, ink) {
   const extra = view.extra.points || view.extra.reference;
@@ -224,6 +247,7 @@ function figureOf(view, rows, x, y, page, width) {
   const values = all("y", true).filter((v) => v > 0), most = Math.max(...values), least = Math.min(...values);
   const bound = view.key === "convergence" && most > 30;
   const capped = !bound ? {} : { range: y.now === "log" ? [Math.log10(Math.min(least, 1)) - 0.5, 1] : [-0.1, 2] };
+  const box = boxOf(view, page.state.problem);
   const gone = bound ? aboveChart(view, x, y, kept, y.now === "log" ? 10 : 2) : { never: new Set(), note: "" };
   const ticksY = y.now === "log" ? logAxis(all("y", true).filter((v) => !bound || v < 10).concat(bound ? 10 : [], y.reference || []), y.unit, 8, view.key === "convergence" ? 3 : 0.5) : {};
   const data = [], gapX = columns > 1 ? 0.055 : 0, gapY = down > 1 ? 76 / layout.height : 0;
@@ -236,18 +260,19 @@ function figureOf(view, rows, x, y, page, width) {
     const below = p + columns >= panels.length; // the lowest of its column has the title of x
     layout["xaxis" + n] = { ...common, domain: [left, left + wide], anchor: "y" + n,
       title: { text: below ? escape(x.title) : "", standoff: 8, font: { size: 13 } }, type: x.now === "log" ? "log" : "linear",
-      ...(p && !places.size ? { matches: "x" } : {}), ...ticksX,
+      ...(p && !places.size ? { matches: "x" } : {}), ...ticksX, ...(box ? { range: box[0] } : {}),
       ...(places.size ? { range: [-0.6, places.size - 0.4], tickvals: [...places.values()], showgrid: false, tickangle: names.angle, ticktext: names.text } : {}) };
     layout["yaxis" + n] = { ...common, domain: [Math.max(0, top - high), top], anchor: "x" + n, matches: p ? "y" : undefined,
       title: { text: col ? "" : escape(y.title), standoff: 10, font: { size: 13 } }, type: y.now === "log" ? "log" : "linear", ...ticksY,
       automargin: col ? false : "left", showticklabels: !col, ...(view.key === "profile" ? { range: [-0.02, 1.04] } : {}),
-      ...(view.key === "digits" ? { rangemode: "tozero" } : {}), ...capped };
+      ...(view.key === "digits" ? { rangemode: "tozero" } : {}), ...capped, ...(box ? { range: box[1] } : {}) };
     if (panels.length > 1 || (panel && view.facets)) layout.annotations.push({ text: escape(panel), showarrow: false,
       xref: "paper", yref: "paper", x: left, y: top, xanchor: "left", yanchor: "bottom", font: { size: 13, color: tone("--soft") } });
     if (y.reference) layout.shapes.push({ type: "line", xref: `x${n} domain`, yref: "y" + n, x0: 0, x1: 1,
       y0: y.reference, y1: y.reference, line: { color: tone("--ink"), width: 1.2 } });
-    const back = backdrop(view, x, y, page.state.problem, places, tone("--ink"));
-    if (back) data.push({ ...back, xaxis: "x" + n, yaxis: "y" + n, showlegend: !p });
+    const backs = box ? contourTraces(view, page.state.problem, tone("--ink"))
+                      : [backdrop(view, x, y, page.state.problem, places, tone("--ink"))];
+    for (const back of backs) if (back) data.push({ ...back, xaxis: "x" + n, yaxis: "y" + n, showlegend: !p && !box });
     const named = new Set(data.filter((t) => t.showlegend !== false).map((t) => t.name));
     for (const trace of drawn.filter((t) => t.panel === panel)) {
       const again = named.has(trace.name) && trace.showlegend !== false && p > 0;

@@ -65,7 +65,10 @@ def _of_reference(reference: ReferenceSummary | None) -> Iterator[tuple[str, str
     if reference is None:
         yield "reference", "none: no trial recorded a finite loss"
         return
-    yield "reference", f"{reference.kind}: {REFERENCES.get(reference.kind, '')}"
+    words = REFERENCES.get(reference.kind, "")
+    if reference.kind == "certified" and not (reference.bound >= 0 or reference.certificate):
+        words = "by those who publish the problem; how, is said below"
+    yield "reference", f"{reference.kind}: {words}"
     yield "its loss", number(reference.loss, 10)
     if math.isfinite(reference.bound):
         yield "proven bound", f"at most {reference.bound:.2g} above the infimum"

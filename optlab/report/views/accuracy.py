@@ -48,25 +48,33 @@ def digits_view(results: ResultTables) -> View:
         table=_digits(results.trials),
         x=(Axis("batch", "batch size", scale="category"),),
         y=(Axis("digits", "correct digits of the parameters", low="low", high="high"),),
-        missing="No trial ended with an answer." + _not_measured(results),
+        missing=_why_no_digits(results),
     )
 
 
-def _not_measured(results: ResultTables) -> str:
-    """Return sentences, after a space, on the problems of whose answers no digits can be told."""
-    names = [
-        name
-        for name, facts in results.problems.items()
-        if facts.reference is not None and facts.reference.unique is False
-    ]
-    several = f" The minimiser of {join_names(names)} is not unique." if names else ""
-    return _unknown(results) + several
+def _why_no_digits(results: ResultTables) -> str:
+    """Return the reasons why no digits are shown, by problem."""
+    several = [name for name, facts in results.problems.items() if _is_one_of_many(facts)]
+    reasons = [f"the minimiser of {join_names(several)} is not unique"] if several else []
+    return _why_nothing(results, reasons, several, "no trial ended with an answer")
 
 
-def _unknown(results: ResultTables) -> str:
-    """Return a sentence, after a space, on problems without parameters to compare with."""
-    names = [name for name, facts in results.problems.items() if not facts.parameters]
-    return f" Of {join_names(names)} no parameters to compare with are known." if names else ""
+def _is_one_of_many(facts: ProblemSummary) -> bool:
+    unique = None if facts.reference is None else facts.reference.unique
+    return bool(facts.parameters) and unique is False
+
+
+def _why_nothing(
+    results: ResultTables, reasons: list[str], named: list[str], otherwise: str
+) -> str:
+    """Return a sentence of the reasons: parameters that are not known, others, and the usual."""
+    unknown = [name for name, facts in results.problems.items() if not facts.parameters]
+    if unknown:
+        reasons = [f"of {join_names(unknown)} no parameters to compare with are known", *reasons]
+    if len(unknown) + len(named) < len(results.problems) or not reasons:
+        reasons = [*reasons, f"of the others {otherwise}" if reasons else otherwise]
+    text = "; ".join(reasons)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def median_trials(trials: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +144,9 @@ def parameters_view(results: ResultTables) -> View:
             Axis("value", "value"),
             Axis("error", "distance from the reference's value", scale="log", other="linear"),
         ),
-        missing="No trial that finished or converged kept its parameters." + _unknown(results),
+        missing=_why_nothing(
+            results, [], [], "no trial that finished or converged kept its parameters"
+        ),
         extra={"reference": pd.DataFrame(reference, columns=["problem", "parameter", "value"])},
     )
 
@@ -187,6 +197,7 @@ def fit_view(results: ResultTables) -> View:
         table=_typed(lines, [*CELL, "x", "y", "slope", "intercept"], results),
         x=(Axis("x", names.pop() if len(names) == 1 else "x"),),
         y=(Axis("y", targets.pop() if len(targets) == 1 else "y"),),
-        missing="A line needs a problem with one feature, and a trial that finished or converged.",
+        missing="A line needs linear regression on one feature, and a trial that finished or "
+        "converged.",
         extra={"points": pd.concat(points) if points else pd.DataFrame(columns=["problem", "x"])},
     )

@@ -7,6 +7,7 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, cell_numbers
+from optlab.lab.trial.record import TRACE_NUMBERS
 from optlab.report.views.cache import cached
 from optlab.report.views.view import Axis, View
 from optlab.report.words import describe_references
@@ -25,16 +26,22 @@ def _medians(results: ResultTables) -> pd.DataFrame:
     A trial that has ended counts on with its last iterate, so that a median is always over all of
     the cell's trials. Columns: the cell's, ``direct`` (whether the method uses no batches),
     ``epoch, samples, seconds``, ``suboptimality`` relative to the start's, at least `FLOOR`, with
-    ``low`` and ``high``, the least and the most over the trials.
+    ``low`` and ``high``, the least and the most over the trials; likewise each further measure,
+    with ``<measure>_low`` and ``<measure>_high``; and what `counted_costs` names.
     """
-    trials = results.trials
+    trials, measures = results.trials, further_measures(results.traces)
     cell = cell_numbers(trials)
     rows = _relative(results.traces).merge(trials[["trial"]].assign(cell=cell), on="trial")
     if rows.empty:
-        return pd.DataFrame(columns=[*CELL, "direct", "epoch", "samples", "seconds", *_BAND])
+        bands = [*_BAND, *(column for name in measures for column in _band(name))]
+        spent = ["epoch", "samples", "seconds", *counted_costs(results.traces)]
+        return pd.DataFrame(columns=[*CELL, "direct", *spent, *bands])
     groups = _filled(rows).groupby(["cell", "epoch"])
-    view = groups[["samples", "seconds", "suboptimality"]].median()
+    costs = counted_costs(results.traces)
+    view = groups[["samples", "seconds", *costs, "suboptimality", *measures]].median()
     view[["low", "high"]] = groups["suboptimality"].agg(["min", "max"])
+    for name in measures:
+        view[[*_band(name)[1:]]] = groups[name].agg(["min", "max"])
     names = trials[CELL].assign(cell=cell)[~cell.duplicated()]
     table = names.merge(view[np.isfinite(view["suboptimality"])].reset_index(), on="cell")
     return table.assign(direct=table["batch"] == DIRECT).drop(columns="cell")
@@ -43,11 +50,31 @@ def _medians(results: ResultTables) -> pd.DataFrame:
 _BAND = ["suboptimality", "low", "high"]
 
 
+def _band(measure: str) -> tuple[str, str, str]:
+    """Return the columns of a further measure: its median, and its ends."""
+    return measure, f"{measure}_low", f"{measure}_high"
+
+
+def further_measures(traces: pd.DataFrame) -> list[str]:
+    """Return the measures that only some problems have: the last columns of the traces."""
+    return [name for name in map(str, traces) if name not in {"trial", *TRACE_NUMBERS}]
+
+
+def counted_costs(traces: pd.DataFrame) -> list[str]:
+    """Return ``["gradient_evaluations"]`` where some method makes more or fewer than one a pass."""
+    if "gradient_evaluations" not in traces:
+        return []
+    made = traces["gradient_evaluations"]
+    several = (made.notna() & (made != traces["epoch"])).any()
+    return ["gradient_evaluations"] if several else []
+
+
 def _relative(traces: pd.DataFrame) -> pd.DataFrame:
     """Return the traces with the suboptimality as a share of the start's."""
     start = traces[traces["epoch"] == 0].set_index("trial")["suboptimality"]
     share = traces["suboptimality"] / traces["trial"].map(start).clip(lower=1e-300)
-    columns = ["trial", "epoch", "samples", "seconds"]
+    columns = ["trial", "epoch", "samples", "seconds", *counted_costs(traces)]
+    columns += further_measures(traces)
     rows = traces[columns].assign(suboptimality=share.fillna(np.inf).clip(lower=FLOOR))
     judged: pd.DataFrame = rows[np.isfinite(traces["trial"].map(start))]
     return judged
@@ -81,6 +108,10 @@ def convergence_view(results: ResultTables) -> View:
             Axis("epoch", "epochs", scale="log", other="linear"),
             Axis("samples", "samples touched", scale="log", other="linear"),
             Axis("seconds", "seconds of work", "s", scale="log", other="linear"),
+            *(
+                Axis(name, "gradient evaluations, in passes", scale="log", other="linear")
+                for name in counted_costs(results.traces)
+            ),
         ),
         y=(
             Axis(
@@ -90,6 +121,10 @@ def convergence_view(results: ResultTables) -> View:
                 other="linear",
                 low="low",
                 high="high",
+            ),
+            *(
+                Axis(name, name.replace("_", " "), other="log", low=low, high=high)
+                for name, low, high in map(_band, further_measures(results.traces))
             ),
         ),
         missing="No trial recorded a finite loss.",

@@ -182,7 +182,7 @@ def profile_view(results: ResultTables) -> View:
         f"{describe_target(headline(results))} within a factor of the fastest's "
         "seconds. High and to the left is good (Dolan and Moré, 2002). The fastest may be on "
         "another device or in another dtype. Instances that not all settings were given are left "
-        "out. The problem filter does not act here.",
+        "out. The problem filter does not act here." + describe_references(results.problems),
         kind="lines",
         table=_profile(results),
         x=(Axis("factor", "seconds, as a multiple of the fastest's", "", "log", "linear"),),

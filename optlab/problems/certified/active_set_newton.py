@@ -9,12 +9,17 @@ from torch import Tensor
 
 from optlab.linalg import double_double as dd
 from optlab.problems.certified.curvature_factor import factored
-from optlab.problems.certified.line_search import step_length
-from optlab.problems.certified.objective import Objective
-from optlab.problems.losses.loss import Pair
+from optlab.problems.certified.linear_objective import Objective
+from optlab.problems.certified.slope_search import step_length
+from optlab.problems.losses.loss import Pair, rounded
 
 STEPS = 100
-DAMPING = (1e-8, 1e-4, 1.0)  # of the mean curvature, tried in turn where there is none in a direction
+DAMPING = (
+    1e-8,
+    1e-4,
+    1.0,
+)  # of the mean curvature, tried in turn where there is none in a direction
+NOTHING = 1e-25  # of the loss at the start: an infimum of zero, which may not be attained
 # Of the loss, squared decrements: that end a rough search, a line search, and trust in its slopes.
 ROUGH, FINE, NEAR = 1e-10, 1e-20, 1e-8
 
@@ -40,7 +45,8 @@ def minimise(objective: Objective, allowed: Tensor, start: Tensor) -> Point:
 
     Newton steps on the active entries, with a line search; where one of these would change its sign
     it stops at zero and leaves. At a minimum over the active entries, those outside join whose
-    slope exceeds l1. The objective falls at every step, so no set comes back.
+    slope exceeds l1. The objective falls at every step, so no set comes back but by a tie (a column
+    that stands twice).
 
     References
     ----------
@@ -53,12 +59,18 @@ def minimise(objective: Objective, allowed: Tensor, start: Tensor) -> Point:
         allowed & ((l1 == 0) | (entries != 0)),
         torch.where(l1 > 0, entries.sign(), 0.0),
     )
+    before, before_precise = None, None  # the sets of the last minima: one that comes back is a tie
     for _ in range(STEPS + 4 * len(entries)):
         point = _settled(objective, point, precise=False)
-        joining = _joining(objective, point, allowed)
+        is_tie = before is not None and torch.equal(before, point.active)
+        before = point.active
+        joining = None if is_tie else _joining(objective, point, allowed, 1e-8)
         if joining is None:
             point = _settled(objective, point, precise=True)
-            joining = _joining(objective, point, allowed)
+            if before_precise is not None and torch.equal(before_precise, point.active):
+                return point
+            before_precise = point.active
+            joining = _joining(objective, point, allowed, 1e-15)
         if joining is None:
             return point
         point = joining
@@ -73,16 +85,19 @@ def slope_errors(objective: Objective, eta: Tensor, extra: Tensor | None = None)
     return (objective.design.abs().T @ (share * error)).reshape(-1)
 
 
-def _joining(objective: Objective, point: Point, allowed: Tensor) -> Point | None:
-    """Return the point with more entries active: those that most exceed l1; None where none does."""
+def _joining(objective: Objective, point: Point, allowed: Tensor, tolerance: float) -> Point | None:
+    """Return the point with more entries active, those that most exceed l1; None if none does.
+
+    The tolerance is a share of l1.
+    """
     l1 = objective.per_entry(objective.l1)
     outside = allowed & ~point.active
     if not bool(outside.any()):
         return None
     eta = objective.predictions(point.theta)
-    gradient = sum(objective.gradient(point.theta, eta))
+    gradient = rounded(objective.gradient(point.theta, eta))
     error = slope_errors(objective, eta[0])
-    excess = torch.where(outside, gradient.abs() - l1 - 2 * error - 1e-15 * l1, -1.0)
+    excess = torch.where(outside, gradient.abs() - l1 - 2 * error - tolerance * l1, -1.0)
     count = min(int((excess > 0).sum()), 1 + int(point.active.sum()) // 4)
     if not count:
         return None
@@ -95,30 +110,35 @@ def _joining(objective: Objective, point: Point, allowed: Tensor) -> Point | Non
 def _settled(objective: Objective, point: Point, *, precise: bool) -> Point:
     """Return the minimiser over the active entries, less those that reach zero on the way."""
     l1 = objective.per_entry(objective.l1)
-    previous, was_whole = torch.inf, False
+    previous, was_whole, first = torch.inf, False, 0.0
     for _ in range(STEPS):
         free = point.free
         eta = objective.predictions(point.theta)
         high, low = objective.gradient(point.theta, eta)
         pull = (l1 * point.sign)[free]
-        gradient = sum(dd.pair_add((high[free], low[free]), (pull, 0 * pull)))
-        move, decrement = _direction(objective, eta[0], free, gradient)
+        gradient = rounded(dd.pair_add((high[free], low[free]), (pull, 0 * pull)))
+        move, decrement, is_flat = _direction(objective, eta[0], free, gradient)
         values = point.theta[0].reshape(-1)[free]
         sign = point.sign[free]
         wrong = (values == 0) & (sign != 0) & (move * sign <= 0)
         if bool(wrong.any()):
             point, previous = _less(point, free[wrong]), torch.inf
             continue
-        value = objective.value(point.theta, eta)
+        value = objective.value(point.theta, eta) + objective.value_error(point.theta, eta)
+        first = max(first, value)
         is_near = decrement**2 <= FINE * value
-        if decrement == 0 or (not precise and decrement**2 <= ROUGH * value):
+        if decrement == 0 or value <= NOTHING * first:
+            break
+        if not precise and decrement**2 <= ROUGH * value:
             break
         if was_whole and is_near and decrement > previous / 2:
             break
         crossing = torch.where(values * move * sign.abs() < 0, -values / move, torch.inf)
         farthest = float(crossing.min()) if len(free) else torch.inf
         length = 1.0
-        if not is_near:
+        if is_flat:
+            length = farthest
+        elif not is_near:
             length = step_length(objective, point.theta, eta[0], (free, move, sign))
             length = length or float(decrement**2 <= NEAR * value)
         length = min(length, farthest)
@@ -133,24 +153,25 @@ def _settled(objective: Objective, point: Point, *, precise: bool) -> Point:
 
 def _direction(
     objective: Objective, eta: Tensor, free: Tensor, gradient: Tensor
-) -> tuple[Tensor, float]:
-    """Return Newton's step in the free entries and its decrement: infinite for a damped step."""
-    rows = objective.root(eta, free)
-    factor = factored(rows)
+) -> tuple[Tensor, float, bool]:
+    """Return Newton's step in the free entries, and its decrement: infinite for a damped step.
+
+    True, and a step of any length, where the columns are dependent: along their null space only the
+    penalty changes, and falls or stays one way until an entry reaches zero.
+    """
+    factor = objective.factor(eta, free)
     if factor is not None:
-        return -factor.solve(gradient), float(factor.dual(gradient).norm())
-    if gradient.any():
-        damping = objective.damping(free)
-        mean = float(rows.square().sum() / damping.square().sum().clamp(min=1e-300)) or 1.0
-        for share in DAMPING:
-            factor = factored(torch.cat([rows, (share * mean) ** 0.5 * damping]))
-            if factor is not None:
-                return -factor.solve(gradient), torch.inf
-    # Dependent columns: along their null space only the penalty changes, and falls one way.
+        return -factor.solve(gradient), float(factor.dual(gradient).norm()), False
+    rows = objective.root(eta, free)
+    damping = objective.damping(free)
+    mean = float(rows.square().sum() / damping.square().sum().clamp(min=1e-300)) or 1.0
+    for share in DAMPING:
+        factor = factored(torch.cat([rows, (share * mean) ** 0.5 * damping]))
+        if factor is not None:
+            return -factor.solve(gradient), torch.inf, False
     norms = rows.norm(dim=0).clamp(min=1e-300)
     null = torch.linalg.svd(rows / norms, full_matrices=True).Vh[-1] / norms
-    descent = float(gradient @ null)
-    return -null * descent, torch.inf if descent else 0.0
+    return -null if float(gradient @ null) > 0 else null, torch.inf, True
 
 
 def _moved(point: Point, free: Tensor, move: Tensor) -> Point:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from optlab.problems.certified.objective import Objective
+from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.losses.loss import Pair
 
 MOST = 60

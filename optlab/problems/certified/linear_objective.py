@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from optlab.linalg import double_double as dd
+from optlab.problems.certified.curvature_factor import Factor, factored, gram_factored
 from optlab.problems.losses.loss import Loss, Pair
 from optlab.problems.row_weights import times
 
@@ -105,7 +107,7 @@ class Objective:
         Within a radius of the predictions ``eta`` the Hessian is nowhere below it.
         """
         roots = self.loss.curvature_root(eta, self.y, radius) * self.share.sqrt()[:, None, None]
-        n, m, outputs = roots.shape
+        n, m, _ = roots.shape
         if not self.loss.outputs:
             rows = roots[:, 0] * self.design[:, free]
         else:
@@ -120,6 +122,22 @@ class Objective:
             rows = torch.kron(rows, torch.eye(self.loss.outputs[0], dtype=rows.dtype))
         return rows[:, free]
 
+    def hessian(self, eta: Tensor, free: Tensor, radius: Tensor | float = 0.0) -> Tensor:
+        """Return ``A'A`` for the rows A of `root`, without these."""
+        roots = self.loss.curvature_root(eta, self.y, radius)
+        bent = times(self.share, roots.mT @ roots)
+        if not self.loss.outputs:
+            columns = self.design[:, free]
+            found = columns.T @ (bent[:, 0] * columns)
+        else:
+            p, K = self.shape
+            blocks = bent.new_empty((p, K, p, K))
+            for k in range(K):
+                for m in range(K):
+                    blocks[:, k, :, m] = self.design.T @ times(bent[:, k, m], self.design)
+            found = blocks.reshape(p * K, p * K)[free][:, free]
+        return found + torch.diag(self.per_entry(self.l2)[free])
+
     def _with_ridge(self, rows: Tensor, free: Tensor) -> Tensor:
         ridge = self.per_entry(self.l2)[free].sqrt()
         return torch.cat([rows, torch.diag(ridge)[ridge > 0]])
@@ -132,10 +150,18 @@ class Objective:
         """
         outputs = self.loss.outputs
         if not outputs:
-            return (self.design[:, free] @ bases.T).norm(dim=1)
+            moves = self.design[:, free] @ bases.T
+            return (moves * moves).sum(1).sqrt()
         K = outputs[0]
         columns = []
         for k in range(K):
             mine = free % K == k
-            columns.append((self.design[:, free[mine] // K] @ bases[:, mine].T).norm(dim=1))
+            moves = self.design[:, free[mine] // K] @ bases[:, mine].T
+            columns.append((moves * moves).sum(1).sqrt())
         return torch.stack(columns, 1)
+
+    def factor(self, eta: Tensor, free: Tensor, radius: Tensor | float = 0.0) -> Factor | None:
+        """Return a factor of a matrix that no Hessian within a radius is below, or None."""
+        rows = len(self.y) * math.prod(self.loss.outputs) + len(free)
+        found = gram_factored(self.hessian(eta, free, radius), rows)
+        return factored(self.root(eta, free, radius)) if found is None else found

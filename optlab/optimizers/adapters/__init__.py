@@ -1,0 +1,1 @@
+"""Adapters: optimizers of other packages as optimizers of the lab."""

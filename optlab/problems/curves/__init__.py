@@ -1,0 +1,1 @@
+"""Nonlinear least squares: starts, scaled Gauss-Newton steps, trust region, reference, judge."""

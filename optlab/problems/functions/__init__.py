@@ -1,0 +1,1 @@
+"""Functions with a known minimum: one a file."""

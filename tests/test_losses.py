@@ -1,0 +1,190 @@
+"""Losses of a linear model's prediction: derivatives, curvature within a radius, divergence."""
+
+import math
+
+import mpmath as mp
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optlab.problems.losses.huber import Huber
+from optlab.problems.losses.logistic import Logistic
+from optlab.problems.losses.loss import rounded
+from optlab.problems.losses.poisson import Poisson
+from optlab.problems.losses.quantile import Quantile
+from optlab.problems.losses.softmax import Softmax
+from optlab.problems.losses.squared import Squared
+
+EPS = 2.0**-52
+LOSSES = [Squared(), Logistic(), Softmax(3), Poisson(), Huber(0.75), Quantile(0.3)]
+SMOOTH = LOSSES[:-1]
+named = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+smooth = pytest.mark.parametrize("loss", SMOOTH, ids=lambda loss: type(loss).__name__)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def drawn(loss, seed, rows=7):
+    """Predictions and targets of some rows, and a direction."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (rows, *loss.outputs)
+    eta, along = (3 * torch.randn(shape, generator=generator, dtype=torch.float64) for _ in "ab")
+    y = torch.randint(0, 2 if isinstance(loss, Logistic) else 3, (rows,), generator=generator)
+    return eta, y if loss.outputs else y.double(), along
+
+
+@smooth
+@settings(max_examples=10)
+@given(seeds)
+def test_slope_and_curvature_are_autograds(loss, seed):
+    eta, y, along = drawn(loss, seed)
+
+    point = eta.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(loss.value(point, y).sum(), point, create_graph=True)
+    (bent,) = torch.autograd.grad((slope * along).sum(), point)
+    torch.testing.assert_close(loss.slope(eta, y), slope.detach(), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(loss.curvature_product(eta, y, along), bent, rtol=1e-11, atol=1e-12)
+    roots = loss.curvature_root(eta, y)
+    columns = along.reshape(len(y), -1, 1)
+    product = (roots.mT @ (roots @ columns)).reshape(along.shape)
+    torch.testing.assert_close(product, bent, rtol=1e-11, atol=1e-12)
+
+
+@smooth
+@settings(max_examples=10)
+@given(seeds, st.floats(1e-6, 2.0))
+def test_curvature_and_slope_within_a_radius_are_bounded_as_claimed(loss, seed, radius):
+    eta, y, along = drawn(loss, seed)
+    size = torch.full((len(y),), radius, dtype=torch.float64)
+    wide = size if eta.ndim == 1 else size[:, None].expand_as(eta)
+    roots = loss.curvature_root(eta, y, size)
+    columns = along.reshape(len(y), -1, 1)
+    least = (roots @ columns).square().sum((1, 2))
+    change = loss.slope_change(eta, y, wide)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(5):
+        share = 2 * torch.rand(eta.shape, generator=generator, dtype=torch.float64) - 1
+        near = eta + radius * share
+        bent = loss.curvature_product(near, y, along) * along
+        assert ((bent if bent.ndim == 1 else bent.sum(1)) >= least - 1e-12).all()
+        assert ((loss.slope(near, y) - loss.slope(eta, y)).abs() <= change + 1e-12).all()
+
+
+def exact_divergence(loss, eta, gap, y):
+    """The definition, in 60 digits, for a row of one output."""
+    with mp.workdps(60):
+        a, b, t = mp.mpf(eta), mp.mpf(eta) + mp.mpf(gap), mp.mpf(y)
+
+        def value(z):
+            match loss:
+                case Squared():
+                    return (z - t) ** 2
+                case Logistic():
+                    return mp.log1p(mp.exp((1 - 2 * t) * z))
+                case Poisson():
+                    return mp.exp(z) - t * z
+                case Huber():
+                    r, d = z - t, mp.mpf(loss.delta)
+                    return r * r / 2 if abs(r) <= d else d * abs(r) - d * d / 2
+
+        r, d = a - t, mp.mpf(getattr(loss, "delta", 1))
+        slope = {
+            "Squared": lambda: 2 * r,
+            "Logistic": lambda: 1 / (1 + mp.exp(-a)) - t,
+            "Poisson": lambda: mp.exp(a) - t,
+            "Huber": lambda: r if abs(r) <= d else d * mp.sign(r),
+        }[type(loss).__name__]()
+        return value(b) - value(a) - slope * (b - a)
+
+
+@pytest.mark.parametrize("loss", [Squared(), Logistic(), Poisson(), Huber(0.75)],
+                         ids=lambda loss: type(loss).__name__)  # fmt: skip
+@settings(max_examples=15)
+@given(seeds, st.floats(-14, 1))
+def test_divergence_has_its_digits_for_gaps_of_any_size(loss, seed, size):
+    eta, y, along = drawn(loss, seed, rows=3)
+    gap = along * 10.0**size
+    found = loss.divergence(eta, gap, y, loss.slope(eta, y))
+    for row in range(3):
+        right = exact_divergence(loss, eta[row].item(), gap[row].item(), y[row].item())
+        # A gap that enters a zone of Huber's by rounding alone changes it by eps of its square.
+        nothing = EPS * gap[row].item() ** 2 * 8
+        assert abs(found[row].item() - right) <= 1e-11 * abs(right) + nothing
+
+
+@named
+@settings(max_examples=10)
+@given(seeds)
+def test_divergence_is_never_negative_and_is_that_of_the_values(loss, seed):
+    eta, y, along = drawn(loss, seed)
+    slope = loss.slope(eta, y)
+    found = loss.divergence(eta, along, y, slope)
+    flat = slope * along if slope.ndim == 1 else (slope * along).sum(1)
+    values = loss.value(eta + along, y), loss.value(eta, y)
+    assert (found >= 0).all()
+    size = sum(value.abs() for value in values) + flat.abs() + 1
+    assert ((found - (values[0] - values[1] - flat)).abs() <= 1e-13 * size).all()
+
+
+@smooth
+@settings(max_examples=10)
+@given(seeds)
+def test_slopes_of_pairs_are_right_within_their_bound(loss, seed):
+    """Against the slope in 60 digits; for softmax of one row at a time."""
+    eta, y, _ = drawn(loss, seed, rows=3)
+    low = eta * 2.0**-55
+    found = loss.slope_pair((eta, low), y)
+    bound = loss.slope_error(eta, y)
+    with mp.workdps(60):
+        for row in range(3):
+            parts = (part[row].reshape(-1).tolist() for part in (eta, low))
+            e = [mp.mpf(a) + mp.mpf(b) for a, b in zip(*parts, strict=True)]
+            t = mp.mpf(y[row].item())
+            match loss:
+                case Squared():
+                    right = [2 * (e[0] - t)]
+                case Logistic():
+                    right = [1 / (1 + mp.exp(-e[0])) - t]
+                case Poisson():
+                    right = [mp.exp(e[0]) - t]
+                case Huber():
+                    right = [max(-mp.mpf(loss.delta), min(mp.mpf(loss.delta), e[0] - t))]
+                case Softmax():
+                    total = mp.fsum(mp.exp(v) for v in e)
+                    right = [mp.exp(v) / total - (k == int(t)) for k, v in enumerate(e)]
+            pairs = (part[row].reshape(-1).tolist() for part in found)
+            for a, b, value, most in zip(
+                *pairs, right, bound[row].reshape(-1).tolist(), strict=True
+            ):
+                assert abs(mp.mpf(a) + mp.mpf(b) - value) <= most
+
+
+def test_softmax_slopes_of_a_row_add_up_to_zero():
+    loss = Softmax(4)
+    eta, y, _ = drawn(loss, 5, rows=50)
+    high, low = loss.slope_pair((eta, 0 * eta), y)
+    for row in range(50):
+        assert abs(math.fsum([*high[row].tolist(), *low[row].tolist()])) <= 1e-30
+
+
+@pytest.mark.parametrize("eta", [800.0, -800.0, 40.0])
+def test_far_predictions_have_finite_losses_and_slopes(eta):
+    for loss in (Logistic(), Softmax(3)):
+        far = torch.full((1, *loss.outputs), eta, dtype=torch.float64)
+        if loss.outputs:
+            far[:, 1:] = 0.0
+        y = torch.zeros(1, dtype=torch.long) if loss.outputs else torch.zeros(1).double()
+        assert loss.value(far, y).isfinite().all()
+        assert rounded(loss.slope_pair((far, 0 * far), y)).isfinite().all()
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.0, math.nan, math.inf, "1"])
+def test_a_threshold_that_is_not_positive_is_refused(delta):
+    with pytest.raises(ValueError, match="delta must be positive and finite"):
+        Huber(delta)
+
+
+@pytest.mark.parametrize("quantile", [0.0, 1.0, -0.5, 1.5, math.nan, "0.5", True])
+def test_a_quantile_outside_0_to_1_is_refused(quantile):
+    with pytest.raises(ValueError, match="quantile must be between 0 and 1"):
+        Quantile(quantile)

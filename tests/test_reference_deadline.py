@@ -1,0 +1,67 @@
+"""A reference solution that takes longer than the time limit hangs no run."""
+
+import os
+import sys
+import time
+
+import psutil
+import pytest
+import torch
+
+import optlab as ol
+from optlab.lab.workers import reference_deadline
+from tests.open_problem import Ripples
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are not forked there")
+
+
+class Endless(Ripples):
+    """A problem whose reference is looked for in C, where no exception reaches it, for ever."""
+
+    def reference(self):
+        endless = torch.ones(2000, 2000, dtype=torch.float64)
+        while True:
+            try:
+                endless = (endless @ endless).clamp(max=1.0)
+            except BaseException:  # careless, as a person's own may be
+                continue
+
+
+class Raises(Ripples):
+    def reference(self):
+        raise ValueError("no reference today")
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_an_endless_reference_ends_in_a_sentence_before_anything_runs(monkeypatch, isolate):
+    monkeypatch.setattr(reference_deadline, "_START_SECONDS", 0.2)
+    problems = [Ripples.drawn(), Endless.drawn(name="endless")]
+    begun = time.monotonic()
+    message = "reference solution of problem 'endless' was not found within the time limit of 0.3 s"
+    with pytest.raises(ValueError, match=message):
+        ol.compare(
+            problems, ol.ManualSGD(), execution=ol.Execution(time_limit=0.3, isolate=isolate)
+        )
+    assert time.monotonic() - begun < 60
+    assert not [p for p in psutil.Process().children() if p.pid != os.getpid() and p.is_running()]
+
+
+def test_what_a_reference_raises_is_told_as_without_a_limit():
+    errors = []
+    for limit in (None, 5.0):
+        with pytest.raises(ValueError, match="no reference today") as caught:
+            ol.compare(
+                Raises.drawn(), ol.ManualSGD(), epochs=1, execution=ol.Execution(time_limit=limit)
+            )
+        errors.append(str(caught.value))
+    assert errors[0] == errors[1]
+
+
+def test_ctrl_c_ends_the_process_that_looks_for_the_reference(monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reference_deadline.time, "sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        reference_deadline.check_references({"endless": Endless.drawn()}, 5.0)
+    assert not psutil.Process().children()
