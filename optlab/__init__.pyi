@@ -64,6 +64,7 @@ from .problems.functions.quadratic import Quadratic as Quadratic
 from .problems.functions.rastrigin import Rastrigin as Rastrigin
 from .problems.functions.rosenbrock import Rosenbrock as Rosenbrock
 from .problems.functions.styblinski_tang import StyblinskiTang as StyblinskiTang
+from .problems.linear_model import LinearModel as LinearModel
 from .problems.linear_regression import LinearRegression as LinearRegression
 from .problems.losses.huber import HuberRegression as HuberRegression
 from .problems.losses.logistic import LogisticRegression as LogisticRegression

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from fractions import Fraction
 
 import mpmath as mp
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 import optlab as ol
+from optlab.problems.certified.exact_rank import exact_rank
 from tests.many_digits import DIGITS, _Model, least_digits, solved
 from tests.test_linear_models import MODELS, SMOOTH, models, point_of, problem_of, targets
 
@@ -243,6 +245,19 @@ def test_tied_medians_are_certified_and_not_called_unique():
     assert not huber.unique
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_quantiles_of_exact_fits_are_certified_also_where_rounding_breaks_ties(seed):
+    """Residuals that are zero but for rounding, 1e-17, in all rows, some of them exactly zero."""
+    draw = np.random.default_rng(seed)
+    X = draw.normal(size=(30, 3)).round(seed)
+    for options in ({}, {"l1": 0.01}, {"l1": 0.01, "l2": 0.01}):
+        problem = ol.QuantileRegression(X, X[:, 0] + 1, quantile=0.3, **options)
+        reference = problem.reference()
+        assert reference.kind == "certified"
+        assert reference.bound <= 1e-14
+        assert reference.loss == pytest.approx(sum(options.values()), rel=0.6)
+
+
 def test_ridge_and_lasso_of_quantiles_agree_with_a_general_minimiser():
     problem = problem_of(ol.QuantileRegression, 3, rows=25, l1=0.05, l2=0.3, quantile=0.3)
     best = problem.reference().parameters
@@ -279,3 +294,36 @@ def test_scikit_learns_solvers_never_beat_the_reference():
         reference = problem.reference()
         assert theirs.loss >= reference.loss - 2 * reference.bound  # both losses are rounded
         assert theirs.suboptimality <= 1e-9  # the same problem
+
+
+def test_rank_is_exact_where_columns_depend_exactly_and_says_so_where_only_rounding_tells():
+    draw = np.random.default_rng(6)
+    X, y = draw.normal(size=(30, 2)), draw.normal(size=30)
+    exactly = ol.HuberRegression(np.column_stack([X, 2 * X[:, 0]]), y).reference()
+    assert "the columns have rank 3 of 4)" in exactly.message
+    nearly = ol.HuberRegression(np.column_stack([X, X[:, 0] / 3]), y).reference()
+    assert "rank 3 of 4, as judged at rounding)" in nearly.message
+
+
+@settings(max_examples=20)
+@given(seeds)
+def test_exact_rank_is_that_of_rational_elimination(seed):
+    draw = np.random.default_rng(seed)
+    n, p, r = draw.integers(1, 7, 3)
+    A = (
+        draw.integers(-4, 5, (n, r))
+        @ draw.integers(-4, 5, (r, p))
+        * 2.0 ** draw.integers(-60, 60, p)
+    )
+    rows = [[Fraction(v) for v in row] for row in A.tolist()]
+    rank = 0
+    for column in range(p):
+        pivot = next((i for i in range(rank, n) if rows[i][column]), None)
+        if pivot is None:
+            continue
+        rows[rank], rows[pivot] = rows[pivot], rows[rank]
+        for i in range(rank + 1, n):
+            share = rows[i][column] / rows[rank][column]
+            rows[i] = [a - share * b for a, b in zip(rows[i], rows[rank], strict=True)]
+        rank += 1
+    assert exact_rank(torch.from_numpy(A)) == rank

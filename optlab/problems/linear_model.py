@@ -88,6 +88,16 @@ class LinearModel:
         Where the shapes or row labels do not fit, the data are empty, not numbers, not finite, or
         integers that float64 would round; for targets that the loss does not allow; for weights
         below 0, not finite, or all 0; for a holdout of other columns; for l1 or l2 below 0.
+
+    Examples
+    --------
+    >>> from optlab.problems.losses.huber import Huber
+    >>> LinearModel([[0.0], [1.0]], [0.0, 2.0], Huber(1.0), l2=0.5)
+    LinearModel('data', n=2, d=1, float64, cpu, l2=0.5)
+
+    References
+    ----------
+    Hastie, Tibshirani and Wainwright, Statistical Learning with Sparsity (2015), chapter 3.
     """
 
     def __init__(
@@ -135,6 +145,8 @@ class LinearModel:
         """Write out the options in the signature, for `help` and for the command line."""
         super().__init_subclass__(**kwargs)
         own = inspect.signature(cls.__init__).parameters.values()
+        if not any(p.kind is p.VAR_KEYWORD for p in own):
+            return
         named = [p for p in own if p.kind is not p.VAR_KEYWORD and p.name != "self"]
         given = inspect.signature(LinearModel.__init__).parameters.values()
         options = [p for p in given if p.kind is p.KEYWORD_ONLY]

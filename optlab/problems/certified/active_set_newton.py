@@ -169,8 +169,8 @@ def _direction(
         factor = factored(torch.cat([rows, (share * mean) ** 0.5 * damping]))
         if factor is not None:
             return -factor.solve(gradient), torch.inf, False
-    norms = rows.norm(dim=0).clamp(min=1e-300)
-    null = torch.linalg.svd(rows / norms, full_matrices=True).Vh[-1] / norms
+    norms = damping.norm(dim=0).clamp(min=1e-300)
+    null = torch.linalg.svd(damping / norms, full_matrices=True).Vh[-1] / norms
     return -null if float(gradient @ null) > 0 else null, torch.inf, True
 
 

@@ -106,21 +106,29 @@ class Objective:
 
         Within a radius of the predictions ``eta`` the Hessian is nowhere below it.
         """
-        roots = self.loss.curvature_root(eta, self.y, radius) * self.share.sqrt()[:, None, None]
-        n, m, _ = roots.shape
-        if not self.loss.outputs:
-            rows = roots[:, 0] * self.design[:, free]
-        else:
-            rows = torch.einsum("nmk,nj->nmjk", roots, self.design)
-            rows = rows.reshape(n * m, -1)[:, free]
-        return self._with_ridge(rows, free)
+        ridge = self.per_entry(self.l2)[free].sqrt()
+        rows = self._rows(self.loss.curvature_root(eta, self.y, radius), free)
+        return torch.cat([rows, torch.diag(ridge)[ridge > 0]])
 
     def damping(self, free: Tensor) -> Tensor:
-        """Return rows of which the product is the Hessian for a loss of curvature 1."""
-        rows = self.share.sqrt()[:, None] * self.design
-        if self.loss.outputs:
-            rows = torch.kron(rows, torch.eye(self.loss.outputs[0], dtype=rows.dtype))
-        return rows[:, free]
+        """Return rows that vanish for those moves of the free entries that change no loss.
+
+        Their product is the Hessian of the loss for a curvature of 1; of K outputs, at predictions
+        of 0.
+        """
+        if not self.loss.outputs:
+            return self._rows(torch.ones_like(self.y)[:, None, None], free)
+        zero = torch.zeros((len(self.y), *self.loss.outputs), dtype=torch.float64)
+        return self._rows(self.loss.curvature_root(zero, self.y), free)
+
+    def _rows(self, roots: Tensor, free: Tensor) -> Tensor:
+        """Return the design's free columns times roots of the curvature ``(n, m, K)``."""
+        roots = roots * self.share.sqrt()[:, None, None]
+        if not self.loss.outputs:
+            return roots[:, 0] * self.design[:, free]
+        n, m, _ = roots.shape
+        rows = torch.einsum("nmk,nj->nmjk", roots, self.design)
+        return rows.reshape(n * m, -1)[:, free]
 
     def hessian(self, eta: Tensor, free: Tensor, radius: Tensor | float = 0.0) -> Tensor:
         """Return ``A'A`` for the rows A of `root`, without these."""
@@ -137,10 +145,6 @@ class Objective:
                     blocks[:, k, :, m] = self.design.T @ times(bent[:, k, m], self.design)
             found = blocks.reshape(p * K, p * K)[free][:, free]
         return found + torch.diag(self.per_entry(self.l2)[free])
-
-    def _with_ridge(self, rows: Tensor, free: Tensor) -> Tensor:
-        ridge = self.per_entry(self.l2)[free].sqrt()
-        return torch.cat([rows, torch.diag(ridge)[ridge > 0]])
 
     def reach(self, bases: Tensor, free: Tensor) -> Tensor:
         """Return ``||M x_i||`` for each row and output, for M ``(m, free)``: ``(n, *outputs)``.

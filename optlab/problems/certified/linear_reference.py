@@ -15,6 +15,7 @@ from optlab.linalg import double_double as dd
 from optlab.linalg import least_squares
 from optlab.linalg.certificate import predicted_digits
 from optlab.problems.certified.active_set_newton import Point, minimise
+from optlab.problems.certified.exact_rank import exact_rank
 from optlab.problems.certified.growth_bound import growth_bound
 from optlab.problems.certified.kinks import Kinks
 from optlab.problems.certified.linear_objective import Objective
@@ -93,20 +94,20 @@ def _independent(objective: Objective) -> tuple[Tensor, str]:
     if not len(free):
         return allowed, ""
     rows = objective.damping(free)
-    if objective.loss.outputs:
-        zero = torch.zeros((len(objective.y), *objective.loss.outputs), dtype=torch.float64)
-        rows = objective.root(zero, free)
     norms = rows.norm(dim=0)
     scale = torch.where(norms > 0, torch.exp2(-norms.log2().round()), 0.0)
     R, order = scipy.linalg.qr((rows * scale).numpy(), mode="r", pivoting=True)
     diagonal = np.abs(np.diagonal(R))
     rank = int((diagonal > EPS * max(rows.shape) * diagonal[0]).sum())
     allowed[free[torch.from_numpy(order[rank:].astype(np.int64))]] = False
-    columns = int(_unpenalised(objective).sum())
-    full = columns * max(objective.loss.outputs[0] - 1, 1) if objective.loss.outputs else columns
+    columns = objective.design[:, _unpenalised(objective)]
+    each = objective.loss.outputs[0] - 1 if objective.loss.outputs else 1
+    full = columns.shape[1] * each
     if rank == full:
         return allowed, ""
-    return allowed, f"the columns have rank {rank} of {full}, as judged at rounding"
+    exact = exact_rank(columns)
+    judged = "" if exact is not None and exact * each == rank else ", as judged at rounding"
+    return allowed, f"the columns have rank {rank} of {full}{judged}"
 
 
 def _attained(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from scipy.optimize import linprog
@@ -19,9 +17,11 @@ from optlab.problems.certified.kinks import (
     quotient_of,
     refined,
 )
-from optlab.problems.losses.loss import Pair
+from optlab.problems.losses.loss import Pair, rounded
 
-PIVOTS = 500
+ROUNDS = 5
+NEAR = 1e-5  # of the largest residual that the last round saw: the programme's tolerance is 1e-7
+ROUNDING = 1e-28  # of the terms of a residual, in double-double
 
 
 def minimise_kinks(kinks: Kinks) -> Vertex:
@@ -29,53 +29,62 @@ def minimise_kinks(kinks: Kinks) -> Vertex:
 
     The dual, :math:`\max \sum_i c_i a_i b_i` subject to :math:`\sum_i c_i a_i x_i = 0` and a within
     its range, is solved by the dual simplex method (HiGHS); its basis is the rows of residual zero.
-    The vertex and the slopes are then solved for in double-double, and pivots follow until these
-    are within their ranges (Barrodale and Roberts).
+    The vertex and the slopes are then solved for in double-double. Where a slope is not within its
+    range, residuals that the programme took for zero are none: it is solved again for these rows,
+    with their residuals scaled up.
 
     References
     ----------
-    Koenker, Quantile Regression (2005), chapter 6. Barrodale and Roberts, An improved algorithm for
-    discrete l1 linear approximation (1973).
+    Koenker, Quantile Regression (2005), chapter 6. Gleixner, Steffy and Wolter, Iterative
+    refinement for linear programming (2016).
     """
-    slope, theta = _by_simplex(kinks)
-    basis = _basis(kinks, slope, theta)
-    point, residual, exact = _solved(kinks, basis, slope)
-    for _ in range(PIVOTS):
-        beyond = torch.maximum(exact[0] - kinks.high, kinks.low - exact[0])[basis]
-        worst = int(beyond.argmax())
-        if float(beyond[worst]) <= 1e-14:
+    residual = kinks.b
+    near = torch.ones_like(residual, dtype=torch.bool)
+    found: list[Vertex] = []
+    for _ in range(ROUNDS):
+        size = float(residual[near].abs().max()) or 1.0
+        programme = _by_simplex(kinks, residual / size, near)
+        if programme is None:
             break
-        rises = bool(exact[0][basis[worst]] > 0)
-        basis[worst] = _entering(kinks, basis, worst, residual[0], rises)
-        point, residual, exact = _solved(kinks, basis, slope)
-    return proven(kinks, basis, point, residual, exact)
+        slope, move = programme
+        basis = _basis(kinks, slope, (residual / size - kinks.A @ move).abs(), near)
+        point, pairs, exact = _solved(kinks, basis, slope)
+        found.append(proven(kinks, basis, point, pairs, exact))
+        beyond = torch.maximum(exact[0] - kinks.high, kinks.low - exact[0])[basis]
+        if float(beyond.max()) <= 1e-14:
+            break
+        residual = rounded(pairs)
+        near = residual.abs() <= NEAR * size
+    return min(found, key=lambda vertex: vertex.bound)
 
 
-def _by_simplex(kinks: Kinks) -> tuple[Tensor, Tensor]:
-    """Return the dual's solution ``(N,)``, and the primal's."""
+def _by_simplex(kinks: Kinks, residual: Tensor, near: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return the dual's slopes ``(N,)``, those of far rows by their signs, and the move."""
     c = kinks.c[0]
     rows = c[:, None] * kinks.A
     scale = 1 / rows.abs().sum(0)
-    size = float(kinks.b.abs().max()) or 1.0
-    cost = c * kinks.b
+    slope = torch.where(residual > 0, kinks.high, kinks.low)
+    pull = rows[~near].T @ slope[~near]
+    cost = c * residual
     found = linprog(
-        -(cost / (float(c.max()) * size)).numpy(),
-        A_eq=(rows * scale).T.numpy(),
-        b_eq=np.zeros(rows.shape[1]),
-        bounds=torch.stack([kinks.low, kinks.high], 1).numpy(),
+        -(cost[near] / float(c.max())).numpy(),
+        A_eq=(rows[near] * scale).T.numpy(),
+        b_eq=-(pull * scale).numpy(),
+        bounds=torch.stack([kinks.low, kinks.high], 1)[near].numpy(),
         method="highs-ds",
     )
-    slope = torch.from_numpy(found.x)
-    theta = -torch.from_numpy(found.eqlin.marginals) * scale * float(c.max()) * size
-    return slope, theta
+    if found.x is None:
+        return None
+    slope[near] = torch.from_numpy(found.x)
+    return slope, -torch.from_numpy(found.eqlin.marginals) * scale * float(c.max())
 
 
-def _basis(kinks: Kinks, slope: Tensor, theta: Tensor) -> Tensor:
+def _basis(kinks: Kinks, slope: Tensor, residual: Tensor, near: Tensor) -> Tensor:
     """Return as many independent rows as parameters: slopes inside first, then small residuals."""
     span = kinks.high - kinks.low
     depth = torch.minimum(slope - kinks.low, kinks.high - slope) / span
-    residual = (kinks.b - kinks.A @ theta).abs()
-    order = sorted(range(len(residual)), key=lambda i: (depth[i] <= INSIDE, float(residual[i])))
+    keys = zip((~near).tolist(), (depth <= INSIDE).tolist(), residual.tolist(), strict=True)
+    order = [i for i, _ in sorted(enumerate(keys), key=lambda pair: pair[1])]
     p = kinks.A.shape[1]
     scale = kinks.A.abs().amax(0)
     base, chosen = np.zeros((0, p)), []
@@ -99,6 +108,9 @@ def _solved(kinks: Kinks, basis: Tensor, slope: Tensor) -> tuple[Pair, Pair, Pai
     theta = refined(B, (b[basis], zero[basis]))
     product = dd.matvec(A, theta)
     residual = dd.pair_add((b, zero), (-product[0], -product[1]))
+    rounding = ROUNDING * (b.abs() + A.abs() @ theta[0].abs())
+    is_zero = residual[0].abs() <= rounding  # what rounding leaves of 0 has no sign
+    residual[0][is_zero], residual[1][is_zero] = 0.0, 0.0
     sign = residual[0] + residual[1]
     nearest = torch.where(slope - kinks.low < kinks.high - slope, kinks.low, kinks.high)
     a = torch.where(sign > 0, kinks.high, torch.where(sign < 0, kinks.low, nearest))
@@ -111,27 +123,3 @@ def _solved(kinks: Kinks, basis: Tensor, slope: Tensor) -> tuple[Pair, Pair, Pai
     a[basis], low[basis] = own
     residual[0][basis], residual[1][basis] = 0.0, 0.0
     return theta, residual, (a, low)
-
-
-def _entering(kinks: Kinks, basis: Tensor, leaving: int, residual: Tensor, rises: bool) -> int:
-    """Return the row whose residual becomes zero where the objective is least along an edge.
-
-    Along it the leaving row's residual grows (or falls), the basis' others stay zero.
-    """
-    unit = torch.zeros(len(basis), dtype=residual.dtype)
-    unit[leaving] = -1.0 if rises else 1.0
-    along = kinks.A @ refined(kinks.A[basis], (unit, 0.0 * unit))[0]
-    along[basis] = 0.0
-    along[basis[leaving]] = unit[leaving]
-    a = torch.where(residual > 0, kinks.high, kinks.low)
-    at_zero = residual == 0
-    a = torch.where(at_zero, torch.where(along < 0, kinks.high, kinks.low), a)
-    rate = float(-(kinks.c[0] * a * along).sum())
-    lengths = torch.where(residual * along > 0, residual / along, torch.inf)
-    for i in lengths.argsort().tolist():
-        if not math.isfinite(float(lengths[i])):
-            break
-        rate += float(kinks.c[0][i] * (kinks.high[i] - kinks.low[i]) * along[i].abs())
-        if rate >= 0:
-            return int(i)
-    return int(basis[leaving])

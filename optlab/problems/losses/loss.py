@@ -16,7 +16,7 @@ from optlab.problems.labels import Labels, Target
 Pair = tuple[Tensor, Tensor]
 """A number as an unevaluated sum ``high + low``: see `optlab.linalg.double_double`."""
 
-_nodes, _weights = np.polynomial.legendre.leggauss(10)
+_nodes, _weights = np.polynomial.legendre.leggauss(8)
 NODES = [
     (float((1 + t) / 2), float(w * (1 - t) / 4)) for t, w in zip(_nodes, _weights, strict=True)
 ]
@@ -127,7 +127,7 @@ class Loss:
         """Return ``l(eta + gap) - l(eta) - slope . gap``, Bregman's divergence, to all digits.
 
         Gaps up to 1 take Taylor's remainder, ``int_0^1 (1 - t) gap l''(eta + t gap) gap dt``, by
-        ten Gauss nodes: its terms are positive, so nothing cancels, and the next singularity of
+        eight Gauss nodes: its terms are positive, so nothing cancels, and the next singularity of
         the losses here is pi away, so the error is below rounding. Of a loss with a kink, the slope
         is any that balances: both sides' rest is at least 0.
         """
