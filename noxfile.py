@@ -6,6 +6,13 @@ nox.options.sessions = ["tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+BENCHMARKS = (
+    "tutorial_loop", "accuracy", "closed_form_speed", "fused_speed", "nist_nonlinear",
+    "certified_references",
+)  # fmt: skip
+EXPERIMENTS = (
+    "tutorial", "diabetes", "conditioning", "nist", "nist_nonlinear", "digits_network", "valley",
+)  # fmt: skip
 
 
 def install(session: nox.Session, *groups: str, project: bool = True) -> None:
@@ -55,7 +62,7 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """The benchmarks; name some (`nox -s bench -- tutorial_loop`) to run them alone."""
     install(session, "test")
-    for name in session.posargs or ["tutorial_loop", "accuracy", "closed_form_speed"]:
+    for name in session.posargs or [*BENCHMARKS]:
         session.run("python", "-m", f"benchmarks.{name}")
 
 
@@ -63,5 +70,5 @@ def bench(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """The experiments, with their pages under results/."""
     install(session)
-    for name in ("tutorial", "diabetes", "conditioning", "nist"):
+    for name in EXPERIMENTS:
         session.run("optlab", "run", f"experiments/{name}.py", "--report", f"results/{name}.html")
