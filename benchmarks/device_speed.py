@@ -163,8 +163,9 @@ def sweep_table(device: str, rounds: int) -> None:
         steps = epochs * math.ceil(n / size)
         for trials, values in interleaved({str(k): v for k, v in runs.items()}, rounds).items():
             middle = median(values)
+            each = middle / steps / int(trials) * 1e9
             print(f"| {problem.name}, n = {n}, d = {local.X.shape[1]} | {size} | {steps} | {trials}"
-                  f" | {middle * 1e3:.3g} | {middle / steps / int(trials) * 1e9:.3g} |", flush=True)  # fmt: skip
+                  f" | {middle * 1e3:.3g} | {each:.3g} |", flush=True)  # fmt: skip
 
 
 def order_table(rounds: int) -> None:
@@ -236,9 +237,8 @@ def describe(devices: list[str]) -> None:
         rate = 2 * len(here) / median(seconds["copy"]) / 1e12
         print(f"a copy within the GPU's memory moves {rate:.2f} TB/s, reads and writes counted")
 
-        print(
-            f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}, triton {triton.__version__}"
-        )
+        gpu, cuda = torch.cuda.get_device_name(0), torch.version.cuda
+        print(f"{gpu}, CUDA {cuda}, triton {triton.__version__}")
 
 
 def main() -> None:

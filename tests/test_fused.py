@@ -149,3 +149,102 @@ class Replayed:
 
     def __init__(self, run):
         self.replay = run
+
+
+@given(
+    n=st.sampled_from([1, 2, 3, 10, 227, 228, 229, 230, 624, 625, 1300]) | st.integers(1, 700),
+    epochs=st.integers(1, 40),
+    seed=st.integers(0, 2**63 - 1),
+    before=st.integers(0, 700),
+)
+def test_compiled_orders_and_the_state_after_them_are_torchs(n, epochs, seed, before):
+    ours, theirs = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+    for generator in (ours, theirs):
+        torch.rand(before, generator=generator)
+    found = dataloader_order._draw_compiled(ours, n, epochs)
+    assert torch.equal(found, dataloader_order._draw_by_torch(theirs, n, epochs))
+    assert torch.equal(ours.get_state(), theirs.get_state())
+
+
+def test_orders_are_torchs_where_the_compiled_ones_are_not(monkeypatch):
+    seeded = (torch.Generator().manual_seed(1) for _ in range(2))
+    expected = dataloader_order.draw_orders(next(seeded), 9, 3)
+    agrees = dataloader_order._compiled_agrees
+    assert agrees()
+    with monkeypatch.context() as patch:  # a torch whose generator has changed
+        agrees.cache_clear()
+        real = dataloader_order._draw_by_torch
+        patch.setattr(dataloader_order, "_draw_by_torch", lambda *args: real(*args).flip(1))
+        assert not agrees()
+        assert torch.equal(dataloader_order.draw_orders(next(seeded), 9, 3), expected.flip(1))
+    agrees.cache_clear()
+
+
+@pytest.mark.parametrize("n", [3, 300])
+def test_epochs_and_orders_may_be_drawn_in_turns(n):
+    X = torch.arange(float(n))[:, None]
+    both = [ol.Batches(X, X[:, 0], 2, torch.Generator().manual_seed(3)) for _ in range(2)]
+    each = iter(both[0])
+    visited = [torch.cat([batch.y for batch in next(each)]) for _ in range(5)]
+    orders = [both[1].orders(2), torch.cat([b.y for b in next(iter(both[1]))])[None]]
+    orders.append(both[1].orders(2))
+    assert torch.equal(torch.cat(orders).long(), torch.stack(visited).long())
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_missing_compiler_is_named_with_its_extra(device, monkeypatch):
+    monkeypatch.setattr("optlab.optimizers.fused.fused_sgd.find_spec", lambda _: None)
+    problem = problem_of("squared", 5, 2, 1)
+    reason = ol.FusedSGD().unsupported(problem, torch.device(device))
+    compiler, extra = {"cpu": ("numba", "fast"), "cuda": ("triton", "gpu")}[device]
+    assert reason == f"FusedSGD needs {compiler} on {device}: pip install optlab[{extra}]"
+
+
+def test_a_loss_or_a_device_without_a_compiled_loop_is_refused():
+    class Mine(ol.LinearRegression):
+        """A loss of a person's own."""
+
+    mine = Mine([[1.0], [2.0]], [1.0, 2.0])
+    assert "no compiled loop for a Mine" in ol.FusedSGD().unsupported(mine, torch.device("cpu"))
+    problem = problem_of("squared", 5, 2, 1)
+    assert "not mps" in ol.FusedSGD().unsupported(problem, torch.device("mps"))
+
+
+def test_many_epochs_between_two_looks_are_the_epochs_one_by_one(tutorial):
+    one_by_one, at_once, two = (
+        ol.minimize(tutorial, ol.FusedSGD(0.01), epochs=90, batch_size=3, recorded_epochs=recorded)
+        for recorded in (1, 90, [7, 50])
+    )
+    assert one_by_one.trace["epoch"].tolist() == list(range(91))
+    assert at_once.trace["epoch"].tolist() == [0, 1, 90]
+    assert two.trace["epoch"].tolist() == [0, 1, 7, 50, 90]
+    for solution in (at_once, two):
+        same = one_by_one.trace.set_index("epoch").loc[solution.trace["epoch"], "loss"]
+        assert solution.trace["loss"].tolist() == same.tolist()
+
+
+def test_compiling_is_reported_and_is_not_in_the_seconds(tutorial):
+    trials = ol.compare(tutorial, [ol.FusedSGD(0.01), ol.ManualSGD(0.01)], epochs=2).trials
+    compiled = trials.set_index("optimizer")["compile_seconds"]
+    assert compiled["FusedSGD"] > 0
+    assert math.isnan(compiled["ManualSGD"])
+
+
+@given(
+    st.sampled_from([ol.SGD(0.01), ol.Adam(0.01), ol.HeavyBall(ol.schedules.Cosine(0.01, 3))]),
+    st.integers(2, 90), st.integers(1, 100), st.booleans(), st.booleans(),
+)  # fmt: skip
+def test_the_steps_of_a_graph_are_the_rules(rule, n, size, shuffle, weighted):
+    problem = problem_of("squared", n, 3, 1, weighted=weighted)
+    found = []
+    for optimizer in (rule, ol.CUDAGraph(rule)):
+        generator = torch.Generator().manual_seed(1)
+        start = problem.start(generator)
+        X, y, weight = problem.data
+        batches = ol.Batches(X, y, min(size, n), generator, weight=weight, shuffle=shuffle)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("optlab.optimizers.epoch_graph._captured", lambda run, _: Replayed(run))
+            iterates = list(islice(optimizer.iterates(problem, batches, start), 3))
+        found.append([*flatten(iterates[-1].parameters), iterates[-1].batch_loss])
+    # The same operations, but for powers of Adam's betas that are taken by another routine.
+    torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=1e-12)

@@ -60,9 +60,9 @@ def test_an_axis_value_given_twice_is_run_once():
         ([ol.TorchSGD(0.1), ol.TorchSGD(0.1, momentum=0.9)],
          ["TorchSGD(momentum=0.0)", "TorchSGD(momentum=0.9)"]),
         ([ol.TorchOptimizer(torch.optim.Adam, lr=0.1), ol.TorchOptimizer(torch.optim.LBFGS)],
-         ["Adam", "LBFGS"]),
+         ["torch Adam", "torch LBFGS"]),
         ([ol.TorchOptimizer(torch.optim.Adam, lr=0.1), ol.TorchOptimizer(torch.optim.Adam, lr=1)],
-         ["Adam(lr=0.1)", "Adam(lr=1)"]),
+         ["torch Adam(lr=0.1)", "torch Adam(lr=1)"]),
         ({"mine": ol.Lstsq(), "yours": ol.Lstsq()}, ["mine", "yours"]),
     ],
 )  # fmt: skip

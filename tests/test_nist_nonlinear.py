@@ -100,7 +100,7 @@ def test_a_computed_reference_has_the_digits_that_it_claims(name):
 def test_an_unknown_set_and_an_unknown_start_are_refused():
     with pytest.raises(ValueError, match="did you mean 'Misra1a'"):
         ol.datasets.nist_nonlinear("misra1a")
-    with pytest.raises(ValueError, match="a number from 1 to 2.*not 3"):
+    with pytest.raises(ValueError, match=r"a number from 1 to 2.*not 3"):
         problem_of("Misra1a", start=3)
 
 

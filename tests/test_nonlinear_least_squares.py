@@ -131,6 +131,7 @@ def test_an_exact_nist_answer_does_not_go_along_with_rounded_data_but_is_a_start
     rounded = problem.to("cpu", torch.float32)
     assert rounded.reference().kind == "computed"
     assert rounded.reference().trusted
+    assert len(rounded.starts) == 1  # a seed takes the same start in every dtype
     # Rounding moves the parameters by its relative size times the condition number, 40.
     for name, value in problem.reference().parameters.items():
         other = rounded.reference().parameters[name]
@@ -190,6 +191,26 @@ def test_parameters_that_the_data_do_not_determine_are_no_trusted_reference():
     assert not reference.trusted
     assert "singular" in reference.message
     assert math.isnan(reference.digits)
+
+
+def test_parameters_that_run_away_are_no_trusted_reference():
+    def model(parameters, x):
+        return torch.exp(-parameters["rate"] * x)
+
+    reference = ol.NonlinearLeastSquares(model, [1.0, 2.0], [0.0, 0.0], start={"rate": 1.0})
+    reference = reference.reference()
+    assert reference.loss == 0.0  # an underflow: the infimum is at infinity
+    assert not reference.trusted
+    assert math.isnan(reference.digits)
+    assert "not attained" in reference.message
+
+
+def test_a_point_that_no_curvature_tells_apart_is_judged_by_its_loss():
+    def model(parameters, x):
+        return parameters["step"].round() * x
+
+    problem = ol.NonlinearLeastSquares(model, [1.0, 2.0], [2.0, 4.0], start={"step": 2.0})
+    assert problem.evaluate({"step": torch.tensor(1.0)}).suboptimality == 2.5
 
 
 def test_pickles_without_what_can_be_made_again():

@@ -304,7 +304,7 @@ def test_lbfgs_with_its_closure_solves_the_problem():
 def test_the_adapter_is_named_after_its_class_and_keeps_its_options():
     adam = ol.TorchOptimizer(torch.optim.Adam, lr=0.25, betas=(0.9, 0.99))
     results = ol.compare(synthetic(), [adam, ol.TorchOptimizer(torch.optim.LBFGS)], epochs=2)
-    assert results.trials["optimizer"].tolist() == ["Adam", "LBFGS"]
+    assert results.trials["optimizer"].tolist() == ["torch Adam", "torch LBFGS"]
     assert '"betas": [0.9, 0.99]' in results.trials["hp_options"][0]
 
 

@@ -14,7 +14,7 @@ def results(tmp_path_factory):
     store = tmp_path_factory.mktemp("plane") / "plane.db"
     problems = [ol.Rosenbrock(start=(-1.2, 1.0)), ol.Quadratic([4.0, 1.0]), ol.Rastrigin(3)]
     ol.compare(
-        problems, [ol.ManualSGD(1e-3), ol.ScipyMinimize()], epochs=600, recorded_epochs=1,
+        problems, [ol.ManualSGD(1e-3), ol.ScipyMinimize()], epochs=450, recorded_epochs=1,
         seeds=[1, 2, 3], store=store,
     )  # fmt: skip
     return ol.Results.load(store)  # what a person draws later has been stored

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sklearn.datasets import load_iris
 
 from tests.conftest import DIABETES, write_flats
 
@@ -82,6 +83,9 @@ def test_the_commands_it_shows_run(tmp_path, command):
     rows = "".join(f"{x},{2 * x + x % 3}\n" for x in range(4))
     (tmp_path / "points.csv").write_text("x,y\n" + rows)
     write_flats(tmp_path / "flats.csv")
+    iris = load_iris(as_frame=True)
+    species = iris.target.map(dict(enumerate(iris.target_names)))
+    iris.data.assign(species=species).to_csv(tmp_path / "iris.csv", index=False)
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     run(command, tmp_path)
 

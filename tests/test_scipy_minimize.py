@@ -186,7 +186,7 @@ def test_ctrl_c_ends_the_function():
 
     def solve(callback):
         callback(np.zeros(1))
-        signal.raise_signal(signal.SIGINT)  # it reaches the thread that waits
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # which waits
         time.sleep(0.05)
         callback(np.ones(1))
         went_on.append(True)

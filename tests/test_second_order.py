@@ -1,6 +1,6 @@
 """Levenberg-Marquardt, Gauss-Newton, Newton, L-BFGS and scipy's least squares."""
 
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import optlab as ol
-from optlab.optimizers import unsupported
+from optlab.optimizers import optimizer_name, unsupported
 from optlab.problems.curves.scaled_jacobian import ScaledJacobian
 from optlab.problems.vector import flatten
 
@@ -76,7 +76,7 @@ def test_an_easy_curve_is_solved(optimizer):
     assert digits(problem, iterates[-1]) >= 6
     losses = [problem.loss(iterate.parameters).item() for iterate in iterates]
     # Never up, but for the rounding of a mean of 54 squares.
-    assert all(b <= a * (1 + 54 * EPS) for a, b in zip(losses, losses[1:], strict=False))
+    assert all(b <= a * (1 + 54 * EPS) for a, b in pairwise(losses))
     costs = np.array([iterate.cost for iterate in iterates])
     assert (np.diff(costs, axis=0) >= 0).all()
     assert costs[-1][0] >= len(iterates)
@@ -86,7 +86,7 @@ def test_an_easy_curve_is_solved(optimizer):
 @pytest.mark.parametrize(
     ("name", "start"),
     [("BoxBOD", 1), ("Eckerle4", 1), ("Rat43", 1), ("Rat42", 1)],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_levenberg_marquardt_passes_poles_and_overflows(name, start, geodesic):
     """Undamped Gauss-Newton overflows, or runs to infinity, from each of these."""
@@ -173,6 +173,37 @@ def test_newton_descends_from_a_saddle_and_from_a_hill():
     assert slope.norm() <= 100 * EPS
     assert torch.linalg.eigvalsh(problem.hessian(end))[0] > 0
     assert len(iterates) < 20
+
+
+@pytest.mark.parametrize("make", [ol.LogisticRegression, ol.PoissonRegression, ol.HuberRegression])
+def test_newton_reaches_the_certified_minimum_of_convex_models(make):
+    draw = np.random.default_rng(5)
+    X = draw.normal(size=(40, 3)) * [1.0, 1e2, 1e-2]
+    eta = X @ [0.5, 1e-2, 30.0]
+    y = {
+        ol.LogisticRegression: (draw.random(40) < 1 / (1 + np.exp(-eta))).astype(float),
+        ol.PoissonRegression: draw.poisson(np.exp(eta / 2)).astype(float),
+        ol.HuberRegression: eta + draw.standard_t(2, size=40),
+    }[make]
+    problem = make(X, y, l2=1e-6)
+    reference = problem.reference()
+    iterates = run(ol.Newton(), problem)
+    last = problem.evaluate(iterates[-1].parameters)
+    # What its own bound leaves open, and the rounding of a sum of 40 losses.
+    assert last.suboptimality <= reference.bound + 40 * EPS * reference.loss
+    assert iterates[-1].cost.hessian_products % 4 == 0
+    assert len(iterates) < 200
+
+
+def test_a_start_at_zero_from_which_every_step_is_refused_is_the_end():
+    def model(parameters, x):
+        p = parameters["p"]
+        return torch.where(p.abs() < 1e-300, p * x, torch.nan)
+
+    problem = ol.NonlinearLeastSquares(model, [1.0, 2.0], [3.0, 1.0], start={"p": 0.0})
+    for optimizer in (ol.LevenbergMarquardt(), ol.GaussNewton(), ol.Newton()):
+        (iterate,) = run(optimizer, problem)
+        assert iterate.parameters["p"].item() == 0.0
 
 
 def test_newton_converges_quadratically():
@@ -276,6 +307,10 @@ def test_lbfgs_gives_the_bits_of_torch_and_counts_each_evaluation_once():
     direct.step(closure)
     assert torch.equal(flatten(iterates[-1].parameters), w.detach())
     assert iterates[-1].cost == (len(seen), len(seen), 0)
+
+
+def test_scipys_methods_are_named_as_scipys():
+    assert optimizer_name(ol.ScipyLeastSquares("dogbox")) == "scipy dogbox"
 
 
 def test_what_cannot_run_is_said():

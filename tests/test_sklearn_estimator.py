@@ -259,7 +259,7 @@ def test_hyperparameters_pickle_hash_and_name():
     assert one == pickle.loads(pickle.dumps(one))
     values = json.loads(json.dumps(hyperparameters(one)))
     assert values["options"] == {"solver": "svd", "tol": 1e-6}
-    assert one.name == "Ridge"
+    assert one.name == "sklearn Ridge"
 
 
 def test_the_lab_compares_them():
@@ -276,9 +276,9 @@ def test_the_lab_compares_them():
     )  # fmt: skip
     trials = results.trials.set_index("optimizer")
     assert trials["batch"].astype(str).to_dict() == {
-        "LogisticRegression": "direct", "SGDClassifier": "full", "Ridge": "direct",
-        "ScipyMinimize": "full",
+        "sklearn LogisticRegression": "direct", "sklearn SGDClassifier": "full",
+        "sklearn Ridge": "direct", "scipy L-BFGS-B": "full",
     }  # fmt: skip
-    assert trials.loc["Ridge", "status"] == "skipped"
-    assert trials.loc["ScipyMinimize", "status"] == "converged"
-    assert trials.loc["SGDClassifier", "epochs"] > 1
+    assert trials.loc["sklearn Ridge", "status"] == "skipped"
+    assert trials.loc["scipy L-BFGS-B", "status"] == "converged"
+    assert trials.loc["sklearn SGDClassifier", "epochs"] > 1

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import optlab as ol
 from optlab.app import cli
-from optlab.optimizers import hyperparameters, registry
+from optlab.optimizers import hyperparameters, registry, unsupported
 
 EPOCHS, SEED = 8, 5
 
@@ -160,6 +160,15 @@ def test_methods_by_name_pickle_and_come_back_from_json(name):
     assert registry.get(name) is type(one)
 
 
+def test_a_class_that_does_not_take_the_parameters_is_declined_in_a_sentence(problem):
+    cls = registry.get("torch.optim:Muon")
+    reason = unsupported(cls(), problem, torch.device("cpu"))
+    assert reason.startswith("torch's Muon does not take the parameters of LinearRegression: ")
+    matrix = torch.nn.Linear(3, 2, bias=False)
+    network = ol.ModuleProblem(matrix, torch.nn.MSELoss(), torch.eye(3), torch.ones(3, 2))
+    assert ol.minimize(network, cls(lr=0.1), epochs=20).loss < 0.5
+
+
 def test_hyperparameters_name_the_scheduler():
     scheduler = partial(lr_scheduler.StepLR, step_size=2)
     adam = ol.TorchOptimizer(torch.optim.Adam, lr=0.1, scheduler=scheduler)
@@ -205,5 +214,5 @@ def test_the_command_line_takes_methods_by_name_and_place_with_a_learning_rate(t
         cli.app(["compare", "tutorial", *arguments, "--store", str(store)])
     assert done.value.code in {0, None}
     trials = ol.Results.load(store).trials
-    assert trials["optimizer"].tolist() == ["TorchAdam", "TorchNAdam", "TorchLBFGS"]
+    assert trials["optimizer"].tolist() == ["torch Adam", "torch NAdam", "torch LBFGS"]
     assert trials["hp_lr"].tolist() == [0.5] * 3

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from optlab.datasets.dataset import Dataset
 from optlab.datasets.nist import NAMES, nist
+from optlab.datasets.nist_curves import NONLINEAR_NAMES, nist_nonlinear
 from optlab.registry import Registry
 
 Loader: TypeAlias = Callable[[], Dataset]
@@ -19,6 +20,7 @@ registry: Registry[Loader] = Registry(
         "tutorial": "optlab.datasets.tutorial:tutorial",
         "diabetes": "optlab.datasets.diabetes:diabetes",
         **{name: partial(nist, name) for name in NAMES},
+        **{name: partial(nist_nonlinear, name) for name in NONLINEAR_NAMES},
     },
     callable,
 )

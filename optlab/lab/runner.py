@@ -204,13 +204,14 @@ def _run(
 def _run_isolated(
     tasks: Iterable[Task], left: int, execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
-    with WorkerPool(
+    workers = WorkerPool(
         min(execution.jobs, left),
         threads=threads,
         time_limit=execution.time_limit,
         memory_limit=execution.memory_bytes,
         peak_memory=execution.measure_memory,
-    ) as workers:
+    )
+    with closing(workers), workers:  # closed twice: Ctrl-C can come where it is closed
         try:
             yield from workers.run(tasks, started=listener.started, watch=listener.watch)
         except KeyboardInterrupt:

@@ -124,7 +124,7 @@ class Batches:
         return self.shuffle and self.batch_size != "full"
 
     def orders(self, epochs: int) -> Tensor | None:
-        """Return the order of the rows in each of the next epochs, shape (epochs, n), on the device.
+        """Return the rows' order in each of the next epochs, (epochs, n), on the data's device.
 
         For compiled loops: an epoch's batches are its first ``samples`` rows, cut into
         ``rows_a_step``. None where nothing is shuffled: the rows as they lie, in each epoch.

@@ -65,7 +65,7 @@ class GaussNewton:
             scale = column_norms(here.jacobian)
             scaled = ScaledJacobian(here.jacobian, here.residual, scale)
             floor.see(scaled.reducible)
-            if scaled.reducible <= 1e3 * here.noise:
+            if here.is_lost(scaled.reducible):
                 floor.miss()
             step = scaled.step(0.0).to(scale.device, scale.dtype) / scale
             reached = _line_search(here, step)
@@ -86,7 +86,8 @@ def _line_search(here: LeastSquaresPoint, step: Tensor) -> LeastSquaresPoint | N
         if torch.equal(reached.point, here.point):
             return None
         if torch.isfinite(reached.residual).all():
-            enough = here.reduction(reached) >= _SUFFICIENT * length * slope
+            promised = length * slope
+            enough = here.reduction(reached, promised) >= _SUFFICIENT * promised
             if enough and reached.is_finite:
                 return reached
         length /= 2

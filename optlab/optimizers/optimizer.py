@@ -77,8 +77,8 @@ class Optimizer(Protocol):
     - ``versions()``, a dict of the packages that compute the answer, kept with each trial.
     - ``imports``, a tuple of the names of installed modules that ``iterates`` imports when it is
       first called: the processes of isolated trials are forked from one that has loaded them.
-    - ``compiles``, whether the method compiles code when it first runs: the runner then makes a
-      first pass from a fresh start, whose time is reported as ``compile_seconds``.
+    - ``compile(problem, batches)`` compiles what ``iterates`` will run, for these kinds of data;
+      the runner calls it before the clock starts, and reports its time as ``compile_seconds``.
     - ``stable_growth()``, the largest factor by which the suboptimality of a stable run can exceed
       its start's, with full batches on a quadratic loss; beyond it a run is called diverged.
     """

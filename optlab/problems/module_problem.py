@@ -44,6 +44,9 @@ class ModuleProblem:
       run's own, seeded by `start` from the trial's generator; afterwards they stand as before. So
       the same seed gives the same bits, whatever else is drawn, evaluated or recorded meanwhile.
 
+    With dropout, `loss` is a random function of the parameters: methods that compare losses, in a
+    line search, compare different masks.
+
     No minimum is known: `reference` is None, and trials are compared with the least loss that any
     of them reached.
 

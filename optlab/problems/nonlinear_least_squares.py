@@ -120,6 +120,7 @@ class NonlinearLeastSquares:
         for number in range(len(self.starts)):
             self._check_start(number)
         self.known_reference = reference
+        self.further_starts: tuple[Parameters, ...] = ()  # of the computed reference alone
         if reference is not None:
             checked_reference(reference, self)
 
@@ -285,7 +286,7 @@ class NonlinearLeastSquares:
             moved.__dict__["_original"] = self._original or self
         elif self.known_reference is not None and self.known_reference.parameters is not None:
             moved.known_reference = None
-            moved.starts = (*self.starts, self.known_reference.parameters)
+            moved.further_starts = (self.known_reference.parameters,)
         return moved
 
     @cached_property

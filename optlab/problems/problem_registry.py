@@ -16,6 +16,9 @@ registry: Registry[type[Any]] = Registry(
         "poisson": "optlab.problems.losses.poisson:PoissonRegression",
         "huber": "optlab.problems.losses.huber:HuberRegression",
         "quantile": "optlab.problems.losses.quantile:QuantileRegression",
+        "nonlinear-least-squares": (
+            "optlab.problems.nonlinear_least_squares:NonlinearLeastSquares"
+        ),
         "module": "optlab.problems.module_problem:ModuleProblem",
         "quadratic": "optlab.problems.functions.quadratic:Quadratic",
         "noisy-quadratic": "optlab.problems.functions.noisy_quadratic:NoisyQuadratic",

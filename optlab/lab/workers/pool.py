@@ -108,7 +108,8 @@ class WorkerPool:
 
     def __enter__(self) -> Self:
         # The processes load torch while the caller is still reading data.
-        self._workers += [WorkerProcess(self._setup) for _ in range(self.count)]
+        for _ in range(self.count):
+            self._workers.append(WorkerProcess(self._setup))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -163,9 +164,10 @@ class WorkerPool:
         return records
 
     def close(self) -> None:
-        """End all processes."""
+        """End all processes; it may be repeated after Ctrl-C at any place."""
         while self._workers:
-            self._workers.pop().close()
+            self._workers[-1].close()
+            self._workers.pop()
         while self._problems:
             self._problems.popitem()[1].file.close()
 

@@ -91,6 +91,11 @@ class ScipyLeastSquares:
         if self.max_evaluations is not None:
             check_count("max_evaluations", self.max_evaluations)
 
+    @property
+    def name(self) -> str:
+        """The method, as scipy's: ``scipy trf``."""
+        return f"scipy {self.method}"
+
     def versions(self) -> dict[str, str]:
         """Return scipy's version."""
         return {"scipy": version("scipy")}

@@ -76,6 +76,11 @@ class ScipyMinimize:
     def __hash__(self) -> int:
         return hash((self.method, self.tol, repr(sorted(self.options.items()))))
 
+    @property
+    def name(self) -> str:
+        """The method's name, after scipy's: ``"scipy BFGS"``."""
+        return f"scipy {self.method}"
+
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: a loss with kinks."""
         if is_smooth(problem):

@@ -95,8 +95,8 @@ class SklearnEstimator:
 
     @property
     def name(self) -> str:
-        """The estimator's class name."""
-        return self.cls.__name__
+        """The estimator's class name, after scikit-learn's: ``"sklearn Ridge"``."""
+        return f"sklearn {self.cls.__name__}"
 
     @property
     def direct(self) -> bool:
@@ -116,7 +116,7 @@ class SklearnEstimator:
         if isinstance(translated, str):
             return translated
         if device.type != "cpu":
-            return f"scikit-learn's {self.name} computes on the CPU, not on {device.type}"
+            return f"scikit-learn's {self.cls.__name__} computes on the CPU, not on {device.type}"
         return None
 
     def versions(self) -> dict[str, str]:
@@ -156,7 +156,7 @@ class SklearnEstimator:
         X, y = problem.data.X.numpy(), problem.data.y.numpy()
         weight = None if problem.data.weight is None else problem.data.weight.numpy()
         if hasattr(estimator, "partial_fit"):
-            classes = {"classes": np.unique(y)} if self.name == "SGDClassifier" else {}
+            classes = {"classes": np.unique(y)} if self.cls.__name__ == "SGDClassifier" else {}
             while True:
                 estimator.partial_fit(X, y, sample_weight=weight, **classes)
                 yield Iterate(_parameters(estimator, start))

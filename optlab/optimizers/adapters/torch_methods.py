@@ -55,6 +55,11 @@ class _TorchMethod:
             object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
         self._adapted()
 
+    @property
+    def name(self) -> str:
+        """The adapted class's name, after torch's: ``"torch Adam"``."""
+        return self._adapted().name
+
     def _values(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
 
@@ -63,6 +68,10 @@ class _TorchMethod:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _remade, (self.torch_class, self._values())
+
+    def unsupported(self, problem: Problem, device: torch.device) -> str | None:
+        """Say why torch's class does not take a problem's parameters."""
+        return self._adapted().unsupported(problem, device)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""

@@ -89,7 +89,7 @@ class TorchOptimizer:
         if scheduler_per not in {"epoch", "step"}:
             raise ValueError(f"scheduler_per must be 'epoch' or 'step', not {scheduler_per!r}")
         try:  # a wrong option is refused where it is written, not when the trial runs
-            made = cls([torch.zeros(1, requires_grad=True, device="cpu")], **options)
+            made = cls([torch.zeros((1, 1), requires_grad=True, device="cpu")], **options)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{cls.__name__} does not take {options}: {error}") from None
         if scheduler is not None:
@@ -104,8 +104,18 @@ class TorchOptimizer:
 
     @property
     def name(self) -> str:
-        """The adapted class's name."""
-        return self.cls.__name__
+        """The adapted class's name, after torch's: ``"torch Adam"``."""
+        return f"torch {self.cls.__name__}"
+
+    def unsupported(self, problem: Problem, device: torch.device) -> str | None:
+        """Say why torch's class does not take a problem's parameters (Muon takes matrices only)."""
+        start = problem.start(torch.Generator())
+        try:
+            self.cls([value.requires_grad_() for value in start.values()], **self.options)
+        except (TypeError, ValueError, RuntimeError) as error:
+            kind = type(problem).__name__
+            return f"torch's {self.cls.__name__} does not take the parameters of {kind}: {error}"
+        return None
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""

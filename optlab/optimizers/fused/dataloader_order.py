@@ -24,7 +24,7 @@ def draw_orders(generator: torch.Generator, n: int, epochs: int) -> Tensor:
     --------
     >>> import torch
     >>> draw_orders(torch.Generator().manual_seed(0), 5, 2).tolist()
-    [[1, 4, 2, 3, 0], [3, 1, 4, 0, 2]]
+    [[1, 4, 2, 3, 0], [2, 3, 4, 0, 1]]
     """
     if n < _MOST_ROWS and _compiled_agrees():
         return _draw_compiled(generator, n, epochs)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from optlab.optimizers.fused.linear_loss import LinearLoss
 from optlab.problems import Batch, Parameters
+
+Loop: TypeAlias = Callable[[Tensor | None, int], None]
+"""A compiled loop over some epochs: it takes their orders, shape (epochs, n), or None for the rows
+as they lie, and the number of epochs, and changes the run in place.
+"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
 from optlab.checks import check_fraction, check_not_negative, check_positive
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.fused.fused_run import FusedRun
+from optlab.optimizers.fused.fused_run import FusedRun, Loop
 from optlab.optimizers.fused.linear_loss import LinearLoss
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Batch, Parameters, Problem
+from optlab.problems.vector import flatten
 
 _ROWS_AT_ONCE = 1 << 18
 """Rows visited between two iterates at most, so that a trial can be stopped meanwhile."""
@@ -78,7 +79,6 @@ class FusedSGD:
     weight_decay: float = 0.0
     fastmath: bool = False
     uses_batches: ClassVar[bool] = True
-    compiles: ClassVar[bool] = True
     imports: ClassVar[tuple[str, ...]] = ("optlab.optimizers.fused.compiled_descent",)
 
     def __post_init__(self) -> None:
@@ -100,18 +100,37 @@ class FusedSGD:
             return f"FusedSGD needs {compiler} on {device.type}: pip install optlab[{extra}]"
         return None
 
+    def compile(self, problem: Problem, batches: Batches) -> None:
+        """Compile the loop, or load it from disk, by an epoch of one row."""
+        run = self._run(problem, batches, problem.start(torch.Generator()))
+        orders = torch.zeros(1, 1, dtype=torch.int32, device=batches.y.device)
+        loop(run, batches.rows_a_step, 1)(orders if batches.is_shuffled else None, 1)
+
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters where the runner looks, and at least every 262 144 rows."""
-        kind = LinearLoss.of(problem)
-        assert kind is not None
-        data = Batch(batches.X.contiguous(), batches.y.contiguous(), batches.weight)
-        theta = torch.cat([value.reshape(-1) for value in start.values()])[None]
-        rates, momenta = theta.new_tensor([[self.learning_rate], [self.momentum]])
-        run = FusedRun(data, kind, theta, rates, momenta, self.weight_decay, self.nesterov,
-                       self.fastmath)  # fmt: skip
-        loops: Any = import_module(f"{__package__}.{_COMPILERS[theta.device.type][2]}")
-        advance = loops.loop(run, batches.rows_a_step, batches.samples)
+        run = self._run(problem, batches, start)
+        advance = loop(run, batches.rows_a_step, batches.samples)
         parameters, loss = run.parameters(), run.losses[0]
         for epochs in batches.epochs_at_once(max(1, _ROWS_AT_ONCE // batches.samples)):
             advance(batches.orders(epochs), epochs)
             yield Iterate(parameters, loss, epochs=epochs)
+
+    def _run(self, problem: Problem, batches: Batches, start: Parameters) -> FusedRun:
+        kind = LinearLoss.of(problem)
+        assert kind is not None
+        data = Batch(batches.X.contiguous(), batches.y.contiguous(), batches.weight)
+        theta = flatten(start)[None]
+        rates, momenta = theta.new_tensor([[self.learning_rate], [self.momentum]])
+        return FusedRun(
+            data, kind, theta, rates, momenta, self.weight_decay, self.nesterov, self.fastmath
+        )
+
+
+def loop(run: FusedRun, size: int, samples: int) -> Loop:
+    """Return the loop that is compiled for a run's device.
+
+    ``size`` is the rows a step, ``samples`` the rows an epoch.
+    """
+    module = import_module(f"{__package__}.{_COMPILERS[run.theta.device.type][2]}")
+    made: Loop = module.loop(run, size, samples)
+    return made

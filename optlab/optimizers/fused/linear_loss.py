@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from optlab.problems import Problem
 from optlab.problems.linear_regression import LinearRegression
@@ -35,8 +35,9 @@ class LinearLoss(NamedTuple):
         A person's subclass may have another loss: only optlab's own classes are known.
         """
         kind = _KINDS.get(type(problem))
-        if kind is None or getattr(problem, "l1", 0.0):
+        model: Any = problem
+        if kind is None or getattr(model, "l1", 0.0):
             return None
-        loss = getattr(problem, "loss_function", None)
+        loss = getattr(model, "loss_function", None)
         delta = loss.delta if isinstance(loss, Huber) else 1.0
-        return cls(kind, delta, float(getattr(problem, "l2", 0.0)))
+        return cls(kind, delta, model.l2)

@@ -1,8 +1,8 @@
 """Draw the orders of a DataLoader in compiled code: torch's mt19937. Importing it imports numba.
 
-Torch's CPU generator is the Mersenne twister MT19937. Each epoch a DataLoader draws two int64 of it,
-of two words each; the low word of the second seeds another twister, which permutes the rows. Short
-epochs need few words of that one, so that only these are computed, for some epochs at once.
+Torch's CPU generator is the Mersenne twister MT19937. Each epoch a DataLoader draws two int64 of
+it, of two words each; the low word of the second seeds another twister, which permutes the rows.
+Short epochs need few words of that one, so that only these are computed, for some epochs at once.
 
 References
 ----------

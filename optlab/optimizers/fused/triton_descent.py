@@ -7,8 +7,7 @@ the rows of the next tile are fetched while those of this one are worked on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 import triton
@@ -16,10 +15,9 @@ import triton.language as tl
 from torch import Tensor
 
 from optlab.optimizers.epoch_graph import EpochGraph
-from optlab.optimizers.fused.fused_run import FusedRun
+from optlab.optimizers.fused.fused_run import FusedRun, Loop
 from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 
-Loop: TypeAlias = Callable[[Tensor | None, int], None]
 _WARP, _PROGRAMS = 32, 2048  # some sixteen programs of one warp on each multiprocessor
 _TILE_BYTES = 8192
 """Size of a tile, trials x rows x features: what 32 to 128 threads hold in registers."""
@@ -29,7 +27,7 @@ _WIDE_TILE_BYTES, _WIDE_WARPS, _WIDE_PROGRAMS = 16384, 4, 264
 _SQUARED, _HUBER, _LOGISTIC = map(tl.constexpr, (SQUARED, HUBER, LOGISTIC))
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def slope_of(kind: tl.constexpr, z, y, delta):  # type: ignore[no-untyped-def]
     """Return the derivative of each row's loss in its prediction: see `linear_loss`."""
     r = z - y
@@ -43,7 +41,7 @@ def slope_of(kind: tl.constexpr, z, y, delta):  # type: ignore[no-untyped-def]
     return tl.exp(z) - y
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def loss_of(kind: tl.constexpr, z, y, delta):  # type: ignore[no-untyped-def]
     """Return each row's loss."""
     r = z - y
@@ -58,7 +56,7 @@ def loss_of(kind: tl.constexpr, z, y, delta):  # type: ignore[no-untyped-def]
     return tl.exp(z) - y * z + at_best
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _places(  # type: ignore[no-untyped-def]
     order, epoch_stride, q, total, tiles, per_epoch, size, samples,
     B: tl.constexpr,
@@ -73,7 +71,7 @@ def _places(  # type: ignore[no-untyped-def]
     return rows, exists, last - first
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return the rows' features, targets and weights; zeros where none exist."""
     here = rows.to(tl.int64)[:, None] * d + column[None, :]
@@ -83,7 +81,7 @@ def _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED: tl.constex
     return x, target, share
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _step(  # type: ignore[no-untyped-def]
     w, v, change, rate, momentum, MOMENTUM: tl.constexpr, NESTEROV: tl.constexpr
 ):
@@ -94,7 +92,7 @@ def _step(  # type: ignore[no-untyped-def]
     return w - change * rate, v
 
 
-@triton.jit(do_not_specialize=["epochs"])
+@triton.jit(do_not_specialize=["trials", "epochs", "size", "samples"])  # type: ignore[untyped-decorator]
 def _descend(  # type: ignore[no-untyped-def]
     X, y, weight, orders, order_stride, epoch_stride, w, v, losses, rates, momenta, numbers,
     trials, epochs, d, p, size, samples,
@@ -169,7 +167,7 @@ def _descend(  # type: ignore[no-untyped-def]
     tl.store(losses + trial, loss, is_trial)
 
 
-@triton.jit(do_not_specialize=["count"])
+@triton.jit(do_not_specialize=["count"])  # type: ignore[untyped-decorator]
 def _wide_step(  # type: ignore[no-untyped-def]
     X, y, weight, order, w, v, losses, rates, momenta, numbers, partial, arrived, count, d, p,
     KIND: tl.constexpr, INTERCEPT: tl.constexpr, WEIGHTED: tl.constexpr, ORDERED: tl.constexpr,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from optlab.problems.curves.residual_functions import ResidualFunctions
-from optlab.problems.curves.rounding import rounded_size
+from optlab.problems.curves.rounded_size import rounded_size
 from optlab.problems.curves.scaled_jacobian import column_norms
 from optlab.problems.curves.trust_region import LeastSquaresPoint, TrustRegion
 from optlab.problems.problem import Parameters, Reference
@@ -52,12 +52,13 @@ def computed_reference(problem: NonlinearLeastSquares) -> Reference:
     losses = [float(end.residual.square().mean()) for end in ends]
     least = min(losses)
     best = ends[losses.index(least)]
-    point = _polished(problem, best.point)
+    point, settled = _polished(problem, best.point)
     parameters = unflatten(point, problem.starts[0])
     scaled, scale = _scaled_hessian(problem, parameters)
     eigenvalues = torch.linalg.eigvalsh(scaled)
     curved = bool(eigenvalues[0] > len(point) * torch.finfo(torch.float64).eps * eigenvalues[-1])
-    digits = _digits(problem, parameters, scaled, scale) if curved else math.nan
+    is_known = settled and curved
+    digits = _digits(problem, parameters, scaled, scale) if is_known else math.nan
     # Ends of one minimum differ by rounding only, by far less than this of the loss.
     agree = sum(loss <= least * (1 + 1e-6) + 1e2 * best.noise / len(problem.y) for loss in losses)
     return Reference(
@@ -65,17 +66,22 @@ def computed_reference(problem: NonlinearLeastSquares) -> Reference:
         loss=float(problem.loss(parameters)),
         parameters={name: value.clone() for name, value in parameters.items()},
         digits=digits,
-        trusted=curved and digits > 1,
-        message=_message(len(ends), agree, curved),
+        trusted=is_known and digits > 1,
+        message=_message(len(ends), agree, curved, settled),
     )
 
 
-def _message(starts: int, agree: int, curved: bool) -> str:
+def _message(starts: int, agree: int, curved: bool, settled: bool) -> str:
     end = f"the least minimum that Levenberg-Marquardt reached from {pluralize(starts, 'start')}"
     if not curved:
         return (
             f"{end}: its Hessian is singular, so that the parameters are not determined by the "
             "data, or ran away towards an infimum that is not attained"
+        )
+    if not settled:
+        return (
+            f"{end}: it had not settled there, as Newton's step is still long; perhaps the "
+            "parameters ran away towards an infimum that is not attained"
         )
     return (
         f"{end} ({agree} of them ended there), polished by Newton's method; its Hessian is "
@@ -85,7 +91,7 @@ def _message(starts: int, agree: int, curved: bool) -> str:
 
 def _starts(problem: NonlinearLeastSquares) -> list[Tensor]:
     """Return the problem's starts, and more near the first one that have a finite loss."""
-    own = [flatten(start) for start in problem.starts]
+    own = [flatten(start) for start in (*problem.starts, *problem.further_starts)]
     generator = torch.Generator().manual_seed(0)
     for _ in range(_MORE_STARTS):
         factors = torch.randn(own[0].shape, generator=generator, dtype=torch.float64)
@@ -110,21 +116,24 @@ def _scaled_hessian(
     return hessian / scale / scale[:, None], scale
 
 
-def _polished(problem: NonlinearLeastSquares, point: Tensor) -> Tensor:
-    """Return the point after Newton steps, as long as each is less than half of the one before."""
+def _polished(problem: NonlinearLeastSquares, point: Tensor) -> tuple[Tensor, bool]:
+    """Return the point after Newton steps that halve, and whether the first was a correction.
+
+    It is none where the point is no minimum yet, or runs away: its step is of the parameters' size.
+    """
     length = math.inf
     for _ in range(20):
         parameters = unflatten(point, problem.starts[0])
         scaled, scale = _scaled_hessian(problem, parameters)
         slope = problem.jacobian(parameters).T @ problem.residuals(parameters) / scale
         step, failed = torch.linalg.solve_ex(scaled, -slope)
-        if failed or not float(step.norm()) < length / 2:
-            break
-        # The first step must be a correction: elsewhere Newton's method seeks any stationary point.
-        if math.isinf(length) and float(step.norm()) > 1e-4 * float((scale * point).norm()):
+        size = float((scale * point).norm()) or float(problem.y.norm())
+        if failed or not float(step.norm()) <= 1e-4 * size:
+            return point, False
+        if float(step.norm()) >= length / 2:
             break
         point, length = point + step / scale, float(step.norm())
-    return point
+    return point, True
 
 
 def _digits(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from optlab.problems.capabilities import loss_and_gradient
-from optlab.problems.curves.rounding import rounded_size
+from optlab.problems.curves.rounded_size import rounded_size
 from optlab.problems.problem import Evaluation, Parameters, Reference
 from optlab.problems.vector import flatten, unflatten
 
@@ -67,12 +67,11 @@ class CurveJudge:
         that would be 1e-6 of it: there the cubic terms are some 1e-3 times the square root, or
         less, of what rounding is of the loss.
         """
+        residual = self.problem.residuals(parameters)
+        plain = float(((residual - self.residual) * (residual + self.residual)).mean())
         along = self.jacobian @ distance
         form = float(along.square().mean() + distance @ self.rest @ distance / 2)
-        if abs(form) <= 1e6 * self.noise:
-            return form
-        residual = self.problem.residuals(parameters)
-        return float(((residual - self.residual) * (residual + self.residual)).mean())
+        return form if max(abs(form), abs(plain)) <= 1e6 * self.noise else plain
 
     def _correct_digits(self, distance: Tensor) -> float:
         """Return the correct decimal digits of the worst parameter, 0 to 15."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from optlab.datasets.dataset import Dataset
-from optlab.problems.curves.rounding import rounded_size
+from optlab.problems.curves.rounded_size import rounded_size
 from optlab.problems.problem import Reference
 
 if TYPE_CHECKING:

@@ -60,16 +60,20 @@ class LeastSquaresPoint:
         eps = torch.finfo(self.residual.dtype).eps
         return float(4 * eps * moved.norm() * self.residual.norm())
 
-    def reduction(self, to: LeastSquaresPoint) -> float:
-        """Return by how much the sum of squares falls from here to a near point.
+    def is_lost(self, change: float) -> bool:
+        """Whether rounding swamps such a change of the sum of squares."""
+        return abs(change) <= 1e3 * self.noise
 
-        Where that is lost in rounding, it is the integral of the gradient along the step, by the
-        trapezoidal rule: the gradients change by much more than rounding where the sums of squares
-        differ by less (Hager and Zhang, 2005, section 2).
+    def reduction(self, to: LeastSquaresPoint, expected: float) -> float:
+        """Return by how much the sum of squares falls from here to another point.
+
+        Where that is lost in rounding, as was to be expected of a step so short, it is the integral
+        of the gradient along the step, by the trapezoidal rule: the gradients change by much more
+        than rounding where the sums of squares differ by less (Hager and Zhang, 2005, section 2).
         """
         r, s = self.residual, to.residual
         plain = float((r - s) @ (r + s))
-        if abs(plain) > 1e3 * self.noise:
+        if not (self.is_lost(plain) and self.is_lost(expected)):
             return plain
         return -float((self.slope + to.slope) @ (to.point - self.point))
 
@@ -109,7 +113,7 @@ class TrustRegion:
         if not here.is_finite:
             return
         scale = column_norms(here.jacobian)
-        radius = self.initial_radius * (float((scale * start).norm()) or 1.0)
+        first = radius = self.initial_radius * (float((scale * start).norm()) or 1.0)
         floor = RoundingFloor()
         while True:
             scaled = ScaledJacobian(here.jacobian, here.residual, scale)
@@ -119,7 +123,7 @@ class TrustRegion:
                 radius = attempt.next_radius
                 if attempt.is_rounding:
                     floor.miss()
-                no_longer = attempt.length <= torch.finfo(start.dtype).eps * attempt.size
+                no_longer = attempt.length <= torch.finfo(start.dtype).eps * (attempt.size or first)
                 accepted = attempt.share > _ACCEPTED
                 if accepted or no_longer or floor.reached:
                     break
@@ -152,8 +156,8 @@ class TrustRegion:
         reached = LeastSquaresPoint(functions, here.point + step)
         if not torch.isfinite(reached.residual).all():
             return refused
-        reduction, predicted = here.reduction(reached), scaled.predicted(damping)
-        share = reduction / predicted if predicted > 0 else -1.0
+        predicted = scaled.predicted(damping)
+        share = here.reduction(reached, predicted) / predicted if predicted > 0 else -1.0
         if not share <= _ACCEPTED and not reached.is_finite:
             return refused
         return replace(
@@ -161,7 +165,7 @@ class TrustRegion:
             reached=reached,
             share=share,
             next_radius=_next_radius(radius, length, share, damping),
-            is_rounding=predicted <= 1e3 * here.noise,
+            is_rounding=here.is_lost(predicted),
         )
 
 

@@ -1,0 +1,123 @@
+"""Ctrl-C at every line of the worker pool: each trial has a row, and no process is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+import optlab as ol
+from optlab.lab import resume, runner
+from optlab.lab.execution_options import Execution
+from optlab.lab.store.store import Store
+from optlab.lab.workers import fork_server, pool, process
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="it lists the children of a process"
+)
+
+STEP = int(os.environ.get("OPTLAB_EVERY_LINE", "4"))
+"""Every so many of some 130 places are tried: all take 50 s of processor time."""
+
+
+class ForkedServer:
+    """A fork server forked from this process, which has loaded torch: a new one takes seconds."""
+
+    def __init__(self, arguments, *, pass_fds, **_):
+        control, parent = int(arguments[-3]), int(arguments[-2])
+        self.returncode, self.pid = None, os.fork()
+        if self.pid == 0:
+            try:
+                sys.settrace(None)
+                os.setsid()
+                fork_server.main(control, parent)
+            finally:
+                os._exit(1)
+
+    def poll(self):
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
+
+    def wait(self, timeout):
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("server", timeout)
+            time.sleep(0.001)
+
+    def kill(self):
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    forked = SimpleNamespace(
+        Popen=ForkedServer,
+        DEVNULL=subprocess.DEVNULL,
+        TimeoutExpired=subprocess.TimeoutExpired,
+    )
+    monkeypatch.setattr(process, "subprocess", forked)
+    monkeypatch.setattr(fork_server, "use_huge_pages", lambda: None)
+    monkeypatch.setattr(fork_server, "_warm_up", lambda: None)
+    for name in ("machine", "surroundings", "deciding_code"):
+        monkeypatch.setattr(resume, name, cache(getattr(resume, name)))
+
+
+def interrupted_run(experiment, path, interrupt_at):
+    """Run the grid isolated, with Ctrl-C at the k-th line of the pool; say what became of it."""
+    lines, finished = [], []
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != pool.__file__:
+            return None
+        if event == "line":
+            lines.append(frame.f_lineno)
+            if len(lines) == interrupt_at:
+                raise KeyboardInterrupt
+        return trace
+
+    records, before = None, sys.gettrace()
+    listener = runner.Listener(finished=finished.append)
+    with Store(path) as store:
+        sys.settrace(trace)
+        try:
+            records = runner.run_grid(
+                experiment.grid,
+                experiment.budget,
+                store=store,
+                execution=Execution(isolate=True, threads=1),
+                listener=listener,
+            )
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        told = [record for record in finished if record.status == "finished"]
+        return lines, records, len(told), len(store.finished_keys())
+
+
+def test_every_trial_has_a_row_and_every_process_ends(quick, tmp_path):
+    problem = ol.LinearRegression.from_dataset(ol.datasets.synthetic(6, 1, seed=1))
+    experiment = ol.Experiment(problems=problem, optimizers=[ol.ManualSGD(), ol.Lstsq()], epochs=1)
+    lines, records, *_ = interrupted_run(experiment, tmp_path / "whole.db", 0)
+    assert [record.status for record in records] == ["finished"] * 2
+    first = {line: k for k, line in reversed(list(enumerate(lines, 1)))}
+    last = {line: k for k, line in enumerate(lines, 1)}
+    for k in sorted({*first.values(), *last.values()})[::STEP]:
+        where = f"pool.py, line {lines[k - 1]}, line event {k}"
+        _, records, told, kept = interrupted_run(experiment, tmp_path / f"{k}.db", k)
+        assert not psutil.Process().children(), where
+        if records is None:
+            assert not kept, where  # raised before the first trial only
+            continue
+        assert len(records) == 2, where
+        assert {record.status for record in records} <= {"finished", "interrupted"}, where
+        assert kept == sum(record.status == "finished" for record in records) >= told, where
