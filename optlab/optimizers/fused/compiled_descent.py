@@ -24,20 +24,22 @@ from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 _AHEAD = 6  # rows fetched ahead: a miss of the cache takes some steps
 _LINE = np.uintp(8)  # float64 of a cache line; for float32 half the calls would do
 _PARTS, _INTP = 8, ir.IntType(64)
+_tools: Any = cgutils  # it has no types, nor has llvmlite
+_intrinsic: Any = intrinsic
 _EIGHT = np.uintp(_PARTS)  # unsigned: a signed index may be negative, which costs
 _1, _2, _3, _4, _5, _6, _7 = (np.uintp(k) for k in range(1, _PARTS))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_intrinsic  # type: ignore[untyped-decorator]
 def _prefetch(_context: Any, X: Any, i: Any, j: Any) -> Any:
     """Fetch the cache line of ``X[i, j]`` without waiting for it."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = signature.args[0]
         array = context.make_array(kind)(context, builder, arguments[0])
-        place = cgutils.get_item_pointer(context, builder, kind, array, list(arguments[1:]))
+        place = _tools.get_item_pointer(context, builder, kind, array, list(arguments[1:]))
         pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        fetch = cgutils.get_or_insert_function(
+        fetch = _tools.get_or_insert_function(
             builder.module,
             ir.FunctionType(ir.VoidType(), [pointer, number, number, number]),
             "llvm.prefetch.p0",
@@ -82,7 +84,7 @@ fast_add = numba.njit(fastmath=_FAST)(_add_multiple)
 strict_add = numba.njit(_add_multiple)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_intrinsic  # type: ignore[untyped-decorator]
 def _eight_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
     """Return eight sums of products, each of every eighth entry, held in two vector registers.
 
@@ -97,9 +99,9 @@ def _eight_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
             for kind, argument in zip(signature.args[:2], arguments[:2], strict=True)
         ]
         zeros = ir.Constant(vector, [0.0] * 4)
-        sums = [cgutils.alloca_once_value(builder, zeros) for _ in range(2)]
+        sums = [_tools.alloca_once_value(builder, zeros) for _ in range(2)]
         bounds = ir.Constant(_INTP, 0), arguments[2], ir.Constant(_INTP, _PARTS)
-        with cgutils.for_range_slice(builder, *bounds) as (j, _):
+        with _tools.for_range_slice(builder, *bounds) as (j, _):
             for place, total in zip((j, builder.add(j, half)), sums, strict=True):
                 pointers = (builder.gep(start, [place]) for start in starts)
                 vectors = (builder.bitcast(pointer, vector.as_pointer()) for pointer in pointers)
@@ -109,7 +111,8 @@ def _eight_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
         lanes = [builder.extract_element(v, ir.IntType(32)(k)) for v in found for k in range(4)]
         return context.make_tuple(builder, signature.return_type, lanes)
 
-    return types.UniTuple(entry, _PARTS)(x, w, types.intp), emit
+    sums: Any = types.UniTuple
+    return sums(entry, _PARTS)(x, w, whole), emit
 
 
 @numba.njit
@@ -186,7 +189,7 @@ def step(w: Any, v: Any, g: Any, d: Any, s: Settings) -> None:
         w[j] -= change * s.rate
 
 
-def _descend(
+def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, w: Any, v: Any,
     s: Settings,
 ) -> Any:  # fmt: skip

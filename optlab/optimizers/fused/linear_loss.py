@@ -36,7 +36,7 @@ class LinearLoss(NamedTuple):
         """
         kind = _KINDS.get(type(problem))
         model: Any = problem
-        if kind is None or getattr(model, "l1", 0.0):
+        if kind is None or model.l1:
             return None
         loss = getattr(model, "loss_function", None)
         delta = loss.delta if isinstance(loss, Huber) else 1.0

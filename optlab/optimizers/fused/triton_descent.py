@@ -57,11 +57,9 @@ def loss_of(kind: tl.constexpr, z, y, delta):  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _places(  # type: ignore[no-untyped-def]
-    order, epoch_stride, q, total, tiles, per_epoch, size, samples,
-    B: tl.constexpr,
-):  # fmt: skip
+def _places(order, epoch_stride, q, bounds, B: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return the rows of tile ``q``, which of them exist, and how many rows its mini-batch has."""
+    total, tiles, per_epoch, size, samples = bounds
     q = tl.minimum(q, total - 1)  # beyond the end the last tile is fetched again, for nothing
     first = (q % per_epoch) // tiles * size
     last = tl.minimum(first + size, samples)
@@ -82,6 +80,40 @@ def _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED: tl.constex
 
 
 @triton.jit  # type: ignore[untyped-decorator]
+def _load(  # type: ignore[no-untyped-def]
+    w, v, trial, is_trial, column, is_column, d, p, INTERCEPT: tl.constexpr
+):
+    """Return weights and bias, each with its velocity."""
+    own = trial[:, None] * p + column[None, :]
+    is_own = is_trial[:, None] & is_column[None, :]
+    theta = tl.load(w + own, is_own, 0.0)
+    velocity = tl.load(v + own, is_own, 0.0)
+    level, level_velocity = (
+        tl.zeros_like(trial).to(theta.dtype),
+        tl.zeros_like(trial).to(theta.dtype),
+    )
+    if INTERCEPT:
+        level = tl.load(w + trial * p + d, is_trial, 0.0)
+        level_velocity = tl.load(v + trial * p + d, is_trial, 0.0)
+    return theta, velocity, level, level_velocity
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _store(  # type: ignore[no-untyped-def]
+    w, v, theta, velocity, level, level_velocity, trial, is_trial, column, is_column, d, p,
+    INTERCEPT: tl.constexpr,
+):  # fmt: skip
+    """Write back what `_load` returns."""
+    own = trial[:, None] * p + column[None, :]
+    is_own = is_trial[:, None] & is_column[None, :]
+    tl.store(w + own, theta, is_own)
+    tl.store(v + own, velocity, is_own)
+    if INTERCEPT:
+        tl.store(w + trial * p + d, level, is_trial)
+        tl.store(v + trial * p + d, level_velocity, is_trial)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
 def _step(  # type: ignore[no-untyped-def]
     w, v, change, rate, momentum, MOMENTUM: tl.constexpr, NESTEROV: tl.constexpr
 ):
@@ -92,79 +124,101 @@ def _step(  # type: ignore[no-untyped-def]
     return w - change * rate, v
 
 
+@triton.jit  # type: ignore[untyped-decorator]
+def _move(  # type: ignore[no-untyped-def]
+    theta, velocity, level, level_velocity, gradient, slope_sum, rate, momentum, decay, l2,
+    INTERCEPT: tl.constexpr, MOMENTUM: tl.constexpr, NESTEROV: tl.constexpr,
+):  # fmt: skip
+    """Return weights and bias, each with its velocity, after a step."""
+    change = gradient + (l2 + decay) * theta
+    theta, velocity = _step(
+        theta, velocity, change, rate[:, None], momentum[:, None], MOMENTUM, NESTEROV
+    )
+    if INTERCEPT:
+        change = slope_sum + decay * level
+        level, level_velocity = _step(
+            level, level_velocity, change, rate, momentum, MOMENTUM, NESTEROV
+        )
+    return theta, velocity, level, level_velocity
+
+
 @triton.jit(do_not_specialize=["trials", "epochs", "size", "samples"])  # type: ignore[untyped-decorator]
 def _descend(  # type: ignore[no-untyped-def]
-    X, y, weight, orders, order_stride, epoch_stride, w, v, losses, rates, momenta, numbers,
+    X, y, weight, order, order_stride, epoch_stride, w, v, losses, rates, momenta, numbers,
     trials, epochs, d, p, size, samples,
     KIND: tl.constexpr, INTERCEPT: tl.constexpr, WEIGHTED: tl.constexpr,
     MOMENTUM: tl.constexpr, NESTEROV: tl.constexpr,
     T: tl.constexpr, B: tl.constexpr, D: tl.constexpr,
 ):  # fmt: skip
-    trial = tl.program_id(0) * T + tl.arange(0, T)
-    column = tl.arange(0, D)
-    is_trial, is_column = trial < trials, column < d
-    own = trial[:, None] * p + column[None, :]
-    is_own = is_trial[:, None] & is_column[None, :]
-    theta = tl.load(w + own, is_own, 0.0)
-    velocity = tl.load(v + own, is_own, 0.0)
-    own_level = trial * p + d  # where there is no bias, the next trial's first weight: not loaded
-    level, level_velocity = tl.zeros([T], theta.dtype), tl.zeros([T], theta.dtype)
-    if INTERCEPT:
-        level = tl.load(w + own_level, is_trial, 0.0)
-        level_velocity = tl.load(v + own_level, is_trial, 0.0)
-    rate = tl.load(rates + trial, is_trial, 0.0)
-    momentum = tl.load(momenta + trial, is_trial, 0.0)
-    decay, l2, delta = tl.load(numbers), tl.load(numbers + 1), tl.load(numbers + 2)
-    order = orders + tl.program_id(0) * order_stride
-    gradient = tl.zeros_like(theta)
-    slope_sum = tl.zeros_like(level)
-    loss = tl.zeros_like(level)
+    """Make all steps of some trials by one program.
 
+    Of three tiles in hand, one is worked on, the next one's rows are on their way, and of the one
+    after it the places of the rows.
+    """
+    trial, column = tl.program_id(0) * T + tl.arange(0, T), tl.arange(0, D)
+    is_trial, is_column = trial < trials, column < d
+    theta, velocity, level, level_velocity = _load(
+        w, v, trial, is_trial, column, is_column, d, p, INTERCEPT
+    )
+    rate, momentum = tl.load(rates + trial, is_trial, 0.0), tl.load(momenta + trial, is_trial, 0.0)
+    decay, l2, delta = tl.load(numbers), tl.load(numbers + 1), tl.load(numbers + 2)
+    gradient, slope_sum, loss = tl.zeros_like(theta), tl.zeros_like(level), tl.zeros_like(level)
     tiles = tl.cdiv(size, B)
     per_epoch = tiles * tl.cdiv(samples, size)
     total = per_epoch * epochs
-    # The rows of this tile, and the places of the next one's.
-    rows, exists, count = _places(order, epoch_stride, 0, total, tiles, per_epoch, size, samples, B)
-    x, target, share = _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED)
-    rows, exists, next_count = _places(
-        order, epoch_stride, 1, total, tiles, per_epoch, size, samples, B
-    )
+    order += tl.program_id(0) * order_stride
+    bounds = (total, tiles, per_epoch, size, samples)
+    rows, here, count = _places(order, epoch_stride, 0, bounds, B)
+    x, target, share = _rows(X, y, weight, rows, here, column, is_column, d, WEIGHTED)
+    rows, here, next_count = _places(order, epoch_stride, 1, bounds, B)
     for q in range(total):
-        next_x, next_target, next_share = _rows(
-            X, y, weight, rows, exists, column, is_column, d, WEIGHTED
-        )
-        rows, exists, far_count = _places(
-            order, epoch_stride, q + 2, total, tiles, per_epoch, size, samples, B
-        )
+        after = _rows(X, y, weight, rows, here, column, is_column, d, WEIGHTED)
+        rows, here, far_count = _places(order, epoch_stride, q + 2, bounds, B)
         z = tl.sum(theta[:, None, :] * x[None, :, :], 2) + level[:, None]
-        part = share / count.to(x.dtype)
-        slope = slope_of(KIND, z, target[None, :], delta) * part[None, :]
+        part = (share / count.to(x.dtype))[None, :]
+        slope = slope_of(KIND, z, target[None, :], delta) * part
         gradient += tl.sum(slope[:, :, None] * x[None, :, :], 1)
         slope_sum += tl.sum(slope, 1)
         if q + tiles >= total:
-            loss += tl.sum(loss_of(KIND, z, target[None, :], delta) * part[None, :], 1)
+            loss += tl.sum(loss_of(KIND, z, target[None, :], delta) * part, 1)
         if (q + 1) % tiles == 0:
             if q + 1 == total:
                 loss += l2 / 2 * tl.sum(theta * theta, 1)
-            theta, velocity = _step(
-                theta, velocity, gradient + (l2 + decay) * theta, rate[:, None],
-                momentum[:, None], MOMENTUM, NESTEROV,
+            theta, velocity, level, level_velocity = _move(
+                theta, velocity, level, level_velocity, gradient, slope_sum, rate, momentum, decay,
+                l2, INTERCEPT, MOMENTUM, NESTEROV,
             )  # fmt: skip
-            if INTERCEPT:
-                level, level_velocity = _step(
-                    level, level_velocity, slope_sum + decay * level, rate, momentum, MOMENTUM,
-                    NESTEROV,
-                )  # fmt: skip
-            gradient = tl.zeros_like(theta)
-            slope_sum = tl.zeros_like(level)
-        x, target, share = next_x, next_target, next_share
+            gradient, slope_sum = tl.zeros_like(theta), tl.zeros_like(level)
+        x, target, share = after
         count, next_count = next_count, far_count
-    tl.store(w + own, theta, is_own)
-    tl.store(v + own, velocity, is_own)
-    if INTERCEPT:
-        tl.store(w + own_level, level, is_trial)
-        tl.store(v + own_level, level_velocity, is_trial)
+    _store(w, v, theta, velocity, level, level_velocity, trial, is_trial, column, is_column, d, p,
+           INTERCEPT)  # fmt: skip
     tl.store(losses + trial, loss, is_trial)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _partial_sums(  # type: ignore[no-untyped-def]
+    X, y, weight, order, theta, level, delta, own, count, d, KIND: tl.constexpr,
+    WEIGHTED: tl.constexpr, ORDERED: tl.constexpr, B: tl.constexpr, D: tl.constexpr,
+):  # fmt: skip
+    """Write this program's sums of the gradient, the slopes and the losses of a mini-batch."""
+    column = tl.arange(0, D)
+    is_column = column < d
+    sums = tl.zeros([B, D], theta.dtype)
+    slopes, values = tl.zeros([B], theta.dtype), tl.zeros([B], theta.dtype)
+    for q in range(tl.program_id(0), tl.cdiv(count, B), tl.num_programs(0)):
+        place = q * B + tl.arange(0, B)
+        exists = place < count
+        rows = tl.load(order + place, exists, 0) if ORDERED else place
+        x, target, share = _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED)
+        z = tl.sum(x * theta, 1) + level
+        slope = slope_of(KIND, z, target, delta) * share
+        sums += x * slope[:, None]
+        slopes += slope
+        values += loss_of(KIND, z, target, delta) * share
+    tl.store(own + column, tl.sum(sums, 0))
+    tl.store(own + D, tl.sum(slopes, 0))
+    tl.store(own + D + 1, tl.sum(values, 0))
 
 
 @triton.jit(do_not_specialize=["count"])  # type: ignore[untyped-decorator]
@@ -175,35 +229,22 @@ def _wide_step(  # type: ignore[no-untyped-def]
     R: tl.constexpr,
 ):  # fmt: skip
     """Make one step of each trial by many programs: the last to arrive adds up and moves."""
-    programs, trial = tl.num_programs(0), tl.program_id(1)
-    column = tl.arange(0, D)
-    is_column = column < d
-    theta = tl.load(w + trial * p + column, is_column, 0.0)
-    level = tl.load(w + trial * p + d) if INTERCEPT else 0.0
-    l2, delta = tl.load(numbers + 1), tl.load(numbers + 2)
-    sums = tl.zeros([B, D], theta.dtype)
-    slopes = tl.zeros([B], theta.dtype)
-    values = tl.zeros([B], theta.dtype)
-    for q in range(tl.program_id(0), tl.cdiv(count, B), programs):
-        place = q * B + tl.arange(0, B)
-        exists = place < count
-        rows = tl.load(order + place, exists, 0) if ORDERED else place
-        x, target, share = _rows(X, y, weight, rows, exists, column, is_column, d, WEIGHTED)
-        z = tl.sum(x * theta[None, :], 1) + level
-        slope = slope_of(KIND, z, target, delta) * share
-        sums += x * slope[:, None]
-        slopes += slope
-        values += loss_of(KIND, z, target, delta) * share
-    own = partial + (trial * programs + tl.program_id(0)) * (D + 2)
-    tl.store(own + column, tl.sum(sums, 0))
-    tl.store(own + D, tl.sum(slopes, 0))
-    tl.store(own + D + 1, tl.sum(values, 0))
+    programs, number = tl.num_programs(0), tl.program_id(1)
+    trial, column = number + tl.arange(0, 1), tl.arange(0, D)
+    is_trial, is_column = trial >= 0, column < d
+    theta, velocity, level, level_velocity = _load(
+        w, v, trial, is_trial, column, is_column, d, p, INTERCEPT
+    )
+    decay, l2, delta = tl.load(numbers), tl.load(numbers + 1), tl.load(numbers + 2)
+    all_of = partial + number * programs * (D + 2)
+    own = all_of + tl.program_id(0) * (D + 2)
+    _partial_sums(
+        X, y, weight, order, theta, level, delta, own, count, d, KIND, WEIGHTED, ORDERED, B, D
+    )
     tl.debug_barrier()  # all of this program's stores, before its arrival
-    if tl.atomic_add(arrived + trial, 1, sem="acq_rel") == programs - 1:
-        all_of = partial + trial * programs * (D + 2)
+    if tl.atomic_add(arrived + number, 1, sem="acq_rel") == programs - 1:
         gradient = tl.zeros([D], theta.dtype)
-        slope_sum = l2 - l2
-        loss = slope_sum
+        slope_sum, loss = tl.zeros_like(level), tl.zeros_like(level)
         for first in range(0, programs, R):
             program = first + tl.arange(0, R)
             here, is_there = all_of + program * (D + 2), program < programs
@@ -211,25 +252,19 @@ def _wide_step(  # type: ignore[no-untyped-def]
             gradient += tl.sum(part, 0)
             slope_sum += tl.sum(tl.load(here + D, is_there, 0.0, volatile=True), 0)
             loss += tl.sum(tl.load(here + D + 1, is_there, 0.0, volatile=True), 0)
-        rate, momentum = tl.load(rates + trial), tl.load(momenta + trial)
-        decay = tl.load(numbers)
         mean = count.to(theta.dtype)
-        tl.store(losses + trial, loss / mean + l2 / 2 * tl.sum(theta * theta, 0))
-        velocity = tl.load(v + trial * p + column, is_column, 0.0)
-        theta, velocity = _step(
-            theta, velocity, gradient / mean + (l2 + decay) * theta, rate, momentum, MOMENTUM,
+        loss = loss / mean + l2 / 2 * tl.sum(theta * theta, 1)
+        theta, velocity, level, level_velocity = _move(
+            theta, velocity, level, level_velocity, gradient[None, :] / mean, slope_sum / mean,
+            tl.load(rates + trial), tl.load(momenta + trial), decay, l2, INTERCEPT, MOMENTUM,
             NESTEROV,
         )  # fmt: skip
-        tl.store(w + trial * p + column, theta, is_column)
-        tl.store(v + trial * p + column, velocity, is_column)
-        if INTERCEPT:
-            level, velocity = _step(
-                level, tl.load(v + trial * p + d), slope_sum / mean + decay * level, rate, momentum,
-                MOMENTUM, NESTEROV,
-            )  # fmt: skip
-            tl.store(w + trial * p + d, level)
-            tl.store(v + trial * p + d, velocity)
-        tl.store(arrived + trial, 0)
+        _store(
+            w, v, theta, velocity, level, level_velocity, trial, is_trial, column, is_column, d, p,
+            INTERCEPT,
+        )  # fmt: skip
+        tl.store(losses + trial, loss)
+        tl.store(arrived + number, 0)
 
 
 def loop(run: FusedRun, size: int, samples: int) -> Loop:

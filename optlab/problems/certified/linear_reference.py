@@ -162,10 +162,11 @@ def _at_vertex(objective: Objective, allowed: Tensor, facts: tuple[bool, str]) -
     kinks = _kinks(objective, allowed, powers)
     vertex = minimise_ridge_kinks(kinks) if kinks.l2.any() else minimise_kinks(kinks)
     theta = (zero.clone(), zero.clone())
-    for part, found, residual in zip(theta, vertex.theta, vertex.residual, strict=True):
-        part[allowed] = powers * found
-        zeros = powers[objective.l1[allowed] > 0] * residual[len(objective.y) :]
-        part[objective.l1 > 0] = -zeros  # exactly 0 where it is in the basis
+    size = vertex.theta[0].abs()
+    for part, found in zip(theta, vertex.theta, strict=True):
+        # A weight at its kink is zero but for rounding.
+        is_zero = (objective.l1[allowed] > 0) & (size <= 1e-25 * size.max())
+        part[allowed] = torch.where(is_zero, 0.0, powers * found)
     eta = objective.predictions(theta)
     is_proven = vertex.bound <= TRUSTED * scale
     is_unique = vertex.is_unique and not dependent

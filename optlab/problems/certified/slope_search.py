@@ -10,7 +10,7 @@ from torch import Tensor
 from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.losses.loss import Pair
 
-MOST = 60
+MOST = 100
 FALLING, RISING = -0.5, 0.1  # the slope's share of the first one's size at which a length will do
 
 
@@ -51,7 +51,7 @@ def step_length(
     if found <= RISING * -first:
         return high
     for _ in range(MOST):
-        middle = (low + high) / 2
+        middle = (low + high) / 2 if low else high / 16  # a damped step may be far too long
         found = slope(middle)
         if FALLING * -first <= found <= RISING * -first:
             return middle
