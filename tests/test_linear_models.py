@@ -203,6 +203,51 @@ def test_predictions_are_in_the_units_of_the_target():
     torch.testing.assert_close(counts.linear_predictor(best).exp(), counts.predict(best))
 
 
+FRAME = pd.DataFrame(np.random.default_rng(3).normal(size=(12, 3)), columns=["a", "b", "c"])
+
+
+@models
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_predictions_take_parameters_and_rows_of_any_dtype(cls, dtype):
+    draw = np.random.default_rng(5)
+    problem = cls(torch.tensor(FRAME.to_numpy(), dtype=dtype), targets(cls, draw, 12), l2=0.1)
+    best = problem.reference().parameters
+    own = problem.predict(best)
+    assert len(problem.linear_predictor(best)) == 12
+    for rows in (problem.X, problem.X.double(), problem.X.numpy(), problem.X.tolist()):
+        np.testing.assert_array_equal(np.asarray(problem.predict(best, rows)), np.asarray(own))
+    single = {name: value.float() for name, value in best.items()}
+    assert len(problem.predict(single, problem.X.double())) == 12
+
+
+@models
+def test_predictions_of_a_frame_are_by_the_names_of_its_columns(cls):
+    problem = cls(FRAME, targets(cls, np.random.default_rng(5), 12), l2=0.1)
+    best = problem.reference().parameters
+    own = np.asarray(problem.predict(best))
+    backwards = FRAME[["c", "b", "a"]]
+    again = backwards.iloc[:, ::-1]  # a view with negative strides
+    np.testing.assert_array_equal(np.asarray(problem.predict(best, again)), own)
+    np.testing.assert_array_equal(np.asarray(problem.predict(best, again.to_numpy())), own)
+    for frame, hint in (
+        (backwards, r"not \('c', 'b', 'a'\): take them in this order, X\[\['a', 'b', 'c'\]\]"),
+        (FRAME.rename(columns={"a": "d"}), r"not \('d', 'b', 'c'\): rename them, or pass X.to_num"),
+    ):
+        with pytest.raises(ValueError, match=hint):
+            problem.predict(best, frame)
+        with pytest.raises(ValueError, match=f"holdout: .*{hint}"):
+            cls(FRAME, problem.y, holdout=(frame, problem.y))
+    for rows, wrong in (
+        (FRAME.to_numpy()[:, :2], "X must have the 3 columns .*, not 2"),
+        (FRAME.to_numpy()[0], r"X must have shape \(n, d\), not \(3,\)"),
+        (FRAME.where(FRAME < 1), "NaN or infinite"),
+    ):
+        with pytest.raises(ValueError, match=wrong):
+            problem.predict(best, rows)
+    unnamed = cls(FRAME.to_numpy(), problem.y, l2=0.1)
+    np.testing.assert_array_equal(np.asarray(unnamed.predict(best, FRAME)), own)
+
+
 def test_held_out_rows_are_measured_by_the_loss_alone():
     X = np.array([[0.0], [1.0], [2.0], [3.0]])
     labels = ["no", "yes", "no", "yes"]

@@ -63,6 +63,39 @@ def checked_design(
     return Design(X, y, names)
 
 
+def checked_features(X: ArrayLike | Tensor | pd.DataFrame, names: Sequence[str]) -> Tensor:
+    """Return rows of the named columns, ``X (B, d)``, as a float tensor.
+
+    Raises
+    ------
+    ValueError
+        As `checked_design`, and for a data frame whose columns are not these names, in this order.
+        Names x0, x1, ... stand for none: then a frame's columns are taken in its order.
+    """
+    X = unwrapped(X)
+    check_column_names(X, names)
+    rows = _as_float_tensor("X", X)
+    _check_matrix(rows)
+    if rows.shape[1] != len(names):
+        raise ValueError(f"X must have the {len(names)} columns {names}, not {rows.shape[1]}")
+    _check_finite("X", rows, names, X.index if isinstance(X, pd.DataFrame) else None)
+    return rows
+
+
+def check_column_names(X: object, names: Sequence[str]) -> None:
+    """Raise ValueError for a data frame with other columns than the names, or in another order."""
+    if not isinstance(X, pd.DataFrame) or tuple(names) == checked_names(None, len(names)):
+        return
+    own = tuple(str(name) for name in X.columns)
+    if own == tuple(names):
+        return
+    if set(own) >= set(names):
+        hint = f"take them in this order, X[{list(names)}]"
+    else:
+        hint = "rename them, or pass X.to_numpy() where they are the same columns"
+    raise ValueError(f"X must have the columns {tuple(names)}, not {own}: {hint}")
+
+
 def checked_names(feature_names: Sequence[str] | None, columns: int) -> tuple[str, ...]:
     """Return the names of so many columns (x0, x1, ... for None), or refuse a name twice."""
     if not feature_names:
@@ -132,10 +165,14 @@ def _refuse_other_labels(X: pd.Index[Any], y: pd.Index[Any], name: str) -> None:
     )
 
 
-def _check_shapes(X: Tensor, y: Tensor) -> None:
+def _check_matrix(X: Tensor) -> None:
     if X.ndim != 2:
         hint = "; for one feature, X.reshape(-1, 1) (a series: X.to_frame())" if X.ndim == 1 else ""
         raise ValueError(f"X must have shape (n, d), not {tuple(X.shape)}{hint}")
+
+
+def _check_shapes(X: Tensor, y: Tensor) -> None:
+    _check_matrix(X)
     if y.ndim != 1:
         flat = y.ndim == 2 and 1 in y.shape
         hint = "; flatten it with y.ravel() (a frame: y.squeeze())" if flat else ""

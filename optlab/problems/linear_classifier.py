@@ -21,14 +21,14 @@ class LinearClassifier(SmoothLinearModel):
     """Whether a dataset's target may be labels of any kind."""
 
     def predict(self, parameters: Parameters, X: Any = None) -> np.ndarray[Any, Any]:
-        """Return the likeliest label of each row, ``(B,)``; X is the problem's own if None."""
+        """Return the likeliest label of each row, ``(B,)``: see `LinearModel.predict`."""
         assert self.classes is not None
         likeliest = self.predict_proba(parameters, X).argmax(1).cpu().numpy()
         labels: np.ndarray[Any, Any] = self.classes[likeliest]
         return labels
 
     def predict_proba(self, parameters: Parameters, X: Any = None) -> torch.Tensor:
-        """Return the probability of each class, ``(B, K)``; X is the problem's own if None."""
+        """Return the probability of each class, ``(B, K)``: see `LinearModel.predict`."""
         eta = self.linear_predictor(parameters, self._features(X, parameters))
         mean = self.loss_function.mean(eta)
         return mean if mean.ndim == 2 else torch.stack([self.loss_function.mean(-eta), mean], 1)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.datasets.dataset import Dataset
-from optlab.datasets.validation import checked_design
+from optlab.datasets.validation import checked_design, checked_features
 from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.certified.linear_reference import LinearOptimum, constant_optimum, optimum
 from optlab.problems.coefficients import coefficient_table
@@ -216,21 +216,32 @@ class LinearModel:
     def linear_predictor(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
         """Return ``X @ weight + bias``, shape ``(B,)`` or ``(B, K)``, of the problem's X if None.
 
-        For classes these are log-odds, for counts logarithms.
+        For classes these are log-odds, for counts logarithms. The problem's own X takes the dtype
+        and the device of the parameters.
         """
-        prediction = (self.X if X is None else X) @ parameters["weight"]
+        prediction = (self.X.to(parameters["weight"]) if X is None else X) @ parameters["weight"]
         return prediction + parameters["bias"] if self.fit_intercept else prediction
 
     def predict(self, parameters: Parameters, X: Any = None) -> Any:
-        """Return the predicted targets of rows ``(B,)``: the problem's own if X is None."""
+        """Return the predicted targets of rows ``(B,)``, in the parameters' dtype and device.
+
+        X ``(B, d)`` is an array, a tensor or a data frame, the problem's own rows if None.
+
+        Raises
+        ------
+        ValueError
+            For rows that are no finite numbers, for another number of columns, and for a data frame
+            whose columns are not those that were fitted, in their order.
+        """
         return self.loss_function.mean(
             self.linear_predictor(parameters, self._features(X, parameters))
         )
 
     def _features(self, X: Any, parameters: Parameters) -> Tensor | None:
-        if X is None or isinstance(X, Tensor):
-            return X
-        return torch.as_tensor(np.asarray(X)).to(parameters["weight"])
+        """Return rows to predict as a tensor like the weight, or None for the problem's own."""
+        if X is None:
+            return None
+        return checked_features(X, self.feature_names).to(parameters["weight"])
 
     def loss(self, parameters: Parameters, batch: Batch | None = None) -> Tensor:
         """Mean loss over a batch (all data where none is given), plus the penalty."""

@@ -44,19 +44,47 @@ class LinearOptimum(NamedTuple):
     slope: Tensor | None = None
 
 
+class Columns(NamedTuple):
+    """Which flat entries determine the predictions, and a sentence where columns are dependent.
+
+    ``is_exact``: the entries left out are combinations of the others in exact arithmetic. Where
+    they are so at rounding only, the others' minimum may be far above the infimum.
+    """
+
+    allowed: Tensor
+    dependent: str = ""
+    is_exact: bool = True
+
+
 def optimum(objective: Objective, intercept: bool) -> LinearOptimum:
     """Return the minimiser of a linear model, and its certificate."""
-    allowed, rank = _independent(objective)
+    columns = _independent(objective)
     if objective.loss.kink is not None:
-        return _at_vertex(objective, allowed, (intercept, rank))
-    point, bound = _solved(objective, allowed)
+        found = _at_vertex(objective, columns, intercept)
+        return found if columns.is_exact else _without_proof(found, columns, intercept)
+    point, bound = _solved(objective, columns.allowed)
     zero = torch.zeros(objective.shape, dtype=torch.float64)
     scale = _value(objective, (zero, zero))
     if not bool(bound.errors.isfinite().all()):
         receding = recession(objective)
         if receding is not None:
             return LinearOptimum(_at_infinity(objective, receding, scale))
-    return _attained(objective, point, bound, (intercept, rank, scale))
+    found = _attained(objective, point, bound, (intercept, columns.dependent, scale))
+    return found if columns.is_exact else _without_proof(found, columns, intercept)
+
+
+def _without_proof(found: LinearOptimum, columns: Columns, intercept: bool) -> LinearOptimum:
+    """Return the minimum without the columns that are dependent at rounding only: no bound."""
+    assert found.theta is not None
+    reference = Reference(
+        kind="computed",
+        loss=found.reference.loss,
+        parameters=_parameters(found.theta[0], intercept),
+        trusted=False,
+        message=f"the minimum without the columns that depend on others; not trusted, as "
+        f"{columns.dependent}: leave such columns out, or add a penalty",
+    )
+    return LinearOptimum(reference)
 
 
 def constant_optimum(objective: Objective, intercept: bool) -> Parameters:
@@ -83,8 +111,8 @@ def _solved(objective: Objective, allowed: Tensor) -> tuple[Point, Bound]:
     return point, bound
 
 
-def _independent(objective: Objective) -> tuple[Tensor, str]:
-    """Return which entries determine the predictions, and a sentence where columns are dependent.
+def _independent(objective: Objective) -> Columns:
+    """Return which entries determine the predictions.
 
     Of the entries without a penalty, those that depend on others are left at zero. Of K outputs
     only differences count, so that one output's are always left.
@@ -92,7 +120,7 @@ def _independent(objective: Objective) -> tuple[Tensor, str]:
     free = objective.per_entry(_unpenalised(objective).double()).nonzero()[:, 0]
     allowed = torch.ones(math.prod(objective.shape), dtype=torch.bool)
     if not len(free):
-        return allowed, ""
+        return Columns(allowed)
     rows = objective.damping(free)
     norms = rows.norm(dim=0)
     scale = torch.where(norms > 0, torch.exp2(-norms.log2().round()), 0.0)
@@ -104,10 +132,29 @@ def _independent(objective: Objective) -> tuple[Tensor, str]:
     each = objective.loss.outputs[0] - 1 if objective.loss.outputs else 1
     full = columns.shape[1] * each
     if rank == full:
-        return allowed, ""
-    exact = exact_rank(columns)
-    judged = "" if exact is not None and exact * each == rank else ", as judged at rounding"
-    return allowed, f"the columns have rank {rank} of {full}{judged}"
+        return Columns(allowed)
+    dependent, exact = f"the columns have rank {rank} of {full}", _exact_rank(objective)
+    if exact is None:
+        dependent += " as judged at rounding, and are too many for the exact rank"
+    elif exact != rank:
+        dependent += f" as judged at rounding, but {exact} in exact arithmetic"
+    return Columns(allowed, dependent, exact == rank)
+
+
+def _exact_rank(objective: Objective) -> int | None:
+    """Return the exact rank of what the entries without a penalty make of the predictions.
+
+    Of K outputs, that is the rank of all rows' contrasts of classes, of which each row has K - 1
+    unless some have receded.
+    """
+    columns, each = objective.design[:, _unpenalised(objective)], 1
+    if objective.loss.outputs:
+        each, contrasts = objective.loss.outputs[0] - 1, objective.loss.contrasts(objective.y)
+        if contrasts is not None and len(contrasts.row) < each * len(columns):
+            rows = columns[contrasts.row, :, None] * contrasts.direction[:, None, :]
+            return exact_rank(rows.flatten(1))
+    rank = exact_rank(columns)
+    return None if rank is None else each * rank
 
 
 def _attained(
@@ -153,9 +200,9 @@ def _attained(
     )
 
 
-def _at_vertex(objective: Objective, allowed: Tensor, facts: tuple[bool, str]) -> LinearOptimum:
+def _at_vertex(objective: Objective, columns: Columns, intercept: bool) -> LinearOptimum:
     """Return the optimum of a loss of two slopes, at a vertex."""
-    intercept, dependent = facts
+    allowed, dependent, _ = columns
     scale = _value(objective, (zero := torch.zeros(objective.shape, dtype=torch.float64), zero))
     norms = objective.design[:, allowed].norm(dim=0)
     powers = torch.where(norms > 0, torch.exp2(-norms.log2().round()), 1.0)
@@ -224,9 +271,9 @@ def _at_infinity(objective: Objective, receding: Recession, scale: float) -> Ref
     rest = receding.rest
     zero = torch.zeros(objective.shape, dtype=torch.float64)
     loss, bound, theta = 0.0, 0.0, (zero, zero)
+    columns = _independent(rest) if len(rest.y) else Columns(zero)
     if len(rest.y):
-        allowed, _ = _independent(rest)
-        point, proven = _solved(rest, allowed)
+        point, proven = _solved(rest, columns.allowed)
         theta = point.theta
         loss = _value(rest, theta)
         bound = proven.value + rest.value_error(theta, rest.predictions(theta))
@@ -234,7 +281,7 @@ def _at_infinity(objective: Objective, receding: Recession, scale: float) -> Ref
         _value(objective, (theta[0] + reach * receding.direction, theta[1])) for reach in REACHES
     ]
     above = min((value for value in far if not math.isnan(value)), default=math.inf) - loss
-    bound = max(bound, above)
+    bound = max(bound, above) if columns.is_exact else math.nan
     is_proven = bound <= TRUSTED * scale
     what = "the classes are separable" if objective.loss.steepest < math.inf else "counts are zero"
     return Reference(
@@ -245,6 +292,7 @@ def _at_infinity(objective: Objective, receding: Recession, scale: float) -> Ref
         trusted=is_proven,
         message=f"the infimum is not attained: {what}, along a direction in which the loss of "
         f"{receding.rows} of {len(objective.y)} rows falls for ever (found by a linear programme)"
+        + ("" if columns.is_exact else f"; not trusted, as of the other rows {columns.dependent}")
         + ("" if bool((objective.l1 + objective.l2).any()) else "; a penalty makes it attained"),
     )
 

@@ -100,12 +100,14 @@ class Softmax(Loss):
         return encoded(y, classes)
 
     def contrasts(self, y: Tensor) -> Contrasts:
-        """Return that ``eta_y - eta_k`` may grow for ever, for each other class k."""
+        """Return that ``eta_y - eta_k`` may grow for ever, for each other possible class k."""
         row = torch.arange(len(y)).repeat_interleave(self.K)
         other = torch.arange(self.K).repeat(len(y))
         unit = torch.eye(self.K, dtype=torch.float64)
         true = y.repeat_interleave(self.K)
         apart = other != true
+        if self.possible is not None:
+            apart &= self.possible.reshape(-1)
         direction = (unit[true] - unit[other])[apart]
         return Contrasts(row[apart], direction, torch.zeros(len(direction), dtype=torch.bool))
 
