@@ -202,3 +202,18 @@ def test_the_least_loss_is_recorded_beside_the_last():
 def test_steps_count_mini_batches(problem):
     trace = ol.minimize(problem, ol.ManualSGD(), batch_size=6, epochs=3, recorded_epochs=1).trace
     assert trace["steps"].tolist() == [0, 4, 8, 12]
+
+
+
+@pytest.mark.parametrize(
+    ("times", "status"), [(0.5, "finished"), (1.99, "finished"), (2.5, "diverged")]
+)
+def test_the_mean_of_a_descent_is_diverged_only_where_the_descent_is(problem, times, status):
+    rate = times / problem.lipschitz()
+    descent, mean = (
+        ol.minimize(problem, rule, epochs=60, recorded_epochs=1)
+        for rule in (ol.SGD(rate), ol.Averaged(ol.SGD(rate)))
+    )
+    assert descent.status == mean.status == status
+    if times == 1.99:  # the mean of points on both sides of the minimum swings: its loss may rise
+        assert (np.diff(mean.trace["loss"]) > 0).any()
