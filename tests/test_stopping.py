@@ -246,3 +246,15 @@ def test_one_descent_has_one_status_whoever_makes_it(problem, momentum, nesterov
     assert {(end.status, end.epochs) for end in ends} == {(status, ends[0].epochs)}
     # By the proof, not by a loss beyond all bounds, which comes much later.
     assert max(end.loss / end.trace["loss"][0] for end in ends) < 1e3
+
+
+@pytest.mark.parametrize("make", [ol.Quadratic, ol.NoisyQuadratic])
+def test_descent_beyond_the_limit_is_diverged_on_every_quadratic(make):
+    problem = make([10.0, 1.0])
+    for rate, status in ((0.195, "finished"), (0.205, "diverged")):  # the limit is 2 / 10
+        solution = ol.minimize(problem, ol.SGD(rate), epochs=60, seed=1)
+        assert solution.status == status
+        assert solution.loss < 1e3 * solution.trace["loss"][0]
+    # From the optimum the noise's mean, which is zero to rounding, moves the point a little.
+    options = {"start": {"x": torch.zeros(2).double()}, "batch_size": len(problem.data.y)}
+    assert ol.minimize(problem, ol.SGD(0.1), epochs=60, **options).status == "finished"

@@ -10,7 +10,7 @@ import torch
 from optlab.lab.trial.record import TraceRow, Trial
 from optlab.optimizers import Optimizer
 from optlab.problems import Evaluation, Parameters, Problem
-from optlab.problems.capabilities import HasConstantFit, HasLeastSquares, is_smooth
+from optlab.problems.capabilities import HasConstantFit, is_quadratic
 
 _DOUBLE = torch.finfo(torch.float64).eps
 
@@ -84,7 +84,6 @@ def _stable_growth(trial: Trial, problem: Problem, optimizer: Optimizer) -> floa
     """Return the optimizer's bound of the growth, for full batches and a quadratic loss."""
     growth = getattr(optimizer, "stable_growth", None)
     whole = trial.batch_size == "full" or (trial.batch_size or 0) >= len(problem.data.y)
-    is_quadratic = isinstance(problem, HasLeastSquares) and is_smooth(problem)
-    if growth is None or not whole or not is_quadratic:
+    if growth is None or not whole or not is_quadratic(problem):
         return math.nan
     return float(growth())
