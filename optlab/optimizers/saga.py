@@ -80,8 +80,9 @@ class SAGA:
         eta = self.learning_rate or 1 / (3 * steepest or 1)  # a loss without slope needs no rate
         point = dict(start)
         table = slopes(problem, point, data)
-        mean, mean_bias = data.X.T @ table / n, table.mean(0)
         for passes, epoch in enumerate(row_batches(batches), start=1):
+            # Anew in each epoch, so that the rounding of their updates does not add up.
+            mean, mean_bias = data.X.T @ table / n, table.mean(0)
             for numbers in epoch:
                 rows = take(data, numbers.y)
                 before = point

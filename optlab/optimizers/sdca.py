@@ -72,9 +72,10 @@ class SDCA:
         n = len(data.y)
         ratio = row_curvature(problem) / (n * penalty.l2)
         dual = _dual_of(problem, start)
-        v = data.X.T @ dual / n
         point = start
         for epoch in row_batches(batches):
+            # Anew in each epoch, so that the rounding of its updates does not add up.
+            v = data.X.T @ dual / n
             for numbers in epoch:
                 rows, before = take(data, numbers.y), point
                 slope, old = slopes(problem, point, rows), dual[numbers.y]
