@@ -14,12 +14,7 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import (
-    DESCRIPTIONS,
-    HasLeastSquares,
-    HasResiduals,
-    is_smooth,
-)
+from optlab.problems.capabilities import DESCRIPTIONS, has
 from optlab.text import without_addresses
 
 
@@ -96,11 +91,10 @@ class Optimizer(Protocol):
 def unsupported(optimizer: Optimizer, problem: Problem, device: torch.device) -> str | None:
     """Return why an optimizer cannot run on a problem and device, in a sentence, or None."""
     for capability in getattr(optimizer, "needs", ()):
-        # With an l1 penalty the loss is no longer the squares that these capabilities tell of.
-        smooth = capability not in {HasLeastSquares, HasResiduals} or is_smooth(problem)
-        if not (smooth and isinstance(problem, capability)):
+        if not has(problem, capability):
             needed = DESCRIPTIONS.get(capability, capability.__name__)
-            kind = type(problem).__name__ + ("" if smooth else " with kinks (an l1 penalty)")
+            kinks = isinstance(problem, capability)  # the methods are there, but not of this loss
+            kind = type(problem).__name__ + (" with kinks (an l1 penalty)" if kinks else "")
             return f"{optimizer_name(optimizer)} needs {needed}, which {kind} does not have"
     ask = getattr(optimizer, "unsupported", None)
     return None if ask is None else ask(problem, device)

@@ -69,6 +69,10 @@ class _TorchMethod:
     def __reduce__(self) -> tuple[Any, ...]:
         return _remade, (self.torch_class, self._values())
 
+    def stable_growth(self) -> float:
+        """Return the adapted class's: see `TorchOptimizer.stable_growth`."""
+        return self._adapted().stable_growth()
+
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why torch's class does not take a problem's parameters."""
         return self._adapted().unsupported(problem, device)
