@@ -118,8 +118,11 @@ class TakesData(Protocol):
 class HasBuffers(Protocol):
     """Problems whose loss changes tensors of its own as it trains: statistics of a batch norm."""
 
+    def begin(self, generator: torch.Generator) -> Parameters:
+        """Set these tensors back, seed what the loss draws, and return `start` of the generator."""
+
     def buffers(self) -> Parameters:
-        """Return these tensors by name, as they are now; `start` sets them back."""
+        """Return these tensors by name, as they are now."""
 
 
 @runtime_checkable
@@ -146,6 +149,12 @@ DESCRIPTIONS: dict[type, str] = {
     HasLipschitz: "a known Lipschitz constant of the gradient",
 }
 """The capabilities in words, for the sentence on a pair that cannot run."""
+
+
+def begin_run(problem: Problem, generator: torch.Generator) -> Parameters:
+    """Begin a run of a problem, and return the parameters that it starts from."""
+    begins = isinstance(problem, HasBuffers)
+    return problem.begin(generator) if begins else problem.start(generator)
 
 
 def gradient(problem: Problem, parameters: Parameters, batch: Batch | None = None) -> Parameters:
