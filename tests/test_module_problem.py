@@ -191,6 +191,29 @@ def test_begin_begins_a_run_again():
     assert [problem.loss(again).item() for _ in range(3)] == first
 
 
+TORCH_LBFGS = ol.TorchOptimizer(torch.optim.LBFGS)
+EXTRA = {"Newton", "LBFGS", "SVRG", "FISTA", "ProximalGradient", "BarzilaiBorwein",
+         "ScipyMinimize", "TorchLBFGS", "TorchOptimizer"}  # fmt: skip
+
+
+def test_an_optimizer_updates_the_buffers_once_a_step_or_says_that_it_cannot_run():
+    problem, plain = images_problem(), ol.ModuleProblem(nn.Linear(2, 1), nn.MSELoss(), X, Y)
+    declined, ran = set(), 0
+    for optimizer in (*(cls() for _, cls in registry.items()), TORCH_ADAM, TORCH_LBFGS):
+        name = type(optimizer).__name__
+        if unsupported(optimizer, plain, torch.device("cpu")):  # of any network
+            continue
+        if reason := unsupported(optimizer, problem, torch.device("cpu")):
+            assert "may update its buffers (6 tensors, such as 1.running_mean)" in reason
+            declined.add(name)
+            continue
+        last = iterates(problem, optimizer, 2)[-1]
+        assert last["1.num_batches_tracked"] == (12 if optimizer.uses_batches else 2), name
+        ran += 1
+    assert declined == EXTRA
+    assert ran > 5
+
+
 def test_no_query_touches_the_buffers_and_the_stream_of_a_run():
     """Whoever asks a problem for something asks the caller's own, whose run may have begun."""
     problem, twin = images_problem(validation=0.2), images_problem(validation=0.2)

@@ -16,11 +16,12 @@ from optlab.optimizers.batches import Batches
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import (
     DESCRIPTIONS,
+    HasBuffers,
     HasLeastSquares,
     HasResiduals,
     is_smooth,
 )
-from optlab.text import without_addresses
+from optlab.text import pluralize, without_addresses
 
 
 class Cost(NamedTuple):
@@ -68,6 +69,8 @@ class Optimizer(Protocol):
 
     - ``needs``, a tuple of the capabilities that it needs of a problem, protocols of
       `optlab.problems.capabilities`; trials of problems without them are recorded as skipped.
+    - ``extra_evaluations``, whether it evaluates the loss where no step ends, or several times a
+      step (a line search, a snapshot); trials of problems whose loss updates buffers are skipped.
     - ``unsupported(problem, device) -> str | None`` says in a sentence why this pair cannot run,
       where capabilities cannot say it; it is asked of problems that have what the method needs.
     - ``direct``, whether the method answers at once; one that neither is direct nor uses
@@ -102,6 +105,13 @@ def unsupported(optimizer: Optimizer, problem: Problem, device: torch.device) ->
             needed = DESCRIPTIONS.get(capability, capability.__name__)
             kind = type(problem).__name__ + ("" if smooth else " with kinks (an l1 penalty)")
             return f"{optimizer_name(optimizer)} needs {needed}, which {kind} does not have"
+    buffers = list(problem.buffers()) if isinstance(problem, HasBuffers) else []
+    if buffers and getattr(optimizer, "extra_evaluations", False):
+        return (
+            f"{optimizer_name(optimizer)} evaluates the loss more often than it makes steps, and "
+            f"each time the loss of {type(problem).__name__} may update its buffers "
+            f"({pluralize(len(buffers), 'tensor')}, such as {buffers[0]}): use a first-order method"
+        )
     ask = getattr(optimizer, "unsupported", None)
     return None if ask is None else ask(problem, device)
 

@@ -153,8 +153,9 @@ DESCRIPTIONS: dict[type, str] = {
 
 def begin_run(problem: Problem, generator: torch.Generator) -> Parameters:
     """Begin a run of a problem, and return the parameters that it starts from."""
-    begins = isinstance(problem, HasBuffers)
-    return problem.begin(generator) if begins else problem.start(generator)
+    if isinstance(problem, HasBuffers):
+        return problem.begin(generator)
+    return problem.start(generator)
 
 
 def gradient(problem: Problem, parameters: Parameters, batch: Batch | None = None) -> Parameters:
