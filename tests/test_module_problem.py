@@ -214,6 +214,14 @@ def test_an_optimizer_updates_the_buffers_once_a_step_or_says_that_it_cannot_run
     assert ran > 5
 
 
+def test_a_cuda_graph_would_replay_neither_the_buffers_nor_the_masks():
+    for module in (network(), nn.Sequential(nn.Flatten(), nn.Linear(16, 3))):
+        problem = ol.ModuleProblem(module, nn.CrossEntropyLoss(), *images())
+        reason = unsupported(ol.CUDAGraph(), problem, torch.device("cuda"))
+        assert "the loss of ModuleProblem updates buffers and random streams" in reason
+    assert unsupported(ol.CUDAGraph(), ol.Quadratic(), torch.device("cuda")) is None
+
+
 def test_no_query_touches_the_buffers_and_the_stream_of_a_run():
     """Whoever asks a problem for something asks the caller's own, whose run may have begun."""
     problem, twin = images_problem(validation=0.2), images_problem(validation=0.2)
