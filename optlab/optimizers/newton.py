@@ -69,6 +69,7 @@ class Newton:
     most_parameters: int = 2000
     uses_batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    extra_evaluations: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_count("most_parameters", self.most_parameters)

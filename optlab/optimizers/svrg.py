@@ -56,6 +56,7 @@ class SVRG:
 
     learning_rate: float = 0.001
     uses_batches: ClassVar[bool] = True
+    extra_evaluations: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)

@@ -128,8 +128,11 @@ class TakesData(Protocol):
 class HasBuffers(Protocol):
     """Problems whose loss changes tensors of its own as it trains: statistics of a batch norm."""
 
+    def begin(self, generator: torch.Generator) -> Parameters:
+        """Set these tensors back, seed what the loss draws, and return `start` of the generator."""
+
     def buffers(self) -> Parameters:
-        """Return these tensors by name, as they are now; `start` sets them back."""
+        """Return these tensors by name, as they are now."""
 
 
 @runtime_checkable
@@ -176,6 +179,13 @@ def has(problem: object, capability: Callable[..., Capability]) -> TypeIs[Capabi
     if not isinstance(problem, capability):  # type: ignore[arg-type]  # a protocol, for mypy none
         return False
     return capability not in {HasLeastSquares, HasResiduals} or is_smooth(problem)
+
+
+def begin_run(problem: Problem, generator: torch.Generator) -> Parameters:
+    """Begin a run of a problem, and return the parameters that it starts from."""
+    if isinstance(problem, HasBuffers):
+        return problem.begin(generator)
+    return problem.start(generator)
 
 
 def gradient(problem: Problem, parameters: Parameters, batch: Batch | None = None) -> Parameters:

@@ -28,7 +28,7 @@ from optlab.lab.trial.validate import check_iterate, passes_of, same_bits
 from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct, unsupported
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasBuffers, HasRowWeights, has
+from optlab.problems.capabilities import HasBuffers, HasRowWeights, begin_run, has
 from optlab.text import encodable, pluralize
 
 STOPPED = "stopped by Ctrl-C or SIGTERM"
@@ -174,7 +174,7 @@ class _Run:
         is no generator may do all its work there.
         """
         generator = torch.Generator().manual_seed(self.trial.seed)
-        start = self.local.start(generator)  # drawn in any case, before the order
+        start = begin_run(self.local, generator)  # drawn in any case, before the order
         if self.start is not None:
             start = {k: self.start[k].to(v, copy=True) for k, v in start.items()}
         size = self.trial.batch_size or "full"

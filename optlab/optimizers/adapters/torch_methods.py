@@ -60,6 +60,11 @@ class _TorchMethod:
         """The adapted class's name, after torch's: ``"torch Adam"``."""
         return self._adapted().name
 
+    @property
+    def extra_evaluations(self) -> bool:
+        """Whether a step of the class evaluates the loss several times."""
+        return self._adapted().extra_evaluations
+
     def _values(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
 

@@ -117,6 +117,11 @@ class TorchOptimizer:
             return math.nan
         return momentum_growth(momentum, nesterov=bool(self.options.get("nesterov")))
 
+    @property
+    def extra_evaluations(self) -> bool:
+        """Whether a step of the class evaluates the loss several times: L-BFGS of torch's own."""
+        return issubclass(self.cls, torch.optim.LBFGS)
+
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why torch's class does not take a problem's parameters (Muon takes matrices only)."""
         start = problem.start(torch.Generator())
