@@ -207,7 +207,6 @@ def test_steps_count_mini_batches(problem):
     assert trace["steps"].tolist() == [0, 4, 8, 12]
 
 
-
 @pytest.mark.parametrize(
     ("times", "status"), [(0.5, "finished"), (1.99, "finished"), (2.5, "diverged")]
 )
