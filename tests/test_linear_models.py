@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import optlab as ol
-from optlab.problems import registry
+from optlab.problems import registry, smooth_linear_model
 from optlab.problems.capabilities import HasCurvature, HasLipschitz, HasProximal
+from optlab.problems.largest_eigenvalue import largest_eigenvalue
 from optlab.problems.linear_model import LinearModel
 
 MODELS = [cls for _, cls in registry.items() if issubclass(cls, LinearModel)]
@@ -201,6 +202,46 @@ def test_predictions_are_in_the_units_of_the_target():
     best = counts.reference().parameters
     torch.testing.assert_close(counts.predict(best), torch.tensor([1.0, 4.0]).double())
     torch.testing.assert_close(counts.linear_predictor(best).exp(), counts.predict(best))
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (3, 40), (9, 9)])
+@pytest.mark.parametrize("size", [1.0, 1e-100, 1e150])
+@settings(max_examples=3)
+@given(seeds, st.booleans(), st.booleans())
+def test_the_largest_eigenvalue_is_rounded_up_by_little(shape, size, seed, intercept, is_weighted):
+    """Columns of one number have one eigenvalue, which is known; others are compared with the SVD.
+
+    The bound adds ``8 (n + p) eps`` of the trace, at most p times the eigenvalue: 8 50 40 eps here,
+    4e-12. The SVD's value errs by far less than 1e-13 of it.
+    """
+    draw = np.random.default_rng(seed)
+    weight = draw.uniform(0.1, 2.0, shape[0]) if is_weighted else np.ones(shape[0])
+    weight = torch.from_numpy(weight * (shape[0] / weight.sum()))
+    X = size * torch.from_numpy(draw.normal(size=shape))
+    A = torch.cat([X.new_ones(shape[0], 1), X], 1) if intercept else X
+    right = float(torch.linalg.matrix_norm((weight / shape[0]).sqrt()[:, None] * A, 2)) ** 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optlab.problems.largest_eigenvalue.ENTRIES", 50)  # several blocks of rows
+        found = largest_eigenvalue(X, weight if is_weighted else None, intercept=intercept)
+        plain = largest_eigenvalue(torch.full(shape, 3.0), None, intercept=False)
+    assert right * (1 - 1e-13) <= found <= right * (1 + 4e-12)
+    assert 9 * shape[1] <= plain <= 9 * shape[1] * (1 + 4e-12)
+
+
+def test_lipschitz_is_computed_once_on_the_data_as_they_are(monkeypatch):
+    calls = []
+    real = smooth_linear_model.largest_eigenvalue
+    monkeypatch.setattr(
+        smooth_linear_model,
+        "largest_eigenvalue",
+        lambda X, *rest, **more: calls.append(X) or real(X, *rest, **more),
+    )
+    problem = problem_of(ol.LogisticRegression, 3, l2=0.5).to("cpu", torch.float32)
+    assert problem.lipschitz() == problem.lipschitz() > 0.5
+    assert calls == [problem.X]
+    assert "objective" not in vars(problem)  # a copy of the data on the host
+    assert problem_of(ol.PoissonRegression, 3).lipschitz() == np.inf
+    assert len(calls) == 1
 
 
 FRAME = pd.DataFrame(np.random.default_rng(3).normal(size=(12, 3)), columns=["a", "b", "c"])
