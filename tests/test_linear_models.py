@@ -289,6 +289,28 @@ def test_predictions_of_a_frame_are_by_the_names_of_its_columns(cls):
     np.testing.assert_array_equal(np.asarray(unnamed.predict(best, FRAME)), own)
 
 
+@pytest.mark.parametrize("cls", [ol.LogisticRegression, ol.SoftmaxRegression])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_accuracy_is_the_share_of_labels_that_are_predicted(cls, fit_intercept):
+    draw = np.random.default_rng(9)
+    X, y = draw.normal(size=(30, 3)), targets(cls, draw, 30)
+    weight = np.arange(30) % 3
+    held = ol.datasets.Dataset("held", X[:8], y[:8], sample_weight=weight[:8] + 1.0)
+    problem = cls(X, y, sample_weight=weight, holdout=held, fit_intercept=fit_intercept)
+    single = problem.to("cpu", torch.float32)
+    for seed in range(5):
+        point = point_of(problem, seed)
+        hits = problem.predict(point) == y
+        more = problem.evaluate(point).more
+        assert set(more) == {"accuracy", "holdout_accuracy", "holdout_loss"}
+        assert more["accuracy"] == pytest.approx(np.average(hits, weights=weight), rel=1e-14)
+        own = np.average(hits[:8], weights=weight[:8] + 1.0)
+        assert more["holdout_accuracy"] == pytest.approx(own, rel=1e-14)
+        at = {name: value.float() for name, value in point.items()}
+        assert single.evaluate(at).more["accuracy"] == more["accuracy"]
+    assert np.isnan(problem.evaluate({k: v * np.nan for k, v in point.items()}).more["accuracy"])
+
+
 def test_held_out_rows_are_measured_by_the_loss_alone():
     X = np.array([[0.0], [1.0], [2.0], [3.0]])
     labels = ["no", "yes", "no", "yes"]
