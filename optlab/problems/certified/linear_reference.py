@@ -45,7 +45,7 @@ class LinearOptimum(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Which flat entries determine the predictions, and a sentence where columns are dependent.
+    """Name the flat entries that determine the predictions, and the dependence of columns.
 
     ``is_exact``: the entries left out are combinations of the others in exact arithmetic. Where
     they are so at rounding only, the others' minimum may be far above the infimum.
