@@ -21,6 +21,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,8 @@ def draw(random: np.random.Generator) -> Case:
     }
     return Case(
         problem,
-        # One that knows the growth of its stable runs, or torch's own, which does not.
-        ol.TorchOptimizer(torch.optim.SGD, **options)
+        # One that knows the growth of its stable runs, or one that does not, as it has a schedule.
+        ol.TorchOptimizer(torch.optim.SGD, scheduler=_constant, **options)
         if random.random() < 0.3
         else ol.TorchSGD(options.pop("lr"), **options),
         int(random.choice([2, 5, 20, 100, 300])),
@@ -74,6 +75,8 @@ def draw(random: np.random.Generator) -> Case:
         int(random.integers(1, len(X))) if method == "mini-batches" else "full",
     )
 
+
+_constant = partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
 
 _WITH_MOMENTUM = ("heavy ball", "Nesterov")
 

@@ -368,6 +368,18 @@ def test_no_step_increases_the_loss_on_any_data(seed, n, d, kind, dtype, **optio
             assert (np.diff(losses) <= slack).all(), (cls, losses)
 
 
+@pytest.mark.parametrize("method", [ol.SAGA, ol.SDCA])
+def test_the_rounding_of_a_far_start_is_forgotten(method):
+    """At 1e8 a sum is off by 1e8 eps = 2e-8: kept by updates alone, it stays in every gradient."""
+    problem = numbers(l2=1.0, fit_intercept=False)
+    generator = torch.Generator().manual_seed(1)
+    start = {name: 1e8 * value for name, value in problem.start(generator).items()}
+    batches = ol.Batches(problem.X, problem.y, 1, generator)
+    *_, last = islice(method().iterates(problem, batches, start), 120)
+    # Some 20 eps at the optimum, whose numbers are about 1; 1e-12 is 4500 of them.
+    assert problem.evaluate(last.parameters).gradient_norm <= 1e-12
+
+
 @pytest.mark.parametrize("method", [ol.SVRG, ol.SAGA, ol.SDCA])
 def test_equal_seeds_give_equal_bits(method):
     problem = classes(l1=L1, l2=L2, fit_intercept=False)

@@ -136,6 +136,20 @@ def test_a_captured_rule_makes_the_steps_of_the_rule(rule, size):
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("problem", [ol.Quadratic(), ol.NoisyQuadratic(rows=256)], ids=repr)
+def test_a_captured_rule_descends_a_quadratic(problem, dtype):
+    eager, captured = (
+        ol.minimize(problem, rule, device="cuda", dtype=dtype, epochs=3, batch_size=64, seed=3)
+        for rule in (ol.SGD(0.1), ol.CUDAGraph(ol.SGD(0.1)))
+    )
+    # The same kernels on the same numbers; a mean over 64 rows may be summed in another order.
+    lost = 64 * torch.finfo(getattr(torch, dtype)).eps
+    torch.testing.assert_close(
+        captured.parameters["x"], eager.parameters["x"], rtol=lost, atol=lost
+    )
+
+
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("size", [1, 300, 2999, "full"])
 def test_fused_sgd_makes_the_steps_of_torchs_in_one_program_or_many(size, weighted):

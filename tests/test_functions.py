@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import optlab as ol
-from optlab.problems.capabilities import gradient
+from optlab.problems.capabilities import HasCurvature, gradient, loss_and_gradient
 
 mpmath.mp.dps = 40
 
@@ -114,6 +115,37 @@ def test_closed_gradients_are_autograds(name, dtype):
     found = gradient(problem, start, batch)["x"]
     assert found.dtype == dtype
     torch.testing.assert_close(found.detach(), slope)
+
+
+class Operations(TorchDispatchMode):
+    """Note the operations of torch that are made meanwhile."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.names.add(operation.overloadpacket._qualified_op_name)
+        return operation(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "noisy quadratic"])
+def test_steps_stay_on_the_device_as_a_cuda_graph_needs_it(name):
+    """Nothing is copied from another device or dtype, and no tensor's value is read."""
+    made = FUNCTIONS.get(name, lambda: ol.NoisyQuadratic([1.0, 0.3, 0.1], rows=32))
+    problem, exact = made().to("cpu", torch.float32), made()
+    start = problem.start(torch.Generator().manual_seed(0))
+    with Operations() as operations:
+        loss, slope = loss_and_gradient(problem, start, problem.data)
+        if isinstance(problem, HasCurvature):
+            problem.hessian_product(start, slope)
+    assert "aten::mul" in operations.names
+    never = {"aten::_to_copy", "aten::copy_", "aten::_local_scalar_dense"}
+    assert not operations.names & never
+    assert loss.dtype == slope["x"].dtype == torch.float32
+    # Judged by the eigenvalues as they were given, not as float32 rounds them.
+    assert problem.evaluate(start) == exact.evaluate(start)
+    assert problem.contours() == exact.contours()
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -260,6 +261,14 @@ BAD = {
         },
         "reference has parameters",
     ),
+    "a reference without parameters": (
+        {"reference": ol.Reference(kind="computed", loss=0.1)},
+        "reference must have parameters",
+    ),
+    "a reference beyond the model": (
+        {"reference": ol.Reference(kind="computed", loss=0.1, parameters=at(1.0, -400.0))},
+        "reference is no minimum of 'curve': the residuals there or their derivatives are not fin",
+    ),
 }
 
 
@@ -270,6 +279,30 @@ def test_bad_input_is_refused_in_words(case):
     model = given.pop("model")
     with pytest.raises(ValueError, match=message):
         ol.NonlinearLeastSquares(model, x, y, **given)
+
+
+@given(weights, st.floats(1e-5, 1e3), st.sampled_from([-1, 1]))
+@settings(max_examples=10)
+def test_a_reference_has_the_loss_of_its_parameters(plain, weight, off, sign):
+    on_curve, exact = decay(at(4.0, 0.75), torch.tensor(x).double()), at(4.0, 0.75)
+    zero = ol.Reference(kind="certified", loss=0.0, parameters=exact)
+    # The second leaves residuals that are rounding alone, whatever the weights.
+    for target, known, weighted in ((y, plain.reference(), None), (on_curve, zero, weight)):
+        given = {"start": START, "sample_weight": weighted, "reference": known}
+        assert ol.NonlinearLeastSquares(decay, x, target, **given).reference() is known
+        for loss in (known.loss + sign * off * max(known.loss, 1e-9), math.nan):
+            given["reference"] = replace(known, loss=loss)
+            with pytest.raises(ValueError, match="reference has the loss"):
+                ol.NonlinearLeastSquares(decay, x, target, **given)
+
+
+def test_a_parameter_without_effect_at_the_reference_is_stationary():
+    known = ol.Reference(kind="certified", loss=0.0, parameters=at(0.0, 1.0))
+    problem = ol.NonlinearLeastSquares(decay, x, [0.0] * 6, start=START, reference=known)
+    assert not problem.jacobian(known.parameters)[:, 1].any()
+    end = ol.minimize(problem, ol.LevenbergMarquardt(), stop_at=1e-9)
+    assert end.status == "converged"
+    assert end.loss == pytest.approx(end.suboptimality)
 
 
 def test_a_column_that_should_have_been_taken_is_named():

@@ -9,7 +9,15 @@ import torch
 import optlab as ol
 from optlab.lab.keys.object_hash import object_hash
 from optlab.problems import registry
-from optlab.problems.capabilities import HasCurvature, HasGradient, HasProximal, gradient
+from optlab.problems.capabilities import (
+    HasCurvature,
+    HasGradient,
+    HasLeastSquares,
+    HasProximal,
+    HasResiduals,
+    gradient,
+    has,
+)
 
 DTYPES = [torch.float32, torch.float64]
 
@@ -154,17 +162,30 @@ def test_closed_gradients_and_hessian_products_are_autograds(problem):
     for batch in (None, part):
         slopes = autograd(local.loss(leaves, batch), leaves)
         assert_close(gradient(local, leaves, batch), slopes)
-        if isinstance(local, HasGradient):
+        if has(local, HasGradient):
             assert_close(local.gradient(leaves, batch), slopes)
-        if isinstance(local, HasProximal):
+        if has(local, HasProximal):
             smooth = autograd(local.smooth_loss(leaves, batch), leaves)
             assert_close(local.smooth_gradient(leaves, batch), smooth)
-        if isinstance(local, HasCurvature):
+        if has(local, HasCurvature):
             along = {name: torch.ones_like(value) for name, value in leaves.items()}
             first = torch.autograd.grad(local.loss(leaves, batch), list(leaves.values()),
                                         create_graph=True)  # fmt: skip
             product = autograd(sum(slope.sum() for slope in first), leaves)
             assert_close(local.hessian_product(leaves, along, batch), product)
+
+
+def test_residuals_and_least_squares_are_those_of_the_loss(problem):
+    local = problem.to("cpu", torch.float64, copy=True)
+    point = start_of(local)
+    if has(local, HasResiduals):
+        mean = local.residuals(point).square().mean()
+        torch.testing.assert_close(mean, local.loss(point), rtol=1e-12, atol=0)
+    if has(local, HasLeastSquares):
+        A, b, to_parameters = local.as_least_squares()
+        best = to_parameters(torch.linalg.lstsq(A, b, driver="gelsd").solution)
+        slopes = torch.cat([slope.reshape(-1) for slope in gradient(local, best).values()])
+        assert slopes.norm() <= 1e-12 * (1 + b.norm())  # some eps of the size of its terms
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

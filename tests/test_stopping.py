@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from benchmarks.statuses import WRONG, draw, verdict
 from optlab.lab import Budget, Trial, run_trial
 from optlab.lab.trial.best_known import ReferenceLoss, best_known, judge_against_best_known
 from optlab.lab.trial.stop_at import StopAt
+from optlab.optimizers import registry
 
 
 def test_statuses_agree_with_the_exact_stability_of_descent():
@@ -202,3 +205,55 @@ def test_the_least_loss_is_recorded_beside_the_last():
 def test_steps_count_mini_batches(problem):
     trace = ol.minimize(problem, ol.ManualSGD(), batch_size=6, epochs=3, recorded_epochs=1).trace
     assert trace["steps"].tolist() == [0, 4, 8, 12]
+
+
+@pytest.mark.parametrize(
+    ("times", "status"), [(0.5, "finished"), (1.99, "finished"), (2.5, "diverged")]
+)
+def test_the_mean_of_a_descent_is_diverged_only_where_the_descent_is(problem, times, status):
+    rate = times / problem.lipschitz()
+    descent, mean = (
+        ol.minimize(problem, rule, epochs=60, recorded_epochs=1)
+        for rule in (ol.SGD(rate), ol.Averaged(ol.SGD(rate)))
+    )
+    assert descent.status == mean.status == status
+    if times == 1.99:  # the mean of points on both sides of the minimum swings: its loss may rise
+        assert (np.diff(mean.trace["loss"]) > 0).any()
+
+
+def descents(learning_rate, momentum, nesterov):
+    """Every optimizer whose steps on full batches are these."""
+    rate, torchs = {"learning_rate": learning_rate}, {"momentum": momentum, "nesterov": nesterov}
+    yield from (ol.TorchSGD(**rate, **torchs), ol.FusedSGD(**rate, **torchs))
+    for cls in (partial(ol.TorchOptimizer, torch.optim.SGD), registry.get("torch.optim:SGD")):
+        yield cls(lr=learning_rate, **torchs)
+    yield (ol.Nesterov if nesterov else ol.HeavyBall)(**rate, momentum=momentum)
+    if not momentum:
+        for cls in (ol.ManualSGD, ol.AnalyticSGD, ol.SGD, ol.SVRG, ol.SAGA):
+            yield cls(**rate)
+
+
+@pytest.mark.parametrize(("times", "status"), [(0.99, "finished"), (1.025, "diverged")])
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.5, False), (0.5, True)])
+def test_one_descent_has_one_status_whoever_makes_it(problem, momentum, nesterov, times, status):
+    limit = (2 + 2 * momentum) / (1 + 2 * momentum) if nesterov else 2 * (1 + momentum)
+    rate = times * limit / problem.lipschitz()
+    ends = [
+        ol.minimize(problem, optimizer, epochs=40, recorded_epochs=1)
+        for optimizer in descents(rate, momentum, nesterov)
+    ]
+    assert {(end.status, end.epochs) for end in ends} == {(status, ends[0].epochs)}
+    # By the proof, not by a loss beyond all bounds, which comes much later.
+    assert max(end.loss / end.trace["loss"][0] for end in ends) < 1e3
+
+
+@pytest.mark.parametrize("make", [ol.Quadratic, ol.NoisyQuadratic])
+def test_descent_beyond_the_limit_is_diverged_on_every_quadratic(make):
+    problem = make([10.0, 1.0])
+    for rate, status in ((0.195, "finished"), (0.205, "diverged")):  # the limit is 2 / 10
+        solution = ol.minimize(problem, ol.SGD(rate), epochs=60, seed=1)
+        assert solution.status == status
+        assert solution.loss < 1e3 * solution.trace["loss"][0]
+    # From the optimum the noise's mean, which is zero to rounding, moves the point a little.
+    options = {"start": {"x": torch.zeros(2).double()}, "batch_size": len(problem.data.y)}
+    assert ol.minimize(problem, ol.SGD(0.1), epochs=60, **options).status == "finished"

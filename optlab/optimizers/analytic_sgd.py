@@ -10,7 +10,7 @@ from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasGradient
+from optlab.problems.capabilities import HasGradient, has
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class AnalyticSGD:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
-        assert isinstance(problem, HasGradient)
+        assert has(problem, HasGradient)
         parameters, rate = start, self.learning_rate
         for epoch in batches:
             for batch in epoch:

@@ -68,6 +68,7 @@ class BarzilaiBorwein:
     memory: int = 10
     uses_batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    extra_evaluations: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.step not in get_args(Step):

@@ -11,7 +11,7 @@ import torch
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasLeastSquares
+from optlab.problems.capabilities import HasLeastSquares, has
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class CGLS:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each iteration; end where the gradient is exactly 0."""
-        assert isinstance(problem, HasLeastSquares)
+        assert has(problem, HasLeastSquares)
         A, b, to_parameters = problem.as_least_squares()
         x = start["weight"]
         r = b - A @ x

@@ -13,7 +13,7 @@ from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.optimizers.rows import weighted_slope, why_unbounded
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import IsLinearModel
+from optlab.problems.capabilities import IsLinearModel, has
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class CoordinateDescent:
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say that there are several outputs, or that the loss is not smooth enough, or None."""
-        assert isinstance(problem, IsLinearModel)
+        assert has(problem, IsLinearModel)
         if problem.loss_function.outputs:
             return "CoordinateDescent is for models of one output, and this one has several"
         return why_unbounded("CoordinateDescent", problem)
@@ -63,7 +63,7 @@ class CoordinateDescent:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each pass over the coordinates."""
-        assert isinstance(problem, IsLinearModel)
+        assert has(problem, IsLinearModel)
         data, penalty, c = problem.data, problem.penalty, problem.loss_function.steepest
         columns = data.X.T.contiguous()  # a coordinate's entries side by side in memory
         weight = torch.ones_like(data.X[:, 0]) if data.weight is None else data.weight

@@ -18,7 +18,7 @@ from optlab.optimizers.first_order.sgd import SGD
 from optlab.optimizers.optimizer import Iterate, Optimizer, optimizer_name
 from optlab.optimizers.schedules import as_schedule
 from optlab.problems import Batch, Parameters, Problem
-from optlab.problems.capabilities import gradient, loss_and_gradient
+from optlab.problems.capabilities import HasBuffers, gradient, loss_and_gradient
 from optlab.problems.vector import flatten, unflatten
 
 
@@ -28,9 +28,11 @@ class CUDAGraph:
 
     On a CUDA device a small eager step takes the time that Python and torch need to launch its
     kernels. Captured once, the kernels of up to 32 steps are launched by one call; they compute the
-    same numbers. It works for any problem and rule whose steps do not read a tensor's value;
-    `FusedSGD`, where it knows the loss, takes the launches of kernels away too. Capturing takes
-    some milliseconds of the measured seconds, as each run does it.
+    same numbers. The steps must stay on the device: they read no tensor's value, copy nothing from
+    the CPU and change no state but the parameters' and the rule's. So a `ModuleProblem` is left
+    out, whose loss updates buffers and sets the state of random generators. `FusedSGD`, where it
+    knows the loss, takes the launches of kernels away too. Capturing takes some milliseconds of the
+    measured seconds, as each run does it.
 
     Parameters
     ----------
@@ -76,8 +78,15 @@ class CUDAGraph:
         return math.nan if growth is None else float(growth())
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
-        """Say that other devices have no CUDA graphs."""
-        return None if device.type == "cuda" else f"CUDA graphs need a CUDA device, not {device}"
+        """Say that other devices have no CUDA graphs, or that the loss has a state of its own."""
+        if device.type != "cuda":
+            return f"CUDA graphs need a CUDA device, not {device}"
+        if isinstance(problem, HasBuffers):
+            return (
+                f"CUDA graphs replay kernels alone, but the loss of {type(problem).__name__} "
+                "updates buffers and random streams of its own between them"
+            )
+        return None
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""

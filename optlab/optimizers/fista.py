@@ -53,6 +53,7 @@ class FISTA:
     restart: bool = True
     uses_batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    extra_evaluations: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.restart, bool):

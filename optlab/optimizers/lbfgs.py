@@ -60,6 +60,7 @@ class LBFGS:
     learning_rate: float = 1.0
     uses_batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    extra_evaluations: ClassVar[bool] = True
     imports: ClassVar[tuple[str, ...]] = ("torch._dynamo",)
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from optlab.optimizers.batches import Batches
 from optlab.optimizers.least_squares_iterate import least_squares_iterate
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasResiduals
+from optlab.problems.capabilities import HasResiduals, has
 from optlab.problems.curves.residual_functions import ResidualFunctions
 from optlab.problems.curves.trust_region import TrustRegion
 from optlab.problems.vector import flatten
@@ -71,7 +71,7 @@ class LevenbergMarquardt:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each step, until rounding lets none go further down."""
-        assert isinstance(problem, HasResiduals)
+        assert has(problem, HasResiduals)
         functions = ResidualFunctions(problem, start)
         points = TrustRegion(self.initial_radius, self.geodesic).points(functions, flatten(start))
         here = next(points)

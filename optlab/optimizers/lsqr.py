@@ -13,7 +13,7 @@ from torch import Tensor
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasLeastSquares
+from optlab.problems.capabilities import HasLeastSquares, has
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class LSQR:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each iteration; the last one again once it is exact."""
-        assert isinstance(problem, HasLeastSquares)
+        assert has(problem, HasLeastSquares)
         A, b, to_parameters = problem.as_least_squares()
         x = start["weight"]
         u, beta = _normalised(b - A @ x)

@@ -11,7 +11,7 @@ import torch
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasLeastSquares
+from optlab.problems.capabilities import HasLeastSquares, has
 from optlab.problems.full_rank import certified_rank, why_not_full_rank
 from optlab.problems.least_squares_system import why_another_minimiser
 
@@ -78,7 +78,7 @@ class Lstsq:
 
     def remark(self, problem: Problem, device: torch.device) -> str | None:
         """Say that LAPACK's cut-off, eps max(n, d), dropped directions the data have, or None."""
-        if not isinstance(problem, HasLeastSquares) or self._driver(device) == "gels":
+        if not has(problem, HasLeastSquares) or self._driver(device) == "gels":
             return None
         A, _, _ = problem.as_least_squares()
         cut_off = torch.finfo(A.dtype).eps * max(A.shape)
@@ -89,7 +89,7 @@ class Lstsq:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the solution, once."""
-        assert isinstance(problem, HasLeastSquares)
+        assert has(problem, HasLeastSquares)
         A, b, to_parameters = problem.as_least_squares()
         solution = torch.linalg.lstsq(A, b[:, None], driver=self._driver(A.device)).solution
         yield Iterate(to_parameters(solution[:, 0]))

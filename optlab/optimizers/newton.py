@@ -15,7 +15,7 @@ from optlab.optimizers.batches import Batches
 from optlab.optimizers.objective import Objective
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasCurvature, is_smooth
+from optlab.problems.capabilities import HasCurvature, has, is_smooth
 from optlab.problems.curves.derivatives import hessian
 from optlab.problems.rounding_floor import RoundingFloor
 from optlab.problems.vector import flatten, unflatten
@@ -69,6 +69,7 @@ class Newton:
     most_parameters: int = 2000
     uses_batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    extra_evaluations: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_count("most_parameters", self.most_parameters)
@@ -132,7 +133,7 @@ def _hessian(objective: Objective, w: Tensor) -> Tensor:
     """Return the Hessian ``(p, p)`` at a point, symmetric."""
     problem, like = objective.problem, objective.like
     objective.hessian_products += len(w)
-    if isinstance(problem, HasCurvature):
+    if has(problem, HasCurvature):
         rows = len(objective.problem.data.y)
 
         def row(direction: Tensor) -> Tensor:

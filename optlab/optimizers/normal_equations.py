@@ -11,7 +11,7 @@ import torch
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasLeastSquares
+from optlab.problems.capabilities import HasLeastSquares, has
 from optlab.problems.full_rank import scaled_condition, why_not_full_rank
 
 
@@ -42,7 +42,7 @@ class NormalEquations:
         """Say why this pair cannot run: a design without a Cholesky factor."""
         if reason := why_not_full_rank(problem):
             return f"the normal equations take full rank for granted, but {reason}"
-        assert isinstance(problem, HasLeastSquares)
+        assert has(problem, HasLeastSquares)
         A, _, _ = problem.as_least_squares()
         condition = scaled_condition(problem)
         if condition * condition * torch.finfo(A.dtype).eps > 0.1:
@@ -59,7 +59,7 @@ class NormalEquations:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the solution, once."""
-        assert isinstance(problem, HasLeastSquares)
+        assert has(problem, HasLeastSquares)
         A, b, to_parameters = problem.as_least_squares()
         factor = torch.linalg.cholesky(A.T @ A)
         yield Iterate(to_parameters(torch.cholesky_solve((A.T @ b)[:, None], factor)[:, 0]))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasProximal, gradient, loss_and_gradient
+from optlab.problems.capabilities import HasProximal, gradient, has, loss_and_gradient
 from optlab.problems.vector import flatten, unflatten
 
 
@@ -71,21 +71,21 @@ class Objective:
 
     def smooth_loss(self, w: Tensor) -> Tensor:
         """Return the smooth part of the loss."""
-        if not isinstance(self.problem, HasProximal):
+        if not has(self.problem, HasProximal):
             return self.loss(w)
         self.losses += 1
         return self.problem.smooth_loss(unflatten(w, self.like))
 
     def smooth_gradient(self, w: Tensor) -> Tensor:
         """Return the gradient of the smooth part."""
-        if not isinstance(self.problem, HasProximal):
+        if not has(self.problem, HasProximal):
             return self.gradient(w)
         self.gradients += 1
         return flatten(self.problem.smooth_gradient(unflatten(w, self.like)))
 
     def proximal(self, w: Tensor, step: float | Tensor) -> Tensor:
         """Return the proximal operator of step x penalty."""
-        if not isinstance(self.problem, HasProximal):
+        if not has(self.problem, HasProximal):
             return w
         return flatten(self.problem.proximal(unflatten(w, self.like), step))
 

@@ -14,13 +14,8 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import (
-    DESCRIPTIONS,
-    HasLeastSquares,
-    HasResiduals,
-    is_smooth,
-)
-from optlab.text import without_addresses
+from optlab.problems.capabilities import DESCRIPTIONS, HasBuffers, has
+from optlab.text import pluralize, without_addresses
 
 
 class Cost(NamedTuple):
@@ -68,6 +63,8 @@ class Optimizer(Protocol):
 
     - ``needs``, a tuple of the capabilities that it needs of a problem, protocols of
       `optlab.problems.capabilities`; trials of problems without them are recorded as skipped.
+    - ``extra_evaluations``, whether it evaluates the loss where no step ends, or several times a
+      step (a line search, a snapshot); trials of problems whose loss updates buffers are skipped.
     - ``unsupported(problem, device) -> str | None`` says in a sentence why this pair cannot run,
       where capabilities cannot say it; it is asked of problems that have what the method needs.
     - ``direct``, whether the method answers at once; one that neither is direct nor uses
@@ -96,12 +93,18 @@ class Optimizer(Protocol):
 def unsupported(optimizer: Optimizer, problem: Problem, device: torch.device) -> str | None:
     """Return why an optimizer cannot run on a problem and device, in a sentence, or None."""
     for capability in getattr(optimizer, "needs", ()):
-        # With an l1 penalty the loss is no longer the squares that these capabilities tell of.
-        smooth = capability not in {HasLeastSquares, HasResiduals} or is_smooth(problem)
-        if not (smooth and isinstance(problem, capability)):
+        if not has(problem, capability):
             needed = DESCRIPTIONS.get(capability, capability.__name__)
-            kind = type(problem).__name__ + ("" if smooth else " with kinks (an l1 penalty)")
+            kinks = isinstance(problem, capability)  # the methods are there, but not of this loss
+            kind = type(problem).__name__ + (" with kinks (an l1 penalty)" if kinks else "")
             return f"{optimizer_name(optimizer)} needs {needed}, which {kind} does not have"
+    buffers = list(problem.buffers()) if has(problem, HasBuffers) else []
+    if buffers and getattr(optimizer, "extra_evaluations", False):
+        return (
+            f"{optimizer_name(optimizer)} evaluates the loss more often than it makes steps, and "
+            f"each time the loss of {type(problem).__name__} may update its buffers "
+            f"({pluralize(len(buffers), 'tensor')}, such as {buffers[0]}): use a first-order method"
+        )
     ask = getattr(optimizer, "unsupported", None)
     return None if ask is None else ask(problem, device)
 

@@ -42,6 +42,7 @@ class ProximalGradient:
 
     uses_batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    extra_evaluations: ClassVar[bool] = True
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say that the penalty has no proximal operator, or None."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optlab.optimizers.objective import Objective
 from optlab.problems import Problem
-from optlab.problems.capabilities import HasLipschitz, HasProximal, is_smooth
+from optlab.problems.capabilities import HasLipschitz, HasProximal, has, is_smooth
 
 
 @final
@@ -28,7 +28,7 @@ class ProximalStep:
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
         problem = objective.problem
-        known = problem.lipschitz() if isinstance(problem, HasLipschitz) else math.inf
+        known = problem.lipschitz() if has(problem, HasLipschitz) else math.inf
         self.backtracks = not math.isfinite(known)
         self.constant = 0.0 if self.backtracks else known
 
@@ -55,6 +55,6 @@ class ProximalStep:
 
 def why_not_proximal(name: str, problem: Problem) -> str | None:
     """Say that a loss has kinks and no proximal operator for them, or None."""
-    if is_smooth(problem) or isinstance(problem, HasProximal):
+    if is_smooth(problem) or has(problem, HasProximal):
         return None
     return f"{name} needs a loss without kinks, or a penalty with a proximal operator"

@@ -11,7 +11,7 @@ import torch
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasLeastSquares
+from optlab.problems.capabilities import HasLeastSquares, has
 from optlab.problems.full_rank import why_not_full_rank
 
 
@@ -43,7 +43,7 @@ class QR:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the solution, once."""
-        assert isinstance(problem, HasLeastSquares)
+        assert has(problem, HasLeastSquares)
         A, b, to_parameters = problem.as_least_squares()
         Q, R = torch.linalg.qr(A)
         weight = torch.linalg.solve_triangular(R, (Q.T @ b)[:, None], upper=True)

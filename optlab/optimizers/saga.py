@@ -13,7 +13,7 @@ from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.optimizers.rows import row_batches, row_curvature, slopes, take, why_unbounded
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import IsLinearModel
+from optlab.problems.capabilities import IsLinearModel, has
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class SAGA:
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say that the loss is not smooth enough, or None."""
-        assert isinstance(problem, IsLinearModel)
+        assert has(problem, IsLinearModel)
         return why_unbounded("SAGA", problem)
 
     def stable_growth(self) -> float:
@@ -73,15 +73,16 @@ class SAGA:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
-        assert isinstance(problem, IsLinearModel)
+        assert has(problem, IsLinearModel)
         data, penalty = problem.data, problem.penalty
         n = len(data.y)
         steepest = float(row_curvature(problem).max()) + penalty.l2
         eta = self.learning_rate or 1 / (3 * steepest or 1)  # a loss without slope needs no rate
         point = dict(start)
         table = slopes(problem, point, data)
-        mean, mean_bias = data.X.T @ table / n, table.mean(0)
         for passes, epoch in enumerate(row_batches(batches), start=1):
+            # Anew in each epoch, so that the rounding of their updates does not add up.
+            mean, mean_bias = data.X.T @ table / n, table.mean(0)
             for numbers in epoch:
                 rows = take(data, numbers.y)
                 before = point

@@ -13,7 +13,7 @@ from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
 from optlab.optimizers.rows import row_batches, row_curvature, slopes, take, times, why_unbounded
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import IsLinearModel
+from optlab.problems.capabilities import IsLinearModel, has
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class SDCA:
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say that some parameter has no l2 penalty, or that the loss is not smooth, or None."""
-        assert isinstance(problem, IsLinearModel)
+        assert has(problem, IsLinearModel)
         if not problem.penalty.l2:
             return "SDCA needs an l2 penalty, for its dual is of that: give the problem an l2"
         if problem.fit_intercept:
@@ -67,14 +67,15 @@ class SDCA:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
-        assert isinstance(problem, IsLinearModel)
+        assert has(problem, IsLinearModel)
         data, penalty = problem.data, problem.penalty
         n = len(data.y)
         ratio = row_curvature(problem) / (n * penalty.l2)
         dual = _dual_of(problem, start)
-        v = data.X.T @ dual / n
         point = start
         for epoch in row_batches(batches):
+            # Anew in each epoch, so that the rounding of its updates does not add up.
+            v = data.X.T @ dual / n
             for numbers in epoch:
                 rows, before = take(data, numbers.y), point
                 slope, old = slopes(problem, point, rows), dual[numbers.y]

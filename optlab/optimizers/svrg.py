@@ -14,7 +14,7 @@ from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.optimizers.proximal_step import why_not_proximal
 from optlab.problems import Batch, Parameters, Problem
-from optlab.problems.capabilities import HasProximal, gradient
+from optlab.problems.capabilities import HasProximal, gradient, has
 from optlab.problems.vector import flatten, unflatten
 
 
@@ -56,6 +56,7 @@ class SVRG:
 
     learning_rate: float = 0.001
     uses_batches: ClassVar[bool] = True
+    extra_evaluations: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
@@ -70,7 +71,7 @@ class SVRG:
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
-        proximal = problem if isinstance(problem, HasProximal) else None
+        proximal = problem if has(problem, HasProximal) else None
         w, eta = flatten(start), self.learning_rate
         point, visited = unflatten(w, start), batches.samples / len(batches.y)
 

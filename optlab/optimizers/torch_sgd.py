@@ -11,6 +11,7 @@ import torch
 
 from optlab.checks import check_fraction, check_not_negative, check_positive
 from optlab.optimizers.batches import Batches
+from optlab.optimizers.momentum_growth import momentum_growth
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
 
@@ -69,23 +70,10 @@ class TorchSGD:
         check_not_negative("weight_decay", self.weight_decay)
 
     def stable_growth(self) -> float:
-        r"""Return the most by which a stable full-batch run can exceed its start's suboptimality.
-
-        On a quadratic the error along an eigenvector of the Hessian with eigenvalue :math:`h` and
-        :math:`a = \eta h` follows :math:`e_{t+1} = (1 + m - a) e_t - m e_{t-1}` from
-        :math:`e_1 = (1 - a) e_0` (Nesterov: :math:`(1 + m)(1 - a) e_t - m (1 - a) e_{t-1}` from
-        :math:`(1 - (1 + m) a) e_0`). At the limit of stability, :math:`a = 2 (1 + m)`, the roots
-        are :math:`-1` and :math:`-m`, so that :math:`|e_t / e_0| = 1 + 2 (m + \dots + m^t)`, below
-        :math:`(1 + m) / (1 - m)`; for Nesterov the largest is the first step's at the limit
-        :math:`a = 2 (1 + m) / (1 + 2 m)`, :math:`(1 + 2 m + 2 m^2) / (1 + 2 m)`. Below the limit
-        both are smaller, and suboptimality is a sum of squares. NaN with weight decay, whose
-        minimiser is another.
-        """
-        m = self.momentum
+        """Return `momentum_growth`, NaN with weight decay, whose minimiser is another."""
         if self.weight_decay:
             return math.nan
-        most = (1 + 2 * m + 2 * m * m) / (1 + 2 * m) if self.nesterov else (1 + m) / (1 - m)
-        return most * most
+        return momentum_growth(self.momentum, nesterov=self.nesterov)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, Self, runtime_checkable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from optlab.problems.least_squares_system import LeastSquaresSystem
 from optlab.problems.problem import Batch, Parameters, Problem
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+Capability = TypeVar("Capability")
 
 
 @runtime_checkable
@@ -21,12 +27,16 @@ class HasGradient(Protocol):
 
 @runtime_checkable
 class HasCurvature(Protocol):
-    """Problems with products of the Hessian and a direction."""
+    """Problems with products of the Hessian and a direction.
+
+    With a penalty that has kinks, whose second derivative is 0 elsewhere, it is that of
+    `HasProximal.smooth_loss`.
+    """
 
     def hessian_product(
         self, parameters: Parameters, direction: Parameters, batch: Batch | None = None
     ) -> Parameters:
-        """Product of the loss's Hessian at the parameters with a direction."""
+        """Product of the Hessian at the parameters with a direction."""
 
 
 @runtime_checkable
@@ -118,8 +128,11 @@ class TakesData(Protocol):
 class HasBuffers(Protocol):
     """Problems whose loss changes tensors of its own as it trains: statistics of a batch norm."""
 
+    def begin(self, generator: torch.Generator) -> Parameters:
+        """Set these tensors back, seed what the loss draws, and return `start` of the generator."""
+
     def buffers(self) -> Parameters:
-        """Return these tensors by name, as they are now; `start` sets them back."""
+        """Return these tensors by name, as they are now."""
 
 
 @runtime_checkable
@@ -148,6 +161,33 @@ DESCRIPTIONS: dict[type, str] = {
 """The capabilities in words, for the sentence on a pair that cannot run."""
 
 
+def has(problem: object, capability: Callable[..., Capability]) -> TypeIs[Capability]:
+    """Return whether a problem has a capability, one of this module's protocols.
+
+    Squared residuals and least-squares systems know of no l1 penalty: a problem with one has
+    neither, though it may have the methods.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> X, y = [[1.0], [2.0]], [1.0, 2.0]
+    >>> has(ol.LinearRegression(X, y, l2=0.1), HasResiduals)
+    True
+    >>> has(ol.LinearRegression(X, y, l1=0.1), HasResiduals)
+    False
+    """
+    if not isinstance(problem, capability):  # type: ignore[arg-type]  # a protocol, for mypy none
+        return False
+    return capability not in {HasLeastSquares, HasResiduals} or is_smooth(problem)
+
+
+def begin_run(problem: Problem, generator: torch.Generator) -> Parameters:
+    """Begin a run of a problem, and return the parameters that it starts from."""
+    if isinstance(problem, HasBuffers):
+        return problem.begin(generator)
+    return problem.start(generator)
+
+
 def gradient(problem: Problem, parameters: Parameters, batch: Batch | None = None) -> Parameters:
     """Return the gradient of a problem's loss: in closed form where there is one, else by autograd.
 
@@ -173,7 +213,7 @@ def gradient(problem: Problem, parameters: Parameters, batch: Batch | None = Non
     >>> gradient(problem, {"weight": torch.zeros(1, dtype=torch.float64)})
     {'weight': tensor([-5.], dtype=torch.float64)}
     """
-    if isinstance(problem, HasGradient):
+    if has(problem, HasGradient):
         return problem.gradient(parameters, batch)
     return loss_and_gradient(problem, parameters, batch)[1]
 
@@ -192,7 +232,7 @@ def loss_and_gradient(
     >>> loss.item(), gradients["weight"].item()
     (0.0, 0.0)
     """
-    if isinstance(problem, HasGradient):
+    if has(problem, HasGradient):
         with torch.no_grad():
             return problem.loss(parameters, batch), problem.gradient(parameters, batch)
     with torch.enable_grad():
@@ -204,12 +244,11 @@ def loss_and_gradient(
     return loss.detach(), dict(zip(point, slopes, strict=True))
 
 
-def is_smooth(problem: Problem) -> bool:
+def is_smooth(problem: object) -> bool:
     """Return whether a problem's loss has no kinks, as far as it says."""
     return bool(getattr(problem, "is_smooth", True))
 
 
 def is_quadratic(problem: Problem) -> bool:
     """Return whether a problem's loss on all data is quadratic: as it says, or by least squares."""
-    least_squares = isinstance(problem, HasLeastSquares) and is_smooth(problem)
-    return bool(getattr(problem, "is_quadratic", least_squares))
+    return bool(getattr(problem, "is_quadratic", has(problem, HasLeastSquares)))

@@ -38,10 +38,10 @@ class ModuleProblem:
 
     - **Buffers**, such as the running mean and variance of batch norm, are updated by each call of
       `loss`. They live in the problem's copy that the trial made for itself, ``to(copy=True)``; the
-      optimizer does not see them, so that no weight decay shrinks a variance. `start` sets them
+      optimizer does not see them, so that no weight decay shrinks a variance. `begin` sets them
       back, `buffers` returns them, and they are evaluated and recorded with the parameters.
     - **Dropout** draws from torch's global generators. During `loss` these continue a stream of the
-      run's own, seeded by `start` from the trial's generator; afterwards they stand as before. So
+      run's own, seeded by `begin` from the trial's generator; afterwards they stand as before. So
       the same seed gives the same bits, whatever else is drawn, evaluated or recorded meanwhile.
 
     With dropout, `loss` is a random function of the parameters: methods that compare losses, in a
@@ -138,7 +138,7 @@ class ModuleProblem:
 
     def _check(self) -> None:
         """Evaluate a start, so that what cannot work says so here and not in every trial."""
-        start = self.start(torch.Generator().manual_seed(0)) | self.buffers()
+        start = self.begin(torch.Generator().manual_seed(0)) | self.buffers()
         evaluation = self._evaluation
         X, y, _ = evaluation.training
         try:
@@ -179,25 +179,37 @@ class ModuleProblem:
         return (*own, "validation_loss", *(f"validation_{name}" for name in own))
 
     def start(self, generator: torch.Generator) -> Parameters:
-        """Return initial parameters, drawn or given, and begin a run.
+        """Return initial parameters, drawn or given; a run that was begun goes on as it was.
 
-        Buffers are set back, and the run's dropout stream is seeded. Drawn parameters are drawn in
-        the module's own dtype, on the CPU, for every dtype and device; nothing else moves the
-        generator.
+        Drawn parameters are drawn in the module's own dtype, on the CPU, for every dtype and
+        device; nothing else moves the generator.
         """
+        return self._trained(self._initial(generator))
+
+    def begin(self, generator: torch.Generator) -> Parameters:
+        """Begin a run: set buffers back, seed the dropout stream, and return what `start` does."""
+        module = self._initial(generator)
+        parameters = self._trained(module)
+        self._run = self._run_of(module, generator)
+        return parameters
+
+    def _initial(self, generator: torch.Generator) -> torch.nn.Module:
+        """Return a copy of the module, with its initial parameters."""
         module = copying.deepcopy(self._given)
         if self.initial == "drawn":
             redraw(module, generator)
-        parameters = {
+        return module
+
+    def _trained(self, module: torch.nn.Module) -> Parameters:
+        """Return a copy of a module's trained parameters, in the problem's dtype."""
+        return {
             name: value.detach().to(self.device, self.dtype, copy=True)
             for name, value in module.named_parameters()
             if value.requires_grad
         }
-        self._run = self._begin(module, generator)
-        return parameters
 
-    def _begin(self, module: torch.nn.Module, generator: torch.Generator) -> ModuleRun:
-        """Begin a run of a module, whose seed is drawn without moving the generator."""
+    def _run_of(self, module: torch.nn.Module, generator: torch.Generator) -> ModuleRun:
+        """Return a run of a module, whose seed is drawn without moving the generator."""
         apart = torch.Generator()
         apart.set_state(generator.get_state())
         seed = int(torch.empty((), dtype=torch.int64, device="cpu").random_(generator=apart))
@@ -205,7 +217,7 @@ class ModuleProblem:
 
     @cached_property
     def _run(self) -> ModuleRun:
-        return self._begin(copying.deepcopy(self._given), torch.Generator().manual_seed(0))
+        return self._run_of(copying.deepcopy(self._given), torch.Generator().manual_seed(0))
 
     def buffers(self) -> Parameters:
         """Return the buffers as the run has updated them so far, by name."""

@@ -56,15 +56,17 @@ class NonlinearLeastSquares:
     provenance
         What was done to the data, in plain sentences.
     reference
-        The minimum, where it is known; it must be a stationary point of this problem. Otherwise it
-        is computed, by Levenberg-Marquardt from the starts and others near them.
+        The minimum, where it is known: its parameters, which must be a stationary point of this
+        problem, and the loss there. Otherwise it is computed, by Levenberg-Marquardt from the
+        starts and others near them.
 
     Raises
     ------
     ValueError
         For bad data as `LinearRegression`; for a model whose output has another shape than y; for a
         start that is not finite or gives a prediction that is not, with the first such row; for
-        starts of different parameters.
+        starts of different parameters; for a reference without parameters, one that is no
+        stationary point, and one that has another loss than its parameters.
 
     Examples
     --------

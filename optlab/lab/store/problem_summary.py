@@ -13,7 +13,7 @@ import pandas as pd
 from optlab.lab.trial.best_known import ReferenceLoss
 from optlab.linalg import Certificate
 from optlab.problems import Problem, Reference, problem_dtype
-from optlab.problems.capabilities import HasContours, HasLeastSquares
+from optlab.problems.capabilities import HasContours, HasLeastSquares, has
 
 Array = np.ndarray[Any, Any]
 
@@ -105,6 +105,7 @@ class ProblemSummary:
         reference = problem.reference()
         known = (reference and reference.parameters) or {}
         points = {}
+        # By its methods, not by `has`: with an l1 penalty too its prediction is a line.
         if d == 1 and y.ndim == 1 and isinstance(problem, HasLeastSquares):
             rows = np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).astype(int))
             points = {"x": X[rows].reshape(-1).cpu().numpy(), "y": y[rows].cpu().numpy()}
@@ -122,7 +123,7 @@ class ProblemSummary:
             provenance=tuple(getattr(problem, "provenance", ())),
             coefficients=_coefficients(problem) if known else {},
             measures=dict(getattr(problem.evaluate(known), "more", {})) if known else {},
-            contours=problem.contours() if isinstance(problem, HasContours) else {},
+            contours=problem.contours() if has(problem, HasContours) else {},
             **points,
         )
 

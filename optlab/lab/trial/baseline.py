@@ -10,7 +10,7 @@ import torch
 from optlab.lab.trial.record import TraceRow, Trial
 from optlab.optimizers import Optimizer
 from optlab.problems import Evaluation, Parameters, Problem
-from optlab.problems.capabilities import HasConstantFit, HasLeastSquares, is_smooth
+from optlab.problems.capabilities import HasConstantFit, has, is_quadratic
 
 _DOUBLE = torch.finfo(torch.float64).eps
 
@@ -40,7 +40,7 @@ class Baseline:
         """Evaluate a problem's constant and zero fits, off the clock."""
         zero_loss = problem.evaluate({k: torch.zeros_like(v) for k, v in start.items()}).loss
         constant = None
-        if isinstance(problem, HasConstantFit):
+        if has(problem, HasConstantFit):
             constant = problem.evaluate(problem.constant_fit())
         eps = torch.finfo(getattr(torch, trial.dtype)).eps
         rounding = rounding_share(eps) * zero_loss
@@ -84,7 +84,6 @@ def _stable_growth(trial: Trial, problem: Problem, optimizer: Optimizer) -> floa
     """Return the optimizer's bound of the growth, for full batches and a quadratic loss."""
     growth = getattr(optimizer, "stable_growth", None)
     whole = trial.batch_size == "full" or (trial.batch_size or 0) >= len(problem.data.y)
-    is_quadratic = isinstance(problem, HasLeastSquares) and is_smooth(problem)
-    if growth is None or not whole or not is_quadratic:
+    if growth is None or not whole or not is_quadratic(problem):
         return math.nan
     return float(growth())

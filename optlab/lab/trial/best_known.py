@@ -13,7 +13,7 @@ from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stop_at import StopAt
 from optlab.problems import Problem
-from optlab.problems.capabilities import HasLeastSquares, is_smooth
+from optlab.problems.capabilities import HasLeastSquares, has
 
 _REMARK = "the reference is not trusted"
 _DOUBLE = torch.finfo(torch.float64).eps
@@ -43,7 +43,7 @@ class ReferenceLoss(NamedTuple):
         start = problem.start(torch.Generator())
         zero = {name: torch.zeros_like(value) for name, value in start.items()}
         at_zero = problem.evaluate(zero).loss
-        if isinstance(problem, HasLeastSquares) and is_smooth(problem):
+        if has(problem, HasLeastSquares):
             square = rounding_share(_DOUBLE) * at_zero
             return cls(reference.loss, 2 * math.sqrt(square * abs(reference.loss)) + square)
         sizes = [abs(loss) for loss in (reference.loss, at_zero) if math.isfinite(loss)]

@@ -11,6 +11,7 @@ from optlab.lab.trial.record import Trial
 from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.optimizers import Batches, Optimizer
 from optlab.problems import Problem
+from optlab.problems.capabilities import begin_run
 
 
 def peak_bytes(
@@ -54,7 +55,7 @@ def _measured(trial: Trial, local: Problem, optimizer: Optimizer, budget: Budget
     if not meter.start():
         return None
     generator = torch.Generator().manual_seed(trial.seed)
-    start = local.start(generator)
+    start = begin_run(local, generator)
     X, y, weight = local.data
     size = trial.batch_size or "full"
     batches = Batches(X, y, size, generator, weight=weight, looks=budget.looks)

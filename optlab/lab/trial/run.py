@@ -28,7 +28,7 @@ from optlab.lab.trial.validate import check_iterate, passes_of, same_bits
 from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct, unsupported
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasBuffers, HasRowWeights
+from optlab.problems.capabilities import HasBuffers, HasRowWeights, begin_run, has
 from optlab.text import encodable, pluralize
 
 STOPPED = "stopped by Ctrl-C or SIGTERM"
@@ -174,7 +174,7 @@ class _Run:
         is no generator may do all its work there.
         """
         generator = torch.Generator().manual_seed(self.trial.seed)
-        start = self.local.start(generator)  # drawn in any case, before the order
+        start = begin_run(self.local, generator)  # drawn in any case, before the order
         if self.start is not None:
             start = {k: self.start[k].to(v, copy=True) for k, v in start.items()}
         size = self.trial.batch_size or "full"
@@ -207,7 +207,7 @@ class _Run:
 
     def _data_are_untouched(self) -> bool:
         original, local = self.problem.data, self.local.data
-        if local.weight is not None and isinstance(self.problem, HasRowWeights):
+        if local.weight is not None and has(self.problem, HasRowWeights):
             # Normalised in float64, and rounded once to the trial's dtype.
             original = original._replace(weight=self.problem.row_weight_as(local.weight))
         pairs = zip(original, local, strict=True)
@@ -267,7 +267,7 @@ class _Run:
 
     def _judge(self, epoch: int, batches: Batches, seconds: float, iterate: Iterate) -> TraceRow:
         """Evaluate an iterate and record it; the clock stands still meanwhile."""
-        own = self.local.buffers() if isinstance(self.local, HasBuffers) else {}
+        own = self.local.buffers() if has(self.local, HasBuffers) else {}
         parameters = iterate.parameters | own
         point = self.problem.evaluate(parameters)
         cost = iterate.cost or self._usual_cost(epoch * batches.samples / len(self.local.data.y))

@@ -112,7 +112,8 @@ class StoppingRule:
         if not math.isfinite(row.loss):
             return f"the loss is {row.loss}"
         growth = base.stable_growth
-        if row.suboptimality > max(base.stop_scale, base.drift):
+        # Above 0: of a start at the optimum no growth can be told from rounding.
+        if row.suboptimality > max(base.stop_scale, base.drift) > 0:
             # Half as much again is more than rounding; a run at the very limit tends to its bound.
             if growth == 1 and row.suboptimality > 1.5 * self.least.suboptimality:
                 return f"the loss is {_times(row, self.least)}"

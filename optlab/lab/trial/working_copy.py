@@ -8,7 +8,7 @@ import torch
 
 from optlab.lab.measure.clock import Stopwatch
 from optlab.problems import Batch, Problem
-from optlab.problems.capabilities import TakesData
+from optlab.problems.capabilities import TakesData, has
 
 
 class _Held(NamedTuple):
@@ -37,7 +37,7 @@ class WorkingCopy:
         """Return the problem over data of its own, and the seconds that making these took."""
         held, self._held, self._lent = self._held, None, None
         same = held and held.problem is problem and (held.device, held.dtype) == (device, dtype)
-        if held and same and isinstance(problem, TakesData):
+        if held and same and has(problem, TakesData):
             self._lent = held
             return problem.with_data(_views(held.data)), held.seconds
         del held

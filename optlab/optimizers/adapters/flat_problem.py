@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optlab.optimizers.optimizer import Cost
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasCurvature, loss_and_gradient
+from optlab.problems.capabilities import HasCurvature, has, loss_and_gradient
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -68,7 +68,7 @@ class FlatProblem:
         """Return the Hessian's product with a direction: in closed form, or by autograd twice."""
         self.cost = self.cost._replace(hessian_products=self.cost.hessian_products + 1)
         point, along = self.parameters(vector), self.parameters(direction)
-        if isinstance(self.problem, HasCurvature):
+        if has(self.problem, HasCurvature):
             return self.vector(self.problem.hessian_product(point, along))
         leaves = [value.requires_grad_() for value in point.values()]
         options: Any = {"allow_unused": True, "materialize_grads": True}

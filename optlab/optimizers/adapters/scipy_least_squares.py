@@ -15,7 +15,7 @@ from optlab.optimizers.adapters.flat_problem import FlatProblem
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasResiduals
+from optlab.problems.capabilities import HasResiduals, has
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -131,7 +131,7 @@ class _Residuals:
     """Residuals and Jacobian of a float64 vector, as scipy wants them, counted."""
 
     def __init__(self, problem: Problem, start: Parameters) -> None:
-        assert isinstance(problem, HasResiduals)
+        assert has(problem, HasResiduals)
         self.problem, self.flat, self.cost = problem, FlatProblem(problem, start), Cost()
 
     def residuals(self, vector: Array) -> Array:

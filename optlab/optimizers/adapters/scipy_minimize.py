@@ -67,6 +67,7 @@ class ScipyMinimize:
     options: Mapping[str, Any] = field(default_factory=dict)
     uses_batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    extra_evaluations: ClassVar[bool] = True
     imports: ClassVar[tuple[str, ...]] = ("scipy.optimize",)
 
     def __post_init__(self) -> None:

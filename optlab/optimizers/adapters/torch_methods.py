@@ -60,6 +60,11 @@ class _TorchMethod:
         """The adapted class's name, after torch's: ``"torch Adam"``."""
         return self._adapted().name
 
+    @property
+    def extra_evaluations(self) -> bool:
+        """Whether a step of the class evaluates the loss several times."""
+        return self._adapted().extra_evaluations
+
     def _values(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
 
@@ -68,6 +73,10 @@ class _TorchMethod:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _remade, (self.torch_class, self._values())
+
+    def stable_growth(self) -> float:
+        """Return the adapted class's: see `TorchOptimizer.stable_growth`."""
+        return self._adapted().stable_growth()
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why torch's class does not take a problem's parameters."""

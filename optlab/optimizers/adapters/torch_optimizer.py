@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -12,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
+from optlab.optimizers.momentum_growth import momentum_growth
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.problems import Batch, Parameters, Problem
 
@@ -106,6 +108,19 @@ class TorchOptimizer:
     def name(self) -> str:
         """The adapted class's name, after torch's: ``"torch Adam"``."""
         return f"torch {self.cls.__name__}"
+
+    def stable_growth(self) -> float:
+        """Return `momentum_growth` of plain SGD at one rate; NaN of all else."""
+        momentum = float(self.options.get("momentum", 0.0))
+        changed = any(self.options.get(name) for name in ("dampening", "weight_decay", "maximize"))
+        if self.cls is not torch.optim.SGD or self.scheduler or changed or not 0 <= momentum < 1:
+            return math.nan
+        return momentum_growth(momentum, nesterov=bool(self.options.get("nesterov")))
+
+    @property
+    def extra_evaluations(self) -> bool:
+        """Whether a step of the class evaluates the loss several times: L-BFGS of torch's own."""
+        return issubclass(self.cls, torch.optim.LBFGS)
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why torch's class does not take a problem's parameters (Muon takes matrices only)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -62,11 +61,6 @@ class Averaged:
         """The name in tables, with the rule's in brackets."""
         assert isinstance(self.rule, Optimizer)
         return f"Averaged({optimizer_name(self.rule)})"
-
-    def stable_growth(self) -> float:
-        """Return the rule's own: the loss of a mean is at most the largest loss, by convexity."""
-        growth = getattr(self.rule, "stable_growth", None)
-        return math.nan if growth is None else float(growth())
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the mean after each epoch."""

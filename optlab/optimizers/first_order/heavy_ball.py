@@ -12,6 +12,7 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.first_order.descend import State, check_hyperparameters, descend
+from optlab.optimizers.momentum_growth import momentum_growth
 from optlab.optimizers.optimizer import Iterate
 from optlab.optimizers.schedules import LearningRate
 from optlab.problems import Parameters, Problem
@@ -58,12 +59,10 @@ class HeavyBall:
         check_hyperparameters(self, fraction=("momentum",))
 
     def stable_growth(self) -> float:
-        r"""Return :math:`((1 + m) / (1 - m))^2`, proven in `optlab.TorchSGD.stable_growth`.
-
-        NaN with a schedule, for which there is no such proof.
-        """
-        m = self.momentum
-        return math.nan if callable(self.learning_rate) else ((1 + m) / (1 - m)) ** 2
+        """Return `momentum_growth`, NaN with a schedule, for which there is no such proof."""
+        if callable(self.learning_rate):
+            return math.nan
+        return momentum_growth(self.momentum)
 
     def init(self, parameters: Tensor) -> State:
         """Return the velocity, zero."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.first_order.descend import State, check_hyperparameters, descend
+from optlab.optimizers.momentum_growth import momentum_growth
 from optlab.optimizers.optimizer import Iterate
 from optlab.optimizers.schedules import LearningRate
 from optlab.problems import Parameters, Problem
@@ -59,14 +60,10 @@ class Nesterov:
         check_hyperparameters(self, fraction=("momentum",))
 
     def stable_growth(self) -> float:
-        r"""Return :math:`((1 + 2 m + 2 m^2) / (1 + 2 m))^2`: see `optlab.TorchSGD.stable_growth`.
-
-        NaN with a schedule, for which there is no such proof.
-        """
-        m = self.momentum
+        """Return `momentum_growth`, NaN with a schedule, for which there is no such proof."""
         if callable(self.learning_rate):
             return math.nan
-        return ((1 + 2 * m + 2 * m * m) / (1 + 2 * m)) ** 2
+        return momentum_growth(self.momentum, nesterov=True)
 
     def init(self, parameters: Tensor) -> State:
         """Return the velocity, zero."""

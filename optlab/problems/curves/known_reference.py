@@ -41,26 +41,44 @@ def dataset_reference(dataset: Dataset) -> Reference | None:
 
 
 def checked_reference(reference: Reference, problem: NonlinearLeastSquares) -> None:
-    r"""Raise unless a reference is a stationary point of a problem, to half the digits.
+    r"""Raise unless a reference is a stationary point of a problem, and its loss the loss there.
 
-    The cosines between the residuals and the columns of the Jacobian, all 0 at a minimum, must be
-    at most 1e-6, or what rounding the residuals leaves of them where these are small.
+    Both to half the digits. The cosines between the residuals and the columns of the Jacobian, all
+    0 at a minimum, must be at most 1e-6, and the loss right to 1e-6 of it; or to what rounding the
+    residuals leaves of them where these are small. A column of zeros is orthogonal to all.
     """
     parameters = reference.parameters
     if parameters is None:
-        return
+        raise ValueError(
+            "reference must have parameters, which those of trials are compared with; leave "
+            "reference out to have it computed"
+        )
     shapes = {name: tuple(value.shape) for name, value in parameters.items()}
     expected = {name: tuple(value.shape) for name, value in problem.starts[0].items()}
     if shapes != expected:
         raise ValueError(f"reference has parameters {shapes}, the start has {expected}")
     exact = problem.to("cpu", torch.float64)
     residual, jacobian = exact.residuals(parameters), exact.jacobian(parameters)
+    size = float(residual.norm())
+    if not (math.isfinite(size) and jacobian.isfinite().all()):
+        raise ValueError(
+            f"reference is no minimum of {problem.name!r}: the residuals there or their "
+            "derivatives are not finite"
+        )
     moved = rounded_size(exact, parameters, jacobian)
-    allowed = 1e-6 * residual.norm() + 1e2 * torch.finfo(torch.float64).eps * moved.norm()
-    steepest = ((jacobian.T @ residual).abs() / jacobian.norm(dim=0)).max()
-    if not steepest <= allowed:
-        cosine = float(steepest / residual.norm())
+    rounding = 1e2 * torch.finfo(torch.float64).eps * float(moved.norm())
+    lengths = jacobian.norm(dim=0)
+    products = (jacobian.T @ residual).abs() / torch.where(lengths > 0, lengths, 1.0)
+    if not (steepest := float(products.max())) <= 1e-6 * size + rounding:
         raise ValueError(
             f"reference is no minimum of {problem.name!r}: a column of the Jacobian and the "
-            f"residuals have the cosine {cosine:.1e} there, where it would be 0"
+            f"residuals have the cosine {steepest / size:.1e} there, where it would be 0"
+        )
+    # Residuals r that are off by e are off by 2 r.e + e.e in the sum of their squares.
+    n = len(residual)
+    loss = size**2 / n
+    if not abs(reference.loss - loss) <= 1e-6 * loss + (2 * size + rounding) * rounding / n:
+        raise ValueError(
+            f"reference has the loss {reference.loss!r}, but the loss of {problem.name!r} at its "
+            f"parameters, a mean of squares, is {loss!r}"
         )

@@ -110,13 +110,14 @@ class BenchmarkFunction:
         has both, so that the way in the plane can be drawn.
         """
         x = parameters["x"].detach().to("cpu", torch.float64, copy=True)
+        exact = self.to("cpu", torch.float64)
         with torch.enable_grad():
-            loss = self.value(x.requires_grad_())
+            loss = exact.value(x.requires_grad_())
             (slope,) = torch.autograd.grad(loss, x)
         point, best = x.detach(), self.minimiser()
         error = float((point - best).norm() / (best.norm() or 1.0)) if self.unique else math.nan
         more = dict(zip(self.measures, point.tolist(), strict=True)) if self.measures else {}
-        gap = float(self.suboptimality(point))
+        gap = float(exact.suboptimality(point))
         return Evaluation(loss.item(), gap, float(slope.norm()), error, more)
 
     def contours(self) -> dict[str, Any]:
@@ -124,7 +125,8 @@ class BenchmarkFunction:
         if self.d != 2:
             return {}
         side = torch.linspace(*self.box, GRID, dtype=torch.float64)
-        gap = self.suboptimality(torch.stack(torch.meshgrid(side, side, indexing="ij"), -1))
+        grid = torch.stack(torch.meshgrid(side, side, indexing="ij"), -1)
+        gap = self.to("cpu", torch.float64).suboptimality(grid)
         rows = [[float(f"{value:.6g}") for value in row] for row in gap.tolist()]
         return {"x1": side.tolist(), "x2": side.tolist(), "suboptimality": rows}
 

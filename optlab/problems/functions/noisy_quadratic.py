@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -77,7 +77,7 @@ class NoisyQuadratic(BenchmarkFunction):
         name: str | None = None,
     ) -> None:
         given = 1 / np.arange(1.0, 101.0) if eigenvalues is None else eigenvalues
-        self.eigenvalues = checked_eigenvalues(given)
+        self.eigenvalues = self.diagonal = checked_eigenvalues(given)
         flat, d = int((self.eigenvalues == 0).sum()), len(self.eigenvalues)
         message = "the mean of the noise is zero, so that the mean loss is a sum of squares"
         super().__init__(d, box=(-2.0, 2.0), unique=not flat, message=message, name=name)
@@ -88,9 +88,17 @@ class NoisyQuadratic(BenchmarkFunction):
         noise = torch.stack([half, -half], 1).reshape(rows, d) * self.eigenvalues.sqrt()
         self.data = Batch(noise, noise.new_zeros(rows))
 
+    def to(self, device: torch.device | str, dtype: torch.dtype, *, copy: bool = False) -> Self:
+        """Return the same function, computed on another device or in another dtype."""
+        moved = super().to(device, dtype, copy=copy)
+        if moved is not self:
+            # A loss that converted them would copy from the CPU at each step.
+            moved.diagonal = self.eigenvalues.to(device, dtype)
+        return moved
+
     def value(self, x: Tensor) -> Tensor:
         """Return the mean loss at points ``(..., d)``."""
-        return (self.eigenvalues.to(x) * x.square()).sum(-1) / 2
+        return (self.diagonal.to(x) * x.square()).sum(-1) / 2
 
     def loss(self, parameters: Parameters, batch: Batch | None = None) -> Tensor:
         """Return the mean loss over the rows of a batch; over all data the noise is zero."""
@@ -99,14 +107,14 @@ class NoisyQuadratic(BenchmarkFunction):
 
     def gradient(self, parameters: Parameters, batch: Batch | None = None) -> Parameters:
         """Return ``h x`` plus the mean of the batch's noise."""
-        slope = self.eigenvalues.to(parameters["x"]) * parameters["x"]
+        slope = self.diagonal.to(parameters["x"]) * parameters["x"]
         return {"x": slope if batch is None else slope + batch.X.mean(0)}
 
     def hessian_product(
         self, parameters: Parameters, direction: Parameters, batch: Batch | None = None
     ) -> Parameters:
         """Return ``h`` times the direction."""
-        return {"x": self.eigenvalues.to(direction["x"]) * direction["x"]}
+        return {"x": self.diagonal.to(direction["x"]) * direction["x"]}
 
     def lipschitz(self) -> float:
         """Return the largest eigenvalue."""

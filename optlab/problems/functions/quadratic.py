@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -60,7 +60,7 @@ class Quadratic(BenchmarkFunction):
         start: Sequence[float] | None = None,
         name: str | None = None,
     ) -> None:
-        self.eigenvalues = checked_eigenvalues(eigenvalues)
+        self.eigenvalues = self.diagonal = checked_eigenvalues(eigenvalues)
         flat = int((self.eigenvalues == 0).sum())
         message = "a sum of squares that is zero at the origin" + (
             f"; {flat} variables make no difference" if flat else " only"
@@ -74,19 +74,27 @@ class Quadratic(BenchmarkFunction):
             name=name,
         )
 
+    def to(self, device: torch.device | str, dtype: torch.dtype, *, copy: bool = False) -> Self:
+        """Return the same function, computed on another device or in another dtype."""
+        moved = super().to(device, dtype, copy=copy)
+        if moved is not self:
+            # A loss that converted them would copy from the CPU at each step.
+            moved.diagonal = self.eigenvalues.to(device, dtype)
+        return moved
+
     def value(self, x: Tensor) -> Tensor:
         """Return the function at points ``(..., d)``."""
-        return (self.eigenvalues.to(x) * x.square()).sum(-1) / 2
+        return (self.diagonal.to(x) * x.square()).sum(-1) / 2
 
     def gradient(self, parameters: Parameters, batch: Batch | None = None) -> Parameters:
         """Return ``h x``."""
-        return {"x": self.eigenvalues.to(parameters["x"]) * parameters["x"]}
+        return {"x": self.diagonal.to(parameters["x"]) * parameters["x"]}
 
     def hessian_product(
         self, parameters: Parameters, direction: Parameters, batch: Batch | None = None
     ) -> Parameters:
         """Return ``h`` times the direction."""
-        return {"x": self.eigenvalues.to(direction["x"]) * direction["x"]}
+        return {"x": self.diagonal.to(direction["x"]) * direction["x"]}
 
     def lipschitz(self) -> float:
         """Return the largest eigenvalue."""
