@@ -45,7 +45,7 @@ class LinearOptimum(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Which flat entries determine the predictions, and a sentence where columns are dependent.
+    """Name the flat entries that determine the predictions, and the dependence of columns.
 
     ``is_exact``: the entries left out are combinations of the others in exact arithmetic. Where
     they are so at rounding only, the others' minimum may be far above the infimum.
@@ -58,6 +58,24 @@ class Columns(NamedTuple):
 
 def optimum(objective: Objective, intercept: bool) -> LinearOptimum:
     """Return the minimiser of a linear model, and its certificate."""
+    found = _optimum(objective, intercept)
+    loss = type(objective.loss)
+    if vars(loss).get("has_bounds", False):
+        return found
+    message = f"{found.reference.message}; that takes for granted the bounds of {loss.__name__}, "
+    message += "whose class does not set has_bounds: no proof"
+    reference = replace(
+        found.reference,
+        kind="computed",
+        bound=math.nan,
+        digits=math.nan,
+        unique=None,
+        message=message,
+    )
+    return LinearOptimum(reference)
+
+
+def _optimum(objective: Objective, intercept: bool) -> LinearOptimum:
     columns = _independent(objective)
     if objective.loss.kink is not None:
         found = _at_vertex(objective, columns, intercept)
