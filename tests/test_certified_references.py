@@ -276,7 +276,11 @@ def test_ridge_and_lasso_of_quantiles_agree_with_a_general_minimiser():
         np.zeros(57),
         jac=lambda v: linear + ridge @ v,
         bounds=[(None, None)] + [(0, None)] * 56,
-        constraints={"type": "eq", "fun": lambda v: rows @ v - problem.y.numpy(), "jac": lambda v: rows},
+        constraints={
+            "type": "eq",
+            "fun": lambda v: rows @ v - problem.y.numpy(),
+            "jac": lambda v: rows,
+        },
         method="SLSQP",
         options={"ftol": 1e-12, "maxiter": 500},
     )  # fmt: skip
