@@ -80,7 +80,11 @@ class Objective:
 
     def gradient(self, theta: Pair, eta: Pair) -> Pair:
         """Return the gradient of the smooth part, flat, as a pair."""
-        loss = self.transposed(self.shared(self.loss.slope_pair(eta, self.y)))
+        return self.balance(theta, self.loss.slope_pair(eta, self.y))
+
+    def balance(self, theta: Pair, slopes: Pair) -> Pair:
+        """Return ``design.T @ (share slopes) + l2 theta``, flat, as a pair."""
+        loss = self.transposed(self.shared(slopes))
         high, low = (part.reshape(-1) for part in theta)
         l2 = self.per_entry(self.l2)
         product, error = dd.two_product(l2, high)

@@ -23,7 +23,7 @@ from optlab.problems.certified.recession import Recession, recession
 from optlab.problems.certified.ridge_kinks import minimise_ridge_kinks
 from optlab.problems.certified.suboptimality_bound import Bound, newton_bound
 from optlab.problems.certified.vertex import minimise_kinks
-from optlab.problems.losses.loss import Pair, rounded
+from optlab.problems.losses.loss import Pair
 from optlab.problems.problem import Parameters, Reference
 
 TRUSTED = 1e-9  # of the loss at zero: a bound above this share is no certificate
@@ -35,13 +35,13 @@ class LinearOptimum(NamedTuple):
     """A reference, and the minimiser as a pair ``(p, *outputs)``, intercept first; None for none.
 
     ``slope`` is the loss's slope ``(n, *outputs)`` at the minimiser, one that balances the
-    penalty's; ``eta`` its predictions, as a pair.
+    penalty's; ``eta`` its predictions; both are pairs.
     """
 
     reference: Reference
     theta: Pair | None = None
     eta: Pair | None = None
-    slope: Tensor | None = None
+    slope: Pair | None = None
 
 
 class Columns(NamedTuple):
@@ -195,9 +195,7 @@ def _attained(
         trusted=is_proven,
         message=message,
     )
-    return LinearOptimum(
-        reference, theta, eta, rounded(objective.loss.slope_pair(eta, objective.y))
-    )
+    return LinearOptimum(reference, theta, eta, objective.loss.slope_pair(eta, objective.y))
 
 
 def _at_vertex(objective: Objective, columns: Columns, intercept: bool) -> LinearOptimum:
@@ -235,7 +233,8 @@ def _at_vertex(objective: Objective, columns: Columns, intercept: bool) -> Linea
         trusted=is_proven,
         message=message,
     )
-    return LinearOptimum(reference, theta, eta, -rounded(vertex.slope)[: len(objective.y)])
+    high, low = (part[: len(objective.y)] for part in vertex.slope)
+    return LinearOptimum(reference, theta, eta, (-high, -low))
 
 
 def _kinks(objective: Objective, allowed: Tensor, scale: Tensor) -> Kinks:
