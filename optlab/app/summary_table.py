@@ -124,8 +124,8 @@ def print_summary(summary: pd.DataFrame, name: str, threads: int | None = None) 
     marks = summary.assign(crowded=summary["cores_short"] > CROWDED_ABOVE)
     for mark, why in _MARKS.items():
         if (marked := marks[mark].astype(bool)).any():
-            why = f"{why}; {_quiet(threads)}" if mark == "crowded" else why
-            console.print(Text(f"{mark}: {why} ({_where(summary[marked])})"))
+            more = f"; {_quiet(threads)}" if mark == "crowded" else ""
+            console.print(Text(f"{mark}: {why}{more} ({_where(summary[marked])})"))
 
 
 _MARKS = {

@@ -54,7 +54,7 @@ def has_rate(values: Mapping[str, Any]) -> bool:
 
 
 def is_unscaled(problem: Problem) -> bool:
-    """Return whether the features ``(n, d)`` of a linear model have a root mean square far above 1."""
+    """Return whether a linear model's features ``(n, d)`` have a root mean square far above 1."""
     X = problem.data.X
     if (
         not isinstance(problem, HasConstantFit)
