@@ -3,7 +3,6 @@
 import mpmath as mp
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -209,6 +209,7 @@ def _attained(
         of = int((objective.l1 > 0).sum()) * math.prod(objective.loss.outputs)
         message += f", {of - zeros} of {of} weights are not zero"
         message += "" if zeros < of else ": l1 is at or above the level at which all vanish"
+    message += _common_shift(objective)
     if dependent:
         message += f"; the minimiser is not unique ({dependent}): weights of minimum norm"
     elif not is_unique:
@@ -226,6 +227,16 @@ def _attained(
         message=message,
     )
     return LinearOptimum(reference, theta, eta, objective.loss.slope_pair(eta, objective.y))
+
+
+def _common_shift(objective: Objective) -> str:
+    """Return a sentence on the shifts of the outputs that change no loss, or nothing."""
+    if not (objective.loss.outputs and bool(_unpenalised(objective).any())):
+        return ""
+    return (
+        "; a number added to the parameters of all classes alike, where these have no penalty, "
+        "changes no loss: these have mean 0"
+    )
 
 
 def _offsets(objective: Objective, intercept: bool) -> Tensor:
