@@ -43,8 +43,8 @@ BREACHES = [
         {"evaluate": returns(torch.ones(()))},
         (
             "evaluate of problem 'ripples' returned a tensor of "
-            "shape () in torch.float32: it must be an Evaluation of the numbers loss, suboptimality, "
-            "gradient_norm, parameter_error (math.nan where not known)"
+            "shape () in torch.float32: it must be an Evaluation of the numbers loss, "
+            "suboptimality, gradient_norm, parameter_error (math.nan where not known)"
         ),
     ),
     (
