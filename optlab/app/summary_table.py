@@ -84,7 +84,8 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
         found = facts.coefficient_table()
         if found.empty or not (every or set(facts.provenance) - {STANDARDIZED}):
             continue
-        title = f"coefficients of the reference of {name}, in the units of the data"
+        of = f" ({facts.quantity})" if facts.quantity else ""
+        title = f"coefficients of the reference of {name}{of}, in the units of the data"
         table = Table(title=Text(title), title_justify="left", header_style="bold")
         table.add_column("name", no_wrap=True)
         for heading in ("coefficient", "standard error", "as fitted"):
