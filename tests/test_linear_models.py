@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import optlab as ol
+from optlab.app.summary_table import print_coefficients
 from optlab.problems import registry, smooth_linear_model
 from optlab.problems.capabilities import HasCurvature, HasLipschitz, HasProximal
 from optlab.problems.largest_eigenvalue import largest_eigenvalue
@@ -382,3 +383,21 @@ def test_coefficients_have_the_classes_names():
     assert len(ol.LogisticRegression(X, [0, 1, 0, 1]).coefficients()) == 2
     with pytest.raises(ValueError, match="has no minimiser: the infimum is not attained"):
         ol.LogisticRegression(X, [0, 0, 1, 1]).coefficients()
+
+
+def test_the_class_that_positive_coefficients_speak_for_is_named(capsys):
+    X = np.array([[0.0], [1.0], [2.0]])
+    problem = ol.LogisticRegression(X, ["no", "yes", "no"], l2=1.0)
+    assert "classes=2, log-odds of 'yes' against 'no'" in repr(problem)
+    results = ol.compare(problem, ol.Newton(), epochs=5)
+    print_coefficients(results.problems, every=True)
+    title = "coefficients of the reference of data (log-odds of 'yes' against 'no'), in the units"
+    assert title in capsys.readouterr().out
+    assert "log-odds" not in repr(ol.SoftmaxRegression(X, [0, 1, 2], l2=1.0))
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series, pd.Categorical])
+def test_a_target_of_labels_asks_for_a_classification(kind):
+    with pytest.raises(ValueError, match=r"y holds .* a problem of classification") as refused:
+        ol.LinearRegression(np.eye(2), kind(["a", "b"]))
+    assert "one-hot" not in str(refused.value)
