@@ -129,7 +129,8 @@ def test_all_code_that_a_trial_runs_is_deciding_code(name):
         sys.setprofile(None)
     ours = {file.relative_to(PACKAGE) for file in ran if file.is_relative_to(PACKAGE)}
     assert ours
-    assert {f for f in ours if not any(f.is_relative_to(d) for d in DECIDING_CODE)} == set()
+    others = {f for f in ours if not any(f.is_relative_to(d) for d in DECIDING_CODE)}
+    assert others <= {Path("text.py")}  # the words of messages, which decide no number
 
 
 def test_a_key_looks_at_the_deciding_code_alone(tmp_path):

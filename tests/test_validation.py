@@ -31,7 +31,7 @@ def entries(column):
     for name, enter in {
         "problem": lambda: ol.LinearRegression(frame, y).X[:, 0],
         "array": lambda: ol.LinearRegression(frame.to_numpy(), y).X[:, 0],
-        "target": lambda: Dataset("a", y[:, None], frame["t"]).y,
+        "target": lambda: ol.LinearRegression.from_dataset(Dataset("a", y[:, None], frame["t"])).y,
         "frame": lambda: from_pandas(frame.assign(y=y), target="y").X[:, 0],
         "frame's target": lambda: from_pandas(frame.assign(x=y), target="t").y,
     }.items():
@@ -195,7 +195,8 @@ def test_what_is_no_number_is_refused_by_name_at_every_entry(column, sentence):
     for door, outcome in entries(column):
         if door != "array":  # an array has lost the column's own dtype
             assert isinstance(outcome, ValueError), door
-            assert sentence in str(outcome)
+            # A dataset keeps class labels, as text; a regression's target refuses them as such.
+            assert sentence in str(outcome) or (door == "target" and "holds text" in str(outcome))
 
 
 def test_a_row_is_told_by_number_and_label():

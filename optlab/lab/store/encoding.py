@@ -53,9 +53,13 @@ def row_to_record(row: Mapping[str, Any]) -> TrialRecord:
 
 
 def to_json(values: Mapping[str, Any]) -> str:
-    """Return values as JSON; a NaN that is a field of its own is null, as SQLite has it."""
-    absent = {k for k, v in values.items() if isinstance(v, float) and math.isnan(v)}
-    return json.dumps(dict(values) | dict.fromkeys(absent), default=str)
+    """Return values as JSON; a NaN of a field, or of a field's field, is null, as SQLite has it."""
+    inner = {k: _without_nan(v) for k, v in values.items() if isinstance(v, dict)}
+    return json.dumps(_without_nan(dict(values) | inner), default=str)
+
+
+def _without_nan(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
 
 
 def trace_to_bytes(trace: Sequence[TraceRow]) -> bytes:
