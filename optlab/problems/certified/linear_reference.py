@@ -231,9 +231,7 @@ def _with_offsets(theta: Pair, shift: Tensor) -> Pair:
     return torch.where(first, bias[0], theta[0]), torch.where(first, bias[1], theta[1])
 
 
-def _at_vertex(
-    given: Objective, shift: Tensor, columns: Columns, intercept: bool
-) -> LinearOptimum:
+def _at_vertex(given: Objective, shift: Tensor, columns: Columns, intercept: bool) -> LinearOptimum:
     """Return the optimum of a loss of two slopes, at a vertex, by columns less their offsets."""
     objective = _shifted(given, shift)
     allowed, dependent, _ = columns
