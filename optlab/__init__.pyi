@@ -74,6 +74,7 @@ from .problems.losses.softmax import SoftmaxRegression as SoftmaxRegression
 from .problems.module_problem import ModuleProblem as ModuleProblem
 from .problems.nonlinear_least_squares import NonlinearLeastSquares as NonlinearLeastSquares
 from .problems.problem import Batch as Batch
+from .problems.problem import Evaluation as Evaluation
 from .problems.problem import Parameters as Parameters
 from .problems.problem import Problem as Problem
 from .problems.problem import Reference as Reference

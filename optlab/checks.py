@@ -61,13 +61,26 @@ def check_bytes(name: str, value: object) -> int:
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return a hint at the nearest of some names, or an empty text where none is near.
 
+    Names of which each word is abbreviated come first.
+
     Examples
     --------
     >>> did_you_mean("pirce", ["price", "size"])
     "did you mean 'price'? "
+    >>> did_you_mean("val_accuracy", ["accuracy", "validation_accuracy"])
+    "did you mean 'validation_accuracy'? "
     """
-    near = difflib.get_close_matches(name, list(names), n=1)
+    names = list(names)
+    full = [known for known in names if _abbreviates(name, known)]
+    near = difflib.get_close_matches(name, full or names, n=1, cutoff=0.0 if full else 0.6)
     return f"did you mean {near[0]!r}? " if near else ""
+
+
+def _abbreviates(short: str, full: str) -> bool:
+    """Return whether the words of a name begin with those of another, one by one."""
+    parts, words = (re.split(r"[^a-z0-9]+", text.lower()) for text in (short, full))
+    pairs = zip(parts, words, strict=False)
+    return len(parts) == len(words) and all(part and word.startswith(part) for part, word in pairs)
 
 
 def _is_real(value: object) -> bool:

@@ -149,13 +149,14 @@ def minimize(
     )
     (trial,) = grid.trials()
     budget = Budget(epochs=epochs, stop_at=stop_at, recorded_epochs=recorded_epochs)
-    check_stop_at(budget.stop_at, [problem])
+    given = None if start is None else _checked_start(start, problem)
+    check_stop_at(budget.stop_at, [problem], given)
     outcome = run_trial(
         trial,
         problem,
         optimizer,
         budget,
-        start=None if start is None else _checked_start(start, problem),
+        start=given,
         shuffle=shuffle,
         warm_up=False,
         catch=(),

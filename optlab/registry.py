@@ -81,12 +81,16 @@ class Registry(Generic[T]):
     def get(self, name: str) -> T:
         """Return an object by its name, or by its place, ``"module:attribute"``.
 
+        Where no name is exactly this one, one in other letters' case is taken.
+
         Raises
         ------
         ValueError
             For an unknown name, with the nearest known one, and for a package that cannot be
             imported.
         """
+        if name not in (names := self.names()):
+            name = next((known for known in names if known.lower() == name.lower()), name)
         if name in self._registered:
             return self._registered[name]
         if ":" in name and name not in self._known:

@@ -97,7 +97,7 @@ def test_two_classes_of_one_name_are_told_apart():
         ({"optimizers": {"a": 1}}, "is no optimizer"),
         ({"problems": []}, "problems is empty"),
         ({"problems": [problem("a"), problem("a")]}, "several problems are called a"),
-        ({"problems": [np.eye(2)]}, "is no problem; LinearRegression(X, y) makes one"),
+        ({"problems": [np.eye(2)]}, "LinearRegression(X, y) makes one"),
         ({"batch_sizes": [0]}, "batch_size must be a whole number of at least 1 or 'full', not 0"),
         ({"batch_sizes": [-1]}, "not -1"),
         ({"batch_sizes": ["half"]}, "not 'half'"),

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import optlab as ol
+from optlab.app.summary_table import print_summary
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(30, 2)), RNG.normal(size=30)
@@ -78,3 +79,25 @@ def test_a_diverging_run_has_an_infinite_holdout_loss():
 def test_held_out_rows_that_do_not_fit_are_refused_by_name(holdout, sentence):
     with pytest.raises(ValueError, match=f"(?i){sentence}"):
         ol.LinearRegression(X, Y, holdout=holdout)
+
+
+def test_the_summary_has_the_medians_of_further_measures_at_its_end(capsys):
+    plain, held = (
+        ol.LinearRegression(X, Y, name="plain"),
+        ol.LinearRegression(X, Y, name="held", holdout=(HELD_X, HELD_Y)),
+    )
+    results = ol.compare([plain, held], ol.ManualSGD(0.01), batch_sizes=[3], seeds=[1, 2, 3, 4],
+                         epochs=2)  # fmt: skip
+    table = results.summary()
+    assert [*table][-1] == "holdout_loss"
+    losses = results.trials.groupby("problem")["holdout_loss"]
+    assert len(set(losses.get_group("held"))) == 4
+    without, median = table["holdout_loss"]
+    assert math.isnan(without)
+    assert median == np.median(losses.get_group("held"))
+    print_summary(table, "measures")
+    heading, *rows = capsys.readouterr().out.splitlines()[2:]
+    assert "holdout loss" in heading
+    assert f"{median:.4g}" in "\n".join(rows)
+    print_summary(ol.compare(plain, ol.Lstsq()).summary(), "none")
+    assert "holdout" not in capsys.readouterr().out

@@ -164,8 +164,9 @@ def test_recording_changes_no_bit():
 
 
 def test_runs_beside_each_other_share_nothing_and_the_module_given_stays_as_it_is():
-    module = network().eval()
-    before, problem = copy.deepcopy(module.state_dict()), images_problem()
+    module = network()
+    module[6].eval()
+    before, modes = copy.deepcopy(module.state_dict()), [part.training for part in module]
     X, y = images()
     problem = ol.ModuleProblem(module, nn.CrossEntropyLoss(), X, y)
     alone = iterates(problem, ol.ManualSGD(0.1), 4)
@@ -176,8 +177,27 @@ def test_runs_beside_each_other_share_nothing_and_the_module_given_stays_as_it_i
     assert torch.equal(torch.get_rng_state(), state)
     assert_same_bits(outer[-1], alone[-1])
     assert_same_bits(module.state_dict(), before)
-    assert not any(part.training for part in module.modules())
+    assert [part.training for part in module] == modes
     assert all(value.grad is None for value in module.parameters())
+
+
+def test_parts_in_eval_mode_stay_in_it():
+    X, y = images()
+    module = network()
+    for part in module[:4]:  # a pretrained network's first layers, which keep their statistics
+        part.eval()
+    end = iterates(ol.ModuleProblem(module, nn.CrossEntropyLoss(), X, y), ol.ManualSGD(0.1), 2)[-1]
+    given = dict(module.named_buffers())
+    assert_same_bits(
+        {n: v for n, v in end.items() if n in given and n < "2"},
+        {n: v for n, v in given.items() if n < "2"},
+    )
+    assert end["6.num_batches_tracked"] == 12
+    # As a whole in eval mode, it is trained as it is judged, without a mask.
+    problem = ol.ModuleProblem(module.eval(), nn.CrossEntropyLoss(), X, y)
+    problem = problem.to("cpu", torch.float64)
+    point = problem.begin(torch.Generator().manual_seed(1))
+    assert problem.loss(point).item() == pytest.approx(problem.evaluate(point).loss, rel=1e-13)
 
 
 def test_begin_begins_a_run_again():
@@ -352,6 +372,19 @@ class Scale(nn.Module):
         return self.scale * X
 
 
+class Parts(nn.Module):
+    """Two layers, and a function of the module that computes the output."""
+
+    def __init__(self, forward):
+        super().__init__()
+        self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 1)
+        self.kept, self.bound = [self.a.weight], lambda X: self.a(X).tanh()
+        self.function = forward
+
+    def forward(self, X):
+        return self.function(self, X)
+
+
 LINE = nn.Linear(2, 1)
 X, Y = np.ones((4, 2)), np.ones((4, 1))
 MSE = nn.MSELoss()
@@ -381,12 +414,31 @@ MSE = nn.MSELoss()
         ((LINE, MSE, X.astype(str), Y), "X must be an array of numbers"),
         ((LINE, MSE, X * 1j, Y), "X must be real numbers"),
         ((LINE, MSE, np.ones(()), Y), r"X must have rows, not the shape \(\)"),
+        ((Parts(lambda own, X: own.b(own.bound(X))).double(), MSE, X, Y),
+         r"does not depend on the trained parameters a\.weight, a\.bias: call their layers"),
+        ((Parts(lambda own, X: own.b(X @ own.kept[0] + own.a.bias)), MSE, X, Y),
+         r"the trained parameters a\.weight: .* freeze"),
+        ((Parts(lambda own, X: own.b(X)), MSE, X, Y), r"trained parameters a\.weight, a\.bias"),
+        ((LINE, lambda o, y: (o - y).detach().square().mean(), X, Y), r"parameters weight, bias"),
         ((Scale(), MSE, X, X), r"no reset_parameters\(\) of the module draws scale"),
     ],
 )  # fmt: skip
 def test_bad_input_says_what_and_where(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         ol.ModuleProblem(*arguments)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_parameter_may_be_used_in_one_of_the_modes_alone(training):
+    def forward(own, X):
+        return own.b(own.a(X)) if own.training == training else own.b(X)
+
+    problem = ol.ModuleProblem(Parts(forward), MSE, X, Y)
+    assert list(problem.start(torch.Generator())) == ["a.weight", "a.bias", "b.weight", "b.bias"]
+    frozen = Parts(lambda own, X: own.b(own.a(X)))
+    frozen.a.requires_grad_(False)
+    problem = ol.ModuleProblem(frozen, MSE, X, Y)
+    assert list(problem.start(torch.Generator())) == ["b.weight", "b.bias"]
 
 
 @pytest.mark.parametrize("validation", [0, 1, 1.5, -0.1, "half", True, np.nan])

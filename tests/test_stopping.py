@@ -1,6 +1,7 @@
 """Statuses that hold: compared with the exact stability of descent, and at their edges."""
 
 import dataclasses
+import re
 from collections import Counter
 from functools import partial
 
@@ -156,6 +157,25 @@ def test_the_rule_says_the_same_of_numbers_and_of_arrays(values, scale):
     assert StopAt.of(rule.definition()) == rule == StopAt.of(1e-6)
 
 
+def test_a_limit_of_a_further_measure_that_the_start_has_reached_is_refused():
+    held = np.eye(2), np.ones(2)
+    problem = ol.LinearRegression(np.eye(2), np.ones(2), holdout=held, name="p")
+    start = {"weight": [0.0, 0.0], "bias": 0.5}  # misses each by 0.5
+    hint = "; where more is better, as with an accuracy, use StopAt('holdout_loss', at_least=...)"
+    for limit, more in (({"value": 0.25}, hint), ({"at_least": 0.25}, "")):
+        rule = StopAt("holdout_loss", **limit)
+        where = f"at the start of problem 'p', where holdout_loss is 0.25{more}"
+        sentence = re.escape(f"stop_at={rule} is already reached {where}") + "$"
+        with pytest.raises(ValueError, match=sentence):
+            ol.minimize(problem, ol.ManualSGD(), start=start, stop_at=rule)
+    rule = StopAt("holdout_loss", value=0.2)
+    assert ol.minimize(problem, ol.ManualSGD(0.1), start=start, stop_at=rule).status == "converged"
+    with pytest.raises(ValueError, match="already reached at the start"):
+        ol.Experiment(
+            problems=problem, optimizers=ol.Adam(), stop_at=StopAt("holdout_loss", value=1e9)
+        )
+
+
 class Misjudged(ol.LinearRegression):
     """A problem whose reference is a point that is not its minimiser."""
 
@@ -257,3 +277,38 @@ def test_descent_beyond_the_limit_is_diverged_on_every_quadratic(make):
     # From the optimum the noise's mean, which is zero to rounding, moves the point a little.
     options = {"start": {"x": torch.zeros(2).double()}, "batch_size": len(problem.data.y)}
     assert ol.minimize(problem, ol.SGD(0.1), epochs=60, **options).status == "finished"
+
+
+def test_a_run_that_ends_above_the_best_constant_says_so_and_what_to_try():
+    random = np.random.default_rng(0)
+    z = random.standard_normal((40, 2))
+    raw = ol.LogisticRegression(z * 300 + 1000, z[:, 0] > 0, l2=0.1)
+    above = "the loss is above that of the best constant prediction: "
+    sgd = ol.minimize(raw, ol.SGD(1e-12), epochs=2)
+    tries = "standardize the features, or try more epochs, or another learning rate"
+    assert sgd.message.endswith(above + tries)
+    newton = ol.minimize(raw, ol.Newton(), epochs=1)
+    assert newton.message.endswith(above + "standardize the features, or try more epochs")
+    scaled = ol.LogisticRegression(z, z[:, 0] > 0, l2=0.1)
+    start = {"weight": [-9.0, 9.0], "bias": 0.0}
+    newton = ol.minimize(scaled, ol.SGD(1e-12), epochs=1, start=start)
+    assert newton.message.endswith(above + "try more epochs, or another learning rate")
+    assert above not in ol.minimize(scaled, ol.Newton()).message
+
+
+def test_a_method_that_stops_by_itself_at_an_absurd_fit_says_so():
+    curve = ol.NonlinearLeastSquares.from_dataset(ol.datasets.nist_nonlinear("Misra1a"), start=1)
+    start = {"b1": 1.0, "b2": -0.19}  # exp(0.19 * 760) = 1e62
+    solution = ol.minimize(curve, ol.LevenbergMarquardt(), start=start)
+    assert solution.loss > 1e9 * curve.data.y.var()
+    above = "the loss is above that of the best constant prediction: try another start"
+    assert solution.message.endswith(above)
+
+
+def test_only_what_has_a_learning_rate_is_told_to_change_it():
+    class Rateless(Walk):
+        """Walks away from the optimum, with no learning rate."""
+
+    problem = ol.LinearRegression(np.eye(3), [1.0, -1.0, 0.0])
+    solution = ol.minimize(problem, Rateless((1e-3, np.nan)), epochs=3)
+    assert (solution.status, "learning rate" in solution.message) == ("diverged", False)

@@ -47,6 +47,18 @@ def by_cell(table: pd.DataFrame, column: str, *more: str, **how: str) -> pd.Data
     return pd.DataFrame(table)
 
 
+def further_measures(trials: pd.DataFrame) -> list[str]:
+    """Return the columns of further measures, such as an accuracy: the last of the trials' table.
+
+    Examples
+    --------
+    >>> further_measures(pd.DataFrame(columns=["trial", "reference", "accuracy"]))
+    ['accuracy']
+    """
+    columns = [str(name) for name in trials]
+    return columns[columns.index("reference") + 1 :] if "reference" in columns else []
+
+
 def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each cell: its trials, statuses, medians, and the interval of its seconds.
 
@@ -76,7 +88,9 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
           other processes used exceeded the machine;
         - ``spread``: IQR / median of the seconds over repeats, the median over seeds; NaN where no
           seed was repeated. ``unstable``: whether it is over 10 %;
-        - ``contended``: whether any trial ran beside others.
+        - ``contended``: whether any trial ran beside others;
+        - the medians of further measures, such as ``accuracy`` or ``holdout_loss``, where trials
+          have some.
 
     Notes
     -----
@@ -102,7 +116,9 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     cell = cell_numbers(trials)
     table = trials.assign(timed=timed(trials), contended=trials["contended"].astype(bool))
     numbers = [column for column in _MEDIANS if column in trials]
-    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce").astype(float)
+    measures = further_measures(trials)
+    values = table[[*numbers, *measures]].apply(pd.to_numeric, errors="coerce")
+    table[[*numbers, *measures]] = values.astype(float)
     seconds = [column for column in _SECONDS if column in trials]
     table[seconds] = table[seconds].where(table["timed"])
     ran = table["status"].isin(ENDED_WELL) | (table["epochs"] > 0) | table["loss"].notna()
@@ -122,7 +138,8 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     rows["unstable"] = rows["spread"] > UNSTABLE_ABOVE
     rows["contended"] = groups["contended"].any()
     rows["cores_short"] = table["cores_short"].where(table["timed"]).groupby(cell).max()
-    return rows
+    medians = groups[[name for name in measures if name not in rows]].median()
+    return pd.concat([rows, medians], axis=1)
 
 
 def median_intervals(values: pd.Series[float], cell: pd.Series[int]) -> pd.DataFrame:

@@ -95,7 +95,8 @@ def compare(
         The name of the model and its loss (see `optlab list problems`).
     optimizers
         Names, with commas between (see `optlab list optimizers`). Where left out, manual-sgd,
-        torch-sgd, lstsq and sklearn; of another problem those that can solve it.
+        torch-sgd, lstsq and sklearn; where one of these cannot solve the problem, the others,
+        lbfgs, newton and fista, as far as they can.
     learning_rate
         For every optimizer that has one.
     standardize
@@ -145,9 +146,13 @@ def _dataset(
         return datasets.read_table(data, target=target, labels=labels, **chosen.keywords())
     if data in datasets.names() and chosen != Table():
         raise ValueError(f"options about a table go with a file, not with the dataset {data}")
-    if Path(data).suffix or chosen != Table():
+    if Path(data).suffix or Path(data).exists() or chosen != Table():
         raise ValueError(f"--target is missing: which column of {data} is to be fitted?")
-    return datasets.load(data)
+    try:
+        return datasets.load(data)
+    except ValueError as error:
+        hint = f"`optlab list datasets` names those that come with optlab; {data} is no file either"
+        raise ValueError(f"{error}; {hint}") from None
 
 
 @app.command

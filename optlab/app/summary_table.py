@@ -43,13 +43,14 @@ def print_results(
     name: str,
     *,
     coefficients: bool = False,
+    threads: int | None = None,
 ) -> list[str]:
     """Print the summary, references and coefficients; return why that failed, where stdout is full.
 
     One who has closed stdout has read enough: that is no failure.
     """
     try:
-        print_summary(summary, name)
+        print_summary(summary, name, threads)
         print_references(problems)
         print_coefficients(problems, every=coefficients)
         sys.stdout.flush()
@@ -84,7 +85,8 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
         found = facts.coefficient_table()
         if found.empty or not (every or set(facts.provenance) - {STANDARDIZED}):
             continue
-        title = f"coefficients of the reference of {name}, in the units of the data"
+        of = f" ({facts.quantity})" if facts.quantity else ""
+        title = f"coefficients of the reference of {name}{of}, in the units of the data"
         table = Table(title=Text(title), title_justify="left", header_style="bold")
         table.add_column("name", no_wrap=True)
         for heading in ("coefficient", "standard error", "as fitted"):
@@ -105,11 +107,11 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
 MOST_COEFFICIENTS = 20
 
 
-def print_summary(summary: pd.DataFrame, name: str) -> None:
+def print_summary(summary: pd.DataFrame, name: str, threads: int | None = None) -> None:
     """Print a row for each optimizer, batch size and device, and why some have no numbers."""
     console = RaisingConsole(soft_wrap=True)
     unbounded = console.options.update(width=10_000)
-    for hidden in range(4):
+    for hidden in range(4 + len(_measures(summary))):
         table = _table(summary, name, hidden=hidden)
         natural = console.measure(table, options=unbounded).maximum
         if not console.is_terminal or natural <= console.width:
@@ -123,15 +125,22 @@ def print_summary(summary: pd.DataFrame, name: str) -> None:
     marks = summary.assign(crowded=summary["cores_short"] > CROWDED_ABOVE)
     for mark, why in _MARKS.items():
         if (marked := marks[mark].astype(bool)).any():
-            console.print(Text(f"{mark}: {why} ({_where(summary[marked])})"))
+            more = f"; {_quiet(threads)}" if mark == "crowded" else ""
+            console.print(Text(f"{mark}: {why}{more} ({_where(summary[marked])})"))
 
 
 _MARKS = {
     "unstable": "seconds spread by more than 10 % (IQR / median) over the repeats of a seed",
-    "crowded": "other processes used cores that a trial's threads needed; try --threads 1",
+    "crowded": "other processes used cores that a trial's threads needed",
     "contended": "trials ran beside others, so that their seconds count nowhere",
 }
 """Reasons to doubt the seconds of a row, by the column that marks it."""
+
+
+def _quiet(threads: int | None) -> str:
+    """Return how trials get the cores that they need, where so many threads were asked for."""
+    return "run them when nothing else does" if threads == 1 else "try --threads 1"
+
 
 _WHERE = ("optimizer", "batch", "device")
 
@@ -142,12 +151,20 @@ def _where(rows: pd.DataFrame) -> str:
     return several if len(cells) > 3 else ", ".join(cells)
 
 
+def _measures(summary: pd.DataFrame) -> list[str]:
+    """Return the summary's columns of further measures, its last, that have a value."""
+    names = [str(name) for name in summary]
+    return [name for name in names[names.index("cores_short") + 1 :] if summary[name].notna().any()]
+
+
 def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
     """Return the summary's table without its last columns, for terminals too narrow for all."""
     axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
     axes += ["trials"] if (summary["trials"] > 1).any() else []
     numbers = ["epochs", "seconds", "loss", "suboptimality", "parameter error"]
     numbers += ["peak memory"] if summary["peak_bytes"].notna().any() else []
+    measures = {name.replace("_", " "): name for name in _measures(summary)}
+    numbers += measures
     shown = numbers[: len(numbers) - hidden]
     table = Table(title=Text(name), title_justify="left", header_style="bold")
     named = [*axes, "optimizer", "batch", "device", "status"]
@@ -164,6 +181,7 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
             "parameter error": number(row["parameter_error"], digits=2),
             "peak memory": format_bytes(row["peak_bytes"]),
         }
+        cells |= {heading: number(row[name], digits=4) for heading, name in measures.items()}
         texts = (Text(str(row[column])) for column in named)
         table.add_row(*texts, *(cells[heading] for heading in shown))
     return table

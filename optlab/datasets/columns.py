@@ -50,6 +50,12 @@ REMEDIES: dict[Kind, str] = {
     "complex": "split it into real and imaginary parts",
     "other": "turn it into columns of numbers, or leave it out",
 }
+CLASSES = (
+    "it is the target, which must be numbers here: of class labels make a problem of "
+    "classification, LogisticRegression (two classes) or SoftmaxRegression"
+)
+"""What to do with a target of text, in place of the remedy of a feature."""
+
 _WORDS: dict[Kind, str] = {
     "date": "dates or times", "duration": "durations", "text": "text", "category": "categories",
     "complex": "complex numbers", "other": "objects",
@@ -194,7 +200,7 @@ def _plain(value: Any) -> Any:
 def _refusal(values: pd.Series[Any], kind: Kind, name: str, first_row: int) -> str:
     missing = values.isna().to_numpy()
     flags = ~missing
-    remedy = REMEDIES[kind]
+    remedy = CLASSES if name == "y" and kind in {"text", "category"} else REMEDIES[kind]
     written = kind == "date" and _kind_of_dtype(values) == "text"
     if written:
         remedy = remedy.replace(

@@ -26,6 +26,7 @@ from optlab.optimizers import (
     versions,
 )
 from optlab.problems import Problem, problem_dtype
+from optlab.problems.check_problem import check_problem
 from optlab.text import without_addresses
 
 T = TypeVar("T")
@@ -148,7 +149,7 @@ def named_optimizers(
         if len(named) < len(optimizers):
             raise ValueError(f"optimizers' names must differ as text: {list(optimizers)}")
     else:
-        several = [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
+        several = _listed(optimizers, Optimizer)
         for optimizer in several:
             _check_optimizer(optimizer)
         labels = _labels(several)
@@ -180,6 +181,11 @@ def _check_optimizer(optimizer: object) -> None:
             raise ValueError(
                 f"{optimizer!r} is no optimizer, but a name; optimizers are objects, such as "
                 f"optlab.ManualSGD(); optlab.optimizers.registry.get({optimizer!r}) gives the class"
+            )
+        if isinstance(optimizer, Problem):
+            raise ValueError(
+                f"{type(optimizer).__name__} is no optimizer, but a problem: optimizers come "
+                "second, as in compare(problem, [optimizer])"
             )
         raise ValueError(
             f"{type(optimizer).__name__} is no optimizer: it needs `uses_batches` and "
@@ -228,23 +234,22 @@ def _label(optimizer: Optimizer, differing: Sequence[str] | None) -> str:
 
 
 def _named_problems(problems: Problem | Sequence[Problem]) -> dict[str, Problem]:
-    several = [problems] if isinstance(problems, Problem) else list(problems)
+    several = _listed(problems, Problem)
+    if not several:
+        raise ValueError("problems is empty: there is nothing to solve")
     for problem in several:
-        if not isinstance(problem, Problem):
-            kind = type(problem).__name__
-            raise ValueError(f"{kind} is no problem; LinearRegression(X, y) makes one")
+        check_problem(problem)
     names = [problem.name for problem in several]
-    for name in names:
-        try:
-            name.encode()  # half of a character is no text that a file can hold
-        except UnicodeEncodeError as error:
-            raise ValueError(f"a problem cannot be called {name!r}: {error}") from error
     twins = sorted(name for name, count in Counter(names).items() if count > 1)
     if twins:
         raise ValueError(f"several problems are called {', '.join(twins)}: give each a name=")
-    if not several:
-        raise ValueError("problems is empty: there is nothing to solve")
     return dict(zip(names, several, strict=True))
+
+
+def _listed(given: Any, one: type) -> list[Any]:
+    """Return one thing or several as a list; what is neither is one, whose check says so."""
+    is_one = isinstance(given, one | torch.nn.Module | str) or not isinstance(given, Iterable)
+    return [given] if is_one else list(given)
 
 
 def _axis(name: str, values: object, check: Callable[[object], T]) -> tuple[T, ...]:

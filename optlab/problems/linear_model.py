@@ -190,10 +190,16 @@ class LinearModel:
         """Leave out what can be made again: for large data it is most of what would be sent."""
         return {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
 
+    @property
+    def quantity(self) -> str:
+        """Return what ``X @ weight + bias`` is in words, empty where it is the prediction."""
+        return ""
+
     def __repr__(self) -> str:
         n, d = self.X.shape
         dtype = str(self.X.dtype).removeprefix("torch.")
         extra = "" if self.classes is None else f", classes={len(self.classes)}"
+        extra += f", {self.quantity}" if self.quantity else ""
         extra += "" if self.fit_intercept else ", no intercept"
         extra += f", l1={self.l1:g}" if self.l1 else ""
         extra += f", l2={self.l2:g}" if self.l2 else ""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from optlab.problems.problem import Batch
+from optlab.problems.problem import Batch, Parameters
 
 _TAKEN = {
     "trial", "epoch", "steps", "samples", "seconds", "loss", "suboptimality", "gradient_norm",
@@ -158,3 +158,11 @@ def check_loss(loss: Callable[[Tensor, Tensor], Any], output: Tensor, y: Tensor)
             "loss(output, y) doubles where every row stands twice, so it is a sum: it must be a "
             "mean over the rows (reduction='mean')"
         )
+
+
+def unused(loss: Tensor, parameters: Parameters) -> list[str]:
+    """Return the names of the parameters that a loss was not computed from."""
+    if not loss.requires_grad:
+        return list(parameters)
+    slopes = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    return [name for name, slope in zip(parameters, slopes, strict=True) if slope is None]

@@ -17,8 +17,9 @@ from optlab.problems.module_checks import (
     checked_module,
     checked_rows,
     split,
+    unused,
 )
-from optlab.problems.module_evaluation import ModuleEvaluation
+from optlab.problems.module_evaluation import ROWS, ModuleEvaluation
 from optlab.problems.module_run import ModuleRun
 from optlab.problems.module_start import redraw
 from optlab.problems.problem import Batch, Evaluation, Parameters
@@ -33,8 +34,12 @@ class ModuleProblem:
     those with ``requires_grad=False`` stay as they are. The module given is never changed: the
     problem works on copies.
 
-    `loss`, which optimizers minimise, is computed in train mode; `evaluate`, off the clock, in eval
-    mode. Two things happen in train mode that parameters do not tell, and both belong to one run:
+    `loss`, which optimizers minimise, is computed in train mode, but for the parts that the module
+    given has in eval mode, such as a pretrained network's batch norm: they stay in it. Where all of
+    it is in eval mode, call ``module.train()`` first if it is not to be trained so. `evaluate`, off
+    the clock, is computed in eval mode.
+
+    Two things happen in train mode that parameters do not tell, and both belong to one run:
 
     - **Buffers**, such as the running mean and variance of batch norm, are updated by each call of
       `loss`. They live in the problem's copy that the trial made for itself, ``to(copy=True)``; the
@@ -80,7 +85,8 @@ class ModuleProblem:
     ValueError
         For a module without parameters to train; X and y that are no finite numbers or differ in
         rows; an output of the wrong shape; a loss that is no single number, is a sum over rows, or
-        is not finite at the start; ``validation`` outside (0, 1); a measure whose name is taken;
+        is not finite at the start; trained parameters that the loss does not depend on;
+        ``validation`` outside (0, 1); a measure whose name is taken;
         parameters that cannot be drawn.
 
     Examples
@@ -151,12 +157,32 @@ class ModuleProblem:
         check_output(output, y)
         try:
             check_loss(evaluation.loss, output, y)
+            self._check_used()
             self.evaluate(start)
         except (RuntimeError, TypeError, IndexError) as error:
             raise ValueError(
                 f"the loss or a measure fails on an output of shape {tuple(output.shape)} and y of "
                 f"shape {tuple(y.shape)} ({_name(y.dtype)}): {error}"
             ) from error
+
+    def _check_used(self) -> None:
+        """Require that the loss depends on each trained parameter, in eval or in train mode."""
+        generator = torch.Generator().manual_seed(0)
+        module = self._initial(generator)
+        X, y = self.data.X[:ROWS], self.data.y[:ROWS]
+        names = list(self._trained(module))
+        for one in (copying.deepcopy(module).eval(), module):
+            leaves = {name: value.requires_grad_() for name, value in self._trained(one).items()}
+            loss = self._run_of(one, generator).loss(leaves, X, y, self._loss)
+            names = [name for name in unused(loss, leaves) if name in names]
+            if not names:
+                return
+        raise ValueError(
+            f"the loss does not depend on the trained parameters {', '.join(names)}: call their "
+            "layers through attributes of the module, as a parameter in a list and a layer in a "
+            "lambda are those of the original, not of the copy that is trained; or freeze what is "
+            "not used by requires_grad_(False)"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made again, and the state of a run."""
@@ -224,7 +250,9 @@ class ModuleProblem:
         return self._run.buffers()
 
     def loss(self, parameters: Parameters, batch: Batch | None = None) -> Tensor:
-        """Return the mean loss over a batch (all data where none is given), in train mode.
+        """Return the mean loss over a batch (all data where none is given).
+
+        Each part is in train mode, but for those that the module given has in eval mode.
 
         It updates the run's buffers, and dropout draws from the run's stream.
         """

@@ -13,7 +13,7 @@ from optlab.problems.random_stream import RandomStream
 
 
 class ModuleRun:
-    """Compute a module's loss in train mode, at parameters given from outside.
+    """Compute a module's loss at parameters given from outside, each part in the mode it is in.
 
     The module's trained parameters are replaced by those of each call, as
     `torch.func.functional_call` does, but they are not put back after it, which would take a large
@@ -40,7 +40,7 @@ class ModuleRun:
     def __init__(
         self, module: torch.nn.Module, seed: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        self.module = module.to(device, dtype).train()
+        self.module = module.to(device, dtype)
         self.random = RandomStream(seed, device)
         names = {value: name for name, value in module.named_parameters() if value.requires_grad}
         self._places = [  # of a parameter that several parts share, all

@@ -18,7 +18,8 @@ from optlab.problems.curves.computed_reference import computed_reference
 from optlab.problems.curves.curve_judge import CurveJudge
 from optlab.problems.curves.derivatives import hessian, jacobian
 from optlab.problems.curves.known_reference import checked_reference, dataset_reference
-from optlab.problems.curves.starts import VECTOR, checked_starts
+from optlab.problems.curves.model_check import check_model, model_argument
+from optlab.problems.curves.starts import checked_starts
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 from optlab.problems.row_weights import given_weights, mean_one
 from optlab.problems.vector import flatten, unflatten
@@ -63,10 +64,11 @@ class NonlinearLeastSquares:
     Raises
     ------
     ValueError
-        For bad data as `LinearRegression`; for a model whose output has another shape than y; for a
-        start that is not finite or gives a prediction that is not, with the first such row; for
-        starts of different parameters; for a reference without parameters, one that is no
-        stationary point, and one that has another loss than its parameters.
+        For bad data as `LinearRegression`; for a model that cannot be called with the start or
+        differentiated by torch, or whose output has another shape than y; for a start that is not
+        finite or gives a prediction that is not, with the first such row; for parameters that the
+        model does not use; for starts of different parameters; for a reference without parameters,
+        one that is no stationary point, and one that has another loss than its parameters.
 
     Examples
     --------
@@ -119,6 +121,7 @@ class NonlinearLeastSquares:
         self.feature_names, self.target_name = design.feature_names, target_name
         self.provenance = tuple(provenance)
         self.starts = checked_starts(start)
+        check_model(model, self.starts[0], self.X, self.y)
         for number in range(len(self.starts)):
             self._check_start(number)
         self.known_reference = reference
@@ -204,8 +207,7 @@ class NonlinearLeastSquares:
             Where the model returns anything else than a tensor of shape ``(B,)``.
         """
         X = self.X if X is None else X
-        given = parameters[VECTOR] if list(parameters) == [VECTOR] else parameters
-        output: Any = self.model(given, X)
+        output: Any = self.model(model_argument(parameters), X)
         expected = (len(X),)
         if not isinstance(output, Tensor) or output.shape != expected:
             kind = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__

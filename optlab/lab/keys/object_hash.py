@@ -56,23 +56,32 @@ def object_hash(value: object) -> str:
     what they hold, without cached properties; functions and classes by name, code and source, and
     by the values of the global names that they use; what is installed by its name and version.
 
+    An object that can change in place (a tensor, an array, a module, a list) also counts by which
+    other places hold the same object: layers that share one weight train otherwise than layers
+    whose weights are equal. What has a hash by its content, such as a number, a text, a tuple or a
+    frozen dataclass, may be one object or several. Within a set, only what was met before the set
+    is known again, as a set has no order.
+
     Raises
     ------
     UnknownValueError
         For anything else: an open file, a lock, a generator, a function over a local variable, an
-        object that holds itself, that is written in C, or that raises where it is looked at.
+        object that is written in C, or that raises where it is looked at.
 
     Examples
     --------
     >>> object_hash([0.1, {"a", "b"}]) == object_hash([0.1, {"b", "a"}])
     True
+    >>> weight = [0.1]
+    >>> object_hash([weight, weight]) == object_hash([weight, weight.copy()])
+    False
     """
     try:
         return _Hasher().digest(value).hex()
     except UnknownValueError:
         raise
     except RecursionError:
-        raise UnknownValueError("a value that holds itself, or is nested very deeply") from None
+        raise UnknownValueError("a value nested very deeply") from None
     except Exception as error:  # objects run code of anybody's where they are looked at
         raise UnknownValueError(f"a value that raises {type(error).__name__}: {error}") from error
 
@@ -111,8 +120,8 @@ class _Hasher:
     """The digests of all that one value holds."""
 
     def __init__(self) -> None:
-        # Functions, classes and modules lead back to themselves, so each is looked at once.
-        self.seen: dict[object, bytes] = {}
+        # Each object by its address, and kept, so that no other object gets the address.
+        self.seen: dict[object, tuple[int, object]] = {}
 
     def digest(self, value: Any) -> bytes:
         kind = type(value)
@@ -122,13 +131,20 @@ class _Hasher:
             return _sha("int", b"%x" % value)  # a long one has no decimal digits
         if kind in _BY_REPR:
             return _sha(kind.__name__, repr(value).encode(errors="surrogatepass"))
-        if not isinstance(value, type | FunctionType | _Used):
-            return _sha("parts", *map(self.digest, self.parts(value)))
-        key = (id(value.module), value.names) if isinstance(value, _Used) else id(value)
-        if key not in self.seen:
-            self.seen[key] = _sha("again", b"%d" % len(self.seen))
-            self.seen[key] = _sha("code", *map(self.digest, self.parts(value)))
-        return self.seen[key]
+        if _has_identity(value):
+            key = (id(value.module), value.names) if isinstance(value, _Used) else id(value)
+            if key in self.seen:
+                return _sha("again", b"%d" % self.seen[key][0])
+            self.seen[key] = len(self.seen), value
+        return _sha("parts", *map(self.digest, self.parts(value)))
+
+    def alone(self, value: Any) -> bytes:
+        """Return the digest of one of a set's elements, which does not depend on the others."""
+        before = len(self.seen)
+        digest = self.digest(value)
+        while len(self.seen) > before:
+            self.seen.popitem()
+        return digest
 
     def entries(self, held: Iterable[tuple[Any, Any]]) -> bytes:
         """Return the digest of a dict's entries; the name of one without a hash joins the error."""
@@ -157,7 +173,7 @@ class _Hasher:
             if issubclass(base, dict):
                 return [base.__name__, self.entries(base.items(value)), *own]
             held = list(base.__iter__(value))
-            held = sorted(map(self.digest, held)) if issubclass(base, set | frozenset) else held
+            held = sorted(map(self.alone, held)) if issubclass(base, set | frozenset) else held
             return [base.__name__, len(held), *held, *own]
         if isinstance(value, type):
             return _parts_of_class(value)
@@ -177,6 +193,14 @@ class _Hasher:
         if str(kind.__module__).startswith("numba.") and hasattr(value, "py_func"):
             return ["compiled", kind, value.py_func, value.targetoptions]
         return _parts_of_data(value) or _parts_of_object(value)
+
+
+def _has_identity(value: Any) -> bool:
+    """Return whether it matters which object a value is: it is code, or can change in place."""
+    if isinstance(value, type | FunctionType | _Used | torch.Tensor):
+        return True
+    own: Any = type(value).__hash__
+    return own in {None, object.__hash__} and not isinstance(value, pd.Index)
 
 
 def _sha(kind: str, *parts: Any) -> bytes:
@@ -235,7 +259,8 @@ def _parts_of_data(value: Any) -> list[Any]:
 
 def _column(values: pd.Series[Any] | pd.Index[Any]) -> list[Any]:
     plain = isinstance(values.dtype, np.dtype)
-    return [values.dtype, values.to_numpy() if plain else values.to_numpy(dtype=object)]
+    array = values.to_numpy() if plain else values.to_numpy(dtype=object)
+    return [values.dtype, array.view()]  # which columns share an array is pandas' own affair
 
 
 def _parts_of_object(value: Any) -> list[Any]:

@@ -76,6 +76,9 @@ class ProblemSummary:
     contours
         The suboptimality over a grid of a function of two variables: ``x1`` and ``x2``, ``(g,)``,
         and ``suboptimality``, ``(g, g)``, as JSON can hold them; empty otherwise.
+    quantity
+        The quantity that a linear model's coefficients add up to, where it is not the prediction
+        itself: ``log-odds of 'yes' against 'no'``; empty in files of older versions.
     x, y
         The points of a one-feature problem, for drawing; empty otherwise.
     """
@@ -96,6 +99,7 @@ class ProblemSummary:
     coefficients: Mapping[str, Any] = field(default_factory=dict, repr=False)
     measures: Mapping[str, float] = field(default_factory=dict)
     contours: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    quantity: str = ""
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemSummary:
@@ -124,6 +128,7 @@ class ProblemSummary:
             coefficients=_coefficients(problem) if known else {},
             measures=dict(getattr(problem.evaluate(known), "more", {})) if known else {},
             contours=problem.contours() if has(problem, HasContours) else {},
+            quantity=getattr(problem, "quantity", ""),
             **points,
         )
 

@@ -29,9 +29,10 @@ class StopAt:
         stands; for ``"suboptimality"`` it is the column ``stop_scale`` of the table of trials (see
         `optlab.lab.trial.baseline.stop_scale`), for other measures the start's value.
     value
-        The limit itself, finite.
+        The limit itself, finite, of a measure of which less is better: it is reached from above.
     at_least
-        The limit of a measure of which more is better, such as an accuracy, finite.
+        The limit of a measure of which more is better, such as an accuracy, finite. With ``value``
+        in its place a trial would have converged before its first step, and is refused.
 
     Raises
     ------

@@ -46,7 +46,7 @@ class LinearOptimum(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Which flat entries determine the predictions, and a sentence where columns are dependent.
+    """Name the flat entries that determine the predictions, and the dependence of columns.
 
     ``is_exact``: the entries left out are combinations of the others in exact arithmetic. Where
     they are so at rounding only, the others' minimum may be far above the infimum.
@@ -59,6 +59,25 @@ class Columns(NamedTuple):
 
 def optimum(objective: Objective, intercept: bool) -> LinearOptimum:
     """Return the minimiser of a linear model, and its certificate."""
+    found = _optimum(objective, intercept)
+    loss = type(objective.loss)
+    if vars(loss).get("has_bounds", False):
+        return found
+    message = f"{found.reference.message}; that takes for granted the bounds of {loss.__name__}, "
+    message += "whose class does not set has_bounds: no proof"
+    reference = replace(
+        found.reference,
+        kind="computed",
+        bound=math.nan,
+        digits=math.nan,
+        unique=None,
+        message=message,
+    )
+    return LinearOptimum(reference)
+
+
+def _optimum(objective: Objective, intercept: bool) -> LinearOptimum:
+    """Return the minimiser and its certificate, where the loss's own bounds hold."""
     if objective.loss.kink is not None:
         shift = _offsets(objective, intercept)
         columns = _independent(_shifted(objective, shift))
@@ -190,6 +209,7 @@ def _attained(
         of = int((objective.l1 > 0).sum()) * math.prod(objective.loss.outputs)
         message += f", {of - zeros} of {of} weights are not zero"
         message += "" if zeros < of else ": l1 is at or above the level at which all vanish"
+    message += _common_shift(objective)
     if dependent:
         message += f"; the minimiser is not unique ({dependent}): weights of minimum norm"
     elif not is_unique:
@@ -207,6 +227,16 @@ def _attained(
         message=message,
     )
     return LinearOptimum(reference, theta, eta, objective.loss.slope_pair(eta, objective.y))
+
+
+def _common_shift(objective: Objective) -> str:
+    """Return a sentence on the shifts of the outputs that change no loss, or nothing."""
+    if not (objective.loss.outputs and bool(_unpenalised(objective).any())):
+        return ""
+    return (
+        "; a number added to the parameters of all classes alike, where these have no penalty, "
+        "changes no loss: these have mean 0"
+    )
 
 
 def _offsets(objective: Objective, intercept: bool) -> Tensor:

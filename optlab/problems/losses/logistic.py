@@ -19,6 +19,7 @@ class Logistic(Loss):
     """Log loss ``log(1 + exp(-t eta))``, t = 1 for y = 1 and -1 for y = 0."""
 
     steepest: ClassVar[float] = 0.25
+    has_bounds: ClassVar[bool] = True
 
     def value(self, eta: Tensor, y: Tensor) -> Tensor:
         """Return ``log(1 + exp(-t eta))``."""
@@ -62,6 +63,8 @@ class LogisticRegression(LinearClassifier):
     >>> import numpy as np
     >>> X = np.array([[0.0], [0.0], [1.0], [1.0], [1.0]])
     >>> problem = LogisticRegression(X, ["no", "yes", "no", "yes", "yes"])
+    >>> problem
+    LogisticRegression('data', n=5, d=1, float64, cpu, classes=2, log-odds of 'yes' against 'no')
     >>> best = problem.reference()
     >>> round(best.parameters["weight"].item(), 12), best.kind  # log 2
     (0.69314718056, 'certified')
@@ -75,3 +78,10 @@ class LogisticRegression(LinearClassifier):
 
     def __init__(self, X: Values, y: Values, **options: Unpack[ModelOptions]) -> None:
         super().__init__(X, y, Logistic(), **options)
+
+    @property
+    def quantity(self) -> str:
+        """Return which class the log-odds are of: positive coefficients speak for it."""
+        assert self.classes is not None
+        first, second = self.classes.tolist()
+        return f"log-odds of {second!r} against {first!r}"

@@ -25,6 +25,7 @@ class Softmax(Loss):
     K: int
     possible: Tensor | None = None
     steepest: ClassVar[float] = 0.5
+    has_bounds: ClassVar[bool] = True
 
     @property
     def outputs(self) -> tuple[int, ...]:
