@@ -39,6 +39,12 @@ def least_digits(problem: Any, exact: Exact) -> float:
     return min(digits, default=16.0)
 
 
+def minimiser(problem: Any) -> list[Any]:
+    """Return the reference's minimiser, with what rounding took off it."""
+    high, low = (part.reshape(-1).tolist() for part in problem._optimum.theta)
+    return [mp.mpf(a) + mp.mpf(b) for a, b in zip(high, low, strict=True)]
+
+
 def _flat(parameters: Any, problem: Any) -> list[float]:
     rows = parameters["weight"].reshape(problem.X.shape[1], -1)
     if problem.fit_intercept:
@@ -166,10 +172,7 @@ def _vertex(problem: Any) -> Exact:
     assert not problem.l2
     model, loss = _Model(problem), problem.loss_function
     # Rounded parameters do not say which rows are fitted where the intercept is large.
-    near = [
-        mp.mpf(a) + mp.mpf(b)
-        for a, b in zip(*(part.tolist() for part in problem._optimum.theta), strict=True)
-    ]
+    near = minimiser(problem)
     active = [j for j, t in enumerate(near) if t or not model.l1[j]]
     gaps = [abs(y - mp.fdot(row, near)) for row, y in zip(model.rows, model.y, strict=True)]
     basis = sorted(range(len(gaps)), key=gaps.__getitem__)[: len(active)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.problems.certified.vertex import minimise_kinks
-from tests.many_digits import DIGITS, _Model, solved
+from tests.many_digits import DIGITS, _Model, minimiser, solved
 from tests.test_linear_models import models, targets
 
 NOISE = np.random.default_rng(0).normal(size=6)
@@ -40,12 +40,6 @@ def test_log_losses_below_rounding_are_within_their_bound(cls, labels):
     assert_bound_holds(problem)
 
 
-def pair_theta(problem):
-    """The reference's minimiser as mpmath's numbers, with what rounding took off it."""
-    high, low = (part.reshape(-1).tolist() for part in problem._optimum.theta)
-    return [mp.mpf(a) + mp.mpf(b) for a, b in zip(high, low, strict=True)]
-
-
 def assert_suboptimality_is_exact(problem, size):
     """At the minimiser times 1 - size, of the objective in 40 digits at both points.
 
@@ -57,7 +51,7 @@ def assert_suboptimality_is_exact(problem, size):
     with mp.workdps(DIGITS):
         model = _Model(problem)
         there = model.objective([mp.mpf(v) for v in theta.reshape(-1).tolist()])
-        right = float(there - model.objective(pair_theta(problem)))
+        right = float(there - model.objective(minimiser(problem)))
     design, loss = problem.objective.design, problem.loss_function
     slopes = loss.slope(design @ theta, problem.objective.y).abs()
     slopes = slopes + problem._optimum.slope[0].abs()

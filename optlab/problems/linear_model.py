@@ -425,8 +425,9 @@ class LinearModel:
 
         with :math:`D_i = \ell(\eta_i) - \ell(\eta_{i*}) - \ell'(\eta_{i*}) (\eta_i - \eta_{i*})`
         (`Loss.divergence`), z in :math:`l_1 \partial \lVert w_* \rVert_1` the slope that holds the
-        loss's balance, and every term at least 0: tiny ones keep their digits. Where the infimum is
-        not attained, it is the difference of losses.
+        loss's balance, and every term at least 0: tiny ones keep their digits. A reference that is
+        not exact leaves slopes unbalanced: these, times the distance, are added. Where the infimum
+        is not attained, it is the difference of losses.
 
         The parameter error is the distance to the reference's parameters over their norm (the
         distance itself where that is zero); nan where the minimiser is not unique. ``more`` has

@@ -70,8 +70,8 @@ class ModelJudge:
         """Return the sum of divergences, none of them negative; None without a minimiser.
 
         Where the reference is not exact, its own divergence is taken off, and what its slopes leave
-        unbalanced, times the distance, is added. The gap of predictions is computed of the distance from the minimiser, or for far points of
-        the point itself, whichever rounds less.
+        unbalanced, times the distance, is added. The gap of predictions is computed of the distance
+        from the minimiser, or for far points of the point itself, whichever rounds less.
         """
         if self.optimum.theta is None:
             return None
