@@ -165,7 +165,8 @@ def _vertex(problem: Any) -> Exact:
     """Return the vertex of the rows that the reference fits, if its slopes balance."""
     assert not problem.l2
     model, loss = _Model(problem), problem.loss_function
-    near = [mp.mpf(v) for v in _flat(problem.reference().parameters, problem)]
+    # Rounded parameters do not say which rows are fitted where the intercept is large.
+    near = [mp.mpf(a) + mp.mpf(b) for a, b in zip(*(part.tolist() for part in problem._optimum.theta), strict=True)]
     active = [j for j, t in enumerate(near) if t or not model.l1[j]]
     gaps = [abs(y - mp.fdot(row, near)) for row, y in zip(model.rows, model.y, strict=True)]
     basis = sorted(range(len(gaps)), key=gaps.__getitem__)[: len(active)]

@@ -13,6 +13,9 @@ from scipy.optimize import minimize
 
 import optlab as ol
 from optlab.problems.certified.exact_rank import exact_rank
+from optlab.problems.linear_model import LinearModel
+from optlab.problems.losses.loss import Loss
+from optlab.problems.losses.quantile import Quantile
 from tests.many_digits import DIGITS, _Model, least_digits, solved
 from tests.test_linear_models import MODELS, SMOOTH, models, point_of, problem_of, targets
 
@@ -276,10 +279,14 @@ def test_ridge_and_lasso_of_quantiles_agree_with_a_general_minimiser():
         np.zeros(57),
         jac=lambda v: linear + ridge @ v,
         bounds=[(None, None)] + [(0, None)] * 56,
-        constraints={"type": "eq", "fun": lambda v: rows @ v - problem.y.numpy(), "jac": lambda v: rows},
+        constraints={
+            "type": "eq",
+            "fun": lambda v: rows @ v - problem.y.numpy(),
+            "jac": lambda v: rows,
+        },
         method="SLSQP",
         options={"ftol": 1e-12, "maxiter": 500},
-    )  # fmt: skip
+    )
     v = torch.from_numpy(found.x)
     theirs = problem.loss({"weight": v[1:4] - v[4:7], "bias": v[0]}).item()
     assert -reference.bound <= theirs - reference.loss <= 1e-9
@@ -346,6 +353,54 @@ def test_columns_that_depend_at_rounding_only_have_no_false_certificate(cls, see
     assert (found.kind, found.unique, found.trusted) == ("computed", None, False)
     assert "as judged at rounding, but" in found.message
     assert problem.evaluate(found.parameters).suboptimality == pytest.approx(0, abs=1e-14)
+
+
+class LogCosh(Loss):
+    """log cosh of the residual, as one might write it: the curvature ignores its radius."""
+
+    steepest = 1.0
+
+    def value(self, eta, y):
+        return torch.logaddexp(eta - y, y - eta) - math.log(2)
+
+    def slope(self, eta, y):
+        return torch.tanh(eta - y)
+
+    def curvature(self, eta, y, radius=0.0):
+        return torch.cosh(eta - y) ** -2
+
+
+class Declared(LogCosh):
+    has_bounds = True
+
+
+class Changed(Declared):
+    """Its bounds are its parent's, which it does not confirm."""
+
+    def value(self, eta, y):
+        return super().value(eta, y) + 1.0
+
+
+class OwnMedian(Quantile):
+    """A loss with a kink, of a class that declares nothing."""
+
+
+@pytest.mark.parametrize(
+    "loss", [LogCosh(), Changed(), OwnMedian(0.5)], ids=["own", "changed", "kink"]
+)
+def test_a_loss_that_does_not_declare_its_bounds_has_a_computed_reference(loss):
+    X, y = np.array([[0.0], [1.0], [2.0], [5.0]]), np.array([0.0, 2.0, 1.0, 4.0])
+    problem = LinearModel(X, y, loss, l2=0.1)
+    reference = problem.reference()
+    assert (reference.kind, reference.unique, reference.trusted) == ("computed", None, True)
+    assert math.isnan(reference.bound)
+    assert (
+        f"bounds of {type(loss).__name__}, whose class does not set has_bounds" in reference.message
+    )
+    zero = {"weight": torch.zeros(1).double(), "bias": torch.zeros(()).double()}
+    evaluation = problem.evaluate(zero)
+    assert evaluation.suboptimality == evaluation.loss - reference.loss
+    assert LinearModel(X, y, Declared(), l2=0.1).reference().kind == "certified"
 
 
 def test_no_certificate_where_the_data_are_too_many_for_the_exact_rank(monkeypatch):

@@ -1,5 +1,6 @@
 """The commands, as subprocesses: the way people run them."""
 
+import inspect
 import os
 import pty
 import re
@@ -16,6 +17,8 @@ import torch
 
 import optlab as ol
 from optlab.app import cli
+from optlab.app.problem_options import FURTHER, USUAL, usual_optimizers
+from optlab.app.summary_table import print_summary
 
 ROOT = Path(__file__).parents[1]
 OPTLAB = str(Path(sys.executable).parent / "optlab")
@@ -483,3 +486,23 @@ def test_names_that_stdout_cannot_encode_are_printed_escaped(folder):
         [OPTLAB, "run", "snow.py"], cwd=folder, env=environment, capture_output=True, check=True
     )
     assert done.stdout.startswith(b"snow \\u2603")
+
+
+@pytest.mark.parametrize(("threads", "advice"), [(None, "try --threads 1"), (1, "nothing else")])
+def test_crowded_trials_are_not_told_to_do_what_was_done(threads, advice, capsys):
+    problem = ol.LinearRegression([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])
+    summary = ol.compare(problem, ol.Lstsq()).summary().assign(cores_short=1.0)
+    print_summary(summary, "name", threads)
+    crowded = next(line for line in capsys.readouterr().out.splitlines() if "crowded:" in line)
+    assert advice in crowded
+    assert ("--threads" in crowded) == (threads is None)
+
+
+def test_compares_help_names_the_optimizers_that_it_runs():
+    softmax = ol.SoftmaxRegression([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1], l2=0.1)
+    line = ol.LinearRegression([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0])
+    assert usual_optimizers(line) == list(USUAL)
+    names = [name for name in (*USUAL, *FURTHER) if name in usual_optimizers(softmax)]
+    assert names == usual_optimizers(softmax)
+    text = " ".join(inspect.getdoc(cli.compare).split())
+    assert all(name in text for name in (*USUAL, *FURTHER))

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import optlab as ol
-from optlab.problems import registry
+from optlab.problems import registry, smooth_linear_model
 from optlab.problems.capabilities import HasCurvature, HasLipschitz, HasProximal
+from optlab.problems.largest_eigenvalue import largest_eigenvalue
 from optlab.problems.linear_model import LinearModel
 
 MODELS = [cls for _, cls in registry.items() if issubclass(cls, LinearModel)]
@@ -171,7 +172,7 @@ LABELS = [
     ["yes", "no", "no", "yes", "yes"],
     [True, False, False, True, True],
     np.array([7, -2, -2, 7, 7]),
-    np.array([1.5, 0.5, 0.5, 1.5, 1.5], dtype=np.float32),
+    np.array([2.0, -1.0, -1.0, 2.0, 2.0], dtype=np.float32),
     np.array(["b", "a", "a", "b", "b"], dtype=object),
     pd.Series(["b", "a", "a", "b", "b"], dtype="category"),
     pd.Series(["b", "a", "a", "b", "b"], dtype="string"),
@@ -201,6 +202,46 @@ def test_predictions_are_in_the_units_of_the_target():
     best = counts.reference().parameters
     torch.testing.assert_close(counts.predict(best), torch.tensor([1.0, 4.0]).double())
     torch.testing.assert_close(counts.linear_predictor(best).exp(), counts.predict(best))
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (3, 40), (9, 9)])
+@pytest.mark.parametrize("size", [1.0, 1e-100, 1e150])
+@settings(max_examples=3)
+@given(seeds, st.booleans(), st.booleans())
+def test_the_largest_eigenvalue_is_rounded_up_by_little(shape, size, seed, intercept, is_weighted):
+    """Columns of one number have one eigenvalue, which is known; others are compared with the SVD.
+
+    The bound adds ``8 (n + p) eps`` of the trace, at most p times the eigenvalue: 8 50 40 eps here,
+    4e-12. The SVD's value errs by far less than 1e-13 of it.
+    """
+    draw = np.random.default_rng(seed)
+    weight = draw.uniform(0.1, 2.0, shape[0]) if is_weighted else np.ones(shape[0])
+    weight = torch.from_numpy(weight * (shape[0] / weight.sum()))
+    X = size * torch.from_numpy(draw.normal(size=shape))
+    A = torch.cat([X.new_ones(shape[0], 1), X], 1) if intercept else X
+    right = float(torch.linalg.matrix_norm((weight / shape[0]).sqrt()[:, None] * A, 2)) ** 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optlab.problems.largest_eigenvalue.ENTRIES", 50)  # several blocks of rows
+        found = largest_eigenvalue(X, weight if is_weighted else None, intercept=intercept)
+        plain = largest_eigenvalue(torch.full(shape, 3.0), None, intercept=False)
+    assert right * (1 - 1e-13) <= found <= right * (1 + 4e-12)
+    assert 9 * shape[1] <= plain <= 9 * shape[1] * (1 + 4e-12)
+
+
+def test_lipschitz_is_computed_once_on_the_data_as_they_are(monkeypatch):
+    calls = []
+    real = smooth_linear_model.largest_eigenvalue
+    monkeypatch.setattr(
+        smooth_linear_model,
+        "largest_eigenvalue",
+        lambda X, *rest, **more: calls.append(X) or real(X, *rest, **more),
+    )
+    problem = problem_of(ol.LogisticRegression, 3, l2=0.5).to("cpu", torch.float32)
+    assert problem.lipschitz() == problem.lipschitz() > 0.5
+    assert calls == [problem.X]
+    assert "objective" not in vars(problem)  # a copy of the data on the host
+    assert problem_of(ol.PoissonRegression, 3).lipschitz() == np.inf
+    assert len(calls) == 1
 
 
 FRAME = pd.DataFrame(np.random.default_rng(3).normal(size=(12, 3)), columns=["a", "b", "c"])
@@ -248,6 +289,28 @@ def test_predictions_of_a_frame_are_by_the_names_of_its_columns(cls):
     np.testing.assert_array_equal(np.asarray(unnamed.predict(best, FRAME)), own)
 
 
+@pytest.mark.parametrize("cls", [ol.LogisticRegression, ol.SoftmaxRegression])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_accuracy_is_the_share_of_labels_that_are_predicted(cls, fit_intercept):
+    draw = np.random.default_rng(9)
+    X, y = draw.normal(size=(30, 3)), targets(cls, draw, 30)
+    weight = np.arange(30) % 3
+    held = ol.datasets.Dataset("held", X[:8], y[:8], sample_weight=weight[:8] + 1.0)
+    problem = cls(X, y, sample_weight=weight, holdout=held, fit_intercept=fit_intercept)
+    single = problem.to("cpu", torch.float32)
+    for seed in range(5):
+        point = point_of(problem, seed)
+        hits = problem.predict(point) == y
+        more = problem.evaluate(point).more
+        assert set(more) == {"accuracy", "holdout_accuracy", "holdout_loss"}
+        assert more["accuracy"] == pytest.approx(np.average(hits, weights=weight), rel=1e-14)
+        own = np.average(hits[:8], weights=weight[:8] + 1.0)
+        assert more["holdout_accuracy"] == pytest.approx(own, rel=1e-14)
+        at = {name: value.float() for name, value in point.items()}
+        assert single.evaluate(at).more["accuracy"] == more["accuracy"]
+    assert np.isnan(problem.evaluate({k: v * np.nan for k, v in point.items()}).more["accuracy"])
+
+
 def test_held_out_rows_are_measured_by_the_loss_alone():
     X = np.array([[0.0], [1.0], [2.0], [3.0]])
     labels = ["no", "yes", "no", "yes"]
@@ -266,6 +329,12 @@ REFUSED = [
     (ol.LogisticRegression, [0, 1, 2, 1], {}, "2 classes, not 3 .*use SoftmaxRegression"),
     (ol.LogisticRegression, [0, 1, None, 1], {}, "1 missing class labels, the first in row 2"),
     (ol.LogisticRegression, [0.0, 1.0, np.nan, 1.0], {}, "1 missing class labels"),
+    (ol.LogisticRegression, [0.1, 0.2, 0.2, 0.1], {}, "continuous numbers such as 0.1 in row 0"),
+    (ol.SoftmaxRegression, [1, 2, 2.5, 3.5], {}, "continuous .* 2.5 in row 2 .*2 such values"),
+    (ol.SoftmaxRegression, np.array([1.0, np.inf, 2.0, 3.0]), {}, "continuous .* inf in row 1"),
+    (ol.SoftmaxRegression, torch.tensor([1.0, 2.0, 2.5, 3.0]), {}, "continuous .* 2.5 in row 2"),
+    (ol.SoftmaxRegression, pd.Series([1.0, 2.0, 2.5, 3.0], dtype=object), {}, "continuous"),
+    (ol.SoftmaxRegression, pd.Series([1.0, 2.0, 2.5, 3.0], dtype="Float64"), {}, "continuous"),
     (ol.LogisticRegression, [0, "1", 0, "1"], {}, "y mixes class labels of several kinds"),
     (ol.LogisticRegression, [[0], [1], [0], [1]], {}, "one class label a row"),
     (ol.LogisticRegression, [0, 1], {}, "X and y differ in length"),

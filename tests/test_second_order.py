@@ -195,6 +195,24 @@ def test_newton_reaches_the_certified_minimum_of_convex_models(make):
     assert len(iterates) < 200
 
 
+@pytest.mark.parametrize("make", [ol.LogisticRegression, ol.SoftmaxRegression])
+@settings(max_examples=5)
+@given(seed=st.integers(0, 2**16), log_l2=st.integers(-4, 0))
+def test_newton_leaves_starts_at_which_curvatures_underflow(make, seed, log_l2):
+    """Features in their own units predict thousands from a random start: probabilities of 0 or 1,
+    and second derivatives of the intercept down to 1e-300."""
+    draw = np.random.default_rng(seed)
+    d = int(draw.integers(1, 5))
+    scales, means = 10 ** draw.uniform(-3, 4, d), 10 ** draw.uniform(0, 4, d)
+    z = draw.normal(size=(60, d))
+    eta = z @ draw.normal(size=d) + draw.normal(size=60)
+    y = np.digitize(eta, np.quantile(eta, [0.3, 0.6])[: 1 + (make is ol.SoftmaxRegression)])
+    problem = make(z * scales + draw.normal(size=d) * means, y, l2=10.0**log_l2)
+    solution = ol.minimize(problem, ol.Newton(), epochs=300, seed=seed)
+    constant = problem.evaluate(problem.constant_fit()).loss
+    assert solution.suboptimality <= 1e-12 * constant, solution
+
+
 def test_a_start_at_zero_from_which_every_step_is_refused_is_the_end():
     def model(parameters, x):
         p = parameters["p"]

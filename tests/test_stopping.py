@@ -257,3 +257,38 @@ def test_descent_beyond_the_limit_is_diverged_on_every_quadratic(make):
     # From the optimum the noise's mean, which is zero to rounding, moves the point a little.
     options = {"start": {"x": torch.zeros(2).double()}, "batch_size": len(problem.data.y)}
     assert ol.minimize(problem, ol.SGD(0.1), epochs=60, **options).status == "finished"
+
+
+def test_a_run_that_ends_above_the_best_constant_says_so_and_what_to_try():
+    random = np.random.default_rng(0)
+    z = random.standard_normal((40, 2))
+    raw = ol.LogisticRegression(z * 300 + 1000, z[:, 0] > 0, l2=0.1)
+    above = "the loss is above that of the best constant prediction: "
+    sgd = ol.minimize(raw, ol.SGD(1e-12), epochs=2)
+    tries = "standardize the features, or try more epochs, or another learning rate"
+    assert sgd.message.endswith(above + tries)
+    newton = ol.minimize(raw, ol.Newton(), epochs=1)
+    assert newton.message.endswith(above + "standardize the features, or try more epochs")
+    scaled = ol.LogisticRegression(z, z[:, 0] > 0, l2=0.1)
+    start = {"weight": [-9.0, 9.0], "bias": 0.0}
+    newton = ol.minimize(scaled, ol.SGD(1e-12), epochs=1, start=start)
+    assert newton.message.endswith(above + "try more epochs, or another learning rate")
+    assert above not in ol.minimize(scaled, ol.Newton()).message
+
+
+def test_a_method_that_stops_by_itself_at_an_absurd_fit_says_so():
+    curve = ol.NonlinearLeastSquares.from_dataset(ol.datasets.nist_nonlinear("Misra1a"), start=1)
+    start = {"b1": 1.0, "b2": -0.19}  # exp(0.19 * 760) = 1e62
+    solution = ol.minimize(curve, ol.LevenbergMarquardt(), start=start)
+    assert solution.loss > 1e9 * curve.data.y.var()
+    above = "the loss is above that of the best constant prediction: try another start"
+    assert solution.message.endswith(above)
+
+
+def test_only_what_has_a_learning_rate_is_told_to_change_it():
+    class Rateless(Walk):
+        """Walks away from the optimum, with no learning rate."""
+
+    problem = ol.LinearRegression(np.eye(3), [1.0, -1.0, 0.0])
+    solution = ol.minimize(problem, Rateless((1e-3, np.nan)), epochs=3)
+    assert (solution.status, "learning rate" in solution.message) == ("diverged", False)

@@ -60,7 +60,7 @@ class Picky(Scripted):
         (Scripted(), {"recorded_epochs": [1, 2]}, "finished", "stopped by itself after 3 epochs",
          3),
         (Scripted(then=ol.Iterate(NAN)), {}, "diverged",
-         "the loss is nan after epoch 4: try a smaller learning rate", 4),
+         "the loss is nan after epoch 4: try another start", 4),
         (Scripted(then=ZeroDivisionError("on purpose")), {}, "failed",
          "ZeroDivisionError: on purpose", 3),
         (Scripted(then=KeyboardInterrupt()), {}, "interrupted", "stopped by Ctrl-C or SIGTERM", 3),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import optlab as ol
 from optlab import analysis
 from optlab.analysis.targets import target_summary, time_to_target
 from optlab.lab.tables import batch_column
@@ -154,6 +155,25 @@ def test_parameters_are_those_of_the_trial_of_median_loss(results):
         view.table.loc[(view.table["batch"] == "1") & (view.table["device"] == "cpu"),
                        "optimizer"]
     )  # it diverged  # fmt: skip
+
+
+def test_biases_of_softmax_regression_are_shown_less_the_mean_that_no_loss_sees():
+    random = np.random.default_rng(0)
+    z = random.standard_normal((60, 2))
+    y = np.digitize(z[:, 0] + random.standard_normal(60), [-0.5, 0.5])
+    problem = ol.SoftmaxRegression(z, y, l2=0.1)
+    reference = problem.reference()
+    assert "changes no loss" in reference.message
+    # From biases whose mean is 5, which no gradient changes.
+    shifted = {"weight": reference.parameters["weight"], "bias": reference.parameters["bias"] + 5}
+
+    class Shifted(ol.ManualSGD):
+        def iterates(self, problem, batches, start):
+            yield ol.Iterate(shifted)
+
+    view = views.parameters_view(ol.compare(problem, Shifted(), epochs=1))
+    assert view.table["error"].max() < 1e-12
+    assert "less their mean" in view.how
 
 
 def test_the_profile_is_dolan_and_mores(results):

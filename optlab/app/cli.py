@@ -95,7 +95,8 @@ def compare(
         The name of the model and its loss (see `optlab list problems`).
     optimizers
         Names, with commas between (see `optlab list optimizers`). Where left out, manual-sgd,
-        torch-sgd, lstsq and sklearn; of another problem those that can solve it.
+        torch-sgd, lstsq and sklearn; where one of these cannot solve the problem, the others,
+        lbfgs, newton and fista, as far as they can.
     learning_rate
         For every optimizer that has one.
     standardize

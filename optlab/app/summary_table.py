@@ -43,13 +43,14 @@ def print_results(
     name: str,
     *,
     coefficients: bool = False,
+    threads: int | None = None,
 ) -> list[str]:
     """Print the summary, references and coefficients; return why that failed, where stdout is full.
 
     One who has closed stdout has read enough: that is no failure.
     """
     try:
-        print_summary(summary, name)
+        print_summary(summary, name, threads)
         print_references(problems)
         print_coefficients(problems, every=coefficients)
         sys.stdout.flush()
@@ -105,7 +106,7 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
 MOST_COEFFICIENTS = 20
 
 
-def print_summary(summary: pd.DataFrame, name: str) -> None:
+def print_summary(summary: pd.DataFrame, name: str, threads: int | None = None) -> None:
     """Print a row for each optimizer, batch size and device, and why some have no numbers."""
     console = RaisingConsole(soft_wrap=True)
     unbounded = console.options.update(width=10_000)
@@ -123,15 +124,22 @@ def print_summary(summary: pd.DataFrame, name: str) -> None:
     marks = summary.assign(crowded=summary["cores_short"] > CROWDED_ABOVE)
     for mark, why in _MARKS.items():
         if (marked := marks[mark].astype(bool)).any():
-            console.print(Text(f"{mark}: {why} ({_where(summary[marked])})"))
+            more = f"; {_quiet(threads)}" if mark == "crowded" else ""
+            console.print(Text(f"{mark}: {why}{more} ({_where(summary[marked])})"))
 
 
 _MARKS = {
     "unstable": "seconds spread by more than 10 % (IQR / median) over the repeats of a seed",
-    "crowded": "other processes used cores that a trial's threads needed; try --threads 1",
+    "crowded": "other processes used cores that a trial's threads needed",
     "contended": "trials ran beside others, so that their seconds count nowhere",
 }
 """Reasons to doubt the seconds of a row, by the column that marks it."""
+
+
+def _quiet(threads: int | None) -> str:
+    """Return how trials get the cores that they need, where so many threads were asked for."""
+    return "run them when nothing else does" if threads == 1 else "try --threads 1"
+
 
 _WHERE = ("optimizer", "batch", "device")
 

@@ -54,7 +54,7 @@ class CGLS:
         return 1.0
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
-        """Yield the parameters after each iteration; end where the gradient is exactly 0."""
+        """Yield the parameters after each iteration; the last ones again once they are exact."""
         assert has(problem, HasLeastSquares)
         A, b, to_parameters = problem.as_least_squares()
         x = start["weight"]

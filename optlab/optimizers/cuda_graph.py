@@ -18,7 +18,7 @@ from optlab.optimizers.first_order.sgd import SGD
 from optlab.optimizers.optimizer import Iterate, Optimizer, optimizer_name
 from optlab.optimizers.schedules import as_schedule
 from optlab.problems import Batch, Parameters, Problem
-from optlab.problems.capabilities import HasBuffers, gradient, loss_and_gradient
+from optlab.problems.capabilities import HasBuffers, gradient, has, loss_and_gradient
 from optlab.problems.vector import flatten, unflatten
 
 
@@ -81,7 +81,7 @@ class CUDAGraph:
         """Say that other devices have no CUDA graphs, or that the loss has a state of its own."""
         if device.type != "cuda":
             return f"CUDA graphs need a CUDA device, not {device}"
-        if isinstance(problem, HasBuffers):
+        if has(problem, HasBuffers):
             return (
                 f"CUDA graphs replay kernels alone, but the loss of {type(problem).__name__} "
                 "updates buffers and random streams of its own between them"

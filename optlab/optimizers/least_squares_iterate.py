@@ -12,8 +12,8 @@ from optlab.problems.vector import unflatten
 def least_squares_iterate(functions: ResidualFunctions, point: Tensor) -> Iterate:
     """Return an iterate with the cost so far.
 
-    All residuals are a loss; a Jacobian is p gradients, as forward mode needs a pass for each
-    parameter; a second derivative along a step is a Hessian product.
+    All residuals are a loss; a Jacobian is p gradients, as each of its columns costs a pass
+    backward; a second derivative along a step is a Hessian product.
     """
     cost = Cost(
         losses=functions.residual_evaluations,

@@ -21,6 +21,8 @@ from optlab.problems.rounding_floor import RoundingFloor
 from optlab.problems.vector import flatten, unflatten
 
 _SUFFICIENT = 1e-4
+_HALVINGS = 10
+"""A step that has to be shortened more often than this is no longer trusted."""
 _MOST_HALVINGS = 60
 _CHUNK_ELEMENTS = 1 << 24
 """Rows times directions that are worked on at once."""
@@ -37,6 +39,9 @@ class Newton:
     the direction goes down wherever the gradient is not 0, also near a saddle. t is the first of 1,
     1/2, 1/4, ... that lowers the loss by 1e-4 of what the slope promises; where the losses differ
     by rounding only, the gradients at both ends say so. Convergence near a minimum is quadratic.
+    Where ten halvings are not enough, the model is wrong: where a loss is saturated its second
+    derivatives underflow. The diagonal of H is then raised until no step along one coordinate
+    promises to lower the loss f by more than f: to the largest :math:`g_i^2 / 2|f|` so far.
 
     H is made of p products with the problem's Hessian where it has these, else by autograd twice;
     both are counted as p Hessian products.
@@ -90,14 +95,19 @@ class Newton:
         """Yield the parameters after each step, until rounding lets none go further down."""
         objective, floor = Objective(problem, start), RoundingFloor()
         here = _Point.at(objective, flatten(start).detach())
-        stays = True
+        stays, least_size = True, torch.zeros_like(here.w)
         while here.is_finite and not floor.reached:
-            step = _newton_step(_hessian(objective, here.w), here.gradient)
+            least_size = least_size.maximum(here.least_size)
+            H = _hessian(objective, here.w)
+            step = _newton_step(H, here.gradient)
             decrement = -float(here.gradient @ step)
             floor.see(decrement)
             if decrement <= here.tolerance:
                 floor.miss()
-            reached = _line_search(objective, here, step)
+            reached = _line_search(objective, here, step, _HALVINGS)
+            if reached is None:
+                step = _newton_step(H, here.gradient, least_size)
+                reached = _line_search(objective, here, step, _MOST_HALVINGS)
             if reached is None:
                 break
             here, stays = reached, False
@@ -124,6 +134,17 @@ class _Point:
         return bool(torch.isfinite(self.gradient).all()) and abs(self.loss) < float("inf")
 
     @property
+    def least_size(self) -> Tensor:
+        """Roots of the curvatures with which a step along one coordinate promises all of the loss.
+
+        A parabola of slope g and curvature h falls by ``g^2 / 2h``. A loss that stays above 0 has
+        more curvature than that wherever its second derivatives describe it; where it is
+        saturated they underflow, and a step is too long by any factor.
+        """
+        loss = abs(self.loss)
+        return self.gradient.abs() / ((2 * loss) ** 0.5 if loss else torch.inf)
+
+    @property
     def tolerance(self) -> float:
         """Differences of losses below which gradients are asked: 5e-7 of the loss in float64."""
         return float(torch.finfo(self.w.dtype).eps ** 0.4 * abs(self.loss))
@@ -148,12 +169,19 @@ def _hessian(objective: Objective, w: Tensor) -> Tensor:
     return symmetric
 
 
-def _newton_step(H: Tensor, gradient: Tensor) -> Tensor:
-    """Return ``-|H|^-1 gradient``, with H scaled to a unit diagonal."""
+def _newton_step(H: Tensor, gradient: Tensor, least_size: Tensor | None = None) -> Tensor:
+    """Return ``-|H|^-1 gradient``, with H scaled to a unit diagonal.
+
+    ``least_size`` are roots of curvatures to which the diagonal of H is raised first.
+    """
     H, slope = H.to("cpu", torch.float64), gradient.to("cpu", torch.float64)
     if not torch.isfinite(H).all():
         return -gradient
     size = H.diagonal().abs().sqrt()
+    if least_size is not None:
+        least_size = least_size.to("cpu", torch.float64)
+        H = H + (least_size**2 - size**2).clamp_min(0.0).diag()
+        size = size.maximum(least_size)
     scale = torch.where(size > 0, size, 1.0)
     values, vectors = torch.linalg.eigh(H / scale / scale[:, None])
     least = len(values) * torch.finfo(gradient.dtype).eps * float(values.abs().max())
@@ -162,11 +190,11 @@ def _newton_step(H: Tensor, gradient: Tensor) -> Tensor:
     return step.to(gradient.device, gradient.dtype)
 
 
-def _line_search(objective: Objective, here: _Point, step: Tensor) -> _Point | None:
+def _line_search(objective: Objective, here: _Point, step: Tensor, halvings: int) -> _Point | None:
     """Return the first of the halved steps that lowers the loss enough, or None."""
     slope = float(here.gradient @ step)
     length = 1.0
-    for _ in range(_MOST_HALVINGS):
+    for _ in range(halvings):
         w = here.w + length * step
         if torch.equal(w, here.w):
             return None

@@ -62,7 +62,8 @@ class Constant:
 
     References
     ----------
-    Robbins and Monro, A Stochastic Approximation Method (1951), has the other kind, `InverseTime`.
+    Bottou, Curtis and Nocedal, Optimization Methods for Large-Scale Machine Learning (2018),
+    theorem 4.6: what a fixed rate converges to.
     """
 
     learning_rate: Rate

@@ -183,7 +183,7 @@ def has(problem: object, capability: Callable[..., Capability]) -> TypeIs[Capabi
 
 def begin_run(problem: Problem, generator: torch.Generator) -> Parameters:
     """Begin a run of a problem, and return the parameters that it starts from."""
-    if isinstance(problem, HasBuffers):
+    if has(problem, HasBuffers):
         return problem.begin(generator)
     return problem.start(generator)
 

@@ -40,8 +40,8 @@ def encoded(y: object, classes: Labels | None = None, *, exactly: int | None = N
     Raises
     ------
     ValueError
-        For labels that are missing, of several kinds, of too few or too many classes, or not among
-        the classes given; and where y is no vector.
+        For labels that are missing, fractions (measurements, not labels), of several kinds, of too
+        few or too many classes, or not among the classes given; and where y is no vector.
 
     Examples
     --------
@@ -59,6 +59,7 @@ def encoded(y: object, classes: Labels | None = None, *, exactly: int | None = N
             f"y has {int(missing.sum())} missing class labels, the first in row {first} "
             "(rows counted from 0): leave these rows out"
         )
+    _refuse_fractions(labels)
     own = _classes(labels) if classes is None else classes
     codes = np.minimum(np.searchsorted(own, labels), len(own) - 1)
     if (wrong := own[codes] != labels).any():
@@ -91,6 +92,19 @@ def _plain(values: Any) -> Labels:
     narrow = np.array(present)
     alike = len({isinstance(value, str) for value in present}) == 1
     return narrow if alike and len(narrow) == len(array) and narrow.ndim == 1 else array
+
+
+def _refuse_fractions(labels: Labels) -> None:
+    if labels.dtype.kind != "f":
+        return
+    wrong = ~np.isfinite(labels) | (labels != np.rint(labels))
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise ValueError(
+            f"y must hold class labels, not continuous numbers such as {labels[first].item()!r} in "
+            f"row {first} (rows counted from 0; {int(wrong.sum())} such values): fit these by "
+            "LinearRegression, or make labels of them with pandas.cut, or as text"
+        )
 
 
 def _classes(labels: Labels) -> Labels:

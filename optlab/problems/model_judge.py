@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 
 from optlab.linalg import double_double as dd
+from optlab.problems.certified.active_set_newton import slope_errors
 from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.certified.linear_reference import LinearOptimum
 from optlab.problems.losses.loss import rounded
 from optlab.problems.penalties.elastic_net import ElasticNet
 from optlab.problems.problem import Evaluation, Parameters
 from optlab.problems.row_weights import times
+
+BALANCED = 2.0**-80  # of the terms of a balance of slopes: rounding, and where Newton stops
 
 
 class ModelJudge:
@@ -32,12 +35,12 @@ class ModelJudge:
         if objective.loss.is_of_residual:  # the residuals keep the digits that predictions lose
             high, low = dd.pair_add(optimum.eta, (-self.y, 0 * self.y))
             self.eta, self.y = 0 * self.y, -(high + low)
-        self.slope = optimum.slope
-        slopes = (self.slope, 0 * self.slope)
-        pull = -objective.transposed(objective.shared(slopes))[0][self.first :]
-        weight = optimum.theta[0][self.first :]
-        pull = (pull - penalty.l2 * weight).clamp(-penalty.l1, penalty.l1)
-        self.pull = torch.where(weight == 0, pull, penalty.l1 * weight.sign())
+        self.slope = rounded(optimum.slope)
+        self.pull, self.rest = _balance(objective, optimum)
+        rows = objective.loss.divergence(self.eta, 0 * self.eta, self.y, self.slope)
+        level = float(objective.share @ rows)
+        is_rounding = level <= objective.value_error(optimum.theta, optimum.eta)
+        self.level = 0.0 if is_rounding else level
 
     def __call__(self, parameters: Parameters) -> Evaluation:
         """Return what is known of a point."""
@@ -66,7 +69,8 @@ class ModelJudge:
     def _suboptimality(self, weight: Tensor, bias: Tensor | None, eta: Tensor) -> float | None:
         """Return the sum of divergences, none of them negative; None without a minimiser.
 
-        The gap of predictions is computed of the distance from the minimiser, or for far points of
+        Where the reference is not exact, its own divergence is taken off, and what its slopes leave
+        unbalanced, times the distance, is added. The gap of predictions is computed of the distance from the minimiser, or for far points of
         the point itself, whichever rounds less.
         """
         if self.optimum.theta is None:
@@ -82,7 +86,11 @@ class ModelJudge:
         total = self.objective.share @ loss.divergence(self.eta, gap, self.y, self.slope)
         total = total + penalty.l2 / 2 * apart.square().sum()
         if penalty.l1:
-            total = total + (penalty.l1 * weight.abs() - self.pull * weight).sum()
+            total = total + (penalty.l1 * weight.abs() - self.pull[self.first :] * weight).sum()
+        if self.level or bool(self.rest.any()):
+            total = total - self.level + (self.rest[self.first :] * apart).sum()
+            if bias is not None:
+                total = total + (self.rest[0] * ((bias - high[0]) - low[0])).sum()
         return float(total)
 
     def _error(self, weight: Tensor, bias: Tensor | None) -> float:
@@ -96,6 +104,29 @@ class ModelJudge:
             apart = apart if penalised(self.penalty) else apart - apart.mean(1, keepdim=True)
         size = _norm(high[self.first :], None if bias is None else high[0])
         return _norm(apart, gap) / (size or 1.0)
+
+
+def _balance(objective: Objective, optimum: LinearOptimum) -> tuple[Tensor, Tensor]:
+    """Return the l1 penalty's slope at the minimiser, and what it leaves of the loss's slope.
+
+    Both have the parameters' shape. What is left is 0 where it may be rounding alone.
+    """
+    theta, eta, slopes = optimum.theta, optimum.eta, optimum.slope
+    assert theta is not None
+    assert eta is not None
+    assert slopes is not None
+    high, low = (part.reshape(objective.shape) for part in objective.balance(theta, slopes))
+    l1 = times(objective.l1, torch.ones_like(high))
+    pull = torch.minimum(torch.maximum(-high, -l1), l1)
+    pull = torch.where(theta[0] == 0, pull, l1 * theta[0].sign())
+    rest = rounded(dd.pair_add((high, low), (pull, 0 * pull)))
+    is_free = (theta[0] == 0) & (high.abs() <= l1) & (l1 > 0)
+    terms = objective.design.abs().T @ times(objective.share, slopes[0].abs())
+    terms = terms + times(objective.l2, theta[0].abs()) + l1
+    error = BALANCED * terms
+    if objective.loss.kink is None:
+        error = error + 4 * slope_errors(objective, eta[0]).reshape(objective.shape)
+    return pull, torch.where(is_free | (rest.abs() <= error), 0.0, rest)
 
 
 def penalised(penalty: ElasticNet) -> bool:

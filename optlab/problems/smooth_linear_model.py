@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from functools import cached_property
+
 import torch
 
+from optlab.problems.largest_eigenvalue import largest_eigenvalue
 from optlab.problems.linear_model import LinearModel
 from optlab.problems.problem import Batch, Parameters
 from optlab.problems.row_weights import times
@@ -47,9 +51,12 @@ class SmoothLinearModel(LinearModel):
         """Return an upper bound of the Hessian's largest eigenvalue; infinite for counts.
 
         That is the steepest curvature of the loss times the largest eigenvalue of ``X'X / n`` (the
-        intercept's column and the rows' weights in it), plus l2.
+        intercept's column and the rows' weights in it), plus l2. The eigenvalue is computed on the
+        device of the data, at the first call.
         """
-        objective = self.objective
-        rows = objective.share.sqrt()[:, None] * objective.design
-        largest = float(torch.linalg.matrix_norm(rows, 2)) ** 2
-        return self.loss_function.steepest * largest + self.l2
+        steepest = self.loss_function.steepest
+        return steepest * self._largest_eigenvalue + self.l2 if steepest < math.inf else math.inf
+
+    @cached_property
+    def _largest_eigenvalue(self) -> float:
+        return largest_eigenvalue(self.X, self.row_weight, intercept=self.fit_intercept)

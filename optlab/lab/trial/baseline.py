@@ -10,7 +10,7 @@ import torch
 from optlab.lab.trial.record import TraceRow, Trial
 from optlab.optimizers import Optimizer
 from optlab.problems import Evaluation, Parameters, Problem
-from optlab.problems.capabilities import HasConstantFit, has, is_quadratic
+from optlab.problems.capabilities import HasConstantFit, HasResiduals, has, is_quadratic
 
 _DOUBLE = torch.finfo(torch.float64).eps
 
@@ -46,12 +46,26 @@ class Baseline:
         rounding = rounding_share(eps) * zero_loss
         return cls(
             start=row,
-            constant_loss=constant.loss if constant and math.isfinite(constant.loss) else 0.0,
+            constant_loss=_constant_loss(problem, constant),
             stop_scale=stop_scale(row, constant, rounding, rounding_share(_DOUBLE) * zero_loss),
             rounding=rounding,
             drift=eps * zero_loss,
             stable_growth=_stable_growth(trial, problem, optimizer),
         )
+
+
+def _constant_loss(problem: Problem, constant: Evaluation | None) -> float:
+    """Return the loss of the best constant prediction, which of squares is a variance, or 0."""
+    loss = 0.0
+    if constant:
+        loss = constant.loss
+    elif has(problem, HasResiduals) and problem.data.y.ndim == 1:
+        y = problem.data.y.detach().to("cpu", torch.float64)
+        weight = problem.data.weight
+        share = torch.ones_like(y) if weight is None else weight.to("cpu", torch.float64)
+        share = share / share.sum()
+        loss = float(share @ (y - share @ y).square())
+    return loss if math.isfinite(loss) else 0.0
 
 
 def stop_scale(

@@ -19,6 +19,7 @@ from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.machine_load import MACHINE_LOAD
 from optlab.lab.measure.threads import set_threads
 from optlab.lab.measure.torch_settings import torch_settings_for
+from optlab.lab.trial.advice import Advice
 from optlab.lab.trial.baseline import Baseline
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord, Watcher
@@ -228,7 +229,7 @@ class _Run:
         row = judge(0, Iterate(start))
         baseline = Baseline.of(self.trial, self.problem, self.optimizer, start, row)
         self.record.stop_scale = baseline.stop_scale
-        stopping = StoppingRule(baseline, self.budget)
+        stopping = StoppingRule(baseline, self.budget, Advice(self.problem, self.optimizer))
         end = None if is_direct(self.optimizer) else stopping.check(row)
         looks, epoch = iter(self.budget.looks), 0
         next_look: float = next(looks)

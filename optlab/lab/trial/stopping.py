@@ -7,6 +7,7 @@ from functools import cached_property
 from statistics import median
 from typing import NamedTuple
 
+from optlab.lab.trial.advice import Advice
 from optlab.lab.trial.baseline import Baseline
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow
@@ -19,8 +20,7 @@ DIVERGED_ABOVE = 1e6
 RISEN_ABOVE = 2.0
 """A run whose last loss is this many times its least says so."""
 
-SMALLER = "try a smaller learning rate"
-MORE = "try more epochs, or another learning rate"
+ABOVE_CONSTANT = "the loss is above that of the best constant prediction"
 
 
 class End(NamedTuple):
@@ -41,8 +41,8 @@ class StoppingRule:
     of the best constant (a start beside the optimum says nothing).
     """
 
-    def __init__(self, baseline: Baseline, budget: Budget) -> None:
-        self.baseline, self.budget = baseline, budget
+    def __init__(self, baseline: Baseline, budget: Budget, advice: Advice) -> None:
+        self.baseline, self.budget, self.advice = baseline, budget, advice
         self.stop_at = None if budget.stop_at is None else StopAt.of(budget.stop_at)
         self.least = baseline.start
         self._losses = [baseline.start.loss]
@@ -53,11 +53,13 @@ class StoppingRule:
             self._losses.append(row.loss)
             self.least = min(self.least, row, key=_loss_or_infinity)
             if grown := self._diverged(row):
-                return End(Status.DIVERGED, f"{grown} after epoch {row.epoch}: {SMALLER}")
+                reason = f"{grown} after epoch {row.epoch}: {self.advice.smaller()}"
+                return End(Status.DIVERGED, reason)
         if self.stop_at is not None and self._reached(row):
             return End(Status.CONVERGED, f"stop_at={self.stop_at} reached after epoch {row.epoch}")
         if row.epoch >= self.budget.epochs:
-            return self.finish(row, f"budget spent after epoch {row.epoch}", more=MORE)
+            reason = f"budget spent after epoch {row.epoch}"
+            return self.finish(row, reason, more=self.advice.more())
         return None
 
     def finish(
@@ -68,7 +70,12 @@ class StoppingRule:
         if self.stop_at is not None and not self._reached(row):
             parts.append(self._missed(row))
         if self._has_risen(row):
-            parts.append(f"the loss has risen to {_times(row, self.least)}: {SMALLER}")
+            parts.append(
+                f"the loss has risen to {_times(row, self.least)}: {self.advice.smaller()}"
+            )
+        elif self._is_above_constant(row):
+            tries = [part for part in (self.advice.standardize(), more) if part]
+            parts.append(f"{ABOVE_CONSTANT}: {', or '.join(tries) or 'try another start'}")
         elif more and len(parts) > 1 and not self._unjudged:
             parts.append(more)
         return End(status, "; ".join(parts))
@@ -126,6 +133,12 @@ class StoppingRule:
             if row.loss > most * usual > 0:
                 return f"the loss is {_times(row, self.least)}"
         return ""
+
+    def _is_above_constant(self, row: TraceRow) -> bool:
+        """Return whether the loss is above the best constant's, by more than rounding."""
+        constant = self.baseline.constant_loss
+        excess = row.loss - constant
+        return constant > 0 and excess > max(1e-3 * constant, self.baseline.rounding)
 
     def _has_risen(self, row: TraceRow) -> bool:
         least = self.least.loss

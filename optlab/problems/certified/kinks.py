@@ -79,7 +79,8 @@ def proven(kinks: Kinks, basis: Tensor, theta: Pair, residual: Pair, slope: Pair
         length += float((factor.whitening().abs() @ rounding).norm())
         apart = 2 * value / float(rows.min())
         apart += 2 * (2 * value) ** 0.5 if kinks.l2.any() else 0.0
-        tiny = float((c * 64 * dd.UNIT * (kinks.b.abs() + r.abs())).sum())
+        size = kinks.b.abs() + kinks.A.abs() @ theta[0].abs()
+        tiny = float((c * 64 * dd.UNIT * size).sum())
         bound = min(value, float((c * gap).sum()) + tiny + length / factor.floor * apart)
     firm = inside[basis] > INSIDE * (high - low)[basis]
     is_unique = bool(firm.any() if kinks.l2.any() else firm.all())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optlab.linalg import double_double as dd
 from optlab.problems.certified.curvature_factor import Factor, factored, gram_factored
-from optlab.problems.losses.loss import Loss, Pair
+from optlab.problems.losses.loss import Loss, Pair, rounded
 from optlab.problems.row_weights import times
 
 
@@ -80,7 +80,11 @@ class Objective:
 
     def gradient(self, theta: Pair, eta: Pair) -> Pair:
         """Return the gradient of the smooth part, flat, as a pair."""
-        loss = self.transposed(self.shared(self.loss.slope_pair(eta, self.y)))
+        return self.balance(theta, self.loss.slope_pair(eta, self.y))
+
+    def balance(self, theta: Pair, slopes: Pair) -> Pair:
+        """Return ``design.T @ (share slopes) + l2 theta``, flat, as a pair."""
+        loss = self.transposed(self.shared(slopes))
         high, low = (part.reshape(-1) for part in theta)
         l2 = self.per_entry(self.l2)
         product, error = dd.two_product(l2, high)
@@ -89,13 +93,35 @@ class Objective:
 
     def value(self, theta: Pair, eta: Pair) -> float:
         """Return the objective in working precision."""
-        rows = self.loss.value(eta[0] + eta[1], self.y)
+        rows = self.loss.value(*self._rounded(eta))
         return float((self.share * rows).sum()) + self.penalty(theta[0])
 
     def value_error(self, theta: Pair, eta: Pair) -> float:
-        """Return a bound on the rounding error of `value`."""
-        rows = self.loss.value_error(eta[0], self.y)
+        """Return a bound on the rounding error of `value`, that of the predictions included.
+
+        As a convex function, a row's loss is changed by a prediction's error of at most e by no
+        more than e times the steeper of its slopes at both ends. A factor of 2 covers the other
+        directions of K outputs, as their slopes change by ``exp(2 e)`` at most.
+        """
+        at, y = self._rounded(eta)
+        size = self.design.abs() @ theta[0].abs()
+        size = size + self.y.abs() if self.loss.is_of_residual else size
+        # The errors of `pair_sum`, of its terms, and of one more sum of pairs.
+        error = ((math.log2(self.design.shape[1]) + 3) ** 2 + 8) * 2.0**-106 * size
+        error = error + 2.0**-53 * at.abs()
+        ends = (self.loss.slope(at + sign * error, y).abs() for sign in (-1, 1))
+        moved = (2 * torch.maximum(*ends) * error).reshape(len(y), -1).sum(1)
+        rows = self.loss.value_error(at, y) + moved
         return float((self.share * rows).sum()) + 2.0**-49 * self.penalty(theta[0])
+
+    def _rounded(self, eta: Pair) -> tuple[Tensor, Tensor]:
+        """Return predictions and targets in working precision, of residuals as ``eta - y`` and 0.
+
+        Residuals keep the digits that predictions of a target with an offset lose.
+        """
+        if not self.loss.is_of_residual:
+            return rounded(eta), self.y
+        return rounded(dd.pair_add(eta, (-self.y, 0 * self.y))), 0 * self.y
 
     def penalty(self, theta: Tensor) -> float:
         """Return the penalty in working precision."""

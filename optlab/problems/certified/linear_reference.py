@@ -14,6 +14,7 @@ from torch import Tensor
 from optlab.linalg import double_double as dd
 from optlab.linalg import least_squares
 from optlab.linalg.certificate import predicted_digits
+from optlab.linalg.column_offsets import offsets
 from optlab.problems.certified.active_set_newton import Point, minimise
 from optlab.problems.certified.exact_rank import exact_rank
 from optlab.problems.certified.growth_bound import growth_bound
@@ -23,10 +24,10 @@ from optlab.problems.certified.recession import Recession, recession
 from optlab.problems.certified.ridge_kinks import minimise_ridge_kinks
 from optlab.problems.certified.suboptimality_bound import Bound, newton_bound
 from optlab.problems.certified.vertex import minimise_kinks
-from optlab.problems.losses.loss import Pair, rounded
+from optlab.problems.losses.loss import Pair
 from optlab.problems.problem import Parameters, Reference
 
-TRUSTED = 1e-9  # of the loss at zero: a bound above this share is no certificate
+TRUSTED = 1e-9  # of the best constant's loss: a bound above this share is no certificate
 REACHES = (1e1, 1e2, 1e3, 1e4, 1e6, 1e8)
 EPS = 2.0**-52
 
@@ -35,17 +36,17 @@ class LinearOptimum(NamedTuple):
     """A reference, and the minimiser as a pair ``(p, *outputs)``, intercept first; None for none.
 
     ``slope`` is the loss's slope ``(n, *outputs)`` at the minimiser, one that balances the
-    penalty's; ``eta`` its predictions, as a pair.
+    penalty's; ``eta`` its predictions; both are pairs.
     """
 
     reference: Reference
     theta: Pair | None = None
     eta: Pair | None = None
-    slope: Tensor | None = None
+    slope: Pair | None = None
 
 
 class Columns(NamedTuple):
-    """Which flat entries determine the predictions, and a sentence where columns are dependent.
+    """Name the flat entries that determine the predictions, and the dependence of columns.
 
     ``is_exact``: the entries left out are combinations of the others in exact arithmetic. Where
     they are so at rounding only, the others' minimum may be far above the infimum.
@@ -58,13 +59,33 @@ class Columns(NamedTuple):
 
 def optimum(objective: Objective, intercept: bool) -> LinearOptimum:
     """Return the minimiser of a linear model, and its certificate."""
-    columns = _independent(objective)
+    found = _optimum(objective, intercept)
+    loss = type(objective.loss)
+    if vars(loss).get("has_bounds", False):
+        return found
+    message = f"{found.reference.message}; that takes for granted the bounds of {loss.__name__}, "
+    message += "whose class does not set has_bounds: no proof"
+    reference = replace(
+        found.reference,
+        kind="computed",
+        bound=math.nan,
+        digits=math.nan,
+        unique=None,
+        message=message,
+    )
+    return LinearOptimum(reference)
+
+
+def _optimum(objective: Objective, intercept: bool) -> LinearOptimum:
+    """Return the minimiser and its certificate, where the loss's own bounds hold."""
     if objective.loss.kink is not None:
-        found = _at_vertex(objective, columns, intercept)
+        shift = _offsets(objective, intercept)
+        columns = _independent(_shifted(objective, shift))
+        found = _at_vertex(objective, shift, columns, intercept)
         return found if columns.is_exact else _without_proof(found, columns, intercept)
+    columns = _independent(objective)
     point, bound = _solved(objective, columns.allowed)
-    zero = torch.zeros(objective.shape, dtype=torch.float64)
-    scale = _value(objective, (zero, zero))
+    scale = _scale(objective, intercept)
     if not bool(bound.errors.isfinite().all()):
         receding = recession(objective)
         if receding is not None:
@@ -98,6 +119,15 @@ def constant_optimum(objective: Objective, intercept: bool) -> Parameters:
         if found is not None:
             zero[0] = found["bias"]
     return _parameters(zero, intercept)
+
+
+def _scale(objective: Objective, intercept: bool) -> float:
+    """Return the loss of the best constant: an offset of the target is no part of it."""
+    zero = torch.zeros(objective.shape, dtype=torch.float64)
+    constant = zero.clone()
+    if intercept and len(constant) > 1:
+        constant[0] = constant_optimum(objective, intercept)["bias"]
+    return _value(objective, (constant, zero))
 
 
 def _solved(objective: Objective, allowed: Tensor) -> tuple[Point, Bound]:
@@ -179,6 +209,7 @@ def _attained(
         of = int((objective.l1 > 0).sum()) * math.prod(objective.loss.outputs)
         message += f", {of - zeros} of {of} weights are not zero"
         message += "" if zeros < of else ": l1 is at or above the level at which all vanish"
+    message += _common_shift(objective)
     if dependent:
         message += f"; the minimiser is not unique ({dependent}): weights of minimum norm"
     elif not is_unique:
@@ -195,15 +226,48 @@ def _attained(
         trusted=is_proven,
         message=message,
     )
-    return LinearOptimum(
-        reference, theta, eta, rounded(objective.loss.slope_pair(eta, objective.y))
+    return LinearOptimum(reference, theta, eta, objective.loss.slope_pair(eta, objective.y))
+
+
+def _common_shift(objective: Objective) -> str:
+    """Return a sentence on the shifts of the outputs that change no loss, or nothing."""
+    if not (objective.loss.outputs and bool(_unpenalised(objective).any())):
+        return ""
+    return (
+        "; a number added to the parameters of all classes alike, where these have no penalty, "
+        "changes no loss: these have mean 0"
     )
 
 
-def _at_vertex(objective: Objective, columns: Columns, intercept: bool) -> LinearOptimum:
-    """Return the optimum of a loss of two slopes, at a vertex."""
+def _offsets(objective: Objective, intercept: bool) -> Tensor:
+    """Return what can be taken off each column without rounding: see `column_offsets`."""
+    if not intercept:
+        return 0.0 * objective.l1
+    shift: Tensor = offsets(objective.design)
+    shift[0] = 0.0
+    return torch.where((dd.two_sum(objective.design, -shift)[1] == 0).all(0), shift, 0.0)
+
+
+def _shifted(objective: Objective, shift: Tensor) -> Objective:
+    return replace(objective, design=objective.design - shift)
+
+
+def _with_offsets(theta: Pair, shift: Tensor) -> Pair:
+    """Return the parameters for the columns as given: the intercept less ``shift . w``."""
+    if not bool(shift.any()):
+        return theta
+    first = torch.arange(len(shift)) == 0
+    bias = dd.matvec(torch.where(first, 1.0, -shift)[None], theta)
+    return torch.where(first, bias[0], theta[0]), torch.where(first, bias[1], theta[1])
+
+
+def _at_vertex(
+    given: Objective, shift: Tensor, columns: Columns, intercept: bool
+) -> LinearOptimum:
+    """Return the optimum of a loss of two slopes, at a vertex, by columns less their offsets."""
+    objective = _shifted(given, shift)
     allowed, dependent, _ = columns
-    scale = _value(objective, (zero := torch.zeros(objective.shape, dtype=torch.float64), zero))
+    scale, zero = _scale(given, intercept), torch.zeros(objective.shape, dtype=torch.float64)
     norms = objective.design[:, allowed].norm(dim=0)
     powers = torch.where(norms > 0, torch.exp2(-norms.log2().round()), 1.0)
     kinks = _kinks(objective, allowed, powers)
@@ -212,10 +276,12 @@ def _at_vertex(objective: Objective, columns: Columns, intercept: bool) -> Linea
     size = vertex.theta[0].abs()
     for part, found in zip(theta, vertex.theta, strict=True):
         # A weight at its kink is zero but for rounding.
-        is_zero = (objective.l1[allowed] > 0) & (size <= 1e-25 * size.max())
+        is_zero = (objective.l1[allowed] > 0) & (size <= 1e-25 * size.norm())
         part[allowed] = torch.where(is_zero, 0.0, powers * found)
     eta = objective.predictions(theta)
-    is_proven = vertex.bound <= TRUSTED * scale
+    rounding = objective.value_error(theta, eta)
+    loss, theta = objective.value(theta, eta), _with_offsets(theta, shift)
+    is_proven = vertex.bound <= TRUSTED * scale + rounding
     is_unique = vertex.is_unique and not dependent
     what = "smoothing" if kinks.l2.any() else "a linear programme's vertex"
     message = f"found by {what}; its loss is proven to {vertex.bound:.1e}"
@@ -225,17 +291,18 @@ def _at_vertex(objective: Objective, columns: Columns, intercept: bool) -> Linea
         message += "; the minimiser may not be unique"
     reference = Reference(
         kind="certified" if is_proven else "computed",
-        loss=_value(objective, theta),
-        parameters=_least_norm(objective, eta, intercept)
+        loss=loss,
+        parameters=_least_norm(given, eta, intercept)
         if dependent
         else _parameters(theta[0], intercept),
-        bound=vertex.bound + objective.value_error(theta, eta),
+        bound=vertex.bound + rounding,
         digits=_digits(objective, theta[0], 0 * theta[0]) if is_unique else math.nan,
         unique=is_unique or (False if dependent else None),
         trusted=is_proven,
         message=message,
     )
-    return LinearOptimum(reference, theta, eta, -rounded(vertex.slope)[: len(objective.y)])
+    high, low = (part[: len(objective.y)] for part in vertex.slope)
+    return LinearOptimum(reference, theta, eta, (-high, -low))
 
 
 def _kinks(objective: Objective, allowed: Tensor, scale: Tensor) -> Kinks:

@@ -39,6 +39,10 @@ def minimise_kinks(kinks: Kinks) -> Vertex:
     refinement for linear programming (2016).
     """
     residual = kinks.b
+    if not kinks.A.shape[1]:
+        empty, slope = kinks.l2, torch.where(residual > 0, kinks.high, kinks.low)
+        none = torch.zeros(0, dtype=torch.long)
+        return proven(kinks, none, (empty, empty), (residual, 0 * slope), (slope, 0 * slope))
     near = torch.ones_like(residual, dtype=torch.bool)
     found: list[Vertex] = []
     for _ in range(ROUNDS):
@@ -97,7 +101,7 @@ def _basis(kinks: Kinks, slope: Tensor, residual: Tensor, near: Tensor) -> Tenso
             chosen.append(i)
         if len(chosen) == p:
             break
-    return torch.tensor(chosen)
+    return torch.tensor(chosen, dtype=torch.long)
 
 
 def _solved(kinks: Kinks, basis: Tensor, slope: Tensor) -> tuple[Pair, Pair, Pair]:

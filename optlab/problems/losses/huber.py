@@ -24,6 +24,7 @@ class Huber(Loss):
     delta: float = 1.35
     is_of_residual: ClassVar[bool] = True
     steepest: ClassVar[float] = 1.0
+    has_bounds: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_positive("delta", self.delta)

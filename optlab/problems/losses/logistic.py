@@ -19,6 +19,7 @@ class Logistic(Loss):
     """Log loss ``log(1 + exp(-t eta))``, t = 1 for y = 1 and -1 for y = 0."""
 
     steepest: ClassVar[float] = 0.25
+    has_bounds: ClassVar[bool] = True
 
     def value(self, eta: Tensor, y: Tensor) -> Tensor:
         """Return ``log(1 + exp(-t eta))``."""

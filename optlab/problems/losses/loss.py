@@ -53,6 +53,12 @@ class Loss:
     """Whether it depends on ``y - eta`` alone."""
     steepest: ClassVar[float] = math.inf
     """The least upper bound of the second derivative."""
+    has_bounds: ClassVar[bool] = False
+    """Whether errors, curvatures and changes within a radius are proven bounds; not inherited.
+
+    References are certified only where the loss's own class sets it: a `curvature` that ignores its
+    radius, or a `slope_error` that is too small for a slope that cancels, would prove falsehoods.
+    """
 
     @property
     def kink(self) -> tuple[float, float] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Unpack
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from optlab.problems.smooth_linear_model import SmoothLinearModel
 @dataclass(frozen=True)
 class Poisson(Loss):
     """Half the deviance, ``exp(eta) - y eta + y log y - y``, 0 for a perfect fit."""
+
+    has_bounds: ClassVar[bool] = True
 
     def value(self, eta: Tensor, y: Tensor) -> Tensor:
         """Return ``exp(eta) - y eta + y log y - y``."""

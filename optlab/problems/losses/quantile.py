@@ -17,6 +17,7 @@ class Quantile(Loss):
 
     quantile: float = 0.5
     is_of_residual: ClassVar[bool] = True
+    has_bounds: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (isinstance(self.quantile, float) and 0 < self.quantile < 1):

@@ -25,6 +25,7 @@ class Softmax(Loss):
     K: int
     possible: Tensor | None = None
     steepest: ClassVar[float] = 0.5
+    has_bounds: ClassVar[bool] = True
 
     @property
     def outputs(self) -> tuple[int, ...]:
@@ -35,8 +36,20 @@ class Softmax(Loss):
         return eta if self.possible is None else eta.masked_fill(~self.possible, -torch.inf)
 
     def value(self, eta: Tensor, y: Tensor) -> Tensor:
-        """Return ``log sum_k exp(eta_k - eta_y)``."""
-        return (self._logits(eta) - eta.gather(1, y[:, None])).logsumexp(1)
+        """Return ``z_m + log(1 + sum_{k != m} exp(z_k - z_m))``, z_m the largest ``eta_k - eta_y``.
+
+        Both terms are at least 0: a loss that is tiny keeps its digits.
+        """
+        z = self._logits(eta) - eta.gather(1, y[:, None])
+        top = z.argmax(1, keepdim=True)
+        most = z.gather(1, top)
+        others = (z - most).exp().scatter(1, top, 0.0).sum(1)
+        return most[:, 0] + others.log1p()
+
+    def value_error(self, eta: Tensor, y: Tensor) -> Tensor:
+        """Return ``8 + K`` units of the value and of its arguments'."""
+        size = self.value(eta, y) + (self.slope(eta, y) * eta).abs().sum(1)
+        return 2.0**-52 * (8 + self.K) * size
 
     def slope(self, eta: Tensor, y: Tensor) -> Tensor:
         """Return the probabilities, less 1 at y: less those of the others, without cancellation."""

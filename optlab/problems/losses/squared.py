@@ -18,6 +18,7 @@ class Squared(Loss):
 
     is_of_residual: ClassVar[bool] = True
     steepest: ClassVar[float] = 2.0
+    has_bounds: ClassVar[bool] = True
 
     def value(self, eta: Tensor, y: Tensor) -> Tensor:
         """Return ``(eta - y)**2``."""

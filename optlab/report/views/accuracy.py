@@ -123,6 +123,8 @@ def parameters_view(results: ResultTables) -> View:
     for cell, parameters, facts in _median_parameters(results):
         for label, key, j in shown[cell["problem"]]:
             value = np.ravel(parameters.get(key, ()))
+            if key == "bias" and is_softmax(facts):
+                value = value - value.mean()
             if j < len(value):
                 right = float(np.ravel(facts.parameters[key])[j])
                 error = abs(float(value[j]) - right)
@@ -136,6 +138,7 @@ def parameters_view(results: ResultTables) -> View:
         how="The parameters each setting ended with (of its trials that finished or converged, the "
         "one of median loss) beside the reference's, which are the thin lines. At most "
         f"{MOST_PARAMETERS} parameters are shown, the largest in the reference."
+        + (SHIFTED if any(map(is_softmax, results.problems.values())) else "")
         + describe_references(results.problems),
         kind="points",
         table=_typed(rows, columns, results),
@@ -149,6 +152,18 @@ def parameters_view(results: ResultTables) -> View:
         ),
         extra={"reference": pd.DataFrame(reference, columns=["problem", "parameter", "value"])},
     )
+
+
+SHIFTED = (
+    " The loss of softmax regression does not change when one number is added to the biases of all "
+    "classes: they are shown less their mean. Without a penalty the same holds of each feature's "
+    "weights, which are shown as they are."
+)
+
+
+def is_softmax(facts: ProblemSummary) -> bool:
+    """Return whether a problem is softmax regression, with a score for each class."""
+    return facts.kind == "SoftmaxRegression"
 
 
 def _typed(rows: list[dict[str, Any]], columns: list[str], results: ResultTables) -> pd.DataFrame:

@@ -1,0 +1,67 @@
+"""Advise what to change after a trial that ended badly, from what its optimizer has to change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from optlab.optimizers import Optimizer, hyperparameters
+from optlab.problems import Problem
+from optlab.problems.capabilities import HasConstantFit
+
+RATES = ("learning_rate", "lr")
+UNSCALED_ABOVE = 10.0
+"""A feature whose root mean square is above this was not standardized: that makes it 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Advice:
+    """Words for the end of a message: what to try next."""
+
+    problem: Problem
+    optimizer: Optimizer
+
+    def smaller(self) -> str:
+        """Return what to try where the loss has grown."""
+        if has_rate(hyperparameters(self.optimizer)):
+            return f"try a smaller learning rate{self._or_standardize}"
+        return self.standardize() or "try another start"
+
+    def more(self) -> str:
+        """Return what to try where the budget was too small."""
+        rate = ", or another learning rate" if has_rate(hyperparameters(self.optimizer)) else ""
+        return f"try more epochs{rate}"
+
+    def standardize(self) -> str:
+        """Return the advice to standardize the features, or nothing where they are."""
+        return "standardize the features" if is_unscaled(self.problem) else ""
+
+    @property
+    def _or_standardize(self) -> str:
+        return f", or {words}" if (words := self.standardize()) else ""
+
+
+def has_rate(values: Mapping[str, Any]) -> bool:
+    """Return whether a learning rate is among hyperparameters, or among those of a wrapped one."""
+    return any(
+        name in RATES or (isinstance(value, Mapping) and has_rate(value))
+        for name, value in values.items()
+    )
+
+
+def is_unscaled(problem: Problem) -> bool:
+    """Return whether a linear model's features ``(n, d)`` have a root mean square far above 1."""
+    X = problem.data.X
+    if (
+        not isinstance(problem, HasConstantFit)
+        or X.ndim != 2
+        or not X.numel()
+        or not X.is_floating_point()
+    ):
+        return False
+    largest = float(X.norm(dim=0).max()) / math.sqrt(len(X))
+    return UNSCALED_ABOVE < largest < torch.inf
