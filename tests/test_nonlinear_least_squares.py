@@ -206,6 +206,31 @@ def test_parameters_that_run_away_are_no_trusted_reference():
     assert "not attained" in reference.message
 
 
+def test_a_start_at_0_where_descent_cannot_begin_is_left():
+    def model(parameters, x):
+        return torch.cos(parameters["a"]) * x
+
+    reference = ol.NonlinearLeastSquares(model, x, [-v / 2 for v in x], start={"a": 0.0})
+    reference = reference.reference()
+    # Rounding moves the cosine by eps, and the angle by eps / sin(a), at |cos(a)| = 1 / 2.
+    assert abs(reference.parameters["a"].item()) == pytest.approx(2 * math.pi / 3, rel=4e-15)
+    assert reference.trusted
+
+
+def test_a_saddle_is_no_trusted_reference():
+    def model(parameters, x):
+        near = (parameters["a"].abs() < 1e-9) & (parameters["b"] > 0)  # no further start is
+        return torch.where(near, torch.cos(parameters["a"]) + (parameters["b"] - 1) ** 3, nan) * x
+
+    nan = torch.tensor(torch.nan, dtype=torch.float64)
+    start = {"a": 0.0, "b": 1.0}
+    reference = ol.NonlinearLeastSquares(model, x, [-v / 2 for v in x], start=start).reference()
+    assert reference.parameters["a"] == 0.0
+    assert not reference.trusted
+    assert math.isnan(reference.digits)
+    assert "negative eigenvalue, so that it is a saddle or a maximum" in reference.message
+
+
 def test_a_point_that_no_curvature_tells_apart_is_judged_by_its_loss():
     def model(parameters, x):
         return parameters["step"].round() * x

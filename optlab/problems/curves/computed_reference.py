@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 _MORE_STARTS = 4
 _MOST_STEPS = 1000
 _SPREAD = 0.3
-"""Standard deviation of the logarithm of the factors that the further starts are drawn with."""
+"""Standard deviation of the logarithm of the factors that the further starts are drawn with, and
+of what is added to parameters that start at 0."""
 
 
 def computed_reference(problem: NonlinearLeastSquares) -> Reference:
     r"""Return the least minimum that Levenberg-Marquardt reaches from several starts.
 
     The problem's own starts and four more, each parameter of the first start times
-    ``exp(0.3 N(0, 1))``, are followed down to rounding; the least minimum is polished by Newton's
-    method with the full Hessian H.
+    ``exp(0.3 N(0, 1))``, or plus ``0.3 N(0, 1)`` where it is 0, are followed down to rounding; the
+    least minimum is polished by Newton's method with the full Hessian H.
 
     The digits are a bound to first order: rounding moves half the gradient by at most
     :math:`\delta = 4 \epsilon |J|' (|J| |p| + |y| + |r|)`, and so the parameters by
@@ -56,7 +57,8 @@ def computed_reference(problem: NonlinearLeastSquares) -> Reference:
     parameters = unflatten(point, problem.starts[0])
     scaled, scale = _scaled_hessian(problem, parameters)
     eigenvalues = torch.linalg.eigvalsh(scaled)
-    curved = bool(eigenvalues[0] > len(point) * torch.finfo(torch.float64).eps * eigenvalues[-1])
+    rounding = len(point) * torch.finfo(torch.float64).eps * eigenvalues.abs().max()
+    curved = bool(eigenvalues[0] > rounding)
     is_known = settled and curved
     digits = _digits(problem, parameters, scaled, scale) if is_known else math.nan
     # Ends of one minimum differ by rounding only, by far less than this of the loss.
@@ -67,12 +69,17 @@ def computed_reference(problem: NonlinearLeastSquares) -> Reference:
         parameters={name: value.clone() for name, value in parameters.items()},
         digits=digits,
         trusted=is_known and digits > 1,
-        message=_message(len(ends), agree, curved, settled),
+        message=_message(len(ends), agree, curved, bool(eigenvalues[0] < -rounding), settled),
     )
 
 
-def _message(starts: int, agree: int, curved: bool, settled: bool) -> str:
-    end = f"the least minimum that Levenberg-Marquardt reached from {pluralize(starts, 'start')}"
+def _message(starts: int, agree: int, curved: bool, falls: bool, settled: bool) -> str:
+    end = f"the least point that Levenberg-Marquardt reached from {pluralize(starts, 'start')}"
+    if falls:
+        return (
+            f"{end}: its Hessian has a negative eigenvalue, so that it is a saddle or a maximum, "
+            "no minimum; give another start"
+        )
     if not curved:
         return (
             f"{end}: its Hessian is singular, so that the parameters are not determined by the "
@@ -94,8 +101,8 @@ def _starts(problem: NonlinearLeastSquares) -> list[Tensor]:
     own = [flatten(start) for start in (*problem.starts, *problem.further_starts)]
     generator = torch.Generator().manual_seed(0)
     for _ in range(_MORE_STARTS):
-        factors = torch.randn(own[0].shape, generator=generator, dtype=torch.float64)
-        drawn = own[0] * torch.exp(_SPREAD * factors)
+        moved = _SPREAD * torch.randn(own[0].shape, generator=generator, dtype=torch.float64)
+        drawn = torch.where(own[0] == 0, moved, own[0] * torch.exp(moved))
         if math.isfinite(float(problem.loss(unflatten(drawn, problem.starts[0])))):
             own.append(drawn)
     return own
