@@ -102,7 +102,7 @@ def test_the_shell_prints_the_same_coefficients(folder, solved):
     assert [name for name, _ in rows] == ["intercept", "size", "floor", "city=Oslo", "city=Rome"]
     found = [float(number) for _, number in rows]
     np.testing.assert_allclose(found, solved.coefficients, rtol=1e-5)  # six digits are printed
-    (loss,) = re.findall(r"holdout loss (\S+)", done.stdout)
+    (loss,) = re.findall(r"holdout loss (\d\S*)", done.stdout)
     assert float(loss) == pytest.approx(solved.holdout_loss, rel=1e-5)
     for sentence in ("decimal comma", "'id', 'date'", "held out at random", "row weights are"):
         assert sentence in done.stderr
