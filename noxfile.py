@@ -30,8 +30,9 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    # Tests that measure time, or that have limits of time, run alone after the others.
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not alone")
+    # Three at once on two cores: many tests wait for processes of their own. Tests that measure
+    # time, or that have limits of time, run alone after the others.
+    session.run("pytest", "-n", "3", "--dist", "loadfile", "-m", "not alone")
     session.run("pytest", "-m", "alone")
 
 

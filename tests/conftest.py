@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import settings
@@ -32,6 +33,13 @@ def run_in(folder, command):
         command, cwd=folder, env=os.environ | {"PATH": scripts, "MPLBACKEND": "Agg"},
         capture_output=True, text=True, timeout=250, shell=True, check=False,
     )  # fmt: skip
+
+
+@pytest.fixture
+def new_children():
+    """A function: the processes that this one has begun since the test began, and that run."""
+    before = psutil.Process().children()  # other tests' libraries may keep some for good
+    return lambda: [p for p in psutil.Process().children() if p not in before and p.is_running()]
 
 
 @pytest.fixture(scope="session")

@@ -324,7 +324,7 @@ REFUSED = {
                          "--problem huber does not take --quantile: it takes --l1, --l2, --delta"),
     "labels": (("compare", "species.csv", "--target", "y"), "it is the target, which must be num",
                "--problem logistic"),
-    "labels of numbers": ((*COMPARE, "--problem", "logistic"), "y must hold class labels, not continuous numbers"),
+    "labels of numbers": ((*COMPARE, "--problem", "logistic"), "y must hold class labels"),
     "option": ((*COMPARE, "--epoch", "3"), "--epoch"),
     "list": (("list", "animals"), "animals", "optimizers", "datasets", "devices"),
     "command": (("comprae",), "comprae"),

@@ -8,7 +8,6 @@ import time
 from functools import cache
 from types import SimpleNamespace
 
-import psutil
 import pytest
 
 import optlab as ol
@@ -104,7 +103,7 @@ def interrupted_run(experiment, path, interrupt_at):
         return lines, records, len(told), len(store.finished_keys())
 
 
-def test_every_trial_has_a_row_and_every_process_ends(quick, tmp_path):
+def test_every_trial_has_a_row_and_every_process_ends(quick, tmp_path, new_children):
     problem = ol.LinearRegression.from_dataset(ol.datasets.synthetic(6, 1, seed=1))
     experiment = ol.Experiment(problems=problem, optimizers=[ol.ManualSGD(), ol.Lstsq()], epochs=1)
     lines, records, *_ = interrupted_run(experiment, tmp_path / "whole.db", 0)
@@ -114,7 +113,7 @@ def test_every_trial_has_a_row_and_every_process_ends(quick, tmp_path):
     for k in sorted({*first.values(), *last.values()})[::STEP]:
         where = f"pool.py, line {lines[k - 1]}, line event {k}"
         _, records, told, kept = interrupted_run(experiment, tmp_path / f"{k}.db", k)
-        assert not psutil.Process().children(), where
+        assert not new_children(), where
         if records is None:
             assert not kept, where  # raised before the first trial only
             continue

@@ -1,10 +1,8 @@
 """A reference solution that takes longer than the time limit hangs no run."""
 
-import os
 import sys
 import time
 
-import psutil
 import pytest
 import torch
 
@@ -33,7 +31,9 @@ class Raises(Ripples):
 
 
 @pytest.mark.parametrize("isolate", [False, True])
-def test_an_endless_reference_ends_in_a_sentence_before_anything_runs(monkeypatch, isolate):
+def test_an_endless_reference_ends_in_a_sentence_before_anything_runs(
+    monkeypatch, isolate, new_children
+):
     monkeypatch.setattr(reference_deadline, "_START_SECONDS", 0.2)
     problems = [Ripples.drawn(), Endless.drawn(name="endless")]
     begun = time.monotonic()
@@ -43,7 +43,7 @@ def test_an_endless_reference_ends_in_a_sentence_before_anything_runs(monkeypatc
             problems, ol.ManualSGD(), execution=ol.Execution(time_limit=0.3, isolate=isolate)
         )
     assert time.monotonic() - begun < 60
-    assert not [p for p in psutil.Process().children() if p.pid != os.getpid() and p.is_running()]
+    assert not new_children()
 
 
 def test_what_a_reference_raises_is_told_as_without_a_limit():
@@ -57,11 +57,11 @@ def test_what_a_reference_raises_is_told_as_without_a_limit():
     assert errors[0] == errors[1]
 
 
-def test_ctrl_c_ends_the_process_that_looks_for_the_reference(monkeypatch):
+def test_ctrl_c_ends_the_process_that_looks_for_the_reference(monkeypatch, new_children):
     def interrupted(_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(reference_deadline.time, "sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         reference_deadline.check_references({"endless": Endless.drawn()}, 5.0)
-    assert not psutil.Process().children()
+    assert not new_children()
