@@ -30,9 +30,8 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    # Three at once on two cores: many tests wait for processes of their own. Tests that measure
-    # time, or that have limits of time, run alone after the others.
-    session.run("pytest", "-n", "3", "--dist", "loadfile", "-m", "not alone")
+    # Tests that measure time, or that have limits of time, run alone after the others.
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not alone")
     session.run("pytest", "-m", "alone")
 
 
