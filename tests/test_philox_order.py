@@ -121,7 +121,9 @@ def test_every_optimizer_visits_the_rows_in_the_same_fast_order(tutorial):
     eager, compiled, drawn = (
         ol.minimize(tutorial, optimizer, epochs=40, batch_size=1, seed=5, order=order)
         for optimizer, order in [
-            (ol.ManualSGD(0.01), "fast"), (ol.FusedSGD(0.01), "fast"), (ol.FusedSGD(0.01), "dataloader"),
+            (ol.ManualSGD(0.01), "fast"),
+            (ol.FusedSGD(0.01), "fast"),
+            (ol.FusedSGD(0.01), "dataloader"),
         ]  # fmt: skip
     )
     for name, value in eager.parameters.items():  # one feature, one row a step: the same bits

@@ -51,7 +51,5 @@ def test_all_but_the_compiled_optimizers_run_without_any_extra(tmp_path, tutoria
         assert own["of numba"]
         assert own["others"] == ["finished", "skipped"]  # what needs another problem
         # The order of torch's calls is the compiled one's: here with numba, there without.
-        here = ol.minimize(
-            tutorial, ol.ManualSGD(), epochs=3, batch_size=3, seed=1, order=order
-        )
+        here = ol.minimize(tutorial, ol.ManualSGD(), epochs=3, batch_size=3, seed=1, order=order)
         assert own["losses"]["ManualSGD"] == here.loss

@@ -120,7 +120,10 @@ def _emit_sums(x: Any, w: Any, whole: Any, flags: tuple[str, ...]) -> Any:
 
 
 def _emit_step(w: Any, x: Any, slope: Any, rate: Any, whole: Any, flags: tuple[str, ...]) -> Any:
-    """Subtract (x slope) rate from w, in place: the loads and stores of `_emit_sums`."""
+    """Subtract (x slope) rate from w, in place: the loads and stores of `_emit_sums`.
+
+    With flags the slope has been multiplied by the rate before.
+    """
     entry = x.dtype
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -131,7 +134,7 @@ def _emit_step(w: Any, x: Any, slope: Any, rate: Any, whole: Any, flags: tuple[s
         )
         number = ir.IntType(32)
         factors = []
-        for value in arguments[2:4]:
+        for value in arguments[2 : 3 if flags else 4]:
             lanes = ir.Constant(vector, ir.Undefined)
             for k in range(4):
                 lanes = builder.insert_element(lanes, value, number(k))
@@ -184,17 +187,25 @@ def vector_dot(x: Any, w: Any, d: Any, zero: Any, fastmath: bool) -> Any:
 
 
 @numba.njit
-def step_by_row(w: Any, x: Any, slope: Any, d: Any, s: Settings) -> None:
+def strict_step_by_row(w: Any, x: Any, slope: Any, d: Any, rate: Any) -> None:
     """Make a step along the gradient of one row: x times the slope, and the slope for the bias."""
     whole = d - d % _EIGHT
-    if s.fastmath:
-        _fast_step(w, x, slope, s.rate, np.intp(whole))
-    else:
-        _strict_step(w, x, slope, s.rate, np.intp(whole))
+    _strict_step(w, x, slope, rate, np.intp(whole))
     for j in range(whole, d):
-        w[j] -= x[j] * slope * s.rate
+        w[j] -= x[j] * slope * rate
     if len(w) > d:
-        w[d] -= slope * s.rate
+        w[d] -= slope * rate
+
+
+@numba.njit
+def fast_step_by_row(w: Any, x: Any, move: Any, d: Any) -> None:
+    """Make the same step, with the product of slope and rate."""
+    whole = d - d % _EIGHT
+    _fast_step(w, x, move, move, np.intp(whole))
+    for j in range(whole, d):
+        w[j] -= x[j] * move
+    if len(w) > d:
+        w[d] -= move
 
 
 @numba.njit
@@ -261,7 +272,7 @@ def step(w: Any, v: Any, g: Any, d: Any, s: Settings) -> None:
 
 
 @numba.njit
-def _lerp(a: Any, b: Any, share: Any, one: Any) -> Any:
+def lerp(a: Any, b: Any, share: Any, one: Any) -> Any:
     """Return a (1 - share) + b share, in the form of `torch.lerp`."""
     half = one / (one + one)
     return a + share * (b - a) if share < half else b - (b - a) * (one - share)
@@ -282,8 +293,8 @@ def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> No
         slope = g[j]
         if s.l2 != 0 and j < d:
             slope += s.l2 * w[j]
-        m[j] = _lerp(m[j], slope, first, s.one)
-        v[j] = _lerp(v[j], slope * slope, second, s.one)
+        m[j] = lerp(m[j], slope, first, s.one)
+        v[j] = lerp(v[j], slope * slope, second, s.one)
         change = m[j] / (math.sqrt(v[j]) * scale + epsilon)
         if s.decay != 0:
             change += s.decay * w[j]
@@ -302,16 +313,16 @@ def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much
     moments, ``u`` its second moments. All are changed. ``weight`` has a number a row, or none.
     ``t`` is the number of steps made before.
     """
-    d = np.uintp(X.shape[1])
+    d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
     zero = s.one - s.one
-    g, loss, whole = v * zero, zero, s.one / (s.one * size)
+    g, loss, whole = v * zero, zero, s.one / number(size)
     plain = not s.adaptive and s.momentum == 0 and s.decay == 0 and s.l2 == 0
     at_once = size == 1 and plain  # the same operations, without the gradient in between
     for epoch in range(epochs):
         order = orders[min(epoch, len(orders) - 1)]
         for first in range(0, samples, size):
             last = min(first + size, samples)
-            share = whole if last - first == size else s.one / (s.one * (last - first))
+            share = whole if last - first == size else s.one / number(last - first)
             loss = zero
             if not at_once:
                 g[:] = zero
@@ -322,23 +333,27 @@ def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much
                         _prefetch(X, ahead, j)
                 i = np.uintp(order[k])
                 x = X[i]
-                if at_once:
+                if at_once:  # by the loads that the step before has stored
                     z = vector_dot(x, w, d, zero, s.fastmath)
                 elif s.fastmath:
                     z = fast_dot(x, w, d, zero)
-                elif size == 1:
+                elif size == 1:  # the step before has stored w entry by entry
                     z = scalar_dot(x, w, d, zero)
                 else:
                     z = vector_dot(x, w, d, zero, False)
                 if len(w) > d:
                     z += w[d]
                 part = share * weight[i] if len(weight) else share
-                slope = part * slope_of(s.kind, z, y[i], s.delta, s.one)
+                slope = slope_of(s.kind, z, y[i], s.delta, s.one)
                 if last == samples:
                     loss += part * loss_of(s.kind, z, y[i], s.delta, s.one)
                 if at_once:
-                    step_by_row(w, x, slope, d, s)
+                    if s.fastmath:
+                        fast_step_by_row(w, x, slope * (part * s.rate), d)
+                    else:
+                        strict_step_by_row(w, x, part * slope, d, s.rate)
                     continue
+                slope = part * slope
                 if s.fastmath:
                     fast_add(g, x, slope, d)
                 else:

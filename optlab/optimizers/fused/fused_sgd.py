@@ -24,6 +24,7 @@ from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
 from optlab.problems.vector import flatten
 
+
 @dataclass(frozen=True)
 class FusedSGD:
     r"""Stochastic gradient descent in one compiled loop, which runs many epochs at a time.
