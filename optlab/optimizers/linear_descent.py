@@ -156,13 +156,6 @@ class LinearDescent:
                 errors[t] = p * errors[t - 1] - q * errors[t - 2]
         return errors
 
-    def step_matrices(self, eigenvalues: ArrayLike) -> Array:
-        """Return each mode's step of (error, velocity) as a matrix ``(r, 2, 2)``."""
-        h = np.asarray(eigenvalues, dtype=float) + self.weight_decay
-        by_state, by_gradient = self.step_parts()
-        steps: Array = by_state + h[..., None, None] * np.outer(by_gradient, [1.0, 0.0])
-        return steps
-
     def step_parts(self) -> tuple[Array, Array]:
         """Return M ``(2, 2)`` and N ``(2,)``: a step takes z = (error, velocity) to M z + N g."""
         rate, m = self.learning_rate, self.momentum
