@@ -1,3 +1,4 @@
+from . import oracles as oracles
 from .report import CheckResult as CheckResult
 from .report import Failure as Failure
 from .report import Report as Report
