@@ -1,3 +1,4 @@
+from .gradients.check_gradient import check_gradient as check_gradient
 from .report import CheckResult as CheckResult
 from .report import Failure as Failure
 from .report import Report as Report
