@@ -64,16 +64,36 @@ class Differentiable:
             own = getattr(self.closed, "__self__", None) is self.problem
             moved = self.problem.to("cpu", dtype, copy=True)
             return differentiable(moved, gradient=None if own else self.closed, dtype=dtype)
-        return replace(self, data=None if self.data is None else converted(self.data, dtype),
-                       dtype=dtype)  # fmt: skip
+        return replace(
+            self, data=None if self.data is None else converted(self.data, dtype), dtype=dtype
+        )
+
+    @cached_property
+    def _buffers(self) -> Parameters:
+        problem = self.problem
+        return problem.buffers() if problem is not None and has(problem, HasBuffers) else {}
+
+    @cached_property
+    def is_random(self) -> bool:
+        """Whether the loss draws random numbers of its own, as with dropout."""
+        problem = self.problem
+        if problem is None or not has(problem, HasBuffers):
+            return False
+        start = problem.begin(torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            return bool(problem.loss(start) != problem.loss(start))
+
+    @cached_property
+    def has_steady_loss(self) -> bool:
+        """Whether the loss is a function of the parameters alone: no buffers, nothing random."""
+        return not (self.is_random or self._buffers)
 
     @cached_property
     def has_separate_rows(self) -> bool:
         """Whether there are rows, and a batch's loss is a mean over them: not with batch norm."""
         if self.data is None or len(self.data.y) < 2:
             return False
-        problem = self.problem
-        return problem is None or not has(problem, HasBuffers) or not problem.buffers()
+        return not self._buffers
 
     def start(self, seed: int) -> Parameters:
         """Return the point given, or the start that the problem draws from a seed."""
@@ -86,9 +106,9 @@ class Differentiable:
         return point if self.given is None or isinstance(self.given, dict) else point[VECTOR]
 
     def _call(self, function: Callable[..., Any], point: Parameters, rows: Batch | None) -> Any:
-        if self.problem is not None and has(self.problem, HasBuffers):
+        if not self.has_steady_loss:
             # The same buffers and the same random stream for each call.
-            self.problem.begin(torch.Generator().manual_seed(0))
+            self.problem.begin(torch.Generator().manual_seed(0))  # type: ignore[union-attr]  # it has buffers
         if self.data is None:
             return function(self._argument(point))
         return function(self._argument(point), rows)
@@ -166,11 +186,11 @@ def differentiable(
 def converted(rows: Batch, dtype: torch.dtype) -> Batch:
     """Return a copy of rows on the CPU, numbers with fractions in a dtype."""
     parts = (
-        None if part is None else part.detach().to(
-            "cpu", dtype if part.is_floating_point() else part.dtype, copy=True
-        )
+        None
+        if part is None
+        else part.detach().to("cpu", dtype if part.is_floating_point() else part.dtype, copy=True)
         for part in rows
-    )  # fmt: skip
+    )
     return Batch(*parts)  # type: ignore[arg-type]  # X and y are never None
 
 
@@ -190,8 +210,10 @@ def near(start: Parameters, seed: int, radius: float = 0.5) -> Parameters:
     >>> near({"w": torch.zeros(2)}, seed=0)["w"].tolist() != [0.0, 0.0]
     True
     """
-    return {k: v + radius * step for (k, v), step in
-            zip(start.items(), random_direction(start, seed).values(), strict=True)}  # fmt: skip
+    return {
+        k: v + radius * step
+        for (k, v), step in zip(start.items(), random_direction(start, seed).values(), strict=True)
+    }
 
 
 def random_direction(point: Parameters, seed: int) -> Parameters:

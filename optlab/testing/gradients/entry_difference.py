@@ -79,11 +79,15 @@ def entry_difference(
     flat = int(excess[worst].argmax())
     index = tuple(int(i) for i in torch.unravel_index(torch.tensor(flat), excess[worst].shape))
     return EntryDifference(
-        worst, index, float(seen[worst].reshape(-1)[flat]),
-        float(expected[worst].reshape(-1)[flat]), float(tolerance[worst].reshape(-1)[flat]),
-        sum(wrong.values()), sum(value.numel() for value in excess.values()),
+        worst,
+        index,
+        float(seen[worst].reshape(-1)[flat]),
+        float(expected[worst].reshape(-1)[flat]),
+        float(tolerance[worst].reshape(-1)[flat]),
+        sum(wrong.values()),
+        sum(value.numel() for value in excess.values()),
         likely_cause(seen, expected, point, rows),
-    )  # fmt: skip
+    )
 
 
 def likely_cause(seen: Parameters, expected: Parameters, point: Parameters, rows: int) -> str:
@@ -105,8 +109,10 @@ def likely_cause(seen: Parameters, expected: Parameters, point: Parameters, rows
         for what, direction in (("the parameter", point[name]), ("its sign", point[name].sign())):
             factor = _multiple(gap, direction.reshape(-1)) if len(gap) > 1 else None
             if factor is not None:
-                return (f"{name} is off by {factor:.6g} times {what}: a penalty that the gradient "
-                        "or the loss leaves out or counts otherwise")  # fmt: skip
+                return (
+                    f"{name} is off by {factor:.6g} times {what}: a penalty that the gradient "
+                    "or the loss leaves out or counts otherwise"
+                )
         return ""
     size = max((float(v.abs().max()) for v in expected.values() if v.numel()), default=0.0)
     apart = max(float((seen[k] - v).abs().max()) for k, v in expected.items() if v.numel())

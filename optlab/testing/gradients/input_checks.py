@@ -105,8 +105,11 @@ def check_layout(subject: GradientSubject) -> None:
 
 def _layout_example(place: Place) -> str:
     lay = "from optlab.testing.gradients.input_checks import apart"
-    spread = ("point = apart(point)" if place.is_vector
-              else "point = {name: apart(value) for name, value in point.items()}")  # fmt: skip
+    spread = (
+        "point = apart(point)"
+        if place.is_vector
+        else "point = {name: apart(value) for name, value in point.items()}"
+    )
     rows = ""
     if place.at.data is not None:
         rows = "\nrows = Batch(*(None if part is None else apart(part) for part in rows))"
@@ -152,17 +155,20 @@ def check_memory(subject: GradientSubject) -> None:
                 f"{changed[0]} of an earlier gradient changed with the next call"
                 if changed
                 else f"{difference}, after a call at {other}, at {place}",
-                hint="a buffer that is returned and used again" if changed else
-                "a gradient that is kept, or computed at an earlier point",
+                hint="a buffer that is returned and used again"
+                if changed
+                else "a gradient that is kept, or computed at an earlier point",
                 tolerance=f"the largest is {max(map(_largest, bound.gradient.values())):.2g} = "
                 f"{DERIVATION}",
                 example=f"""{other.code()}
 gradient({arguments})
 {place.code()}
 print("first", gradient({arguments}))
-print("again", gradient({arguments}))""" if at.closed is not None else "",
+print("again", gradient({arguments}))"""
+                if at.closed is not None
+                else "",
             )
-        )  # fmt: skip
+        )
 
 
 def _largest(values: Tensor) -> float:

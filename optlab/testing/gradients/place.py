@@ -52,9 +52,11 @@ class Place:
         """Return code that defines loss, gradient (where it is given), point and rows."""
         at, lines = self.at, ["import torch"]
         if at.problem is not None:
-            lines += ["# problem: the one that was checked",
-                      'double = problem.to("cpu", torch.float64, copy=True)',
-                      "loss = double.loss"]  # fmt: skip
+            lines += [
+                "# problem: the one that was checked",
+                'double = problem.to("cpu", torch.float64, copy=True)',
+                "loss = double.loss",
+            ]
             if at.closed is not None and getattr(at.closed, "__self__", None) is at.problem:
                 lines.append("gradient = double.gradient")
             elif at.closed is not None:
@@ -106,8 +108,11 @@ class Place:
         )
         if self.moved:
             yield "from optlab.testing.gradients.differentiable import near"
-            yield (f"point = near({{{VECTOR!r}: point}}, {self.seed}, 0.1)[{VECTOR!r}]"
-                   if self.is_vector else f"point = near(point, {self.seed}, 0.1)")  # fmt: skip
+            yield (
+                f"point = near({{{VECTOR!r}: point}}, {self.seed}, 0.1)[{VECTOR!r}]"
+                if self.is_vector
+                else f"point = near(point, {self.seed}, 0.1)"
+            )
 
 
 def _imports(at: Differentiable) -> list[str]:

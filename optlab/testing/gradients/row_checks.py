@@ -149,9 +149,11 @@ def _kinds(subject: GradientSubject) -> list[tuple[str, Gradient]]:
 
 def _cause(seen: float, expected: float) -> str:
     ratio = seen / expected if expected else 0.0
-    return "a sum over the rows, or a division by another number than the batch's rows" if (
-        abs(ratio - 1) > 1e-3
-    ) else ""  # fmt: skip
+    return (
+        "a sum over the rows, or a division by another number than the batch's rows"
+        if (abs(ratio - 1) > 1e-3)
+        else ""
+    )
 
 
 def _example(place: Place, n: int, size: int, *, twice: bool = False) -> str:

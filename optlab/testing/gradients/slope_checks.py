@@ -68,8 +68,10 @@ def _wrong_shapes(found: Any, point: Parameters) -> str:
         if not isinstance(slope, Tensor):
             return f"{name} as {type(slope).__name__}"
         if (slope.shape, slope.dtype) != (value.shape, value.dtype):
-            return (f"{name} of shape {tuple(slope.shape)} in {slope.dtype}, for a parameter of "
-                    f"shape {tuple(value.shape)} in {value.dtype}")  # fmt: skip
+            return (
+                f"{name} of shape {tuple(slope.shape)} in {slope.dtype}, for a parameter of "
+                f"shape {tuple(value.shape)} in {value.dtype}"
+            )
     return ""
 
 
@@ -85,9 +87,12 @@ def check_closed_form(subject: GradientSubject) -> None:
         expected, bound = at.autograd(point, rows), subject.bound(place)
         data = at.data if rows is None else rows
         difference = entry_difference(
-            at.closed_form(point, rows), expected, bound.gradient, point,
+            at.closed_form(point, rows),
+            expected,
+            bound.gradient,
+            point,
             0 if data is None else len(data.y),
-        )  # fmt: skip
+        )
         if difference is None or _is_at_kink(at, place, difference):
             continue
         raise CheckFailedError(
