@@ -70,7 +70,6 @@ __all__ = [
     "linear_descent",
     "modes",
     "noise_scale",
-    "ol",
     "predicted_suboptimality",
     "rational_descent",
     "stable_rate",
