@@ -124,7 +124,7 @@ def test_every_optimizer_visits_the_rows_in_the_same_fast_order(tutorial):
             (ol.ManualSGD(0.01), "fast"),
             (ol.FusedSGD(0.01), "fast"),
             (ol.FusedSGD(0.01), "dataloader"),
-        ]  # fmt: skip
+        ]
     )
     for name, value in eager.parameters.items():  # one feature, one row a step: the same bits
         assert torch.equal(compiled.parameters[name], value)

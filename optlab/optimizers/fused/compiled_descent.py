@@ -301,7 +301,7 @@ def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> No
         w[j] -= change * s.rate
 
 
-def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
+def _descend(  # noqa: PLR0912, PLR0915 - in parts it would be slower: calls cost as much as a row
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
     w: Any, v: Any, u: Any, s: Settings,
 ) -> Any:  # fmt: skip
