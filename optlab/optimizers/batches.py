@@ -195,7 +195,7 @@ def check_order(order: object) -> Order:
     """Return the order, or raise a ValueError that says what it must be."""
     if order not in ("dataloader", "fast"):
         raise ValueError(f"order must be 'dataloader' or 'fast', not {order!r}")
-    return order  # type: ignore[return-value]  # one of the two
+    return order
 
 
 def check_batch_size(batch_size: object) -> BatchSize:

@@ -388,10 +388,10 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     theta, velocity, losses = run.theta.numpy(), run.velocity.numpy(), run.losses.numpy()
     second, steps, made = run.second.numpy(), -(-samples // size), 0
     decay, l2, delta, one = map(X.dtype.type, (run.decay, run.loss.l2, run.loss.delta, 1))
-    rest = (decay, l2, delta, one, run.nesterov, run.fastmath, run.loss.kind)
+    rest: tuple[Any, ...] = (decay, l2, delta, one, run.nesterov, run.fastmath, run.loss.kind)
     rest += (run.moments is not None, *map(float, run.moments or (0, 0, 0)))
     each = [
-        (theta[i], velocity[i], second[i], Settings(rate, momentum, *rest))
+        (theta[i], velocity[i], second[i], Settings(*(rate, momentum, *rest)))
         for i, (rate, momentum) in enumerate(
             zip(run.rates.numpy(), run.momenta.numpy(), strict=True)
         )

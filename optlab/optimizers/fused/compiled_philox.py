@@ -89,9 +89,9 @@ def _sort_long(low: Any, high: Any, first: Any, orders: Any) -> None:
             placed[ends[bucket]] = keys[i]
             order[ends[bucket]] = i
             ends[bucket] += 1
-        for i in range(1, n):  # by insertion: no key leaves its bucket
-            key, row = placed[i], order[i]
-            j = i
+        for last in range(1, n):  # by insertion: no key leaves its bucket
+            key, row = placed[last], order[last]
+            j = last
             while j > 0 and placed[j - 1] > key:
                 placed[j] = placed[j - 1]
                 order[j] = order[j - 1]
