@@ -63,7 +63,7 @@ class Batches:
     [[1.0, 4.0], [2.0, 3.0], [0.0]]
     >>> fast = Batches(X, y, 2, torch.Generator().manual_seed(0), order="fast")
     >>> fast.orders(2).tolist()
-    [[0]]
+    [[3, 1, 4, 2, 0], [1, 4, 2, 3, 0]]
 
     References
     ----------
