@@ -14,7 +14,7 @@ from optlab.checks import check_positive
 from optlab.optimizers import Optimizer
 from optlab.optimizers.linear_descent import LinearDescent
 from optlab.problems import Parameters, Problem
-from optlab.theory.descent_theory import required_descent, rows_a_step
+from optlab.theory.descent_theory import noise_share, required_descent
 from optlab.theory.row_gradients import row_gradients
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -49,7 +49,7 @@ class SGDMoments:
     optimizer
         Descent at a constant rate, with or without momentum and weight decay.
     batch_size
-        B, or ``"full"``.
+        B, of any size with replacement; ``"full"`` is the gradient of all rows.
     replacement
         Whether the rows of a batch are drawn with replacement.
 
@@ -85,10 +85,7 @@ class SGDMoments:
         replacement: bool = True,
     ) -> None:
         descent = required_descent(optimizer)
-        rows, n = rows_a_step(problem, batch_size), len(problem.data.y)
-        self.factor = 1 / rows if replacement else (n - rows) / (rows * max(n - 1, 1))
-        if batch_size == "full":
-            self.factor = 0.0
+        self.factor = noise_share(problem, batch_size, replacement=replacement)
         self.gradients = row_gradients(problem, descent)
         self._assemble(descent)
 
