@@ -126,7 +126,7 @@ def test_the_textbooks_formula_is_no_oracle_and_the_exact_one_is_stable_where_it
     h = modes.eigenvalues
     additive = rate**2 * C / (1 - np.outer(1 - rate * h, 1 - rate * h))
     floor = moments.noise_floor()
-    assert abs(h @ np.diagonal(additive) / 2 / floor - 1) > 0.3
+    assert abs(h @ np.diagonal(additive) / 2 / floor - 1) > 0.15
     limit = moments.stable_rate()
     assert limit < oracles.stable_rate(problem)
     assert moments.at(limit * (1 - 1e-9)).noise_floor() < math.inf
