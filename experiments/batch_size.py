@@ -63,6 +63,7 @@ def measured_steps(results: ol.Results, rate: str, batch_size: int) -> str:
 def show(results: ol.Results) -> None:
     """Print the exact and the simulated steps, momentum's gain and the trials; draw the curve."""
     exact, simulated, momentum = {}, {}, {}
+    rows = BATCH_SIZES[0] * model.least_steps(TARGET, BATCH_SIZES[0]).steps  # perfect scaling's
     print(f"\nLeast steps to an expected loss of {TARGET}\n"
           "\n| batch size | best rate | exact steps | of perfect scaling | simulated "
           "| best with momentum | gain |\n|---|---|---|---|---|---|---|")  # fmt: skip
@@ -73,10 +74,11 @@ def show(results: ol.Results) -> None:
         # At a batch size of 1 all momenta are alike: one is enough.
         tried = MOMENTA if B > 16 else MOMENTA[:1]
         momentum[B] = min(model.least_steps(TARGET, B, momentum=m).steps for m in tried)
-        print(f"| {B} | {rate:.4g} | {exact[B]} | {exact[1] / exact[B] / B:.0%} "
+        print(f"| {B} | {rate:.4g} | {exact[B]} | {rows / exact[B] / B:.0%} "
               f"| {simulated[B]} | {momentum[B]} | {exact[B] / momentum[B]:.2f} |")  # fmt: skip
     floor = model.least_steps(TARGET, math.inf).steps
-    critical = exact[1] / floor
+    critical = rows / floor
+    print(f"\nWithout noise {floor} steps; critical batch size {rows} / {floor} = {critical:.0f}")
     print("\nTrials in shuffled epochs: steps to the target, median over seeds\n")
     print(f"| rate | {' | '.join(map(str, MEASURED))} |\n" + "|---" * (1 + len(MEASURED)) + "|")
     for rate in RATES:
@@ -95,9 +97,9 @@ def draw(
     axes.loglog(B, exact.values(), color="C0", label="descent, exact")
     axes.loglog(B, simulated.values(), "o", color="C0", label=f"descent, {RUNS} simulated runs")
     axes.loglog(B, momentum.values(), color="C1", label="heavy ball, exact")
-    axes.loglog(B, exact[1] / B, ":", color="grey", label="perfect scaling")
+    axes.loglog(B, B[0] * exact[B[0]] / B, ":", color="grey", label="perfect scaling")
     axes.axvline(critical, color="grey", linewidth=0.8)
-    axes.annotate("critical batch size", (critical * 1.15, exact[1] / 2), color="grey")
+    axes.annotate("critical batch size", (critical * 1.15, exact[B[0]] / 2), color="grey")
     axes.set(xlabel="batch size", ylabel=f"steps to a loss of {TARGET}", ylim=(5, 1e5))
     axes.legend()
     path = Path("results") / "batch_size.png"

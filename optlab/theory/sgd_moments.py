@@ -40,7 +40,8 @@ class SGDMoments:
     H S H + C + C^T + \frac{1}{n} \sum_i g_i g_i^T`, :math:`C = \frac{1}{n} \sum_i A_i m g_i^T`.
     Batches without replacement have :math:`\frac{n - B}{B (n - 1)}` for :math:`1 / B`. Momentum
     makes the state (error, velocity), of twice the size. No term is left out: the textbook's
-    formula, which takes the noise at the minimiser for that everywhere, is tens of percent off on small data.
+    formula, which takes the noise at the minimiser for that everywhere, is tens of percent off on
+    small data.
 
     Parameters
     ----------
