@@ -67,6 +67,8 @@ def test_zero_eigenvalues_are_zero_and_the_smallest_is_above_them():
     flat = oracles.modes(ol.LinearRegression([[0.0], [0.0]], [1.0, 2.0], fit_intercept=False))
     assert math.isnan(flat.smallest)
     assert flat.largest == 0.0
+    still = ol.LinearRegression([[0.0], [0.0]], [1.0, 2.0], fit_intercept=False)
+    assert oracles.stable_rate(still) == math.inf  # where nothing moves, nothing diverges
 
 
 def test_small_eigenvalues_keep_the_digits_that_a_gram_matrix_loses():

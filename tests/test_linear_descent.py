@@ -179,6 +179,7 @@ def _steps(optimizer):
         (lambda: LinearDescent(0.0), "learning_rate must be positive and finite, not 0.0"),
         (lambda: LinearDescent(0.1, 1.0), "momentum must be at least 0 and less than 1, not 1.0"),
         (lambda: LinearDescent(0.1, weight_decay=-1.0), "weight_decay must be finite"),
+        (lambda: LinearDescent(0.1).stable_rate(-1.0), "largest must be finite and at least 0"),
         (lambda: best_descent(2.0, 1.0), "smallest must be at most largest, 1.0, not 2.0"),
         (lambda: best_heavy_ball(0.0, 1.0), "smallest must be positive"),
         (lambda: best_nesterov(1.0, math.inf), "largest must be positive and finite"),

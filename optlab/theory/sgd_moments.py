@@ -142,7 +142,10 @@ class SGDMoments:
         return None
 
     def noise_floor(self) -> float:
-        """Return the expected suboptimality in the long run; infinite where SGD is not stable."""
+        """Return the expected suboptimality in the long run; infinite where SGD is not stable.
+
+        It takes some ``n r**4 / 2`` operations, for n rows and r parameters.
+        """
         second = self._stationary
         return math.inf if second is None else self._gap(second, np.zeros(self.r))
 
