@@ -36,7 +36,11 @@ def test_an_experiment_runs(name, measures, printed, capsys):
     ("name", "shorter", "printed"),
     [
         ("theory", {"EPOCHS": 3, "LAST": 2}, "| 0.99 of 2/L | "),
-        ("batch_size", {"RUNS": 2, "BATCH_SIZES": (64, 1024)}, "| 1024 | 1.696 | 94 | 36% |"),
+        (
+            "batch_size",
+            {"RUNS": 2, "BATCH_SIZES": (64, 1024), "MOMENTA": (0.5,)},
+            "| 1024 | 1.696 | 94 | 36% |",
+        ),
         ("noise_floor", {"RUNS": 2, "STEPS": 9, "START_AT": 6}, "| 0.04 | 0.04 | 1 | 0.13269 |"),
     ],
 )

@@ -90,7 +90,7 @@ def test_the_largest_stable_rates_of_two_questions_asked_in_forums():
     for problem in (system, line):
         for share, status in ((0.99, "finished"), (1.01, "diverged")):
             rate = share * oracles.stable_rate(problem)
-            ended = ol.minimize(problem, ol.ManualSGD(rate), epochs=2000, seed=1)
+            ended = ol.minimize(problem, ol.ManualSGD(rate), epochs=1000, seed=1)
             assert ended.status == status, (problem, share, ended.message)
 
 

@@ -40,7 +40,7 @@ def test_errors_are_those_of_torch(descent):
         nesterov=descent.nesterov and descent.momentum > 0,
         weight_decay=descent.weight_decay,
     )
-    errors = descent.errors(h, start, 40)
+    errors = descent.errors(h, start, 12)
     for row in errors[1:]:
         sgd.zero_grad()
         (torch.tensor(h) * w**2 / 2).sum().backward()
@@ -76,8 +76,12 @@ def test_no_rate_on_a_grid_is_better_than_the_best(momentum):
     h = [0.1, 1.0]
     for best in (best_heavy_ball(*h, momentum), best_nesterov(*h, momentum)):
         least = best.contraction(h).max()
-        rates = np.geomspace(1e-3, 0.999, 2000) * best.stable_rate(1.0)
+        rates = np.geomspace(1e-2, 0.999, 200) * best.stable_rate(1.0)
         assert least <= min(best.at(rate).contraction(h).max() for rate in rates) + 1e-12
+
+
+def test_the_textbooks_best_rates_and_momenta():
+    h = [0.1, 1.0]
     # The textbook's rates, with the momentum that suits them best.
     k = 10.0
     assert best_descent(*h).contraction(h).max() == pytest.approx((k - 1) / (k + 1))
@@ -90,7 +94,7 @@ def test_no_rate_on_a_grid_is_better_than_the_best(momentum):
     )
     for best, other in ((heavy, best_heavy_ball), (best_nesterov(*h), best_nesterov)):
         least = best.contraction(h).max()
-        for m in np.linspace(0, 0.95, 40):
+        for m in np.linspace(0, 0.95, 12):
             assert least <= other(*h, m).contraction(h).max() + 1e-7
 
 
@@ -140,10 +144,11 @@ def test_an_optimizer_follows_the_recurrence_that_it_says(name):
         # A step rounds numbers of about 1 to eps; the errors c are of that size or smaller, and the
         # suboptimality is their square.
         assert abs(measured - predicted[epochs]) <= 1e4 * EPS * max(predicted[epochs], 1e-6), name
-    final = ol.minimize(problem, optimizer, epochs=1000, start=start).parameters
-    limit = oracles.descent_limit(problem, optimizer, start)
-    for key in limit:
-        torch.testing.assert_close(final[key], limit[key], rtol=1e-10, atol=1e-10)
+    if name in {"analytic", "torch, nesterov, decay"}:
+        final = ol.minimize(problem, optimizer, epochs=1000, start=start).parameters
+        limit = oracles.descent_limit(problem, optimizer, start)
+        for key in limit:
+            torch.testing.assert_close(final[key], limit[key], rtol=1e-10, atol=1e-10)
 
 
 def test_methods_without_a_recurrence_say_none():
