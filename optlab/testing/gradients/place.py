@@ -29,6 +29,11 @@ class Place:
     rows: slice | None = None
 
     @property
+    def key(self) -> tuple[int, bool, int | None]:
+        """The place among those of one loss."""
+        return self.seed, self.moved, None if self.rows is None else self.rows.stop
+
+    @property
     def point(self) -> Parameters:
         """The point, in float64."""
         start = self.at.start(self.seed)

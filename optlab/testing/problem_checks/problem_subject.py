@@ -23,10 +23,11 @@ DOUBLE = 'double = problem.to("cpu", torch.float64, copy=True)\n'
 
 @dataclass(frozen=True)
 class ProblemSubject:
-    """A problem and the checks' seed."""
+    """A problem, the checks' seed, and a copy of the data as they were before the checks."""
 
     problem: Problem
     seed: int
+    given: dict[str, torch.Tensor]
 
     @cached_property
     def gradients(self) -> GradientSubject:
