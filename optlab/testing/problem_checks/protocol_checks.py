@@ -80,7 +80,9 @@ def check_start(subject: ProblemSubject) -> None:
         require(torch.equal(value, again), theory, seen, example=example)
         _same_for_dtypes(value.float(), starts[0][name].float(), name, example)
     states = [generator.get_state() for generator in generators]
-    _same_for_dtypes(*states, "state of the generator, which draws the batches next", example)
+    _same_for_dtypes(
+        states[0], states[1], "state of the generator, which draws the batches next", example
+    )
     _check_own_start(subject, example)
 
 
