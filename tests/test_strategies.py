@@ -1,5 +1,6 @@
 """Strategies draw right problems of every kind, the same for the same draw, and shrink well."""
 
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -86,11 +87,13 @@ def test_a_failure_shrinks_to_few_rows_and_default_draws():
 def test_a_planted_fault_shrinks_to_a_small_example():
     def is_wrong(problem):
         own = PenaltyForgotten(problem.X, problem.y, l2=problem.l2)
-        return not check_gradient(own).ok
+        point = own.start(torch.Generator().manual_seed(0))
+        leaf = point["weight"].clone().requires_grad_()
+        (slope,) = torch.autograd.grad(own.loss(point | {"weight": leaf}), leaf)
+        return not torch.allclose(own.gradient(point)["weight"], slope)
 
     ridge = strategies.convex_problems(kinds=["ridge"], weighted=False, dtype=double)
-    few = settings(max_examples=10, database=None)
-    assert find(ridge, is_wrong, settings=few).name == "ridge n=2 d=1 rank=1 condition=1 seed=0"
+    assert find(ridge, is_wrong).name == "ridge n=2 d=1 rank=1 condition=1 seed=0"
 
 
 @pytest.mark.parametrize("kind", CONVEX)
@@ -148,7 +151,7 @@ def test_hyperparameters_are_what_they_say(cls):
             if strategy is strategies.edge_hyperparameters:
                 cls(**drawn)
             else:
-                with pytest.raises((ValueError, TypeError)):
+                with pytest.raises((ValueError, TypeError, IndexError)):  # torch's own
                     cls(**drawn)
 
     test()
@@ -164,7 +167,7 @@ def test_every_hyperparameter_takes_more_than_its_default(cls):
         names.update(drawn)
 
     test()
-    assert names == set(cls.__dataclass_fields__)
+    assert names == {field.name for field in dataclasses.fields(cls)}
 
 
 quadratic = ol.Quadratic([1.0, 4.0], start=[1.0, 1.0])

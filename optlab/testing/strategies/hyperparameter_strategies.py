@@ -49,7 +49,7 @@ def _accepts(cls: Callable[..., Any], keywords: Keywords) -> bool:
     """Return whether the class's own checks accept hyperparameters."""
     try:
         cls(**keywords)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # another package's class: whatever it raises, it refuses
         return False
     return True
 
@@ -115,11 +115,22 @@ def valid_hyperparameters(cls: type, **fixed: Any) -> st.SearchStrategy[Keywords
     {'momentum': 0.5}
     """
     fields = _fields(cls, fixed)
-    drawn = {}
-    for name, default in fields.items():
-        values = [v for v in _candidates(cls, name, default)
-                  if repr(v) != repr(default) and _accepts(cls, fixed | {name: v})]  # fmt: skip
-        drawn[name] = st.sampled_from([default, *values])
+    tried = {name: _candidates(cls, name, default) for name, default in fields.items()}
+    # Some values are allowed beside another field's only: Nesterov's momentum needs a momentum.
+    bases = [fixed, *(fixed | {name: value} for name, values in tried.items() for value in values)]
+    bases = [base for base in bases if _accepts(cls, base)]
+    drawn = {
+        name: st.sampled_from(
+            [default]
+            + [
+                value
+                for value in tried[name]
+                if repr(value) != repr(default)
+                and any(_accepts(cls, base | {name: value}) for base in bases)
+            ]
+        )
+        for name, default in fields.items()
+    }
 
     def changed(values: Keywords) -> Keywords:
         return {k: v for k, v in values.items() if repr(v) != repr(fields[k])} | fixed
@@ -194,7 +205,7 @@ def invalid_hyperparameters(cls: type, **fixed: Any) -> st.SearchStrategy[Keywor
     """Strategy of one hyperparameter that its class refuses, the others at their defaults.
 
     Numbers below 0, not finite or out of the field's range, text, None, a list, a complex number:
-    those that raise ValueError or TypeError.
+    those with which the class raises an error.
 
     Parameters
     ----------

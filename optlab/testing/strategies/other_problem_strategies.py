@@ -136,6 +136,16 @@ def modules(
     return problem.to("cpu", draw(dtypes() if dtype is None else dtype))
 
 
+def _layer(draws: np.random.Generator, inputs: int, outputs: int) -> torch.nn.Linear:
+    """Return a linear layer in float64, whose parameters are drawn here, not by torch."""
+    layer = torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs, dtype=torch.float64)
+    assert isinstance(layer, torch.nn.Linear)
+    for value in layer.parameters():
+        drawn = draws.normal(size=tuple(value.shape)) / np.sqrt(inputs)
+        value.data.copy_(torch.from_numpy(np.asarray(drawn)))
+    return layer
+
+
 def problems(*, dtype: st.SearchStrategy[torch.dtype] | None = None) -> st.SearchStrategy[Problem]:
     """Strategy of problems of every kind, which shrinks to a quadratic or to least squares.
 
