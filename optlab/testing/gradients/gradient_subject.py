@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,15 +27,22 @@ class GradientSubject:
 
     @cached_property
     def single(self) -> Differentiable | None:
-        """The same loss in float32, or None for a function that has none."""
-        if self.double.problem is not None:
-            return self.double.in_dtype(torch.float32)
-        single = self.double.in_dtype(torch.float32)
+        """The same loss in float32, or None for a function that has none.
+
+        Where only a function that was given as a problem's gradient has none, it is left out.
+        """
+        single, problem = self.double.in_dtype(torch.float32), self.double.problem
+        closed = self.double.closed
+        is_own = closed is None or getattr(closed, "__self__", None) is problem
+        if problem is not None and is_own:
+            return single
         try:
             dtypes = {v.dtype for v in single.gradient(single.start(self.seed)).values()}
         except Exception:  # a function that holds float64 data of its own raises what it will
-            return None
-        return single if dtypes == {torch.float32} else None
+            dtypes = set()
+        if dtypes == {torch.float32}:
+            return single
+        return None if problem is None else replace(single, closed=None)
 
     def bound(self, place: Place) -> Bound:
         """Return the rounding bounds at a place."""

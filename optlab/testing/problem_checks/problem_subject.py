@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -56,6 +57,24 @@ class ProblemSubject:
         """Return the start and points near it, in float64."""
         start = self.start(self.double)
         return [start] + [near(start, 10 * self.seed + k, 0.1) for k in range(1, count)]
+
+
+def reference_rounding(subject: ProblemSubject, point: Parameters) -> float:
+    """Return the rounding of a loss that is judged by the distance from the reference's parameters.
+
+    These may be far larger than the point's: the loss's change by adding and taking off multiples
+    of them is measured, times the number of terms.
+    """
+    reference = subject.problem.reference()
+    if reference is None or reference.parameters is None:
+        return 0.0
+    loss, changes = subject.at.value(point), [0.0]
+    for factor in (1.0, -1.0, 3.0, 1.0 / 3.0):
+        far = {name: factor * value for name, value in reference.parameters.items()}
+        moved = {name: (value + far[name]) - far[name] for name, value in point.items()}
+        changes.append(abs(subject.at.value(moved) - loss))
+    terms = len(subject.problem.data.y) + sum(value.numel() for value in point.values()) + 8
+    return 2 * terms * max(change for change in changes if math.isfinite(change))
 
 
 def start_code(problem: str, seed: int) -> str:

@@ -21,6 +21,7 @@ from optlab.testing.problem_checks.problem_subject import (
     HEAD,
     ProblemSubject,
     frozen,
+    reference_rounding,
     require,
     start_code,
 )
@@ -207,13 +208,14 @@ def _check_loss_of(
     if not subject.at.has_steady_loss:
         return  # in train mode the loss is another than in eval mode
     loss = subject.at.value(exact)
-    bound = 4 * subject.gradients.bound_at(exact, None).loss
+    bound = 4 * subject.gradients.bound_at(exact, None).loss + reference_rounding(subject, exact)
     require(
         abs(judged.loss - loss) <= bound or loss == judged.loss,
         "an evaluation's loss is that of the problem in float64, whatever the point's dtype",
         f"{judged.loss!r}, where the loss in float64 is {loss!r}",
         hint="evaluate converts the point or the data to float32, or leaves out the penalty",
-        tolerance=f"{bound:.2g}, 4 times the rounding of the loss as measured in float32",
+        tolerance=f"{bound:.2g}, 4 times the rounding of the loss as measured in float32, and that "
+        "of distances from the reference",
         example=example,
     )
 

@@ -12,6 +12,7 @@ from optlab.testing.gradients.differentiable import near
 from optlab.testing.problem_checks.problem_subject import (
     HEAD,
     ProblemSubject,
+    reference_rounding,
     require,
     start_code,
 )
@@ -75,12 +76,13 @@ def check_suboptimality(subject: ProblemSubject) -> None:
         judged = problem.evaluate(point)
         if not math.isfinite(judged.loss):
             continue
-        off = slack + rounding + 2.0**-43 * abs(judged.loss)
+        exact = {name: value.double() for name, value in point.items()}
+        off = slack + rounding + 2.0**-43 * abs(judged.loss) + reference_rounding(subject, exact)
         example = (
             f"{HEAD}{code}\njudged = problem.evaluate(point)\n"
             "print(judged.suboptimality, judged.loss - problem.reference().loss)"
         )
-        tolerance = f"{off:.2g}: the reference's bound, the rounding of losses, 2**-43 of the loss"
+        tolerance = f"{off:.2g}: the reference's bound, the rounding of losses and distances"
         gap = judged.loss - reference.loss
         require(
             abs(gap - judged.suboptimality) <= off,
