@@ -225,15 +225,21 @@ def _check_norm(
 ) -> None:
     if not (subject.at.has_steady_loss and subject.at.is_smooth):
         return
-    slopes = subject.at.autograd(exact)
-    norm = math.sqrt(sum(float(value.square().sum()) for value in slopes.values()))
+
+    def norm_at(point: Parameters) -> float:
+        slopes = subject.at.autograd(point).values()
+        return math.sqrt(sum(float(value.square().sum()) for value in slopes))
+
+    norm = norm_at(exact)
     bounds = subject.gradients.bound_at(exact, None).gradient.values()
     bound = 4 * math.sqrt(sum(float(value.square().sum()) for value in bounds))
+    bound += reference_rounding(subject, exact, norm_at)
     require(
         abs(judged.gradient_norm - norm) <= bound,
         "an evaluation's gradient norm is that of the loss in float64",
         f"{judged.gradient_norm!r}, where autograd's gradient has {norm!r}",
-        tolerance=f"{bound:.2g}, 4 times the rounding of the gradient as measured in float32",
+        tolerance=f"{bound:.2g}, 4 times the rounding of the gradient as measured in float32, and "
+        "that of distances from the reference",
         example=example,
     )
 

@@ -83,26 +83,24 @@ def check_suboptimality(subject: ProblemSubject) -> None:
         least = 2.0**-50 * (abs(judged.loss) + abs(reference.loss))
         if abs(gap - judged.suboptimality) <= least and judged.suboptimality >= 0:
             continue  # right to a few units in the last place
-        off = _tolerance(subject, reference, point) + 2.0**-43 * abs(judged.loss)
-        example = (
-            f"{HEAD}{code}\njudged = problem.evaluate(point)\n"
-            "print(judged.suboptimality, judged.loss - problem.reference().loss)"
-        )
-        tolerance = f"{off:.2g}, {DERIVATION}"
-        require(
-            abs(gap - judged.suboptimality) <= off,
-            "the suboptimality is the loss less the reference's",
-            f"{judged.suboptimality!r}, where the losses differ by {gap!r}, at {_short(point)}",
-            tolerance=tolerance,
-            example=example,
-        )
-        require(
-            judged.suboptimality >= -off,
-            "the suboptimality is at least 0",
-            f"{judged.suboptimality!r} at {_short(point)}",
-            tolerance=tolerance,
-            example=example,
-        )
+        _require_gap(subject, reference, point, code)
+
+
+def _require_gap(
+    subject: ProblemSubject, reference: Reference, point: Parameters, code: str
+) -> None:
+    judged = subject.problem.evaluate(point)
+    gap = judged.loss - reference.loss
+    off = _tolerance(subject, reference, point) + 2.0**-43 * abs(judged.loss)
+    theory = "the suboptimality is the loss less the reference's, and at least 0"
+    require(
+        abs(gap - judged.suboptimality) <= off and judged.suboptimality >= -off,
+        theory,
+        f"{judged.suboptimality!r}, where the losses differ by {gap!r}, at {_short(point)}",
+        tolerance=f"{off:.2g}, {DERIVATION}",
+        example=f"{HEAD}{code}\njudged = problem.evaluate(point)\n"
+        "print(judged.suboptimality, judged.loss - problem.reference().loss)",
+    )
 
 
 def _reference(subject: ProblemSubject) -> Reference:
