@@ -139,8 +139,7 @@ def test_a_function_of_parameters_and_a_batch_is_checked_over_batches():
     with contextlib.redirect_stdout(shown):
         code = dedented(text.partition("to see it again:\n")[2])
         code = code.replace(f"from {__name__} import weighted as loss\n", "")
-        exec(code, {"loss": weighted, "gradient": unweighted,
-                    "data": ol.Batch(*(part.double() for part in DATA))})  # fmt: skip
+        exec(code, {"loss": weighted, "gradient": unweighted, "data": DATA})
     assert shown.getvalue().startswith("closed form")
 
 

@@ -71,6 +71,9 @@ class Place:
         if at.data is not None:
             data = "double.data" if at.problem is not None else "data"
             lines.append("from optlab import Batch")
+            if at.problem is None:
+                lines.append("from optlab.testing.gradients.differentiable import converted")
+                lines.append("data = converted(data, torch.float64)")
             rows = (
                 "slice(None)"
                 if self.rows is None

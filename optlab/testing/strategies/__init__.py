@@ -16,7 +16,7 @@ Examples
 """
 
 try:
-    import hypothesis as _hypothesis
+    import hypothesis  # noqa: F401 - the files of this room import it at their top
 except ImportError as error:
     raise ImportError(
         "optlab.testing.strategies need hypothesis: pip install 'optlab[testing]'"
@@ -48,5 +48,3 @@ from optlab.testing.strategies.other_problem_strategies import curves as curves
 from optlab.testing.strategies.other_problem_strategies import functions as functions
 from optlab.testing.strategies.other_problem_strategies import modules as modules
 from optlab.testing.strategies.other_problem_strategies import problems as problems
-
-assert _hypothesis
