@@ -56,7 +56,7 @@ _TRACEBACK_SECONDS = 0.2
 
 
 _MOST_IDLE = 32
-"""Processes of a server that wait for another trial of their optimizer; the oldest one ends."""
+"""Processes of a server that may wait for another trial of their optimizer."""
 
 
 class ProblemFile:
@@ -120,7 +120,7 @@ class WorkerProcess:
         self.control = Connection(os.dup(ours.fileno()))
         self._forks = 0
         self._exits: dict[int, int] = {}  # exit codes of processes whose end the server has told
-        self._idle: dict[tuple[int, int], tuple[_Forked, int]] = {}  # the oldest first
+        self._idle: dict[tuple[int, int], tuple[_Forked, int]] = {}
         self._clear_task()
         with suppress(OSError):  # a server that has ended is seen by the pool
             self.control.send_bytes(pickle.dumps(setup))
@@ -183,7 +183,8 @@ class WorkerProcess:
     def _fork(self, order: Order, problem: ProblemFile) -> None:
         """Let the server fork a process for an order."""
         while len(self._idle) >= _MOST_IDLE:
-            self._end_idle(next(iter(self._idle)))
+            # Trials come in rounds over the optimizers: the last one's next is farthest off.
+            self._end_idle(next(reversed(self._idle)))
         crash_log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         ours, theirs = _socket_pair()
         files = [f.fileno() for f in (crash_log, problem.file)]
@@ -339,9 +340,11 @@ class WorkerProcess:
             return
         with suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, TRACEBACK_SIGNAL)
-        end = time.monotonic() + _TRACEBACK_SECONDS
-        while time.monotonic() < end and not self.control.poll(0.005) and not self._crash_text():
-            pass
+        end, text = time.monotonic() + _TRACEBACK_SECONDS, ""
+        while time.monotonic() < end and not self.control.poll(0.005):
+            before, text = text, self._crash_text()
+            if text and text == before:
+                return
 
     def close(self) -> None:
         """End the server, the process of its task, and all that this has started."""
@@ -363,10 +366,10 @@ class WorkerProcess:
     def _crash_text(self) -> str:
         if self._forked is None:
             return ""
-        log = self._forked.crash_log
-        size = log.seek(0, os.SEEK_END)
-        log.seek(max(0, size - _MOST_CRASH_LOG))
-        return log.read().decode(errors="replace")
+        # Not by `seek`: the process writes at the same offset.
+        file = self._forked.crash_log.fileno()
+        start = max(0, os.fstat(file).st_size - _MOST_CRASH_LOG)
+        return os.pread(file, _MOST_CRASH_LOG, start).decode(errors="replace")
 
 
 def _kill_group(pid: int | None) -> None:
