@@ -71,7 +71,7 @@ class Execution:
         check_count("jobs", self.jobs)
         check_count("trials_per_process", self.trials_per_process)
         if self.trials_per_process > 1 and not self.in_workers:
-            raise ValueError("trials_per_process needs isolate or jobs: else all run in one process")
+            raise ValueError("trials_per_process needs isolate or jobs: else one process runs all")
         if self.threads is not None:
             check_count("threads", self.threads)
         if self.time_limit is not None:

@@ -86,9 +86,9 @@ class WorkerPool:
     Nothing passes from one optimizer to another. A process ends, and the next trial gets a new one,
     after a trial that failed or ran on an accelerator, and where `ProcessState` finds a change. The
     optimizer and the problem are unpickled anew for each trial, and the global random generators
-    begin as in a new process. There remains what an optimizer keeps from one of its own trials to
-    the next: in its module or class, within objects, or in libraries; and only the first trial of a
-    process makes its first pass cold.
+    of numpy and torch begin as in a new process. There remains what an optimizer keeps from one of
+    its own trials to the next: in its module or class, within objects, or in libraries. Only the
+    first trial of a process makes its first pass cold.
 
     On macOS a process in an endless loop in C outlives this one.
     """

@@ -352,8 +352,9 @@ class WorkerProcess:
         for _, pid in self._idle.values():
             _kill_group(pid)
         self._kill_server()
-        for forked in [f for f, _ in self._idle.values()] + ([self._forked] if self._forked else []):
-            _close(forked)
+        for forked in [self._forked, *(forked for forked, _ in self._idle.values())]:
+            if forked:
+                _close(forked)
         self._idle.clear()
         self.control.close()
         self._control.close()

@@ -6,13 +6,13 @@ import builtins
 import gc
 import math
 import os
-import random
 import signal
 import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +25,7 @@ from optlab.lab.measure.torch_settings import TorchSettings
 MOST_GROWTH = 128 << 20
 """Bytes by which a process may grow over its trials."""
 
-_LIBRARIES = (builtins, math, os, gc, time, random, torch, torch.autograd, torch.linalg, np,
+_LIBRARIES = (builtins, math, os, gc, time, torch, torch.autograd, torch.linalg, np,
               np.linalg, torch.nn.functional)  # fmt: skip
 
 _CACHES = {"__annotations__", "__slotnames__"}
@@ -38,22 +38,22 @@ class ProcessState:
     It holds what one trial can change for the next: the settings of torch, numpy, Python and the
     system, threads, signals, limits, the folder, the environment, every name in the lab's modules
     and classes, those of torch's and numpy's main modules, and the states of the global random
-    generators. It does not hold what other modules hold, and changes within an object.
+    generators of numpy and torch. It does not hold what other modules hold, nor changes within an
+    object.
 
     Examples
     --------
     >>> state = ProcessState()
-    >>> torch.autograd.set_detect_anomaly(True), state.is_kept()
-    (<torch.autograd.anomaly_mode.set_detect_anomaly object at ...>, False)
-    >>> torch.autograd.set_detect_anomaly(False), state.is_kept()
-    (<torch.autograd.anomaly_mode.set_detect_anomaly object at ...>, True)
+    >>> with torch.autograd.set_detect_anomaly(True, check_nan=False):
+    ...     print(state.is_kept())
+    False
     """
 
     def __init__(self) -> None:
         self._names = [(names, dict(names)) for names in _namespaces()]
         self._settings = _settings()
         self._held = _held()
-        self._generators = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - the global one
+        self._generators = np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - the global one
 
     def is_kept(self) -> bool:
         """Return whether all is as it was, no process was left, and the memory grew little."""
@@ -69,9 +69,11 @@ class ProcessState:
             return False
 
     def restore_generators(self) -> None:
-        """Set the global random generators of Python, numpy and torch as they were."""
-        python, numpy, of_torch = self._generators
-        random.setstate(python)
+        """Set the global random generators of numpy and torch as they were.
+
+        Python's goes on: it seeds itself anew in each process.
+        """
+        numpy, of_torch = self._generators
         np.random.set_state(numpy)  # noqa: NPY002 - the global one
         torch.set_rng_state(of_torch)
 
@@ -109,7 +111,7 @@ def _settings() -> tuple[object, ...]:
         (sys.gettrace(), sys.getprofile(), sys.getrecursionlimit(), sys.getswitchinterval()),
         (sys.stdin, sys.stdout, sys.stderr, sys.excepthook, list(sys.path)),
         (gc.isenabled(), gc.get_threshold(), list(gc.callbacks), list(warnings.filters)),
-        (os.getcwd(), dict(os.environ), os.getpriority(os.PRIO_PROCESS, 0)),
+        (str(Path.cwd()), dict(os.environ), os.getpriority(os.PRIO_PROCESS, 0)),
         *_of_the_system(),
     )
 
