@@ -28,6 +28,12 @@ MOST_GROWTH = 128 << 20
 _LIBRARIES = (builtins, math, os, gc, time, torch, torch.autograd, torch.linalg, np,
               np.linalg, torch.nn.functional)  # fmt: skip
 
+_SIGNALS = [
+    number
+    for name in ("INT", "TERM", "HUP", "ALRM", "VTALRM", "PROF", "CHLD", "PIPE", "USR1", "USR2")
+    if (number := getattr(signal, f"SIG{name}", None)) is not None
+]
+
 _CACHES = {"__annotations__", "__slotnames__"}
 """Names that Python itself gives a class, when it is asked or pickled."""
 
@@ -95,7 +101,8 @@ def _are_kept(names: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     if not names.items() >= before.items():
         return False
     # A module may get names, as of modules within it; what is new in a class can hide what was.
-    return "__spec__" in names or names.keys() - before.keys() <= _CACHES
+    is_larger = len(names) > len(before)
+    return not is_larger or "__spec__" in names or names.keys() - before.keys() <= _CACHES
 
 
 def _settings() -> tuple[object, ...]:
@@ -120,7 +127,7 @@ def _of_the_system() -> Iterator[object]:
     """Yield signal handlers, timers, limits but that on data, and the processors allowed."""
     import resource  # noqa: PLC0415 - not there on Windows, where no trial is isolated
 
-    yield [signal.getsignal(number) for number in signal.valid_signals()]
+    yield [signal.getsignal(number) for number in _SIGNALS]
     yield signal.getitimer(signal.ITIMER_REAL)
     yield [resource.getrlimit(kind) for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU)]
     if sys.platform == "linux":
