@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value, vmap
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.first_order.descend import Rule, State
+from optlab.optimizers.first_order.joint_gradient import JointGradient
 from optlab.optimizers.schedules import Constant, as_schedule
 from optlab.optimizers.together import JointIterate, JointIterates, order_leaders, restricted
 from optlab.problems import Batch, Parameters, Problem
-from optlab.problems.capabilities import HasGradient, has
 from optlab.problems.vector import flatten, unflatten
-
-Slopes: TypeAlias = Callable[[Tensor, Batch, bool], Tensor]
-Losses: TypeAlias = Callable[[Tensor, Batch, bool], tuple[Tensor, Tensor]]
 
 
 def descend_together(
@@ -62,72 +58,41 @@ def descend_together(
     torch.Size([2, 2])
     """
     w, like = torch.stack([flatten(start) for start in starts]), starts[0]
-    slopes, losses = _vectorised(problem, like)
+    gradient = JointGradient(problem, like)
     rule, rates = _stacked(rules, w), _Rates(rules, w)
     state: State = rule.init(w)
     mean = None if average_from is None else _Mean(average_from, w)
     mini_batches, steps = _epochs_of(batches), batches[0].steps
-    epoch = 0
+    places, epoch = list(range(len(w))), 0
     while True:
         if mean:
             mean.begin(epoch + 1, w)
         for i, (batch, is_shared) in enumerate(next(mini_batches)):
-            if i == steps - 1:
-                loss, slope = losses(w, batch, is_shared)
-            else:
-                slope = slopes(w, batch, is_shared)
+            is_last = i == steps - 1
+            slope, loss = gradient(w, batch, is_shared=is_shared, with_loss=is_last)
             t = epoch * steps + i
             direction, state = rule.update(slope, state, w, t + 1)
             w.addcmul_(direction, rates(t / steps), value=-1)  # the bits of `move`
             if mean:
                 mean.add(w)
         epoch += 1
-        kept = yield JointIterate(mean.value if mean else w, like, loss)
-        if kept is not None:
-            rules, batches = restricted(rules, kept), restricted(batches, kept)
-            places = torch.tensor(kept, device=w.device)
-            w, state = w[places], tuple(part[places] for part in state)
+        points, every = mean.value if mean else w, len(places) == len(w)
+        kept = yield (
+            JointIterate(points, like, loss)
+            if every
+            else JointIterate(points[places], like, loss[places])
+        )
+        if kept is None:
+            continue
+        places = restricted(places, kept)
+        if 2 * len(places) <= len(w):  # to change the shapes may take a new trace
+            rules, mini_batches = restricted(rules, places), mini_batches.restricted(places)
+            chosen = torch.tensor(places, device=w.device)
+            w, state = w[chosen], tuple(part[chosen] for part in state)
             rule, rates = _stacked(rules, w), _Rates(rules, w)
-            mini_batches = mini_batches.restricted(kept)
             if mean:
-                mean.keep(places)
-
-
-def _vectorised(problem: Problem, like: Parameters) -> tuple[Slopes, Losses]:
-    """Return the gradients of several points, and their losses and gradients, at a batch.
-
-    The batch is one for all points, or has a leading axis of its own for each.
-    """
-
-    def loss(point: Tensor, X: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
-        return problem.loss(unflatten(point, like), Batch(X, y, weight))
-
-    def closed_form(point: Tensor, X: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
-        assert has(problem, HasGradient)
-        return flatten(problem.gradient(unflatten(point, like), Batch(X, y, weight)))
-
-    def of_all(function: Callable[..., Any], w: Tensor, batch: Batch, is_shared: bool) -> Any:
-        place = None if is_shared else 0
-        places = (0, place, place, None if batch.weight is None else place)
-        return vmap(function, in_dims=places)(w, *batch)
-
-    if has(problem, HasGradient):
-
-        def slopes(w: Tensor, batch: Batch, is_shared: bool) -> Tensor:
-            found: Tensor = of_all(closed_form, w, batch, is_shared)
-            return found
-
-        def losses(w: Tensor, batch: Batch, is_shared: bool) -> tuple[Tensor, Tensor]:
-            return of_all(loss, w, batch, is_shared), slopes(w, batch, is_shared)
-
-        return slopes, losses
-    both = grad_and_value(loss)
-
-    def by_autograd(w: Tensor, batch: Batch, is_shared: bool) -> tuple[Tensor, Tensor]:
-        slope, value = of_all(both, w, batch, is_shared)
-        return value.detach(), slope.detach()
-
-    return lambda *given: by_autograd(*given)[1], by_autograd
+                mean.keep(chosen)
+            places = list(range(len(w)))
 
 
 class _epochs_of:  # noqa: N801 - an iterator with one more method
