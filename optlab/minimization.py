@@ -19,7 +19,7 @@ from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stop_at import StopAt
-from optlab.optimizers import BatchSize, Optimizer
+from optlab.optimizers import BatchSize, Optimizer, Order
 from optlab.problems import Parameters, Problem
 
 
@@ -92,6 +92,7 @@ def minimize(
     seed: int = 0,
     start: Mapping[str, ArrayLike | torch.Tensor] | None = None,
     shuffle: bool = True,
+    order: Order = "dataloader",
     stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
 ) -> Solution:
@@ -114,6 +115,9 @@ def minimize(
         from the seed where left out. The order of the batches is the same with and without.
     shuffle
         Whether the rows are visited in a new random order each epoch, or as they stand.
+    order
+        The random order: ``"dataloader"``, bit for bit that of torch's ``DataLoader``, or
+        ``"fast"``, by a counter-based generator (Philox): see `optlab.Experiment`.
     stop_at
         Stop where the suboptimality is at most this share (above 0, below 1) of that of a fit that
         has learnt nothing, or where a `optlab.lab.trial.stop_at.StopAt` says.
@@ -146,6 +150,7 @@ def minimize(
         devices=[device],
         dtypes=None if dtype is None else [dtype],
         seeds=[seed],
+        order=order,
     )
     (trial,) = grid.trials()
     budget = Budget(epochs=epochs, stop_at=stop_at, recorded_epochs=recorded_epochs)

@@ -181,7 +181,10 @@ class _Run:
         size = self.trial.batch_size or "full"
         X, y, weight = self.local.data
         looks = self.budget.looks
-        batches = Batches(X, y, size, generator, shuffle=self.shuffle, weight=weight, looks=looks)
+        batches = Batches(
+            X, y, size, generator, shuffle=self.shuffle, weight=weight, looks=looks,
+            order=self.trial.order,
+        )  # fmt: skip
         kept = {name: value.clone() for name, value in start.items()}
         return batches, kept, lambda: iter(self.optimizer.iterates(self.local, batches, start))
 

@@ -1,4 +1,4 @@
-"""Run many epochs of stochastic gradient descent in one loop by numba, on the CPU.
+"""Run many epochs of stochastic gradient descent, or Adam, in one loop by numba, on the CPU.
 
 Importing this file imports numba. Strict sums over features are taken in eight interleaved parts,
 so that additions need not wait for each other: the same bits on every machine. With ``fastmath``
@@ -63,6 +63,10 @@ class Settings(NamedTuple):
     nesterov: bool
     fastmath: bool
     kind: int
+    adaptive: bool
+    beta1: float  # these in float64, as Python has them
+    beta2: float
+    epsilon: float
 
 
 def _sum_of_products(x: Any, w: Any, d: Any, zero: Any) -> Any:
@@ -189,16 +193,47 @@ def step(w: Any, v: Any, g: Any, d: Any, s: Settings) -> None:
         w[j] -= change * s.rate
 
 
+@numba.njit
+def _lerp(a: Any, b: Any, share: Any, one: Any) -> Any:
+    """Return a (1 - share) + b share, in the form of `torch.lerp`."""
+    half = one / (one + one)
+    return a + share * (b - a) if share < half else b - (b - a) * (one - share)
+
+
+@numba.njit
+def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> None:
+    """Make Adam's step t on the parameters ``w`` and the moments ``m`` and ``v``.
+
+    Numbers that do not change over the parameters are float64, rounded once to the dtype of ``w``:
+    the operations of `optlab.Adam`, in its order.
+    """
+    number = type(s.one)
+    bias1, bias2 = 1 - s.beta1**t, 1 - s.beta2**t
+    scale, epsilon = number(bias1 / math.sqrt(bias2)), number(bias1 * s.epsilon)
+    first, second = number(1 - s.beta1), number(1 - s.beta2)
+    for j in range(np.uintp(len(w))):
+        slope = g[j]
+        if s.l2 != 0 and j < d:
+            slope += s.l2 * w[j]
+        m[j] = _lerp(m[j], slope, first, s.one)
+        v[j] = _lerp(v[j], slope * slope, second, s.one)
+        change = m[j] / (math.sqrt(v[j]) * scale + epsilon)
+        if s.decay != 0:
+            change += s.decay * w[j]
+        w[j] -= change * s.rate
+
+
 def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
-    X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, w: Any, v: Any,
-    s: Settings,
+    X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
+    w: Any, v: Any, u: Any, s: Settings,
 ) -> Any:  # fmt: skip
     """Make some epochs; return the last mini-batch's loss before its update.
 
     ``orders`` has one for each epoch, or one for all.
 
-    ``w`` holds the weights, then the bias where there is one; ``v`` the velocities. Both are
-    changed. ``weight`` has a number a row, or none.
+    ``w`` holds the weights, then the bias where there is one; ``v`` the velocities or Adam's first
+    moments, ``u`` its second moments. All are changed. ``weight`` has a number a row, or none.
+    ``t`` is the number of steps made before.
     """
     d = np.uintp(X.shape[1])
     zero = s.one - s.one
@@ -235,7 +270,11 @@ def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much
                     loss += part * loss_of(s.kind, z, y[i], s.delta, s.one)
             if last == samples and s.l2 != 0:
                 loss += s.l2 / (s.one + s.one) * scalar_dot(w, w, d, zero)
-            step(w, v, g, d, s)
+            if s.adaptive:
+                t += 1
+                adam_step(w, v, u, g, d, t, s)
+            else:
+                step(w, v, g, d, s)
     return loss
 
 
@@ -253,10 +292,12 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     X, y = run.data.X.numpy(), run.data.y.numpy()
     weight = X[0, :0] if run.data.weight is None else run.data.weight.numpy()
     theta, velocity, losses = run.theta.numpy(), run.velocity.numpy(), run.losses.numpy()
+    second, steps, made = run.second.numpy(), -(-samples // size), 0
     decay, l2, delta, one = map(X.dtype.type, (run.decay, run.loss.l2, run.loss.delta, 1))
     rest = (decay, l2, delta, one, run.nesterov, run.fastmath, run.loss.kind)
+    rest += (run.moments is not None, *map(float, run.moments or (0, 0, 0)))
     each = [
-        (theta[i], velocity[i], Settings(rate, momentum, *rest))
+        (theta[i], velocity[i], second[i], Settings(rate, momentum, *rest))
         for i, (rate, momentum) in enumerate(
             zip(run.rates.numpy(), run.momenta.numpy(), strict=True)
         )
@@ -265,8 +306,10 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     natural = np.arange(samples, dtype=np.int32)[None]
 
     def advance(orders: Tensor | None, epochs: int) -> None:
+        nonlocal made
         order = natural if orders is None else orders.numpy()
         for i, own in enumerate(each):
-            losses[i] = descend(X, y, weight, order, epochs, size, samples, *own)
+            losses[i] = descend(X, y, weight, order, epochs, size, samples, made, *own)
+        made += epochs * steps
 
     return advance
