@@ -194,7 +194,7 @@ def step(w: Any, v: Any, g: Any, d: Any, s: Settings) -> None:
 
 
 @numba.njit
-def _lerp(a: Any, b: Any, share: Any, one: Any) -> Any:
+def lerp(a: Any, b: Any, share: Any, one: Any) -> Any:
     """Return a (1 - share) + b share, in the form of `torch.lerp`."""
     half = one / (one + one)
     return a + share * (b - a) if share < half else b - (b - a) * (one - share)
@@ -215,8 +215,8 @@ def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> No
         slope = g[j]
         if s.l2 != 0 and j < d:
             slope += s.l2 * w[j]
-        m[j] = _lerp(m[j], slope, first, s.one)
-        v[j] = _lerp(v[j], slope * slope, second, s.one)
+        m[j] = lerp(m[j], slope, first, s.one)
+        v[j] = lerp(v[j], slope * slope, second, s.one)
         change = m[j] / (math.sqrt(v[j]) * scale + epsilon)
         if s.decay != 0:
             change += s.decay * w[j]

@@ -7,6 +7,7 @@ once for a block of them. Each trial's sums are taken in the order of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-from optlab.optimizers.fused.compiled_descent import loss_of, slope_of
+from optlab.optimizers.fused.compiled_descent import lerp, loss_of, slope_of
 from optlab.optimizers.fused.fused_run import FusedRun, Loop
 
 _BLOCK_BYTES = 1 << 16
@@ -176,6 +177,10 @@ class Settings(NamedTuple):
     nesterov: bool
     momentum: bool
     kind: int
+    adaptive: bool
+    beta1: float  # these in float64, as Python has them
+    beta2: float
+    epsilon: float
 
 
 @numba.njit
@@ -222,14 +227,34 @@ def _step(w: Any, v: Any, g: Any, d: Any, rate: Any, momentum: Any, s: Settings)
             w[j, k] -= g[j, k] * rate[k]
 
 
+@numba.njit
+def _adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, rate: Any, s: Settings) -> None:
+    """Make Adam's step t; see `compiled_descent.adam_step`."""
+    number = type(s.one)
+    bias1, bias2 = 1 - s.beta1**t, 1 - s.beta2**t
+    scale, epsilon = number(bias1 / math.sqrt(bias2)), number(bias1 * s.epsilon)
+    first, second = number(1 - s.beta1), number(1 - s.beta2)
+    for j in range(np.uintp(len(w))):
+        for k in range(np.uintp(len(rate))):
+            slope = g[j, k]
+            if s.l2 != 0 and j < d:
+                slope += s.l2 * w[j, k]
+            m[j, k] = lerp(m[j, k], slope, first, s.one)
+            v[j, k] = lerp(v[j, k], slope * slope, second, s.one)
+            change = m[j, k] / (math.sqrt(v[j, k]) * scale + epsilon)
+            if s.decay != 0:
+                change += s.decay * w[j, k]
+            w[j, k] -= change * rate[k]
+
+
 def _descend(
-    X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, w: Any, v: Any,
-    rate: Any, momentum: Any, losses: Any, tile: int, s: Settings,
+    X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
+    w: Any, v: Any, u: Any, rate: Any, momentum: Any, losses: Any, tile: int, s: Settings,
 ) -> Any:  # fmt: skip
     """Make some epochs of a block of trials; see `compiled_descent`.
 
-    ``w`` and ``v``, shape (parameters, trials), are changed, and ``losses`` becomes each trial's
-    loss of the last mini-batch before its update.
+    ``w``, ``v`` and ``u``, shape (parameters, trials), are changed, and ``losses`` becomes each
+    trial's loss of the last mini-batch before its update.
     """
     d, trials, zero = X.shape[1], w.shape[1], s.one - s.one
     whole = d - d % _PARTS
@@ -259,7 +284,11 @@ def _descend(
                 _add_gradients(rows, z, g, count, d, whole, trials)
             if last == samples and s.l2 != 0:
                 _add_penalty(w, d, losses, s)
-            _step(w, v, g, d, rate, momentum, s)
+            if s.adaptive:
+                t += 1
+                _adam_step(w, v, u, g, d, t, rate, s)
+            else:
+                _step(w, v, g, d, rate, momentum, s)
 
 
 @numba.njit
@@ -292,10 +321,12 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     """
     X, y = run.data.X.numpy(), run.data.y.numpy()
     weight = X[0, :0] if run.data.weight is None else run.data.weight.numpy()
-    arrays = (run.theta, run.velocity, run.rates, run.momenta, run.losses)
-    theta, velocity, rates, momenta, losses = (array.numpy() for array in arrays)
+    arrays = (run.theta, run.velocity, run.second, run.rates, run.momenta, run.losses)
+    theta, velocity, second, rates, momenta, losses = (array.numpy() for array in arrays)
     numbers = map(X.dtype.type, (run.decay, run.loss.l2, run.loss.delta, 1))
-    settings = Settings(*numbers, run.nesterov, bool((momenta != 0).any()), run.loss.kind)
+    adam = (run.moments is not None, *map(float, run.moments or (0, 0, 0)))
+    settings = Settings(*numbers, run.nesterov, bool((momenta != 0).any()), run.loss.kind, *adam)
+    steps, made = -(-samples // size), 0
     natural = np.arange(samples, dtype=np.int32)[None]
     (trials, p), lanes = theta.shape, _VECTOR_BYTES // X.itemsize
     tile = max(1, min(size, _TILE_BYTES // (X.shape[1] * X.itemsize)))
@@ -303,15 +334,15 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     blocks = [slice(first, min(first + most, trials)) for first in range(0, trials, most)]
 
     def advance(orders: Tensor | None, epochs: int) -> None:
+        nonlocal made
         order = natural if orders is None else orders.numpy()
         for block in blocks:
-            own = (theta, velocity, rates, momenta, losses)
-            w, v, rate, momentum, loss = (_side_by_side(array[block], lanes) for array in own)
-            descend(X, y, weight, order, epochs, size, samples, w, v, rate, momentum, loss, tile,
-                    settings)  # fmt: skip
-            count = block.stop - block.start
-            theta[block], velocity[block] = w.T[:count], v.T[:count]
-            losses[block] = loss[:count]
+            own = (theta, velocity, second, rates, momenta, losses)
+            parts = [_side_by_side(array[block], lanes) for array in own]
+            descend(X, y, weight, order, epochs, size, samples, made, *parts, tile, settings)
+            for array, found in zip(own, parts, strict=True):
+                array[block] = found.T[: block.stop - block.start]
+        made += epochs * steps
 
     return advance
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,8 +19,10 @@ from optlab.optimizers.fused.compiled_loops import (
     without_loop,
 )
 from optlab.optimizers.fused.fused_run import FusedRun
+from optlab.optimizers.fused.joint_runs import Settings, advance_together
 from optlab.optimizers.momentum_growth import momentum_growth
 from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.together import JointIterates
 from optlab.problems import Parameters, Problem
 from optlab.problems.vector import flatten
 
@@ -104,6 +106,20 @@ class FusedSGD:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters where the runner looks, and at least every 262 144 rows."""
         return advance_run(self._run(problem, batches, start), batches)
+
+    @staticmethod
+    def iterates_together(
+        optimizers: Sequence[FusedSGD],
+        problem: Problem,
+        batches: Sequence[Batches],
+        starts: Sequence[Parameters],
+    ) -> JointIterates:
+        """Yield the parameters of several trials, computed side by side: the same bits."""
+        settings = [
+            Settings(own.learning_rate, own.momentum, own.weight_decay, own.nesterov, own.fastmath)
+            for own in optimizers
+        ]
+        return advance_together(settings, problem, batches, starts)
 
     def _run(self, problem: Problem, batches: Batches, start: Parameters) -> FusedRun:
         data, loss = rows_and_loss(problem, batches)
