@@ -30,6 +30,11 @@ class Execution:
         Run each trial once more, untimed, to measure its peak memory.
     isolate
         Run each trial in a process of its own, which may crash or be killed.
+    sweep
+        Run together the trials that differ only in hyperparameters (numbers, learning rates) or
+        seed, where their optimizer can: one pass over the data serves all. Each trial's results
+        are its own, but for the order of sums; its seconds are its share of the sweep's, and are
+        never ranked.
     jobs
         Worker processes at once; more than one marks all seconds as contended.
     executor
@@ -57,6 +62,7 @@ class Execution:
     memory_limit: str | int | None = None
     measure_memory: bool = False
     isolate: bool = False
+    sweep: bool = False
     jobs: int = 1
     executor: str | Executor | None = None
     fresh: bool = False
@@ -76,6 +82,11 @@ class Execution:
             raise ValueError("executor, and isolate or jobs, exclude each other: choose one")
         if self.executor is not None and self.measure_memory:
             raise ValueError("measure_memory is not done on executors or Dask workers")
+        if self.sweep and (self.in_workers or self.executor is not None):
+            raise ValueError(
+                "sweep, and isolate, jobs or executor, exclude each other: the trials of a sweep "
+                "run together in this process"
+            )
         object.__setattr__(self, "redo", check_redo(self.redo))
         if self.fresh and self.redo:
             raise ValueError("fresh and redo exclude each other: fresh runs every trial again")

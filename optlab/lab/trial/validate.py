@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from optlab.optimizers import Iterate
+from optlab.optimizers.together import JointIterate
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasRowWeights, has
 
@@ -46,7 +47,7 @@ def data_are_untouched(problem: Problem, local: Problem) -> bool:
 
 def passes_of(iterate: object) -> int:
     """Return the passes since the last iterate; raise unless this is one that has made some."""
-    if not isinstance(iterate, Iterate):
+    if not isinstance(iterate, Iterate | JointIterate):
         raise TypeError(f"an optimizer must yield Iterate, not {type(iterate).__name__}")
     if type(iterate.epochs) is not int or iterate.epochs < 1:
         raise ValueError(
