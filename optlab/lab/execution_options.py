@@ -44,7 +44,7 @@ class Execution:
         Start over: what the store holds is moved into an archive file beside it.
     redo
         Kinds of stored trials that are run again, with commas between: failed (failed, crashed or
-        timed out), contended, unmeasured (no peak memory).
+        timed out), contended, shared (ran in a sweep), unmeasured (no peak memory).
 
     Raises
     ------

@@ -163,7 +163,9 @@ class _Collected:
         return found
 
 
-def _collect(ended: Generator[TrialRecord], collected: _Collected, listener: Listener) -> None:
+def _collect(
+    ended: Generator[TrialRecord, None, object], collected: _Collected, listener: Listener
+) -> None:
     record = None
     try:
         for record in ended:
@@ -176,7 +178,7 @@ def _collect(ended: Generator[TrialRecord], collected: _Collected, listener: Lis
             collected.add(cut_short)
 
 
-def _cut_short(ended: Generator[TrialRecord]) -> Generator[TrialRecord]:
+def _cut_short(ended: Generator[TrialRecord, None, object]) -> Generator[TrialRecord]:
     """Pass Ctrl-C on to what runs the trials, and yield the records of those that were running."""
     try:
         yield ended.throw(KeyboardInterrupt)
@@ -192,7 +194,7 @@ def _run(
     cluster: Cluster | None,
     threads: int,
     listener: Listener,
-) -> Generator[TrialRecord]:
+) -> Generator[TrialRecord, None, object]:
     """Run the tasks that the store does not hold."""
     missing: Callable[[Iterable[Task]], Iterable[Task]] = iter
     left = len(waiting)

@@ -15,7 +15,7 @@ from optlab.optimizers.first_order.joint_gradient import JointGradient
 from optlab.optimizers.schedules import Constant, as_schedule
 from optlab.optimizers.together import JointIterate, JointIterates, order_leaders, restricted
 from optlab.problems import Batch, Parameters, Problem
-from optlab.problems.vector import flatten, unflatten
+from optlab.problems.vector import flatten
 
 
 def descend_together(
@@ -76,6 +76,7 @@ def descend_together(
             if mean:
                 mean.add(w)
         epoch += 1
+        assert loss is not None
         points, every = mean.value if mean else w, len(places) == len(w)
         kept = yield (
             JointIterate(points, like, loss)

@@ -235,14 +235,14 @@ def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much
     moments, ``u`` its second moments. All are changed. ``weight`` has a number a row, or none.
     ``t`` is the number of steps made before.
     """
-    d = np.uintp(X.shape[1])
+    d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
     zero = s.one - s.one
-    g, loss, whole = v * zero, zero, s.one / (s.one * size)
+    g, loss, whole = v * zero, zero, s.one / number(size)
     for epoch in range(epochs):
         order = orders[min(epoch, len(orders) - 1)]
         for first in range(0, samples, size):
             last = min(first + size, samples)
-            share = whole if last - first == size else s.one / (s.one * (last - first))
+            share = whole if last - first == size else s.one / number(last - first)
             g[:] = zero
             loss = zero
             for k in range(first, last):

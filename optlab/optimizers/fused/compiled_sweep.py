@@ -200,7 +200,9 @@ def _slopes(z: Any, w: Any, g: Any, y: Any, part: Any, rows: Any, d: Any, s: Set
 
 
 @numba.njit
-def _add_losses(z: Any, w: Any, y: Any, part: Any, rows: Any, d: Any, total: Any, s: Settings) -> None:
+def _add_losses(
+    z: Any, w: Any, y: Any, part: Any, rows: Any, d: Any, total: Any, s: Settings
+) -> None:
     """Add the rows' losses, of predictions without bias."""
     for r in range(rows):
         for k in range(np.uintp(z.shape[1])):
@@ -256,16 +258,16 @@ def _descend(
     ``w``, ``v`` and ``u``, shape (parameters, trials), are changed, and ``losses`` becomes each
     trial's loss of the last mini-batch before its update.
     """
-    d, trials, zero = X.shape[1], w.shape[1], s.one - s.one
+    d, trials, zero, number = X.shape[1], w.shape[1], s.one - s.one, type(s.one)
     whole = d - d % _PARTS
     g, z = np.empty_like(w), np.empty((tile, trials), w.dtype)
     rows, targets, parts = np.empty((tile, d), w.dtype), np.empty(tile, w.dtype), np.empty_like(y)
-    full = s.one / (s.one * size)
+    full = s.one / number(size)
     for epoch in range(epochs):
         order = orders[min(epoch, len(orders) - 1)]
         for first in range(0, samples, size):
             last = min(first + size, samples)
-            share = full if last - first == size else s.one / (s.one * (last - first))
+            share = full if last - first == size else s.one / number(last - first)
             g[:] = zero
             if last == samples:
                 losses[:] = zero
@@ -323,9 +325,12 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     weight = X[0, :0] if run.data.weight is None else run.data.weight.numpy()
     arrays = (run.theta, run.velocity, run.second, run.rates, run.momenta, run.losses)
     theta, velocity, second, rates, momenta, losses = (array.numpy() for array in arrays)
-    numbers = map(X.dtype.type, (run.decay, run.loss.l2, run.loss.delta, 1))
-    adam = (run.moments is not None, *map(float, run.moments or (0, 0, 0)))
-    settings = Settings(*numbers, run.nesterov, bool((momenta != 0).any()), run.loss.kind, *adam)
+    decay, l2, delta, one = map(X.dtype.type, (run.decay, run.loss.l2, run.loss.delta, 1))
+    beta1, beta2, epsilon = map(float, run.moments or (0, 0, 0))
+    settings = Settings(
+        decay, l2, delta, one, run.nesterov, bool((momenta != 0).any()), run.loss.kind,
+        run.moments is not None, beta1, beta2, epsilon,
+    )  # fmt: skip
     steps, made = -(-samples // size), 0
     natural = np.arange(samples, dtype=np.int32)[None]
     (trials, p), lanes = theta.shape, _VECTOR_BYTES // X.itemsize
@@ -339,7 +344,11 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
         for block in blocks:
             own = (theta, velocity, second, rates, momenta, losses)
             parts = [_side_by_side(array[block], lanes) for array in own]
-            descend(X, y, weight, order, epochs, size, samples, made, *parts, tile, settings)
+            w, v, u, rate, momentum, loss = parts
+            descend(
+                X, y, weight, order, epochs, size, samples, made, w, v, u, rate, momentum, loss,
+                tile, settings,
+            )  # fmt: skip
             for array, found in zip(own, parts, strict=True):
                 array[block] = found.T[: block.stop - block.start]
         made += epochs * steps

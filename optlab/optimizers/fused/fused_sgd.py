@@ -19,12 +19,17 @@ from optlab.optimizers.fused.compiled_loops import (
     without_loop,
 )
 from optlab.optimizers.fused.fused_run import FusedRun
-from optlab.optimizers.fused.joint_runs import Settings, advance_together
+from optlab.optimizers.fused.joint_runs import (
+    Settings,
+    advance_together,
+    compile_together,
+)
 from optlab.optimizers.momentum_growth import momentum_growth
 from optlab.optimizers.optimizer import Iterate
 from optlab.optimizers.together import JointIterates
 from optlab.problems import Parameters, Problem
 from optlab.problems.vector import flatten
+
 
 @dataclass(frozen=True)
 class FusedSGD:
@@ -108,6 +113,16 @@ class FusedSGD:
         return advance_run(self._run(problem, batches, start), batches)
 
     @staticmethod
+    def compile_together(
+        optimizers: Sequence[FusedSGD],
+        problem: Problem,
+        batches: Sequence[Batches],
+        starts: Sequence[Parameters],
+    ) -> None:
+        """Compile the loops of several trials, or load them from disk, by an epoch of one row."""
+        compile_together(_settings(optimizers), problem, batches, starts)
+
+    @staticmethod
     def iterates_together(
         optimizers: Sequence[FusedSGD],
         problem: Problem,
@@ -115,11 +130,7 @@ class FusedSGD:
         starts: Sequence[Parameters],
     ) -> JointIterates:
         """Yield the parameters of several trials, computed side by side: the same bits."""
-        settings = [
-            Settings(own.learning_rate, own.momentum, own.weight_decay, own.nesterov, own.fastmath)
-            for own in optimizers
-        ]
-        return advance_together(settings, problem, batches, starts)
+        return advance_together(_settings(optimizers), problem, batches, starts)
 
     def _run(self, problem: Problem, batches: Batches, start: Parameters) -> FusedRun:
         data, loss = rows_and_loss(problem, batches)
@@ -128,3 +139,10 @@ class FusedSGD:
         return FusedRun(
             data, loss, theta, rates, momenta, self.weight_decay, self.nesterov, self.fastmath
         )
+
+
+def _settings(optimizers: Sequence[FusedSGD]) -> list[Settings]:
+    return [
+        Settings(own.learning_rate, own.momentum, own.weight_decay, own.nesterov, own.fastmath)
+        for own in optimizers
+    ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.fused.compiled_loops import loop, rows_and_loss
+from optlab.optimizers.fused.compiled_loops import compile_loop, loop, rows_and_loss
 from optlab.optimizers.fused.fused_run import FusedRun, Loop, Moments
 from optlab.optimizers.together import JointIterate, JointIterates, order_leaders, restricted
 from optlab.problems import Parameters, Problem
@@ -72,6 +72,17 @@ def advance_together(
             groups = _restricted(groups, kept)
 
 
+def compile_together(
+    settings: Sequence[Settings],
+    problem: Problem,
+    batches: Sequence[Batches],
+    starts: Sequence[Parameters],
+) -> None:
+    """Compile the loops of runs that are thrown away, or load them, by an epoch of one row."""
+    for group in _groups(settings, problem, batches, starts):
+        compile_loop(group.run, group.batches)
+
+
 def _groups(
     settings: Sequence[Settings],
     problem: Problem,
@@ -81,13 +92,14 @@ def _groups(
     data, loss = rows_and_loss(problem, batches[0])
     theta = torch.stack([flatten(start) for start in starts])
     members: dict[tuple[object, ...], list[int]] = {}
-    for trial, (own, leader) in enumerate(zip(settings, order_leaders(batches), strict=True)):
+    for trial, (setting, leader) in enumerate(zip(settings, order_leaders(batches), strict=True)):
         # Momentum is a step of its own in the loop.
-        key = (leader, own._replace(rate=0.0, momentum=float(own.momentum != 0)))
+        key = (leader, setting._replace(rate=0.0, momentum=float(setting.momentum != 0)))
         members.setdefault(key, []).append(trial)
     groups = []
     for trials in members.values():
-        first, own = settings[trials[0]], restricted(settings, trials)
+        first: Settings = settings[trials[0]]
+        own: list[Settings] = restricted(settings, trials)
         rates, momenta = theta.new_tensor([[s.rate for s in own], [s.momentum for s in own]])
         run = FusedRun(
             data, loss, theta[trials], rates, momenta, first.decay, first.nesterov,
@@ -117,7 +129,7 @@ def _restricted(groups: Sequence[_Group], kept: Sequence[int]) -> list[_Group]:
     for group in groups:
         staying = [place for place, trial in enumerate(group.trials) if trial in new]
         if staying:
-            group = group.restricted(staying)
-            group.trials = [new[trial] for trial in group.trials]
-            left.append(group)
+            fewer = group.restricted(staying)
+            fewer.trials = [new[trial] for trial in fewer.trials]
+            left.append(fewer)
     return left

@@ -21,8 +21,8 @@ class Sentence:
 
     Its ``kind`` is its subject: ``accuracy, iterative accuracy, reached, fastest, not ranked,
     batch size, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., reference,
-    beaten, unstable, contended, crowded, once, not repeated, one seed, files, machines, settings,
-    left out``.
+    beaten, unstable, contended, shared, crowded, once, not repeated, one seed, files, machines,
+    settings, left out``.
     """
 
     kind: str
