@@ -27,8 +27,9 @@ def sweeps(tasks: Sequence[Task]) -> list[list[Task]]:
         if not_together(task.optimizer, task.problem) is None:
             key = _place(task), kind_of(task.optimizer)
         groups.setdefault(key, []).append(task)
+    ordered = [sorted(group, key=lambda task: task.trial.number) for group in groups.values()]
     return [group[first : first + _most(group)]
-            for group in groups.values()
+            for group in ordered
             for first in range(0, len(group), _most(group))]  # fmt: skip
 
 

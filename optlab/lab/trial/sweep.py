@@ -81,6 +81,7 @@ class Sweep:
         self._looks = iter(tasks[0].budget.looks)
         self._next_look: float = next(self._looks)
         self._clock, self._share, self._epoch = Stopwatch(self._device), 0.0, 0
+        self._ends: dict[int, End] = {}  # at the present epoch, by the trials' places
         self._kept: list[int] | None = None  # where some have left: the places of the others
         MACHINE_LOAD.begin()
 
@@ -107,8 +108,9 @@ class Sweep:
     def interrupt(self) -> list[TrialRecord]:
         """Return the records of the trials that had not ended, as interrupted."""
         records, self.records, self.tasks = self.records, [], []
-        for record in records:
-            record.status, record.message = Status.INTERRUPTED, STOPPED
+        stopped = End(Status.INTERRUPTED, STOPPED)
+        for k, record in enumerate(records):  # some may have ended at the present epoch
+            record.status, record.message = self._ends.get(k, stopped)
         return records
 
     @contextmanager
@@ -185,13 +187,13 @@ class Sweep:
             late = time.monotonic() > self._deadline
         self._share += (self._clock.stop() - before) / len(self.tasks)
         self._next_look = next((look for look in self._looks if look > self._epoch), math.inf)
-        ends = {}
         for k, recorder in enumerate(self._recorders):
             if end := recorder.look(self._epoch, self._share, joint[k]):
-                ends[k] = end
+                self._ends[k] = end
             elif late:
-                ends[k] = recorder.timed_out()
+                self._ends[k] = recorder.timed_out()
         gc.collect(0)  # what the optimizer left behind, off the clock
+        ends, self._ends = self._ends, {}
         return self._leave(ends)
 
     def _leave(self, ends: Mapping[int, End]) -> list[TrialRecord]:

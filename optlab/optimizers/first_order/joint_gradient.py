@@ -61,6 +61,7 @@ class JointGradient:
         """
         given = [points, *(part for part in batch if part is not None)]
         shapes = tuple((part.shape, part.dtype, part.device) for part in given)
+        with_loss = with_loss or not has(self._problem, HasGradient)  # autograd gives both
         with torch.no_grad():
             found = self._replay((is_shared, with_loss, shapes), given)
         return found[0], found[1] if with_loss else None
