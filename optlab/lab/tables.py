@@ -98,7 +98,6 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "first_pass_seconds": record.first_pass_seconds,
         "seconds": record.seconds,
         "contended": record.contended,
-        "shared": record.shared,
         "loss": last.loss if last else NAN,
         "suboptimality": last.suboptimality if last else NAN,
         "parameter_error": last.parameter_error if last else NAN,
@@ -115,6 +114,7 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "gradient_evaluations": last.gradient_evaluations if last else NAN,
         "hessian_products": last.hessian_products if last else NAN,
         "order": trial.order,
+        "shared": record.shared,
     }
 
 
