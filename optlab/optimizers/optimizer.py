@@ -79,8 +79,11 @@ class Optimizer(Protocol):
     - ``iterates_together(optimizers, problem, batches, starts)``, a static method that advances
       several trials in one pass over the data, for sweeps: see `optlab.optimizers.together`; and
       ``compile_together``, of the same arguments, which compiles what that will run.
-    - ``stable_growth()``, the largest factor by which the suboptimality of a stable run can exceed
-      its start's, with full batches on a quadratic loss; beyond it a run is called diverged.
+    - ``linear_descent()``, the `LinearDescent` that its error follows on a quadratic, or None: what
+      theory says of it is computed from that.
+    - ``stable_growth()``, of methods without that, the largest factor by which the suboptimality of
+      a stable run can exceed its start's, with full batches on a quadratic loss; beyond the bound
+      of either, a run is called diverged.
     """
 
     uses_batches: ClassVar[bool]
