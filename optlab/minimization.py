@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 import torch
@@ -39,8 +40,8 @@ class Solution:
         How the run ended, and why.
     epochs, seconds
         Passes made, and seconds that the optimizer worked; evaluations are not counted.
-    trace
-        The recorded iterates, a row each.
+    record
+        The trial's record, of which `trace` is made.
     """
 
     parameters: Parameters
@@ -53,7 +54,12 @@ class Solution:
     message: str
     epochs: int
     seconds: float
-    trace: pd.DataFrame
+    record: TrialRecord = field(repr=False)
+
+    @cached_property
+    def trace(self) -> pd.DataFrame:
+        """The recorded iterates, a row each."""
+        return traces_table([self.record]).drop(columns="trial")
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.parameters.items())
@@ -185,7 +191,7 @@ def _solution(outcome: TrialRecord) -> Solution:
         message=outcome.message,
         epochs=last.epoch,
         seconds=outcome.seconds,
-        trace=traces_table([outcome]).drop(columns="trial"),
+        record=outcome,
     )
 
 

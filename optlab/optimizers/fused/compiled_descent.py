@@ -24,6 +24,8 @@ from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 _AHEAD = 6  # rows fetched ahead: a miss of the cache takes some steps
 _LINE = np.uintp(8)  # float64 of a cache line; for float32 half the calls would do
 _PARTS, _INTP = 8, ir.IntType(64)
+# NaN and infinity keep their meaning, so that a run that diverges is seen to.
+_FAST = ("reassoc", "contract", "nsz", "arcp")
 _tools: Any = cgutils  # it has no types, nor has llvmlite
 _intrinsic: Any = intrinsic
 _EIGHT = np.uintp(_PARTS)  # unsigned: a signed index may be negative, which costs
@@ -81,15 +83,12 @@ def _add_multiple(g: Any, x: Any, factor: Any, d: Any) -> None:
         g[j] += x[j] * factor
 
 
-# NaN and infinity keep their meaning, so that a run that diverges is seen to.
-_FAST = {"reassoc", "contract", "nsz", "arcp"}
-fast_dot = numba.njit(fastmath=_FAST)(_sum_of_products)
-fast_add = numba.njit(fastmath=_FAST)(_add_multiple)
+fast_dot = numba.njit(fastmath=set(_FAST))(_sum_of_products)
+fast_add = numba.njit(fastmath=set(_FAST))(_add_multiple)
 strict_add = numba.njit(_add_multiple)
 
 
-@_intrinsic  # type: ignore[untyped-decorator]
-def _eight_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
+def _emit_sums(x: Any, w: Any, whole: Any, flags: tuple[str, ...]) -> Any:
     """Return eight sums of products, each of every eighth entry, held in two vector registers.
 
     Four entries a load: a wider one would wait for the narrower stores that wrote the parameters.
@@ -110,7 +109,8 @@ def _eight_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
                 pointers = (builder.gep(start, [place]) for start in starts)
                 vectors = (builder.bitcast(pointer, vector.as_pointer()) for pointer in pointers)
                 pair = [builder.load(v, align=entry.bitwidth // 8) for v in vectors]
-                builder.store(builder.fadd(builder.load(total), builder.fmul(*pair)), total)
+                product = builder.fmul(*pair, flags=flags)
+                builder.store(builder.fadd(builder.load(total), product, flags=flags), total)
         found = [builder.load(total) for total in sums]
         lanes = [builder.extract_element(v, ir.IntType(32)(k)) for v in found for k in range(4)]
         return context.make_tuple(builder, signature.return_type, lanes)
@@ -119,15 +119,93 @@ def _eight_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
     return sums(entry, _PARTS)(x, w, whole), emit
 
 
+def _emit_step(w: Any, x: Any, slope: Any, rate: Any, whole: Any, flags: tuple[str, ...]) -> Any:
+    """Subtract (x slope) rate from w, in place: the loads and stores of `_emit_sums`.
+
+    With flags the slope has been multiplied by the rate before.
+    """
+    entry = x.dtype
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(context.get_value_type(entry), 4)
+        to, of = (
+            context.make_array(kind)(context, builder, argument).data
+            for kind, argument in zip(signature.args[:2], arguments[:2], strict=True)
+        )
+        number = ir.IntType(32)
+        factors = []
+        for value in arguments[2 : 3 if flags else 4]:
+            lanes = ir.Constant(vector, ir.Undefined)
+            for k in range(4):
+                lanes = builder.insert_element(lanes, value, number(k))
+            factors.append(lanes)
+        bounds = ir.Constant(_INTP, 0), arguments[4], ir.Constant(_INTP, 4)
+        align = entry.bitwidth // 8
+        with _tools.for_range_slice(builder, *bounds) as (j, _):
+            place, source = (
+                builder.bitcast(builder.gep(start, [j]), vector.as_pointer()) for start in (to, of)
+            )
+            change = builder.load(source, align=align)
+            for factor in factors:
+                change = builder.fmul(change, factor, flags=flags)
+            moved = builder.fsub(builder.load(place, align=align), change, flags=flags)
+            builder.store(moved, place, align=align)
+        return context.get_dummy_value()
+
+    return types.void(w, x, slope, rate, whole), emit
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _strict_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
+    return _emit_sums(x, w, whole, ())
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _fast_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
+    return _emit_sums(x, w, whole, _FAST)
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _strict_step(_context: Any, w: Any, x: Any, slope: Any, rate: Any, whole: Any) -> Any:
+    return _emit_step(w, x, slope, rate, whole, ())
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _fast_step(_context: Any, w: Any, x: Any, slope: Any, rate: Any, whole: Any) -> Any:
+    return _emit_step(w, x, slope, rate, whole, _FAST)
+
+
 @numba.njit
-def vector_dot(x: Any, w: Any, d: Any, zero: Any) -> Any:
+def vector_dot(x: Any, w: Any, d: Any, zero: Any, fastmath: bool) -> Any:
     """Return x'w, its sum in eight parts and the rest, by vector instructions."""
     whole = d - d % _EIGHT
-    a = _eight_sums(x, w, np.intp(whole))
+    a = _fast_sums(x, w, np.intp(whole)) if fastmath else _strict_sums(x, w, np.intp(whole))
     rest = zero
     for j in range(whole, d):
         rest += x[j] * w[j]
     return (((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))) + rest
+
+
+@numba.njit
+def strict_step_by_row(w: Any, x: Any, slope: Any, d: Any, rate: Any) -> None:
+    """Make a step along the gradient of one row: x times the slope, and the slope for the bias."""
+    whole = d - d % _EIGHT
+    _strict_step(w, x, slope, rate, np.intp(whole))
+    for j in range(whole, d):
+        w[j] -= x[j] * slope * rate
+    if len(w) > d:
+        w[d] -= slope * rate
+
+
+@numba.njit
+def fast_step_by_row(w: Any, x: Any, move: Any, d: Any) -> None:
+    """Make the same step, with the product of slope and rate."""
+    whole = d - d % _EIGHT
+    _fast_step(w, x, move, move, np.intp(whole))
+    for j in range(whole, d):
+        w[j] -= x[j] * move
+    if len(w) > d:
+        w[d] -= move
 
 
 @numba.njit
@@ -207,8 +285,8 @@ def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> No
     Numbers that do not change over the parameters are float64, rounded once to the dtype of ``w``:
     the operations of `optlab.Adam`, in its order.
     """
-    number = type(s.one)
-    bias1, bias2 = 1 - s.beta1**t, 1 - s.beta2**t
+    number, power = type(s.one), float(t)  # a whole power would be products, not Python's pow
+    bias1, bias2 = 1 - s.beta1**power, 1 - s.beta2**power
     scale, epsilon = number(bias1 / math.sqrt(bias2)), number(bias1 * s.epsilon)
     first, second = number(1 - s.beta1), number(1 - s.beta2)
     for j in range(np.uintp(len(w))):
@@ -223,7 +301,7 @@ def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> No
         w[j] -= change * s.rate
 
 
-def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
+def _descend(  # noqa: PLR0912, PLR0915 - in parts it would be slower: calls cost as much as a row
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
     w: Any, v: Any, u: Any, s: Settings,
 ) -> Any:  # fmt: skip
@@ -238,13 +316,16 @@ def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much
     d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
     zero = s.one - s.one
     g, loss, whole = v * zero, zero, s.one / number(size)
+    plain = not s.adaptive and s.momentum == 0 and s.decay == 0 and s.l2 == 0
+    at_once = size == 1 and plain  # the same operations, without the gradient in between
     for epoch in range(epochs):
         order = orders[min(epoch, len(orders) - 1)]
         for first in range(0, samples, size):
             last = min(first + size, samples)
             share = whole if last - first == size else s.one / number(last - first)
-            g[:] = zero
             loss = zero
+            if not at_once:
+                g[:] = zero
             for k in range(first, last):
                 if k + _AHEAD < samples:
                     ahead = np.uintp(order[k + _AHEAD])
@@ -252,22 +333,35 @@ def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much
                         _prefetch(X, ahead, j)
                 i = np.uintp(order[k])
                 x = X[i]
-                if s.fastmath:
+                if at_once:  # by the loads that the step before has stored
+                    z = vector_dot(x, w, d, zero, s.fastmath)
+                elif s.fastmath:
                     z = fast_dot(x, w, d, zero)
+                elif size == 1:  # the step before has stored w entry by entry
+                    z = scalar_dot(x, w, d, zero)
                 else:
-                    z = scalar_dot(x, w, d, zero) if size == 1 else vector_dot(x, w, d, zero)
+                    z = vector_dot(x, w, d, zero, False)
                 if len(w) > d:
                     z += w[d]
                 part = share * weight[i] if len(weight) else share
-                slope = part * slope_of(s.kind, z, y[i], s.delta, s.one)
+                slope = slope_of(s.kind, z, y[i], s.delta, s.one)
+                if last == samples:
+                    loss += part * loss_of(s.kind, z, y[i], s.delta, s.one)
+                if at_once:
+                    if s.fastmath:
+                        fast_step_by_row(w, x, slope * (part * s.rate), d)
+                    else:
+                        strict_step_by_row(w, x, part * slope, d, s.rate)
+                    continue
+                slope = part * slope
                 if s.fastmath:
                     fast_add(g, x, slope, d)
                 else:
                     strict_add(g, x, slope, d)
                 if len(w) > d:
                     g[d] += slope
-                if last == samples:
-                    loss += part * loss_of(s.kind, z, y[i], s.delta, s.one)
+            if at_once:
+                continue
             if last == samples and s.l2 != 0:
                 loss += s.l2 / (s.one + s.one) * scalar_dot(w, w, d, zero)
             if s.adaptive:
