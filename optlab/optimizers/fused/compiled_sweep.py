@@ -232,8 +232,8 @@ def _step(w: Any, v: Any, g: Any, d: Any, rate: Any, momentum: Any, s: Settings)
 @numba.njit
 def _adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, rate: Any, s: Settings) -> None:
     """Make Adam's step t; see `compiled_descent.adam_step`."""
-    number = type(s.one)
-    bias1, bias2 = 1 - s.beta1**t, 1 - s.beta2**t
+    number, power = type(s.one), float(t)  # a whole power would be products, not Python's pow
+    bias1, bias2 = 1 - s.beta1**power, 1 - s.beta2**power
     scale, epsilon = number(bias1 / math.sqrt(bias2)), number(bias1 * s.epsilon)
     first, second = number(1 - s.beta1), number(1 - s.beta2)
     for j in range(np.uintp(len(w))):
