@@ -34,7 +34,8 @@ class Execution:
         Run together the trials that differ only in hyperparameters (numbers, learning rates) or
         seed, where their optimizer can: one pass over the data serves all. Each trial's results
         are its own, but for the order of sums; its seconds are its share of the sweep's, and are
-        never ranked.
+        never ranked. A sweep has the time limits of all its trials, and excludes isolate, jobs and
+        executor.
     jobs
         Worker processes at once; more than one marks all seconds as contended.
     executor
