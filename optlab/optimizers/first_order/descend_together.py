@@ -201,7 +201,7 @@ def _stacked(rules: Sequence[Any], like: Tensor) -> Any:
     changes = {}
     for field in dataclasses.fields(rules[0]):
         values = [getattr(rule, field.name) for rule in rules]
-        if field.name == "learning_rate" or all(value == values[0] for value in values):
+        if field.name == "learning_rate" or all(_same(value, values[0]) for value in values):
             continue
         if dataclasses.is_dataclass(values[0]):
             changes[field.name] = _stacked(values, like)
@@ -209,3 +209,7 @@ def _stacked(rules: Sequence[Any], like: Tensor) -> Any:
             column = torch.tensor([[float(value)] for value in values], dtype=torch.float64)
             changes[field.name] = column.to(like.device).as_subclass(_Hyperparameter)
     return dataclasses.replace(rules[0], **changes) if changes else rules[0]
+
+
+def _same(value: object, other: object) -> bool:
+    return value is other or bool(value == other)  # arrays, which have no plain equality, are one
