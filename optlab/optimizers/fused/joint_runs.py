@@ -13,7 +13,6 @@ from optlab.optimizers.fused.compiled_loops import compile_loop, loop, rows_and_
 from optlab.optimizers.fused.fused_run import FusedRun, Loop, Moments
 from optlab.optimizers.together import JointIterate, JointIterates, order_leaders, restricted
 from optlab.problems import Parameters, Problem
-from optlab.problems.vector import flatten
 
 _ROWS_AT_ONCE = 1 << 21
 """Rows x trials visited between two iterates at most, so that a sweep can be stopped meanwhile."""
@@ -90,7 +89,8 @@ def _groups(
     starts: Sequence[Parameters],
 ) -> list[_Group]:
     data, loss = rows_and_loss(problem, batches[0])
-    theta = torch.stack([flatten(start) for start in starts])
+    entries = [value.reshape(-1) for start in starts for value in start.values()]
+    theta = torch.cat(entries).view(len(starts), -1)  # one call: a call a trial takes milliseconds
     members: dict[tuple[object, ...], list[int]] = {}
     for trial, (setting, leader) in enumerate(zip(settings, order_leaders(batches), strict=True)):
         # Momentum is a step of its own in the loop.
