@@ -28,6 +28,7 @@ import optlab as ol
 from benchmarks.interleaved import interleaved
 from benchmarks.record import Case, Record
 from benchmarks.tutorial_loop import the_articles_loop
+from optlab.optimizers import Order
 from optlab.problems.losses.logistic import LogisticRegression
 
 PUBLISHED = 2.706723928451538, 4.969954013824463
@@ -45,7 +46,7 @@ Measure: TypeAlias = Callable[[Mapping[str, Callable[[], object]]], dict[str, li
 
 
 def fused(
-    problem: ol.Problem, size: int, epochs: int, optimizer: ol.Optimizer, order: ol.Order
+    problem: ol.Problem, size: int, epochs: int, optimizer: ol.Optimizer, order: Order
 ) -> Callable[[], object]:
     """Return a function that makes some epochs: order and steps, all of it."""
     start = problem.start(torch.Generator().manual_seed(1))
@@ -93,7 +94,7 @@ def tutorial(record: Record, measure: Measure) -> None:
     problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
     own: dict[str, list[float]] = {}
 
-    def solve(name: str, order: ol.Order, recorded: int | str) -> ol.Solution:
+    def solve(name: str, order: Order, recorded: int | str) -> ol.Solution:
         solution = ol.minimize(problem, ol.FusedSGD(RATE), epochs=2000, batch_size=1, seed=1,
                                order=order, recorded_epochs=recorded)  # fmt: skip
         own.setdefault(name, []).append(solution.seconds)

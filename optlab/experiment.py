@@ -54,8 +54,8 @@ class Experiment:
         The order of the rows in each epoch, the same for all optimizers and devices:
         ``"dataloader"``, bit for bit that of torch's ``DataLoader`` after ``manual_seed(seed)``; or
         ``"fast"``, which sorts the rows by random keys of a counter-based generator (Philox), on
-        the device. That is faster for epochs of some tens of rows and on other devices than the
-        CPU; long epochs on the CPU are drawn as a ``DataLoader`` does in less time.
+        the device. That is faster for epochs of some tens of rows, and copies nothing to another
+        device; long epochs on the CPU are drawn as a ``DataLoader`` does in less time.
     epochs
         The most passes over the data.
     stop_at

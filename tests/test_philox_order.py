@@ -163,3 +163,10 @@ def test_an_order_that_is_none_is_refused(tutorial, order):
         ol.minimize(tutorial, ol.ManualSGD(), order=order)
     with pytest.raises(ValueError, match="order must be"):
         ol.Experiment(problems=tutorial, optimizers=ol.ManualSGD(), order=order)
+
+
+def test_the_command_line_sets_the_order():
+    from optlab.app.options import Axes
+
+    assert Axes(order="fast").changes() == {"order": "fast"}
+    assert Axes().changes() == {}

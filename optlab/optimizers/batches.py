@@ -63,7 +63,7 @@ class Batches:
     [[1.0, 4.0], [2.0, 3.0], [0.0]]
     >>> fast = Batches(X, y, 2, torch.Generator().manual_seed(0), order="fast")
     >>> fast.orders(2).tolist()
-    [[0]]
+    [[3, 1, 4, 2, 0], [1, 4, 2, 3, 0]]
 
     References
     ----------
@@ -195,7 +195,7 @@ def check_order(order: object) -> Order:
     """Return the order, or raise a ValueError that says what it must be."""
     if order not in ("dataloader", "fast"):
         raise ValueError(f"order must be 'dataloader' or 'fast', not {order!r}")
-    return order  # type: ignore[return-value]  # one of the two
+    return order
 
 
 def check_batch_size(batch_size: object) -> BatchSize:

@@ -301,7 +301,45 @@ def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> No
         w[j] -= change * s.rate
 
 
-def _descend(  # noqa: PLR0912, PLR0915 - in parts it would be slower: calls cost as much as a row
+@numba.njit
+def prefetch_row(X: Any, i: Any, d: Any) -> None:
+    """Fetch a row without waiting for it."""
+    for j in range(np.uintp(0), d, _LINE):
+        _prefetch(X, i, j)
+
+
+@numba.njit
+def descend_by_rows(
+    X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
+) -> Any:
+    """Make epochs of plain steps at batch size 1: those of `_descend`, without a gradient.
+
+    The dot product loads what the step before has stored, by vectors of one width.
+    """
+    d, zero, loss = np.uintp(X.shape[1]), s.one - s.one, s.one - s.one
+    for epoch in range(epochs):
+        order = orders[min(epoch, len(orders) - 1)]
+        for k in range(samples):
+            if k + _AHEAD < samples:
+                for j in range(np.uintp(0), d, _LINE):
+                    _prefetch(X, np.uintp(order[k + _AHEAD]), j)
+            i = np.uintp(order[k])
+            x = X[i]
+            z = vector_dot(x, w, d, zero, s.fastmath)
+            if len(w) > d:
+                z += w[d]
+            part = s.one * weight[i] if len(weight) else s.one
+            slope = slope_of(s.kind, z, y[i], s.delta, s.one)
+            if k == samples - 1:
+                loss = part * loss_of(s.kind, z, y[i], s.delta, s.one)
+            if s.fastmath:
+                fast_step_by_row(w, x, slope * (part * s.rate), d)
+            else:
+                strict_step_by_row(w, x, part * slope, d, s.rate)
+    return loss
+
+
+def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
     w: Any, v: Any, u: Any, s: Settings,
 ) -> Any:  # fmt: skip
@@ -313,59 +351,42 @@ def _descend(  # noqa: PLR0912, PLR0915 - in parts it would be slower: calls cos
     moments, ``u`` its second moments. All are changed. ``weight`` has a number a row, or none.
     ``t`` is the number of steps made before.
     """
+    if size == 1 and not (s.adaptive or s.momentum != 0 or s.decay != 0 or s.l2 != 0):
+        return descend_by_rows(X, y, weight, orders, epochs, samples, w, s)
     d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
     zero = s.one - s.one
-    g, loss, whole = v * zero, zero, s.one / number(size)
-    plain = not s.adaptive and s.momentum == 0 and s.decay == 0 and s.l2 == 0
-    at_once = size == 1 and plain  # the same operations, without the gradient in between
+    g, loss = v * zero, zero
     for epoch in range(epochs):
         order = orders[min(epoch, len(orders) - 1)]
         for first in range(0, samples, size):
             last = min(first + size, samples)
-            share = whole if last - first == size else s.one / number(last - first)
-            loss = zero
-            if not at_once:
-                g[:] = zero
+            share, loss = s.one / number(last - first), zero
+            g[:] = zero
             for k in range(first, last):
                 if k + _AHEAD < samples:
-                    ahead = np.uintp(order[k + _AHEAD])
-                    for j in range(np.uintp(0), d, _LINE):
-                        _prefetch(X, ahead, j)
+                    prefetch_row(X, np.uintp(order[k + _AHEAD]), d)
                 i = np.uintp(order[k])
                 x = X[i]
-                if at_once:  # by the loads that the step before has stored
-                    z = vector_dot(x, w, d, zero, s.fastmath)
-                elif s.fastmath:
+                if s.fastmath:
                     z = fast_dot(x, w, d, zero)
-                elif size == 1:  # the step before has stored w entry by entry
-                    z = scalar_dot(x, w, d, zero)
                 else:
-                    z = vector_dot(x, w, d, zero, False)
+                    z = scalar_dot(x, w, d, zero) if size == 1 else vector_dot(x, w, d, zero, False)
                 if len(w) > d:
                     z += w[d]
                 part = share * weight[i] if len(weight) else share
-                slope = slope_of(s.kind, z, y[i], s.delta, s.one)
-                if last == samples:
-                    loss += part * loss_of(s.kind, z, y[i], s.delta, s.one)
-                if at_once:
-                    if s.fastmath:
-                        fast_step_by_row(w, x, slope * (part * s.rate), d)
-                    else:
-                        strict_step_by_row(w, x, part * slope, d, s.rate)
-                    continue
-                slope = part * slope
+                slope = part * slope_of(s.kind, z, y[i], s.delta, s.one)
                 if s.fastmath:
                     fast_add(g, x, slope, d)
                 else:
                     strict_add(g, x, slope, d)
                 if len(w) > d:
                     g[d] += slope
-            if at_once:
-                continue
+                if last == samples:
+                    loss += part * loss_of(s.kind, z, y[i], s.delta, s.one)
             if last == samples and s.l2 != 0:
                 loss += s.l2 / (s.one + s.one) * scalar_dot(w, w, d, zero)
+            t += 1
             if s.adaptive:
-                t += 1
                 adam_step(w, v, u, g, d, t, s)
             else:
                 step(w, v, g, d, s)
@@ -388,10 +409,10 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     theta, velocity, losses = run.theta.numpy(), run.velocity.numpy(), run.losses.numpy()
     second, steps, made = run.second.numpy(), -(-samples // size), 0
     decay, l2, delta, one = map(X.dtype.type, (run.decay, run.loss.l2, run.loss.delta, 1))
-    rest = (decay, l2, delta, one, run.nesterov, run.fastmath, run.loss.kind)
+    rest: tuple[Any, ...] = (decay, l2, delta, one, run.nesterov, run.fastmath, run.loss.kind)
     rest += (run.moments is not None, *map(float, run.moments or (0, 0, 0)))
     each = [
-        (theta[i], velocity[i], second[i], Settings(rate, momentum, *rest))
+        (theta[i], velocity[i], second[i], Settings(*(rate, momentum, *rest)))
         for i, (rate, momentum) in enumerate(
             zip(run.rates.numpy(), run.momenta.numpy(), strict=True)
         )

@@ -85,13 +85,13 @@ def _sort_long(low: Any, high: Any, first: Any, orders: Any) -> None:
         for bucket in range(1, len(ends)):
             ends[bucket] += ends[bucket - 1]
         for i in range(n):  # in the order of the rows, in which ties stay
-            bucket = np.int64(keys[i] >> shift)
-            placed[ends[bucket]] = keys[i]
-            order[ends[bucket]] = i
-            ends[bucket] += 1
-        for i in range(1, n):  # by insertion: no key leaves its bucket
-            key, row = placed[i], order[i]
-            j = i
+            own = np.int64(keys[i] >> shift)
+            placed[ends[own]] = keys[i]
+            order[ends[own]] = i
+            ends[own] += 1
+        for last in range(1, n):  # by insertion: no key leaves its bucket
+            key, row = placed[last], order[last]
+            j = last
             while j > 0 and placed[j - 1] > key:
                 placed[j] = placed[j - 1]
                 order[j] = order[j - 1]

@@ -64,9 +64,9 @@ def draw_fast_orders(
     Examples
     --------
     >>> draw_fast_orders(1, 5, first=0, epochs=3).tolist()
-    [[0, 3, 2, 4, 1], [3, 1, 0, 4, 2], [2, 4, 3, 1, 0]]
+    [[4, 3, 1, 2, 0], [4, 0, 3, 1, 2], [1, 0, 3, 4, 2]]
     >>> draw_fast_orders(1, 5, first=2, epochs=1).tolist()
-    [[2, 4, 3, 1, 0]]
+    [[1, 0, 3, 4, 2]]
     """
     block = torch.arange((n + 1) // 2, device=device)
     epoch = torch.arange(first, first + epochs, device=device)[:, None]
