@@ -7,6 +7,7 @@ from .lab.trial.status import Status as Status
 from .lab.trial.stop_at import StopAt as StopAt
 from .minimization import Solution as Solution
 from .minimization import minimize as minimize
+from .lab.tuning.tuned import Tuned as Tuned
 from .optimizers import schedules as schedules
 from .optimizers.adapters.scipy_least_squares import ScipyLeastSquares as ScipyLeastSquares
 from .optimizers.adapters.scipy_minimize import ScipyMinimize as ScipyMinimize
@@ -49,6 +50,11 @@ from .optimizers.optimizer_registry import register as register
 from .optimizers.polyak_step import PolyakStep as PolyakStep
 from .optimizers.proximal_gradient import ProximalGradient as ProximalGradient
 from .optimizers.qr import QR as QR
+from .optimizers.ranges import Choice as Choice
+from .optimizers.ranges import Integers as Integers
+from .optimizers.ranges import LogUniform as LogUniform
+from .optimizers.ranges import OneMinus as OneMinus
+from .optimizers.ranges import Uniform as Uniform
 from .optimizers.refined_lstsq import RefinedLstsq as RefinedLstsq
 from .optimizers.saga import SAGA as SAGA
 from .optimizers.sdca import SDCA as SDCA

@@ -14,6 +14,7 @@ import torch
 from optlab.lab import Budget, Grid, ProblemSummary, TrialRecord, machine, run_grid
 from optlab.lab.execution_options import Execution
 from optlab.lab.measure.provenance import provenance
+from optlab.lab.rounds import check_tuned
 from optlab.lab.runner import Listener
 from optlab.lab.store.judge_records import with_best_known
 from optlab.lab.store.store import Store
@@ -38,7 +39,8 @@ class Experiment:
     problems
         A problem or several, of different names.
     optimizers
-        Optimizers, or a dict of names and optimizers.
+        Optimizers, or a dict of names and optimizers. One in `Tuned` is tuned before it is
+        measured.
     batch_sizes
         Rows a mini-batch, or ``"full"``. Direct methods have one trial for the whole axis.
     devices
@@ -109,6 +111,7 @@ class Experiment:
                 object.__setattr__(self, field.name, tuple(value))
         # Bad arguments are refused where they are written.
         check_stop_at(self.budget.stop_at, self.grid.problems.values())
+        check_tuned(self.grid, self.budget)
 
     @cached_property
     def grid(self) -> Grid:

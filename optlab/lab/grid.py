@@ -101,18 +101,22 @@ class Grid:
             "order": self.order,
         }
 
-    def _batch_sizes(self, method: Optimizer) -> tuple[BatchSize | None, ...]:
+    def batch_sizes_of(self, method: Optimizer) -> tuple[BatchSize | None, ...]:
         """Return the batch sizes at which a method has trials: a direct one has none."""
         if method.uses_batches:
             return self.batch_sizes
         return (None,) if is_direct(method) else ("full",)
 
+    def dtype_of(self, problem: str) -> str:
+        """Return the dtype of a problem's own data."""
+        return str(problem_dtype(self.problems[problem])).removeprefix("torch.")
+
     def trials(self) -> list[Trial]:
         """Return all trials, numbered; a method without batches has one for all batch sizes."""
         combinations = [
-            (problem, optimizer, batch_size, device, dtype or _dtype_of(self.problems[problem]))
+            (problem, optimizer, batch_size, device, dtype or self.dtype_of(problem))
             for problem, (optimizer, method) in product(self.problems, self.optimizers.items())
-            for batch_size in self._batch_sizes(method)
+            for batch_size in self.batch_sizes_of(method)
             for device, dtype in product(self.devices, self.dtypes)
         ]
         runs = product(combinations, self.seeds, range(1, self.repeats + 1))
@@ -279,7 +283,3 @@ def _check_seed(value: object) -> int:
     if not whole or not 0 <= int(value) < 2**63:  # type: ignore[call-overload]  # whole: a number
         raise ValueError(f"seeds must be whole numbers from 0 to 2**63 - 1, not {value!r}")
     return int(value)  # type: ignore[call-overload,no-any-return]  # as above
-
-
-def _dtype_of(problem: Problem) -> str:
-    return str(problem_dtype(problem)).removeprefix("torch.")

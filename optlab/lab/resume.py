@@ -41,6 +41,8 @@ class StoreStatus(NamedTuple):
 class Resume:
     """The tasks of a grid and their trials in a store: find the finished ones, write new ones.
 
+    `want` adds the tasks of a round.
+
     ``threads`` is how many a trial may use when nothing runs beside it, a part of each key;
     ``threads_used`` how many each has here, where ``--jobs`` makes them fewer. Finished trials of
     the kinds in ``redo`` run again; their new records replace the old.
@@ -52,35 +54,29 @@ class Resume:
         name: str,
         definition: Mapping[str, Any],
         grid: Grid,
-        tasks: Sequence[Task],
+        budget: Budget,
         threads: int,
         threads_used: int,
         redo: Collection[Redo] = (),
     ) -> None:
         self._store = store
-        self._tasks = {task.trial.number: task for task in tasks}
-        around = surroundings(threads)
+        self._tasks: dict[int, Task] = {}
+        self._keys: dict[int, str] = {}
+        self._around = surroundings(threads)
         self._unknown: list[str] = []
         problems = self._fingerprints(object_hash, grid.problems)
         optimizers = self._fingerprints(optimizer_fingerprint, grid.optimizers)
-        self._keys = {
-            task.trial.number: trial_key(
-                task.trial,
-                problems[task.trial.problem],
-                optimizers[task.trial.optimizer],
-                task.budget,
-                around,
-            )
-            for task in tasks
-        }
+        self._problems = problems
+        # By object: each setting of an optimizer that is tuned has a fingerprint of its own.
+        self._optimizers = {id(grid.optimizers[name]): own for name, own in optimizers.items()}
         self._facts = {
             problems[key]: ProblemSummary.of(key, problem) for key, problem in grid.problems.items()
         }
         about_machine = machine()
         if threads_used != threads:
             about_machine["threads of a trial"] = str(threads_used)
-        setting = _setting(tasks[0].budget, threads, grid.order)
-        fingerprints = Fingerprints(problems, optimizers, setting, around, deciding_code())
+        setting = _setting(budget, threads, grid.order)
+        fingerprints = Fingerprints(problems, optimizers, setting, self._around, deciding_code())
         self._about = name, definition, about_machine, fingerprints
         self._experiment = self._begin()
         self._old: dict[str, int] = {}
@@ -108,14 +104,31 @@ class Resume:
         wanted = {self._keys[number]: task.trial for number, task in self._tasks.items()}
         return self._store.begin_experiment(*self._about, wanted)
 
-    def known(self) -> StoreStatus:
+    def want(self, tasks: Sequence[Task]) -> None:
+        """Add tasks, and tell the store that this experiment asks for them."""
+        self._tasks |= {task.trial.number: task for task in tasks}
+        new = {self._key(task): task.trial for task in tasks}
+        self._keys |= {trial.number: key for key, trial in new.items()}
+        self._store.want(self._experiment, new)
+
+    def _key(self, task: Task) -> str:
+        trial, own = task.trial, self._optimizers.get(id(task.optimizer))
+        if own is None:
+            own = self._fingerprints(optimizer_fingerprint, {trial.optimizer: task.optimizer})[
+                trial.optimizer
+            ]
+            self._optimizers[id(task.optimizer)] = own
+        return trial_key(trial, self._problems[trial.problem], own, task.budget, self._around)
+
+    def known(self, tasks: Iterable[Task]) -> StoreStatus:
         """Return how many of the tasks are done, and how many of these could be run again."""
         held = self._store.finished_keys()
-        mine = held & set(self._keys.values())
+        mine = held & {self._keys[task.trial.number] for task in tasks}
         done = mine - self._old.keys()
         of_kind = {kind: self._store.to_redo(kind).keys() for kind in get_args(Redo)}
         to_redo = {kind: len(done & keys) for kind, keys in of_kind.items()}
-        return StoreStatus(len(done), to_redo, len(held - mine), self._unknown)
+        others = held.difference(self._keys.values())
+        return StoreStatus(len(done), to_redo, len(others), self._unknown)
 
     def missing(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """Yield the tasks that are not done, looking again before each: others may write too."""

@@ -15,6 +15,7 @@ from optlab.lab.resume import Resume, StoreStatus
 from optlab.lab.store.redo import check_redo
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError
+from optlab.lab.rounds import Rounds, by_seconds, rounds, untuned_tasks
 from optlab.lab.sweeps import sweeps, unswept
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.peak_memory import peak_bytes
@@ -88,14 +89,8 @@ def run_grid(
     threads = asked = set_threads(execution.threads)
     if execution.threads is None:  # trials that run at once share the processor
         threads = max(1, asked // execution.jobs)
-    tasks = {
-        trial.number: Task(
-            trial, grid.problems[trial.problem], grid.optimizers[trial.optimizer], budget
-        )
-        for trial in grid.trials()
-    }
     about = definition if definition is not None else grid.definition() | budget.definition()
-    collected = _Collected(tasks.values())
+    collected = _Collected(untuned_tasks(grid, budget))
     try:
         with ExitStack() as stack:
             cluster = stack.enter_context(open_executor(execution.executor))
@@ -103,15 +98,21 @@ def run_grid(
                 store.archive()
             if store:
                 redo = check_redo(execution.redo)
-                everything = list(tasks.values())
-                resume = Resume(store, name, about, grid, everything, asked, threads, redo)
+                resume = Resume(store, name, about, grid, budget, asked, threads, redo)
                 stack.enter_context(closing(resume))
                 collected.resume = resume
-            order = interleaved([task.trial for task in tasks.values()])
-            waiting = [tasks[trial.number] for trial in order]
-            ended = _run(waiting, collected, execution, cluster, threads, listener)
-            stack.enter_context(closing(ended))  # so that workers end with us, whatever happens
-            _collect(ended, collected, listener)
+            plan = rounds(grid, budget)
+            tasks = next(plan, None)
+            while tasks is not None:
+                how, heard = _round_execution(tasks, grid, execution, listener)
+                collected.expect(tasks)
+                by_number = {task.trial.number: task for task in tasks}
+                order = interleaved([task.trial for task in tasks])
+                waiting = [by_number[trial.number] for trial in order]
+                # Closed, so that workers end with us, whatever happens.
+                with closing(_run(waiting, collected, how, cluster, threads, heard)) as ended:
+                    _collect(ended, collected, heard)
+                tasks = collected.next_round(plan)
         return collected.of_all()
     except KeyboardInterrupt:
         if not collected.began:
@@ -123,6 +124,28 @@ def run_grid(
         raise
 
 
+def _round_execution(
+    tasks: Sequence[Task], grid: Grid, execution: Execution, listener: Listener
+) -> tuple[Execution, Listener]:
+    """Return how a round is run, and who hears of it: tuning trials run in sweeps where they can.
+
+    Raises
+    ------
+    ValueError
+        For trials that are judged by their seconds where they would run beside others.
+    """
+    if tasks[0].trial.stage == "measured":
+        return execution, listener
+    if by_seconds(tasks, grid):
+        if execution.is_contended:
+            raise ValueError("optimizers are tuned by seconds by trials that run alone: leave jobs "
+                             "and executor out, or tune by epochs")  # fmt: skip
+        return replace(execution, sweep=False, redo=(), measure_memory=False), listener
+    apart = execution.in_workers or execution.executor is not None
+    how = replace(execution, sweep=not apart, redo=(), measure_memory=False)
+    return how, listener if execution.sweep else replace(listener, note=lambda _: None)
+
+
 class _Collected:
     """The records of trials that ended, each written to the store at once."""
 
@@ -130,8 +153,26 @@ class _Collected:
         self.resume: Resume | None = None
         self.began = False
         """Whether a trial may have started."""
-        self._tasks = tasks
+        self._tasks = {task.trial.number: task for task in tasks}
         self._records: dict[int, TrialRecord] = {}
+        self._expected: set[int] = set()
+
+    def expect(self, tasks: Sequence[Task]) -> None:
+        """Add the tasks of a round."""
+        self._tasks |= {task.trial.number: task for task in tasks}
+        self._expected |= {task.trial.number for task in tasks}
+        if self.resume:
+            self.resume.want(tasks)
+
+    def next_round(self, plan: Rounds) -> list[Task] | None:
+        """Return the tasks of the next round; None where there is none, or Ctrl-C came."""
+        ended = {r.trial.number: r for r in self.of_all() if r.trial.number in self._expected}
+        if any(record.status == Status.INTERRUPTED for record in ended.values()):
+            return None
+        try:
+            return plan.send(ended)
+        except StopIteration:
+            return None
 
     def add(self, record: TrialRecord) -> None:
         """Keep a record, and write it; it may be repeated after Ctrl-C at any place."""
@@ -156,7 +197,7 @@ class _Collected:
 
     def _with_all(self, records: Mapping[int, TrialRecord], missing: str) -> list[TrialRecord]:
         found = []
-        for task in self._tasks:
+        for _, task in sorted(self._tasks.items()):
             record = records.get(task.trial.number, TrialRecord(task.trial, message=missing))
             record.optimizer = task.about_optimizer()
             found.append(record)
@@ -199,7 +240,10 @@ def _run(
     missing: Callable[[Iterable[Task]], Iterable[Task]] = iter
     left = len(waiting)
     if collected.resume:
-        listener.known(known := collected.resume.known())
+        known = collected.resume.known(waiting)
+        if waiting and waiting[0].trial.stage == "tuning":  # the measured ones follow
+            known = known._replace(others=0)
+        listener.known(known)
         missing, left = collected.resume.missing, left - known.done
     collected.began = True
     tasks = missing(waiting)

@@ -57,7 +57,7 @@ def unswept(tasks: Sequence[Task]) -> str:
 
 def _place(task: Task) -> Hashable:
     """Return a trial but for its optimizer and seed."""
-    return replace(task.trial, number=0, optimizer="", seed=0)
+    return replace(task.trial, number=0, optimizer="", seed=0, setting=0)
 
 
 def _most(group: Sequence[Task]) -> int:

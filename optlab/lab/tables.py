@@ -28,7 +28,8 @@ def trials_table(
     hyperparameter is a column ``hp_<name>``, numeric where all its values are numbers and missing
     where an optimizer has none. ``reference`` is the kind of what suboptimality is measured from:
     certified, computed or best known. ``order`` is that of the rows in each epoch, where they are
-    shuffled.
+    shuffled. ``stage`` is ``measured`` or ``tuning``; ``setting`` is the number, from 1, of a
+    tuning trial's setting of hyperparameters.
     """
     nothing = TrialRecord(Trial(0, "", "", None, "", "", 0))
     rows = [_trial_row(record) for record in records]
@@ -41,6 +42,7 @@ def trials_table(
     table["batch"] = batch_column(trial.batch_size for trial in trials)
     table["batch_size"] = pd.array(sizes, dtype="Int64")
     table["best_epoch"] = table["best_epoch"].astype("Int64")
+    table["setting"] = table["setting"].astype("Int64")
     own = [record.optimizer.get("hyperparameters", {}) for record in records]
     names = dict.fromkeys(name for values in own for name in values)
     columns = {f"hp_{n}": _hyperparameter([values.get(n) for values in own]) for n in names}
@@ -115,6 +117,8 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "hessian_products": last.hessian_products if last else NAN,
         "order": trial.order,
         "shared": record.shared,
+        "stage": trial.stage,
+        "setting": trial.setting or pd.NA,
     }
 
 

@@ -27,9 +27,10 @@ _DECIDING_FACTS = ("system", "processor", "python", "torch", "numpy", "scipy", "
 def trial_key(trial: Trial, problem: str, optimizer: str, budget: Budget, surroundings: str) -> str:
     """Return the key of a trial, from the fingerprints of its problem and its optimizer.
 
-    Its number in the grid is no part of it: the same trial keeps its key in another grid.
+    Its number in the grid is no part of it, nor the number of its setting: the same trial keeps its
+    key in another grid or search.
     """
-    parts = [asdict(trial) | {"number": None}, problem, optimizer, asdict(budget), surroundings]
+    parts = [asdict(trial) | {"number": None, "setting": None}, problem, optimizer, asdict(budget), surroundings]
     return _digest(json.dumps(parts, default=str).encode())
 
 

@@ -13,8 +13,10 @@ rank nowhere. ``shared``: ran in a sweep, likewise. ``unmeasured``: its peak mem
 OF_KIND: Mapping[Redo, str] = {
     "failed": "status IN ('failed', 'crashed', 'timed out')",
     "contended": "contended AND status NOT IN ('skipped', 'interrupted')",
-    "shared": "json_extract(record, '$.shared') AND status NOT IN ('skipped', 'interrupted')",
-    "unmeasured": "peak_bytes IS NULL AND status IN ('finished', 'converged', 'diverged')",
+    "shared": "json_extract(record, '$.shared') AND status NOT IN ('skipped', 'interrupted')"
+    " AND json_extract(record, '$.trial.stage') IS NOT 'tuning'",
+    "unmeasured": "peak_bytes IS NULL AND status IN ('finished', 'converged', 'diverged')"
+    " AND json_extract(record, '$.trial.stage') IS NOT 'tuning'",
 }
 """The SQL condition of a results file's rows for each kind."""
 

@@ -98,7 +98,6 @@ class Store:
         """
         started = datetime.now(UTC).isoformat(timespec="seconds")
         row = (started, name, json.dumps(definition, default=str), json.dumps(dict(machine)))
-        grid = [(key, json.dumps(asdict(trial))) for key, trial in wanted.items()]
         with self._writing():
             cursor = self._database.execute(
                 "INSERT INTO experiments (started, name, definition, machine, fingerprints)"
@@ -106,11 +105,19 @@ class Store:
                 (*row, json.dumps(fingerprints._asdict())),
             )
             number = int(cursor.lastrowid or 0)
-            self._database.executemany(  # of several experiments, the last to ask for it has it
-                "INSERT OR REPLACE INTO wanted VALUES (?, ?, ?)",
-                [(key, number, trial) for key, trial in grid],
-            )
+            self._want(number, wanted)
             return number
+
+    def want(self, experiment: int, wanted: Mapping[str, Trial]) -> None:
+        """Record that an experiment asks for more trials, by key."""
+        with self._writing():
+            self._want(experiment, wanted)
+
+    def _want(self, experiment: int, wanted: Mapping[str, Trial]) -> None:
+        self._database.executemany(  # of several experiments, the last to ask for it has it
+            "INSERT OR REPLACE INTO wanted VALUES (?, ?, ?)",
+            [(key, experiment, json.dumps(asdict(trial))) for key, trial in wanted.items()],
+        )
 
     def add_problem(self, fingerprint: str, summary: ProblemSummary) -> None:
         """Record the summary of a problem, under its fingerprint and its name."""

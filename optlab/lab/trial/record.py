@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Trial:
     seed: int  # of the generator that draws the start and the batches' order
     repeat: int = 1  # from 1
     order: Order = "dataloader"  # of the rows, where they are shuffled
+    stage: Literal["measured", "tuning"] = "measured"
+    setting: int = 0  # of a tuning trial: the number of its setting, from 1
 
 
 class TraceRow(NamedTuple):

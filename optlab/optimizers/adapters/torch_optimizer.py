@@ -109,6 +109,15 @@ class TorchOptimizer:
         """The adapted class's name, after torch's: ``"torch Adam"``."""
         return f"torch {self.cls.__name__}"
 
+    def with_options(self, **options: Any) -> TorchOptimizer:
+        """Return the same class and scheduler with some options changed."""
+        return TorchOptimizer(
+            self.cls,
+            scheduler=self.scheduler,
+            scheduler_per=self.scheduler_per,
+            **{**self.options, **options},
+        )
+
     def linear_descent(self) -> LinearDescent | None:
         """Return the recurrence of plain SGD's error at one rate; None for all else."""
         if self.cls is not torch.optim.SGD or self.scheduler:

@@ -1,0 +1,179 @@
+"""The rounds of an experiment: those that tune its optimizers, then the one that measures."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import torch
+
+from optlab.lab.grid import Grid
+from optlab.lab.measure.devices import available_devices
+from optlab.lab.trial.budget import Budget
+from optlab.lab.trial.check_stop_at import check_stop_at
+from optlab.lab.trial.record import Trial, TrialRecord
+from optlab.lab.trial.stop_at import StopAt
+from optlab.lab.trial.task import Task
+from optlab.lab.tuning.scores import Outcome
+from optlab.lab.tuning.search import Search, Setting
+from optlab.lab.tuning.tuned import EPOCHS, SECONDS, Tuned
+from optlab.optimizers import Optimizer, unsupported
+
+Rounds = Generator[list[Task], Mapping[int, TrialRecord], None]
+
+FIRST_SEED = 1000
+"""Where nothing is said, tuning trials have the first seed from here on that is not measured."""
+
+
+def rounds(grid: Grid, budget: Budget) -> Rounds:
+    """Yield the tasks of each round; the records of all trials so far, by number, are sent back.
+
+    Tuning trials come first, in as many rounds as the searches ask for; the measured trials are
+    the last round, with the settings that were chosen. They have the numbers of `Grid.trials`, and
+    the tuning trials the next.
+    """
+    measured = grid.trials()
+    searches = _searches(grid, budget)
+    number = len(measured)
+    while True:
+        asked = [(search, setting) for search in searches for setting in search.search.ask()]
+        if not asked:
+            break
+        tasks: dict[tuple[int, int], list[Task]] = {}
+        for place, (search, setting) in enumerate(asked):
+            own = search.tasks(setting, number)
+            tasks[id(search), place] = own
+            number += len(own)
+        records = yield [task for own in tasks.values() for task in own]
+        for search in searches:
+            search.search.tell(
+                [
+                    [Outcome.of(records[t.trial.number], search.tuned.by) for t in own]
+                    for (key, _), own in tasks.items()
+                    if key == id(search)
+                ]
+            )
+    chosen = {search.place: search.search.best() for search in searches}
+    yield [
+        task
+        if (best := chosen.get(_place(task.trial))) is None
+        else replace(task, optimizer=best.optimizer)
+        for task in untuned_tasks(grid, budget)
+    ]
+
+
+def untuned_tasks(grid: Grid, budget: Budget) -> list[Task]:
+    """Return the measured trials, of tuned optimizers with the settings from before the tuning."""
+    return [
+        Task(
+            trial, grid.problems[trial.problem], _base(grid.optimizers[trial.optimizer]), budget
+        )
+        for trial in grid.trials()
+    ]
+
+
+def tuning_trials(grid: Grid) -> int:
+    """Return the number of tuning trials of a grid, without extensions of ranges."""
+    return sum(own.tuned.trials * len(own.seeds) for own in _searches(grid, Budget(epochs=1)))
+
+
+def check_tuned(grid: Grid, budget: Budget) -> None:
+    """Require of tuned optimizers that their seeds and what they are tuned by fit the experiment.
+
+    Raises
+    ------
+    ValueError
+        For seeds that are measured too, for a time to ``stop_at`` where there is none, and for a
+        measure that a problem does not have.
+    """
+    for name, tuned in grid.optimizers.items():
+        if not isinstance(tuned, Tuned):
+            continue
+        if twice := sorted(set(tuned.seeds or ()) & set(grid.seeds)):
+            raise ValueError(
+                f"{name} is tuned on seeds that are measured too: {', '.join(map(str, twice))}; "
+                "choose others, or the choice is judged by the trials that made it"
+            )
+        if tuned.by in {EPOCHS, SECONDS}:
+            if budget.stop_at is None:
+                raise ValueError(f"{name} is tuned by {tuned.by!r}: give the experiment a stop_at")
+        elif tuned.by not in {"suboptimality", "loss"}:
+            _check_measure(name, tuned.by, grid)
+
+
+def _check_measure(name: str, by: str, grid: Grid) -> None:
+    try:
+        check_stop_at(StopAt(by, value=-1e308), grid.problems.values())
+    except ValueError as error:
+        reason = str(error).replace("stop_at names", "by names")
+        raise ValueError(f"{name} cannot be tuned by {by!r}: {reason}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class _PlacedSearch:
+    """A search, with the trial that each of its trials is like."""
+
+    tuned: Tuned
+    search: Search
+    like: Task
+    seeds: tuple[int, ...]
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        return _place(self.like.trial)
+
+    def tasks(self, setting: Setting, number: int) -> list[Task]:
+        return [
+            replace(
+                self.like,
+                trial=replace(
+                    self.like.trial, number=number + k, seed=seed, setting=setting.number
+                ),
+                optimizer=setting.optimizer,
+            )
+            for k, seed in enumerate(self.seeds)
+        ]
+
+
+def _searches(grid: Grid, budget: Budget) -> list[_PlacedSearch]:
+    """Return a search for each tuned optimizer, problem and batch size; none where it cannot run."""
+    found = []
+    measure = None if budget.stop_at is None else StopAt.of(budget.stop_at).measure
+    here = [device for device in grid.devices if device in available_devices()]
+    device = (here or list(grid.devices))[0]
+    for problem, (name, tuned) in product(grid.problems, grid.optimizers.items()):
+        if not isinstance(tuned, Tuned):
+            continue
+        if unsupported(tuned.optimizer, grid.problems[problem], torch.device(device)):
+            continue  # the measured trials say why
+        for batch_size in grid.batch_sizes_of(tuned):
+            dtype = grid.dtypes[0] or grid.dtype_of(problem)
+            trial = Trial(0, problem, name, batch_size, device, dtype, 0, 1, grid.order, "tuning")
+            like = Task(trial, grid.problems[problem], tuned.optimizer, budget)
+            found.append(_PlacedSearch(tuned, Search(tuned, measure), like, _seeds(tuned, grid)))
+    return found
+
+
+def _seeds(tuned: Tuned, grid: Grid) -> tuple[int, ...]:
+    if tuned.seeds is not None:
+        return tuple(tuned.seeds)
+    seed = FIRST_SEED
+    while seed in grid.seeds:
+        seed += 1
+    return (seed,)
+
+
+def _place(trial: Trial) -> tuple[object, ...]:
+    return trial.problem, trial.optimizer, trial.batch_size
+
+
+def _base(optimizer: Optimizer) -> Optimizer:
+    return optimizer.optimizer if isinstance(optimizer, Tuned) else optimizer
+
+
+def by_seconds(tasks: Sequence[Task], grid: Grid) -> bool:
+    """Return whether any of the tasks tunes an optimizer by seconds."""
+    names = {task.trial.optimizer for task in tasks if task.trial.stage == "tuning"}
+    tuned = (grid.optimizers[name] for name in names)
+    return any(isinstance(one, Tuned) and one.by == SECONDS for one in tuned)
