@@ -115,6 +115,27 @@ class Results(ResultTables):
         times = analysis.time_to_target(self.trials, self.traces, stop_at)
         return analysis.performance_profile(times, cost)
 
+    def tuning(self) -> pd.DataFrame:
+        """Return what tuning found and what it took, a row for each search and hyperparameter.
+
+        The best value, whether it lies at the edge of its range, how sharp the choice is, the share
+        of settings that reached ``stop_at``, and the cost: see `optlab.analysis.tuning` for the
+        columns. Empty where no optimizer was `optlab.Tuned`.
+        """
+        return analysis.tuning(self)
+
+    def tuning_settings(self) -> pd.DataFrame:
+        """Return every setting that was tried: see `optlab.analysis.tuning_settings`."""
+        return analysis.tuning_settings(self)
+
+    def best_of_k(self) -> pd.DataFrame:
+        """Return how good the best of k settings is: see `optlab.analysis.best_of_k`."""
+        return analysis.best_of_k(self)
+
+    def tuning_ranks(self) -> pd.DataFrame:
+        """Return ranks with and without the cost of tuning: see `optlab.analysis.tuning_ranks`."""
+        return analysis.tuning_ranks(self)
+
     def parameters(self, trial: int) -> Mapping[str, np.ndarray[Any, Any]]:
         """Return a trial's final parameters as arrays, in the dtype it computed in.
 
@@ -203,11 +224,26 @@ class Results(ResultTables):
 
         return figures.seconds(self, self._one(problem))
 
+    def plot_tuning(self, problem: str | None = None) -> Figure:
+        """Draw the epochs to ``stop_at`` (or the loss) of every setting that was tried.
+
+        Raises
+        ------
+        ValueError
+            Where no optimizer was tuned.
+        """
+        from optlab.report.figures.tuning_curves import tuning_curves  # noqa: PLC0415 - as above
+
+        figure = tuning_curves(self, self._one(problem))
+        if figure is None:
+            raise ValueError("no optimizer was tuned: put one into optlab.Tuned")
+        return figure
+
     def figures(self, problem: str | None = None) -> dict[str, Figure]:
         """Return every view that has something to draw as a figure, by name.
 
-        ``convergence, digits, seconds, target, ratio, parameters, fit, phases, crossover`` and
-        ``profile``; ``problem`` may be left out where there is one.
+        ``convergence, digits, seconds, target, ratio, parameters, fit, phases, crossover, profile``
+        and ``tuning``; ``problem`` may be left out where there is one.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 

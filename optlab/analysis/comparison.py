@@ -14,6 +14,7 @@ from optlab.analysis.statistics import (
     UNSTABLE_ABOVE,
     cell_numbers,
     in_sweep,
+    measured,
     spread,
     timed,
 )
@@ -115,6 +116,7 @@ def ratios(trials: pd.DataFrame, baseline: str | Mapping[str, object]) -> pd.Dat
       optimizer  pairs     ratio  ratio_low verdict
     0         B      5  1.315541   1.287965  slower
     """
+    trials = measured(trials)
     _check(trials)
     cell = cell_numbers(trials)
     cells = trials.loc[~cell.duplicated(), CELL].reset_index(drop=True)

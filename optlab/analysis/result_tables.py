@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from optlab.analysis.statistics import measured
 from optlab.lab import ProblemSummary
 
 
@@ -27,3 +28,17 @@ class ResultTables:
     # By trial, where there are any:
     final_parameters: Mapping[int, Mapping[str, np.ndarray[Any, Any]]] = field(default_factory=dict)
     tracebacks: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> Self:
+        """The results without the tuning trials, which summaries and charts are made of."""
+        trials = measured(self.trials)
+        if len(trials) == len(self.trials):
+            return self
+        numbers = set(trials["trial"])
+        return replace(
+            self,
+            trials=trials.reset_index(drop=True),
+            traces=self.traces[self.traces["trial"].isin(numbers)].reset_index(drop=True),
+            final_parameters={n: p for n, p in self.final_parameters.items() if n in numbers},
+        )

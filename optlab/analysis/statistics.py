@@ -27,6 +27,11 @@ _MEDIANS = [*_MADE, *_SECONDS, "loss", "suboptimality", "parameter_error", "grad
             "best_suboptimality", "best_epoch", "peak_bytes"]  # fmt: skip
 
 
+def measured(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the measured trials, without those that tuned an optimizer."""
+    return trials[trials["stage"] != "tuning"] if "stage" in trials else trials
+
+
 def timed(trials: pd.DataFrame) -> pd.Series[bool]:
     """Return which trials' seconds may be ranked: those that ended well and ran alone."""
     return trials["status"].isin(ENDED_WELL) & ran_alone(trials)
@@ -126,6 +131,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     0  ManualSGD       6  finished      6           0.96875
     1      Lstsq       6  finished      6           0.96875
     """
+    trials = measured(trials)
     cell = cell_numbers(trials)
     table = trials.assign(timed=timed(trials), contended=trials["contended"].astype(bool))
     table["shared"] = in_sweep(trials)

@@ -10,6 +10,7 @@ from optlab.analysis.statistics import (
     CELL,
     cell_numbers,
     in_sweep,
+    measured,
     median_intervals,
     ran_alone,
 )
@@ -77,6 +78,7 @@ def time_to_target(
     0  ManualSGD(learning_rate=0.1)  finished     True    14.0    140.0
     1  ManualSGD(learning_rate=2.0)  diverged    False     inf      inf
     """
+    trials = measured(trials)
     rule = StopAt.of(stop_at)
     if rule.measure not in traces:
         raise ValueError(

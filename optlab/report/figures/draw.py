@@ -29,6 +29,7 @@ from optlab.report.figures.panels import (
     wrap_title,
 )
 from optlab.report.figures.paper import WIDTH, PaperFigure
+from optlab.report.figures.tuning_curves import tuning_curves
 from optlab.report.output_file import SOFTWARE, output_file
 from optlab.report.style import Styles, shade
 from optlab.report.ticks import shorten
@@ -46,6 +47,7 @@ def convergence(results: ResultTables, problem: str, measure: str = "suboptimali
     ValueError
         For a measure that no trial of the problem has, with the nearest.
     """
+    results = results.measured
     view = views.convergence_view(results)
     rows = view.table[view.table["problem"] == problem]
     axes = {axis.column: axis for axis in view.y if axis is view.y[0] or rows[axis.column].count()}
@@ -58,6 +60,7 @@ def convergence(results: ResultTables, problem: str, measure: str = "suboptimali
 
 def seconds(results: ResultTables, problem: str) -> Figure:
     """Draw median seconds by batch size with their intervals, a panel for each device."""
+    results = results.measured
     return figure_of(views.seconds_view(results), problem, Styles.of_trials(results.trials))
 
 
@@ -71,6 +74,7 @@ def fit(results: ResultTables, problem: str) -> Figure:
     """
     if (features := results.problems[problem].d) != 1:
         raise ValueError(f"a fitted line needs one feature; {problem} has {features}")
+    results = results.measured
     return figure_of(views.fit_view(results), problem, Styles.of_trials(results.trials))
 
 
@@ -104,6 +108,7 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
 
 def all_figures(results: ResultTables, problem: str) -> dict[str, Figure]:
     """Return the figure of every view that has something to draw for a problem, by key."""
+    everything, results = results, results.measured
     styles, figures = Styles.of_trials(results.trials), {}
     for key, view in views.views_of(results).items():
         table = view.table
@@ -111,6 +116,8 @@ def all_figures(results: ResultTables, problem: str) -> dict[str, Figure]:
             continue
         target = views.headline(results) if key == "target" else None
         figures[key] = figure_of(view, problem, styles, target or None)
+    if curves := tuning_curves(everything, problem):
+        figures["tuning"] = curves
     return figures
 
 

@@ -38,6 +38,6 @@ def check_figures(
     """
     for kind in formats:
         for number in range(len(problems)):
-            for key in KEYS:
+            for key in (*KEYS, "tuning"):
                 path = figure_file(folder, problems, number, key, kind)
                 check_output(path, kind, force=force)

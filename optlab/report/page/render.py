@@ -19,6 +19,7 @@ from optlab.report.output_file import SOFTWARE, check_output, output_file
 from optlab.report.page.experiment_lines import experiment_lines, tracebacks
 from optlab.report.page.page_data import page_data
 from optlab.report.page.reference_lines import reference_lines
+from optlab.report.page.tuning_section import tuning_section
 from optlab.report.views import views_of
 
 SCRIPTS = ("numbers", "tables", "charts", "filters", "page")
@@ -46,10 +47,11 @@ def write_page(results: ResultTables, path: str | Path, *, force: bool = False) 
 
 def render_page(results: ResultTables) -> str:
     """Return the page as HTML: findings, caveats, charts, tables, and how it was measured."""
+    everything, results = results, results.measured
     views = views_of(results)
     return _TEMPLATES.get_template("page.html").render(
         title=results.name or "experiment",
-        subtitle=_subtitle(results),
+        subtitle=_subtitle(everything),
         css=_source("page.css"),
         findings=_by_problem(findings(results, views), named=len(results.problems) > 1),
         caveats=caveats(results, views),
@@ -58,7 +60,8 @@ def render_page(results: ResultTables) -> str:
         references=[reference_lines(facts) for facts in results.problems.values()],
         machine=results.machine,
         experiments=experiment_lines(results.definition),
-        tracebacks=tracebacks(results),
+        tracebacks=tracebacks(everything),
+        tuning=tuning_section(everything),
         software=SOFTWARE,
         data=page_data(results, views),
         plotly=plotly.offline.get_plotlyjs().replace("</script", "<\\/script"),

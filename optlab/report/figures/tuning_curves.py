@@ -1,0 +1,134 @@
+"""Draw the tuning: the cost or loss of every setting that was tried, against each hyperparameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.statistics import ENDED_WELL
+from optlab.analysis.tuning import tuning_settings
+from optlab.report.figures.panels import INK, MARKERS, escape_math, line_style, wrap_title
+from optlab.report.figures.paper import WIDTH, PaperFigure
+from optlab.report.style import Styles
+from optlab.report.ticks import shorten
+
+_DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
+
+_FAILED, _MISSED = 1.06, 0.985
+"""Heights of the marks of settings without a value, in shares of the axes."""
+
+
+def tuning_curves(results: ResultTables, problem: str) -> Figure | None:
+    """Draw every setting of the searches on a problem; None where nothing was tuned.
+
+    A column for each hyperparameter, a row for each batch size. The height is the epochs to
+    ``stop_at`` where any setting reached it, else what was tuned for. Crosses above the panel
+    diverged or failed; hollow marks at its top did not reach ``stop_at``. The chosen setting has a
+    ring. Dashed lines are the largest stable rates of theory, with full batches, where there is
+    one.
+    """
+    table = tuning_settings(results)
+    table = table[table["problem"] == problem]
+    if table.empty:
+        return None
+    several = table.groupby("optimizer")["hyperparameter"].transform("nunique")
+    table = table.assign(alone=several == 1)  # a line joins settings that differ in nothing else
+    styles = Styles.of_trials(results.trials)
+    reached = bool((table["reached"] == 1).any())
+    names = list(dict.fromkeys(table["hyperparameter"]))
+    batches = list(dict.fromkeys(table["batch"]))
+    with mpl.rc_context(_DRAWN):
+        figure = PaperFigure(
+            figsize=(WIDTH, 0.95 + 2.1 * len(batches) + 0.08 * table["optimizer"].nunique()),
+            layout="constrained",
+        )
+        grid = figure.subplots(len(batches), len(names), sharey=True, squeeze=False)
+        for (row, batch), (column, name) in (
+            (r, c) for r in enumerate(batches) for c in enumerate(names)
+        ):
+            axes = grid[row][column]
+            part = table[(table["batch"] == batch) & (table["hyperparameter"] == name)]
+            limits = results.definition.get("stable_rates", {}).get(problem, {})
+            _panel(axes, part, styles, limits if name.endswith(("learning_rate", "lr")) else {},
+                   reached=reached)  # fmt: skip
+            axes.set_xlabel(escape_math(name.replace("_", " ")))
+            if column == 0:
+                axes.set_ylabel("epochs to stop_at" if reached else "what was tuned for")
+                title = f"Tuning on {problem}" if row == 0 else ""
+                size = f"batch size {batch}" if len(batches) > 1 else ""
+                axes.set_title("\n".join(filter(None, [wrap_title(title), size])), loc="left",
+                               pad=12)  # fmt: skip
+        handles = _legend(table, styles, limits=bool(limits), reached=reached)
+        figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False)
+    return figure
+
+
+def _panel(
+    axes: Axes,
+    rows: pd.DataFrame,
+    styles: Styles,
+    limits: Mapping[str, float],
+    *,
+    reached: bool,
+) -> None:
+    numeric = rows["value"].map(lambda value: isinstance(value, int | float)).all()
+    values = rows["value"].astype(float) if numeric else rows["value"].astype(str)
+    height = rows["epochs"].where(rows["reached"] == 1) if reached else rows["measure"]
+    failed = ~rows["status"].isin(ENDED_WELL)
+    height = height.mask(failed)
+    if numeric and (values > 0).all() and values.max() > 20 * values.min():
+        axes.set_xscale("log")
+    if (height.dropna() > 0).all() and height.notna().any():
+        axes.set_yscale("log")
+    for optimizer, own in rows.groupby("optimizer", sort=False):
+        style = line_style(styles, str(optimizer))
+        mark = {"color": style["color"], "markersize": 4.5, "linestyle": "none"}
+        order = own.index[np.argsort(values[own.index].to_numpy(), kind="stable")]
+        x, y = values[order], height[order]
+        alone = bool(own["alone"].all())
+        axes.plot(x, y, marker=MARKERS[styles[str(optimizer)].marker],
+                  **(mark | ({"linestyle": "-", "linewidth": 0.8} if alone else {})))  # fmt: skip
+        above = axes.get_xaxis_transform()
+        lost = failed[order]
+        axes.plot(x[lost], np.full(lost.sum(), _FAILED), marker="x", clip_on=False,
+                  transform=above, **mark)  # fmt: skip
+        missed = y.isna() & ~lost
+        axes.plot(x[missed], np.full(missed.sum(), _MISSED), marker="o", markerfacecolor="white",
+                  clip_on=False, transform=above, **mark)  # fmt: skip
+        best = own["chosen"][order].to_numpy(bool) & y.notna().to_numpy()
+        axes.plot(x[best], y[best], marker="o", markersize=10, markerfacecolor="none",
+                  markeredgecolor=INK, linestyle="none")  # fmt: skip
+        if optimizer in limits:
+            axes.axvline(limits[str(optimizer)], color=style["color"], linestyle="--", linewidth=1)
+    axes.grid(alpha=0.25, linewidth=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(
+    table: pd.DataFrame, styles: Styles, *, limits: bool, reached: bool
+) -> list[Line2D]:
+    plain: Any = {"color": INK, "linestyle": "none", "markersize": 4.5}
+    handles = [
+        Line2D([], [], marker=MARKERS[styles[name].marker], label=escape_math(shorten(name, 40)),
+               **(plain | {"color": line_style(styles, name)["color"]}))
+        for name in dict.fromkeys(table["optimizer"])
+    ]  # fmt: skip
+    handles.append(Line2D([], [], marker="o", markerfacecolor="none", label="chosen",
+                          **(plain | {"markersize": 8})))  # fmt: skip
+    if not table["status"].isin(ENDED_WELL).all():
+        handles.append(Line2D([], [], marker="x", label="diverged or failed", **plain))
+    if reached and (table["status"].isin(ENDED_WELL) & (table["reached"] < 1)).any():
+        handles.append(Line2D([], [], marker="o", markerfacecolor="white",
+                              label="stop_at not reached", **plain))  # fmt: skip
+    if limits:
+        handles.append(Line2D([], [], color=INK, linestyle="--", linewidth=1,
+                              label="largest stable rate, full batch"))  # fmt: skip
+    return handles
