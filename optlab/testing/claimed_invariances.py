@@ -49,4 +49,6 @@ def claimed_invariances(optimizer: Any) -> tuple[str, ...] | None:
         decays = "weight_decay" in rule.name and "weight_decay=0)" not in rule.name
         return tuple(name for name in claims if not (decays and name == "translation"))
     kind = type(optimizer)
+    if kind.__name__ == "SAGA" and optimizer.learning_rate is not None:
+        return _LINEAR  # its own rate, 1 / (3 L), follows the scale of the loss
     return _OF_CLASSES.get(kind.__name__) if kind.__module__.startswith("optlab.") else None

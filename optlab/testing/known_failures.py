@@ -60,7 +60,8 @@ def _scipy_minimize(optimizer: Any) -> Reasons:
         return _differences("scipy's TNC takes products with the Hessian")
     if optimizer.method == "trust-constr":
         reason = "scipy's trust-constr calls back with the start before its first step"
-        return {"the first step descends": reason, "every parameter is updated": reason}
+        names = "every row counts", "the first step descends", "every parameter is updated"
+        return dict.fromkeys(names, reason)
     return {}
 
 

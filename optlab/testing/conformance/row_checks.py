@@ -34,14 +34,14 @@ def _counts(subject: Subject, run: Run, row: int, base: Tensor) -> bool:
 @check()
 def every_row_counts(subject: Subject) -> None:
     """A pass visits every row, the last and short batch included: each one changes the iterate."""
-    run = subject.setting(batch_size=3, count=2)
+    run = subject.setting(batch_size=3)
     base = subject.run(run)[-1].vector
     unseen = [row for row in range(len(run.y)) if not _counts(subject, run, row, base)]
     if unseen:
         fail(
             subject,
-            theory=f"after 2 passes over {len(run.y)} rows in batches of 3 the iterate depends on "
-            "each row",
+            theory=f"after a pass over {len(run.y)} rows in batches of 3 the iterate depends on each "
+            "row",
             seen=f"the same bits whatever stands in row {', '.join(map(str, unseen))} of X",
             runs=[run, _moved(run, unseen[0])],
             show=[_GAP],
@@ -94,6 +94,27 @@ def the_order_of_batches_is_respected(subject: Subject) -> None:
             tolerance=f"{bound:.1e} of the largest parameter, for sums in another order",
             runs=[run, laid],
             show=[_GAP],
+        )
+
+
+@check()
+def the_batches_of_a_pass_are_visited_one_after_the_other(subject: Subject) -> None:
+    """The gradients of a pass are asked for in the order of its batches."""
+    subject.require(uses_batches=True, is_batch_local=True)
+    run = subject.setting(batch_size=2)
+    _, calls = subject.record(run)
+    visits = [call.rows for call in calls if call.is_gradient]
+    if not visits:
+        raise CheckSkipped("its gradients are not the problem's")
+    visits = [rows for rows, before in zip(visits, [None, *visits], strict=False) if rows != before]
+    expected = [part.tolist() for part in _order(run).split(2)]
+    if visits != expected:
+        fail(
+            subject,
+            theory=f"the batches of the first pass are the rows {expected}",
+            seen=f"gradients of the rows {visits}",
+            tolerance="none: rows are counted",
+            runs=[run],
         )
 
 
