@@ -335,7 +335,7 @@ class SingleParameters(Descent):
         return (w.float() - self.learning_rate * g.float()).to(w)
 
 
-@zoo("float64 inside float32", "yields parameters of the starts names shapes and dtype")
+@zoo("float64 inside float32", "yields parameters like the start")
 class Promotes(Descent):
     def report(self, parameters, loss, epoch, problem, batch):
         yield ol.Iterate({name: value.double() for name, value in parameters.items()}, loss)
@@ -482,7 +482,9 @@ class WrongAdam(Descent):
         kind = self.kind
         g = g + self.decay * w
         m = state["m"] = 0.5 * state.get("m", 0) + 0.5 * g
-        v = state["v"] = 0.9 * state.get("v", 0) + 0.1 * (g.abs() if kind == "not squared" else g * g)
+        v = state["v"] = 0.9 * state.get("v", 0) + 0.1 * (
+            g.abs() if kind == "not squared" else g * g
+        )
         s = t + (kind == "late")
         bias1, bias2 = 1 - 0.5**s, 1 - 0.9**s
         if kind == "none":
@@ -547,13 +549,15 @@ class SkipsNaN(Descent):
         return w - self.learning_rate * (g if g.isfinite().all() else 0.01 * w)
 
 
-@zoo("the loss after the update", "the batch loss is the loss before the update", "after the update")
+@zoo(
+    "the loss after the update", "the batch loss is the loss before the update", "after the update"
+)
 class LossAfter(Descent):
     def report(self, parameters, loss, epoch, problem, batch):
         yield ol.Iterate(parameters, problem.loss(parameters, batch).detach())
 
 
-@zoo("the loss of all rows", "the batch loss is that of the last mini batch")
+@zoo("the loss of all rows", "the batch loss is that of the last batch")
 class LossOfAll(Descent):
     def slope(self, problem, parameters, batch):
         return problem.loss(parameters).detach(), ol.gradient(problem, parameters, batch)
@@ -565,7 +569,7 @@ class LossSummed(Descent):
         yield ol.Iterate(parameters, loss * len(batch.y))
 
 
-@zoo("a batch loss with a graph", "yields parameters of the starts names shapes and dtype")
+@zoo("a batch loss with a graph", "yields parameters like the start")
 class LossGraph(Descent):
     def report(self, parameters, loss, epoch, problem, batch):
         point = {name: value.detach().requires_grad_() for name, value in parameters.items()}

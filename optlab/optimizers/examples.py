@@ -144,5 +144,3 @@ def _of_sklearn() -> dict[str, Optimizer]:
         sk.SGDClassifier(),
     ]
     return {f"sklearn {estimator!r}": SklearnEstimator(estimator) for estimator in estimators}
-
-

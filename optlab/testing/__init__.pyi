@@ -1,5 +1,7 @@
 from .as_optimizer import as_optimizer as as_optimizer
 from .check_optimizer import check_optimizer as check_optimizer
+from .known_failures import known_failures as known_failures
+from .parametrize import parametrize_with_checks as parametrize_with_checks
 from .report import CheckResult as CheckResult
 from .report import Failure as Failure
 from .report import Report as Report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ def check_optimizer(
     level: Level = "quick",
     expected_failures: Mapping[str, str] | None = None,
     reference: Any = None,
+    only: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Report:
     """Check that an optimizer is right, by theory and by what it says of itself.
@@ -53,6 +54,8 @@ def check_optimizer(
         An optimizer, or a rule of `optlab.testing.plain_rules`, that it must follow to rounding:
         ``optlab.Adam(0.1)`` for an Adam of one's own. Optimizers of the lab and torch's usual ones
         are held against their own formula without it.
+    only
+        The names of the checks to run, of any level; all of the level where left out.
     seed
         Of the data.
 
@@ -63,7 +66,7 @@ def check_optimizer(
     Raises
     ------
     ValueError
-        For what is no optimizer, an unknown level, and expected failures of unknown checks.
+        For what is no optimizer, an unknown level, and names of unknown checks.
 
     Examples
     --------
@@ -93,18 +96,27 @@ def check_optimizer(
     subject = subject_of(optimizer, reference=reference, seed=seed)
     checks = checks_of(level)
     expected = dict(expected_failures or {})
-    known = [one.name for one in all_checks()]
-    for name in expected:
-        if name not in known:
-            raise ValueError(f"expected_failures names the check {name!r}, which does not exist; "
-                             f"{did_you_mean(str(name), known)}there are: {', '.join(known)}"
-                             )  # fmt: skip
+    _require_names("expected_failures", expected)
+    if only is not None:
+        _require_names("only", only)
+        checks = [one for one in all_checks() if one.name in only]
     report = run_checks(
         f"{optimizer_name(subject.optimizer)}, level {level}",
         {one.name: partial(run_check, one, subject) for one in checks},
         {name: why for name, why in expected.items() if name in {one.name for one in checks}},
     )
     return _with_reasons(report, known_failures(subject.optimizer))
+
+
+def _require_names(argument: str, names: Iterable[str]) -> None:
+    """Require names of checks, of any level."""
+    known = [one.name for one in all_checks()]
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"{argument} names the check {name!r}, which does not exist; "
+                f"{did_you_mean(str(name), known)}there are: {', '.join(known)}"
+            )
 
 
 def _with_reasons(report: Report, reasons: Mapping[str, str]) -> Report:
@@ -136,5 +148,3 @@ def run_check(check: Check, subject: Subject) -> None:
         finally:
             torch.set_rng_state(state)
             torch.set_num_threads(threads)
-
-

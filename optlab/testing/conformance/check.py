@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from optlab.testing.run_checks import CheckFailedError
+from optlab.testing.run_checks import CheckFailedError, CheckSkipped
 
 if TYPE_CHECKING:
     from optlab.testing.conformance.subject import Subject
@@ -57,6 +58,14 @@ class Check:
                     continue
                 return
             raise CheckFailedError(f"{self.sentence}\n{failure}") from None
+        except CheckSkipped:
+            raise
+        except Exception as error:  # the optimizer's own, whatever it is
+            lines = "".join(traceback.format_exception(error)[-3:]).rstrip()
+            raise CheckFailedError(
+                f"{self.sentence}\n  theory: a run on a problem that is not refused raises nothing\n"
+                f"  seen: {type(error).__name__}: {error}\n  tolerance: none\n{lines}"
+            ) from error
 
 
 _CHECKS: list[Check] = []

@@ -68,7 +68,9 @@ def _compare(subject: Subject, change: Callable[[int], object], theory: str) -> 
 @check()
 def the_global_random_state_makes_no_difference(subject: Subject) -> None:
     """Numbers come from the trial's generator, never from torch's, numpy's or Python's global."""
-    _compare(subject, _seed, "after torch.manual_seed(0) and after manual_seed(1) a run is the same")
+    _compare(
+        subject, _seed, "after torch.manual_seed(0) and after manual_seed(1) a run is the same"
+    )
 
 
 @check()

@@ -199,7 +199,7 @@ def the_batch_loss_is_the_loss_before_the_update(subject: Subject) -> None:
 
 
 @check()
-def the_batch_loss_is_that_of_the_last_mini_batch(subject: Subject) -> None:
+def the_batch_loss_is_that_of_the_last_batch(subject: Subject) -> None:
     """The loss of an iterate is the mean over the last mini-batch, not a sum, nor over others."""
     subject.require(uses_batches=True, is_batch_local=True)
     # One short step makes the pass: 5 of 7 rows, the others dropped.

@@ -20,7 +20,7 @@ LONG = 45
 
 
 @check()
-def has_the_protocols_members(subject: Subject) -> None:
+def has_the_members_of_the_protocol(subject: Subject) -> None:
     """An optimizer has `uses_batches`, True or False, and a method `iterates`."""
     optimizer: Any = subject.optimizer
     uses = getattr(optimizer, "uses_batches", None)
@@ -34,7 +34,7 @@ def has_the_protocols_members(subject: Subject) -> None:
 
 
 @check()
-def yields_parameters_of_the_starts_names_shapes_and_dtype(subject: Subject) -> None:
+def yields_parameters_like_the_start(subject: Subject) -> None:
     """Each iterate has the start's parameters, in shape and dtype, and a loss without a graph."""
     for dtype in DTYPES:
         run = subject.setting(batch_size=2, dtype=dtype, count=2)
@@ -63,7 +63,9 @@ def _wrong(iterate: Any, expected: dict[str, Any]) -> str:
     if seen != expected:
         return f"parameters {seen}"
     loss: Any = iterate.batch_loss
-    if loss is None or (isinstance(loss, torch.Tensor) and not loss.ndim and not loss.requires_grad):
+    if loss is None or (
+        isinstance(loss, torch.Tensor) and not loss.ndim and not loss.requires_grad
+    ):
         return ""
     if not isinstance(loss, torch.Tensor):
         return f"a batch loss that is a {type(loss).__name__}"

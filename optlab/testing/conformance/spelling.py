@@ -8,6 +8,9 @@ from typing import Any
 
 from optlab.optimizers import Optimizer
 
+FILE_PREFIX = "optlab_checked_"
+"""The names of modules that were loaded from a file begin so, and then have the file's name."""
+
 
 def spelling(optimizer: Optimizer) -> tuple[list[str], str]:
     """Return import lines and an expression that make an optimizer.
@@ -88,5 +91,6 @@ def _name(kind: Any, imports: list[str]) -> str:
         return f"ol.{name}"
     if module.startswith("torch.optim.") and not module.endswith("lr_scheduler"):
         return f"torch.optim.{name}"
+    module = module.removeprefix(FILE_PREFIX)  # a file's own name, beside which the code is run
     imports.append(f"from {module} import {name.partition('.')[0]}")
     return str(name)

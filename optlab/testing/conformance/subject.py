@@ -68,7 +68,9 @@ class Subject:
             if reason is None:
                 return family
             reasons.append(reason)
-        raise CheckSkipped(f"it supports none of the problems that checks are made on: {reasons[0]}")
+        raise CheckSkipped(
+            f"it supports none of the problems that checks are made on: {reasons[0]}"
+        )
 
     @property
     def is_linear(self) -> bool:
