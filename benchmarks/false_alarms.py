@@ -17,6 +17,7 @@ from optlab.testing import check_optimizer
 
 
 def main() -> int:
+    """Print the false alarms; return 1 where there is one."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     torch.set_num_threads(1)
     begun, alarms, checks = time.process_time(), 0, 0

@@ -482,6 +482,7 @@ class WrongAdam(Descent):
         kind = self.kind
         g = g + self.decay * w
         m = state["m"] = 0.5 * state.get("m", 0) + 0.5 * g
+        square = g.abs() if kind == "not squared" else g * g
         v = state["v"] = 0.9 * state.get("v", 0) + 0.1 * (
             g.abs() if kind == "not squared" else g * g
         )

@@ -86,8 +86,7 @@ def test_an_expected_failure_is_reported_with_its_reason_and_one_that_passes_fai
     [
         ({"level": "slow"}, "level must be one of quick, full, statistical, not 'slow'"),
         ({"expected_failures": {"the first step descents": "?"}},
-         "expected_failures names the check 'the first step descents', which does not exist; did "
-         "you mean 'the first step descends'?"),
+         "expected_failures names the check 'the first step descents', which does not exist"),
         ({"only": ["all"]}, "only names the check 'all', which does not exist"),
         ({"reference": 3}, "3 is no optimizer"),
     ],
@@ -102,7 +101,7 @@ def test_what_is_no_optimizer_is_refused_in_words():
         as_optimizer(ol.Clipped)
     with pytest.raises(ValueError, match="returned 3, which is no optimizer"):
         as_optimizer(lambda: 3)
-    with pytest.raises(ValueError, match="must make an optimizer.*ZeroDivisionError"):
+    with pytest.raises(ValueError, match=r"must make an optimizer.*ZeroDivisionError"):
         as_optimizer(lambda params: 1 / 0)
 
 

@@ -58,7 +58,7 @@ class Invariance:
 def _gap(expected: Tensor, found: Tensor) -> float:
     size = max(float(expected.abs().max()), 1e-300)
     gap = float((expected - found).abs().max()) / size
-    return gap if gap == gap else math.inf
+    return math.inf if math.isnan(gap) else gap
 
 
 def _order(d: int, seed: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from optlab.testing import plain_rules as plain
@@ -29,7 +30,9 @@ def known_rule(optimizer: Any) -> PlainRule | None:
     if kind.__name__ == "TorchOptimizer":
         return None if optimizer.scheduler else _of_torch(optimizer.cls, dict(optimizer.options))
     if hasattr(kind, "torch_class"):
-        return _of_torch(kind.torch_class, optimizer._values())
+        return _of_torch(
+            kind.torch_class, {f.name: getattr(optimizer, f.name) for f in fields(optimizer)}
+        )
     make = _OF_THE_LAB.get(kind.__name__)
     return None if make is None else make(optimizer)
 
@@ -64,7 +67,7 @@ def _of_torch(cls: type, options: dict[str, Any]) -> PlainRule | None:
     """Return the rule of a class of torch with its options; None where an option is not known."""
     if not cls.__module__.startswith("torch.optim"):
         return None
-    get = {**_TORCH_DEFAULTS.get(cls.__name__, {}), **options}
+    get: dict[str, Any] = {**_TORCH_DEFAULTS.get(cls.__name__, {}), **options}
     decay = get.pop("weight_decay", 0) or 0
     for name in ("foreach", "fused", "capturable", "differentiable"):
         get.pop(name, None)
@@ -77,9 +80,10 @@ def _of_torch(cls: type, options: dict[str, Any]) -> PlainRule | None:
             made = plain.momentum(rate, m, nesterov=nesterov) if m else plain.sgd(rate)
     elif cls.__name__ in {"Adam", "AdamW"} and not get.pop("amsgrad", False):
         get.pop("decoupled_weight_decay", None)
-        coupled, betas = cls.__name__ == "Adam", get.get("betas", (0.9, 0.999))
+        coupled = cls.__name__ == "Adam"
+        beta1, beta2 = get.get("betas", (0.9, 0.999))
         rate, eps = get.get("lr", 1e-3), get.get("eps", 1e-8)
-        return plain.adam(rate, *betas, eps, weight_decay=decay, coupled=coupled)
+        return plain.adam(rate, beta1, beta2, eps, weight_decay=decay, coupled=coupled)
     elif cls.__name__ == "RMSprop" and not (get.get("momentum") or get.get("centered")):
         made = plain.rmsprop(get.get("lr", 1e-2), get.get("alpha", 0.99), get.get("eps", 1e-8))
     elif cls.__name__ == "Adagrad" and not (

@@ -319,7 +319,7 @@ def _lion(beta1: float, beta2: float, decay: float, kind: str = "") -> Callable[
 def lion(
     learning_rate: Any, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0.0
 ) -> PlainRule:
-    """Return Lion: ``d = sign(beta1 m + (1 - beta1) g) + lambda w, m = beta2 m + (1 - beta2) g``."""
+    """Return Lion: ``d = sign(b1 m + (1 - b1) g) + lambda w``, then ``m = b2 m + (1 - b2) g``."""
     mistakes = (
         ("the sign of the new momentum", _lion(beta1, beta2, weight_decay, "one beta")),
         ("beta1 and beta2 swapped", _lion(beta2, beta1, weight_decay)),

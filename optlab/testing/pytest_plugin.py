@@ -48,7 +48,7 @@ class OptimizerCollector(pytest.Collector):
         super().__init__(**options)
         self.target, self.level = target, level
 
-    def collect(self) -> Iterator[CheckItem]:  # type: ignore[override]  # a generator of items is one
+    def collect(self) -> Iterator[CheckItem]:
         """Yield a test for each check."""
         from optlab.testing.check_optimizer import subject_of  # noqa: PLC0415 - see the module
         from optlab.testing.conformance.check import checks_of  # noqa: PLC0415 - as above

@@ -1,1 +1,1 @@
-"""Checks of optimizers, grouped by what they look at; `optlab.testing.check_optimizer` runs them."""
+"""Checks of optimizers, grouped by what they look at; `check_optimizer` runs them."""

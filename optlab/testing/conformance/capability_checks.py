@@ -54,7 +54,7 @@ def _run_on(subject: Subject, what: str, problem: Any) -> None:
 
 @check()
 def needs_are_honest(subject: Subject) -> None:
-    """A problem with a loss alone, with a kink, or with fewer rows than columns runs, or is refused."""
+    """A problem of a loss alone, with a kink, or with too few rows runs, or is refused."""
     for what, problem in odd_problems().items():
         _run_on(subject, what, problem)
 

@@ -63,7 +63,7 @@ class Check:
         except Exception as error:  # the optimizer's own, whatever it is
             lines = "".join(traceback.format_exception(error)[-3:]).rstrip()
             raise CheckFailedError(
-                f"{self.sentence}\n  theory: a run on a problem that is not refused raises nothing\n"
+                f"{self.sentence}\n  theory: on a problem that is not refused nothing is raised\n"
                 f"  seen: {type(error).__name__}: {error}\n  tolerance: none\n{lines}"
             ) from error
 

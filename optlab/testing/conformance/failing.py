@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -54,7 +55,7 @@ def differ(found: Tensor, expected: Tensor) -> float:
     """Return the largest difference of two vectors over the size of the second (at least 1)."""
     scale = max(1.0, float(expected.abs().max()))
     gap = float((found - expected).abs().max()) / scale
-    return gap if gap == gap else float("inf")
+    return float("inf") if math.isnan(gap) else gap
 
 
 def shown(vector: Tensor) -> str:

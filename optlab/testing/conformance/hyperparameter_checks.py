@@ -26,7 +26,7 @@ _IMPOSSIBLE = {
 
 @check()
 def refuses_bad_hyperparameters(subject: Subject) -> None:
-    """A learning rate below 0, a NaN and the like are refused by an error that names the argument."""
+    """A learning rate below 0, a NaN and the like are refused, by the argument's name."""
     optimizer: Any = subject.optimizer
     if isinstance(optimizer, TorchOptimizer):
         names = sorted({*optimizer.options, "lr"} & _IMPOSSIBLE.keys())

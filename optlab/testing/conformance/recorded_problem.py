@@ -62,7 +62,7 @@ def recorded(problem: Any) -> tuple[Any, list[Call]]:
     calls: list[Call] = []
     cls = type(problem)
     members = {name: _recording(cls, name, calls) for name in _RECORDED if hasattr(cls, name)}
-    copy = object.__new__(type(f"Recorded{cls.__name__}", (cls,), members))
+    copy: Any = object.__new__(type(f"Recorded{cls.__name__}", (cls,), members))
     copy.__dict__.update(problem.to("cpu", problem.X.dtype, copy=True).__dict__)
     return copy, calls
 

@@ -40,8 +40,8 @@ def every_row_counts(subject: Subject) -> None:
     if unseen:
         fail(
             subject,
-            theory=f"after a pass over {len(run.y)} rows in batches of 3 the iterate depends on each "
-            "row",
+            theory=f"after a pass over {len(run.y)} rows in batches of 3 the iterate depends on "
+            "each row",
             seen=f"the same bits whatever stands in row {', '.join(map(str, unseen))} of X",
             runs=[run, _moved(run, unseen[0])],
             show=[_GAP],

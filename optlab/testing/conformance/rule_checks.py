@@ -128,9 +128,10 @@ def each_mode_contracts_as_theory_says(subject: Subject) -> None:
             worst = int(np.abs(seen - at).argmax())
             fail(
                 subject,
-                theory=f"the mode of eigenvalue {values[worst]:.6g} has the error {at[worst]:.6g} "
-                f"after step {i + 1}, by z^2 - {'(1+m)(1-lr h) z + m (1-lr h)' if nesterov else '(1+m-lr h) z + m'}"
-                f" at lr={rate:g}, m={m:g}",
+                theory=f"the mode of eigenvalue h = {values[worst]:.6g} has the error "
+                f"{at[worst]:.6g} after step {i + 1}, by the roots of z^2 - "
+                + ("(1+m)(1-lr h) z + m (1-lr h)" if nesterov else "(1+m-lr h) z + m")
+                + f" at lr={rate:g}, m={m:g}",
                 seen=f"{seen[worst]:.6g}",
                 tolerance=f"{bound:.1e}: 60 steps of rounding, some 1e-13, with room",
                 runs=[run.but(count=i + 1)],

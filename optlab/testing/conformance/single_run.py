@@ -78,11 +78,11 @@ class Run:
         flags = "" if self.shuffle else ", shuffle=False"
         flags += ", drop_last=True" if self.drop_last else ""
         weight = ", weight=problem.row_weight" if problem.row_weight is not None else ""
+        rows = f"{self.batch_size!r}, "
         return [
             f"problem = ol.{cls}({wrap.format(X)}, {wrap.format(y)}{extra})",
             f"generator = torch.Generator().manual_seed({self.seed})",
-            f"batches = ol.Batches(problem.X, problem.y, {self.batch_size!r}, "
-            f"generator{flags}{weight})",
+            f"batches = ol.Batches(problem.X, problem.y, {rows}generator{flags}{weight})",
             f"start = {{{start}}}",
             f"{name} = list(islice(optimizer.iterates(problem, batches, start), {self.count}))",
         ]

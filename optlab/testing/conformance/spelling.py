@@ -44,13 +44,13 @@ def _spelled(value: Any, imports: list[str]) -> str:
     if isinstance(value, dict):
         inner = ", ".join(f"{k!r}: {_spelled(v, imports)}" for k, v in value.items())
         return f"{{{inner}}}"
-    if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
         return _name(value, imports)
     if isinstance(value, functools.partial):
         imports.append("from functools import partial")
-        inner = [_spelled(part, imports) for part in (value.func, *value.args)]
-        inner += [f"{k}={_spelled(v, imports)}" for k, v in value.keywords.items()]
-        return f"partial({', '.join(inner)})"
+        parts = [_spelled(part, imports) for part in (value.func, *value.args)]
+        parts += [f"{k}={_spelled(v, imports)}" for k, v in value.keywords.items()]
+        return f"partial({', '.join(parts)})"
     return _made(value, imports)
 
 

@@ -80,10 +80,8 @@ def hyperparameters_are_left_as_they_are(subject: Subject) -> None:
 
 
 def _blame(subject: Subject, run: Run, theory: str, one: list[Point], other: list[Point]) -> None:
-    i = next(
-        (i for i in range(min(len(one), len(other))) if not same_bits(one[i : i + 1], other[i : i + 1])),
-        0,
-    )  # fmt: skip
+    pairs = zip(one, other, strict=False)
+    i = next((i for i, (a, b) in enumerate(pairs) if not same_bits([a], [b])), 0)
     values = [shown(points[i].vector) if i < len(points) else "none" for points in (one, other)]
     fail(
         subject,

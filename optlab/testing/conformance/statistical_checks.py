@@ -27,8 +27,8 @@ def exact_suboptimality(run: Run, rate: float, size: int, steps: int) -> list[fl
     r"""Return the expected suboptimality of SGD after each step, batches without replacement.
 
     With :math:`Z = (w - w_*, 1)` a step on the rows S is :math:`Z' = T_S Z`, linear, so that
-    :math:`E[Z Z'] \leftarrow \mathrm{mean}_S \, T_S E[Z Z'] T_S'` over all subsets of ``size`` rows,
-    and the suboptimality is :math:`\mathrm{tr}(H \, E[Z Z']) / 2`, exactly.
+    :math:`E[Z Z'] \leftarrow \mathrm{mean}_S \, T_S E[Z Z'] T_S'` over all subsets of ``size``
+    rows, and the suboptimality is :math:`\mathrm{tr}(H \, E[Z Z']) / 2`, exactly.
     """
     X, best = _design(run)
     y, p = run.y.numpy(), X.shape[1]
