@@ -151,7 +151,7 @@ class Tutorial:
                 loss.backward()
                 with torch.no_grad():
                     for value in parameters.values():
-                        value -= self.learning_rate * value.grad
+                        value.sub_(self.learning_rate * value.grad)
             if self.reset == "each epoch":
                 for value in parameters.values():
                     value.grad.zero_()
@@ -483,9 +483,7 @@ class WrongAdam(Descent):
         g = g + self.decay * w
         m = state["m"] = 0.5 * state.get("m", 0) + 0.5 * g
         square = g.abs() if kind == "not squared" else g * g
-        v = state["v"] = 0.9 * state.get("v", 0) + 0.1 * (
-            g.abs() if kind == "not squared" else g * g
-        )
+        v = state["v"] = 0.9 * state.get("v", 0) + 0.1 * square
         s = t + (kind == "late")
         bias1, bias2 = 1 - 0.5**s, 1 - 0.9**s
         if kind == "none":

@@ -63,7 +63,7 @@ def test_checks_are_sentences_with_a_name_of_their_own():
 def test_the_example_of_a_failure_runs_and_shows_it(name, shows, capsys):
     fault = ZOO[name]
     report = check_optimizer(fault.make(), reference=fault.reference, only=[fault.check])
-    _, _, code = report.failures[0].message.partition("to see it:\n")
+    _, _, code = report.failures[0].message.partition("to see it again:\n")
     if shows is None:  # an object that no code is known for, and one that was not run
         assert "optimizer = ...  # yours: " in code or not code
         return
@@ -166,7 +166,7 @@ def test_the_mean_loss_of_many_runs_is_the_exact_expectation():
     assert check_optimizer(ol.SGD(0.2), only=[name]).ok
     # Steps that are 10 % longer lie far outside of the sampling error.
     wrong = check_optimizer(ol.SGD(0.22), only=[name], reference=ol.SGD(0.2))
-    assert "covariance recursion" in wrong.failures[0].message
+    assert "the recursion of the error's covariance" in wrong.failures[0].message
 
 
 FILE = """

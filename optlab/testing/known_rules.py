@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from optlab.optimizers.linear_descent import LinearDescent, linear_descent
 from optlab.testing import plain_rules as plain
 from optlab.testing.plain_rules import PlainRule
 
@@ -12,8 +13,9 @@ from optlab.testing.plain_rules import PlainRule
 def known_rule(optimizer: Any) -> PlainRule | None:
     """Return the first-order rule that an optimizer of the lab or of torch claims, or None.
 
-    The lab's own rules and torch's SGD, Adam, AdamW, RMSprop and Adagrad are known. Any other
-    optimizer says what it claims by ``check_optimizer(..., reference=...)``.
+    Descent at a constant rate says so by its member ``linear_descent()``. The lab's own rules and
+    torch's Adam, AdamW, RMSprop and Adagrad are known. Any other optimizer says what it claims by
+    ``check_optimizer(..., reference=...)``.
 
     Examples
     --------
@@ -21,6 +23,9 @@ def known_rule(optimizer: Any) -> PlainRule | None:
     >>> known_rule(ol.HeavyBall(0.1)).name
     'heavy ball(0.1, momentum=0.9)'
     """
+    theory = linear_descent(optimizer)
+    if theory is not None:
+        return _of_theory(theory)
     kind = type(optimizer)
     if not kind.__module__.startswith("optlab."):
         return None
@@ -30,27 +35,22 @@ def known_rule(optimizer: Any) -> PlainRule | None:
     if kind.__name__ == "TorchOptimizer":
         return None if optimizer.scheduler else _of_torch(optimizer.cls, dict(optimizer.options))
     if hasattr(kind, "torch_class"):
-        return _of_torch(
-            kind.torch_class, {f.name: getattr(optimizer, f.name) for f in fields(optimizer)}
-        )
+        options = {field.name: getattr(optimizer, field.name) for field in fields(optimizer)}
+        return _of_torch(kind.torch_class, options)
     make = _OF_THE_LAB.get(kind.__name__)
     return None if make is None else make(optimizer)
 
 
-def _descent(o: Any) -> PlainRule:
-    m, decay = getattr(o, "momentum", 0.0), getattr(o, "weight_decay", 0.0)
-    rate = o.learning_rate
-    nesterov = bool(getattr(o, "nesterov", False))
-    rule = plain.momentum(rate, m, nesterov=nesterov) if m else plain.sgd(rate)
-    return plain.decayed(rule, decay) if decay else rule
+def _of_theory(theory: LinearDescent) -> PlainRule:
+    """Return the rule of descent at a constant rate."""
+    rate, m = theory.learning_rate, theory.momentum
+    rule = plain.momentum(rate, m, nesterov=theory.nesterov) if m else plain.sgd(rate)
+    return plain.decayed(rule, theory.weight_decay) if theory.weight_decay else rule
 
 
 _OF_THE_LAB = {
+    # With a schedule: at a constant rate they say their own recurrence.
     "SGD": lambda o: plain.sgd(o.learning_rate),
-    "ManualSGD": _descent,
-    "AnalyticSGD": _descent,
-    "TorchSGD": _descent,
-    "FusedSGD": _descent,
     "HeavyBall": lambda o: plain.momentum(o.learning_rate, o.momentum),
     "Nesterov": lambda o: plain.momentum(o.learning_rate, o.momentum, nesterov=True),
     "AdaGrad": lambda o: plain.adagrad(o.learning_rate, o.epsilon),
@@ -72,19 +72,13 @@ def _of_torch(cls: type, options: dict[str, Any]) -> PlainRule | None:
     for name in ("foreach", "fused", "capturable", "differentiable"):
         get.pop(name, None)
     made: PlainRule | None = None
-    if cls.__name__ == "SGD" and get.keys() <= {"lr", "momentum", "nesterov", "dampening"}:
-        if not get.get("dampening"):
-            m = get.get("momentum", 0)
-            nesterov = bool(get.get("nesterov"))
-            rate = get.get("lr", 1e-3)
-            made = plain.momentum(rate, m, nesterov=nesterov) if m else plain.sgd(rate)
-    elif cls.__name__ in {"Adam", "AdamW"} and not get.pop("amsgrad", False):
+    if cls.__name__ in {"Adam", "AdamW"} and not get.pop("amsgrad", False):
         get.pop("decoupled_weight_decay", None)
         coupled = cls.__name__ == "Adam"
         beta1, beta2 = get.get("betas", (0.9, 0.999))
         rate, eps = get.get("lr", 1e-3), get.get("eps", 1e-8)
         return plain.adam(rate, beta1, beta2, eps, weight_decay=decay, coupled=coupled)
-    elif cls.__name__ == "RMSprop" and not (get.get("momentum") or get.get("centered")):
+    if cls.__name__ == "RMSprop" and not (get.get("momentum") or get.get("centered")):
         made = plain.rmsprop(get.get("lr", 1e-2), get.get("alpha", 0.99), get.get("eps", 1e-8))
     elif cls.__name__ == "Adagrad" and not (
         get.get("lr_decay") or get.get("initial_accumulator_value")

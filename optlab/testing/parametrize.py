@@ -19,7 +19,9 @@ Reasons = Mapping[str, str]
 class OptimizerCheck:
     """One check of optimizers as a function, which pytest sees passing, failing, or skipped."""
 
-    def __init__(self, check: Check, reasons: Callable[[Optimizer], Reasons], seed: int) -> None:
+    def __init__(
+        self, check: Check, reasons: Callable[[Optimizer], Reasons] | None, seed: int
+    ) -> None:
         self.check, self.reasons, self.seed = check, reasons, seed
 
     def __repr__(self) -> str:
@@ -33,7 +35,8 @@ class OptimizerCheck:
         CheckFailedError
             Where it fails, an AssertionError with the whole message.
         """
-        run_in_pytest(self.check, subject_of(optimizer, seed=self.seed), self.reasons(optimizer))
+        reasons = {} if self.reasons is None else self.reasons(optimizer)
+        run_in_pytest(self.check, subject_of(optimizer, seed=self.seed), reasons)
 
 
 def run_in_pytest(check: Check, subject: Subject, reasons: Reasons) -> None:
@@ -98,8 +101,7 @@ def parametrize_with_checks(
     else:
         made = [as_optimizer(one) for one in optimizers]
         named = {f"{optimizer_name(one)}-{i}": one for i, one in enumerate(made)}
-    reasons = expected_failures or (lambda optimizer: {})
-    checks = [OptimizerCheck(one, reasons, seed) for one in checks_of(level)]
+    checks = [OptimizerCheck(one, expected_failures, seed) for one in checks_of(level)]
     return pytest.mark.parametrize(
         ("optimizer", "check"),
         [

@@ -22,7 +22,7 @@ _DRAWS = 3
 
 _MODULES = (
     "protocol", "row", "gradient", "state", "environment", "precision", "convergence", "rule",
-    "invariance", "cost", "hyperparameter", "capability", "device", "statistical",
+    "invariance", "cost", "hyperparameter", "capability", "device", "theory",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from optlab.optimizers import Optimizer
 from optlab.testing.conformance.single_run import Run
 from optlab.testing.conformance.spelling import spelling
 from optlab.testing.conformance.subject import Subject
+from optlab.testing.failure_message import failure_message
 from optlab.testing.run_checks import CheckFailedError
 
 
@@ -21,6 +22,7 @@ def fail(
     theory: str,
     seen: str,
     tolerance: str = "none: the same bits",
+    hint: str = "",
     runs: Sequence[Run] = (),
     show: Sequence[str] = ("print(run[-1].parameters)",),
 ) -> NoReturn:
@@ -30,15 +32,17 @@ def fail(
     ----------
     theory, seen, tolerance
         The rule, the numbers that broke it, and how far from it is allowed, with the reason.
+    hint
+        A likely cause.
     runs
         The runs to repeat, ``run`` the first, ``other`` the second.
     show
         Lines of code that show the fault after these runs.
     """
-    parts = [f"  theory: {theory}", f"  seen: {seen}", f"  tolerance: {tolerance}"]
-    if runs:
-        parts += ["  to see it:", *(f"    {line}" for line in code(subject.optimizer, runs, show))]
-    raise CheckFailedError("\n".join(parts))
+    example = "\n".join(code(subject.optimizer, runs, show)) if runs else ""
+    theory = f"  theory: {theory}"
+    message = failure_message(theory, seen, tolerance=tolerance, hint=hint, example=example)
+    raise CheckFailedError(message)
 
 
 def code(optimizer: Optimizer, runs: Sequence[Run], show: Sequence[str]) -> list[str]:

@@ -187,11 +187,12 @@ def the_batch_loss_is_the_loss_before_the_update(subject: Subject) -> None:
     seen = points[0].batch_loss
     if not abs(seen - before) <= bound:
         after = float(run.problem().loss(points[0].parameters))
-        hint = "; that is the loss after the update" if abs(seen - after) <= bound else ""
+        is_after = abs(seen - after) <= bound
         fail(
             subject,
             theory=f"with one batch a pass it is the loss at the start, {before:.12g}",
-            seen=f"{seen:.12g}{hint}",
+            seen=f"{seen:.12g}",
+            hint="that is the loss after the update" if is_after else "",
             tolerance=f"{bound:.1e}, for sums in another order",
             runs=[run],
             show=["print(run[0].batch_loss)"],
