@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from optlab.optimizers import Optimizer, is_direct, optimizer_name, unsupported
 from optlab.testing.conformance.recorded_problem import Call, recorded
-from optlab.testing.conformance.single_run import Point, Run, follow, iterates, same_bits
+from optlab.testing.conformance.single_run import Point, Run, copied, iterates
 from optlab.testing.conformance.small_data import FAMILIES, Family, small_data
 from optlab.testing.run_checks import CheckSkipped
 
@@ -112,12 +113,18 @@ class Subject:
         return iterates(self.optimizer, run, problem)
 
     def record(self, run: Run) -> tuple[list[Point], list[Call]]:
-        """Return the iterates of a run and the evaluations that it made of the problem."""
+        """Return the iterates of a run, and the evaluations that it made until the last of them."""
         problem, calls = recorded(run.problem())
         if reason := unsupported(self.optimizer, problem, CPU):
             raise CheckSkipped(f"its evaluations cannot be recorded: {reason}")
         calls.clear()  # those that `unsupported` made
-        points = follow(self.optimizer, run, problem, run.batches(problem))
+        batches = run.batches(problem)
+        found = self.optimizer.iterates(problem, batches, run.begin(problem))
+        points, made = [], 0
+        for iterate in islice(found, run.count):
+            points.append(copied(iterate, batches))
+            made = len(calls)
+        del calls[made:]  # those of a method that ends by itself, after its last iterate
         if not calls:
             raise CheckSkipped("it does not ask the problem for losses or gradients")
         return points, calls
@@ -147,6 +154,3 @@ class Subject:
     def takes(self, run: Run) -> bool:
         """Return whether the optimizer supports the problem of a run."""
         return unsupported(self.optimizer, run.problem(), CPU) is None
-
-
-__all__ = ["CPU", "Point", "Run", "Subject", "same_bits"]
