@@ -85,8 +85,8 @@ def check(level: Level = "quick") -> Callable[[Callable[[Subject], None]], Check
 def all_checks() -> list[Check]:
     """Return every check, in the order of the modules and of the lines in them."""
     for module in _MODULES:
-        import_module(f"optlab.testing.conformance.{module}_checks")
-    order = {f"optlab.testing.conformance.{name}_checks": i for i, name in enumerate(_MODULES)}
+        import_module(f"optlab.testing.conformance.{module}_conformance")
+    order = {f"optlab.testing.conformance.{name}_conformance": i for i, name in enumerate(_MODULES)}
     return sorted(_CHECKS, key=lambda one: order[one.function.__module__])
 
 

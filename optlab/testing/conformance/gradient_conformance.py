@@ -11,7 +11,7 @@ from optlab.problems.capabilities import gradient
 from optlab.problems.vector import flatten
 from optlab.testing.conformance.check import check
 from optlab.testing.conformance.failing import differ, fail, shown
-from optlab.testing.conformance.protocol_checks import LONG
+from optlab.testing.conformance.protocol_conformance import LONG
 from optlab.testing.conformance.rounding import rounding
 from optlab.testing.conformance.single_run import Run, follow
 from optlab.testing.conformance.subject import Subject
@@ -76,7 +76,7 @@ def gradients_are_means_not_sums(subject: Subject) -> None:
 
 @check()
 def gradients_are_reset_between_steps(subject: Subject) -> None:
-    """Where `backward` adds to `.grad`, what an earlier step left there is zeroed first."""
+    """A backward pass adds to `.grad`, so what an earlier step left there is zeroed first."""
     run = subject.setting(batch_size=3, count=2)
     _, calls = subject.record(run)
     left = [call.leftover for call in calls if call.differentiated and call.leftover]

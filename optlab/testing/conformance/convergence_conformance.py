@@ -125,7 +125,7 @@ def stays_at_the_optimum(subject: Subject) -> None:
 
 @check()
 def what_is_not_a_number_is_passed_on(subject: Subject) -> None:
-    """Where the loss is NaN the method raises, yields NaN, or stays, and goes nowhere else."""
+    """A loss of NaN is told: the method raises, yields NaN, or stays, and goes nowhere else."""
     if subject.is_direct:
         raise CheckSkipped("it is a direct method; problems refuse data that are NaN")
     run = subject.setting(count=3)

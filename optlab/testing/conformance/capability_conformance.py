@@ -11,7 +11,7 @@ from optlab.optimizers import unsupported
 from optlab.testing.conformance.check import check
 from optlab.testing.conformance.failing import fail
 from optlab.testing.conformance.kinds_of_problem import odd_problems, usual_problems
-from optlab.testing.conformance.protocol_checks import _wrong
+from optlab.testing.conformance.protocol_conformance import _wrong
 from optlab.testing.conformance.subject import CPU, Subject
 from optlab.testing.conformance.watched_batches import WatchedBatches
 from optlab.testing.run_checks import CheckFailedError
