@@ -617,6 +617,15 @@ class EndsEarly(Descent):
             yield rows
 
 
+@zoo("yields nothing", "yields as often as it says", "none")
+class YieldsNothing(Descent):
+    def report(self, parameters, loss, epoch, problem, batch):
+        return iter(())
+
+    def epochs(self, batches):
+        return iter(())
+
+
 @zoo("begins at zero", "begins at the start")
 class BeginsAtZero(Descent):
     def iterates(self, problem, batches, start):

@@ -15,6 +15,7 @@ from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.optimizers import optimizer_name
 from optlab.testing.as_optimizer import as_optimizer
 from optlab.testing.conformance.check import Check, Level, all_checks, checks_of
+from optlab.testing.conformance.environment_conformance import process_state_kept
 from optlab.testing.conformance.subject import CPU, Subject
 from optlab.testing.known_failures import known_failures
 from optlab.testing.report import Report
@@ -138,13 +139,13 @@ def subject_of(optimizer: Any, *, reference: Any = None, seed: int = 0) -> Subje
 
 
 def run_check(check: Check, subject: Subject) -> None:
-    """Run one check, with warnings of numbers silenced and torch's settings restored after it."""
-    state, threads = torch.get_rng_state(), torch.get_num_threads()
-    with torch_settings_for(CPU), torch.inference_mode(False), torch.enable_grad():
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of another package's iterations that run out
-                check.run(subject)
-        finally:
-            torch.set_rng_state(state)
-            torch.set_num_threads(threads)
+    """Run one check, with warnings silenced and the process's settings restored after it."""
+    with (
+        process_state_kept(),
+        torch_settings_for(CPU),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # of another package's iterations that run out
+        check.run(subject)

@@ -37,7 +37,7 @@ def _found(optimizer: Any) -> Iterator[Reasons]:
     if make is not None:
         yield make(optimizer)
     cls = getattr(type(optimizer), "torch_class", getattr(optimizer, "cls", None))
-    if cls is not None:
+    if cls is not None and cls.__module__.startswith(("torch.optim", "sklearn.")):
         yield _OF_OTHERS.get(cls.__name__, {})
 
 

@@ -18,7 +18,7 @@ from optlab.testing.conformance.subject import Subject
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
+def process_state_kept() -> Iterator[None]:
     """Restore the global random states, the default dtype and the threads."""
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002 - the global state is the subject
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
@@ -56,7 +56,7 @@ def _compare(subject: Subject, change: Callable[[int], object], theory: str) -> 
     """Fail where a run has other bits after `change(0)` than after `change(1)`."""
     run = subject.setting(batch_size=3, count=3)
     found: list[list[Point]] = []
-    with _kept():
+    with process_state_kept():
         for number in (0, 1):
             change(number)
             found.append(subject.run(run))
@@ -76,7 +76,7 @@ def the_global_random_state_makes_no_difference(subject: Subject) -> None:
 @check()
 def settings_of_the_process_are_left_as_they_are(subject: Subject) -> None:
     """A run leaves the global random states, the default dtype and the threads as they were."""
-    with _kept():
+    with process_state_kept():
         _seed(0)
         before = _settings()
         run = subject.setting(batch_size=3, count=3)

@@ -15,6 +15,8 @@ from optlab.optimizers import BatchSize, Cost, Optimizer
 from optlab.problems import Parameters
 from optlab.testing.conformance.small_data import Family, small_start
 from optlab.testing.conformance.watched_batches import WatchedBatches
+from optlab.testing.failure_message import failure_message
+from optlab.testing.run_checks import CheckFailedError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -114,7 +116,10 @@ def iterates(optimizer: Optimizer, run: Run, problem: Any = None) -> list[Point]
 def follow(optimizer: Optimizer, run: Run, problem: Any, batches: WatchedBatches) -> list[Point]:
     """Return the first iterates of a run with these batches."""
     found = optimizer.iterates(problem, batches, run.begin(problem))
-    return [copied(iterate, batches) for iterate in islice(found, run.count)]
+    points = [copied(iterate, batches) for iterate in islice(found, run.count)]
+    if not points:
+        raise CheckFailedError(failure_message("  theory: a run has at least one iterate", "none"))
+    return points
 
 
 def copied(iterate: Any, batches: WatchedBatches) -> Point:
