@@ -57,8 +57,10 @@ def markdown(reports: Mapping[str, Report], level: str, command: str) -> str:
     lines = [
         f"# Conformance of optimizers, level {level}",
         "",
-        f"Made by `{command}`. Each check runs in float64, some in float32 too; the data are small",
-        "and drawn from a seed. A check that does not apply to a method says why in its report.",
+        "Each check runs in float64, some in float32 too, on small data drawn from a seed. A check",
+        "that does not apply to a method says why in its report. Made by:",
+        "",
+        f"    {command}",
         "",
         f"| optimizer | {' | '.join(_SHOWN.values())} |",
         "|---|" + "--:|" * len(_SHOWN),
