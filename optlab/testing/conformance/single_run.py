@@ -118,7 +118,8 @@ def follow(optimizer: Optimizer, run: Run, problem: Any, batches: WatchedBatches
     found = optimizer.iterates(problem, batches, run.begin(problem))
     points = [copied(iterate, batches) for iterate in islice(found, run.count)]
     if not points:
-        raise CheckFailedError(failure_message("  theory: a run has at least one iterate", "none"))
+        theory = "  theory: a run has at least one iterate"
+        raise CheckFailedError(failure_message(theory, "none", tolerance="none: it is counted"))
     return points
 
 
