@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -687,6 +688,30 @@ class SignDescent(Descent):
         return w - self.learning_rate * g / (1 + g.abs())
 
 
+class Claims(Descent):
+    """A descent whose direction is a function, and which claims an invariance."""
+
+    def __init__(self, name, direction):
+        object.__setattr__(self, "invariances", (name,))
+        object.__setattr__(self, "direction", direction)
+
+    def step(self, w, g, state, t, batch, batches):
+        return w - self.learning_rate * self.direction(g, w)
+
+
+for _name, _direction in {
+    "order of columns": lambda g, w: g / (1 + torch.arange(len(g)).to(g)),
+    "translation": lambda g, w: g + 0.01 * w,
+    "sign": lambda g, w: g.clamp(min=-0.1),
+    "scale of the target": lambda g, w: g * min(1.0, 0.1 / float(g.norm())),
+    "scale of the loss": lambda g, w: g,
+    "scale of columns": lambda g, w: g,
+}.items():
+    zoo(f"no invariance to {_name}", f"invariance to {_name}", level="full")(
+        lambda name=_name, direction=_direction: Claims(name, direction)
+    )
+
+
 @zoo("comes to rest elsewhere", "iterates reach the reference or still descend", level="full")
 class Rests(Descent):
     def step(self, w, g, state, t, batch, batches):
@@ -738,6 +763,81 @@ class TorchHalf(torch.optim.SGD):
 
 
 zoo("a torch optimizer that climbs", DESCENDS)(lambda: lambda params: TorchHalf(params, lr=0.1))
+
+
+class NoUsesBatches:
+    def iterates(self, problem, batches, start):
+        yield ol.Iterate(start)
+
+
+zoo("no uses_batches", "has the members of the protocol", "uses_batches=None")(NoUsesBatches)
+
+
+@zoo("cannot be pickled", "is the same after pickling", "TypeError")
+@dataclass(frozen=True)
+class HoldsLock(Descent):
+    lock: Any = field(default_factory=threading.Lock, compare=False, repr=False)
+
+
+@zoo("changes its own rate", "hyperparameters are left as they are", "0.05")
+class ChangesRate(Descent):
+    def begin(self, w):
+        object.__setattr__(self, "learning_rate", 0.05)
+        return {}
+
+
+@zoo("noise of the system", "the same seed gives the same bits")
+class SystemNoise(Descent):
+    def step(self, w, g, state, t, batch, batches):
+        return w - self.learning_rate * g * (1 + random.SystemRandom().random() / 100)
+
+
+@zoo("the same first batch for every seed", "another order of batches gives another iterate")
+class SortsRows(Descent):
+    def epochs(self, batches):
+        for rows in batches:
+            for _ in rows:
+                pass
+            order = batches.y.argsort()
+            parts = [part[order] for part in (batches.X, batches.y)]
+            yield map(ol.Batch, *(part.split(batches.rows_a_step) for part in parts))
+
+
+@zoo("too long a step", "iterates go down", "2 / L")
+class TooLong(Descent):
+    def step(self, w, g, state, t, batch, batches):
+        return w - 2.0 * g
+
+
+@zoo("bfloat16 inside float32", "float32 agrees with float64", level="full")
+class Brain(Descent):
+    def step(self, w, g, state, t, batch, batches):
+        g = g.bfloat16().to(w) if w.dtype == torch.float32 else g
+        return w - self.learning_rate * g
+
+
+@zoo("squared error only, and does not say so", "every kind of problem runs or is refused",
+     level="full")  # fmt: skip
+class SquaredOnly(Descent):
+    def unsupported(self, problem, device):
+        return None if hasattr(problem, "loss_function") else "for linear models only"
+
+    def slope(self, problem, parameters, batch):
+        assert hasattr(problem.loss_function, "delta") is False
+        return loss_and_gradient(problem, parameters, batch)
+
+
+@zoo("another rate than it says", "each mode contracts as theory says", level="full")
+class OtherTheory(Descent):
+    def linear_descent(self):
+        return ol.SGD(0.11).linear_descent()
+
+
+@zoo("a bias of small batches", "the mean loss is the exact expectation", reference=ol.SGD(0.1),
+     level="statistical")  # fmt: skip
+class Biased(Descent):
+    def step(self, w, g, state, t, batch, batches):
+        return w - self.learning_rate * g * (1 if len(batch.y) == len(batches.y) else 1.5)
 
 
 def right_descent() -> Descent:

@@ -31,6 +31,12 @@ def test_a_fault_is_caught_by_the_check_that_names_it(name):
     assert "tolerance: " in message
 
 
+def test_every_check_has_a_fault_that_it_catches():
+    caught = {fault.check for fault in ZOO.values()}
+    needs_a_device = {"a cuda device makes the same iterates"}
+    assert {one.name for one in all_checks()} - caught == needs_a_device
+
+
 def test_the_descent_that_faults_are_put_into_is_right():
     report = check_optimizer(right_descent(), level="full", reference=SGD)
     assert report.ok, report

@@ -148,4 +148,4 @@ def run_check(check: Check, subject: Subject) -> None:
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")  # of another package's iterations that run out
-        check.run(subject)
+        check.run(subject.begin())

@@ -43,14 +43,14 @@ def float32_agrees_with_float64(subject: Subject) -> None:
     run = subject.setting(batch_size=3, count=2)
     exact = subject.run(run)[-1].vector
     short = subject.run(run.but(dtype="float32"))[-1].vector
-    # Rounding is at most some 100 eps of float32 a step, times a condition number below 100.
-    gap, bound = differ(short, exact), 1e4 * torch.finfo(torch.float32).eps
+    # Of 6 steps each rounds by some 10 eps, and a solver by its condition number, below 10 here.
+    gap, bound = differ(short, exact), 1e3 * torch.finfo(torch.float32).eps
     if gap > bound:
         fail(
             subject,
             theory=f"the same method in fewer digits: {shown(exact)}",
             seen=f"{shown(short)} in float32",
-            tolerance=f"{bound:.1e} of the largest parameter: 1e4 eps of float32",
+            tolerance=f"{bound:.1e} of the largest parameter: 1 000 eps of float32",
             runs=[run, run.but(dtype="float32")],
             show=["print(run[-1].parameters, other[-1].parameters)"],
         )

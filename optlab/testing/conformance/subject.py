@@ -34,16 +34,29 @@ class Subject:
         An optimizer that it must follow to rounding, or None.
     draw
         Which draw of the data this is.
+    unused
+        A copy of the optimizer that has never run; made where left out.
     """
 
     optimizer: Optimizer
     seed: int = 0
     reference: Any = None
     draw: int = 0
+    unused: Any = None
 
     def on_other_data(self, draw: int) -> Subject:
-        """Return the same subject on another draw of the data."""
-        return replace(self, draw=draw)
+        """Return the same subject, with a fresh copy, on another draw of the data."""
+        return replace(self, draw=draw, optimizer=self.fresh(), unused=self._unused)
+
+    @cached_property
+    def _unused(self) -> Any:
+        """A copy that never runs, or the optimizer itself where it cannot be copied."""
+        if self.unused is not None:
+            return self.unused
+        try:
+            return copy.deepcopy(self.optimizer)
+        except Exception:  # a lock, an open file: whatever it holds
+            return self.optimizer
 
     @property
     def name(self) -> str:
@@ -130,8 +143,13 @@ class Subject:
         return points, calls
 
     def fresh(self) -> Optimizer:
-        """Return a copy of the optimizer that has never run, as far as it can be copied."""
-        return copy.deepcopy(self.optimizer)
+        """Return a copy of the optimizer as it was before its first run, where it can be copied."""
+        unused: Optimizer = self._unused
+        return unused if unused is self.optimizer else copy.deepcopy(unused)
+
+    def begin(self) -> Subject:
+        """Return the subject for one check: a fresh copy, so that no check sees another's runs."""
+        return replace(self, optimizer=self.fresh(), unused=self._unused)
 
     def require(self, **properties: bool) -> None:
         """Skip a check unless the optimizer has these properties."""
