@@ -168,11 +168,8 @@ def test_the_signature_tells_methods_apart():
 
 
 def test_the_mean_loss_of_many_runs_is_the_exact_expectation():
-    name = "the mean loss is the exact expectation"
-    assert check_optimizer(ol.SGD(0.2), only=[name]).ok
-    # Steps that are 10 % longer lie far outside of the sampling error.
-    wrong = check_optimizer(ol.SGD(0.22), only=[name], reference=ol.SGD(0.2))
-    assert "the recursion of the error's covariance" in wrong.failures[0].message
+    report = check_optimizer(ol.SGD(0.2), only=["the mean loss is the exact expectation"])
+    assert report.outcome("the mean loss is the exact expectation") == "passed"
 
 
 FILE = """
