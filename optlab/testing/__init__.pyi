@@ -1,4 +1,5 @@
 from . import oracles as oracles
+from . import strategies as strategies
 from .as_optimizer import as_optimizer as as_optimizer
 from .check_optimizer import check_optimizer as check_optimizer
 from .check_problem import check_problem as check_problem
