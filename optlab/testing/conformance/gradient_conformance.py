@@ -12,7 +12,7 @@ from optlab.problems.vector import flatten
 from optlab.testing.conformance.check import check
 from optlab.testing.conformance.failing import differ, fail, shown
 from optlab.testing.conformance.protocol_conformance import LONG
-from optlab.testing.conformance.rounding_bound import rounding
+from optlab.testing.conformance.rounding_of_runs import rounding
 from optlab.testing.conformance.single_run import Run, follow
 from optlab.testing.conformance.subject import Subject
 from optlab.testing.run_checks import CheckSkipped

@@ -7,7 +7,7 @@ import math
 from optlab.testing.claimed_invariances import claimed_invariances
 from optlab.testing.conformance.check import check
 from optlab.testing.conformance.failing import fail
-from optlab.testing.conformance.rounding_bound import rounding
+from optlab.testing.conformance.rounding_of_runs import rounding
 from optlab.testing.conformance.subject import Subject
 from optlab.testing.invariances import INVARIANCES, Invariance
 from optlab.testing.run_checks import CheckSkipped

@@ -8,7 +8,7 @@ from torch import Tensor
 from optlab.optimizers import Batches
 from optlab.testing.conformance.check import check
 from optlab.testing.conformance.failing import differ, fail, shown
-from optlab.testing.conformance.rounding_bound import rounding
+from optlab.testing.conformance.rounding_of_runs import rounding
 from optlab.testing.conformance.single_run import Run
 from optlab.testing.conformance.subject import Subject
 from optlab.testing.run_checks import CheckSkipped

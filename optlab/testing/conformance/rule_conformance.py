@@ -10,7 +10,7 @@ from torch import Tensor
 from optlab.optimizers import Batches, optimizer_name
 from optlab.testing.conformance.check import check
 from optlab.testing.conformance.failing import differ, fail, shown
-from optlab.testing.conformance.rounding_bound import rounding
+from optlab.testing.conformance.rounding_of_runs import rounding
 from optlab.testing.conformance.single_run import Run, iterates
 from optlab.testing.conformance.subject import Subject
 from optlab.testing.known_rules import known_rule
