@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,14 +30,19 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "python": platform.python_version(),
     }
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
+    found |= {package: _installed_version(package) for package in _PACKAGES}
     found["torch threads"] = str(torch.get_num_threads())
     found |= {f"device {name}": what for name, what in available_devices().items()}
     return found
+
+
+@cache
+def _installed_version(package: str) -> str:
+    # Kept, as the imported package keeps its version: each look parses the package's metadata.
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 _labels: list[str] = []
