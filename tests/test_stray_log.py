@@ -142,7 +142,8 @@ for _ in sys.stdin:
         print(os.getpid(), flush=True)
         with Store(sys.argv[1]) as store:
             for number in range(10**6):
-                store.add(f"t{number}", record_of(number, trace=[row(e) for e in range(100)]), {}, 1)
+                record = record_of(number, trace=[row(epoch) for epoch in range(100)])
+                store.add(f"t{number}", record, {}, 1)
                 print(number, flush=True)
     _, status = os.wait()
     print("ended by signal", os.WTERMSIG(status), flush=True)
