@@ -94,6 +94,22 @@ def test_levenberg_marquardt_passes_poles_and_overflows(name, start, geodesic):
     assert digits(problem, run(ol.LevenbergMarquardt(geodesic=geodesic), problem)[-1]) >= 13
 
 
+def test_a_step_onto_a_plateau_ends_the_search():
+    """From here the first step leads to where all derivatives are about 1e-178, and beyond poles.
+
+    Their squares underflow, and the radius with them: there is no direction left to try.
+    """
+    data = ol.datasets.nist_nonlinear("MGH10")
+    start = {"b1": 1.7720625011324285, "b2": 334445.5005938224, "b3": 26403.24106911923}
+    problem = ol.NonlinearLeastSquares(data.known["model"], data.X, data.y, start=start)
+    iterates = run(ol.LevenbergMarquardt(), problem)
+    losses = [problem.loss(iterate.parameters).item() for iterate in iterates]
+    jacobian = problem.jacobian(iterates[-1].parameters)
+    assert len(iterates) < 20
+    assert losses[-1] < losses[0]
+    assert 0 < jacobian.abs().max() < 1e-150
+
+
 def hyperbola(parameters, x):
     return parameters["a"] / (x - parameters["b"])
 

@@ -54,7 +54,7 @@ CLASSES = (
     "it is the target, which must be numbers here: of class labels make a problem of "
     "classification, LogisticRegression (two classes) or SoftmaxRegression"
 )
-"""What to do with a target of text, in place of the remedy of a feature."""
+"""The remedy for a target of text, in place of that for a feature."""
 
 _WORDS: dict[Kind, str] = {
     "date": "dates or times", "duration": "durations", "text": "text", "category": "categories",

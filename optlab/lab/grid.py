@@ -26,7 +26,7 @@ from optlab.optimizers import (
     versions,
 )
 from optlab.problems import Problem, problem_dtype
-from optlab.problems.check_problem import check_problem
+from optlab.problems.require_problem import require_problem
 from optlab.text import without_addresses
 
 T = TypeVar("T")
@@ -238,7 +238,7 @@ def _named_problems(problems: Problem | Sequence[Problem]) -> dict[str, Problem]
     if not several:
         raise ValueError("problems is empty: there is nothing to solve")
     for problem in several:
-        check_problem(problem)
+        require_problem(problem)
     names = [problem.name for problem in several]
     twins = sorted(name for name, count in Counter(names).items() if count > 1)
     if twins:

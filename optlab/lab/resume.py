@@ -30,9 +30,9 @@ class StoreStatus(NamedTuple):
 
     done: int
     to_redo: Mapping[Redo, int]
-    """How many of the done could be run again, by kind."""
+    """Numbers of done trials that could be run again, by kind."""
     others: int
-    """How many more the store holds, of other settings, data, code, threads or machines."""
+    """Number of further trials in the store, of other settings, data, code, threads or machines."""
     unknown: Sequence[str] = ()
     """A sentence for each problem and optimizer that has no hash, so that its trials run again."""
 

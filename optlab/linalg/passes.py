@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from optlab.linalg import double_double as dd
+from optlab.linalg.cross_product import cross_product
 from optlab.linalg.row_blocks import CHUNK_ROWS, Block, Rows, Vector, offset
 from optlab.linalg.traversal import empty_like, is_large, like, rows_first, to_numpy, visit
 
@@ -39,7 +40,7 @@ class Gradient(NamedTuple):
 
 
 def gram(rows: Rows) -> Gram:
-    """Return the Gram matrix of the rows, by a symmetric rank-k product of each chunk.
+    """Return the Gram matrix of the rows, by a product of each chunk.
 
     Where the columns' means are large against their spread, approximate means are taken off first:
     rounding there is relative to the spread, so they do not spoil the Cholesky factor.
@@ -71,7 +72,7 @@ def _gram_of_copies(rows: Rows, shift: tuple[Any, Any] | None) -> Gram:
         part[:, -1] = block.y - y_shift
         if block.weights is not None:
             part *= block.weights[:, None] ** 0.5
-        product = part.T @ part  # numpy sees the transpose of itself and calls dsyrk
+        product = cross_product(part)
         total = product if total is None else total + product
         count += m
     shifts = np.zeros(rows.features + 1)
@@ -90,7 +91,7 @@ def _gram_in_place(rows: Rows) -> Gram:
     inner, blocks = np.zeros((d, d)), 0
     for block in rows.blocks() if rows.whole is None else [rows.whole]:
         blocks += 1
-        inner += block.X.T @ block.X  # numpy sees the transpose of itself and calls dsyrk
+        inner += cross_product(block.X)
     sums, count = np.zeros((3, max(d, 2))), 0
     for ones, products, squares, m in visit(rows, _column_sums):
         sums[0, :d] += ones

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy.linalg import lapack
 
+from optlab.linalg.cross_product import cross_product
 from optlab.linalg.row_blocks import Rows, Vector, check_finite
 from optlab.linalg.traversal import COMPILED_ELEMENTS, empty_like, to_numpy
 
@@ -60,7 +61,7 @@ def _cholesky_qr(A: Any) -> Vector | None:
     """
     if isinstance(A, torch.Tensor) or A.size < COMPILED_ELEMENTS or A.shape[0] < 8 * A.shape[1]:
         return None
-    G = A.T @ A
+    G = cross_product(A)
     squares = G.diagonal()
     if not (squares.min() > 2.0**-900 and squares.max() < 2.0**900):
         return None
@@ -72,7 +73,7 @@ def _cholesky_qr(A: Any) -> Vector | None:
     if info or np.linalg.norm(R) * np.linalg.norm(inverse) > CHOLESKY_QR_CONDITION:
         return None
     Q = A @ (inverse * powers[:, None])
-    again, info = lapack.dpotrf(Q.T @ Q)
+    again, info = lapack.dpotrf(cross_product(Q))
     product: Vector = again @ R / powers
     return None if info else product
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from optlab.linalg.cross_product import cross_product
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
@@ -47,7 +48,7 @@ class NormalEquations:
         condition = scaled_condition(problem)
         if condition * condition * torch.finfo(A.dtype).eps > 0.1:
             return f"the condition number {condition:.1e}, squared, leaves no digit"
-        gram = A.T @ A
+        gram = cross_product(A)
         dtype = str(A.dtype).removeprefix("torch.")
         if not gram.isfinite().all():
             return f"the Gram matrix overflows {dtype}: standardize the columns"
@@ -61,5 +62,5 @@ class NormalEquations:
         """Yield the solution, once."""
         assert has(problem, HasLeastSquares)
         A, b, to_parameters = problem.as_least_squares()
-        factor = torch.linalg.cholesky(A.T @ A)
+        factor = torch.linalg.cholesky(cross_product(A))
         yield Iterate(to_parameters(torch.cholesky_solve((A.T @ b)[:, None], factor)[:, 0]))

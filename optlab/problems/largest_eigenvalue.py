@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from optlab.linalg.cross_product import cross_product
+
 ENTRIES = 1 << 17  # of the rows that are made float64 at once: they stay within a cache
 
 
@@ -40,7 +42,7 @@ def largest_eigenvalue(X: Tensor, row_weight: Tensor | None, *, intercept: bool)
             rows = torch.cat([torch.full_like(rows[:, :1], 1 / scale), rows], 1)
         if weight is not None:
             rows = weight[i].double().sqrt()[:, None] * rows
-        gram += rows.T @ rows if p <= n else rows @ rows.T
+        gram += cross_product(rows) if p <= n else rows @ rows.T
     rounding = 8 * (n + p) * torch.finfo(torch.float64).eps
     found = float(torch.linalg.eigvalsh(gram)[-1] + rounding * gram.trace())
     return found / n * scale * scale

@@ -43,7 +43,7 @@ class Evaluation(NamedTuple):
 
 
 ReferenceKind: TypeAlias = Literal["certified", "computed", "best known"]
-"""How well a reference is known: by a proof, by a solver, or from the trials themselves."""
+"""The kind of a reference: known by a proof, by a solver, or from the trials themselves."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

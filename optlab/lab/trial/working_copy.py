@@ -9,7 +9,7 @@ import torch
 from optlab.lab.measure.clock import Stopwatch
 from optlab.problems import Batch, Problem
 from optlab.problems.capabilities import TakesData, has
-from optlab.problems.check_problem import check_moved
+from optlab.problems.require_problem import require_moved
 
 
 class _Held(NamedTuple):
@@ -46,7 +46,7 @@ class WorkingCopy:
         clock.start()
         local = problem.to(device, dtype, copy=True)
         seconds = clock.stop()
-        check_moved(problem, local, device, dtype)
+        require_moved(problem, local, device, dtype)
         self._lent = _Held(problem, device, dtype, _views(local.data), seconds)
         return local, seconds
 

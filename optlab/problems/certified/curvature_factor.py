@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from optlab.linalg.cross_product import cross_product
+
 EPS = 2.0**-52
 LEAST = 0.5  # of the proven least singular value of A R^-1, which is 1 but for rounding
 
@@ -100,7 +102,7 @@ def factored(A: Tensor) -> Factor | None:
     B = torch.linalg.solve_triangular(R, scaled, upper=True, left=False)
     inverse = torch.linalg.solve_triangular(R, torch.eye(p, dtype=A.dtype), upper=True)
     size = float(B.norm())
-    apart = float((B.T @ B - torch.eye(p, dtype=A.dtype)).norm()) + (m + 8) * EPS * size**2
+    apart = float((cross_product(B) - torch.eye(p, dtype=A.dtype)).norm()) + (m + 8) * EPS * size**2
     if not apart < 1.0:
         return None
     solves = (p + 8) * size * float((R.abs() @ inverse.abs()).norm())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from optlab.linalg import double_double as dd
+from optlab.linalg.cross_product import cross_product
 from optlab.problems.certified.curvature_factor import Factor, factored, gram_factored
 from optlab.problems.losses.loss import Loss, Pair, rounded
 from optlab.problems.row_weights import times
@@ -162,13 +163,14 @@ class Objective:
         bent = times(self.share, roots.mT @ roots)
         if not self.loss.outputs:
             columns = self.design[:, free]
-            found = columns.T @ (bent[:, 0] * columns)
+            found = cross_product(columns, bent[:, 0] * columns)
         else:
             p, K = self.shape
             blocks = bent.new_empty((p, K, p, K))
             for k in range(K):
                 for m in range(K):
-                    blocks[:, k, :, m] = self.design.T @ times(bent[:, k, m], self.design)
+                    weighted = times(bent[:, k, m], self.design)
+                    blocks[:, k, :, m] = cross_product(self.design, weighted)
             found = blocks.reshape(p * K, p * K)[free][:, free]
         return found + torch.diag(self.per_entry(self.l2)[free])
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from optlab.linalg.cross_product import cross_product
 from optlab.problems.capabilities import loss_and_gradient
 from optlab.problems.curves.rounded_size import rounded_size
 from optlab.problems.problem import Evaluation, Parameters, Reference
@@ -41,7 +42,7 @@ class CurveJudge:
         self.jacobian = jacobian
         n = len(self.residual)
         # What the Hessian has beyond Gauss-Newton's part, which is summed without cancellation.
-        self.rest = problem.hessian(reference.parameters) - 2 / n * jacobian.T @ jacobian
+        self.rest = problem.hessian(reference.parameters) - 2 / n * cross_product(jacobian)
         moved = rounded_size(problem, reference.parameters, jacobian)
         self.noise = float(4 * _EPS * moved.norm() * self.residual.norm()) / n
 

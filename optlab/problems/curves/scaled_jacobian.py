@@ -50,6 +50,10 @@ class ScaledJacobian:
         """Reduction of ``||r||^2`` that the undamped step predicts."""
         return float(self.z[self.rank].square().sum())
 
+    def most_reducible(self, radius: float) -> float:
+        """Return a bound of the reduction of ``||r||^2`` by any step within a radius."""
+        return 2 * radius * float((self.values * self.z).norm())
+
     def step(self, damping: float) -> Tensor:
         """Return the scaled step ``q (p,)``; of minimum norm where there is no damping."""
         step: Tensor = -(self.Vt.T @ (self._filter(damping) * self.z))

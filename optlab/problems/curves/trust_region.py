@@ -119,6 +119,8 @@ class TrustRegion:
             scaled = ScaledJacobian(here.jacobian, here.residual, scale)
             floor.see(scaled.reducible)
             while True:
+                if scaled.most_reducible(radius) <= torch.finfo(start.dtype).eps * here.noise:
+                    return  # a plateau: its derivatives may be too small to be squared
                 attempt = self._attempt(functions, here, scaled, scale, radius)
                 radius = attempt.next_radius
                 if attempt.is_rounding:

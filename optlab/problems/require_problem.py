@@ -16,7 +16,7 @@ _MEMBERS = ("name", "data", "loss", "start", "to", "reference", "evaluate")
 _MEASURES = [name for name in Evaluation._fields if name != "more"]
 
 
-def check_problem(problem: Any) -> None:
+def require_problem(problem: Any) -> None:
     """Require that an object is a problem, and that what it returns is what `Problem` says.
 
     The members that a person wrote are called once, at the start: ``loss`` on the first two rows,
@@ -30,7 +30,7 @@ def check_problem(problem: Any) -> None:
 
     Examples
     --------
-    >>> check_problem(object())
+    >>> require_problem(object())
     Traceback (most recent call last):
     ...
     ValueError: object is no problem: it has no name, data, loss, start, to, reference, evaluate; \
@@ -58,7 +58,7 @@ LinearRegression(X, y) makes one, README.md shows how to write one
         _check_evaluation(problem, _asked(problem, "evaluate", lambda: problem.evaluate(start)))
 
 
-def check_moved(problem: Problem, moved: Any, device: torch.device, dtype: torch.dtype) -> None:
+def require_moved(problem: Problem, moved: Any, device: torch.device, dtype: torch.dtype) -> None:
     """Require that `Problem.to` returned a problem on the device and in the dtype asked for.
 
     Raises

@@ -1,0 +1,109 @@
+"""Report of the checks of one optimizer, problem or gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Outcome: TypeAlias = Literal["passed", "failed", "skipped", "expected failure"]
+"""The end of one check; a failure that was expected has its reason, and makes no report bad."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Outcome of one check.
+
+    Parameters
+    ----------
+    check
+        The check's name, such as ``"batch average"``.
+    outcome
+        ``"passed"``, ``"failed"``, ``"skipped"`` or ``"expected failure"``.
+    message
+        Of a failure: the theory, the numbers seen, the tolerance and its origin, and a minimal
+        example. Of a check that was skipped or expected to fail: the reason. Of one that passed: a
+        note, mostly empty.
+    """
+
+    check: str
+    outcome: Outcome
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Failure of one check: its name, and the theory, the numbers seen, tolerance and example."""
+
+    check: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Report of the checks that ran on one subject.
+
+    Parameters
+    ----------
+    subject
+        The optimizer, problem or function in words, as it stands in the report's first line.
+    checks
+        The outcome of each check, in the order in which they ran.
+
+    Examples
+    --------
+    >>> passed, failed = CheckResult("descent", "passed"), CheckResult("rows", "failed", "one lost")
+    >>> report = Report("MySGD", (passed, failed))
+    >>> report.ok, report.failures
+    (False, (Failure(check='rows', message='one lost'),))
+    >>> print(report)
+    MySGD: 1 of 2 checks failed (1 passed)
+    FAILED rows: one lost
+    """
+
+    subject: str
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check failed, but for those that were expected to."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The checks that failed and were not expected to."""
+        failed = (result for result in self.checks if result.outcome == "failed")
+        return tuple(Failure(result.check, result.message) for result in failed)
+
+    def outcome(self, check: str) -> Outcome:
+        """Return the outcome of a check by its name.
+
+        Raises
+        ------
+        KeyError
+            If no check of this name ran; the error lists those that did.
+        """
+        found = next((result for result in self.checks if result.check == check), None)
+        if found is None:
+            names = ", ".join(result.check for result in self.checks)
+            raise KeyError(f"no check {check!r} ran; there are: {names}")
+        return found.outcome
+
+    def raise_if_failed(self) -> None:
+        """Raise an AssertionError with the whole report where a check failed."""
+        if not self.ok:
+            raise AssertionError(str(self))
+
+    def __str__(self) -> str:
+        by_outcome: dict[str, list[CheckResult]] = {}
+        for result in self.checks:
+            by_outcome.setdefault(result.outcome, []).append(result)
+        passed = len(by_outcome.get("passed", []))
+        failed = by_outcome.get("failed", [])
+        head = f"{len(failed)} of {len(self.checks)} checks failed" if failed else "ok"
+        lines = [f"{self.subject}: {head} ({passed} passed)"]
+        for outcome in ("failed", "expected failure", "skipped"):
+            for result in by_outcome.get(outcome, []):
+                label = outcome.upper() if outcome == "failed" else outcome
+                lines.append(f"{label} {result.check}: {result.message}")
+        lines += [f"note {r.check}: {r.message}" for r in by_outcome.get("passed", []) if r.message]
+        return "\n".join(lines)
