@@ -70,10 +70,17 @@ def run_once(tmp_path_factory, name, command):
         while not outcome.exists():
             time.sleep(0.05)
     else:
+        try:
+            done = run_in(folder, command)
+        except subprocess.TimeoutExpired as error:
+            done = error
         written = folder.with_suffix(".part")
-        written.write_bytes(pickle.dumps(run_in(folder, command)))
+        written.write_bytes(pickle.dumps(done))
         written.replace(outcome)
-    return pickle.loads(outcome.read_bytes()), folder
+    done = pickle.loads(outcome.read_bytes())
+    if isinstance(done, subprocess.TimeoutExpired):
+        raise done
+    return done, folder
 
 
 @pytest.fixture(scope="session")
