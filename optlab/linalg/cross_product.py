@@ -53,12 +53,11 @@ def cross_product(A: Matrix, B: Matrix | None = None) -> Matrix:
         if _is_tall(A, B):
             return _by_blocks(A, B)
         return torch.from_numpy(_by_numpy(A, B)) if _is_wide(A) else A.T @ B
-    product: np.ndarray[Any, Any]
     if _is_tall(A, B) and (pair := _shared(A, B)):
-        product = _by_blocks(*pair).numpy()
-    else:
-        product = A.T @ B  # numpy sees the transpose of itself and calls dsyrk
-    return product
+        product: np.ndarray[Any, Any] = _by_blocks(*pair).numpy()
+        return product
+    by_numpy: np.ndarray[Any, Any] = A.T @ B  # it sees its own transpose and calls dsyrk
+    return by_numpy
 
 
 def _is_tall(A: Any, B: Any) -> bool:
