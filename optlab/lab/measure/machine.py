@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -31,6 +32,9 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
     }
     found |= {package: _installed_version(package) for package in _PACKAGES}
+    # Optional: its absence is a fact that readers of the results are told of.
+    numba = "not installed" if find_spec("numba") is None else _installed_version("numba")
+    found["numba"] = numba
     found["torch threads"] = str(torch.get_num_threads())
     found |= {f"device {name}": what for name, what in available_devices().items()}
     return found
