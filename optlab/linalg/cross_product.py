@@ -56,7 +56,8 @@ def cross_product(A: Matrix, B: Matrix | None = None) -> Matrix:
     if _is_tall(A, B) and (pair := _shared(A, B)):
         product: np.ndarray[Any, Any] = _by_blocks(*pair).numpy()
         return product
-    return A.T @ B  # numpy sees the transpose of itself and calls dsyrk
+    by_numpy: np.ndarray[Any, Any] = A.T @ B  # it sees its own transpose and calls dsyrk
+    return by_numpy
 
 
 def _is_tall(A: Any, B: Any) -> bool:
