@@ -36,6 +36,7 @@ SETTINGS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"learning_rate": 0.02, "momentum": 0.5, "nesterov": True, "weight_decay": 0.1},
     ),
     "sgd": ({"learning_rate": 0.1}, {"learning_rate": schedules.InverseTime(0.1, decay=0.1)}),
+    "fused-adam": ({"learning_rate": 0.05, "epsilon": 0.1, "weight_decay": 0.1},),
     "heavy-ball": ({"learning_rate": 0.05, "momentum": 0.5}, {"momentum": 0.0}),
     "nesterov": (
         {"learning_rate": 0.05, "momentum": 0.5},

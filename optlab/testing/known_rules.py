@@ -56,6 +56,9 @@ _OF_THE_LAB = {
     "AdaGrad": lambda o: plain.adagrad(o.learning_rate, o.epsilon),
     "RMSprop": lambda o: plain.rmsprop(o.learning_rate, o.decay, o.epsilon),
     "Adam": lambda o: plain.adam(o.learning_rate, o.beta1, o.beta2, o.epsilon),
+    "FusedAdam": lambda o: plain.adam(
+        o.learning_rate, o.beta1, o.beta2, o.epsilon, weight_decay=getattr(o, "weight_decay", 0.0)
+    ),
     "AdamW": lambda o: plain.adam(
         o.learning_rate, o.beta1, o.beta2, o.epsilon, weight_decay=o.weight_decay
     ),
