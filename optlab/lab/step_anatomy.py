@@ -12,11 +12,11 @@ Three kinds of runs of whole epochs take turns, of the same optimizer from the s
 
 ``order and gather`` is the whole of its phase's seconds T_k, all that it takes to have the next
 batch. The other parts are ``T_k R_k``, and ``Python`` is the rest of theirs,
-``sum T_k (1 - R_k)``: the interpreter, and libraries other than torch. The parts sum to S. Of an optimizer that is compiled (it has a
-member ``compile``) the rest is the ``compiled loop``, and nothing is told apart from Python. The
-profiler makes everything slower, operations and Python about alike, which is why only shares are
-taken from it. An operation's time holds what torch does around the arithmetic: its dispatch, and
-where autograd records, the graph.
+``sum T_k (1 - R_k)``: the interpreter, and libraries other than torch. The parts sum to S. Of an
+optimizer that is compiled (it has a member ``compile``) the rest is the ``compiled loop``, and
+nothing is told apart from Python. The profiler makes everything slower, operations and Python about
+alike, which is why only shares are taken from it. An operation's time holds what torch does around
+the arithmetic: its dispatch, and where autograd records, the graph.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from __future__ import annotations
 import copy
 import gc
 import os
+import time
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -60,6 +61,7 @@ _PHASES = {
 """The phase of each method of a problem that optimizers call."""
 
 _PROFILED_STEPS = 300
+_PROFILED_SECONDS = 1.0
 _RUN_SECONDS = 0.02  # of one run, where an epoch is no longer
 _LONG_EPOCH = 1.0  # seconds: of such each kind of run makes one
 _ROUNDS = 9
@@ -107,7 +109,7 @@ def step_parts(
         for _ in range(1 if epoch > _LONG_EPOCH else _ROUNDS):
             plain.append(setting.plain(epochs))
             timed.append(setting.timed(epochs))
-        shares, profiled = _profile(setting, epochs)
+        shares, profiled = _profile(setting)
     count = setting.batches().steps
     step, (phases, clocked) = min(plain) / count, min(timed, key=lambda run: run[1])
     found = _split(phases, step, shares, is_compiled=callable(prepare))
@@ -237,17 +239,18 @@ class _TimedBatches(Batches):
 
 
 class _ProfilerScopes:
-    """Phases as scopes of torch's profiler; a run ends after so many batches."""
+    """Phases as scopes of torch's profiler; a run ends after so many batches, or seconds."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, seconds: float) -> None:
         self.steps = steps
+        self.deadline = time.monotonic() + seconds
         self.begun = 0
         self._open: list[Any] = []
 
     def enter(self, phase: str) -> None:
         if phase == ORDER and not self._open:
             self.begun += 1
-            if self.begun > self.steps:
+            if self.begun > self.steps or (self.begun > 2 and time.monotonic() > self.deadline):
                 raise _Enough
         scope = torch.profiler.record_function(_SCOPE + phase)
         scope.__enter__()
@@ -270,11 +273,11 @@ class _ProfilerScopes:
 _SCOPE = "optlab: "
 
 
-def _profile(setting: _Setting, epochs: int) -> tuple[dict[str, float], float]:
+def _profile(setting: _Setting) -> tuple[dict[str, float], float]:
     """Return the share of torch's operations in each phase's time, and seconds a step."""
-    scopes = _ProfilerScopes(_PROFILED_STEPS)
+    scopes = _ProfilerScopes(_PROFILED_STEPS, _PROFILED_SECONDS)
     steps = setting.batches().steps
-    epochs = min(epochs, max(1, _PROFILED_STEPS // steps))
+    epochs = max(1, _PROFILED_STEPS // steps)
     profiler = torch.autograd.profiler.profile(use_kineto=False)
     quiet = patch.dict(os.environ, KINETO_LOG_LEVEL="99")  # it would print when it starts and stops
     with quiet, profiler, _instrumented(setting, scopes) as (problem, batches):
@@ -286,8 +289,7 @@ def _profile(setting: _Setting, epochs: int) -> tuple[dict[str, float], float]:
 def _shares(events: Any) -> dict[str, float]:
     """Return, by phase, the time inside outermost operations over the phase's time.
 
-    A step begins where an order or a batch is asked for. The first quarter of the steps, in which a
-    profiler is slow, and steps five times as long as usual are left out.
+    A step begins where an order or a batch is asked for.
     """
     ordered = sorted(events, key=lambda event: event.time_range.start)
     begins = [e.time_range.start for e in ordered if e.name == _SCOPE + ORDER]
@@ -305,14 +307,25 @@ def _shares(events: Any) -> dict[str, float]:
             operations[step][phase] += duration
     for step, (begin, end) in enumerate(pairwise(begins)):
         scopes[step][UPDATE] = end - begin - sum(scopes[step].values())
-    lengths = [sum(within.values()) for within in scopes]
-    # Where an epoch is a step, half of the calls for a batch find its end: they are no steps.
-    usual = sorted(lengths)[len(lengths) * 3 // 4] if lengths else 0.0
-    kept = [i for i, t in enumerate(lengths) if i >= len(lengths) // 4 and t <= 5 * usual]
-    done, within = sum((operations[i] for i in kept), Counter()), Counter[str]()
-    for i in kept:
-        within.update(scopes[i])
-    return {phase: min(1.0, done[phase] / t) if t > 0 else 0.0 for phase, t in within.items()}
+    found: dict[str, list[tuple[float, float]]] = {}
+    for done, within in zip(operations, scopes, strict=True):
+        for phase, duration in within.items():
+            if duration > 0:
+                found.setdefault(phase, []).append((duration, done[phase]))
+    return {phase: _share(pairs) for phase, pairs in found.items()}
+
+
+def _share(pairs: list[tuple[float, float]]) -> float:
+    """Return the time inside operations over the whole, over the faster half of the steps.
+
+    The others were slow to start or disturbed. Where an epoch is a step, half of the calls for a
+    batch find its end: what follows these is much shorter, and left out.
+    """
+    pairs = sorted(pairs)
+    usual = pairs[len(pairs) * 3 // 4][0]
+    pairs = [pair for pair in pairs if pair[0] >= usual / 5]
+    kept = pairs[: (len(pairs) + 1) // 2]
+    return min(1.0, sum(done for _, done in kept) / sum(duration for duration, _ in kept))
 
 
 def _outer_phase(event: Any) -> str | None:
