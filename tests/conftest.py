@@ -25,6 +25,15 @@ if not torch.cuda.is_available():
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """Let tests side by side, and what they start, have one thread each.
+
+    Threads that wait for each other spin, which would take the cores from the other tests.
+    """
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
 def run_in(folder, command):
     """Run a command line as a person types it, in a folder with the experiments."""
     shutil.copytree(ROOT / "experiments", folder / "experiments", dirs_exist_ok=True)

@@ -70,6 +70,13 @@ def spawning():
     return ProcessPoolExecutor(2, mp_context=get_context("spawn"))
 
 
+@pytest.fixture(scope="module")
+def processes():
+    """Two processes, which no test harms: it takes them seconds to load torch."""
+    with spawning() as executor:
+        yield executor
+
+
 def assert_same_numbers(one, other):
     """Equal to the last bit, but for the seconds and who ran beside whom."""
     for mine, its in ((one.trials, other.trials), (one.traces, other.traces)):
@@ -80,14 +87,18 @@ def assert_same_numbers(one, other):
             assert one.parameters(trial)[name].tobytes() == value.tobytes()
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: ThreadPoolExecutor(2), spawning], ids=["thread", "process"]
-)
+@pytest.fixture(scope="module")
+def threads():
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_an_executor_gives_the_serial_numbers_and_its_seconds_are_never_ranked(
-    experiment, serial, make
+    experiment, serial, kind, request
 ):
-    with make() as executor:
-        results = experiment.run(execution=ol.Execution(executor=executor, threads=1))
+    executor = request.getfixturevalue(kind)
+    results = experiment.run(execution=ol.Execution(executor=executor, threads=1))
     assert_same_numbers(results, serial)
     assert results.trials["contended"].all()
     assert results.trials["seconds"].notna().all()  # known, but
@@ -101,11 +112,10 @@ def test_an_executor_gives_the_serial_numbers_and_its_seconds_are_never_ranked(
 
 
 def test_a_store_takes_what_an_executor_gives_and_nothing_is_run_again(
-    experiment, serial, tmp_path
+    experiment, serial, processes, tmp_path
 ):
     store = tmp_path / "results.db"
-    with spawning() as executor:
-        first = experiment.run(store=store, execution=ol.Execution(executor=executor, threads=1))
+    first = experiment.run(store=store, execution=ol.Execution(executor=processes, threads=1))
     assert_same_numbers(ol.Results.load(store), serial)
     with ThreadPoolExecutor(1) as executor:
         executor.submit = None  # it would be a TypeError
@@ -235,6 +245,16 @@ class Cluster:
         self.start("scheduler", "--host", "127.0.0.1", "--port", "0")
         wait_until(self.file.exists)
 
+    def workers(self, count):
+        """The names of so many workers that run; those that are missing are started."""
+        running = [n for n in self.processes if n != "scheduler" and self.runs(n)]
+        missing = [f"worker {len(self.processes) + k}" for k in range(count - len(running))]
+        self.start_workers(*missing)
+        return running + missing
+
+    def runs(self, name):
+        return self.processes[name].poll() is None
+
     def start(self, name, *options):
         kind = "scheduler" if name == "scheduler" else "worker"
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--scheduler-file"]
@@ -275,8 +295,17 @@ def wait_until(true, seconds=120):
         time.sleep(0.02)
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The cluster of all tests that leave its scheduler alive."""
+    pytest.importorskip("distributed")
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield cluster
+    cluster.stop()
+
+
 @pytest.fixture
-def cluster(tmp_path):
+def own_cluster(tmp_path):
     pytest.importorskip("distributed")
     cluster = Cluster(tmp_path)
     yield cluster
@@ -296,8 +325,8 @@ def test_a_dask_worker_killed_half_way_costs_no_trial(cluster, tutorial, tmp_pat
     runs, alone = tmp_path / "runs", tmp_path / "alone"
     runs.mkdir()
     alone.mkdir()
-    cluster.start_workers("one", "two")
-    victim = cluster.processes["one"]
+    name, *_ = cluster.workers(2)
+    victim = cluster.processes[name]
     told = []
 
     def finished(record):
@@ -327,8 +356,7 @@ def test_a_dask_worker_killed_half_way_costs_no_trial(cluster, tutorial, tmp_pat
 def test_a_trial_that_kills_every_worker_is_crashed_and_the_scheduler_is_left_as_it_was(
     cluster, tutorial
 ):
-    names = [f"worker {number}" for number in range(MOST_RERUNS + 2)]
-    cluster.start_workers(*names)
+    names = cluster.workers(MOST_RERUNS + 2)
     from distributed import Client
 
     def allowed(dask_scheduler):
@@ -344,13 +372,12 @@ def test_a_trial_that_kills_every_worker_is_crashed_and_the_scheduler_is_left_as
         assert client.run_on_scheduler(allowed) == before
     assert list(trials["status"]) == ["crashed"], trials["message"].iloc[0]
     assert "KilledWorker" in trials["message"].iloc[0]
-    dead = [name for name in names if cluster.processes[name].poll() is not None]
-    assert len(dead) == MOST_RERUNS + 1
+    assert len(names) - sum(map(cluster.runs, names)) == MOST_RERUNS + 1
 
 
 @dask
 def test_trials_on_a_device_go_to_workers_that_have_it(cluster, tutorial):
-    cluster.start_workers("plain")
+    cluster.workers(1)
     experiment = experiment_of(tutorial, ol.ManualSGD(), devices=["cpu", "cuda:0"], epochs=2)
     rows = experiment.run(execution=ol.Execution(executor=cluster.address)).trials.set_index(
         "device"
@@ -385,7 +412,7 @@ class Signals:
 @pytest.mark.alone
 @pytest.mark.parametrize("lost", ["scheduler", "workers"])
 def test_a_cluster_that_is_lost_interrupts_what_had_not_ended(
-    cluster, tutorial, tmp_path, lost, monkeypatch
+    own_cluster, tutorial, tmp_path, lost, monkeypatch
 ):
     from optlab.lab.runner import Listener
     from optlab.lab.workers import dask_cluster
@@ -393,15 +420,15 @@ def test_a_cluster_that_is_lost_interrupts_what_had_not_ended(
     monkeypatch.setattr(dask_cluster, "SILENT_SECONDS", 2.0)
     runs = tmp_path / "runs"
     runs.mkdir()
-    cluster.start_workers("one", "two")
-    names = ["scheduler"] if lost == "scheduler" else ["one", "two"]
+    workers = own_cluster.workers(2)
+    victims = [own_cluster.processes[n] for n in (["scheduler"] if lost == "scheduler" else workers)]
     began = time.monotonic()
     trials = (
         hundred(tutorial, runs, 40)
         .run(
             store=tmp_path / "s.db",
-            listener=Listener(finished=Signals(5, *[cluster.processes[n] for n in names])),
-            execution=ol.Execution(executor=cluster.address, threads=1),
+            listener=Listener(finished=Signals(5, *victims)),
+            execution=ol.Execution(executor=own_cluster.address, threads=1),
         )
         .trials
     )
@@ -425,7 +452,7 @@ class CountsLoads(ol.LinearRegression):
 @dask
 @pytest.mark.parametrize("kind", ["process", "dask"])
 def test_the_data_are_loaded_once_by_each_worker_and_no_task_holds_them(
-    cluster, tmp_path, kind, monkeypatch
+    kind, processes, cluster, tmp_path, monkeypatch
 ):
     sizes = []
     from optlab.lab.workers import executors
@@ -437,15 +464,12 @@ def test_the_data_are_loaded_once_by_each_worker_and_no_task_holds_them(
     X = torch.randn(50_000, 4)
     problem = CountsLoads(X, X.sum(1), name=str(tmp_path))
     experiment = experiment_of(problem, ol.Lstsq(), repeats=12)
-    if kind == "dask":
-        cluster.start_workers("one", "two")
-        results = experiment.run(execution=ol.Execution(executor=cluster.address, threads=1))
-    else:
-        with spawning() as executor:
-            results = experiment.run(execution=ol.Execution(executor=executor, threads=1))
+    most = len(cluster.workers(2)) if kind == "dask" else 2
+    executor = cluster.address if kind == "dask" else processes
+    results = experiment.run(execution=ol.Execution(executor=executor, threads=1))
     assert set(results.trials["status"]) == {"finished"}
     loads = (tmp_path / "loads").read_text(encoding="utf-8").split()
-    assert len(loads) == len(set(loads)) <= 2
+    assert len(loads) == len(set(loads)) <= most
     sizes = [len(size) for size in sizes]
     assert len(sizes) == 13
     assert sum(sizes) < 1.1 * X.numel() * 4 * 5 / 4

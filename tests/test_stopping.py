@@ -39,7 +39,7 @@ def test_no_stable_run_exceeds_the_growth_that_its_optimizer_tells(momentum, nes
     nesterov = nesterov and momentum > 0
     limit = (2 + 2 * momentum) / (1 + 2 * momentum) if nesterov else 2 * (1 + momentum)
     a = limit * (1 - 10**near)  # learning rate times eigenvalue
-    growth = ol.TorchSGD(1.0, momentum=momentum, nesterov=nesterov).stable_growth()
+    growth = ol.TorchSGD(1.0, momentum=momentum, nesterov=nesterov).linear_descent().growth()
     # One eigenvector: the error of the next iterate from the last two, as torch steps.
     error, velocity, largest = 1.0, 0.0, 1.0
     for _ in range(2000):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,6 +14,7 @@ from optlab.optimizers.batches import Batches
 from optlab.optimizers.epoch_graph import EpochGraph
 from optlab.optimizers.first_order.descend import Rule, check_rule, move
 from optlab.optimizers.first_order.sgd import SGD
+from optlab.optimizers.linear_descent import LinearDescent, linear_descent
 from optlab.optimizers.optimizer import Iterate, Optimizer, optimizer_name
 from optlab.optimizers.schedules import as_schedule
 from optlab.problems import Batch, Parameters, Problem
@@ -72,10 +72,9 @@ class CUDAGraph:
         assert isinstance(self.rule, Optimizer)
         return f"CUDAGraph({optimizer_name(self.rule)})"
 
-    def stable_growth(self) -> float:
+    def linear_descent(self) -> LinearDescent | None:
         """Return the rule's own."""
-        growth = getattr(self.rule, "stable_growth", None)
-        return math.nan if growth is None else float(growth())
+        return linear_descent(self.rule)
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say that other devices have no CUDA graphs, or that the loss has a state of its own."""

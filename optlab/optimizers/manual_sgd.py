@@ -10,6 +10,7 @@ import torch
 
 from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
+from optlab.optimizers.linear_descent import LinearDescent
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
 
@@ -51,9 +52,9 @@ class ManualSGD:
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
 
-    def stable_growth(self) -> float:
-        """Return 1: on a quadratic, full-batch descent that is stable never increases the loss."""
-        return 1.0
+    def linear_descent(self) -> LinearDescent:
+        """Return the recurrence of the error on a quadratic."""
+        return LinearDescent(self.learning_rate)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""

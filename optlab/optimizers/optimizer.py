@@ -76,8 +76,11 @@ class Optimizer(Protocol):
       first called: the processes of isolated trials are forked from one that has loaded them.
     - ``compile(problem, batches)`` compiles what ``iterates`` will run, for these kinds of data;
       the runner calls it before the clock starts, and reports its time as ``compile_seconds``.
-    - ``stable_growth()``, the largest factor by which the suboptimality of a stable run can exceed
-      its start's, with full batches on a quadratic loss; beyond it a run is called diverged.
+    - ``linear_descent()``, the `LinearDescent` that its error follows on a quadratic, or None: what
+      theory says of it is computed from that.
+    - ``stable_growth()``, of methods without that, the largest factor by which the suboptimality of
+      a stable run can exceed its start's, with full batches on a quadratic loss; beyond the bound
+      of either, a run is called diverged.
     """
 
     uses_batches: ClassVar[bool]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +10,7 @@ import torch
 
 from optlab.checks import check_fraction, check_not_negative, check_positive
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.momentum_growth import momentum_growth
+from optlab.optimizers.linear_descent import LinearDescent
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
 
@@ -69,11 +68,9 @@ class TorchSGD:
             raise ValueError("nesterov=True needs a momentum greater than 0, not 0")
         check_not_negative("weight_decay", self.weight_decay)
 
-    def stable_growth(self) -> float:
-        """Return `momentum_growth`, NaN with weight decay, whose minimiser is another."""
-        if self.weight_decay:
-            return math.nan
-        return momentum_growth(self.momentum, nesterov=self.nesterov)
+    def linear_descent(self) -> LinearDescent:
+        """Return the recurrence of the error on a quadratic."""
+        return LinearDescent(self.learning_rate, self.momentum, self.nesterov, self.weight_decay)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""

@@ -21,7 +21,8 @@ class CheckResult:
         ``"passed"``, ``"failed"``, ``"skipped"`` or ``"expected failure"``.
     message
         Of a failure: the theory, the numbers seen, the tolerance and its origin, and a minimal
-        example. Of a check that was skipped or expected to fail: the reason. Empty where it passed.
+        example. Of a check that was skipped or expected to fail: the reason. Of one that passed: a
+        note, mostly empty.
     """
 
     check: str
@@ -104,4 +105,5 @@ class Report:
             for result in by_outcome.get(outcome, []):
                 label = outcome.upper() if outcome == "failed" else outcome
                 lines.append(f"{label} {result.check}: {result.message}")
+        lines += [f"note {r.check}: {r.message}" for r in by_outcome.get("passed", []) if r.message]
         return "\n".join(lines)

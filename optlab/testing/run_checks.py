@@ -24,9 +24,9 @@ def run_checks(
 ) -> Report:
     """Run checks one by one, each to its end, and report their outcomes.
 
-    A check returns where it passed, raises `CheckFailedError` where it failed and `CheckSkipped`
-    where it does not apply; any other exception is a failure too, and its message has the lines
-    that raised it.
+    A check returns where it passed, with a note if it returns text; it raises `CheckFailedError`
+    where it failed and `CheckSkipped` where it does not apply; any other exception is a failure
+    too, and its message has the lines that raised it.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _checked(expected: dict[str, str], checks: Mapping[str, object]) -> dict[str
 
 def _run(name: str, check: Callable[[], object], expected: str | None) -> CheckResult:
     try:
-        check()
+        note = check()
     except CheckSkipped as reason:
         return CheckResult(name, "skipped", str(reason))
     except CheckFailedError as failure:
@@ -87,7 +87,7 @@ def _run(name: str, check: Callable[[], object], expected: str | None) -> CheckR
         message = f"raised {type(error).__name__}: {error}\n{raised}"
     else:
         if expected is None:
-            return CheckResult(name, "passed")
+            return CheckResult(name, "passed", note if isinstance(note, str) else "")
         message = f"was expected to fail ({expected}), but passes: no longer expect it to"
         return CheckResult(name, "failed", message)
     if expected is not None:

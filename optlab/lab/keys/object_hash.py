@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 import torch
 
 from optlab.lab.keys.source_hash import distribution, imported, owner, source_hash
@@ -242,9 +241,9 @@ def _parts_of_data(value: Any) -> list[Any]:
             whole = value.detach().resolve_conj().resolve_neg().cpu().reshape(-1).contiguous()
             data = whole.view(torch.uint8).numpy().data  # numpy has no bfloat16
             return [*described, value.shape, value.stride(), vars(value), data]
-    if scipy.sparse.issparse(value) and kind.__module__.startswith(
-        "scipy."
-    ):  # its attributes change as it is looked at
+    # A value of scipy.sparse, whose attributes change as it is looked at, has loaded it.
+    sparse = sys.modules.get("scipy.sparse") if kind.__module__.startswith("scipy.") else None
+    if sparse is not None and sparse.issparse(value):
         listed = value.tocoo()
         return ["sparse", kind, value.shape, *listed.coords, listed.data]
     if kind is pd.DataFrame:

@@ -9,6 +9,7 @@ import torch
 
 from optlab.lab.trial.record import TraceRow, Trial
 from optlab.optimizers import Optimizer
+from optlab.optimizers.linear_descent import linear_descent
 from optlab.problems import Evaluation, Parameters, Problem
 from optlab.problems.capabilities import HasConstantFit, HasResiduals, has, is_quadratic
 
@@ -96,7 +97,8 @@ def rounding_share(eps: float) -> float:
 
 def _stable_growth(trial: Trial, problem: Problem, optimizer: Optimizer) -> float:
     """Return the optimizer's bound of the growth, for full batches and a quadratic loss."""
-    growth = getattr(optimizer, "stable_growth", None)
+    descent = linear_descent(optimizer)
+    growth = getattr(optimizer, "stable_growth", None) if descent is None else descent.growth
     whole = trial.batch_size == "full" or (trial.batch_size or 0) >= len(problem.data.y)
     if growth is None or not whole or not is_quadratic(problem):
         return math.nan

@@ -12,6 +12,7 @@ import torch
 
 from optlab.optimizers.adapters.torch_optimizer import TorchOptimizer
 from optlab.optimizers.batches import Batches
+from optlab.optimizers.linear_descent import LinearDescent
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Parameters, Problem
 
@@ -74,9 +75,9 @@ class _TorchMethod:
     def __reduce__(self) -> tuple[Any, ...]:
         return _remade, (self.torch_class, self._values())
 
-    def stable_growth(self) -> float:
-        """Return the adapted class's: see `TorchOptimizer.stable_growth`."""
-        return self._adapted().stable_growth()
+    def linear_descent(self) -> LinearDescent | None:
+        """Return the adapted class's: see `TorchOptimizer.linear_descent`."""
+        return self._adapted().linear_descent()
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why torch's class does not take a problem's parameters."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.momentum_growth import momentum_growth
+from optlab.optimizers.linear_descent import LinearDescent
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.problems import Batch, Parameters, Problem
 
@@ -109,13 +109,19 @@ class TorchOptimizer:
         """The adapted class's name, after torch's: ``"torch Adam"``."""
         return f"torch {self.cls.__name__}"
 
-    def stable_growth(self) -> float:
-        """Return `momentum_growth` of plain SGD at one rate; NaN of all else."""
-        momentum = float(self.options.get("momentum", 0.0))
-        changed = any(self.options.get(name) for name in ("dampening", "weight_decay", "maximize"))
-        if self.cls is not torch.optim.SGD or self.scheduler or changed or not 0 <= momentum < 1:
-            return math.nan
-        return momentum_growth(momentum, nesterov=bool(self.options.get("nesterov")))
+    def linear_descent(self) -> LinearDescent | None:
+        """Return the recurrence of plain SGD's error at one rate; None for all else."""
+        if self.cls is not torch.optim.SGD or self.scheduler:
+            return None
+        sgd = inspect.signature(self.cls).bind_partial(None, **self.options)
+        sgd.apply_defaults()
+        lr, momentum, *others = (
+            float(sgd.arguments[name]) for name in ("lr", "momentum", "dampening", "maximize")
+        )
+        if any(others) or not 0 <= momentum < 1:
+            return None
+        nesterov, decay = sgd.arguments["nesterov"], float(sgd.arguments["weight_decay"])
+        return LinearDescent(lr, momentum, bool(nesterov), decay)
 
     @property
     def extra_evaluations(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.first_order.descend import State, check_hyperparameters, descend
-from optlab.optimizers.momentum_growth import momentum_growth
+from optlab.optimizers.linear_descent import LinearDescent, constant_descent
 from optlab.optimizers.optimizer import Iterate
 from optlab.optimizers.schedules import LearningRate
 from optlab.problems import Parameters, Problem
@@ -58,11 +57,9 @@ class HeavyBall:
     def __post_init__(self) -> None:
         check_hyperparameters(self, fraction=("momentum",))
 
-    def stable_growth(self) -> float:
-        """Return `momentum_growth`, NaN with a schedule, for which there is no such proof."""
-        if callable(self.learning_rate):
-            return math.nan
-        return momentum_growth(self.momentum)
+    def linear_descent(self) -> LinearDescent | None:
+        """Return the recurrence of the error on a quadratic, None with a schedule."""
+        return constant_descent(self.learning_rate, self.momentum)
 
     def init(self, parameters: Tensor) -> State:
         """Return the velocity, zero."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.first_order.descend import State, check_hyperparameters, descend
+from optlab.optimizers.linear_descent import LinearDescent, constant_descent
 from optlab.optimizers.optimizer import Iterate
 from optlab.optimizers.schedules import LearningRate
 from optlab.problems import Parameters, Problem
@@ -53,12 +53,9 @@ class SGD:
     def __post_init__(self) -> None:
         check_hyperparameters(self)
 
-    def stable_growth(self) -> float:
-        """Return 1: on a quadratic, full-batch descent that is stable never increases the loss.
-
-        NaN with a schedule, whose first rates may be larger than is stable.
-        """
-        return math.nan if callable(self.learning_rate) else 1.0
+    def linear_descent(self) -> LinearDescent | None:
+        """Return the recurrence of the error on a quadratic, None with a schedule."""
+        return constant_descent(self.learning_rate)
 
     def init(self, parameters: Tensor) -> State:
         """Return the state, which is empty."""

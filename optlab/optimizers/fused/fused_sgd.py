@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,7 +14,7 @@ from optlab.checks import check_fraction, check_not_negative, check_positive
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.fused.fused_run import FusedRun, Loop
 from optlab.optimizers.fused.linear_loss import LinearLoss
-from optlab.optimizers.momentum_growth import momentum_growth
+from optlab.optimizers.linear_descent import LinearDescent
 from optlab.optimizers.optimizer import Iterate
 from optlab.problems import Batch, Parameters, Problem
 from optlab.problems.vector import flatten
@@ -90,11 +89,9 @@ class FusedSGD:
             raise ValueError("nesterov=True needs a momentum greater than 0, not 0")
         check_not_negative("weight_decay", self.weight_decay)
 
-    def stable_growth(self) -> float:
-        """Return `momentum_growth`, NaN with weight decay, whose minimiser is another."""
-        if self.weight_decay:
-            return math.nan
-        return momentum_growth(self.momentum, nesterov=self.nesterov)
+    def linear_descent(self) -> LinearDescent:
+        """Return the recurrence of the error on a quadratic."""
+        return LinearDescent(self.learning_rate, self.momentum, self.nesterov, self.weight_decay)
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: another loss, another device, or a missing compiler."""

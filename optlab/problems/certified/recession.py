@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.optimize import linprog
 from torch import Tensor
 
 from optlab.problems.certified.linear_objective import Objective
@@ -76,6 +75,8 @@ def _most_growth(
     | None
 ):
     """Return v, and which rows of ``M v`` grow; None where there are none."""
+    from scipy.optimize import linprog  # noqa: PLC0415 - a tenth of a second, rarely needed
+
     free = ~held
     m, p = int(free.sum()), M.shape[1]
     found = linprog(

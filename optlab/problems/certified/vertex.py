@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.optimize import linprog
 from torch import Tensor
 
 from optlab.linalg import double_double as dd
@@ -64,6 +63,8 @@ def minimise_kinks(kinks: Kinks) -> Vertex:
 
 def _by_simplex(kinks: Kinks, residual: Tensor, near: Tensor) -> tuple[Tensor, Tensor] | None:
     """Return the dual's slopes ``(N,)``, those of far rows by their signs, and the move."""
+    from scipy.optimize import linprog  # noqa: PLC0415 - a tenth of a second, rarely needed
+
     c = kinks.c[0]
     rows = c[:, None] * kinks.A
     scale = 1 / rows.abs().sum(0)

@@ -1,0 +1,1 @@
+"""Checks of gradients: closed form, autograd, differences, batches and precision."""

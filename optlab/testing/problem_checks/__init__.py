@@ -1,0 +1,1 @@
+"""Checks of problems: protocol, capabilities, reference, copies."""

@@ -1,0 +1,164 @@
+"""Checks of a problem's reference: not beaten, and the suboptimality measured from it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from optlab.lab.trial.best_known import ReferenceLoss
+from optlab.problems.problem import Parameters, Reference
+from optlab.testing.gradients.differentiable import near
+from optlab.testing.problem_checks.problem_subject import (
+    HEAD,
+    ProblemSubject,
+    require,
+    start_code,
+)
+from optlab.testing.run_checks import CheckSkipped
+
+KINDS = ("certified", "computed", "best known")
+STARTS = 10
+
+
+def check_reference(subject: ProblemSubject) -> None:
+    """Require that no point has a loss below the reference's, but for its bound and rounding."""
+    problem = subject.problem
+    reference = _reference(subject)
+    example = f"{HEAD}print(problem.reference())"
+    require(
+        reference.kind in KINDS,
+        f"a reference is one of {', '.join(KINDS)}",
+        repr(reference.kind),
+        example=example,
+    )
+    require(
+        reference.message,
+        "a reference says how it was found, in message",
+        "nothing",
+        example=example,
+    )
+    if reference.parameters is not None:
+        _check_parameters(subject, reference, example)
+    if not reference.trusted:
+        raise CheckSkipped(f"the reference is not trusted: {reference.message}")
+    slack, rounding = _slack(subject, reference)
+    for point, code in _points(subject, reference):
+        loss = problem.evaluate(point).loss
+        require(
+            not loss < reference.loss - slack - rounding,
+            "no point has a loss below the reference's",
+            f"{loss!r}, below {reference.loss!r}, at {_short(point)}",
+            hint="the reference is of other data, another penalty, or not the minimiser",
+            tolerance=f"{slack:.2g}, its bound, + {rounding:.2g}, the rounding of losses",
+            example=f"{HEAD}{code}\nprint(problem.evaluate(point).loss, problem.reference().loss)",
+        )
+
+
+def check_suboptimality(subject: ProblemSubject) -> None:
+    """Require that the suboptimality is the loss less the reference's, and at least 0."""
+    problem = subject.problem
+    if problem.reference() is None:
+        judged = problem.evaluate(subject.start())
+        require(
+            math.isnan(judged.suboptimality),
+            "without a reference the suboptimality is NaN",
+            repr(judged.suboptimality),
+            example=f"{HEAD}print(problem.evaluate({start_code('problem', subject.seed)}))",
+        )
+        return
+    reference = _reference(subject)
+    if not reference.trusted:
+        raise CheckSkipped(f"the reference is not trusted: {reference.message}")
+    slack, rounding = _slack(subject, reference)
+    for point, code in _points(subject, reference):
+        judged = problem.evaluate(point)
+        if not math.isfinite(judged.loss):
+            continue
+        off = slack + rounding + 2.0**-43 * abs(judged.loss)
+        example = (
+            f"{HEAD}{code}\njudged = problem.evaluate(point)\n"
+            "print(judged.suboptimality, judged.loss - problem.reference().loss)"
+        )
+        tolerance = f"{off:.2g}: the reference's bound, the rounding of losses, 2**-43 of the loss"
+        gap = judged.loss - reference.loss
+        require(
+            abs(gap - judged.suboptimality) <= off,
+            "the suboptimality is the loss less the reference's",
+            f"{judged.suboptimality!r}, where the losses differ by {gap!r}, at {_short(point)}",
+            tolerance=tolerance,
+            example=example,
+        )
+        require(
+            judged.suboptimality >= -slack - rounding,
+            "the suboptimality is at least 0",
+            f"{judged.suboptimality!r} at {_short(point)}",
+            tolerance=tolerance,
+            example=example,
+        )
+
+
+def _reference(subject: ProblemSubject) -> Reference:
+    reference = subject.problem.reference()
+    if reference is None:
+        raise CheckSkipped("the problem has no reference")
+    return reference
+
+
+def _check_parameters(subject: ProblemSubject, reference: Reference, example: str) -> None:
+    assert reference.parameters is not None
+    start = subject.start()
+    shapes = {name: tuple(value.shape) for name, value in start.items()}
+    own = {name: tuple(value.shape) for name, value in reference.parameters.items()}
+    require(own == shapes, f"the reference's parameters are {shapes}", str(own), example=example)
+    for name, value in reference.parameters.items():
+        is_double = value.dtype == torch.float64 and value.device.type == "cpu"
+        require(
+            is_double,
+            "the reference's parameters are float64 on the CPU",
+            f"{name} in {value.dtype} on {value.device}",
+            example=example,
+        )
+    judged = subject.problem.evaluate(reference.parameters)
+    slack, rounding = _slack(subject, reference)
+    require(
+        abs(judged.loss - reference.loss) <= slack + rounding or not reference.trusted,
+        "the reference's loss is that of its parameters",
+        f"{reference.loss!r}, where evaluate gives {judged.loss!r}",
+        tolerance=f"{slack + rounding:.2g}, its bound and the rounding of losses",
+        example=f"{example}\nprint(problem.evaluate(problem.reference().parameters).loss)",
+    )
+
+
+def _slack(subject: ProblemSubject, reference: Reference) -> tuple[float, float]:
+    """Return the reference's bound, and the rounding of losses near it."""
+    slack = 0.0 if math.isnan(reference.bound) else reference.bound
+    rounding = ReferenceLoss.of(subject.problem).rounding
+    own = 0.0 if math.isnan(rounding) else rounding
+    return slack, own + 2.0**-46 * abs(reference.loss)
+
+
+def _points(subject: ProblemSubject, reference: Reference) -> list[tuple[Parameters, str]]:
+    """Return starts, the reference's parameters and points near them, with code for each."""
+    seeds = range(subject.seed, subject.seed + STARTS)
+    found = [(subject.start(seed=seed), f"point = {start_code('problem', seed)}") for seed in seeds]
+    if reference.parameters is None:
+        return found
+    best = "point = problem.reference().parameters"
+    found.append((reference.parameters, best))
+    lines = f"from optlab.testing.gradients.differentiable import near\n{best}\n"
+    for radius in (1e-1, 1e-4):
+        for seed in seeds:
+            code = f"{lines}point = near(point, {seed}, {radius})"
+            found.append((near(reference.parameters, seed, radius), code))
+    return found
+
+
+def _short(point: Parameters) -> str:
+    """Return a point in at most four numbers a parameter."""
+    parts = []
+    for name, value in point.items():
+        flat = value.reshape(-1)
+        more = ", ..." if len(flat) > 4 else ""
+        parts.append(f"{name} = [{', '.join(f'{v:.6g}' for v in flat[:4].tolist())}{more}]")
+    return "; ".join(parts)
