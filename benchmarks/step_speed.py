@@ -3,7 +3,8 @@
 All contenders make steps of the same rule on the same data, in a random order that each draws as it
 does: the article's loop (a DataLoader and autograd), torch.optim.SGD in its three implementations,
 a step compiled by torch.compile, a loop written by hand in numpy, scikit-learn's SGDRegressor and
-SGDClassifier (batch size 1), and optlab's. Compiling is done before, and stated.
+SGDClassifier (batch size 1), and optlab's. Compiling is done before, and stated. On one thread: the
+steps are so small that a second one costs more than it brings, most of all beside other processes.
 
     python -m benchmarks.step_speed [--rounds 7] [--without-compile]
 """
@@ -11,6 +12,7 @@ SGDClassifier (batch size 1), and optlab's. Compiling is done before, and stated
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -25,6 +27,7 @@ import optlab as ol
 from benchmarks.interleaved import interleaved
 from benchmarks.record import Case, Record
 from optlab.lab.measure.machine_speed import arithmetic_rate, read_bandwidth
+from optlab.lab.measure.threads import set_threads
 from optlab.problems.losses.logistic import LogisticRegression
 
 RATE = 1e-3
@@ -216,6 +219,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--without-compile", action="store_true")
     asked = parser.parse_args()
+    set_threads(1)
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # what compiling takes the first time
     record = Record("step_speed", "How fast is a step of stochastic gradient descent?")
     for name, problem, size in problems():
         with_compile = not asked.without_compile

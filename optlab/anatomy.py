@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """Where the time of each optimizer's step goes, measured part by part.
+    """The parts of each optimizer's step, with the seconds that each takes.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Anatomy:
             For another problem, or one of which nothing was measured.
         """
         from optlab.report.figures.anatomy_bars import anatomy_figure  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
-        from optlab.report.views.anatomy import anatomy_view  # noqa: PLC0415 - as above
+        from optlab.report.views.anatomy_view import anatomy_view  # noqa: PLC0415 - as above
 
         names = list(dict.fromkeys(self.table["problem"]))
         if problem is None and len(names) == 1:

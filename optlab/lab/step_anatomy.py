@@ -137,7 +137,7 @@ class _Enough(BaseException):
 
 
 class _Phases(Protocol):
-    """What is told where a phase begins and ends."""
+    """The protocol of what records phases: a timer, or scopes of a profiler."""
 
     def enter(self, phase: str) -> None:
         """Begin a phase."""
