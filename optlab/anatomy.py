@@ -31,7 +31,7 @@ class Anatomy:
     >>> anatomy = ol.compare(problem, ol.ManualSGD(), batch_sizes=[1], epochs=1).anatomy()
     >>> row = anatomy.table.iloc[0]
     >>> parts = ["order and gather", "forward", "backward", "update", "Python"]
-    >>> abs(row[parts].sum() / row["step_seconds"] - 1) < 1e-9
+    >>> bool(abs(row[parts].sum() / row["step_seconds"] - 1) < 1e-9)
     True
     """
 
