@@ -12,6 +12,7 @@ BENCHMARKS = (
 )  # fmt: skip
 EXPERIMENTS = (
     "tutorial", "diabetes", "conditioning", "nist", "nist_nonlinear", "digits_network", "valley",
+    "theory", "batch_size", "noise_floor",
 )  # fmt: skip
 
 

@@ -30,3 +30,27 @@ def test_an_experiment_runs(name, measures, printed, capsys):
     if experiment.conclude:
         experiment.conclude(results)
         assert printed in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "shorter", "printed"),
+    [
+        ("theory", {"EPOCHS": 3, "LAST": 2}, "| 0.99 of 2/L | "),
+        (
+            "batch_size",
+            {"RUNS": 2, "BATCH_SIZES": (64, 1024), "MOMENTA": (0.5,)},
+            "| 1024 | 1.696 | 94 | 36% |",
+        ),
+        ("noise_floor", {"RUNS": 2, "STEPS": 9, "START_AT": 6}, "| 0.04 | 0.04 | 1 | 0.13269 |"),
+    ],
+)
+def test_an_experiment_of_theory_prints_its_table_and_saves_its_figure(
+    name, shorter, printed, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    script = runpy.run_path(str(FOLDER / f"{name}.py"))
+    experiment = dataclasses.replace(script["experiment"], epochs=3, seeds=(1,))
+    experiment.conclude.__globals__.update(shorter)
+    experiment.conclude(experiment.run())
+    assert printed in capsys.readouterr().out
+    assert (tmp_path / "results" / f"{name}.png").read_bytes().startswith(b"\x89PNG")

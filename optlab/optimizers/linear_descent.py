@@ -114,7 +114,9 @@ class LinearDescent:
         .. math:: \eta < \frac{2 (1 + m)}{L + \lambda}, \qquad
             \eta < \frac{2 + 2 m}{(1 + 2 m)(L + \lambda)} \text{ (Nesterov)}
         """
-        return self._limit / (largest + self.weight_decay)
+        check_not_negative("largest", largest)
+        curvature = largest + self.weight_decay
+        return self._limit / curvature if curvature else math.inf
 
     def is_stable(self, largest: float) -> bool:
         """Return whether no mode up to the largest eigenvalue grows."""

@@ -22,7 +22,7 @@ compare absolute errors of modes with a scale.
 Examples
 --------
 >>> import torch
->>> import optlab
+>>> import optlab as ol
 >>> from optlab.testing import oracles
 >>> problem = ol.Quadratic([10.0, 1.0], start=(1.0, 1.0))
 >>> start = problem.start(torch.Generator())

@@ -13,7 +13,7 @@ from optlab.problems import Parameters, Problem, gradient
 from optlab.problems.hessian import hessian
 from optlab.problems.problem import Batch
 from optlab.problems.vector import flatten
-from optlab.theory.descent_theory import rows_a_step
+from optlab.theory.descent_theory import noise_share
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -40,7 +40,7 @@ def gradient_covariance(
     parameters
         The point, of any dtype.
     batch_size
-        B, or ``"full"``: all rows, once each.
+        B, of any size with replacement; ``"full"`` is the gradient of all rows, which has none.
     replacement
         Whether rows are drawn with replacement. A shuffled epoch's batches are drawn without.
 
@@ -59,13 +59,10 @@ def gradient_covariance(
     ----------
     Cochran, Sampling Techniques (1977), section 2.5.
     """
-    rows, n = rows_a_step(problem, batch_size), len(problem.data.y)
     slopes = _row_slopes(problem, parameters)
     centred = slopes - slopes.mean(0)
-    covariance: Array = centred.T @ centred / n
-    if not replacement or batch_size == "full":
-        covariance = covariance * ((n - rows) / max(n - 1, 1))
-    return covariance / rows
+    covariance: Array = centred.T @ centred / len(slopes)
+    return covariance * noise_share(problem, batch_size, replacement=replacement)
 
 
 @dataclass(frozen=True)

@@ -248,6 +248,25 @@ def rows_a_step(problem: Problem, batch_size: int | str) -> int:
     return rows if batch_size == "full" else min(rows, check_count("batch_size", batch_size))
 
 
+def noise_share(problem: Problem, batch_size: int | str, *, replacement: bool) -> float:
+    """Return the share of one row's gradient covariance that a mini-batch has.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> problem = ol.LinearRegression([[1.0], [2.0], [3.0]], [1.0, 2.0, 4.0])
+    >>> [noise_share(problem, 2, replacement=replacement) for replacement in (True, False)]
+    [0.5, 0.25]
+    """
+    n = len(problem.data.y)
+    if batch_size == "full":
+        return 0.0
+    if replacement:
+        return 1 / check_count("batch_size", batch_size)
+    rows = rows_a_step(problem, batch_size)
+    return (n - rows) / (rows * max(n - 1, 1))
+
+
 def decay_offset(descent: LinearDescent, found: Modes) -> Array:
     """Return where weight decay moves the minimiser to, ``(r,)``: its coordinates; zeros if none.
 

@@ -14,7 +14,7 @@ from optlab.checks import check_positive
 from optlab.optimizers import Optimizer
 from optlab.optimizers.linear_descent import LinearDescent
 from optlab.problems import Parameters, Problem
-from optlab.theory.descent_theory import required_descent, rows_a_step
+from optlab.theory.descent_theory import noise_share, required_descent
 from optlab.theory.row_gradients import row_gradients
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -40,7 +40,8 @@ class SGDMoments:
     H S H + C + C^T + \frac{1}{n} \sum_i g_i g_i^T`, :math:`C = \frac{1}{n} \sum_i A_i m g_i^T`.
     Batches without replacement have :math:`\frac{n - B}{B (n - 1)}` for :math:`1 / B`. Momentum
     makes the state (error, velocity), of twice the size. No term is left out: the textbook's
-    formula, which takes the noise at the minimiser for that everywhere, is 40 % off on small data.
+    formula, which takes the noise at the minimiser for that everywhere, is tens of percent off on
+    small data.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class SGDMoments:
     optimizer
         Descent at a constant rate, with or without momentum and weight decay.
     batch_size
-        B, or ``"full"``.
+        B, of any size with replacement; ``"full"`` is the gradient of all rows.
     replacement
         Whether the rows of a batch are drawn with replacement.
 
@@ -85,10 +86,7 @@ class SGDMoments:
         replacement: bool = True,
     ) -> None:
         descent = required_descent(optimizer)
-        rows, n = rows_a_step(problem, batch_size), len(problem.data.y)
-        self.factor = 1 / rows if replacement else (n - rows) / (rows * max(n - 1, 1))
-        if batch_size == "full":
-            self.factor = 0.0
+        self.factor = noise_share(problem, batch_size, replacement=replacement)
         self.gradients = row_gradients(problem, descent)
         self._assemble(descent)
 
@@ -144,7 +142,10 @@ class SGDMoments:
         return None
 
     def noise_floor(self) -> float:
-        """Return the expected suboptimality in the long run; infinite where SGD is not stable."""
+        """Return the expected suboptimality in the long run; infinite where SGD is not stable.
+
+        It takes some ``n r**4 / 2`` operations, for n rows and r parameters.
+        """
         second = self._stationary
         return math.inf if second is None else self._gap(second, np.zeros(self.r))
 
