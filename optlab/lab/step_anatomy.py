@@ -2,11 +2,11 @@
 
 Three kinds of runs of whole epochs take turns, of the same optimizer from the same seed:
 
-1. Plain ones: the seconds of a step, S, the least of nine rounds.
+1. Plain ones: the seconds of a step, S, the least of fifteen rounds.
 2. Timed ones, in which a clock is read where the optimizer asks for a batch or an order
    (`Batches`, or a `DataLoader`), evaluates the loss, takes a gradient in closed form, or calls
-   autograd's backward pass. The one that took least gives the seconds of each phase, less what the
-   clock itself takes; what is left of it is the update's. All are scaled so that they sum to S.
+   autograd's backward pass. They give the seconds of each phase, the least of fifteen rounds, less
+   what the clock itself takes; what is left is the update's. All are scaled so that they sum to S.
 3. A profiled one (`torch.autograd.profiler`), of some hundred steps: the share R_k of each phase's
    time that lies inside torch's operations.
 
@@ -64,7 +64,7 @@ _PROFILED_STEPS = 300
 _PROFILED_SECONDS = 1.0
 _RUN_SECONDS = 0.02  # of one run, where an epoch is no longer
 _LONG_EPOCH = 1.0  # seconds: of such each kind of run makes one
-_ROUNDS = 9
+_ROUNDS = 15
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,8 @@ def step_parts(
             timed.append(setting.timed(epochs))
         shares, profiled = _profile(setting)
     count = setting.batches().steps
-    step, (phases, clocked) = min(plain) / count, min(timed, key=lambda run: run[1])
+    step, clocked = min(plain) / count, min(seconds for _, seconds in timed)
+    phases = {p: min(run.get(p, 0.0) for run, _ in timed) for p in timed[0][0]}
     found = _split(phases, step, shares, is_compiled=callable(prepare))
     spread = (max(plain) - min(plain)) / min(plain)
     return StepParts(found, step, spread, clocked / min(plain) - 1, profiled / step - 1)
@@ -169,7 +170,7 @@ class _Setting:
         return seconds / max(1, made)
 
     def timed(self, epochs: int) -> tuple[dict[str, float], float]:
-        """Return the seconds of each phase of a run, and of an epoch of it.
+        """Return the seconds of each phase of an epoch of a run, and of all of it.
 
         The update is what is in no other phase, and what the timer does not take itself.
         """
@@ -178,7 +179,8 @@ class _Setting:
             seconds, made = _run(self, problem, batches, epochs)
         found = {phase: timer.seconds(phase) for phase in timer.calls}
         found[UPDATE] = max(0.0, seconds - timer.own_seconds() - sum(found.values()))
-        return found, seconds / max(1, made)
+        made = max(1, made)
+        return {phase: value / made for phase, value in found.items()}, seconds / made
 
 
 def _run(setting: _Setting, problem: Problem, batches: Batches, epochs: int) -> tuple[float, int]:

@@ -80,7 +80,8 @@ def own_nanoseconds(calls: int = 2000) -> tuple[float, float]:
                 nothing()
             whole = read() - began
             found.append((timer._nanoseconds["nothing"] / calls, whole / calls))
-        _own.append(min(found))
+        inside, whole = zip(*found, strict=True)
+        _own.append((min(inside), min(whole)))
     return _own[0]
 
 
