@@ -80,8 +80,7 @@ def own_nanoseconds(calls: int = 2000) -> tuple[float, float]:
                 nothing()
             whole = read() - began
             found.append((timer._nanoseconds["nothing"] / calls, whole / calls))
-        inside, whole = zip(*found, strict=True)
-        _own.append((min(inside), min(whole)))
+        _own.append((min(pair[0] for pair in found), min(pair[1] for pair in found)))
     return _own[0]
 
 
