@@ -28,6 +28,7 @@ import optlab as ol
 SIZES = {
     "trials": (100, 1_000, 10_000),
     "isolated": (100, 1_000),
+    "shared": (100, 1_000, 10_000),
     "optimizers": (20, 200, 2_000),
     "epochs": (1_000, 10_000, 100_000),
     "experiments": (1, 10, 100),
@@ -122,6 +123,16 @@ def isolated(rows: int, store: Path, costs: Costs) -> None:
         experiment.run(execution=ol.Execution(threads=1, isolate=True))
 
 
+def shared(rows: int, store: Path, costs: Costs) -> None:
+    """Run trials of one optimizer that share a worker process, a hundred each."""
+    del store
+    experiment = ol.Experiment(problems=problem(), optimizers=Idle(), repeats=rows, epochs=1)
+    # A process that ends by itself, after its last trial, is reaped, so that its time is counted.
+    execution = ol.Execution(threads=1, isolate=True, trials_per_process=100)
+    with costs.of("run in shared processes"):
+        experiment.run(execution=execution)
+
+
 def optimizers(rows: int, store: Path, costs: Costs) -> None:
     """Run one trial of each of many optimizers of one class, stored, and report them."""
     with costs.of("name"):
@@ -187,7 +198,8 @@ def clashes(rows: int, store: Path, costs: Costs) -> None:
 
 
 CASES: dict[str, Callable[[int, Path, Costs], None]] = {
-    case.__name__: case for case in (trials, isolated, optimizers, epochs, experiments, clashes)
+    case.__name__: case
+    for case in (trials, isolated, shared, optimizers, epochs, experiments, clashes)
 }
 
 

@@ -11,6 +11,7 @@ from statistics import median
 def interleaved(
     contenders: Mapping[str, Callable[[], object]],
     rounds: int,
+    *,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Return each contender's seconds, round by round, after one round that is not counted.

@@ -31,6 +31,7 @@ from .optimizers.first_order.nesterov import Nesterov as Nesterov
 from .optimizers.first_order.rmsprop import RMSprop as RMSprop
 from .optimizers.first_order.sgd import SGD as SGD
 from .optimizers.fista import FISTA as FISTA
+from .optimizers.fused.fused_adam import FusedAdam as FusedAdam
 from .optimizers.fused.fused_sgd import FusedSGD as FusedSGD
 from .optimizers.gauss_newton import GaussNewton as GaussNewton
 from .optimizers.lbfgs import LBFGS as LBFGS

@@ -4,6 +4,7 @@ import ctypes
 import math
 import mmap
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 import optlab as ol
@@ -228,3 +230,95 @@ class TellsAnomaly:
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
         raise ArithmeticError(f"{torch.is_anomaly_enabled()} {os.getpid()}")
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """Does its work well, and leaves one thing behind in its process."""
+
+    what: str
+    uses_batches: ClassVar[bool] = False
+
+    def iterates(self, problem, batches, start):
+        getattr(self, self.what)()
+        yield ol.Iterate(start)
+
+    def nothing(self):
+        pass
+
+    def a_cycle(self):
+        held = [torch.ones(1 << 24)]  # 64 MiB that only a collection frees
+        held.append(held)
+
+    def anomaly_detection(self):
+        torch.autograd.set_detect_anomaly(True)
+
+    def a_patched_evaluation(self):
+        ol.LinearRegression.evaluate = lambda *_: ol.problems.Evaluation(0.0, 0.0, 0.0, 0.0)
+
+    def a_patched_function_of_the_lab(self):
+        ol.optimizers.Batches.__iter__.__globals__["torch"] = None
+
+    def a_patched_method_of_tensors(self):
+        torch.Tensor.mean = lambda *_: torch.zeros(())
+
+    def a_patched_clock(self):
+        time.perf_counter_ns = lambda: 0
+
+    def a_thread(self):
+        threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+
+    def a_process(self):
+        subprocess.Popen(["sleep", "1000"])
+
+    def an_orphan(self):
+        subprocess.run(["sh", "-c", "sleep 1000 &"], check=True)
+
+    def a_folder(self):
+        os.chdir("/")
+
+    def a_variable(self):
+        os.environ["LEFT"] = "behind"
+
+    def a_timer(self):
+        signal.setitimer(signal.ITIMER_REAL, 1000.0)
+
+    def a_handler(self):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def a_tracer(self):
+        sys.settrace(lambda *_: None)
+
+    def memory(self):
+        threading.main_thread().__dict__["held"] = bytearray(200 << 20)
+
+
+@dataclass(frozen=True)
+class DrawsFromGlobals:
+    """Draws from the global generators of numpy and torch."""
+
+    uses_batches: ClassVar[bool] = False
+
+    def iterates(self, problem, batches, start):
+        drawn = np.random.random() + torch.rand(()).item()  # noqa: NPY002 - the global one
+        yield ol.Iterate({name: torch.full_like(value, drawn) for name, value in start.items()})
+
+
+@dataclass(frozen=True)
+class BadAtTimes:
+    """Its second trial crashes in C, its third hangs, and its others are well."""
+
+    note: str
+    uses_batches: ClassVar[bool] = False
+
+    def iterates(self, problem, batches, start):
+        yield ol.Iterate(start)
+        with Path(self.note).open("a+") as note:
+            note.write("1")
+            note.flush()
+            run = note.tell()
+        if run == 2:
+            ctypes.string_at(0)
+        elif run == 3:
+            time.sleep(1000)
+        yield ol.Iterate(start)

@@ -92,7 +92,10 @@ def interrupted_run(experiment, path, interrupt_at):
                 experiment.grid,
                 experiment.budget,
                 store=store,
-                execution=Execution(isolate=True, threads=1),
+                # By turns one process for both trials, or one for each: a place takes a second.
+                execution=Execution(
+                    isolate=True, threads=1, trials_per_process=1 + interrupt_at % 2
+                ),
                 listener=listener,
             )
         except KeyboardInterrupt:
@@ -105,7 +108,7 @@ def interrupted_run(experiment, path, interrupt_at):
 
 def test_every_trial_has_a_row_and_every_process_ends(quick, tmp_path, new_children):
     problem = ol.LinearRegression.from_dataset(ol.datasets.synthetic(6, 1, seed=1))
-    experiment = ol.Experiment(problems=problem, optimizers=[ol.ManualSGD(), ol.Lstsq()], epochs=1)
+    experiment = ol.Experiment(problems=problem, optimizers=ol.ManualSGD(), epochs=1, repeats=2)
     lines, records, *_ = interrupted_run(experiment, tmp_path / "whole.db", 0)
     assert [record.status for record in records] == ["finished"] * 2
     first = {line: k for k, line in reversed(list(enumerate(lines, 1)))}

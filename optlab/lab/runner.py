@@ -210,6 +210,7 @@ def _run_isolated(
         time_limit=execution.time_limit,
         memory_limit=execution.memory_bytes,
         peak_memory=execution.measure_memory,
+        trials_per_process=execution.trials_per_process,
     )
     with closing(workers), workers:  # closed twice: Ctrl-C can come where it is closed
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 
+from optlab.linalg.blas_threads import one_thread
 from optlab.linalg.column_offsets import without_offsets
 from optlab.linalg.row_blocks import (
     CONVERTED_ELEMENTS,
@@ -93,12 +95,18 @@ def least_squares(
     rows = replace(in_memory(block, fit_intercept), weight_sum=weight_sum)
     if rows.unknowns == 0:
         raise ValueError("X has no columns and fit_intercept is False: there is nothing to fit")
-    solution = _best(rows, block, l2, route, X.device, column_names)
+    with one_thread() if _is_small(len(block.y), rows.unknowns) else nullcontext():
+        solution = _best(rows, block, l2, route, X.device, column_names)
     if not weight_exponent:
         return solution
     scaled = solution.certificate
     squares = float(np.ldexp(scaled.residual_sum_of_squares, weight_exponent))
     return replace(solution, certificate=replace(scaled, residual_sum_of_squares=squares))
+
+
+def _is_small(n: int, p: int) -> bool:
+    """Return whether one thread solves n rows of p unknowns as fast as several, or nearly so."""
+    return min(n, p) <= 256 and n * p <= 1 << 20
 
 
 def _best(

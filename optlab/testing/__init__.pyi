@@ -1,4 +1,5 @@
 from . import oracles as oracles
+from . import strategies as strategies
 from .check_problem import check_problem as check_problem
 from .gradients.check_gradient import check_gradient as check_gradient
 from .report import CheckResult as CheckResult

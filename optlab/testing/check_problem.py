@@ -10,7 +10,7 @@ from optlab.checks import check_not_negative
 from optlab.problems.problem import Problem
 from optlab.testing.gradients.check_gradient import CHECKS as GRADIENT_CHECKS
 from optlab.testing.problem_checks import capability_checks, protocol_checks, reference_checks
-from optlab.testing.problem_checks.problem_subject import ProblemSubject
+from optlab.testing.problem_checks.problem_subject import ProblemSubject, frozen
 from optlab.testing.report import Report
 from optlab.testing.run_checks import run_checks
 
@@ -86,7 +86,7 @@ evaluate; LinearRegression(X, y) makes one, README.md shows how to write one
     first = run_checks(type(problem).__name__, protocol)
     if not first.ok:
         return first
-    subject = ProblemSubject(problem, int(seed))
+    subject = ProblemSubject(problem, int(seed), frozen(problem.data))
     checks: dict[str, Callable[[], object]] = dict(protocol)
     checks |= {name: _of_gradient(check, subject) for name, check in GRADIENT_CHECKS.items()}
     checks |= {name: functools.partial(check, subject) for name, check in PROTOCOL_CHECKS.items()}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from threadpoolctl import ThreadpoolController
 
-_controllers: dict[int, ThreadpoolController] = {}
+from optlab.linalg.blas_threads import controller
 
 
 def set_threads(count: int | None = None) -> int:
@@ -26,7 +24,7 @@ def set_threads(count: int | None = None) -> int:
     count = count or torch.get_num_threads()
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
-    _controller().limit(limits=count)
+    controller().limit(limits=count)
     return count
 
 
@@ -38,13 +36,3 @@ def threads_kept() -> Iterator[None]:
         yield
     finally:
         set_threads(before)
-
-
-def _controller() -> ThreadpoolController:
-    # Looking for the loaded libraries takes milliseconds, so it is done only when some module has
-    # been imported since.
-    loaded = len(sys.modules)
-    if loaded not in _controllers:
-        _controllers.clear()
-        _controllers[loaded] = ThreadpoolController()
-    return _controllers[loaded]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from optlab.lab.trial.status import Status
-from optlab.optimizers import BatchSize
+from optlab.optimizers import BatchSize, Order
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Trial:
     dtype: str
     seed: int  # of the generator that draws the start and the batches' order
     repeat: int = 1  # from 1
+    order: Order = "dataloader"  # of the rows, where they are shuffled
 
 
 class TraceRow(NamedTuple):

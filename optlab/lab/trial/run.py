@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -134,6 +135,11 @@ class _Run:
     def device(self) -> torch.device:
         return torch.device(self.trial.device)
 
+    @cached_property
+    def _buffered(self) -> HasBuffers | None:
+        """The problem where it has buffers: asked once, as each look would wait for the answer."""
+        return self.local if has(self.local, HasBuffers) else None
+
     def go(self, *, warm_up: bool) -> None:
         """Run the trial and write its outcome into the record."""
         record, dtype = self.record, getattr(torch, self.trial.dtype)
@@ -181,7 +187,10 @@ class _Run:
         size = self.trial.batch_size or "full"
         X, y, weight = self.local.data
         looks = self.budget.looks
-        batches = Batches(X, y, size, generator, shuffle=self.shuffle, weight=weight, looks=looks)
+        batches = Batches(
+            X, y, size, generator, shuffle=self.shuffle, weight=weight, looks=looks,
+            order=self.trial.order,
+        )  # fmt: skip
         kept = {name: value.clone() for name, value in start.items()}
         return batches, kept, lambda: iter(self.optimizer.iterates(self.local, batches, start))
 
@@ -268,8 +277,9 @@ class _Run:
 
     def _judge(self, epoch: int, batches: Batches, seconds: float, iterate: Iterate) -> TraceRow:
         """Evaluate an iterate and record it; the clock stands still meanwhile."""
-        own = self.local.buffers() if has(self.local, HasBuffers) else {}
-        parameters = iterate.parameters | own
+        parameters = iterate.parameters
+        if self._buffered is not None:
+            parameters = parameters | self._buffered.buffers()
         point = self.problem.evaluate(parameters)
         cost = iterate.cost or self._usual_cost(epoch * batches.samples / len(self.local.data.y))
         row = TraceRow(

@@ -1,10 +1,14 @@
-"""Run one trial in a process of its own, forked for it, and send what comes of it.
+"""Run a trial in a process that was forked for it, and send what comes of it.
+
+Where trials may share processes, it waits for the next of its optimizer on its problem, as long as
+all is as it was before (see `ProcessState`).
 
 Messages go through a socket of their own, so that what an optimizer prints does no harm.
 """
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import os
 import pickle
@@ -13,7 +17,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from optlab.lab.measure.memory import process_status
 from optlab.lab.measure.torch_settings import TorchSettings
@@ -24,6 +28,7 @@ from optlab.lab.trial.run import describe_exception, run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
 from optlab.lab.workers.pickle_file import Layout, load
+from optlab.lab.workers.process_state import MOST_GROWTH, ProcessState
 
 TRACEBACK_SIGNAL = signal.SIGUSR2
 """The signal on which a worker process writes its traceback into the crash log."""
@@ -36,6 +41,7 @@ class Setup(NamedTuple):
     the process holds before its trial; ``acknowledged``: wait at each recorded iterate until
     the parent has dealt with it, so that its work falls beside no trial's clock. ``machine`` is
     the machine's label, which a process that forks must not look for: it would start CUDA.
+    ``trials_per_process``: how many trials of one optimizer on one problem one process may run.
     """
 
     threads: int
@@ -45,12 +51,14 @@ class Setup(NamedTuple):
     acknowledged: bool
     torch: TorchSettings
     machine: str
+    trials_per_process: int = 1
 
 
 class Order(NamedTuple):
     """One trial to be run, where its problem lies in its file, and its optimizer, pickled.
 
-    ``imports`` are modules that are loaded before the process is forked.
+    ``imports`` are modules that are loaded before the process is forked; ``process`` is the number
+    by which its server tells of that process.
     """
 
     trial: Trial
@@ -58,10 +66,11 @@ class Order(NamedTuple):
     optimizer: bytes
     budget: Budget
     imports: tuple[str, ...]
+    process: int
 
 
 def run_order(order: Order, descriptors: list[int], setup: Setup) -> None:
-    """Run a trial in this process, which was forked for it, and end the process.
+    """Run a trial in this process, which was forked for it, and others that may follow.
 
     ``descriptors`` are those of the socket, of the file for tracebacks, and of the file that the
     problem is read from.
@@ -77,24 +86,43 @@ def run_order(order: Order, descriptors: list[int], setup: Setup) -> None:
 class _Child:
     def __init__(self, connection: Connection, setup: Setup) -> None:
         self.connection, self.setup = connection, setup
+        self.is_shared = setup.trials_per_process > 1
+        self.state: ProcessState | None = None
 
     def work(self, order: Order, problem: int) -> None:
-        """Run the trial and send its record, and its peak memory where asked for."""
+        """Run the trial, and then others as they come, as long as this process is as it was."""
         self.send("forked", os.getpid())
+        if self.is_shared:
+            _adopt_orphans()
+        for left in reversed(range(self.setup.trials_per_process)):
+            is_result = self.run_order(order, problem)
+            stays = is_result and left > 0 and self.state is not None and self.state.is_kept()
+            self.send("done", stays)
+            if not stays:
+                return
+            order = pickle.loads(self.receive())
+
+    def run_order(self, order: Order, problem: int) -> bool:
+        """Run a trial; return whether it ended in a result and without an accelerator."""
         if self.setup.memory_limit is not None:
-            _limit_memory(self.setup.memory_limit)
+            _limit_memory(self.setup.memory_limit, MOST_GROWTH if self.is_shared else 0)
         try:
             optimizer = pickle.loads(order.optimizer)
             task = Task(order.trial, load(problem, order.problem), optimizer, order.budget)
         except BaseException as error:  # unpickling runs a person's code
             self.send("record", _failed(order.trial, error))
-        else:
-            self.run(task)
-        self.send("done")
+            return False
+        if self.state:
+            self.state.restore_generators()
+        self.setup.torch.apply()
+        if self.is_shared and not self.state:
+            self.state = ProcessState()
+        # A context on an accelerator would hold memory there that other processes need.
+        return self.run(task) and order.trial.device == "cpu"
 
-    def run(self, task: Task) -> None:
+    def run(self, task: Task) -> bool:
+        """Send the record of a trial, and its peak memory; return whether it is a result."""
         setup = self.setup
-        setup.torch.apply()
         self.send("started")
         try:
             record = run_trial(
@@ -118,14 +146,18 @@ class _Child:
             with suppress(BaseException):  # an exception of the second pass is no result
                 peak = peak_bytes(task.trial, task.problem, task.optimizer, passes)
                 self.send("peak", peak)
+        return record.status.is_result
 
     def watch(self, _: Trial, row: TraceRow) -> None:
         self.send("row", row)
         if self.setup.acknowledged:
-            try:
-                self.connection.recv_bytes()
-            except (EOFError, OSError):
-                end_process()
+            self.receive()
+
+    def receive(self) -> bytes:
+        try:
+            return self.connection.recv_bytes()
+        except (EOFError, OSError):
+            end_process()
 
     def send(self, kind: str, what: object = None) -> None:
         try:
@@ -139,13 +171,23 @@ def _failed(trial: Trial, error: BaseException) -> TrialRecord:
     return TrialRecord(trial, Status.FAILED, message, said)
 
 
-def _limit_memory(most: int) -> None:
-    """Limit the data of this process to so many more bytes."""
+def _limit_memory(most: int, growth: int) -> None:
+    """Limit the data of this process to so many more bytes, and for good to ``growth`` beyond."""
     import resource  # noqa: PLC0415 - not there on Windows, where no limit is asked for
 
     # The limit on data, not on address space: CUDA reserves terabytes of addresses it never uses.
-    held = process_status()["VmData"]
-    resource.setrlimit(resource.RLIMIT_DATA, (held + most, held + most))
+    limit = process_status()["VmData"] + most
+    hardest = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if hardest == resource.RLIM_INFINITY:  # before the first trial
+        hardest = limit + growth
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limit, hardest), hardest))
+
+
+def _adopt_orphans() -> None:
+    """Make the processes children of this one that an optimizer's children leave behind (Linux)."""
+    if sys.platform == "linux":
+        pr_set_child_subreaper = 36
+        ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1)
 
 
 def flush() -> None:
@@ -155,7 +197,7 @@ def flush() -> None:
             stream.flush()
 
 
-def end_process() -> None:
+def end_process() -> NoReturn:
     """End this process at once: an orderly end would wait for threads that an optimizer left."""
     flush()
     os._exit(0)

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from optlab.lab.measure.machine import keep_machine_label
@@ -37,8 +37,8 @@ DESCRIPTORS = 3
 def main(control: int, parent: int) -> None:
     """Fork a child for each order that comes by a socket, until the socket closes.
 
-    The messages sent are "ready" once all is loaded, and after each child how it ended: its exit
-    code, or the negative number of the signal that killed it.
+    The messages sent are "ready" once all is loaded, and when a child has ended its number and how
+    it ended: its exit code, or the negative number of the signal that killed it.
     """
     _end_with(parent)
     # The parent handles Ctrl-C; here it may come from a terminal or from a script.
@@ -54,16 +54,69 @@ def main(control: int, parent: int) -> None:
         gc.collect()
         use_huge_pages()
         connection.send_bytes(pickle.dumps("ready"))
-        while True:
-            order: Order = pickle.loads(connection.recv_bytes())
-            descriptors = _descriptors(control)
-            _load(order.imports)
-            child = _fork(order, descriptors, setup, control)
-            # Not reaped before the parent has killed its group: until then no other has its number.
-            connection.send_bytes(pickle.dumps(_exit_code(child)))
-            connection.recv_bytes()
-            os.waitpid(child, 0)
+        _Server(control, connection, setup).serve()
     end_process()
+
+
+class _Server:
+    """The loop of the server, with the children that it has: process numbers by their own."""
+
+    def __init__(self, control: int, connection: Connection, setup: Setup) -> None:
+        self.control, self.connection, self.setup = control, connection, setup
+        self.running: dict[int, int] = {}
+        self.ended: dict[int, int] = {}
+        self.woken, self.waker = socket.socketpair()
+        for end in (self.woken, self.waker):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # or nothing would be written to the waker
+        signal.set_wakeup_fd(self.waker.fileno())
+
+    def serve(self) -> None:
+        """Fork as ordered, and tell who has ended, until the socket closes."""
+        while True:
+            ready = wait([self.connection, self.woken])
+            if self.connection in ready:
+                self.obey(pickle.loads(self.connection.recv_bytes()))
+            if self.woken in ready:
+                self.woken.recv(4096)  # before the look: what ends after it wakes again
+            for number, child in list(self.running.items()):
+                if (code := _exit_code(child)) is not None:
+                    self.ended[number] = self.running.pop(number)
+                    self.connection.send_bytes(pickle.dumps((number, code)))
+
+    def obey(self, message: Order | int) -> None:
+        """Fork for an order; reap the child of a number."""
+        if isinstance(message, int):
+            # Only now, when the parent has killed its group: until then no other has its number.
+            os.waitpid(self.ended.pop(message), 0)
+            return
+        descriptors = _descriptors(self.control)
+        _load(message.imports)
+        self.running[message.process] = self.fork(message, descriptors)
+
+    def fork(self, order: Order, descriptors: list[int]) -> int:
+        """Return the process number of a child that runs the order."""
+        flush()  # what is in the buffers would be written by the child too
+        server = os.getpid()
+        child = os.fork()
+        if child == 0:
+            try:
+                self.leave()
+                _end_with(server)
+                run_order(order, descriptors, self.setup)
+            finally:
+                end_process()
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return child
+
+    def leave(self) -> None:
+        """Let go, in a child, of what is the server's."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(self.control)
+        self.woken.close()
+        self.waker.close()
 
 
 def _warm_up() -> None:
@@ -93,25 +146,11 @@ def _load(modules: tuple[str, ...]) -> None:
     gc.freeze()
 
 
-def _fork(order: Order, descriptors: list[int], setup: Setup, control: int) -> int:
-    flush()  # what is in the buffers would be written by the child too
-    server = os.getpid()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(control)
-            _end_with(server)
-            run_order(order, descriptors, setup)
-        finally:
-            end_process()
-    for descriptor in descriptors:
-        os.close(descriptor)
-    return child
-
-
-def _exit_code(child: int) -> int:
-    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    assert ended is not None
+def _exit_code(child: int) -> int | None:
+    """Return how a child ended; None while it runs."""
+    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    if ended is None:
+        return None
     return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 

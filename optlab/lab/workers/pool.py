@@ -13,6 +13,7 @@ from typing import Self
 
 import torch
 
+from optlab.checks import check_count
 from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.trial.record import Trial, TrialRecord, Watcher
@@ -42,7 +43,8 @@ class WorkerPool:
     """A pool of fork servers, each of which forks a process for each trial.
 
     A trial gives the numbers of `run_trial`, bit for bit. What an optimizer changes in its process
-    (a global, a setting of torch, a method of the lab's own) is there for no other trial.
+    (a global, a setting of torch, a method of the lab's own) is there for no other trial, unless
+    ``trials_per_process`` is more than 1.
 
     Parameters
     ----------
@@ -59,6 +61,9 @@ class WorkerPool:
         is refused by the system: the trial fails, or its process crashes.
     peak_memory
         Whether each result's peak memory is measured, in a second pass (see `peak_bytes`).
+    trials_per_process
+        How many trials of one optimizer on one problem may run in one process, one after the other;
+        other optimizers' run in between, in processes of theirs.
 
     Raises
     ------
@@ -77,6 +82,14 @@ class WorkerPool:
     shares are added up every `LOOK_SECONDS` seconds, and a trial that is above its limit then is
     killed; in between it can take more.
 
+    Shared processes save the fork and the page faults after it, most of what a short trial costs.
+    Nothing passes from one optimizer to another. A process ends, and the next trial gets a new one,
+    after a trial that failed or ran on an accelerator, and where `ProcessState` finds a change. The
+    optimizer and the problem are unpickled anew for each trial, and the global random generators
+    of numpy and torch begin as in a new process. There remains what an optimizer keeps from one of
+    its own trials to the next: in its module or class, within objects, or in libraries. Only the
+    first trial of a process makes its first pass cold.
+
     On macOS a process in an endless loop in C outlives this one.
     """
 
@@ -88,8 +101,10 @@ class WorkerPool:
         threads: int | None = None,
         memory_limit: int | None = None,
         peak_memory: bool = False,
+        trials_per_process: int = 1,
     ) -> None:
         _check(count=count, time_limit=time_limit, threads=threads, memory_limit=memory_limit)
+        check_count("trials_per_process", trials_per_process)
         self.count = count
         self._setup = Setup(
             threads=threads or torch.get_num_threads(),
@@ -99,6 +114,7 @@ class WorkerPool:
             acknowledged=count == 1,
             torch=TorchSettings.current(),
             machine=machine_label(),
+            trials_per_process=trials_per_process,
         )
         self._workers: list[WorkerProcess] = []
         self._problems: dict[int, ProblemFile] = {}
@@ -229,17 +245,31 @@ class WorkerPool:
 
     def _hear_server(self, worker: WorkerProcess) -> None:
         """Note that a server is ready, that its child has ended, or that it has died."""
-        if worker.ready and worker.task:
-            self._keep_end(worker, Status.CRASHED, worker.end_child(wait=_EXIT_SECONDS))
-            return
+        was_ready = worker.ready
         try:
-            worker.control.recv_bytes()
+            worker.hear()
         except (EOFError, OSError):
-            self._replace(worker)
+            if worker.connection:
+                self._note_death(worker)
+            else:
+                self._replace(worker)
             return
-        worker.ready, self._failed_starts = True, 0
-        if worker.task:
+        if worker.has_ended:
+            self._note_death(worker)
+        elif worker.ready and not was_ready:
+            self._failed_starts = 0
+            if worker.task:
+                self._send(worker)
+
+    def _note_death(self, worker: WorkerProcess) -> None:
+        """Keep the record of a task whose process has ended, or let a new process run it."""
+        how = worker.end_child(wait=_EXIT_SECONDS)
+        if worker.task and worker.is_reused and not worker.started:
+            # It may have died while it waited: that is not this trial's doing.
+            worker.assign(worker.task)
             self._send(worker)
+        else:
+            self._keep_end(worker, Status.CRASHED, how)
 
     def _receive(self, worker: WorkerProcess, started: Starting, watch: Watcher) -> None:
         task, record = worker.task, worker.record
@@ -249,7 +279,7 @@ class WorkerPool:
         try:
             kind, what = pickle.loads(worker.connection.recv_bytes())
         except Exception:  # the process died, or its message cannot be unpickled
-            self._keep_end(worker, Status.CRASHED, worker.end_child(wait=_EXIT_SECONDS))
+            self._note_death(worker)
             return
         match kind:
             case "forked":
@@ -269,7 +299,10 @@ class WorkerPool:
             case "peak":
                 record.peak_bytes = what
             case "done":
-                worker.end_child()
+                if what:  # it waits for another
+                    worker.keep_child()
+                else:
+                    worker.end_child()
                 self._ended.append(worker.take_record())
 
     def _keep_end(self, worker: WorkerProcess, status: Status, message: str) -> None:
@@ -281,11 +314,10 @@ class WorkerPool:
         how = worker.end_child(wait=_EXIT_SECONDS)
         self._workers.remove(worker)
         worker.close()
-        if worker.ready:
-            return
-        self._failed_starts += 1
-        if self._failed_starts >= _MOST_FAILED_STARTS:
-            raise RuntimeError(f"no process can be started to run trials in: {how}")
+        if not worker.ready:
+            self._failed_starts += 1
+            if self._failed_starts >= _MOST_FAILED_STARTS:
+                raise RuntimeError(f"no process can be started to run trials in: {how}")
         if worker.task:
             self._workers.append(WorkerProcess(self._setup))
             self._workers[-1].assign(worker.task)

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
@@ -55,6 +55,10 @@ _TRACEBACK_SECONDS = 0.2
 """Seconds that a process may take to write its traceback before it is killed."""
 
 
+_MOST_IDLE = 32
+"""Processes of a server that may wait for another trial of their optimizer."""
+
+
 class ProblemFile:
     """A problem, pickled into a file from which every process maps its data."""
 
@@ -68,8 +72,19 @@ class ProblemFile:
             raise
 
 
+class _Forked(NamedTuple):
+    """A process that a server forked: the server's number of it, its channel and its crash log."""
+
+    number: int
+    connection: Connection
+    crash_log: BinaryIO
+
+
 class WorkerProcess:
     """A fork server, its present task, and the process that was forked for it.
+
+    Where trials may share processes, it keeps those that wait for another trial of their optimizer
+    on their problem.
 
     Attributes
     ----------
@@ -83,6 +98,8 @@ class WorkerProcess:
         The time, by `time.monotonic`, at which that process is ended.
     ready, started
         Whether the server has loaded all, and whether the trial has begun.
+    is_reused
+        Whether the process has run another trial before.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -101,6 +118,9 @@ class WorkerProcess:
             )
         self._control = ours
         self.control = Connection(os.dup(ours.fileno()))
+        self._forks = 0
+        self._exits: dict[int, int] = {}  # exit codes of processes whose end the server has told
+        self._idle: dict[tuple[int, int], tuple[_Forked, int]] = {}
         self._clear_task()
         with suppress(OSError):  # a server that has ended is seen by the pool
             self.control.send_bytes(pickle.dumps(setup))
@@ -108,13 +128,18 @@ class WorkerProcess:
     def _clear_task(self) -> None:
         self.task: Task | None = None
         self.record: TrialRecord | None = None
-        self.connection: Connection | None = None
+        self._forked: _Forked | None = None
+        self._key = (0, 0)
         self.pid: int | None = None
-        self._crash_log: BinaryIO | None = None
         self._next_look = 0.0
         self._held_before = 0
-        self.started = self.measured = self.contended = False
+        self.started = self.measured = self.contended = self.is_reused = False
         self.deadline = math.inf
+
+    @property
+    def connection(self) -> Connection | None:
+        """The channel to the process of the task; None before it is forked."""
+        return self._forked and self._forked.connection
 
     @property
     def is_alive(self) -> bool:
@@ -122,32 +147,86 @@ class WorkerProcess:
         return self.server.poll() is None
 
     def assign(self, task: Task) -> None:
-        """Give the server a task, which a process is forked for when the server is ready."""
+        """Give the server a task, which a process runs when the server is ready."""
+        self._clear_task()
         self.task, self.record = task, TrialRecord(task.trial)
 
     def send_task(self, problem: ProblemFile, optimizer: bytes) -> None:
-        """Let the server fork a process for the task that it has been given.
+        """Let a process run the task: one that waits for such a task, or a new one.
 
         The optimizer comes pickled.
         """
         assert self.task is not None
         task = self.task
+        self._key = id(task.problem), id(task.optimizer)
         imports = tuple(map(str, getattr(task.optimizer, "imports", ())))
-        order = Order(task.trial, problem.layout, optimizer, task.budget, imports)
-        crash_log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the task
+        order = Order(task.trial, problem.layout, optimizer, task.budget, imports, self._forks)
+        with suppress(EOFError, OSError):  # a server that has ended is seen by the pool
+            while self.control.poll(0):  # one that waited may have died
+                self.hear()
+            if not self._reuse(order):
+                self._fork(order, problem)
+        self.limit_time(_UNPICKLING_SECONDS)
+
+    def _reuse(self, order: Order) -> bool:
+        """Send an order to a process that waits for such a one; return whether there is one."""
+        if self._key not in self._idle:
+            return False
+        self._forked, self.pid = self._idle.pop(self._key)
+        self.is_reused = True
+        self._forked.crash_log.seek(0)  # the process writes where we are: we share the offset
+        self._forked.crash_log.truncate()
+        self.note_fork(self.pid)
+        self._forked.connection.send_bytes(pickle.dumps(order))
+        return True
+
+    def _fork(self, order: Order, problem: ProblemFile) -> None:
+        """Let the server fork a process for an order."""
+        while len(self._idle) >= _MOST_IDLE:
+            # Trials come in rounds over the optimizers: the last one's next is farthest off.
+            self._end_idle(next(reversed(self._idle)))
+        crash_log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         ours, theirs = _socket_pair()
         files = [f.fileno() for f in (crash_log, problem.file)]
-        with theirs, suppress(OSError):  # a server that has ended is seen by the pool
+        self._forked = _Forked(self._forks, Connection(ours.detach()), crash_log)
+        self._forks += 1
+        with theirs:
             self.control.send_bytes(pickle.dumps(order))
             socket.send_fds(self._control, [b"f"], [theirs.fileno(), *files])
-        self.connection, self._crash_log = Connection(ours.detach()), crash_log
-        self.limit_time(_UNPICKLING_SECONDS)
 
     def acknowledge(self) -> None:
         """Let the process go on after a recorded iterate."""
         if self.setup.acknowledged and self.connection:
             with suppress(OSError):  # the process has ended; the pool sees it when it reads
                 self.connection.send_bytes(b"")
+
+    def hear(self) -> None:
+        """Take a message of the server: that it is ready, or that a process has ended.
+
+        Raises
+        ------
+        EOFError, OSError
+            Where the server has ended.
+        """
+        message = pickle.loads(self.control.recv_bytes())
+        if message == "ready":
+            self.ready = True
+            return
+        number, code = message
+        if self._forked and self._forked.number == number:
+            self._exits[number] = code
+            return
+        for key, (forked, pid) in list(self._idle.items()):  # it died while it waited
+            if forked.number == number:
+                del self._idle[key]
+                self._exits[number] = code
+                self._bury(forked, pid)
+                _close(forked)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the server has told that the process of the task has ended."""
+        return self._forked is not None and self._forked.number in self._exits
 
     def limit_time(self, grace: float) -> None:
         """Set the deadline: the time limit and a grace period from now."""
@@ -186,14 +265,20 @@ class WorkerProcess:
         )
 
     def take_record(self) -> TrialRecord:
-        """Return the record of the task, whose process has ended, and make the server idle."""
+        """Return the record of the task, whose process has ended or waits, and make this idle."""
         assert self.record is not None
         record = replace(self.record, contended=self.contended)
-        for file in (self.connection, self._crash_log):
-            if file:
-                file.close()
+        if self._forked:
+            _close(self._forked)
         self._clear_task()
         return record
+
+    def keep_child(self) -> None:
+        """Let the process of the task wait for another of the same optimizer and problem."""
+        assert self._forked is not None
+        assert self.pid is not None
+        self._idle[self._key] = self._forked, self.pid
+        self._forked = self.pid = None
 
     def record_end(self, status: Status, message: str) -> None:
         """Record how a trial ended whose process could not report it."""
@@ -209,20 +294,41 @@ class WorkerProcess:
 
         It has ``wait`` seconds to end by itself. A server that cannot tell its end is killed.
         """
-        if self.connection is None:  # nothing was forked
+        if self._forked is None:
             with suppress(subprocess.TimeoutExpired):
                 self.server.wait(wait)
             return _describe_exit(self.server.poll())
+        self._wait_for_exit(wait)
+        _kill_group(self.pid)
+        self._wait_for_exit(_DYING_SECONDS)
+        if not self.has_ended:
+            self._kill_server()
+            return _describe_exit(None)
+        code = self._exits[self._forked.number]
+        self._bury(self._forked, self.pid)
+        return _describe_exit(code)
+
+    def _wait_for_exit(self, seconds: float) -> None:
+        """Wait so long at most until the server tells that the process of the task has ended."""
+        end = time.monotonic() + seconds
         with suppress(EOFError, OSError):
-            told = self.control.poll(wait)
-            self._kill_group()
-            if told or self.control.poll(_DYING_SECONDS):
-                code = pickle.loads(self.control.recv_bytes())
-                self._kill_group()  # what it forked at its last moment
-                self.control.send_bytes(b"")
-                return _describe_exit(code)
-        self._kill_server()
-        return _describe_exit(None)
+            while not self.has_ended and self.control.poll(max(0.0, end - time.monotonic())):
+                self.hear()
+
+    def _bury(self, forked: _Forked, pid: int | None) -> None:
+        """End what a process that has ended forked at its last moment, and let it be reaped."""
+        _kill_group(pid)
+        del self._exits[forked.number]
+        with suppress(OSError):  # a server that has ended is seen by the pool
+            self.control.send_bytes(pickle.dumps(forked.number))
+
+    def _end_idle(self, key: tuple[int, int]) -> None:
+        """End a process that waits for another trial."""
+        assert self._forked is None
+        self._forked, self.pid = self._idle.pop(key)
+        self.end_child()
+        _close(self._forked)
+        self._forked = self.pid = None
 
     def ask_for_traceback(self) -> None:
         """Let the process write where it is, by `faulthandler`, and wait until it has.
@@ -234,22 +340,24 @@ class WorkerProcess:
             return
         with suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, TRACEBACK_SIGNAL)
-        end = time.monotonic() + _TRACEBACK_SECONDS
-        while time.monotonic() < end and not self.control.poll(0.005) and not self._crash_text():
-            pass
+        end, text = time.monotonic() + _TRACEBACK_SECONDS, ""
+        while time.monotonic() < end and not self.control.poll(0.005):
+            before, text = text, self._crash_text()
+            if text and text == before:
+                return
 
     def close(self) -> None:
         """End the server, the process of its task, and all that this has started."""
-        self._kill_group()
+        _kill_group(self.pid)
+        for _, pid in self._idle.values():
+            _kill_group(pid)
         self._kill_server()
-        for file in (self.control, self._control, self.connection, self._crash_log):
-            if file:
-                file.close()
-
-    def _kill_group(self) -> None:
-        if self.pid is not None:  # else it has not begun, and ends with its server
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+        for forked in [self._forked, *(forked for forked, _ in self._idle.values())]:
+            if forked:
+                _close(forked)
+        self._idle.clear()
+        self.control.close()
+        self._control.close()
 
     def _kill_server(self) -> None:
         self.server.kill()
@@ -257,11 +365,23 @@ class WorkerProcess:
             self.server.wait(_DYING_SECONDS)
 
     def _crash_text(self) -> str:
-        if self._crash_log is None:
+        if self._forked is None:
             return ""
-        size = self._crash_log.seek(0, os.SEEK_END)
-        self._crash_log.seek(max(0, size - _MOST_CRASH_LOG))
-        return self._crash_log.read().decode(errors="replace")
+        # Not by `seek`: the process writes at the same offset.
+        file = self._forked.crash_log.fileno()
+        start = max(0, os.fstat(file).st_size - _MOST_CRASH_LOG)
+        return os.pread(file, _MOST_CRASH_LOG, start).decode(errors="replace")
+
+
+def _kill_group(pid: int | None) -> None:
+    if pid is not None:  # else it has not begun, and ends with its server
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _close(forked: _Forked) -> None:
+    forked.connection.close()
+    forked.crash_log.close()
 
 
 def _socket_pair() -> tuple[socket.socket, socket.socket]:

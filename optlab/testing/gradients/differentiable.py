@@ -111,6 +111,8 @@ class Differentiable:
             self.problem.begin(torch.Generator().manual_seed(0))  # type: ignore[union-attr]  # it has buffers
         if self.data is None:
             return function(self._argument(point))
+        if self.problem is None and rows is None:
+            rows = self.data
         return function(self._argument(point), rows)
 
     def loss(self, point: Parameters, rows: Batch | None = None) -> Any:
@@ -139,7 +141,12 @@ class Differentiable:
         """
         with torch.enable_grad():
             leaves = {k: v.detach().clone().requires_grad_() for k, v in point.items()}
-            loss = self.loss(leaves, rows)
+            try:
+                loss = self.loss(leaves, rows)
+            except RuntimeError as error:  # torch refuses to make an array of such a tensor
+                if "requires grad" in str(error):
+                    raise DetachedError from error
+                raise
             if not isinstance(loss, Tensor) or not loss.requires_grad:
                 raise DetachedError
             slopes: Any = torch.autograd.grad(
@@ -157,7 +164,12 @@ class Differentiable:
         return True
 
     def gradient(self, point: Parameters, rows: Batch | None = None) -> Parameters:
-        """Return the gradient in closed form where there is one, else autograd's."""
+        """Return the gradient in closed form where there is one, else autograd's.
+
+        Zeros where there is neither: the check of central differences tells it.
+        """
+        if self.closed is None and not self.has_autograd:
+            return {name: torch.zeros_like(value) for name, value in point.items()}
         if self.closed is None:
             return self.autograd(point, rows)
         found: Parameters = self.closed_form(point, rows)

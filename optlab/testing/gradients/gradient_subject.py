@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -12,7 +13,7 @@ from optlab.problems.problem import Batch, Parameters
 from optlab.testing.gradients.differentiable import Differentiable, random_direction
 from optlab.testing.gradients.line import Line
 from optlab.testing.gradients.place import MOST_ROWS, Place
-from optlab.testing.gradients.rounding import Bound, rounding_bound
+from optlab.testing.gradients.rounding_bound import Bound, rounding_bound
 from optlab.testing.run_checks import CheckSkipped
 
 
@@ -22,22 +23,34 @@ class GradientSubject:
 
     double: Differentiable
     seed: int
+    _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def single(self) -> Differentiable | None:
-        """The same loss in float32, or None for a function that has none."""
-        if self.double.problem is not None:
-            return self.double.in_dtype(torch.float32)
-        single = self.double.in_dtype(torch.float32)
+        """The same loss in float32, or None for a function that has none.
+
+        Where only a function that was given as a problem's gradient has none, it is left out.
+        """
+        single, problem = self.double.in_dtype(torch.float32), self.double.problem
+        closed = self.double.closed
+        is_own = closed is None or getattr(closed, "__self__", None) is problem
+        if problem is not None and is_own:
+            return single
         try:
             dtypes = {v.dtype for v in single.gradient(single.start(self.seed)).values()}
         except Exception:  # a function that holds float64 data of its own raises what it will
-            return None
-        return single if dtypes == {torch.float32} else None
+            dtypes = set()
+        if dtypes == {torch.float32}:
+            return single
+        return None if problem is None else replace(single, closed=None)
 
     def bound(self, place: Place) -> Bound:
         """Return the rounding bounds at a place."""
-        return self.bound_at(place.point, place.batch)
+        key = ("bound", place.key)
+        if key not in self._kept:
+            self._kept[key] = self.bound_at(place.point, place.batch)
+        found: Bound = self._kept[key]
+        return found
 
     def bound_at(self, point: Parameters, rows: Batch | None) -> Bound:
         """Return the rounding bounds at a point, over some rows."""
@@ -45,9 +58,17 @@ class GradientSubject:
 
     def line(self, place: Place, number: int) -> tuple[Line, Parameters]:
         """Return the loss along a random direction through a place, and the direction."""
-        point, rows = place.point, place.batch
-        direction = random_direction(point, 1000 * (self.seed + 1) + number)
-        return line_along(self.double, point, direction, rows), direction
+        key = ("line", place.key, number)
+        if key not in self._kept:
+            point = place.point
+            direction = random_direction(point, self.line_seed(number))
+            self._kept[key] = line_along(self.double, point, direction, place.batch), direction
+        found: tuple[Line, Parameters] = self._kept[key]
+        return found
+
+    def line_seed(self, number: int) -> int:
+        """Return the seed of a random direction."""
+        return 1000 * (self.seed + 1) + number
 
     def rows(self) -> Batch:
         """Return up to 12 rows, of which batches are made.

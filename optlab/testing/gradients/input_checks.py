@@ -13,7 +13,7 @@ from optlab.testing.gradients.differentiable import Differentiable
 from optlab.testing.gradients.entry_difference import entry_difference
 from optlab.testing.gradients.gradient_subject import GradientSubject
 from optlab.testing.gradients.place import Place, places
-from optlab.testing.gradients.rounding import DERIVATION
+from optlab.testing.gradients.rounding_bound import DERIVATION
 from optlab.testing.run_checks import CheckFailedError
 
 

@@ -29,6 +29,11 @@ class Place:
     rows: slice | None = None
 
     @property
+    def key(self) -> tuple[int, bool, int | None]:
+        """The place among those of one loss."""
+        return self.seed, self.moved, None if self.rows is None else self.rows.stop
+
+    @property
     def point(self) -> Parameters:
         """The point, in float64."""
         start = self.at.start(self.seed)
@@ -66,6 +71,9 @@ class Place:
         if at.data is not None:
             data = "double.data" if at.problem is not None else "data"
             lines.append("from optlab import Batch")
+            if at.problem is None:
+                lines.append("from optlab.testing.gradients.differentiable import converted")
+                lines.append("data = converted(data, torch.float64)")
             rows = (
                 "slice(None)"
                 if self.rows is None

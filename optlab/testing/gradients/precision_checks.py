@@ -82,38 +82,40 @@ def check_single_precision(subject: GradientSubject) -> str | None:
     point = {k: v.to(torch.float32) for k, v in place.point.items()}
     with torch.no_grad():
         loss = single.loss(point)
+    if not isinstance(loss, torch.Tensor):
+        raise CheckSkipped("the function returns a float, which has one precision")
     found = {"loss": loss, **single.gradient(point)}
     wrong = {name: value.dtype for name, value in found.items() if value.dtype != torch.float32}
     exact = {k: v.double() for k, v in point.items()}
     slopes = double.gradient(exact)
-    size = max((float(v.abs().max()) for v in slopes.values() if v.numel()), default=0.0)
-    largest = max(size, abs(double.value(exact)))
+    largest = max(_largest(slopes), abs(double.value(exact)))
     is_finite = all(bool(value.isfinite().all()) for value in found.values())
-    example = f"""{place.code()}
-single = problem.to("cpu", torch.float32, copy=True)
-print(single.loss({{name: value.float() for name, value in point.items()}}))"""
     if wrong or (not is_finite and largest < 2.0**100):
-        seen = ", ".join(f"{k} in {v}" for k, v in wrong.items()) or "a number that is not finite"
-        raise CheckFailedError(
-            failure_message(
-                "a loss of parameters and data in float32 is a finite number in float32",
-                f"{seen}, at {place}; in float64 it is at most {largest:.3g}",
-                hint="a constant tensor in float64"
-                if wrong
-                else "an intermediate result overflows",
-                example=example if double.problem is not None else "",
-            )
-        )
-    if not is_finite:
+        _refuse_single(place, wrong, largest)
+    lost = _largest({name: found[name].double() - value for name, value in slopes.items()})
+    if not is_finite or not lost or not _largest(slopes):
         return None
-    lost = max(
-        (float((found[k].double() - v).abs().max()) for k, v in slopes.items() if v.numel()),
-        default=0.0,
-    )
-    if not lost or not size:
-        return None
-    digits = max(0.0, math.log10(size / lost))
+    digits = max(0.0, math.log10(_largest(slopes) / lost))
     return (
         f"at the start float32 keeps {digits:.1f} digits of the gradient: one whose entries are "
         f"below {lost:.2g} is nothing but rounding there"
+    )
+
+
+def _largest(values: Parameters) -> float:
+    return max((float(v.abs().max()) for v in values.values() if v.numel()), default=0.0)
+
+
+def _refuse_single(place: Place, wrong: dict[str, torch.dtype], largest: float) -> None:
+    seen = ", ".join(f"{k} in {v}" for k, v in wrong.items()) or "a number that is not finite"
+    example = f"""{place.code()}
+single = problem.to("cpu", torch.float32, copy=True)
+print(single.loss({{name: value.float() for name, value in point.items()}}))"""
+    raise CheckFailedError(
+        failure_message(
+            "a loss of parameters and data in float32 is a finite number in float32",
+            f"{seen}, at {place}; in float64 it is at most {largest:.3g}",
+            hint="a constant tensor in float64" if wrong else "an intermediate result overflows",
+            example=example if place.at.problem is not None else "",
+        )
     )

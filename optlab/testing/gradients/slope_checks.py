@@ -15,7 +15,7 @@ from optlab.testing.gradients.entry_difference import EntryDifference, entry_dif
 from optlab.testing.gradients.gradient_subject import GradientSubject, along, line_along
 from optlab.testing.gradients.line import EPS, Line
 from optlab.testing.gradients.place import Place, places
-from optlab.testing.gradients.rounding import DERIVATION
+from optlab.testing.gradients.rounding_bound import DERIVATION
 from optlab.testing.run_checks import CheckFailedError, CheckSkipped
 
 LINES = 3
@@ -228,7 +228,7 @@ def _worst_entry(
 def _slope_example(
     subject: GradientSubject, place: Place, number: int, name: str, step: float
 ) -> str:
-    seed = 1000 * (subject.seed + 1) + number
+    seed = subject.line_seed(number)
     vector = place.is_vector
     head = f"""{place.code()}
 from optlab.testing.gradients.differentiable import random_direction

@@ -26,7 +26,7 @@ from optlab.testing.gradients.entry_difference import entry_difference
 from optlab.testing.gradients.gradient_subject import along, line_along
 from optlab.testing.gradients.line import EPS
 from optlab.testing.gradients.place import Place, places
-from optlab.testing.gradients.rounding import EPS32
+from optlab.testing.gradients.rounding_bound import EPS32
 from optlab.testing.problem_checks.problem_subject import (
     DOUBLE,
     HEAD,
@@ -83,12 +83,13 @@ def check_hessian_product(subject: ProblemSubject) -> None:
         expected = _hessian_product(double, place, direction)
         bound = _curvature_bound(subject, place, direction, expected)
         found = double.hessian_product(point, direction, rows)
-        difference = entry_difference(found, expected, bound, point)
+        difference = entry_difference(found, expected, bound, direction)
+        cause = difference.cause.replace("parameter", "direction") if difference else ""
         require(
             difference is None,
             "hessian_product is the second derivative along a direction",
             f"{difference}, at {place}",
-            hint=difference.cause if difference else "",
+            hint=cause,
             tolerance="2 (m + p + 8) eps S, S the largest entry and what float32 loses of it",
             example=_curvature_example(place, subject.seed),
         )
@@ -132,7 +133,7 @@ print("differences", {{k: (high[k] - low[k]) / (2 * h) for k in high}})"""
 
 def check_residuals(subject: ProblemSubject) -> None:
     """Require that the residuals' mean square is the loss, and their Jacobian is autograd's."""
-    double, unit = subject.double, _unit(subject)
+    double = subject.double
     if not has(double, HasResiduals):
         raise CheckSkipped("the loss is no mean of squared residuals")
     for place in places(subject.at, subject.seed, batches=False):
@@ -153,26 +154,36 @@ def check_residuals(subject: ProblemSubject) -> None:
             tolerance=f"{bound:.2g}, 4 times the rounding of the loss as measured in float32",
             example=example,
         )
-        flat: Any = flatten(point)
-        expected = torch.autograd.functional.jacobian(
-            lambda vector, like=point: double.residuals(unflatten(vector, like)), flat
-        )
-        found = double.jacobian(point)
-        off = unit * _size(expected)
-        difference = entry_difference(
-            {"jacobian": found},
-            {"jacobian": expected},
-            {"jacobian": torch.full_like(expected, off)},
-            {"jacobian": torch.zeros_like(expected)},
-        )
-        require(
-            difference is None,
-            "the Jacobian of the residuals is autograd's, (m, p)",
-            f"{difference}, at {place}",
-            hint=difference.cause if difference else "",
-            tolerance=f"{off:.2g} = 2 (m + p + 8) eps times its largest entry",
-            example=example,
-        )
+        _check_jacobian(subject, place, example)
+
+
+def _check_jacobian(subject: ProblemSubject, place: Place, example: str) -> None:
+    double, point = subject.double, place.point
+    theory = "the Jacobian of the residuals is autograd's, (m, p)"
+    flat: Any = flatten(point)
+    found = double.jacobian(point)
+    # Backward is a pass for each residual, forward one for each parameter.
+    forward = {"strategy": "forward-mode", "vectorize": True} if len(found) > 1000 else {}
+    expected = torch.autograd.functional.jacobian(
+        lambda vector: double.residuals(unflatten(vector, point)), flat, **forward
+    )
+    shapes = f"shape {tuple(found.shape)}, expected {tuple(expected.shape)}, at {place}"
+    require(found.shape == expected.shape, theory, shapes, example=example)
+    off = _unit(subject) * _size(expected)
+    difference = entry_difference(
+        {"jacobian": found},
+        {"jacobian": expected},
+        {"jacobian": torch.full_like(expected, off)},
+        {"jacobian": torch.zeros_like(expected)},
+    )
+    require(
+        difference is None,
+        theory,
+        f"{difference}, at {place}",
+        hint=difference.cause if difference else "",
+        tolerance=f"{off:.2g} = 2 (m + p + 8) eps times its largest entry",
+        example=example,
+    )
 
 
 def check_least_squares(subject: ProblemSubject) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,10 +25,11 @@ DOUBLE = 'double = problem.to("cpu", torch.float64, copy=True)\n'
 
 @dataclass(frozen=True)
 class ProblemSubject:
-    """A problem and the checks' seed."""
+    """A problem, the checks' seed, and a copy of the data as they were before the checks."""
 
     problem: Problem
     seed: int
+    given: dict[str, torch.Tensor]
 
     @cached_property
     def gradients(self) -> GradientSubject:
@@ -55,6 +58,31 @@ class ProblemSubject:
         """Return the start and points near it, in float64."""
         start = self.start(self.double)
         return [start] + [near(start, 10 * self.seed + k, 0.1) for k in range(1, count)]
+
+
+def reference_rounding(
+    subject: ProblemSubject,
+    point: Parameters,
+    measure: Callable[[Parameters], float] | None = None,
+) -> float:
+    """Return the rounding of a loss that is judged by the distance from the reference's parameters.
+
+    These may be far larger than the point's: the change of the loss, or of another measure, by
+    adding and taking off multiples of them is seen, times the number of terms.
+    """
+    measure = subject.at.value if measure is None else measure
+    reference = subject.problem.reference()
+    if reference is None or reference.parameters is None:
+        return 0.0
+    # A point of float32 has too few digits to be rounded: one very near it has all of them.
+    full = {name: value * (1 + 2.0**-21 / 3) for name, value in point.items()}
+    value, changes = measure(full), [0.0]
+    for factor in (1.0, -1.0, 3.0, 1.0 / 3.0):
+        far = {name: factor * value for name, value in reference.parameters.items()}
+        moved = {name: (value + far[name]) - far[name] for name, value in full.items()}
+        changes.append(abs(measure(moved) - value))
+    terms = len(subject.problem.data.y) + sum(value.numel() for value in point.values()) + 8
+    return 2 * terms * max(change for change in changes if math.isfinite(change))
 
 
 def start_code(problem: str, seed: int) -> str:

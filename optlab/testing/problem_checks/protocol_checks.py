@@ -21,6 +21,7 @@ from optlab.testing.problem_checks.problem_subject import (
     HEAD,
     ProblemSubject,
     frozen,
+    reference_rounding,
     require,
     start_code,
 )
@@ -74,31 +75,26 @@ def check_start(subject: ProblemSubject) -> None:
         hint="torch.randn without generator=",
         example=example,
     )
-    again = subject.start(subject.double)
     for name, value in starts[1].items():
-        require(
-            torch.equal(value, again[name]),
-            "one seed gives one start, to the last bit",
-            f"another {name} at the second call",
-            example=example,
-        )
-        rounded = starts[0][name]
-        require(
-            torch.equal(value.to(torch.float32), rounded.to(torch.float32)),
-            "one seed gives one start in every dtype, rounded to it",
-            f"another {name} in float32 than in float64",
-            hint="draw in float32 for every dtype, then convert",
-            example=example,
-        )
+        again = subject.start(subject.double)[name]
+        theory, seen = "one seed gives one start, to the last bit", f"another {name} at each call"
+        require(torch.equal(value, again), theory, seen, example=example)
+        _same_for_dtypes(value.float(), starts[0][name].float(), name, example)
+    states = [generator.get_state() for generator in generators]
+    _same_for_dtypes(
+        states[0], states[1], "state of the generator, which draws the batches next", example
+    )
+    _check_own_start(subject, example)
+
+
+def _same_for_dtypes(one: torch.Tensor, other: torch.Tensor, name: str, example: str) -> None:
     require(
-        torch.equal(generators[0].get_state(), generators[1].get_state()),
-        "a start leaves the generator in one state, whatever the dtype: the order of the "
-        "batches is drawn from it next",
-        "another state for float32 than for float64",
+        torch.equal(one, other),
+        "one seed gives one start in every dtype, rounded to it",
+        f"another {name} in float32 than in float64",
         hint="draw in float32 for every dtype, then convert",
         example=example,
     )
-    _check_own_start(subject, example)
 
 
 def _check_own_start(subject: ProblemSubject, example: str) -> None:
@@ -121,7 +117,6 @@ def _check_own_start(subject: ProblemSubject, example: str) -> None:
 def check_copies(subject: ProblemSubject) -> None:
     """Require that `to` makes another problem of the dtype asked for, over data of its own."""
     problem, cpu = subject.problem, torch.device("cpu")
-    before, dtypes = frozen(problem.data), [part.dtype for part in problem.data if part is not None]
     for dtype in DTYPES:
         example = f"{HEAD}moved = problem.to('cpu', {dtype}, copy=True)\nprint(moved, moved.data)"
         theory = f"to('cpu', {dtype}, copy=True) returns the same problem over data of its own"
@@ -149,18 +144,20 @@ def check_copies(subject: ProblemSubject) -> None:
         start = subject.start(moved)
         wrong = {name: value.dtype for name, value in start.items() if value.dtype != dtype}
         require(not wrong, theory, f"a start in {wrong}", example=example)
-    now = [part.dtype for part in problem.data if part is not None]
-    same = now == dtypes and _equal(frozen(problem.data), before)
-    require(
-        same,
-        "to() leaves the problem as it is: problems are immutable",
-        "other data in it",
-        example=f"{HEAD}problem.to('cpu', torch.float32)\nprint(problem.data)",
-    )
+        same = _equal(frozen(problem.data), subject.given)
+        require(
+            same,
+            "to() leaves the problem as it is: problems are immutable",
+            "other data in it",
+            example=f"{HEAD}problem.to('cpu', torch.float32)\nprint(problem.data)",
+        )
 
 
 def _equal(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(value, others[name]) for name, value in some.items())
+    return all(
+        value.dtype == others[name].dtype and torch.equal(value, others[name])
+        for name, value in some.items()
+    )
 
 
 def check_evaluation(subject: ProblemSubject) -> None:
@@ -211,13 +208,14 @@ def _check_loss_of(
     if not subject.at.has_steady_loss:
         return  # in train mode the loss is another than in eval mode
     loss = subject.at.value(exact)
-    bound = 4 * subject.gradients.bound_at(exact, None).loss
+    bound = 4 * subject.gradients.bound_at(exact, None).loss + reference_rounding(subject, exact)
     require(
         abs(judged.loss - loss) <= bound or loss == judged.loss,
         "an evaluation's loss is that of the problem in float64, whatever the point's dtype",
         f"{judged.loss!r}, where the loss in float64 is {loss!r}",
         hint="evaluate converts the point or the data to float32, or leaves out the penalty",
-        tolerance=f"{bound:.2g}, 4 times the rounding of the loss as measured in float32",
+        tolerance=f"{bound:.2g}, 4 times the rounding of the loss as measured in float32, and that "
+        "of distances from the reference",
         example=example,
     )
 
@@ -227,15 +225,21 @@ def _check_norm(
 ) -> None:
     if not (subject.at.has_steady_loss and subject.at.is_smooth):
         return
-    slopes = subject.at.autograd(exact)
-    norm = math.sqrt(sum(float(value.square().sum()) for value in slopes.values()))
+
+    def norm_at(point: Parameters) -> float:
+        slopes = subject.at.autograd(point).values()
+        return math.sqrt(sum(float(value.square().sum()) for value in slopes))
+
+    norm = norm_at(exact)
     bounds = subject.gradients.bound_at(exact, None).gradient.values()
     bound = 4 * math.sqrt(sum(float(value.square().sum()) for value in bounds))
+    bound += reference_rounding(subject, exact, norm_at)
     require(
         abs(judged.gradient_norm - norm) <= bound,
         "an evaluation's gradient norm is that of the loss in float64",
         f"{judged.gradient_norm!r}, where autograd's gradient has {norm!r}",
-        tolerance=f"{bound:.2g}, 4 times the rounding of the gradient as measured in float32",
+        tolerance=f"{bound:.2g}, 4 times the rounding of the gradient as measured in float32, and "
+        "that of distances from the reference",
         example=example,
     )
 
@@ -319,6 +323,13 @@ def check_pickle(subject: ProblemSubject) -> None:
         "print(problem.evaluate(point))\nprint(copy.deepcopy(problem).evaluate(point))\n"
         "print(cloudpickle.loads(cloudpickle.dumps(problem)).evaluate(point))"
     )
+    require(
+        _key(problem) == key,
+        "a problem that was used is known again as the same problem",
+        "another content hash after loss and evaluate",
+        hint="a cache among its members: leave it out in __getstate__",
+        example=example,
+    )
     again = {
         "a copy": copy.deepcopy(problem),
         "a pickled problem": pickle.loads(dumps_by_value(problem)),
@@ -339,13 +350,6 @@ def check_pickle(subject: ProblemSubject) -> None:
             hint="a member that changes with each process or call",
             example=example,
         )
-    require(
-        _key(problem) == key,
-        "a problem that was used is known again as the same problem",
-        "another content hash after loss and evaluate",
-        hint="a cache among its members: leave it out in __getstate__",
-        example=example,
-    )
 
 
 def _key(problem: Problem) -> str | None:

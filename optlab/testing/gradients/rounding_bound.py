@@ -49,10 +49,10 @@ def rounding_bound(
     data = double.data if rows is None else rows
     unit = 2 * ((0 if data is None else len(data.y)) + p + 8) * EPS
     loss, gradient = double.value(point, rows), _slopes(double, point, rows)
-    single_rows = _of_single_rows(double, point, data)
+    one_loss, single_rows = _of_single_rows(double, point, data)
     lost, lost_gradient = _lost(double, single, point, rows)
     return Bound(
-        unit * (abs(loss) + lost / EPS32),
+        unit * (abs(loss) + one_loss + lost / EPS32),
         {
             name: unit
             * (value.abs().max() + single_rows[name] + lost_gradient[name] / EPS32).expand(
@@ -65,16 +65,21 @@ def rounding_bound(
     )
 
 
-def _of_single_rows(at: Differentiable, point: Parameters, rows: Batch | None) -> Parameters:
-    """Return the largest slopes of some single rows: those of all may cancel to nothing."""
+def _of_single_rows(
+    at: Differentiable, point: Parameters, rows: Batch | None
+) -> tuple[float, Parameters]:
+    """Return the largest loss and slopes of some single rows: those of all may cancel."""
     largest = {name: torch.zeros((), dtype=torch.float64) for name in point}
     if rows is None or not at.has_separate_rows:
-        return largest
+        return 0.0, largest
+    loss = 0.0
     for first in range(min(3, len(rows.y))):
-        for name, value in _slopes(at, point, some(rows, slice(first, first + 1))).items():
+        row = some(rows, slice(first, first + 1))
+        loss = max(loss, abs(at.value(point, row)))
+        for name, value in _slopes(at, point, row).items():
             if value.numel():
                 largest[name] = torch.maximum(largest[name], value.abs().max())
-    return largest
+    return loss, largest
 
 
 def _slopes(at: Differentiable, point: Parameters, rows: Batch | None) -> Parameters:

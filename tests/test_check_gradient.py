@@ -1,0 +1,198 @@
+"""`check_gradient` finds planted faults by the check that names them, and blames nothing right."""
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+import torch
+
+import optlab as ol
+from optlab.testing import check_gradient
+from tests.wrong_problems import GRADIENTS, NoGradient, Right, linear
+
+planted = pytest.mark.parametrize("fault", GRADIENTS, ids=lambda fault: fault.cls.__name__)
+
+
+def message(report, check):
+    return next(failure.message for failure in report.failures if failure.check == check)
+
+
+@planted
+def test_a_planted_fault_is_caught_by_the_check_that_names_it(fault):
+    problem = fault.problem()
+    report = check_gradient(problem)
+    assert not report.ok
+    seen = message(report, fault.check)
+    assert fault.words in seen
+    assert "to see it again:" in seen
+    # The code to paste runs, with nothing but the problem at hand.
+    for failure in report.failures:
+        _, found, code = failure.message.partition("to see it again:\n")
+        if not found:
+            continue
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            try:
+                exec(dedented(code), {"problem": fault.problem()})
+            except RuntimeError as error:
+                shown.write(str(error))
+        assert shown.getvalue().strip()
+
+
+def dedented(code):
+    return "\n".join(line.removeprefix("    ") for line in code.splitlines())
+
+
+@pytest.mark.parametrize("make", [NoGradient, lambda: linear(Right)])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_faults_are_made_of_is_right(make, seed):
+    check_gradient(make(), seed=seed).raise_if_failed()
+
+
+def cube(w):
+    return (w**3).sum()
+
+
+def cube_gradient(w):
+    return 3 * w**2
+
+
+def wrong_cube_gradient(w):
+    return 3 * w**2 + torch.tensor([0.0, 1e-3, 0.0], dtype=w.dtype)
+
+
+POINT = torch.tensor([0.5, -1.5, 2.0])
+
+
+@pytest.mark.parametrize("gradient", [None, cube_gradient])
+def test_a_function_of_a_tensor_is_checked(gradient):
+    report = check_gradient(cube, POINT, gradient)
+    report.raise_if_failed()
+    assert report.subject == "gradient of cube"
+    assert report.outcome("mean") == "skipped"
+    assert torch.equal(POINT, torch.tensor([0.5, -1.5, 2.0]))
+
+
+def test_the_code_of_a_function_imports_it_and_runs_alone(capsys):
+    report = check_gradient(cube, POINT, wrong_cube_gradient)
+    text = message(report, "closed form")
+    assert "parameters[1] = 6.751, expected 6.75, off by 0.001; 1 of 3 entries differ" in text
+    assert f"from {__name__} import wrong_cube_gradient as gradient" in text
+    for failure in report.failures:
+        # This module's place among the tests is known here, and not to a new interpreter.
+        code = failure.message.partition("to see it again:\n")[2]
+        own = {
+            f"from {__name__} import {name} as {use}": f"{use} = {name}"
+            for name, use in [("cube", "loss"), ("wrong_cube_gradient", "gradient")]
+        }
+        for line, short in own.items():
+            assert line in code
+            code = code.replace(line, short)
+        exec(dedented(code), {"cube": cube, "wrong_cube_gradient": wrong_cube_gradient})
+    closed, taylor = capsys.readouterr().out.splitlines()[0], report.failures[-1]
+    assert closed == "closed form 6.751 autograd 6.75"
+    assert taylor.check == "Taylor remainder"
+
+
+def test_a_function_without_autograd_is_checked_by_differences():
+    def loss(w):
+        return float(np.sin(w.numpy()).sum())
+
+    good = check_gradient(loss, POINT, torch.cos)
+    good.raise_if_failed()
+    assert good.outcome("closed form") == "skipped"
+    wrong = check_gradient(loss, POINT, torch.sin)
+    assert {f.check for f in wrong.failures} == {"central differences", "Taylor remainder"}
+    assert "worst entry: parameters[" in message(wrong, "central differences")
+    none = check_gradient(loss, POINT)
+    assert "item(), detach(), numpy" in message(none, "central differences")
+
+
+X = torch.tensor([[1.0, 2.0], [0.5, -1.0], [2.0, 0.0], [1.0, 1.0], [0.0, 3.0]])
+DATA = ol.Batch(X, X.sum(1) + 1, torch.tensor([0.5, 1.0, 1.5, 1.0, 1.0]))
+
+
+def weighted(parameters, batch):
+    errors = batch.X @ parameters["w"] + parameters["b"] - batch.y
+    return (batch.weight * errors**2).mean()
+
+
+def slopes(parameters, batch):
+    errors = batch.X @ parameters["w"] + parameters["b"] - batch.y
+    scaled = 2 * batch.weight * errors / len(errors)
+    return {"w": batch.X.T @ scaled, "b": scaled.sum()}
+
+
+def test_a_function_of_parameters_and_a_batch_is_checked_over_batches():
+    point = {"w": torch.tensor([0.3, -0.7]), "b": torch.tensor(0.1)}
+    report = check_gradient(weighted, point, slopes, data=DATA)
+    report.raise_if_failed()
+    assert report.outcome("batch average") == "passed"
+    assert not [r for r in report.checks if r.outcome == "skipped"]
+
+    def unweighted(parameters, batch):
+        return slopes(parameters, batch._replace(weight=torch.ones_like(batch.y)))
+
+    text = message(check_gradient(weighted, point, unweighted, data=DATA), "closed form")
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        code = dedented(text.partition("to see it again:\n")[2])
+        code = code.replace(f"from {__name__} import weighted as loss\n", "")
+        exec(code, {"loss": weighted, "gradient": unweighted, "data": DATA})
+    assert shown.getvalue().startswith("closed form")
+
+
+def test_a_gradient_of_ones_own_is_checked_for_a_problem():
+    problem = linear(Right)
+
+    def own(point, rows):
+        return problem.gradient(point, rows)
+
+    check_gradient(problem, gradient=own).raise_if_failed()
+    report = check_gradient(problem, gradient=lambda point, rows: point)
+    assert not report.ok
+
+
+@pytest.mark.parametrize("at", [0.0, 1e-9, 0.25])
+def test_kinks_blame_nobody(at):
+    point = torch.tensor([at, 0.0, 1.0], dtype=torch.float64)
+    report = check_gradient(lambda w: w.abs().sum() + (w - 0.25).relu().sum(), point)
+    report.raise_if_failed()
+
+
+def test_a_fault_that_is_expected_is_none_until_it_is_mended():
+    reason = {"closed form": "the factor is agreed", "central differences": "it is",
+              "Taylor remainder": "it is"}  # fmt: skip
+    report = check_gradient(cube, POINT, lambda w: w**2, expected_failures=reason)
+    assert report.ok
+    assert report.outcome("closed form") == "expected failure"
+    mended = check_gradient(cube, POINT, cube_gradient, expected_failures=reason)
+    assert "no longer expect it to" in message(mended, "closed form")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((3,), "loss must be a problem or a function of the parameters, not 3"),
+        ((cube,), "parameters must be a tensor of real numbers, or a dict of such tensors"),
+        ((cube, torch.tensor([1, 2])), "parameters must be a tensor of real numbers"),
+        ((cube, {}), "parameters must be a tensor of real numbers"),
+        ((cube, POINT, 3), "gradient must be a function of the parameters, not 3"),
+        ((linear(Right), POINT), "parameters and data are a function's: a problem has its own"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        check_gradient(*arguments)
+
+
+def test_networks_with_batch_norm_and_dropout_are_checked_as_far_as_can_be():
+    X = torch.linspace(-1, 1, 24, dtype=torch.float64).reshape(12, 2)
+    layers = [torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3), torch.nn.Tanh(),
+              torch.nn.Dropout(0.5), torch.nn.Linear(3, 1)]  # fmt: skip
+    network = torch.nn.Sequential(*layers).double()
+    report = check_gradient(ol.ModuleProblem(network, torch.nn.MSELoss(), X, X[:, :1] ** 2))
+    report.raise_if_failed()
+    assert report.outcome("central differences") == "passed"
+    assert report.outcome("batch average") == "skipped"

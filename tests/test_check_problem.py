@@ -1,0 +1,47 @@
+"""`check_problem` finds planted faults by the check that names them, and blames nothing right."""
+
+import contextlib
+import io
+
+import pytest
+
+from optlab.testing import check_problem
+from tests.open_problem import Ripples
+from tests.test_check_gradient import dedented, message
+from tests.wrong_problems import GRADIENTS, PROBLEMS, WEIGHT, NoGradient, Right, linear
+
+planted = pytest.mark.parametrize("fault", PROBLEMS, ids=lambda fault: fault.cls.__name__)
+
+
+@planted
+def test_a_planted_fault_is_caught_by_the_check_that_names_it(fault):
+    report = check_problem(fault.problem())
+    assert not report.ok
+    assert fault.words in message(report, fault.check)
+    for failure in report.failures:
+        _, found, code = failure.message.partition("to see it again:\n")
+        if not found:
+            continue  # an error has its own lines
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            exec(dedented(code), {"problem": fault.problem()})
+        assert shown.getvalue().strip()
+
+
+def test_each_check_has_a_planted_fault():
+    checks = {result.check for result in check_problem(linear(Right, l1=0.05)).checks}
+    assert {fault.check for fault in [*GRADIENTS, *PROBLEMS]} == checks
+    assert len([*GRADIENTS, *PROBLEMS]) >= 40
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        NoGradient,
+        lambda: linear(Right),
+        lambda: linear(Right, l1=0.05, sample_weight=WEIGHT, fit_intercept=False),
+        Ripples.drawn,
+    ],
+)
+def test_what_the_faults_are_made_of_is_right(make):
+    check_problem(make()).raise_if_failed()
