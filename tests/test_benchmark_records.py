@@ -135,7 +135,6 @@ def test_committed_records_can_be_read() -> None:
         record = Record.load_file(path)
         assert record.cases
         assert path.name.endswith(f"{record.benchmark.replace('_', '-')}.json")
-        assert path.with_suffix(".md").exists()
         assert json.loads(path.read_text(encoding="utf-8"))["format"] == 1
 
 

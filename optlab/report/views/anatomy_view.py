@@ -24,8 +24,8 @@ def anatomy_view(table: pd.DataFrame) -> View:
         question="Which part of a step takes how long, and how near is it to the machine's bounds?",
         how="The least seconds of a step over fifteen runs, split by a clock read where the "
         "optimizer asks for batches, losses and gradients, and by torch's profiler into its "
-        "operations and Python. Bounds: the time to read a batch's rows from memory, and to make the "
-        "multiplications of a linear model, at the speeds measured on this machine.",
+        "operations and Python. Bounds: the time to read a batch's rows from memory, and to make "
+        "the multiplications of a linear model, at the speeds measured on this machine.",
         kind="bars",
         table=rows,
         x=(Axis("share", "share of a step"), Axis("step_seconds", "seconds a step", "s", "log")),
