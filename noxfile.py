@@ -7,8 +7,8 @@ nox.options.reuse_existing_virtualenvs = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 BENCHMARKS = (
-    "tutorial_loop", "accuracy", "closed_form_speed", "fused_speed", "nist_nonlinear",
-    "certified_references",
+    "tutorial_loop", "step_speed", "fused_speed", "closed_form_speed", "logistic_speed",
+    "benchopt_peer", "overhead", "accuracy", "nist_nonlinear", "certified_references",
 )  # fmt: skip
 EXPERIMENTS = (
     "tutorial", "diabetes", "conditioning", "nist", "nist_nonlinear", "digits_network", "valley",
@@ -65,8 +65,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks; name some (`nox -s bench -- tutorial_loop`) to run them alone."""
+    """The benchmarks; name some (`nox -s bench -- tutorial_loop`) to run them alone.
+
+    `nox -s bench -- compare OLD NEW` tells what became slower between two records.
+    """
     install(session, "test")
+    if session.posargs[:1] == ["compare"]:
+        session.run("python", "-m", "benchmarks", *session.posargs)
+        return
     for name in session.posargs or [*BENCHMARKS]:
         session.run("python", "-m", f"benchmarks.{name}")
 

@@ -63,6 +63,44 @@ def run(
 
 
 @app.command
+def profile(
+    script: Path,
+    /,
+    *,
+    axes: AxesOptions | None = None,
+    threads: int | None = None,
+    figures: Path | None = None,
+    csv: Path | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Measure where the time of a step goes, for each optimizer of a script's experiment.
+
+    A step is split into order and gather, forward, backward, update and Python, and set beside the
+    time that memory and arithmetic need on this machine. Some seconds an optimizer, on the CPU.
+
+    Parameters
+    ----------
+    script
+        A Python file that holds `experiment = optlab.Experiment(...)`.
+    threads
+        How many threads torch, BLAS and OpenMP may use; as many as torch does where left out.
+    figures
+        A folder for the figure of each problem, as PNG and SVG.
+    csv
+        A file for the table.
+    force
+        Overwrite files that optlab did not write.
+    """
+    with loading():
+        from optlab.app import profile as command
+        from optlab.app.script import load_experiment
+
+    return command.profile(
+        load_experiment(script), axes, threads=threads, figures=figures, csv=csv, force=force
+    )
+
+
+@app.command
 def compare(
     data: str,
     /,

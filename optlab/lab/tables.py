@@ -114,6 +114,7 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "gradient_evaluations": last.gradient_evaluations if last else NAN,
         "hessian_products": last.hessian_products if last else NAN,
         "order": trial.order,
+        "shared": record.shared,
     }
 
 

@@ -18,6 +18,9 @@ from optlab.problems import Batch, Problem
 _ROWS_AT_ONCE = 1 << 18
 """Rows visited between two iterates at most, so that a trial can be stopped meanwhile."""
 
+_SIDE_BY_SIDE = 4
+"""Trials from which on they are computed by vector instructions over trials, on the CPU."""
+
 
 class Compiler(NamedTuple):
     """A compiler of loops: the package, the extra that brings it, and the file that uses it."""
@@ -79,6 +82,9 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
 
     ``size`` is the rows a step, ``samples`` the rows an epoch.
     """
-    module = import_module(f"{__package__}.{COMPILERS[run.theta.device.type].module}")
+    name = COMPILERS[run.theta.device.type].module
+    if name == "compiled_descent" and len(run.theta) >= _SIDE_BY_SIDE:
+        name = "compiled_sweep"
+    module = import_module(f"{__package__}.{name}")
     made: Loop = module.loop(run, size, samples)
     return made

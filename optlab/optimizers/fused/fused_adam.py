@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +18,13 @@ from optlab.optimizers.fused.compiled_loops import (
     without_loop,
 )
 from optlab.optimizers.fused.fused_run import FusedRun, Moments
+from optlab.optimizers.fused.joint_runs import (
+    Settings,
+    advance_together,
+    compile_together,
+)
 from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.together import JointIterates
 from optlab.problems import Parameters, Problem
 from optlab.problems.vector import flatten
 
@@ -98,6 +104,26 @@ class FusedAdam:
         """Yield the parameters where the runner looks, and at least every 262 144 rows."""
         return advance_run(self._run(problem, batches, start), batches)
 
+    @staticmethod
+    def compile_together(
+        optimizers: Sequence[FusedAdam],
+        problem: Problem,
+        batches: Sequence[Batches],
+        starts: Sequence[Parameters],
+    ) -> None:
+        """Compile the loops of several trials, or load them from disk, by an epoch of one row."""
+        compile_together(_settings(optimizers), problem, batches, starts)
+
+    @staticmethod
+    def iterates_together(
+        optimizers: Sequence[FusedAdam],
+        problem: Problem,
+        batches: Sequence[Batches],
+        starts: Sequence[Parameters],
+    ) -> JointIterates:
+        """Yield the parameters of several trials, computed side by side: the same bits."""
+        return advance_together(_settings(optimizers), problem, batches, starts)
+
     def _run(self, problem: Problem, batches: Batches, start: Parameters) -> FusedRun:
         data, loss = rows_and_loss(problem, batches)
         theta = flatten(start)[None]
@@ -107,3 +133,15 @@ class FusedAdam:
             data, loss, theta, rates, torch.zeros_like(rates), self.weight_decay,
             fastmath=self.fastmath, moments=moments,
         )  # fmt: skip
+
+
+def _settings(optimizers: Sequence[FusedAdam]) -> list[Settings]:
+    return [
+        Settings(
+            own.learning_rate,
+            decay=own.weight_decay,
+            fastmath=own.fastmath,
+            moments=Moments(own.beta1, own.beta2, own.epsilon),
+        )
+        for own in optimizers
+    ]

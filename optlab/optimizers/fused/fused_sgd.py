@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,8 +18,14 @@ from optlab.optimizers.fused.compiled_loops import (
     without_loop,
 )
 from optlab.optimizers.fused.fused_run import FusedRun
+from optlab.optimizers.fused.joint_runs import (
+    Settings,
+    advance_together,
+    compile_together,
+)
 from optlab.optimizers.linear_descent import LinearDescent
 from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.together import JointIterates
 from optlab.problems import Parameters, Problem
 from optlab.problems.vector import flatten
 
@@ -103,6 +109,26 @@ class FusedSGD:
         """Yield the parameters where the runner looks, and at least every 262 144 rows."""
         return advance_run(self._run(problem, batches, start), batches)
 
+    @staticmethod
+    def compile_together(
+        optimizers: Sequence[FusedSGD],
+        problem: Problem,
+        batches: Sequence[Batches],
+        starts: Sequence[Parameters],
+    ) -> None:
+        """Compile the loops of several trials, or load them from disk, by an epoch of one row."""
+        compile_together(_settings(optimizers), problem, batches, starts)
+
+    @staticmethod
+    def iterates_together(
+        optimizers: Sequence[FusedSGD],
+        problem: Problem,
+        batches: Sequence[Batches],
+        starts: Sequence[Parameters],
+    ) -> JointIterates:
+        """Yield the parameters of several trials, computed side by side: the same bits."""
+        return advance_together(_settings(optimizers), problem, batches, starts)
+
     def _run(self, problem: Problem, batches: Batches, start: Parameters) -> FusedRun:
         data, loss = rows_and_loss(problem, batches)
         theta = flatten(start)[None]
@@ -110,3 +136,10 @@ class FusedSGD:
         return FusedRun(
             data, loss, theta, rates, momenta, self.weight_decay, self.nesterov, self.fastmath
         )
+
+
+def _settings(optimizers: Sequence[FusedSGD]) -> list[Settings]:
+    return [
+        Settings(own.learning_rate, own.momentum, own.weight_decay, own.nesterov, own.fastmath)
+        for own in optimizers
+    ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
-from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, timed
+from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, in_sweep, timed
 from optlab.report.findings.sentence import Sentence, describe_setting
 from optlab.report.views import View
 from optlab.report.words import join_names
@@ -27,6 +27,7 @@ def caveats(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
         *_beaten(results),
         *_unstable(views),
         *_contended(results.trials),
+        *_shared(results.trials),
         *_crowded(results.trials),
         *_once(views, results.trials),
         *_files(results),
@@ -204,6 +205,15 @@ def _contended(trials: pd.DataFrame) -> Iterator[Sentence]:
             f"{pluralize(count, 'trial')} ran beside others: no such seconds are drawn or ranked."
         )
         yield Sentence("contended", text, "", {"trials": count})
+
+
+def _shared(trials: pd.DataFrame) -> Iterator[Sentence]:
+    if count := int(in_sweep(trials).sum()):
+        text = (
+            f"{pluralize(count, 'trial')} ran in sweeps: their seconds are their shares of these, "
+            "and are neither drawn nor ranked."
+        )
+        yield Sentence("shared", text, "", {"trials": count})
 
 
 def _crowded(trials: pd.DataFrame) -> Iterator[Sentence]:
