@@ -16,11 +16,9 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
 from optlab.analysis.tuning import tuning_settings
 from optlab.report.figures.panels import INK, MARKERS, escape_math, line_style, wrap_title
-from optlab.report.figures.paper import WIDTH, PaperFigure
+from optlab.report.figures.paper import DRAWN, WIDTH, PaperFigure
 from optlab.report.style import Styles
 from optlab.report.ticks import shorten
-
-_DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
 
 _FAILED, _MISSED = 1.06, 0.985
 """Heights of the marks of settings without a value, in shares of the axes."""
@@ -30,10 +28,10 @@ def tuning_curves(results: ResultTables, problem: str) -> Figure | None:
     """Draw every setting of the searches on a problem; None where nothing was tuned.
 
     A column for each hyperparameter, a row for each batch size. The height is the epochs to
-    ``stop_at`` where any setting reached it, else what was tuned for. Crosses above the panel
-    diverged or failed; hollow marks at its top did not reach ``stop_at``. The chosen setting has a
-    ring. Dashed lines are the largest stable rates of theory, with full batches, where there is
-    one.
+    ``stop_at`` where at least a third of the settings that ended well reached it, else what was
+    tuned for. Crosses above the panel diverged or failed; hollow marks at its top did not reach
+    ``stop_at``. The chosen setting has a ring. Dashed lines are the largest stable rates of theory,
+    with full batches, where there is one.
     """
     table = tuning_settings(results)
     table = table[table["problem"] == problem]
@@ -42,12 +40,13 @@ def tuning_curves(results: ResultTables, problem: str) -> Figure | None:
     several = table.groupby("optimizer")["hyperparameter"].transform("nunique")
     table = table.assign(alone=several == 1)  # a line joins settings that differ in nothing else
     styles = Styles.of_trials(results.trials)
-    reached = bool((table["reached"] == 1).any())
+    well = table[table["status"].isin(ENDED_WELL)]
+    reached = bool((well["reached"] == 1).mean() > 1 / 3)
     names = list(dict.fromkeys(table["hyperparameter"]))
     batches = list(dict.fromkeys(table["batch"]))
-    with mpl.rc_context(_DRAWN):
+    with mpl.rc_context(DRAWN):
         figure = PaperFigure(
-            figsize=(WIDTH, 0.95 + 2.1 * len(batches) + 0.08 * table["optimizer"].nunique()),
+            figsize=(WIDTH, 1.15 + 2.2 * len(batches) + 0.08 * table["optimizer"].nunique()),
             layout="constrained",
         )
         grid = figure.subplots(len(batches), len(names), sharey=True, squeeze=False)
@@ -59,9 +58,8 @@ def tuning_curves(results: ResultTables, problem: str) -> Figure | None:
             limits = results.definition.get("stable_rates", {}).get(problem, {})
             _panel(axes, part, styles, limits if name.endswith(("learning_rate", "lr")) else {},
                    reached=reached)  # fmt: skip
-            axes.set_xlabel(escape_math(name.replace("_", " ")))
             if column == 0:
-                axes.set_ylabel("epochs to stop_at" if reached else "what was tuned for")
+                axes.set_ylabel("epochs to stop_at" if reached else _measure(results, table))
                 title = f"Tuning on {problem}" if row == 0 else ""
                 size = f"batch size {batch}" if len(batches) > 1 else ""
                 axes.set_title("\n".join(filter(None, [wrap_title(title), size])), loc="left",
@@ -79,15 +77,17 @@ def _panel(
     *,
     reached: bool,
 ) -> None:
-    numeric = rows["value"].map(lambda value: isinstance(value, int | float)).all()
-    values = rows["value"].astype(float) if numeric else rows["value"].astype(str)
+    values, label = _axis_of(rows)
+    axes.set_xlabel(escape_math(label))
     height = rows["epochs"].where(rows["reached"] == 1) if reached else rows["measure"]
     failed = ~rows["status"].isin(ENDED_WELL)
     height = height.mask(failed)
-    if numeric and (values > 0).all() and values.max() > 20 * values.min():
+    if values.dtype == float and _is_wide(values):
         axes.set_xscale("log")
     if (height.dropna() > 0).all() and height.notna().any():
         axes.set_yscale("log")
+        low, high = height.min() / 1.15, height.max() * 1.3
+        axes.set_ylim(min(low, axes.get_ylim()[0]) if axes.lines else low, high)
     for optimizer, own in rows.groupby("optimizer", sort=False):
         style = line_style(styles, str(optimizer))
         mark = {"color": style["color"], "markersize": 4.5, "linestyle": "none"}
@@ -98,11 +98,14 @@ def _panel(
                   **(mark | ({"linestyle": "-", "linewidth": 0.8} if alone else {})))  # fmt: skip
         above = axes.get_xaxis_transform()
         lost = failed[order]
-        axes.plot(x[lost], np.full(lost.sum(), _FAILED), marker="x", clip_on=False,
-                  transform=above, **mark)  # fmt: skip
+        (crosses,) = axes.plot(x[lost], np.full(lost.sum(), _FAILED), marker="x", clip_on=False,
+                               transform=above, **mark)  # fmt: skip
+        crosses.set_in_layout(False)
         missed = y.isna() & ~lost
-        axes.plot(x[missed], np.full(missed.sum(), _MISSED), marker="o", markerfacecolor="white",
-                  clip_on=False, transform=above, **mark)  # fmt: skip
+        (hollow,) = axes.plot(x[missed], np.full(missed.sum(), _MISSED), marker="o",
+                              markerfacecolor="white", clip_on=False, transform=above,
+                              **mark)  # fmt: skip
+        hollow.set_in_layout(False)
         best = own["chosen"][order].to_numpy(bool) & y.notna().to_numpy()
         axes.plot(x[best], y[best], marker="o", markersize=10, markerfacecolor="none",
                   markeredgecolor=INK, linestyle="none")  # fmt: skip
@@ -110,6 +113,31 @@ def _panel(
             axes.axvline(limits[str(optimizer)], color=style["color"], linestyle="--", linewidth=1)
     axes.grid(alpha=0.25, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _axis_of(rows: pd.DataFrame) -> tuple[pd.Series[Any], str]:
+    """Return values along an axis and its label: of momenta near 1, the distance from 1."""
+    label = str(rows["hyperparameter"].iloc[0]).replace("_", " ")
+    if not rows["value"].map(lambda value: isinstance(value, int | float)).all():
+        return rows["value"].astype(str), label
+    values = rows["value"].astype(float)
+    rest = 1 - values
+    if (values >= 0).all() and (rest > 0).all() and values.max() > 0.9 and _is_wide(rest):
+        return rest, f"1 − {label}"
+    return values, label
+
+
+def _is_wide(values: pd.Series[float]) -> bool:
+    """Return whether positive values span so much that their logarithms are drawn."""
+    return bool((values > 0).all() and values.max() > 20 * values.min())
+
+
+def _measure(results: ResultTables, table: pd.DataFrame) -> str:
+    """Return the measure that the optimizers were tuned for, as a label."""
+    about = results.definition.get("optimizers", {})
+    by = {str(about.get(name, {}).get("by", "")) for name in table["optimizer"]}
+    plain = {one.replace("_", " ") for one in by if " to " not in one}
+    return escape_math(", ".join(sorted(plain))) or "suboptimality"
 
 
 def _legend(

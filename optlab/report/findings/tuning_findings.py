@@ -54,8 +54,8 @@ def _value(row: dict[Any, Any], results: ResultTables) -> Iterator[Sentence]:
 
 def _cost(row: dict[Any, Any]) -> Sentence:
     who = cell_label(row, ["optimizer", "batch"])
-    text = (f"Tuning {who} took {pluralize(row['tuning_trials'], 'trial')} and "
-            f"{row['tuning_epochs']} epochs")  # fmt: skip
+    text = (f"To tune {who.removeprefix('tuned ')} took {pluralize(row['tuning_trials'], 'trial')} "
+            f"and {row['tuning_epochs']} epochs")  # fmt: skip
     if row["measured_epochs"] > 0:
         times = row["tuning_epochs"] / row["measured_epochs"]
         text += f", {number(times)} times the epochs of a measured trial"
