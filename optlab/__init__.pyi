@@ -5,9 +5,9 @@ from .experiment import compare as compare
 from .lab.execution_options import Execution as Execution
 from .lab.trial.status import Status as Status
 from .lab.trial.stop_at import StopAt as StopAt
+from .lab.tuning.tuned import Tuned as Tuned
 from .minimization import Solution as Solution
 from .minimization import minimize as minimize
-from .lab.tuning.tuned import Tuned as Tuned
 from .optimizers import schedules as schedules
 from .optimizers.adapters.scipy_least_squares import ScipyLeastSquares as ScipyLeastSquares
 from .optimizers.adapters.scipy_minimize import ScipyMinimize as ScipyMinimize

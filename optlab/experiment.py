@@ -18,7 +18,6 @@ from optlab.lab.execution_options import Execution
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.rounds import check_tuned
 from optlab.lab.runner import Listener
-from optlab.lab.stable_rates import stable_rates
 from optlab.lab.store.judge_records import with_best_known
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError
@@ -172,7 +171,7 @@ class Experiment:
         execution = execution or Execution()
         if store is None and (execution.fresh or execution.redo):
             raise ValueError("fresh and redo are about the trials of a store: name the store")
-        about = provenance(command, lasting=store is not None)
+        about: dict[str, object] = {**provenance(command, lasting=store is not None)}
         about |= self.grid.definition() | self.budget.definition()
         if rates := stable_rates(self.grid):
             about["stable_rates"] = rates

@@ -215,7 +215,7 @@ def _rows(results: ResultTables, search: SearchTable) -> Iterator[dict[str, Any]
             low, high = sorted(map(own.value, ends))
             if edge and not _goes_on(own, ends[1] if edge == "high" else ends[0], edge):
                 row["edge"] = ""
-            if (row["edge"] and isinstance(own, OneMinus)):  # its places run downwards
+            if row["edge"] and isinstance(own, OneMinus):  # its places run downwards
                 row["edge"] = {"low": "high", "high": "low"}[row["edge"]]
             row |= {"low": low, "high": high, **_near(own, values.iloc[near].astype(float))}
         yield row

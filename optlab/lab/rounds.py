@@ -66,9 +66,7 @@ def rounds(grid: Grid, budget: Budget) -> Rounds:
 def untuned_tasks(grid: Grid, budget: Budget) -> list[Task]:
     """Return the measured trials, of tuned optimizers with the settings from before the tuning."""
     return [
-        Task(
-            trial, grid.problems[trial.problem], _base(grid.optimizers[trial.optimizer]), budget
-        )
+        Task(trial, grid.problems[trial.problem], _base(grid.optimizers[trial.optimizer]), budget)
         for trial in grid.trials()
     ]
 
@@ -137,7 +135,7 @@ class _PlacedSearch:
 
 
 def _searches(grid: Grid, budget: Budget) -> list[_PlacedSearch]:
-    """Return a search for each tuned optimizer, problem and batch size; none where it cannot run."""
+    """Return the search of each tuned optimizer, problem and batch size, where it can run."""
     found = []
     measure = None if budget.stop_at is None else StopAt.of(budget.stop_at).measure
     here = [device for device in grid.devices if device in available_devices()]

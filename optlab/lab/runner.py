@@ -12,10 +12,10 @@ from optlab.lab.execution_options import Execution
 from optlab.lab.grid import Grid, interleaved
 from optlab.lab.measure.threads import set_threads, threads_kept
 from optlab.lab.resume import Resume, StoreStatus
+from optlab.lab.rounds import Rounds, by_seconds, rounds, untuned_tasks
 from optlab.lab.store.redo import check_redo
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError
-from optlab.lab.rounds import Rounds, by_seconds, rounds, untuned_tasks
 from optlab.lab.sweeps import sweeps, unswept
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.peak_memory import peak_bytes

@@ -216,7 +216,11 @@ def _rounded(value: float) -> float:
 
 def _check_finite(*values: float) -> None:
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             raise ValueError(f"the ends of a range must be finite numbers, not {value!r}")
 
 

@@ -44,7 +44,9 @@ def default_space(optimizer: Optimizer) -> dict[str, Range]:
         elif name == "momentum" and value:
             found[name] = MOMENTA
         elif name == "rule":  # of a wrapper, such as Averaged
-            found |= {f"rule.{inner}": own_range for inner, own_range in default_space(value).items()}
+            found |= {
+                f"rule.{inner}": own_range for inner, own_range in default_space(value).items()
+            }
     return found
 
 

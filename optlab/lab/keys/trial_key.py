@@ -30,7 +30,8 @@ def trial_key(trial: Trial, problem: str, optimizer: str, budget: Budget, surrou
     Its number in the grid is no part of it, nor the number of its setting: the same trial keeps its
     key in another grid or search.
     """
-    parts = [asdict(trial) | {"number": None, "setting": None}, problem, optimizer, asdict(budget), surroundings]
+    own = asdict(trial) | {"number": None, "setting": None}
+    parts = [own, problem, optimizer, asdict(budget), surroundings]
     return _digest(json.dumps(parts, default=str).encode())
 
 

@@ -12,7 +12,7 @@ from scipy.stats import qmc
 from optlab.optimizers.ranges import Choice, Range
 
 SEED = 0
-"""The same points for every optimizer: methods of one hyperparameter are tried at the same rates."""
+"""Of all designs: methods of one hyperparameter are tried at the same values."""
 
 
 def design(sampler: str, space: Mapping[str, Range], trials: int) -> list[dict[str, float]]:

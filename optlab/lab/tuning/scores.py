@@ -52,9 +52,7 @@ class Score(NamedTuple):
         return self.value
 
 
-def measured(
-    by: str, loss: float, suboptimality: float, measure: Callable[[str], float]
-) -> float:
+def measured(by: str, loss: float, suboptimality: float, measure: Callable[[str], float]) -> float:
     """Return the measure that is tuned for; of a time to ``stop_at``, that of those who missed it.
 
     The suboptimality is the loss where no reference is known.

@@ -1,4 +1,4 @@
-"""Draw the tuning: the cost or loss of every setting that was tried, against each hyperparameter."""
+"""Draw the cost or loss of every setting that tuning tried, against each hyperparameter."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
@@ -18,7 +19,8 @@ from optlab.analysis.tuning import tuning_settings
 from optlab.report.figures.panels import INK, MARKERS, escape_math, line_style, wrap_title
 from optlab.report.figures.paper import DRAWN, WIDTH, PaperFigure
 from optlab.report.style import Styles
-from optlab.report.ticks import shorten
+from optlab.report.ticks import log_ticks, shorten
+from optlab.text import number
 
 _FAILED, _MISSED = 1.06, 0.985
 """Heights of the marks of settings without a value, in shares of the axes."""
@@ -64,9 +66,30 @@ def tuning_curves(results: ResultTables, problem: str) -> Figure | None:
                 size = f"batch size {batch}" if len(batches) > 1 else ""
                 axes.set_title("\n".join(filter(None, [wrap_title(title), size])), loc="left",
                                pad=12)  # fmt: skip
+        _set_height(grid[0][0], table, reached=reached)
         handles = _legend(table, styles, limits=bool(limits), reached=reached)
         figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False)
     return figure
+
+
+def _height(rows: pd.DataFrame, *, reached: bool) -> pd.Series[float]:
+    """Return the heights of settings, NaN for those that failed or did not reach ``stop_at``."""
+    height = rows["epochs"].where(rows["reached"] == 1) if reached else rows["measure"]
+    return height.where(rows["status"].isin(ENDED_WELL))
+
+
+def _set_height(axes: Axes, table: pd.DataFrame, *, reached: bool) -> None:
+    """Make the shared y axis hold all heights, with round numbers beside it."""
+    height = _height(table, reached=reached).dropna()
+    if height.empty or not (height > 0).all():
+        return
+    low, high = height.min() / 1.2, height.max() * 1.3
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(FixedLocator(log_ticks(low, high, 8)))
+    if high < 1e4 * low:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
 def _panel(
@@ -79,15 +102,9 @@ def _panel(
 ) -> None:
     values, label = _axis_of(rows)
     axes.set_xlabel(escape_math(label))
-    height = rows["epochs"].where(rows["reached"] == 1) if reached else rows["measure"]
-    failed = ~rows["status"].isin(ENDED_WELL)
-    height = height.mask(failed)
+    height, failed = _height(rows, reached=reached), ~rows["status"].isin(ENDED_WELL)
     if values.dtype == float and _is_wide(values):
         axes.set_xscale("log")
-    if (height.dropna() > 0).all() and height.notna().any():
-        axes.set_yscale("log")
-        low, high = height.min() / 1.15, height.max() * 1.3
-        axes.set_ylim(min(low, axes.get_ylim()[0]) if axes.lines else low, high)
     for optimizer, own in rows.groupby("optimizer", sort=False):
         style = line_style(styles, str(optimizer))
         mark = {"color": style["color"], "markersize": 4.5, "linestyle": "none"}
@@ -123,7 +140,7 @@ def _axis_of(rows: pd.DataFrame) -> tuple[pd.Series[Any], str]:
     values = rows["value"].astype(float)
     rest = 1 - values
     if (values >= 0).all() and (rest > 0).all() and values.max() > 0.9 and _is_wide(rest):
-        return rest, f"1 − {label}"
+        return rest, f"1 - {label}"
     return values, label
 
 
@@ -140,9 +157,7 @@ def _measure(results: ResultTables, table: pd.DataFrame) -> str:
     return escape_math(", ".join(sorted(plain))) or "suboptimality"
 
 
-def _legend(
-    table: pd.DataFrame, styles: Styles, *, limits: bool, reached: bool
-) -> list[Line2D]:
+def _legend(table: pd.DataFrame, styles: Styles, *, limits: bool, reached: bool) -> list[Line2D]:
     plain: Any = {"color": INK, "linestyle": "none", "markersize": 4.5}
     handles = [
         Line2D([], [], marker=MARKERS[styles[name].marker], label=escape_math(shorten(name, 40)),

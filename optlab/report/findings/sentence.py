@@ -22,8 +22,8 @@ class Sentence:
     Its ``kind`` is its subject: ``accuracy, iterative accuracy, reached, fastest, not ranked,
     batch size, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., without
     numba, reference, beaten, unstable, contended, shared, crowded, once, not repeated, one seed,
-    files, machines, settings, left out``; of tuning ``tuning, censored, tuning cost, budgets, tuning
-    ranks``.
+    files, machines, settings, left out``; of tuning ``tuning, censored, tuning cost, budgets,
+    tuning ranks``.
     """
 
     kind: str

@@ -18,7 +18,7 @@ def tuning_findings(results: ResultTables) -> list[Sentence]:
     if table.empty:
         return []
     rows = table.to_dict("records")
-    found = [sentence for row in rows for sentence in _value(row, results)]
+    found = [sentence for row in rows for sentence in _value(row)]
     found += [_cost(row) for row in rows if row["hyperparameter"] == _first(rows, row)]
     return [*found, *_budgets(results), *_ranks(results)]
 
@@ -28,11 +28,13 @@ def _first(rows: list[dict[Any, Any]], row: dict[Any, Any]) -> str:
     return str(own[0]["hyperparameter"])
 
 
-def _value(row: dict[Any, Any], results: ResultTables) -> Iterator[Sentence]:
+def _value(row: dict[Any, Any]) -> Iterator[Sentence]:
     who, name = cell_label(row, ["optimizer", "batch"]), row["hyperparameter"].replace("_", " ")
     facts = {str(k): v for k, v in row.items()}
     if row["failed"] == row["settings"]:
-        text = f"Each of the {row['settings']} settings of {who} diverged or failed: widen the range."
+        text = (
+            f"Each of the {row['settings']} settings of {who} diverged or failed: widen the range."
+        )
         yield Sentence("tuning", text, row["problem"], facts)
         return
     best = number(row["best"], 4) if isinstance(row["best"], float | int) else str(row["best"])
@@ -59,7 +61,7 @@ def _cost(row: dict[Any, Any]) -> Sentence:
     if row["measured_epochs"] > 0:
         times = row["tuning_epochs"] / row["measured_epochs"]
         text += f", {number(times)} times the epochs of a measured trial"
-    if 0 < row["share"]:
+    if row["share"] > 0:
         text += (f"; {row['share']:.0%} of its settings reached stop_at at every seed, so one that "
                  f"does is found after {number(row['attempts'])} attempts on average")  # fmt: skip
     return Sentence("tuning cost", f"{text}.", row["problem"], {str(k): v for k, v in row.items()})
@@ -75,7 +77,7 @@ def _budgets(results: ResultTables) -> Iterator[Sentence]:
         if len(set(map(str, values.values()))) > 1:
             each = ", ".join(f"{name} {value}" for name, value in values.items())
             yield Sentence("budgets", f"Optimizers were tuned by different {what} ({each}): the "
-                           "comparison favours the one that was tuned more.", "", values)  # fmt: skip
+                           "comparison favours what was tuned more.", "", values)  # fmt: skip
 
 
 def _ranks(results: ResultTables) -> Iterator[Sentence]:
