@@ -18,6 +18,7 @@ from optlab.lab.execution_options import Execution
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.rounds import check_tuned
 from optlab.lab.runner import Listener
+from optlab.lab.stable_rates import stable_rates
 from optlab.lab.store.judge_records import with_best_known
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError

@@ -18,9 +18,10 @@ def edge_of(places: NDArray[np.float64], scores: Sequence[Score], column: int) -
 
     Where at least three settings differ from the best in this hyperparameter only (of a search of
     one, or on a grid), the optimum is censored when the best is the last of them on that side, no
-    equal one lies inside, and the parabola through the last three (of logarithms, where they are
+    equal one lies inside, and the parabola through the last three that lie apart (of logarithms, where they are
     positive) has no minimum within the range. Else it is censored when less than half of an outer
-    level lies beyond the best: of n settings of d hyperparameters an outer level has n^(1 - 1/d).
+    level lies beyond the best: of n settings of d hyperparameters an outer level has n^(1 - 1/d). Of
+    fewer than 3^d settings nothing is said.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ def edge_of(places: NDArray[np.float64], scores: Sequence[Score], column: int) -
     if len(np.unique(own[line])) >= 3:
         return _on_line(own[line], [scores[k] for k in line], own)
     settings, hyperparameters = places.shape
+    if settings < 3**hyperparameters:
+        return ""
     outer = settings ** (1 - 1 / hyperparameters) / 2
     if (own > own[chosen]).sum() < outer:
         return "high"
@@ -55,13 +58,22 @@ def _on_line(own: NDArray[np.float64], scores: Sequence[Score], whole: NDArray[n
         side = "low"
     else:
         return ""
-    order = np.argsort(-own if side == "high" else own, kind="stable")[:3]
+    order = _apart(own, np.argsort(-own if side == "high" else own, kind="stable").tolist())
     last: list[Any] = [scores[k] for k in order]
-    if len({(score.failures, score.misses) for score in last}) > 1:
+    if len(order) < 3 or len({(score.failures, score.misses) for score in last}) > 1:
         return side
     low, high = min(0.0, float(whole.min())), max(1.0, float(whole.max()))
     lowest = _vertex(own[order], np.array([score.value for score in last], dtype=float))
     return "" if lowest is not None and low <= lowest <= high else side
+
+
+def _apart(own: NDArray[np.float64], order: Sequence[int]) -> list[int]:
+    """Return the first three places that lie a mean distance apart; nearer ones show noise only."""
+    kept = [order[0]]
+    for place in order[1:]:
+        if abs(own[place] - own[kept[-1]]) >= 0.9 * np.ptp(own) / (len(own) - 1):
+            kept.append(place)
+    return kept[:3]
 
 
 def _vertex(u: NDArray[np.float64], values: NDArray[np.float64]) -> float | None:

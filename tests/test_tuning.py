@@ -1,0 +1,422 @@
+"""Tuning: searches, the choice, censored optima, and what is said of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+import optlab as ol
+from optlab.analysis.order_statistics import best_of, expected_attempts
+from optlab.lab.execution_options import Execution
+from optlab.lab.store.store import Store
+from optlab.lab.tuning.samplers import design
+from optlab.lab.tuning.scores import Outcome, score
+from optlab.lab.tuning.search import Search
+from optlab.optimizers import registry
+from optlab.optimizers.ranges import range_of
+from optlab.optimizers.search_space import default_space, with_hyperparameters
+from optlab.report.findings.tuning_findings import tuning_findings
+
+RATES = ol.LogUniform(1e-4, 10.0)
+
+
+def line() -> ol.LinearRegression:
+    return ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+
+
+# --- ranges and samplers
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        RATES,
+        ol.Uniform(-1.0, 3.0),
+        ol.Integers(1, 64, log=True),
+        ol.Integers(0, 5),
+        ol.OneMinus(ol.LogUniform(0.01, 1.0)),
+        ol.Choice("a", "b", "c"),
+    ],
+)
+def test_a_range_is_known_by_its_ends_and_finds_the_place_of_its_values(own):
+    for place in np.linspace(0, 1, 23):
+        value = own.value(float(place))
+        assert own.value(own.place(value)) == value
+    about = {"class": type(own).__name__}
+    for name in own.__dataclass_fields__:
+        held = getattr(own, name)
+        inner = {"class": "LogUniform", "low": 0.01, "high": 1.0}
+        about[name] = inner if isinstance(held, ol.LogUniform) else held
+    assert range_of(about) == own
+
+
+@pytest.mark.parametrize("sampler", ["grid", "random", "sobol"])
+def test_designs_fill_the_ranges_and_repeat_themselves(sampler):
+    space = {"learning_rate": RATES, "momentum": ol.Uniform(0, 0.9)}
+    points = design(sampler, space, 20)
+    assert points == design(sampler, space, 20)
+    assert len(points) == (16 if sampler == "grid" else 20)
+    for name in space:
+        places = [point[name] for point in points]
+        assert min(places) >= 0
+        assert max(places) <= 1
+        assert {int(4 * min(place, 0.99)) for place in places} == {0, 1, 2, 3}
+
+
+def test_a_longer_sobol_search_repeats_the_shorter_one():
+    space = {"learning_rate": RATES}
+    assert design("sobol", space, 20)[:8] == design("sobol", space, 8)
+
+
+def test_every_registered_optimizer_is_tuned_as_it_is_or_says_that_it_has_nothing_to_tune():
+    tuned, plain = [], []
+    for name, cls in registry.items():
+        optimizer = cls()
+        if not default_space(optimizer):
+            with pytest.raises(ValueError, match="no hyperparameter with a range"):
+                ol.Tuned(optimizer)
+            plain.append(name)
+            continue
+        space = ol.Tuned(optimizer).ranges
+        places = dict.fromkeys(space, 0.5)
+        values, other = ol.Tuned(optimizer).at(places)
+        assert type(other) is type(optimizer)
+        assert {key: getattr(other, key) for key in values} == values
+        tuned.append(name)
+    assert {"sgd", "adam", "torch-adam", "heavy-ball", "svrg", "fused-sgd", "lion"} <= set(tuned)
+    assert {"lstsq", "newton", "fista"} <= set(plain)
+
+
+def test_wrapped_and_adapted_optimizers_are_tuned_inside():
+    import torch
+
+    averaged = ol.Averaged(ol.HeavyBall())
+    assert set(default_space(averaged)) == {"rule.learning_rate", "rule.momentum"}
+    assert with_hyperparameters(averaged, {"rule.momentum": 0.5}).rule == ol.HeavyBall(momentum=0.5)
+    adapted = ol.TorchOptimizer(torch.optim.SGD, lr=0.1, momentum=0.9)
+    assert with_hyperparameters(adapted, {"lr": 0.5}).options == {"lr": 0.5, "momentum": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"optimizer": ol.SGD}, "optimizer must be one"),
+        ({"space": {"rate": RATES}}, "did you mean|it has learning_rate"),
+        ({"space": {"learning_rate": (0.1, 1)}}, "must be a LogUniform"),
+        ({"space": {"learning_rate": ol.Uniform(0, 1)}}, "cannot be tuned in Uniform"),
+        ({"trials": 0}, "trials must be"),
+        ({"sampler": "bayes"}, "sampler must be one of"),
+        ({"seeds": []}, "seeds is empty"),
+        ({"by": ""}, "by must be"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused_where_it_is_written(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        ol.Tuned(**({"optimizer": ol.SGD()} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("tuned", "axes", "said"),
+    [
+        ({"seeds": [3, 0]}, {}, "tuned on seeds that are measured too: 0"),
+        ({"by": "epochs to stop_at"}, {}, "give the experiment a stop_at"),
+        ({"by": "holdout_loss"}, {}, "does not have"),
+    ],
+)
+def test_what_does_not_fit_the_experiment_is_refused_before_anything_runs(tuned, axes, said):
+    with pytest.raises(ValueError, match=said):
+        ol.Experiment(problems=line(), optimizers=ol.Tuned(ol.SGD(), **tuned), **axes)
+
+
+# --- scores and the choice
+
+
+def test_scores_put_failures_last_then_misses_then_cost():
+    def of(status, value, epochs):
+        return Outcome(status, value, epochs, 1.0)
+
+    order = [
+        [of("converged", 0.9, 3), of("converged", 0.9, 5)],
+        [of("converged", 1e-9, 9), of("converged", 1e-9, 9)],
+        [of("finished", 1e-9, 10), of("converged", 0.9, 3)],
+        [of("finished", 5.0, 10), of("finished", 5.0, 10)],
+        [of("diverged", 5.0, 10), of("converged", 0.9, 2)],
+        [of("diverged", 1e9, 1), of("failed", math.nan, 1)],
+    ]
+    scores = [score(own, "suboptimality", "suboptimality") for own in order]
+    assert scores == sorted(scores)
+    assert len(set(scores)) == len(scores)
+    by_loss = [score(own, "loss", None).value for own in order[:2]]
+    assert by_loss == [0.9, 1e-9]  # without a stop_at the loss decides
+
+
+def test_the_best_setting_is_measured_on_seeds_that_did_not_choose_it():
+    tuned = ol.Tuned(ol.SGD(), trials=9, sampler="grid", seeds=[7, 8])
+    results = ol.compare(line(), [tuned, ol.SGD(1e-3)], seeds=[0, 1], epochs=60, stop_at=1e-6)
+    trials = results.trials
+    tuning, measured = (trials[trials["stage"] == stage] for stage in ("tuning", "measured"))
+    assert list(measured["trial"]) == [0, 1, 2, 3]
+    assert set(tuning["seed"]) == {7, 8}
+    assert set(tuning["optimizer"]) == {"tuned SGD"}
+    assert tuning["setting"].value_counts().eq(2).all()
+    assert measured["setting"].isna().all()
+    cost = tuning["epochs"].where(tuning["status"] == "converged", math.inf)
+    best = cost.groupby(tuning["hp_learning_rate"]).median().idxmin()
+    own = measured[measured["optimizer"] == "tuned SGD"]
+    assert set(own["hp_learning_rate"]) == {best}
+    assert len(results.summary()) == 2  # of the measured trials
+    assert results.tuning()["tuning_epochs"].item() == tuning["epochs"].sum()
+
+
+def test_tuning_trials_in_a_sweep_choose_what_trials_one_by_one_choose():
+    tuned = ol.Tuned(ol.HeavyBall(), trials=12)
+    swept = ol.compare(line(), tuned, epochs=40, batch_sizes=[5])
+    trials = swept.trials
+    assert (trials["shared"] == (trials["stage"] == "tuning")).all()
+    tuning = trials[trials["stage"] == "tuning"]
+    pairs = zip(tuning["hp_learning_rate"], tuning["hp_momentum"], strict=True)
+    alone = ol.compare(line(), [ol.HeavyBall(rate, momentum) for rate, momentum in pairs],
+                       epochs=40, batch_sizes=[5], seeds=[1000])  # fmt: skip
+    assert alone.trials["status"].tolist() == tuning["status"].tolist()
+    found = alone.trials["suboptimality"].where(alone.trials["status"] == "finished")
+    best = alone.trials.loc[found.idxmin()]
+    assert swept.tuning()["best"].tolist() == [best["hp_learning_rate"], best["hp_momentum"]]
+
+
+def test_tpe_asks_one_setting_after_the_other_and_comes_near():
+    pytest.importorskip("optuna")
+    tuned = ol.Tuned(ol.SGD(), trials=14, sampler="tpe")
+    results = ol.compare(line(), tuned, epochs=60, stop_at=1e-6)
+    assert results.tuning()["settings"].item() == 14
+    rate = results.tuning()["best"].item()
+    assert 0.1 < rate < 1.0
+    again = ol.compare(line(), tuned, epochs=60, stop_at=1e-6)
+    assert again.tuning()["best"].item() == rate
+
+
+def test_a_stored_search_is_resumed_and_loaded(tmp_path):
+    file = tmp_path / "tuned.db"
+    experiment = ol.Experiment(
+        problems=line(), optimizers=[ol.Tuned(ol.SGD(), trials=6), ol.Lstsq()], epochs=40,
+        stop_at=1e-6,
+    )  # fmt: skip
+    first = experiment.run(store=file)
+    with Store(file) as store:
+        keys = store.finished_keys()
+    again = experiment.run(store=file)
+    with Store(file) as store:
+        assert store.finished_keys() == keys
+    loaded = ol.Results.load(file) if hasattr(ol, "Results") else None
+    from optlab.results import Results
+
+    loaded = loaded or Results.load(file)
+    for other in (again, loaded):
+        assert other.tuning().drop(columns="tuning_seconds").equals(
+            first.tuning().drop(columns="tuning_seconds")
+        )
+    # A longer search takes what the shorter one has tried.
+    longer = ol.Experiment(
+        problems=line(), optimizers=[ol.Tuned(ol.SGD(), trials=8), ol.Lstsq()], epochs=40,
+        stop_at=1e-6,
+    ).run(store=file)  # fmt: skip
+    with Store(file) as store:
+        assert len(store.finished_keys() - keys) in {2, 3}  # and, maybe, another best
+    assert longer.tuning()["settings"].item() == 8
+    assert Results.load(file).tuning()["settings"].item() == 8
+
+
+def test_ctrl_c_while_tuning_leaves_a_row_for_each_trial():
+    seen = []
+
+    def stop(record):
+        seen.append(record)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    from optlab.lab.runner import Listener
+
+    experiment = ol.Experiment(
+        problems=line(),
+        optimizers=[ol.Tuned(ol.SGD(), trials=4, by="seconds to stop_at"), ol.Lstsq()],
+        epochs=20,
+        stop_at=1e-3,
+    )
+    results = experiment.run(listener=Listener(finished=stop))
+    statuses = results.trials.groupby("stage")["status"].value_counts()
+    assert statuses["measured"].to_dict() == {"interrupted": 2}
+    assert statuses["tuning"]["interrupted"] == 2
+    assert len(results.trials) == 6
+
+
+def test_an_optimizer_that_cannot_solve_the_problem_is_not_tuned():
+    optimizers = [ol.Tuned(ol.SAGA()), ol.Tuned(ol.SGD(), trials=4)]
+    results = ol.compare(ol.Rosenbrock(), optimizers, epochs=5)
+    rows = results.trials[results.trials["optimizer"] == "tuned SAGA"]
+    assert rows["status"].item() == "skipped"
+    assert "needs" in rows["message"].item()
+    assert (results.trials["optimizer"] == "tuned SGD").sum() == 5
+
+
+# --- censored optima
+
+
+def _plant(peak: float, noise: np.random.Generator, tuned: ol.Tuned) -> Search:
+    """Run a search whose epochs to the target are least at a place of the first range."""
+    search = Search(tuned, "suboptimality")
+    names = list(tuned.ranges)
+    while asked := search.ask():
+        outcomes = []
+        for one in asked:
+            far = (one.places[names[0]] - peak) * 5  # decades
+            far += 1.5 * max(far, 0.0) ** 2  # too large rates are worse
+            rest = sum((one.places[name] - 0.4) ** 2 for name in names[1:])
+            exponent = 0.5 * far**2 + rest + 0.02 * noise.standard_normal()
+            epochs = 50 * math.exp(min(exponent, 100))
+            status = "converged" if epochs < 1e6 else "diverged"
+            outcomes.append([Outcome(status, 1.0, epochs, 1.0)])
+        search.tell(outcomes)
+    return search
+
+
+@pytest.mark.parametrize("sampler", ["grid", "sobol", "random"])
+def test_a_planted_optimum_is_censored_where_it_is_outside_and_not_where_it_is_inside(sampler):
+    noise = np.random.default_rng(16)
+    tuned = ol.Tuned(ol.SGD(), {"learning_rate": RATES}, trials=20, sampler=sampler)
+    wrong = {"inside": 0, "outside": 0}
+    for _ in range(200):
+        inside = float(noise.uniform(0.05, 0.95))
+        wrong["inside"] += bool(_plant(inside, noise, tuned)._edge("learning_rate"))
+        beyond = float(noise.uniform(0.05, 0.5))
+        outside, side = (1 + beyond, "high") if noise.random() < 0.5 else (-beyond, "low")
+        wrong["outside"] += _plant(outside, noise, tuned)._edge("learning_rate") != side
+    assert wrong["inside"] <= 10, wrong
+    assert wrong["outside"] <= 10, wrong
+
+
+def test_extend_finds_an_optimum_outside_the_range():
+    noise = np.random.default_rng(1)
+    tuned = ol.Tuned(ol.SGD(), {"learning_rate": RATES}, trials=20, sampler="grid", extend=True)
+    for peak in (1.6, -0.7, 1.02):
+        search = _plant(peak, noise, tuned)
+        assert not search._edge("learning_rate")
+        assert search.best().places["learning_rate"] == pytest.approx(peak, abs=0.06)
+    search = _plant(0.5, noise, tuned)
+    assert len(search.settings) == 20  # nothing to extend
+
+
+def test_a_momentum_of_zero_is_no_edge_and_ends_an_extension():
+    space = {"momentum": ol.OneMinus(ol.LogUniform(0.05, 1.0))}
+    tuned = ol.Tuned(ol.HeavyBall(0.01), space, trials=8, sampler="grid", extend=True)
+    search = _plant(1.5, np.random.default_rng(2), tuned)  # would like a negative momentum
+    assert search.best().values == {"momentum": 0.0}
+    assert len(search.settings) == 8
+
+
+def test_rates_that_all_diverge_are_extended_downwards():
+    tuned = ol.Tuned(ol.SGD(), {"learning_rate": ol.LogUniform(5, 100)}, trials=4, extend=True)
+    results = ol.compare(line(), tuned, epochs=50, stop_at=1e-3)
+    row = results.tuning().iloc[0]
+    assert row["best"] < 5
+    assert row["edge"] == ""
+    assert row["low"] < 5
+
+
+def test_the_edge_is_said_in_a_sentence():
+    narrow = ol.Tuned(ol.SGD(), {"learning_rate": ol.LogUniform(1e-4, 0.01)}, trials=5)
+    wide = ol.Tuned(ol.HeavyBall(), trials=4)
+    results = ol.compare(line(), [narrow, wide], epochs=50, stop_at=1e-6)
+    sentences = {s.kind: s.text for s in tuning_findings(results)}
+    assert "censored" in sentences["censored"]
+    assert "at the upper end of the range searched (0.0001 to 0.01)" in sentences["censored"]
+    assert "tuned SGD 5, tuned HeavyBall 4" in sentences["budgets"]
+
+
+# --- tunability
+
+
+def test_best_of_k_is_that_of_all_permutations():
+    values = np.array([3.0, 1.0, math.inf, 2.0, 5.0])
+    for k in range(1, 6):
+        least = sorted(min(order[:k]) for order in itertools.permutations(values))
+        for share in (0.05, 0.5, 0.95):
+            exact = least[math.ceil(share * len(least)) - 1]
+            assert best_of(values, k, [share]) == [exact]
+
+
+def test_expected_attempts_are_those_of_all_permutations():
+    for n, successes in ((5, 2), (6, 1), (4, 4)):
+        orders = itertools.permutations([True] * successes + [False] * (n - successes))
+        mean = np.mean([order.index(True) + 1 for order in orders])
+        assert expected_attempts(n, successes) == pytest.approx(mean)
+    assert expected_attempts(3, 0) == math.inf
+
+
+def test_ranks_with_the_cost_of_tuning_and_the_page(tmp_path):
+    tuned = ol.Tuned(ol.SGD(), trials=9, sampler="grid")
+    results = ol.compare(line(), [tuned, ol.SGD(0.1)], epochs=100, stop_at=1e-6)
+    ranks = results.tuning_ranks().set_index("optimizer")
+    assert ranks.loc["tuned SGD", ["rank", "rank_with_tuning"]].tolist() == [1, 2]
+    assert ranks.loc["SGD", "tuning_epochs"] == 0
+    curve = results.best_of_k()
+    assert curve["best"].is_monotonic_decreasing
+    settings = results.tuning_settings()
+    assert curve["best"].iloc[-1] == settings["epochs"].where(settings["reached"] == 1).min()
+    assert results.definition["stable_rates"]["tutorial, standardized"]["tuned SGD"] == (
+        pytest.approx(1.0, abs=0.05)
+    )
+    page = results.report(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '<section id="tuning"' in page
+    assert "data:image/svg+xml;base64," in page
+    plain = ol.compare(line(), ol.SGD(0.1), epochs=5)
+    assert plain.tuning().empty
+    with pytest.raises(ValueError, match="no optimizer was tuned"):
+        plain.plot_tuning()
+
+
+# --- inclusion (Choi et al. 2019)
+
+
+def _inclusion_problems() -> list[ol.LinearRegression]:
+    found = []
+    for seed, condition in enumerate((3, 10, 30, 100)):
+        random = np.random.default_rng(seed)
+        left, _ = np.linalg.qr(random.standard_normal((40, 4)))
+        right, _ = np.linalg.qr(random.standard_normal((4, 4)))
+        X = left * np.sqrt(np.geomspace(1, 1 / condition, 4) * 20) @ right
+        y = X @ random.standard_normal(4) + 0.1 * random.standard_normal(40)
+        found.append(ol.LinearRegression(X, y, fit_intercept=False, name=f"condition {condition}"))
+    return [*found, line(), ol.LinearRegression.from_dataset(
+        ol.datasets.tutorial().standardized(), l2=1.0, name="ridge")]  # fmt: skip
+
+
+def test_a_tuned_method_is_never_worse_than_a_tuned_special_case():
+    """Each search holds the settings of its special case: the rates are the same eight.
+
+    SGD is heavy ball and Nesterov of momentum 0, and Adam of beta1 = 0 and an epsilon so large that
+    it divides every step, at the rate times epsilon.
+    """
+    huge, rates = 1e10, ol.LogUniform(1e-2, 10.0)
+    momenta = ol.OneMinus(ol.LogUniform(0.05, 1.0))
+    both = {"learning_rate": rates, "momentum": momenta}
+    adam = {"learning_rate": ol.LogUniform(1e-2 * huge, 10 * huge), "beta1": momenta}
+    general = {
+        "momentum": ol.Tuned(ol.HeavyBall(), both, trials=64, sampler="grid"),
+        "Nesterov": ol.Tuned(ol.Nesterov(), both, trials=64, sampler="grid"),
+        "Adam": ol.Tuned(ol.Adam(epsilon=huge), adam, trials=64, sampler="grid"),
+    }
+    sgd = ol.Tuned(ol.SGD(), {"learning_rate": rates}, trials=8, sampler="grid")
+    results = ol.compare(_inclusion_problems(), {"SGD": sgd, **general}, seeds=range(5), epochs=150,
+                         stop_at=1e-3, execution=Execution(sweep=True))  # fmt: skip
+    table = results.trials[results.trials["stage"] == "measured"]
+    cost = table["epochs"].where(table["status"] == "converged", math.inf)
+    epochs = cost.groupby([table["problem"], table["optimizer"]]).agg(["min", "median", "max"])
+    for problem in results.problems:
+        special = epochs.loc[(problem, "SGD")]
+        assert special["median"] < 150, problem  # or there is nothing to be worse than
+        for name in general:
+            assert epochs.loc[(problem, name), "median"] <= special["max"], (problem, name)
+    assert (epochs.loc[("condition 100", "Nesterov"), "median"]
+            < epochs.loc[("condition 100", "SGD"), "median"] / 2)  # fmt: skip
