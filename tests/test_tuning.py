@@ -214,8 +214,10 @@ def test_a_stored_search_is_resumed_and_loaded(tmp_path):
 
     loaded = loaded or Results.load(file)
     for other in (again, loaded):
-        assert other.tuning().drop(columns="tuning_seconds").equals(
-            first.tuning().drop(columns="tuning_seconds")
+        assert (
+            other.tuning()
+            .drop(columns="tuning_seconds")
+            .equals(first.tuning().drop(columns="tuning_seconds"))
         )
     # A longer search takes what the shorter one has tried.
     longer = ol.Experiment(

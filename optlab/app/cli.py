@@ -27,6 +27,7 @@ from optlab.app.problem_options import (
     problem_class,
     usual_optimizers,
 )
+from optlab.app.tune_option import tuned_optimizers
 
 if TYPE_CHECKING:
     from optlab.datasets import Dataset
@@ -109,6 +110,7 @@ def compare(
     problem: str = "linear",
     optimizers: str | None = None,
     learning_rate: float | None = None,
+    tune: int | None = None,
     standardize: bool = True,
     settings: ProblemOptions | None = None,
     table: TableOptions | None = None,
@@ -137,6 +139,9 @@ def compare(
         lbfgs, newton and fista, as far as they can.
     learning_rate
         For every optimizer that has one.
+    tune
+        Tune every optimizer that has a learning rate or momentum first, by so many settings each,
+        on a seed that is not measured; the settings that were found best are measured.
     standardize
         Bring each feature to mean 0 and standard deviation 1 first, as descent needs it.
     """
@@ -147,6 +152,8 @@ def compare(
         from optlab.optimizers import registry
 
     with bad_input():
+        if tune is not None and learning_rate is not None:
+            raise ValueError("--tune searches the learning rate: leave --learning-rate out")
         options = settings or ProblemSettings()
         cls = problem_class(problem, options)
         dataset = _dataset(data, target, table, labels=getattr(cls, "takes_labels", False))
@@ -166,7 +173,7 @@ def compare(
         experiment = Experiment(
             name=f"compare {dataset.name}",
             problems=made,
-            optimizers=list(chosen.values()),
+            optimizers=tuned_optimizers(chosen.values(), tune),
             epochs=100,
             stop_at=1e-6,
         )

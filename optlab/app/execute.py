@@ -18,6 +18,7 @@ from optlab.app.progress import TrialProgress
 from optlab.experiment import Experiment
 from optlab.lab import Status
 from optlab.lab.execution_options import Execution
+from optlab.lab.rounds import tuning_trials
 from optlab.lab.runner import Listener
 from optlab.lab.store.store_error import StoreError
 from optlab.results import Results
@@ -51,7 +52,8 @@ def execute(
         outputs.check(inputs, list(experiment.grid.problems))
     if execution.is_contended:
         summary_table.print_note(summary_table.BESIDE)
-    bar = TrialProgress(len(experiment.grid.trials()), experiment.epochs)
+    trials = len(experiment.grid.trials()) + tuning_trials(experiment.grid)
+    bar = TrialProgress(trials, experiment.epochs)
     with stoppable():
         with bar as progress, bad_input():
             results, failed = _run(experiment, outputs, execution, progress.listener())

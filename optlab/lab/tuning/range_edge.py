@@ -19,7 +19,7 @@ def edge_of(places: NDArray[np.float64], scores: Sequence[Score], column: int) -
     Where at least three settings differ from the best in this hyperparameter only (of a search of
     one, or on a grid), the optimum is censored when the best is the last of them on that side, no
     equal one lies inside, and the parabola through the last three that lie apart (of logarithms, where they are
-    positive) has no minimum within the range. Else it is censored when less than half of an outer
+    positive) has no minimum within the range. Else it is censored when less than a quarter of an outer
     level lies beyond the best: of n settings of d hyperparameters an outer level has n^(1 - 1/d). Of
     fewer than 3^d settings nothing is said.
 
@@ -43,7 +43,7 @@ def edge_of(places: NDArray[np.float64], scores: Sequence[Score], column: int) -
     settings, hyperparameters = places.shape
     if settings < 3**hyperparameters:
         return ""
-    outer = settings ** (1 - 1 / hyperparameters) / 2
+    outer = settings ** (1 - 1 / hyperparameters) / 4
     if (own > own[chosen]).sum() < outer:
         return "high"
     return "low" if (own < own[chosen]).sum() < outer else ""
