@@ -1,8 +1,8 @@
-"""How much less do 64 tuning trials cost as a sweep than one by one?
+"""Measure the cost of 64 tuning trials as a sweep against one by one.
 
-Run it as ``python -m benchmarks.tuning_cost [--save]``. The trials of ``Tuned(optimizer, trials=64)``
-run as one sweep, and the same settings as an experiment of 64 optimizers, in turns. Both times are
-those of whole experiments: looks, recording and the choice included.
+Run it as ``python -m benchmarks.tuning_cost [--save]``. The trials of `optlab.Tuned` run as one
+sweep, and the same settings as an experiment of 64 optimizers, in turns. Both times are those of
+whole experiments: looks, recording and the choice included.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _seconds(problem: ol.LinearRegression, optimizers: object, batch: int | str)
 
 def main() -> None:
     """Measure, print, and save with ``--save``."""
-    record = Record("tuning_cost", (__doc__ or "").partition("\n")[0])
+    record = Record("tuning_cost", "What do 64 tuning trials cost as a sweep, and one by one?")
     for rows, features, batch in ((100, 5, "full"), (2000, 20, 32), (20000, 20, 256)):
         problem = _problem(rows, features)
         for optimizer in (ol.SGD(), ol.Adam()):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def tuned_optimizers(optimizers: Iterable[Optimizer], trials: int | None) -> list[Optimizer]:
-    """Return the optimizers, those with hyperparameters to tune in `Tuned`; all as they are for None.
+    """Return the optimizers, each with hyperparameters to tune in `Tuned`; as they are for None.
 
     Raises
     ------
@@ -26,9 +26,9 @@ def tuned_optimizers(optimizers: Iterable[Optimizer], trials: int | None) -> lis
     from optlab.optimizers.search_space import default_space  # noqa: PLC0415 - as above
 
     check_count("--tune", trials)
-    tuned: list[Optimizer] = [
-        Tuned(one, trials=trials) if default_space(one) else one for one in given
-    ]
+    tuned: list[Optimizer] = []
+    for one in given:
+        tuned.append(Tuned(one, trials=trials) if default_space(one) else one)
     if not any(isinstance(one, Tuned) for one in tuned):
         raise ValueError("--tune: none of the optimizers has a hyperparameter to tune")
     return tuned
