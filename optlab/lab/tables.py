@@ -115,6 +115,14 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "loss_evaluations": last.loss_evaluations if last else NAN,
         "gradient_evaluations": last.gradient_evaluations if last else NAN,
         "hessian_products": last.hessian_products if last else NAN,
+        **_run_facts(record),
+    }
+
+
+def _run_facts(record: TrialRecord) -> dict[str, object]:
+    """Return how a trial was run: the order of its rows, in a sweep or alone, to tune or measure."""
+    trial = record.trial
+    return {
         "order": trial.order,
         "shared": record.shared,
         "stage": trial.stage,
