@@ -28,8 +28,7 @@ def tuned_optimizers(optimizers: Iterable[Optimizer], trials: int | None) -> lis
     check_count("--tune", trials)
     tuned: list[Optimizer] = []
     for one in given:
-        can_be: Optimizer = Tuned(one, trials=trials) if default_space(one) else one
-        tuned.append(can_be)
+        tuned.append(Tuned(one, trials=trials) if default_space(one) else one)
     if not any(isinstance(one, Tuned) for one in tuned):
         raise ValueError("--tune: none of the optimizers has a hyperparameter to tune")
     return tuned

@@ -120,7 +120,7 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
 
 
 def _run_facts(record: TrialRecord) -> dict[str, object]:
-    """Return how a trial was run: the order of its rows, in a sweep or alone, to tune or measure."""
+    """Return how a trial was run: the order of rows, in a sweep or alone, to tune or measure."""
     trial = record.trial
     return {
         "order": trial.order,

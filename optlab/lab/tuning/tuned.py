@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 
@@ -88,10 +88,12 @@ class Tuned:
     seeds: Sequence[int] | None = None
     sampler: Sampler = "sobol"
     extend: bool = False
+    uses_batches: ClassVar[bool] = True  # of an object, its optimizer's
 
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, Optimizer) or isinstance(self.optimizer, type | Tuned):
             raise ValueError(f"optimizer must be one, such as optlab.SGD(), not {self.optimizer!r}")
+        object.__setattr__(self, "uses_batches", self.optimizer.uses_batches)
         object.__setattr__(self, "trials", check_count("trials", self.trials))
         if self.sampler not in get_args(Sampler):
             kinds = ", ".join(map(repr, get_args(Sampler)))
@@ -117,11 +119,6 @@ class Tuned:
     def name(self) -> str:
         """The optimizer's name, after ``tuned``."""
         return f"tuned {optimizer_name(self.optimizer)}"
-
-    @property
-    def uses_batches(self) -> bool:
-        """Whether the optimizer uses mini-batches."""
-        return self.optimizer.uses_batches
 
     @property
     def direct(self) -> bool:
