@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from optlab.problems.least_squares_system import LeastSquaresSystem
-from optlab.problems.problem import Batch, Parameters, Problem
+from optlab.problems.problem import Batch, Evaluation, Parameters, Problem
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -23,6 +23,17 @@ class HasGradient(Protocol):
 
     def gradient(self, parameters: Parameters, batch: Batch | None = None) -> Parameters:
         """Gradient of the loss over a batch (all data where none is given)."""
+
+
+@runtime_checkable
+class HasJointEvaluation(Protocol):
+    """Problems that evaluate several points in less time than one by one."""
+
+    def evaluate_together(self, points: Parameters) -> Sequence[Evaluation]:
+        """Evaluations of points, to the bit those of `Problem.evaluate`.
+
+        ``points`` are the parameters by name with a leading axis, one entry a point.
+        """
 
 
 @runtime_checkable
