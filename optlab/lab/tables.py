@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from optlab.lab.store.problem_summary import ProblemSummary
-from optlab.lab.trial.record import TRACE_NUMBERS, Trial, TrialRecord
+from optlab.lab.trial.record import TRACE_NUMBERS, TraceRow, Trial, TrialRecord
 from optlab.text import DIRECT
 
 NAN = float("nan")
@@ -118,17 +119,19 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
     }
 
 
-def traces_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
+def traces_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     """Return a row for each recorded iterate; epoch 0 is the start, where no time has passed.
 
     Further measures of a problem are columns at the end, NaN where a row has none.
     """
-    rows = [
-        {"trial": record.trial.number} | {n: getattr(row, n) for n in TRACE_NUMBERS} | {**row.more}
-        for record in records
-        for row in record.trace
-    ]
-    more = dict.fromkeys(name for row in rows for name in row)
-    table = pd.DataFrame(rows, columns=list(dict.fromkeys(["trial", *TRACE_NUMBERS]) | more))
+    rows = [row for record in records for row in record.trace]
+    columns = dict(zip(TraceRow._fields, zip(*rows, strict=True), strict=True)) if rows else {}
+    columns |= {"trial": [record.trial.number for record in records for _ in record.trace]}
+    further = columns.pop("more", ())
+    for name in dict.fromkeys(name for more in further for name in more):
+        own = columns.get(name, itertools.repeat(NAN))
+        columns[name] = [more.get(name, value) for more, value in zip(further, own, strict=False)]
+    names = dict.fromkeys(["trial", *TRACE_NUMBERS]) | dict.fromkeys(columns)
+    table = pd.DataFrame({name: columns.get(name, ()) for name in names})
     whole = {"trial", "epoch", "samples", "steps"}
     return table.astype({name: "int64" if name in whole else "float64" for name in table})

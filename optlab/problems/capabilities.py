@@ -30,7 +30,7 @@ class HasJointEvaluation(Protocol):
     """Problems that evaluate several points in less time than one by one."""
 
     def evaluate_together(self, points: Parameters) -> Sequence[Evaluation]:
-        """Evaluations of points, to the bit those of `Problem.evaluate`.
+        """Evaluate points, to the bit as `Problem.evaluate` does each.
 
         ``points`` are the parameters by name with a leading axis, one entry a point.
         """

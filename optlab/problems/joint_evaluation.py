@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
-from optlab.problems.capabilities import HasJointEvaluation
+from optlab.problems.capabilities import HasJointEvaluation, has
 from optlab.problems.problem import Evaluation, Parameters, Problem
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeIs
+JointEvaluation: TypeAlias = Callable[[Parameters], Sequence[Evaluation]]
 
 
-def evaluates_together(problem: Problem) -> TypeIs[HasJointEvaluation]:
-    """Return whether a problem evaluates several points together.
+def joint_evaluation(problem: Problem) -> JointEvaluation | None:
+    """Return the function by which a problem evaluates several points together, or None.
 
     A class that has an `evaluate` of its own must have `evaluate_together` of its own too:
     another's would give the numbers of another evaluation.
     """
-    if "evaluate" in vars(problem):
-        return False
-    for owner in type(problem).__mro__:
-        if "evaluate_together" in vars(owner):
-            return True
-        if "evaluate" in vars(owner):
-            return False
-    return False
+    if has(problem, HasJointEvaluation) and "evaluate" not in vars(problem):
+        for owner in type(problem).__mro__:
+            if "evaluate_together" in vars(owner):
+                return problem.evaluate_together
+            if "evaluate" in vars(owner):
+                return None
+    return None
 
 
 def evaluate_together(problem: Problem, points: Parameters) -> Sequence[Evaluation]:
@@ -40,7 +38,7 @@ def evaluate_together(problem: Problem, points: Parameters) -> Sequence[Evaluati
     >>> [evaluation.loss for evaluation in evaluate_together(problem, points)]
     [2.0, 0.0]
     """
-    if evaluates_together(problem):
-        return problem.evaluate_together(points)
+    if together := joint_evaluation(problem):
+        return together(points)
     each = zip(*points.values(), strict=True)
     return [problem.evaluate(dict(zip(points, point, strict=True))) for point in each]

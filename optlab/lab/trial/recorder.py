@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from optlab.lab.trial.advice import Advice
-from optlab.lab.trial.baseline import Baseline
+from optlab.lab.trial.baseline import Baseline, TrivialFits
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow, TrialRecord, Watcher
 from optlab.lab.trial.status import Status
@@ -18,7 +18,7 @@ from optlab.lab.trial.validate import check_iterate
 from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct
 from optlab.problems import Evaluation, Parameters, Problem
 from optlab.problems.capabilities import HasBuffers, has
-from optlab.problems.joint_evaluation import evaluate_together, evaluates_together
+from optlab.problems.joint_evaluation import evaluate_together, joint_evaluation
 from optlab.text import pluralize
 
 _WAITING_SECONDS = 0.01
@@ -55,6 +55,8 @@ class Recorder:
         What the trial takes; ``start`` is the recorder's own.
     watch
         Called at each recorded iterate.
+    fits
+        Those of the problem, where they are known.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Recorder:
         batches: Batches,
         start: Parameters,
         watch: Watcher | None = None,
+        fits: TrivialFits | None = None,
     ) -> None:
         self.record, self.optimizer, self.watch = record, optimizer, watch
         self._problem, self._start = problem, start
@@ -79,14 +82,15 @@ class Recorder:
         self._waiting: list[Look] = []
         self._row = self._evaluated(Look(0, 0.0, self._all(start), math.nan, None))
         self.keep_parameters()
-        baseline = Baseline.of(record.trial, problem, optimizer, start, self._row)
+        fits = fits or TrivialFits.of(problem, start)
+        baseline = Baseline.of(record.trial, problem, optimizer, self._row, fits)
         record.stop_scale = baseline.stop_scale
         numbers = max(1, sum(value.numel() for value in start.values()))
         self._last_epoch, self._most_waiting = budget.epochs, _WAITING_NUMBERS // numbers
         self._waits = (
             budget.stop_at is None
             and callable(getattr(optimizer, "compile", None))
-            and evaluates_together(problem)
+            and joint_evaluation(problem) is not None
             and self._buffered is None
         )
         self._stopping = StoppingRule(baseline, budget, Advice(problem, optimizer))
@@ -105,12 +109,11 @@ class Recorder:
         self.check(iterate, epoch)
         loss = math.nan if iterate.batch_loss is None else float(iterate.batch_loss)
         if self._waits:
-            point = {name: value.detach().clone() for name, value in iterate.parameters.items()}
+            point = {name: value.clone() for name, value in iterate.parameters.items()}
             self._waiting.append(Look(epoch, seconds, point, loss, iterate.cost))
             worked = seconds - self._row.seconds
-            if worked < _WAITING_SECONDS and epoch < self._last_epoch:
-                return None if len(self._waiting) < self._most_waiting else self.judge()
-            return self.judge()
+            short = worked < _WAITING_SECONDS and len(self._waiting) < self._most_waiting
+            return None if short and epoch < self._last_epoch else self.judge()
         look = Look(epoch, seconds, self._all(iterate.parameters), loss, iterate.cost)
         self._row = self._evaluated(look)
         self.keep_parameters()
@@ -178,6 +181,7 @@ class Recorder:
     def _written(self, look: Look, point: Evaluation, place: int | None) -> TraceRow:
         epoch, seconds, parameters, batch_loss, cost = look
         losses, gradients, products = self._evaluations(epoch, cost)
+        more = getattr(point, "more", None)
         row = TraceRow(
             epoch=epoch,
             samples=epoch * self._samples,
@@ -188,7 +192,7 @@ class Recorder:
             batch_loss=batch_loss,
             parameter_error=point.parameter_error,
             steps=epoch * self._steps,
-            more=dict(getattr(point, "more", {})),
+            more=dict(more) if more else {},
             loss_evaluations=losses,
             gradient_evaluations=gradients,
             hessian_products=products,

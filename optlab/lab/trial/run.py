@@ -248,7 +248,8 @@ class _Run:
             late = time.monotonic() > self.deadline
             if epoch >= next_look or late:
                 seconds = clock.stop()
-                next_look = next((look for look in looks if look > epoch), math.inf)
+                while next_look <= epoch:
+                    next_look = next(looks, math.inf)
                 if end := recorder.look(epoch, seconds, iterate):
                     return end
                 if late:

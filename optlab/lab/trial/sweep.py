@@ -16,6 +16,7 @@ from optlab.lab.measure.devices import unavailable
 from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.machine_load import MACHINE_LOAD
 from optlab.lab.measure.threads import set_threads
+from optlab.lab.trial.baseline import TrivialFits
 from optlab.lab.trial.record import TrialRecord, Watcher
 from optlab.lab.trial.recorder import Look, Recorder
 from optlab.lab.trial.run import STOPPED, describe_exception, prepare, quiet
@@ -139,10 +140,11 @@ class Sweep:
             record.compile_seconds = compiling / len(self.tasks)
             record.first_pass_seconds = first_pass / len(self.tasks)
         begun = self._prepared()
+        fits = TrivialFits.of(problem, begun[0][1])
         self._recorders = [
             Recorder(
                 record, own.problem, self._local, own.optimizer, own.budget, batches,
-                {name: value.clone() for name, value in start.items()}, self._watch,
+                {name: value.clone() for name, value in start.items()}, self._watch, fits,
             )
             for record, own, (batches, start) in zip(self.records, self.tasks, begun, strict=True)
         ]  # fmt: skip
