@@ -125,6 +125,7 @@ def traces_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     Further measures of a problem are columns at the end, NaN where a row has none.
     """
     rows = [row for record in records for row in record.trace]
+    columns: dict[str, Sequence[Any]]
     columns = dict(zip(TraceRow._fields, zip(*rows, strict=True), strict=True)) if rows else {}
     columns |= {"trial": [record.trial.number for record in records for _ in record.trace]}
     further = columns.pop("more", ())
