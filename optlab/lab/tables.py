@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from optlab.lab.store.problem_summary import ProblemSummary
@@ -14,6 +15,9 @@ from optlab.lab.trial.record import TRACE_NUMBERS, TraceRow, Trial, TrialRecord
 from optlab.text import DIRECT
 
 NAN = float("nan")
+
+_WHOLE = {"epoch", "samples", "steps"}
+"""The columns of traces that are whole numbers."""
 
 
 def trials_table(
@@ -125,14 +129,13 @@ def traces_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     Further measures of a problem are columns at the end, NaN where a row has none.
     """
     rows = [row for record in records for row in record.trace]
-    columns: dict[str, Sequence[Any]]
-    columns = dict(zip(TraceRow._fields, zip(*rows, strict=True), strict=True)) if rows else {}
-    columns |= {"trial": [record.trial.number for record in records for _ in record.trace]}
-    further = columns.pop("more", ())
-    for name in dict.fromkeys(name for more in further for name in more):
+    numbers = [record.trial.number for record in records for _ in record.trace]
+    columns = {"trial": np.array(numbers, "int64")}
+    for name in TRACE_NUMBERS:
+        place, kind = TraceRow._fields.index(name), "int64" if name in _WHOLE else "float64"
+        columns[name] = np.array([row[place] for row in rows], kind)
+    for name in dict.fromkeys(name for row in rows for name in row.more):
         own = columns.get(name, itertools.repeat(NAN))
-        columns[name] = [more.get(name, value) for more, value in zip(further, own, strict=False)]
-    names = dict.fromkeys(["trial", *TRACE_NUMBERS]) | dict.fromkeys(columns)
-    table = pd.DataFrame({name: columns.get(name, ()) for name in names})
-    whole = {"trial", "epoch", "samples", "steps"}
-    return table.astype({name: "int64" if name in whole else "float64" for name in table})
+        values = [row.more.get(name, value) for row, value in zip(rows, own, strict=False)]
+        columns[name] = np.array(values, "float64")
+    return pd.DataFrame(columns)
