@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
@@ -187,9 +188,21 @@ def has(problem: object, capability: Callable[..., Capability]) -> TypeIs[Capabi
     >>> has(ol.LinearRegression(X, y, l1=0.1), HasResiduals)
     False
     """
-    if not isinstance(problem, capability):  # type: ignore[arg-type]  # a protocol, for mypy none
+    if not _by_class(type(problem), capability) and not isinstance(problem, capability):  # type: ignore[arg-type]  # a protocol, for mypy none
         return False
     return capability not in {HasLeastSquares, HasResiduals} or is_smooth(problem)
+
+
+@cache
+def _by_class(kind: type, capability: type) -> bool:
+    """Return whether a class has all methods of a protocol that has no other members.
+
+    It is kept, as until Python 3.12 a protocol's members are found anew each time.
+    """
+    try:
+        return issubclass(kind, capability)
+    except TypeError:  # the protocol has members that are no methods: only instances can be asked
+        return False
 
 
 def begin_run(problem: Problem, generator: torch.Generator) -> Parameters:
