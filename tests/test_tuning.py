@@ -244,7 +244,7 @@ def test_ctrl_c_while_tuning_leaves_a_row_for_each_trial():
         problems=line(),
         optimizers=[ol.Tuned(ol.SGD(), trials=4, by="seconds to stop_at"), ol.Lstsq()],
         epochs=20,
-        stop_at=1e-3,
+        stop_at=1e-2,
     )
     results = experiment.run(listener=Listener(finished=stop))
     statuses = results.trials.groupby("stage")["status"].value_counts()
@@ -412,7 +412,7 @@ def test_a_tuned_method_is_never_worse_than_a_tuned_special_case():
     sgd = ol.Tuned(ol.SGD(), {"learning_rate": rates}, trials=6, sampler="grid")
     results = ol.compare(_inclusion_problems(), {"SGD": sgd, **general}, seeds=range(5), epochs=150,
                          recorded_epochs=2,
-                         stop_at=1e-3, execution=Execution(sweep=True))  # fmt: skip
+                         stop_at=1e-2, execution=Execution(sweep=True))  # fmt: skip
     table = results.trials[results.trials["stage"] == "measured"]
     cost = table["epochs"].where(table["status"] == "converged", math.inf)
     epochs = cost.groupby([table["problem"], table["optimizer"]]).agg(["min", "median", "max"])
