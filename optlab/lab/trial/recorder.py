@@ -12,6 +12,7 @@ from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End, StoppingRule
 from optlab.lab.trial.validate import check_iterate
 from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct
+from optlab.optimizers.linear_descent import linear_descent
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasBuffers, has
 from optlab.text import pluralize
@@ -50,9 +51,12 @@ class Recorder:
         # Asked once: each look would wait for the answer.
         self._buffered = local if has(local, HasBuffers) else None
         self._row = self._judge(0, 0.0, Iterate(start))
+        if linear_descent(optimizer) is not None:  # theory will ask for it
+            record.start = dict(record.parameters)
         baseline = Baseline.of(record.trial, problem, optimizer, start, self._row)
         record.stop_scale = baseline.stop_scale
-        self._stopping = StoppingRule(baseline, budget, Advice(problem, optimizer))
+        advice = Advice(problem, optimizer, record.trial.batch_size, start)
+        self._stopping = StoppingRule(baseline, budget, advice)
 
     def end_at_start(self) -> End | None:
         """Return the end of a trial whose start has reached ``stop_at``, or None."""

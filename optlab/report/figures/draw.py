@@ -19,6 +19,8 @@ from optlab.report.figures.contour_lines import draw_contours
 from optlab.report.figures.device_table import device_table
 from optlab.report.figures.file_names import check_figures, figure_file
 from optlab.report.figures.panels import (
+    DASHED,
+    DOTTED,
     INK,
     MARKERS,
     draw,
@@ -53,6 +55,23 @@ def convergence(results: ResultTables, problem: str, measure: str = "suboptimali
         hint = did_you_mean(measure, axes)
         raise ValueError(f"no measure is called {measure!r}: {hint}there are {', '.join(axes)}")
     view = replace(view, y=(axes[measure],))
+    return figure_of(view, problem, Styles.of_trials(results.trials))
+
+
+def theory(results: ResultTables, problem: str) -> Figure:
+    """Draw what theory predicts, dashed, beside the measured suboptimality.
+
+    Raises
+    ------
+    ValueError
+        For a problem on which no trial has a prediction.
+    """
+    view = views.theory_view(results)
+    if not (view.table["problem"] == problem).any():
+        raise ValueError(
+            f"theory predicts no trial on {problem}: it does for gradient descent at a constant "
+            "rate, with or without momentum, on quadratics of at most 500 parameters"
+        )
     return figure_of(view, problem, Styles.of_trials(results.trials))
 
 
@@ -234,6 +253,11 @@ def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Lin
         for index, size in enumerate(styles.batches):
             grey = shade("#333333", 0.5 * index / (len(styles.batches) - 1))
             handles.append(Line2D([], [], color=grey, linewidth=4, label=f"batch size {size}"))
+    if "predicted" in rows and "floor" in rows:
+        handles.append(Line2D([], [], color=INK, linewidth=1.1, label="dashed: theory", **DASHED))
+        if rows["floor"].notna().any():
+            floor = "dotted: noise floor"
+            handles.append(Line2D([], [], color=INK, linewidth=0.8, label=floor, **DOTTED))
     if "unstable" in rows and rows["unstable"].any():
         handles.append(Line2D([], [], color=INK, linestyle="none", marker="o", markersize=4.5,
                               markerfacecolor="white", label="hollow: unstable"))  # fmt: skip

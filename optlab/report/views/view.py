@@ -26,6 +26,8 @@ class Axis:
     low: str = ""  # the columns that bound the interval around the value, or empty
     high: str = ""
     reference: float | None = None  # a value that a line is drawn at: 1 for ratios
+    predicted: str = ""  # the column that theory predicts, drawn dashed beside the measured
+    floor: str = ""  # the column of a line's lower bound in the long run, drawn dotted
 
 
 @dataclass(frozen=True, eq=False)

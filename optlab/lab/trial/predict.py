@@ -1,0 +1,100 @@
+"""Set what theory says of a trial beside what was measured: its scalars and its predicted curve."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+
+from optlab.lab.trial.record import TrialRecord
+from optlab.lab.trial.stop_at import StopAt
+from optlab.lab.trial.task import Task
+from optlab.problems import Parameters
+from optlab.theory.setting_theory import SettingTheory, setting_theory
+
+
+class Prediction(TypedDict):
+    """What theory says of a trial, as values that JSON can hold.
+
+    Parameters
+    ----------
+    learning_rate, momentum, nesterov, weight_decay
+        The method's recurrence: see `optlab.optimizers.linear_descent.LinearDescent`.
+    epoch_steps
+        Steps an epoch.
+    exact
+        Whether the loss is a quadratic; elsewhere theory holds near the minimiser.
+    stable_rate, stable_rate_of
+        The largest stable learning rate, and of what: ``"full batch"``, ``"mean square"`` or
+        ``"mean"`` (see `optlab.theory.setting_theory.StableRate`).
+    half_life
+        Epochs in which the slowest mode's mean error halves; infinite where it does not.
+    noise_floor
+        The expected suboptimality in the long run.
+    predicted_epochs
+        The first epoch at which the predicted suboptimality reaches ``stop_at``; infinite where
+        none does, NaN where ``stop_at`` is of something else.
+    """
+
+    learning_rate: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    epoch_steps: int
+    exact: bool
+    stable_rate: float
+    stable_rate_of: str
+    half_life: float
+    noise_floor: float
+    predicted_epochs: float
+
+
+def predict(record: TrialRecord, task: Task) -> None:
+    """Write into a record what theory says of its trial: ``theory``, and a column of its trace.
+
+    Nothing is written where there is no theory of the method or the problem, or it is too dear; and
+    nothing is raised, whatever a problem of one's own does.
+    """
+    if not (record.trace and record.start):
+        return
+    theory = setting_theory(task.problem, task.optimizer, record.trial.batch_size)
+    if theory is None:
+        return
+    start = {name: torch.as_tensor(value) for name, value in record.start.items()}
+    try:
+        epochs = np.array([row.epoch for row in record.trace])
+        curve = theory.suboptimality_at(start, epochs)
+        found = _prediction(theory, start, _target(record, task))
+    except Exception:  # a start of another shape than the reference, of a problem of one's own
+        return
+    record.theory = dict(found)
+    rows = zip(record.trace, curve.tolist(), strict=True)
+    record.trace = [row._replace(predicted_suboptimality=value) for row, value in rows]
+
+
+def _prediction(theory: SettingTheory, start: Parameters, target: float) -> Prediction:
+    descent, limit = theory.descent, theory.stable_rate()
+    return Prediction(
+        learning_rate=descent.learning_rate,
+        momentum=descent.momentum,
+        nesterov=descent.nesterov,
+        weight_decay=descent.weight_decay,
+        epoch_steps=theory.steps,
+        exact=theory.is_exact,
+        stable_rate=limit.rate,
+        stable_rate_of=limit.kind,
+        half_life=theory.slowest_half_life(),
+        noise_floor=theory.noise_floor(),
+        predicted_epochs=theory.epochs_to(target, start) if target > 0 else math.nan,
+    )
+
+
+def _target(record: TrialRecord, task: Task) -> float:
+    """Return the suboptimality at which the trial stops, or NaN where it stops at none."""
+    stop_at: Any = task.budget.stop_at
+    rule = None if stop_at is None else StopAt.of(stop_at)
+    if rule is None or rule.measure != "suboptimality":
+        return math.nan
+    return float(rule.limit(record.stop_scale))
