@@ -245,8 +245,8 @@ class Results(ResultTables):
     def figures(self, problem: str | None = None) -> dict[str, Figure]:
         """Return every view that has something to draw as a figure, by name.
 
-        ``convergence, theory, digits, seconds, target, ratio, parameters, fit, phases, crossover`` and
-        ``profile``; ``problem`` may be left out where there is one.
+        ``convergence, theory, digits, seconds, target, ratio, parameters, fit, phases, crossover``
+        and ``profile``; ``problem`` may be left out where there is one.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 

@@ -28,5 +28,5 @@ class ResultTables:
     # By trial, where there are any:
     final_parameters: Mapping[int, Mapping[str, np.ndarray[Any, Any]]] = field(default_factory=dict)
     tracebacks: Mapping[int, str] = field(default_factory=dict)
-    # A row for each trial that theory describes, see `optlab.lab.trial.predict.Prediction`.
+    # A row for each trial that theory describes, see `optlab.lab.trial.prediction.Prediction`.
     predictions: pd.DataFrame = field(default_factory=lambda: predictions_table([]))

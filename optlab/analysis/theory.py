@@ -85,13 +85,16 @@ def modes(results: ResultTables, most: int = 12) -> pd.DataFrame:
             continue
         places = np.unique(np.linspace(0, len(h) - 1, min(most, len(h))).round().astype(int))
         descent = LinearDescent(
-            *(float(first[name]) for name in ("learning_rate", "momentum")),
+            float(first["learning_rate"]),
+            float(first["momentum"]),
             nesterov=bool(first["nesterov"]),
             weight_decay=float(first["weight_decay"]),
         )
         half = descent.half_life(h[places]) / float(first["epoch_steps"])
         table = pd.DataFrame({"mode": places + 1, "eigenvalue": h[places], "half_life": half})
-        tables.append(table.assign(**dict(zip(SETTING, setting, strict=True))))
+        for name, value in zip(SETTING, setting, strict=True):
+            table[name] = str(value)
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)[MODES] if tables else pd.DataFrame(columns=MODES)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 import pandas as pd
 
 from optlab.lab.store.problem_summary import ProblemSummary
-from optlab.lab.trial.predict import Prediction
+from optlab.lab.trial.prediction import Prediction
 from optlab.lab.trial.record import TRACE_NUMBERS, Trial, TrialRecord
 from optlab.text import DIRECT
 
@@ -120,18 +121,9 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
 
 
 def predictions_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
-    """Return a row for each trial that theory describes: see `optlab.lab.trial.predict.Prediction`.
-
-    Numbers that a results file could not hold, NaN among them, are NaN.
-    """
-    rows = [{"trial": r.trial.number} | r.theory for r in records if r.theory]
-    table = pd.DataFrame(rows, columns=["trial", *PREDICTED])
-    kinds = {"nesterov": "bool", "exact": "bool", "stable_rate_of": "object", "trial": "int64"}
-    return table.astype({name: kinds.get(name, "float64") for name in table})
-
-
-PREDICTED = tuple(Prediction.__annotations__)
-"""The columns of a table of predictions, after the trial."""
+    """Return a row for each trial that theory describes: ``trial``, and `Prediction`'s fields."""
+    rows = [{"trial": r.trial.number} | asdict(r.theory) for r in records if r.theory]
+    return pd.DataFrame(rows, columns=["trial", *(field.name for field in fields(Prediction))])
 
 
 def traces_table(records: Iterable[TrialRecord]) -> pd.DataFrame:

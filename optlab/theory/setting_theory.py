@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
@@ -78,7 +79,9 @@ class ProblemTheory:
         if state > STATE or self.rows * r * r > NUMBERS:
             return None
         if descent.weight_decay not in self._gradients:
-            self._gradients[descent.weight_decay] = _or_none(lambda: row_gradients(problem, descent))
+            self._gradients[descent.weight_decay] = _or_none(
+                lambda: row_gradients(problem, descent)
+            )
         gradients = self._gradients[descent.weight_decay]
         if gradients is None:
             return None
@@ -119,10 +122,8 @@ def problem_theory(problem: Problem) -> ProblemTheory | None:
         return found[1]
     theory = _or_none(lambda: _computed(problem))
     key = id(problem)
-    try:
+    with suppress(TypeError):  # an object without weak references is not remembered
         _KNOWN[key] = weakref.ref(problem, lambda _: _KNOWN.pop(key, None)), theory
-    except TypeError:  # an object without weak references is not remembered
-        pass
     return theory
 
 
@@ -249,7 +250,7 @@ class SettingTheory:
         return errors
 
     def mode_gaps(self, start: Parameters, epoch: int) -> Array:
-        """Return the part of the suboptimality that is the mean error's along each mode, ``(r,)``."""
+        """Return the suboptimality of the mean error, part by part along the modes, ``(r,)``."""
         gaps: Array = self._gaps(self.mean_errors(start, np.array([epoch * self.steps])))[0]
         return gaps
 

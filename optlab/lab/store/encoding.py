@@ -30,6 +30,7 @@ def record_to_row(record: TrialRecord, optimizer: Mapping[str, Any]) -> dict[str
     plain = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in _APART}
     plain |= {
         "trial": asdict(record.trial),
+        "theory": None if record.theory is None else asdict(record.theory),
         "optimizer": optimizer,
         "message": encodable(record.message),
         "traceback": encodable(record.traceback),

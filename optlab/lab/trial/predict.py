@@ -3,52 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import torch
 
+from optlab.lab.trial.prediction import Prediction
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.stop_at import StopAt
 from optlab.lab.trial.task import Task
 from optlab.problems import Parameters
 from optlab.theory.setting_theory import SettingTheory, setting_theory
-
-
-class Prediction(TypedDict):
-    """What theory says of a trial, as values that JSON can hold.
-
-    Parameters
-    ----------
-    learning_rate, momentum, nesterov, weight_decay
-        The method's recurrence: see `optlab.optimizers.linear_descent.LinearDescent`.
-    epoch_steps
-        Steps an epoch.
-    exact
-        Whether the loss is a quadratic; elsewhere theory holds near the minimiser.
-    stable_rate, stable_rate_of
-        The largest stable learning rate, and of what: ``"full batch"``, ``"mean square"`` or
-        ``"mean"`` (see `optlab.theory.setting_theory.StableRate`).
-    half_life
-        Epochs in which the slowest mode's mean error halves; infinite where it does not.
-    noise_floor
-        The expected suboptimality in the long run.
-    predicted_epochs
-        The first epoch at which the predicted suboptimality reaches ``stop_at``; infinite where
-        none does, NaN where ``stop_at`` is of something else.
-    """
-
-    learning_rate: float
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    epoch_steps: int
-    exact: bool
-    stable_rate: float
-    stable_rate_of: str
-    half_life: float
-    noise_floor: float
-    predicted_epochs: float
 
 
 def predict(record: TrialRecord, task: Task) -> None:
@@ -69,7 +34,7 @@ def predict(record: TrialRecord, task: Task) -> None:
         found = _prediction(theory, start, _target(record, task))
     except Exception:  # a start of another shape than the reference, of a problem of one's own
         return
-    record.theory = dict(found)
+    record.theory = found
     rows = zip(record.trace, curve.tolist(), strict=True)
     record.trace = [row._replace(predicted_suboptimality=value) for row, value in rows]
 

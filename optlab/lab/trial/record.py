@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from optlab.lab.trial.prediction import Prediction
 from optlab.lab.trial.status import Status
 from optlab.optimizers import BatchSize, Order
 
@@ -106,7 +107,7 @@ class TrialRecord:
     trace: list[TraceRow] = field(default_factory=list)
     parameters: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
-    theory: dict[str, Any] = field(default_factory=dict)
+    theory: Prediction | None = None
     start: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     machine: str = ""
     cores_short: float = float("nan")

@@ -127,8 +127,8 @@ def _lines(axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles:
         drawn = line[line[x.column] > 0] if x.scale == "log" else line
         if view.key == "profile":
             style["drawstyle"] = "steps-post"
-        pale = {"alpha": 0.45} if y.predicted else {}
-        axes.plot(drawn[x.column], drawn[y.column], **style, **pale)
+        style |= {"alpha": 0.45, "linestyle": "-"} if y.predicted else {}
+        axes.plot(drawn[x.column], drawn[y.column], **style)
         if y.predicted:
             _predicted(axes, drawn, x, y, style["color"])
         if y.low and (drawn[y.high] > drawn[y.low] * 1.001).any():

@@ -19,6 +19,7 @@ from optlab.report.output_file import SOFTWARE, check_output, output_file
 from optlab.report.page.experiment_lines import experiment_lines, tracebacks
 from optlab.report.page.page_data import page_data
 from optlab.report.page.reference_lines import reference_lines
+from optlab.report.page.spectrum_lines import spectrum_lines
 from optlab.report.views import views_of
 
 SCRIPTS = ("numbers", "tables", "charts", "filters", "page")
@@ -56,6 +57,8 @@ def render_page(results: ResultTables) -> str:
         drawn=[view for view in views.values() if not view.table.empty],
         not_drawn=[view for view in views.values() if view.table.empty],
         references=[reference_lines(facts) for facts in results.problems.values()],
+        spectra=spectrum_lines(results.problems),
+        predicted=len(results.predictions) > 0,
         machine=results.machine,
         experiments=experiment_lines(results.definition),
         tracebacks=tracebacks(results),

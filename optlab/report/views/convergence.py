@@ -79,7 +79,9 @@ def _relative(traces: pd.DataFrame) -> pd.DataFrame:
     columns += further_measures(traces)
     rows = traces[columns].assign(suboptimality=share.fillna(np.inf).clip(lower=FLOOR))
     if "predicted_suboptimality" in traces and traces["predicted_suboptimality"].notna().any():
-        predicted = traces["predicted_suboptimality"] / traces["trial"].map(start).clip(lower=1e-300)
+        predicted = traces["predicted_suboptimality"] / traces["trial"].map(start).clip(
+            lower=1e-300
+        )
         rows = rows.assign(predicted=predicted.clip(lower=FLOOR))
     judged: pd.DataFrame = rows[np.isfinite(traces["trial"].map(start))]
     return judged

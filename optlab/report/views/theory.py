@@ -38,14 +38,15 @@ def theory_view(results: ResultTables) -> View:
     """Return the view of predicted and measured suboptimality."""
     return View(
         key="theory",
+        panels=("batch", "device", "dtype"),
         title="Theory beside measurement",
         question="Is it as fast as theory says, and where must it end?",
         how="Measured suboptimality as in the chart of convergence (pale, with its band), and what "
         "theory predicts (dashed): exactly for full batches; for mini-batches the expectation over "
-        "batches drawn independently, each without replacement. An epoch's batches share no row, "
-        "so shuffled epochs end at or below the noise floor (dotted). Drawn for gradient descent "
-        "at a constant rate, with or without momentum, on quadratics of a size that theory is "
-        "cheap for.",
+        "batches drawn independently, each without replacement, which ends at the noise floor "
+        "(dotted). The batches of a shuffled epoch share no row, so that measured noise is less in "
+        "the long run. Drawn for gradient descent at a constant rate, with or without momentum, on "
+        "quadratics of a size that theory is cheap for.",
         kind="lines",
         table=_curves(results),
         x=(Axis("epoch", "epochs", scale="log", other="linear"),),

@@ -47,7 +47,8 @@ class View:
     table: pd.DataFrame
     x: tuple[Axis, ...]  # to choose from; the first is the one it opens with
     y: tuple[Axis, ...]
-    facets: bool = True  # a panel for each device and dtype
+    facets: bool = True  # a panel for each value of these columns:
+    panels: tuple[str, ...] = ("device", "dtype")
     choose: tuple[str, str] | None = None  # a column of which one value is shown, and its label
     missing: str = ""  # why there is nothing to draw
     # Small tables drawn with it: the points of a fit, the reference's parameters.
