@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +21,8 @@ from optlab.report.table_files import write_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from optlab.report.page.signature_table import SignatureLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,8 +295,24 @@ class Results(ResultTables):
 
         return figures.save_all(self, folder, formats, force=force)
 
-    def report(self, path: str | Path, *, force: bool = False) -> Path:
+    def report(
+        self,
+        path: str | Path,
+        *,
+        force: bool = False,
+        signatures: Iterable[SignatureLike] = (),
+    ) -> Path:
         """Write one HTML page that works offline: what was found, and how sure that is.
+
+        Parameters
+        ----------
+        path
+            The file.
+        force
+            Overwrite a file that optlab did not write.
+        signatures
+            Invariance signatures that the page shows in a table, as `optlab.testing.signature`
+            measures them of each optimizer.
 
         Raises
         ------
@@ -303,7 +321,7 @@ class Results(ResultTables):
         """
         from optlab.report.page.render import write_page  # noqa: PLC0415 - as above
 
-        return write_page(self, path, force=force)
+        return write_page(self, path, force=force, signatures=signatures)
 
     def _one(self, problem: str | None) -> str:
         if problem is None and len(self.problems) == 1:

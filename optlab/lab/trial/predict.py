@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,19 +25,27 @@ def predict(record: TrialRecord, task: Task) -> None:
     """
     if not (record.trace and record.start):
         return
-    theory = setting_theory(task.problem, task.optimizer, record.trial.batch_size)
-    if theory is None:
-        return
     start = {name: torch.as_tensor(value) for name, value in record.start.items()}
     try:
+        theory = setting_theory(task.problem, _resolved(record, task), record.trial.batch_size)
+        if theory is None:
+            return
         epochs = np.array([row.epoch for row in record.trace])
         curve = theory.suboptimality_at(start, epochs)
         found = _prediction(theory, start, _target(record, task))
-    except Exception:  # a start of another shape than the reference, of a problem of one's own
+    except Exception:  # a problem of one's own, whose start and reference need not go together
         return
     record.theory = found
     rows = zip(record.trace, curve.tolist(), strict=True)
     record.trace = [row._replace(predicted_suboptimality=value) for row, value in rows]
+
+
+def _resolved(record: TrialRecord, task: Task) -> object:
+    """Return the optimizer at the rate it ran with, where that was resolved when it ran."""
+    rate = record.trace[-1].more.get("learning_rate")
+    if rate is None or not isinstance(getattr(task.optimizer, "learning_rate", None), str):
+        return task.optimizer
+    return replace(task.optimizer, learning_rate=rate)  # type: ignore[type-var]  # a dataclass
 
 
 def _prediction(theory: SettingTheory, start: Parameters, target: float) -> Prediction:

@@ -21,7 +21,7 @@ AGREES = 2.0
 
 @dataclass(frozen=True, eq=False)
 class TheoryAdvice:
-    """What theory says of a trial's rate, where it says anything; empty texts where it does not."""
+    """Sentences on a trial's rate, epochs and noise; empty where theory says nothing."""
 
     theory: SettingTheory
     start: Parameters

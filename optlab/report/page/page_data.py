@@ -13,7 +13,7 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, summary
-from optlab.analysis.theory import modes, theory
+from optlab.analysis.theory_tables import modes, theory
 from optlab.report.style import Styles
 from optlab.report.table_files import PAPER
 from optlab.report.views import View, headline

@@ -6,7 +6,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.report.views.accuracy import digits_view, fit_view, parameters_view
 from optlab.report.views.convergence import FLOOR, convergence_view
 from optlab.report.views.plane_path import path_view
-from optlab.report.views.theory import theory_view
+from optlab.report.views.predicted_curves import theory_view
 from optlab.report.views.time_to_target import TARGETS, headline, profile_view, target_view
 from optlab.report.views.timing import crossover_view, phases_view, ratio_view, seconds_view
 from optlab.report.views.view import Axis, View, batches_in

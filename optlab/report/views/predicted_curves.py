@@ -7,7 +7,7 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL
-from optlab.analysis.theory import SETTING, theory
+from optlab.analysis.theory_tables import SETTING, theory
 from optlab.report.views.cache import cached
 from optlab.report.views.convergence import FLOOR, convergence_view
 from optlab.report.views.view import Axis, View

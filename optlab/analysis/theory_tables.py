@@ -48,7 +48,7 @@ def theory(results: ResultTables) -> pd.DataFrame:
       the modes that change the loss);
     - ``exact``: False where the loss is no quadratic, and theory holds near the minimiser.
     """
-    rows = results.trials.merge(results.predictions, on="trial")
+    rows = _predicted(results)
     if rows.empty:
         return pd.DataFrame(columns=THEORY)
     last = results.traces.groupby("trial")["predicted_suboptimality"].last()
@@ -77,7 +77,7 @@ def modes(results: ResultTables, most: int = 12) -> pd.DataFrame:
     than ``most`` modes that change the loss, as many are taken, evenly, the first and last among
     them.
     """
-    rows = results.trials.merge(results.predictions, on="trial")
+    rows = _predicted(results)
     tables = []
     for setting, own in rows.groupby(SETTING, sort=False, observed=True):
         first, h = own.iloc[0], _spectrum(results, str(setting[0]))
@@ -96,6 +96,12 @@ def modes(results: ResultTables, most: int = 12) -> pd.DataFrame:
             table[name] = str(value)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)[MODES] if tables else pd.DataFrame(columns=MODES)
+
+
+def _predicted(results: ResultTables) -> pd.DataFrame:
+    """Return the predictions with what was measured of the same trials."""
+    measured = results.trials[["trial", *SETTING, "status", "epochs", "suboptimality"]]
+    return measured.merge(results.predictions, on="trial")
 
 
 def _spectrum(results: ResultTables, problem: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
