@@ -111,6 +111,14 @@ def test_a_crawling_trial_is_told_its_half_life_and_what_helps():
     assert words.endswith("use the learning rate 1/L = 0.5")
 
 
+def test_momentum_that_slows_the_slowest_mode_is_told_to_be_less():
+    _, words = message(SMALL, ol.HeavyBall(0.1, momentum=0.95), epochs=50, stop_at=1e-8)
+    assert words.endswith("take less momentum")
+    assert message(SMALL, ol.HeavyBall(0.1, momentum=0.6), stop_at=1e-8)[0] == "converged"
+    _, words = message(SMALL, ol.HeavyBall(1e-4, momentum=0.5), epochs=50, stop_at=1e-8)
+    assert "use the learning rate 1/L" in words
+
+
 def test_the_epochs_that_stop_at_still_takes_are_those_it_takes():
     solution = ol.minimize(SMALL, ol.ManualSGD(0.05), epochs=20, stop_at=1e-6, seed=1)
     more = int(solution.message.split("(some ")[1].split(" more")[0].replace(" ", ""))

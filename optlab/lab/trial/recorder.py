@@ -16,6 +16,7 @@ from optlab.optimizers.linear_descent import linear_descent
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasBuffers, has
 from optlab.text import pluralize
+from optlab.theory.setting_theory import PARAMETERS
 
 
 class Recorder:
@@ -51,7 +52,8 @@ class Recorder:
         # Asked once: each look would wait for the answer.
         self._buffered = local if has(local, HasBuffers) else None
         self._row = self._judge(0, 0.0, Iterate(start))
-        if linear_descent(optimizer) is not None:  # theory will ask for it
+        size = sum(value.numel() for value in start.values())
+        if size <= PARAMETERS and linear_descent(optimizer) is not None:  # theory will ask for it
             record.start = dict(record.parameters)
         baseline = Baseline.of(record.trial, problem, optimizer, start, self._row)
         record.stop_scale = baseline.stop_scale

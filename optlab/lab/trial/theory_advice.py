@@ -50,10 +50,10 @@ class TheoryAdvice:
         ``suboptimality`` is what it had at the ``epoch`` where its budget was spent.
         """
         theory = self.theory
-        if large := self.too_large():
-            return large
         if not (theory.is_exact and limit > 0 and math.isfinite(suboptimality)):
             return ""
+        if large := self.too_large():
+            return large
         if theory.decay_floor() > limit:
             decay = number(theory.descent.weight_decay)
             return (
@@ -103,7 +103,9 @@ class TheoryAdvice:
                 f"standardize the features (condition number {number(scaled)}, not "
                 f"{count(condition, 3)})"
             )
-        if self.theory.is_full and descent.learning_rate < 0.5 / L:
+        if self._is_slowed_by_momentum:
+            tries.append("take less momentum")
+        elif self.theory.is_full and descent.learning_rate < 0.5 / L:
             tries.append(f"use the learning rate 1/L = {number(1 / L)}")
         elif (larger := self._larger_rate()) and self.theory.noise_floor() > limit:
             tries.append(f"a schedule that begins {larger} and decays, for the noise floor")
@@ -119,6 +121,12 @@ class TheoryAdvice:
         if kind != "mean square" or self.theory.descent.learning_rate > limit / 4:
             return ""
         return f"near {number(limit / 2)}, half the largest stable one,"
+
+    @property
+    def _is_slowed_by_momentum(self) -> bool:
+        """Whether the slowest mode oscillates, and shrinks as the heavy ball's momentum does."""
+        descent, mu = self.theory.descent, self.theory.theory.modes.smallest
+        return bool(descent.momentum and descent.roots(mu)[0].imag)
 
     @property
     def _with_momentum(self) -> str:
