@@ -97,11 +97,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
-    record = Record("logistic_speed", "How fast is logistic regression fitted?")
     with one_thread():
+        record = Record("logistic_speed", "How fast is logistic regression fitted?")
         for n, d in ((10_000, 20), (100_000, 50)):
             record.add(measure(n, d, rounds))
-    record.save()
+        record.save()
 
 
 if __name__ == "__main__":
