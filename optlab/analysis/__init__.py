@@ -4,15 +4,18 @@ from optlab.analysis.comparison import ratios
 from optlab.analysis.profiles import performance_profile
 from optlab.analysis.statistics import CELL, summary
 from optlab.analysis.targets import target_summary, time_to_target
+from optlab.analysis.theory_tables import modes, theory
 from optlab.analysis.tuning import best_of_k, tuning, tuning_ranks, tuning_settings
 
 __all__ = [
     "CELL",
     "best_of_k",
+    "modes",
     "performance_profile",
     "ratios",
     "summary",
     "target_summary",
+    "theory",
     "time_to_target",
     "tuning",
     "tuning_ranks",

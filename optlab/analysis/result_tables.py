@@ -11,6 +11,7 @@ import pandas as pd
 
 from optlab.analysis.statistics import measured
 from optlab.lab import ProblemSummary
+from optlab.lab.tables import predictions_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,8 @@ class ResultTables:
     # By trial, where there are any:
     final_parameters: Mapping[int, Mapping[str, np.ndarray[Any, Any]]] = field(default_factory=dict)
     tracebacks: Mapping[int, str] = field(default_factory=dict)
+    # A row for each trial that theory describes, see `optlab.lab.trial.prediction.Prediction`.
+    predictions: pd.DataFrame = field(default_factory=lambda: predictions_table([]))
 
     @property
     def measured(self) -> Self:
@@ -41,4 +44,5 @@ class ResultTables:
             trials=trials.reset_index(drop=True),
             traces=self.traces[self.traces["trial"].isin(numbers)].reset_index(drop=True),
             final_parameters={n: p for n, p in self.final_parameters.items() if n in numbers},
+            predictions=self.predictions[self.predictions["trial"].isin(numbers)],
         )

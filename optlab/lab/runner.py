@@ -19,6 +19,7 @@ from optlab.lab.store.store_error import StoreError
 from optlab.lab.sweeps import sweeps, unswept
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.peak_memory import peak_bytes
+from optlab.lab.trial.predict import predict
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
@@ -176,6 +177,7 @@ class _Collected:
 
     def add(self, record: TrialRecord) -> None:
         """Keep a record, and write it; it may be repeated after Ctrl-C at any place."""
+        predict(record, self._tasks[record.trial.number])
         self._records[record.trial.number] = record
         if self.resume:
             self.resume.keep(record)
