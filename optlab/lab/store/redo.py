@@ -13,12 +13,15 @@ rank nowhere. ``shared``: ran in a sweep, likewise. ``unmeasured``: its peak mem
 OF_KIND: Mapping[Redo, str] = {
     "failed": "status IN ('failed', 'crashed', 'timed out')",
     "contended": "contended AND status NOT IN ('skipped', 'interrupted')",
-    "shared": "json_extract(record, '$.shared') AND status NOT IN ('skipped', 'interrupted')"
-    " AND json_extract(record, '$.trial.stage') IS NOT 'tuning'",
+    "shared": "record LIKE '%\"shared\": true%' AND status NOT IN ('skipped', 'interrupted')"
+    ' AND record NOT LIKE \'%"stage": "tuning"%\'',
     "unmeasured": "peak_bytes IS NULL AND status IN ('finished', 'converged', 'diverged')"
-    " AND json_extract(record, '$.trial.stage') IS NOT 'tuning'",
+    ' AND record NOT LIKE \'%"stage": "tuning"%\'',
 }
-"""The SQL condition of a results file's rows for each kind."""
+"""The SQL condition of a results file's rows for each kind.
+
+Records are compared as text: an infinite number in one is no JSON to older versions of SQLite.
+"""
 
 
 def check_redo(kinds: str | Iterable[str]) -> tuple[Redo, ...]:
