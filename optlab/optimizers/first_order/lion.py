@@ -11,6 +11,7 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.first_order.descend import State, check_hyperparameters, descend
+from optlab.optimizers.first_order.descend_together import descend_together
 from optlab.optimizers.optimizer import Iterate
 from optlab.optimizers.schedules import LearningRate
 from optlab.problems import Parameters, Problem
@@ -71,10 +72,13 @@ class Lion:
         self, gradient: Tensor, state: State, parameters: Tensor, t: int
     ) -> tuple[Tensor, State]:
         """Return the sign of the interpolated momentum plus the decay."""
-        direction = torch.lerp(state[0], gradient, 1 - self.beta1).sign()
+        mixed = torch.lerp(state[0], gradient, 1 - self.beta1)
+        direction = torch.where(mixed.isnan(), mixed, mixed.sign())  # torch's sign of NaN is 0
         momentum = torch.lerp(state[0], gradient, 1 - self.beta2)
         return direction + self.weight_decay * parameters, (momentum,)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         return descend(self, problem, batches, start)
+
+    iterates_together = staticmethod(descend_together)
