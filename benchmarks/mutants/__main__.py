@@ -1,9 +1,9 @@
-"""Which share of small faults in the package do the tests notice?
+"""The share of small faults in the package that the tests notice, estimated from a sample.
 
     python -m benchmarks.mutants SIZE [--seed 0] [--folders problems optimizers ...]
 
-A sample of mutants, drawn in proportion to the places where a file can be changed; each is tried on
-the tests that run the changed line (``nox -s coverage`` notes them), cheapest first. Results stand in
+Mutants are drawn in proportion to the places where a file can be changed; each is tried on the
+tests that run the changed line (``nox -s coverage`` notes them), cheapest first. Results stand in
 ``results/mutants.jsonl``, one line a mutant, and are not made again; the table is printed.
 """
 
@@ -27,8 +27,8 @@ FOLDERS = ("problems", "optimizers", "theory", "analysis", "testing")
 FEW_FILES, FEW_SECONDS, MANY_SECONDS = 3, 10.0, 60.0
 WARM = (
     "torch", "numpy", "pandas", "scipy.optimize", "scipy.stats", "sklearn.linear_model", "numba",
-    "hypothesis.strategies", "matplotlib.figure", "mpmath", "lazy_loader", "psutil", "threadpoolctl",
-    "_pytest.doctest", "torch.func", "cloudpickle",
+    "hypothesis.strategies", "matplotlib.figure", "mpmath", "lazy_loader", "psutil",
+    "_pytest.doctest", "torch.func", "cloudpickle", "threadpoolctl",
 )  # fmt: skip
 
 
@@ -59,6 +59,9 @@ def main() -> None:
         for mutation in drawn:
             if asdict(mutation) not in [known["mutation"] for known in _known()]:
                 _note(mutation, *_try(copy, mutation, covering))
+        killers = sorted({known["by"] for known in _known() if "::" in known["by"]})
+        without = run_tests(copy, killers, 3600) if killers else Outcome(killed=False)
+        assert not without.killed, f"{without.by} fails without a mutant too"
     print(f"{len(places)} places in {len(paths)} files, {len(drawn)} drawn, seed {chosen.seed}\n")
     print(table(_known()))
 
@@ -80,6 +83,8 @@ def _try(copy: Path, mutation: Mutation, covering: CoveringTests) -> tuple[Outco
     finally:
         file.write_text(source, encoding="utf-8")
         os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    if outcome.by.startswith("exit code") and run_tests(copy, part, seconds).killed:
+        raise RuntimeError((copy / "trial.log").read_text(encoding="utf-8"))
     return outcome, len(near) + len(far)
 
 
@@ -87,7 +92,8 @@ def _near(tests: list[str], seconds: dict[str, float]) -> list[str]:
     """Return cheap tests of the few files that hold most of them: the others cost imports."""
     files = [test.partition("::")[0] for test in tests]
     most = sorted(set(files), key=lambda file: -files.count(file))[:FEW_FILES]
-    return _within([t for t, f in zip(tests, files, strict=True) if f in most], seconds, FEW_SECONDS)
+    near = [test for test in tests if test.partition("::")[0] in most]
+    return _within(near, seconds, FEW_SECONDS)
 
 
 def _within(tests: list[str], seconds: dict[str, float], limit: float) -> list[str]:

@@ -14,14 +14,15 @@ import pytest
 WALL_LIMIT = 600  # seconds; for tests that wait without computing
 OWN_FAULT = 99  # an exit code that pytest does not use
 OPTIONS = [
-    "-x", "-q", "--no-header", "--tb=line", "-m", "not alone", "-p", "no:cacheprovider", "-p", "no:xdist",
+    "-x", "-q", "--no-header", "--tb=line", "-m", "not alone",
+    "-p", "no:cacheprovider", "-p", "no:xdist",
     "-W", "ignore::pytest.PytestAssertRewriteWarning",  # plugins are imported before the fork
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whether tests failed, and which: a test, "time" or "crash"."""
+    """Whether tests failed, and by which test, or else "time", "crash" or an exit code."""
 
     killed: bool
     by: str = ""
@@ -55,7 +56,7 @@ def run_tests(root: Path, tests: list[str], seconds: float) -> Outcome:
         by = {signal.SIGXCPU: "time", signal.SIGKILL: "time"}.get(os.WTERMSIG(status), "crash")
         return Outcome(killed=True, by=failed or by)
     code = os.WEXITSTATUS(status)
-    if code == OWN_FAULT:
+    if code in (OWN_FAULT, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise RuntimeError((root / "trial.log").read_text(encoding="utf-8"))
     return Outcome(killed=code != 0, by=failed or (f"exit code {code}" if code else ""))
 
