@@ -19,12 +19,12 @@ from pathlib import Path
 from benchmarks.mutants.covering_tests import CoveringTests
 from benchmarks.mutants.mutations import Mutation, mutations, sample
 from benchmarks.mutants.table import table
-from benchmarks.mutants.trial import Outcome, run_tests
+from benchmarks.mutants.trial import Outcome, compile_tests, run_tests
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "mutants.jsonl"
 FOLDERS = ("problems", "optimizers", "theory", "analysis", "testing")
-FEW_FILES, FEW_SECONDS, MANY_SECONDS = 3, 10.0, 60.0
+FEW_FILES, FEW_SECONDS, MANY_SECONDS = 3, 8.0, 15.0
 WARM = (
     "torch", "numpy", "pandas", "scipy.optimize", "scipy.stats", "sklearn.linear_model", "numba",
     "hypothesis.strategies", "matplotlib.figure", "mpmath", "lazy_loader", "psutil",
@@ -55,6 +55,7 @@ def main() -> None:
         copy = Path(folder) / "copy"
         left_out = shutil.ignore_patterns(".git", ".nox", ".venv", "results", ".*_cache")
         shutil.copytree(ROOT, copy, ignore=left_out)
+        compile_tests(copy)
         random.Random(chosen.seed).shuffle(drawn)  # so that a part of the run is a sample too
         for mutation in drawn:
             if asdict(mutation) not in [known["mutation"] for known in _known()]:

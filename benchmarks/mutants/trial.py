@@ -1,5 +1,6 @@
 """One mutant's trial: the tests that run the changed line, in a process forked from a warm one."""
 
+import gc
 import os
 import resource
 import signal
@@ -43,6 +44,18 @@ class _FirstFailure:
             self.path.write_text(report.nodeid, encoding="utf-8")
 
 
+def compile_tests(root: Path) -> None:
+    """Let pytest write down its bytecode of all tests, so that no trial compiles them."""
+    gc.collect()
+    gc.freeze()  # pytest collects garbage often, and need not look at what is imported here
+    child = os.fork()
+    if not child:
+        sys.dont_write_bytecode = False
+        _run_in_child(root, ["--collect-only", "tests", "optlab"], 3600, root / "first_failure.txt")
+    assert os.waitpid(child, 0)[1] == 0, (root / "trial.log").read_text(encoding="utf-8")
+    sys.dont_write_bytecode = True
+
+
 def run_tests(root: Path, tests: list[str], seconds: float) -> Outcome:
     """Run tests in a fork of this process, within a limit of processor time."""
     note = root / "first_failure.txt"
@@ -69,7 +82,6 @@ def _run_in_child(root: Path, tests: list[str], seconds: float, note: Path) -> N
     os.dup2(log, 2)
     os.chdir(root)
     sys.path.insert(0, str(root))
-    sys.dont_write_bytecode = True
     os.environ |= {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     code = OWN_FAULT
     try:
