@@ -1,4 +1,4 @@
-"""Messages of the conformance check: code to paste, refusals, and each way to break the protocol."""
+"""Messages of the conformance check: code to paste, refusals, and what breaks the protocol."""
 
 from dataclasses import dataclass
 
@@ -112,7 +112,7 @@ def test_a_file_may_hold_a_dict_and_one_that_fails_is_quoted(tmp_path):
     target = f"{tmp_path / 'mine.py'}:both"
     assert load_target(target) == {f"{target}['a']": ol.SGD(), f"{target}['b']": ol.Adam()}
     (tmp_path / "bad.py").write_text("1 / 0")
-    with pytest.raises(ValueError, match="bad.py cannot be loaded: ZeroDivisionError"):
+    with pytest.raises(ValueError, match=r"bad\.py cannot be loaded: ZeroDivisionError"):
         load_target(f"{tmp_path / 'bad.py'}:x")
 
 
