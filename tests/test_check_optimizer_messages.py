@@ -120,3 +120,45 @@ def test_a_report_names_the_checks_that_ran():
     report = check_optimizer(ol.SGD(0.1), only=["refuses bad hyperparameters"])
     with pytest.raises(KeyError, match="no check 'descends' ran; there are: refuses bad"):
         report.outcome("descends")
+
+
+class OwnGradient(Descent):
+    """Right, by a formula of its own, for unweighted rows: the problem is never asked."""
+
+    def slope(self, problem, parameters, batch):
+        rest = batch.X @ parameters["weight"] + parameters["bias"] - batch.y
+        gradient = {"weight": 2 * batch.X.T @ rest / len(rest), "bias": 2 * rest.mean()}
+        return rest.square().mean(), {name: gradient[name] for name in parameters}
+
+    def unsupported(self, problem, device):
+        return "rows have weights" if problem.sample_weight is not None else None
+
+
+class WithBias(Descent):
+    def report(self, parameters, loss, epoch, problem, batch):
+        yield ol.Iterate({**parameters, "bias": torch.zeros(()).double()}, loss)
+
+
+class Slower(Descent):
+    def __reduce__(self):
+        return Descent, (self.learning_rate / 2,)
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name", "outcome", "says"),
+    [
+        (OwnGradient(), "every row of a pass is used once", "skipped", "does not ask the problem"),
+        (OwnGradient(), "weights of rows count", "skipped", "does not support weights of rows"),
+        (WithBias(), "fits without an intercept", "failed", "parameters ['bias', 'weight']"),
+        (Slower(), "is the same after pickling", "failed", "other numbers"),
+        (ol.NormalEquations(), "the cost counts every evaluation", "skipped", "does not ask"),
+        (ol.Adam(), "each mode contracts as theory says", "skipped", "no linear recurrence"),
+    ],
+)  # fmt: skip
+def test_what_does_not_apply_is_skipped_and_what_is_wrong_is_said(optimizer, name, outcome, says):
+    report = check_optimizer(optimizer, level="full", only=[name])
+    assert report.outcome(name) == outcome
+    assert says in report.checks[0].message

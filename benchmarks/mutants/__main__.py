@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("size", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folders", nargs="*", default=FOLDERS)
+    parser.add_argument("--without", nargs="*", default=(), help="folders to leave out")
     parser.add_argument("--data", type=Path, default=ROOT, help="the folder of .coverage")
     chosen = parser.parse_args()
     covering = CoveringTests.read(chosen.data)
@@ -45,6 +46,7 @@ def main() -> None:
         str(path.relative_to(ROOT))
         for folder in chosen.folders
         for path in sorted((ROOT / "optlab" / folder).rglob("*.py"))
+        if not any(path.is_relative_to(ROOT / "optlab" / out) for out in chosen.without)
     ]
     places = [place for path in paths for place in mutations(ROOT, path)]
     drawn = sample(places, chosen.size, random.Random(chosen.seed))
