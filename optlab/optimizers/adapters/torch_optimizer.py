@@ -96,7 +96,7 @@ class TorchOptimizer:
             raise ValueError(f"scheduler_per must be 'epoch' or 'step', not {scheduler_per!r}")
         try:  # a wrong option is refused where it is written, not when the trial runs
             made = cls([torch.zeros((1, 1), requires_grad=True, device="cpu")], **options)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError, IndexError) as error:
             raise ValueError(f"{cls.__name__} does not take {options}: {error}") from None
         if scheduler is not None:
             _check_scheduler(scheduler, made)
@@ -137,7 +137,7 @@ class TorchOptimizer:
         start = problem.start(torch.Generator())
         try:
             self.cls([value.requires_grad_() for value in start.values()], **self.options)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError, IndexError) as error:
             kind = type(problem).__name__
             return f"torch's {self.cls.__name__} does not take the parameters of {kind}: {error}"
         return None
