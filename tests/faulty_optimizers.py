@@ -398,7 +398,9 @@ class GradOff(Descent):
         return {}
 
 
-@zoo("a no_grad block that stays open over a yield", SETTINGS, "no `with` block")
+@zoo(
+    "a no_grad block that stays open over a yield", SETTINGS, "a `with` block is open over a yield"
+)
 class OpenBlock(Descent):
     def iterates(self, problem, batches, start):
         with torch.no_grad():

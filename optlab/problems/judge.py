@@ -79,8 +79,8 @@ class Judge:
         self.factor: Any = None if share is None else len(X) * self._array(share)
         self._norm = _norm(self.weight, self.bias) or 1.0
         self.y: Any = self._array(y.double())
-        self._largest = float(abs(self.y).max())
-        self._spread = np.abs(head - shift).max(0)
+        self._largest = float(y.abs().max())
+        self._spread: Any = np.max(np.abs(head - shift), axis=0)
         most = float(self._spread @ np.abs(np.asarray(self.weight)))
         most += abs(self._own_level(self.weight, self.bias))
         self._has_far_points = most > (_FAR - 1) * self._largest

@@ -100,13 +100,12 @@ def settings_of_the_process_are_left_as_they_are(subject: Subject) -> None:
         states.append(_settings())
     changed = [name for name, value in before.items() if any(s[name] != value for s in states)]
     if changed:
-        still = "" if any(states[-1][name] != before[name] for name in changed) else (
-            "; they are as before once the run is closed: no `with` block may stay open over a yield"
-        )  # fmt: skip
+        is_closed = all(states[-1][name] == before[name] for name in changed)
         fail(
             subject,
             theory="these belong to the whole process: another trial would see them",
-            seen=f"changed by a run: {', '.join(changed)}{still}",
+            seen=f"changed by a run: {', '.join(changed)}",
+            hint="a `with` block is open over a yield" if is_closed else "",
             runs=[run],
             show=["print(torch.get_rng_state().sum(), torch.get_default_dtype())"],
         )

@@ -74,9 +74,7 @@ def recorded(problem: Any, fails_from: float = math.inf) -> tuple[Any, list[Call
     return copy, calls
 
 
-def _recording(
-    cls: type, name: str, calls: list[Call], fails_from: float
-) -> Callable[..., Any]:
+def _recording(cls: type, name: str, calls: list[Call], fails_from: float) -> Callable[..., Any]:
     method: Any = getattr(cls, name)
     kind = _RECORDED[name]
 

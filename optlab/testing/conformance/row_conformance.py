@@ -79,7 +79,7 @@ def the_order_of_batches_is_respected(subject: Subject) -> None:
     subject.require(uses_batches=True)
     run = subject.setting(batch_size=2)
     if subject.run(run)[0].epochs != 1:
-        raise CheckSkipped("its first iterate stands for several passes, each in an order of its own")
+        raise CheckSkipped("its iterates stand for several passes, each in an order of its own")
     problem = run.problem()
     order = _order(run)
     laid = run.but(X=run.X[order], y=run.y[order], shuffle=False, start=run.begin(problem))

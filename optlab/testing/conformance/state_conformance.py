@@ -157,7 +157,7 @@ def recording_changes_nothing(subject: Subject) -> None:
             fail(
                 subject,
                 theory="batches.looks says when the runner looks, and must change no number",
-                seen=f"the iterate of pass {i} is {shown(point.vector)} where each is looked at, and "
+                seen=f"after pass {i} it is {shown(point.vector)} where each is looked at, and "
                 f"{shown(by_epoch[i].vector)} where only 3 and 6 are",
                 runs=[run],
                 show=["print(run[2].parameters)  # and with Batches(..., looks=(3, 6))"],
