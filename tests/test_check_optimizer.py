@@ -269,6 +269,7 @@ def test_the_command_checks_a_file_and_says_by_its_status_if_all_is_well(file, c
     [
         ([], "name an optimizer, MODULE:OBJECT or FILE.py:OBJECT, or take --all"),
         (["adm"], "did you mean 'adam'?"),
+        (["nowhere:"], "'nowhere:' must be MODULE:OBJECT or FILE.py:OBJECT"),
         (["nowhere.py:x"], "there is no file nowhere.py"),
         (["nowhere:x"], "nowhere cannot be imported: ModuleNotFoundError"),
         (["optlab:SDG"], "optlab has no SDG"),
@@ -284,6 +285,12 @@ def test_the_command_says_what_is_wrong_with_a_target(arguments, message, capsys
 def test_a_file_without_an_object_is_asked_for_one(file):
     with pytest.raises(ValueError, match=r"say which of its objects, as .*mine.py:MySGD"):
         load_target(str(file))
+
+
+def test_a_file_that_exits_is_told_and_ends_nothing(tmp_path):
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(ValueError, match=r"^exits.py cannot be loaded: SystemExit: 3"):
+        load_target(f"{tmp_path}/exits.py:x")
 
 
 def test_pytest_has_an_option_that_adds_the_checks_of_an_optimizer(file):

@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+import optlab as ol
 from optlab.testing import check_problem
 from tests.open_problem import Ripples
 from tests.test_check_gradient import dedented, message
@@ -26,6 +27,13 @@ def test_a_planted_fault_is_caught_by_the_check_that_names_it(fault):
         with contextlib.redirect_stdout(shown):
             exec(dedented(code), {"problem": fault.problem()})
         assert shown.getvalue().strip()
+
+
+def test_counts_that_are_all_zero_have_no_constant_fit_to_blame():
+    counts = ol.PoissonRegression([[0.5], [-1.0], [0.25]], [0, 0, 0], l2=0.1)
+    report = check_problem(counts)
+    assert report.ok, report
+    assert report.outcome("constant fit") == "skipped"
 
 
 def test_each_check_has_a_planted_fault():

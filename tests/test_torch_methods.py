@@ -100,6 +100,11 @@ def ours(problem, optimizer):
         (f"{__name__}:Halving", {"lr": 0.25}),
     ],
 )
+def test_options_of_the_wrong_length_are_refused_in_words():
+    with pytest.raises(ValueError, match=r"Adam does not take .*betas.*index out of range"):
+        ol.TorchOptimizer(torch.optim.Adam, betas=[0.1])
+
+
 def test_each_method_gives_the_bits_of_a_direct_loop(name, options, problem):
     cls = registry.get(name)
     expected = direct(problem, partial(cls.torch_class, **options))

@@ -160,7 +160,7 @@ def what_is_not_a_number_is_passed_on(subject: Subject) -> None:
 
 @check()
 def an_error_of_the_problem_is_passed_on(subject: Subject) -> None:
-    """What the problem raises ends the run: a trial that goes on would be called finished."""
+    """An error that the problem raises ends the run: one that goes on would count as finished."""
     run = subject.setting(batch_size=3)
     _, calls = subject.record(run)
     problem, made = recorded(run.problem(), fails_from=len(calls))
