@@ -166,8 +166,8 @@ class Judge:
         Numpy multiplies a matrix by a stack of vectors by one call of BLAS a vector, the call that
         a single vector takes, so that the bits do not depend on how many there are; one product of
         two matrices would sum in another order. Where a product takes longer than the calls around
-        it (large data), or is taken in blocks of rows, points are evaluated one by one; so are those
-        of an optimum with huge weights.
+        it (large data), or is taken in blocks of rows, points are evaluated one by one, as where
+        the optimum has huge weights.
         """
         names, values = list(points), list(points.values())
         alone = self._array is not np.asarray or len(self._rows) > 1
