@@ -25,12 +25,14 @@ from .optimizers.first_order.adamw import AdamW as AdamW
 from .optimizers.first_order.averaged import Averaged as Averaged
 from .optimizers.first_order.clipped import Clipped as Clipped
 from .optimizers.first_order.descend import descend as descend
+from .optimizers.first_order.descend_together import descend_together as descend_together
 from .optimizers.first_order.heavy_ball import HeavyBall as HeavyBall
 from .optimizers.first_order.lion import Lion as Lion
 from .optimizers.first_order.nesterov import Nesterov as Nesterov
 from .optimizers.first_order.rmsprop import RMSprop as RMSprop
 from .optimizers.first_order.sgd import SGD as SGD
 from .optimizers.fista import FISTA as FISTA
+from .optimizers.fused.fused_adam import FusedAdam as FusedAdam
 from .optimizers.fused.fused_sgd import FusedSGD as FusedSGD
 from .optimizers.gauss_newton import GaussNewton as GaussNewton
 from .optimizers.lbfgs import LBFGS as LBFGS

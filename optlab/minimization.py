@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 import torch
@@ -19,7 +20,7 @@ from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stop_at import StopAt
-from optlab.optimizers import BatchSize, Optimizer
+from optlab.optimizers import BatchSize, Optimizer, Order
 from optlab.problems import Parameters, Problem
 
 
@@ -39,8 +40,8 @@ class Solution:
         How the run ended, and why.
     epochs, seconds
         Passes made, and seconds that the optimizer worked; evaluations are not counted.
-    trace
-        The recorded iterates, a row each.
+    record
+        The trial's record, of which `trace` is made.
     """
 
     parameters: Parameters
@@ -53,7 +54,12 @@ class Solution:
     message: str
     epochs: int
     seconds: float
-    trace: pd.DataFrame
+    record: TrialRecord = field(repr=False)
+
+    @cached_property
+    def trace(self) -> pd.DataFrame:
+        """The recorded iterates, a row each."""
+        return traces_table([self.record]).drop(columns="trial")
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.parameters.items())
@@ -92,6 +98,7 @@ def minimize(
     seed: int = 0,
     start: Mapping[str, ArrayLike | torch.Tensor] | None = None,
     shuffle: bool = True,
+    order: Order = "dataloader",
     stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
 ) -> Solution:
@@ -114,6 +121,9 @@ def minimize(
         from the seed where left out. The order of the batches is the same with and without.
     shuffle
         Whether the rows are visited in a new random order each epoch, or as they stand.
+    order
+        The random order: ``"dataloader"``, bit for bit that of torch's ``DataLoader``, or
+        ``"fast"``, by a counter-based generator (Philox): see `optlab.Experiment`.
     stop_at
         Stop where the suboptimality is at most this share (above 0, below 1) of that of a fit that
         has learnt nothing, or where a `optlab.lab.trial.stop_at.StopAt` says.
@@ -146,6 +156,7 @@ def minimize(
         devices=[device],
         dtypes=None if dtype is None else [dtype],
         seeds=[seed],
+        order=order,
     )
     (trial,) = grid.trials()
     budget = Budget(epochs=epochs, stop_at=stop_at, recorded_epochs=recorded_epochs)
@@ -180,7 +191,7 @@ def _solution(outcome: TrialRecord) -> Solution:
         message=outcome.message,
         epochs=last.epoch,
         seconds=outcome.seconds,
-        trace=traces_table([outcome]).drop(columns="trial"),
+        record=outcome,
     )
 
 

@@ -177,7 +177,7 @@ def wander(cls, problem):
     square, L at most the trace of the Hessian.
     """
     rate = getattr(cls(), "learning_rate", getattr(cls(), "lr", 0.0))
-    if cls.__name__.removeprefix("Torch") not in NORMALISED:
+    if cls.__name__.removeprefix("Torch").removeprefix("Fused") not in NORMALISED:
         return 0.0
     X = problem.X.double()
     distance = 20 * (10 + 1) * rate * math.sqrt(X.shape[1] + 1)

@@ -243,7 +243,7 @@ def test_epochs_and_orders_may_be_drawn_in_turns(n):
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_a_missing_compiler_is_named_with_its_extra(device, monkeypatch):
-    monkeypatch.setattr("optlab.optimizers.fused.fused_sgd.find_spec", lambda _: None)
+    monkeypatch.setattr("optlab.optimizers.fused.compiled_loops.find_spec", lambda _: None)
     problem = problem_of("squared", 5, 2, 1)
     reason = ol.FusedSGD().unsupported(problem, torch.device(device))
     compiler, extra = {"cpu": ("numba", "fast"), "cuda": ("triton", "gpu")}[device]

@@ -189,6 +189,13 @@ def found_alone():
     yield "an unstable setting", of_kinds(unstable, "unstable")
     once = plant(problems=("line",), devices=("cpu",), repeats=1, seeds=2, mishaps=False)
     yield "nothing is repeated", of_kinds(once, "once", "not repeated")
+    for title, slow in (("numba is missing", ""), ("numba was asked for", "needs numba on cpu: ")):
+        bare = replace(cells({"A": 5.0, "FusedSGD": 5.0}), machine={"numba": "not installed"})
+        is_fused = bare.trials["optimizer"] == "FusedSGD"
+        if slow:
+            message = f"FusedSGD {slow}pip install optlab[fast]"
+            bare.trials.loc[is_fused, ["status", "message"]] = ["skipped", message]
+        yield title, of_kinds(bare, "without numba", "skipped")
     failed = cells({"A": 5.0})
     failed.trials["status"] = "failed"
     yield "no answer", of_kinds(failed, "nothing")

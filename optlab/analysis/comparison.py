@@ -13,6 +13,7 @@ from optlab.analysis.statistics import (
     ENDED_WELL,
     UNSTABLE_ABOVE,
     cell_numbers,
+    in_sweep,
     spread,
     timed,
 )
@@ -168,7 +169,7 @@ def _pairs(trials: pd.DataFrame, cell: pd.Series[int], rows: pd.DataFrame) -> pd
     """Return each pair's row, its log ratio, and why it is left out (empty where it counts)."""
     key = ["seed", "repeat"]
     sides = trials[[*key, "status", "contended", "seconds"]].assign(cell=cell)
-    sides["contended"] = sides["contended"].astype(bool)
+    sides["contended"], sides["shared"] = sides["contended"].astype(bool), in_sweep(trials)
     sides["seconds"] = sides["seconds"].astype(float)
     numbers = rows[["cell", "baseline_cell"]].assign(row=rows.index)
     theirs = sides.rename(columns={"cell": "baseline_cell"})
@@ -178,6 +179,7 @@ def _pairs(trials: pd.DataFrame, cell: pd.Series[int], rows: pd.DataFrame) -> pd
     reasons = {
         "did not end well": ~well,
         "contended": pairs["contended_x"] | pairs["contended_y"],
+        "ran in a sweep": pairs["shared_x"] | pairs["shared_y"],
         "reached stop_at in one of the two only": pairs["status_x"] != pairs["status_y"],
         "took no time the clock could see": ~took_time,
     }

@@ -101,8 +101,8 @@ def _costs(times: pd.DataFrame, cost: str, solver: Sequence[str]) -> tuple[Float
     median = value.groupby([by_instance, by_solver]).median()
     if median.isna().any():
         raise ValueError(
-            f"{cost} of contended trials cannot be ranked, and there are no others for "
-            f"{int(median.isna().sum())} instances: rank by epochs or samples"
+            f"{cost} of contended trials cannot be ranked, nor those of sweeps, and there are no "
+            f"others for {int(median.isna().sum())} instances: rank by epochs or samples"
         )
     names = times.loc[~by_solver.duplicated(), list(solver)].reset_index(drop=True)
     costs = np.full((by_instance.nunique(), len(names)), np.inf)

@@ -29,7 +29,19 @@ _MEDIANS = [*_MADE, *_SECONDS, "loss", "suboptimality", "parameter_error", "grad
 
 def timed(trials: pd.DataFrame) -> pd.Series[bool]:
     """Return which trials' seconds may be ranked: those that ended well and ran alone."""
-    return trials["status"].isin(ENDED_WELL) & ~trials["contended"].astype(bool)
+    return trials["status"].isin(ENDED_WELL) & ran_alone(trials)
+
+
+def ran_alone(trials: pd.DataFrame) -> pd.Series[bool]:
+    """Return which trials ran neither beside others (contended) nor in a sweep (shared)."""
+    return ~(trials["contended"].fillna(False).astype(bool) | in_sweep(trials))
+
+
+def in_sweep(trials: pd.DataFrame) -> pd.Series[bool]:
+    """Return which trials ran in a sweep; none do in tables that do not say it."""
+    if "shared" not in trials:
+        return pd.Series(False, index=trials.index)
+    return trials["shared"].fillna(False).astype(bool)
 
 
 def cell_numbers(trials: pd.DataFrame, *more: str) -> pd.Series[int]:
@@ -79,8 +91,8 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
           gradient_norm, best_suboptimality, best_epoch`` over the trials that got as far, and
           ``peak_bytes`` over those that it was measured of;
         - ``timed``: how many trials' seconds (and transfer and first pass) entered. Only those of
-          trials that finished or converged do, and never those that ran beside others; where none
-          is left they are NaN;
+          trials that finished or converged do, and never those that ran beside others or in a
+          sweep; where none is left they are NaN;
         - ``seconds_low, seconds_high, seconds_coverage``: the interval of the median and the share
           of experiments in which it covers, at least 95 % from six timed trials on, less below.
           NaN for one;
@@ -88,7 +100,8 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
           other processes used exceeded the machine;
         - ``spread``: IQR / median of the seconds over repeats, the median over seeds; NaN where no
           seed was repeated. ``unstable``: whether it is over 10 %;
-        - ``contended``: whether any trial ran beside others;
+        - ``contended``: whether any trial ran beside others; ``shared``: whether any ran in a
+          sweep;
         - the medians of further measures, such as ``accuracy`` or ``holdout_loss``, where trials
           have some.
 
@@ -115,6 +128,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     """
     cell = cell_numbers(trials)
     table = trials.assign(timed=timed(trials), contended=trials["contended"].astype(bool))
+    table["shared"] = in_sweep(trials)
     numbers = [column for column in _MEDIANS if column in trials]
     measures = further_measures(trials)
     values = table[[*numbers, *measures]].apply(pd.to_numeric, errors="coerce")
@@ -136,7 +150,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     rows[[f"seconds_{end}" for end in ends]] = median_intervals(table["seconds"], cell)[ends]
     rows["spread"] = spread(table["seconds"], cell, table["seed"])
     rows["unstable"] = rows["spread"] > UNSTABLE_ABOVE
-    rows["contended"] = groups["contended"].any()
+    rows["contended"], rows["shared"] = groups["contended"].any(), groups["shared"].any()
     rows["cores_short"] = table["cores_short"].where(table["timed"]).groupby(cell).max()
     medians = groups[[name for name in measures if name not in rows]].median()
     return pd.concat([rows, medians], axis=1)

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.intervals import wilson_interval
-from optlab.analysis.statistics import CELL, cell_numbers, median_intervals
+from optlab.analysis.statistics import (
+    CELL,
+    cell_numbers,
+    in_sweep,
+    median_intervals,
+    ran_alone,
+)
 from optlab.lab.trial.stop_at import StopAt
 
 NEVER = ("diverged", "failed", "crashed")
@@ -38,12 +44,13 @@ def time_to_target(
     pandas.DataFrame
         A row for each trial, in their order:
 
-        - ``trial``, the cell's columns, ``seed, repeat, status, contended``;
+        - ``trial``, the cell's columns, ``seed, repeat, status, contended, shared``;
         - ``reached``: whether it reached the target;
         - ``epochs, samples, seconds``: the cost of that. For a trial that did not get there they
           are those of its last recorded iterate; inf for one that diverged, failed or crashed,
           which never gets there, even if it passed the target on its way; NaN for one that never
-          ran (skipped, or interrupted before its start). Seconds of contended trials are NaN;
+          ran (skipped, or interrupted before its start). Seconds of contended trials, and of those
+          of sweeps, are NaN;
         - ``spent_seconds``: what it took to the target or to its end, finite for those that never
           get there too.
 
@@ -82,14 +89,15 @@ def time_to_target(
     ends = pd.concat([hits, last]).drop_duplicates("trial").set_index("trial")
     times = trials[["trial", *CELL, "seed", "repeat", "status"]].reset_index(drop=True)
     times["contended"] = trials["contended"].astype(bool).to_numpy()
+    times["shared"], alone = in_sweep(trials).to_numpy(), ran_alone(trials).to_numpy()
     never = times["status"].isin(NEVER)
     times["reached"] = times["trial"].isin(hits["trial"]) & ~never
     for cost, column in zip(COSTS, ["epoch", "samples", "seconds"], strict=True):
         times[cost] = times["trial"].map(ends[column].astype(float)).mask(never, np.inf)
     own = last.set_index("trial")["seconds"].astype(float)
     spent = times["seconds"].mask(never, times["trial"].map(own))
-    times["spent_seconds"] = spent.mask(times["contended"])
-    times["seconds"] = times["seconds"].mask(times["contended"])
+    times["spent_seconds"] = spent.where(alone)
+    times["seconds"] = times["seconds"].where(alone)
     return times
 
 
@@ -158,7 +166,7 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
     cell = cell_numbers(times)
     rows = times.loc[~cell.duplicated(), CELL].reset_index(drop=True)
     ran, reached = times["epochs"].notna(), times["reached"].astype(bool)
-    alone = ran & ~times["contended"].astype(bool)
+    alone = ran & ran_alone(times)
     by_seed = reached[ran].groupby([cell[ran].rename("cell"), times["seed"][ran]]).mean()
     shares = by_seed.groupby(level="cell").agg(["mean", "size"]).reindex(rows.index)
     rows["trials"] = ran.groupby(cell).sum()

@@ -30,6 +30,9 @@ class Axes:
         The most passes over the data.
     repeats
         The number of times that each trial is run.
+    order
+        The order of the rows in each epoch: dataloader, as torch's DataLoader draws it, or fast, by
+        a counter-based generator; dataloader where left out.
     stop_at
         Stop a trial where its suboptimality is this share, such as 1e-6, of that of a fit that has
         learnt nothing: the start or the best constant, whichever is smaller.
@@ -41,6 +44,7 @@ class Axes:
     seeds: str | None = None
     epochs: int | None = None
     repeats: int | None = None
+    order: Literal["dataloader", "fast"] | None = None
     stop_at: float | None = None
 
     def changes(self) -> dict[str, Any]:
@@ -63,6 +67,7 @@ class Axes:
             "seeds": _numbers("--seeds", self.seeds),
             "epochs": self.epochs,
             "repeats": self.repeats,
+            "order": self.order,
             "stop_at": self.stop_at,
         }
         return {name: value for name, value in parsed.items() if value is not None}

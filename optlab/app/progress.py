@@ -24,7 +24,7 @@ from rich.progress import Task as RichTask
 from rich.table import Column
 from rich.text import Text
 
-from optlab.app.summary_table import RaisingConsole
+from optlab.app.summary_table import RaisingConsole, print_note
 from optlab.lab import TraceRow, Trial, TrialRecord
 from optlab.lab.resume import StoreStatus
 from optlab.lab.runner import Listener
@@ -34,6 +34,7 @@ from optlab.text import DIRECT, cell_label, format_seconds
 _TO_REDO: Mapping[Redo, str] = {
     "failed": "failed, crashed or timed out",
     "contended": "ran beside others, so that their seconds are not ranked",
+    "shared": "ran in a sweep, so that their seconds are not ranked",
 }
 
 
@@ -93,7 +94,11 @@ class TrialProgress:
     def listener(self) -> Listener:
         """Return the callbacks that update this bar."""
         return Listener(
-            known=self.known, started=self.started, watch=self.watch, finished=self.finished
+            known=self.known,
+            started=self.started,
+            watch=self.watch,
+            finished=self.finished,
+            note=print_note,
         )
 
     def known(self, known: StoreStatus) -> None:

@@ -133,6 +133,7 @@ _MARKS = {
     "unstable": "seconds spread by more than 10 % (IQR / median) over the repeats of a seed",
     "crowded": "other processes used cores that a trial's threads needed",
     "contended": "trials ran beside others, so that their seconds count nowhere",
+    "shared": "trials ran in a sweep, so that their seconds count nowhere",
 }
 """Reasons to doubt the seconds of a row, by the column that marks it."""
 

@@ -34,6 +34,12 @@ class Execution:
         How many trials of one optimizer on one problem may run in one process, with isolate or
         jobs. More than 1 saves some 20 ms a trial, but what an optimizer keeps in its own module or
         in a library is there in its next trial; no other optimizer's trial is touched.
+    sweep
+        Run together the trials that differ only in hyperparameters (numbers, learning rates) or
+        seed, where their optimizer can: one pass over the data serves all. Each trial's results
+        are its own, but for the order of sums; its seconds are its share of the sweep's, and are
+        never ranked. A sweep has the time limits of all its trials, and excludes isolate, jobs and
+        executor.
     jobs
         Worker processes at once; more than one marks all seconds as contended.
     executor
@@ -43,7 +49,7 @@ class Execution:
         Start over: what the store holds is moved into an archive file beside it.
     redo
         Kinds of stored trials that are run again, with commas between: failed (failed, crashed or
-        timed out), contended, unmeasured (no peak memory).
+        timed out), contended, shared (ran in a sweep), unmeasured (no peak memory).
 
     Raises
     ------
@@ -62,6 +68,7 @@ class Execution:
     measure_memory: bool = False
     isolate: bool = False
     trials_per_process: int = 1
+    sweep: bool = False
     jobs: int = 1
     executor: str | Executor | None = None
     fresh: bool = False
@@ -84,6 +91,11 @@ class Execution:
             raise ValueError("executor, and isolate or jobs, exclude each other: choose one")
         if self.executor is not None and self.measure_memory:
             raise ValueError("measure_memory is not done on executors or Dask workers")
+        if self.sweep and (self.in_workers or self.executor is not None):
+            raise ValueError(
+                "sweep, and isolate, jobs or executor, exclude each other: the trials of a sweep "
+                "run together in this process"
+            )
         object.__setattr__(self, "redo", check_redo(self.redo))
         if self.fresh and self.redo:
             raise ValueError("fresh and redo exclude each other: fresh runs every trial again")

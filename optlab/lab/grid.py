@@ -19,7 +19,9 @@ from optlab.lab.trial.record import Trial
 from optlab.optimizers import (
     BatchSize,
     Optimizer,
+    Order,
     check_batch_size,
+    check_order,
     hyperparameters,
     is_direct,
     optimizer_name,
@@ -46,6 +48,7 @@ class Grid:
     dtypes: tuple[str | None, ...]
     seeds: tuple[int, ...]
     repeats: int
+    order: Order = "dataloader"
 
     @classmethod
     def of(
@@ -58,6 +61,7 @@ class Grid:
         dtypes: Iterable[str | torch.dtype] | None = None,
         seeds: Iterable[int] = (0,),
         repeats: int = 1,
+        order: Order = "dataloader",
     ) -> Grid:
         """Check the axes, name problems and optimizers, and return the grid.
 
@@ -76,6 +80,7 @@ class Grid:
             dtypes=dtype_axis,
             seeds=_axis("seeds", seeds, _check_seed),
             repeats=int(repeats),
+            order=check_order(order),
         )
 
     def definition(self) -> dict[str, Any]:
@@ -93,6 +98,7 @@ class Grid:
             "dtypes": self.dtypes,
             "seeds": self.seeds,
             "repeats": self.repeats,
+            "order": self.order,
         }
 
     def _batch_sizes(self, method: Optimizer) -> tuple[BatchSize | None, ...]:
@@ -111,7 +117,7 @@ class Grid:
         ]
         runs = product(combinations, self.seeds, range(1, self.repeats + 1))
         return [
-            Trial(number, *combination, seed=seed, repeat=repeat)
+            Trial(number, *combination, seed=seed, repeat=repeat, order=self.order)
             for number, (combination, seed, repeat) in enumerate(runs)
         ]
 

@@ -23,6 +23,7 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
+from optlab.optimizers import Order
 
 
 class StoreStatus(NamedTuple):
@@ -78,7 +79,7 @@ class Resume:
         about_machine = machine()
         if threads_used != threads:
             about_machine["threads of a trial"] = str(threads_used)
-        setting = _setting(tasks[0].budget, threads)
+        setting = _setting(tasks[0].budget, threads, grid.order)
         fingerprints = Fingerprints(problems, optimizers, setting, around, deciding_code())
         self._about = name, definition, about_machine, fingerprints
         self._experiment = self._begin()
@@ -162,6 +163,8 @@ class Resume:
         return found
 
 
-def _setting(budget: Budget, threads: int) -> str:
-    asked = budget.definition() | {"threads": threads}
+def _setting(budget: Budget, threads: int, order: Order) -> str:
+    asked: dict[str, Any] = budget.definition() | {"threads": threads}
+    if order != "dataloader":  # which older files do not name
+        asked["order"] = order
     return ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None)

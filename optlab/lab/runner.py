@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -14,16 +15,19 @@ from optlab.lab.resume import Resume, StoreStatus
 from optlab.lab.store.redo import check_redo
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError
+from optlab.lab.sweeps import sweeps, unswept
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.peak_memory import peak_bytes
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
+from optlab.lab.trial.sweep import Sweep
 from optlab.lab.trial.task import Task
 from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.lab.workers.executors import Cluster, open_executor, run_on_executor
 from optlab.lab.workers.pool import WorkerPool
 from optlab.lab.workers.reference_deadline import check_references
+from optlab.text import pluralize
 
 NOT_STARTED = "not started: the experiment was stopped"
 
@@ -36,6 +40,8 @@ class Listener:
     started: Callable[[Trial], None] = field(default=lambda _: None)
     watch: Callable[[Trial, TraceRow], None] = field(default=lambda *_: None)
     finished: Callable[[TrialRecord], None] = field(default=lambda _: None)
+    note: Callable[[str], None] = field(default=lambda text: warnings.warn(text, stacklevel=2))
+    """Called with a sentence where trials are not run as they were asked to be."""
 
 
 @threads_kept()
@@ -157,7 +163,9 @@ class _Collected:
         return found
 
 
-def _collect(ended: Generator[TrialRecord], collected: _Collected, listener: Listener) -> None:
+def _collect(
+    ended: Generator[TrialRecord, None, object], collected: _Collected, listener: Listener
+) -> None:
     record = None
     try:
         for record in ended:
@@ -170,7 +178,7 @@ def _collect(ended: Generator[TrialRecord], collected: _Collected, listener: Lis
             collected.add(cut_short)
 
 
-def _cut_short(ended: Generator[TrialRecord]) -> Generator[TrialRecord]:
+def _cut_short(ended: Generator[TrialRecord, None, object]) -> Generator[TrialRecord]:
     """Pass Ctrl-C on to what runs the trials, and yield the records of those that were running."""
     try:
         yield ended.throw(KeyboardInterrupt)
@@ -186,19 +194,22 @@ def _run(
     cluster: Cluster | None,
     threads: int,
     listener: Listener,
-) -> Generator[TrialRecord]:
+) -> Generator[TrialRecord, None, object]:
     """Run the tasks that the store does not hold."""
-    tasks: Iterable[Task] = waiting
+    missing: Callable[[Iterable[Task]], Iterable[Task]] = iter
     left = len(waiting)
     if collected.resume:
         listener.known(known := collected.resume.known())
-        tasks, left = collected.resume.missing(waiting), left - known.done
+        missing, left = collected.resume.missing, left - known.done
     collected.began = True
+    tasks = missing(waiting)
     if cluster is not None:
         return run_on_executor(tasks, cluster, threads=threads, time_limit=execution.time_limit)
     if left and execution.in_workers:
         return _run_isolated(tasks, left, execution, threads, listener)
-    return _run_here(tasks, execution, threads, listener)
+    if execution.sweep:
+        return _run_sweeps(waiting, missing, execution, threads, listener)
+    return _run_here(tasks, execution, threads, listener, WorkingCopy())
 
 
 def _run_isolated(
@@ -220,9 +231,13 @@ def _run_isolated(
 
 
 def _run_here(
-    tasks: Iterable[Task], execution: Execution, threads: int, listener: Listener
-) -> Generator[TrialRecord]:
-    copy = WorkingCopy()
+    tasks: Iterable[Task],
+    execution: Execution,
+    threads: int,
+    listener: Listener,
+    copy: WorkingCopy,
+) -> Generator[TrialRecord, None, bool]:
+    """Run tasks one after the other; return whether Ctrl-C has ended that."""
     for task in tasks:
         record = None
         try:
@@ -243,9 +258,58 @@ def _run_here(
         except KeyboardInterrupt:  # the record stands, and the next trial does not start
             if record is not None:
                 yield record
-            return
+            return True
         if record.status == Status.INTERRUPTED:
+            return True
+    return False
+
+
+def _run_sweeps(
+    waiting: Sequence[Task],
+    missing: Callable[[Iterable[Task]], Iterable[Task]],
+    execution: Execution,
+    threads: int,
+    listener: Listener,
+) -> Generator[TrialRecord]:
+    """Run tasks together where they can be, the others one after the other."""
+    copy = WorkingCopy()
+    if sentence := unswept(waiting):
+        listener.note(sentence)
+    for group in sweeps(waiting):
+        tasks = list(missing(group))
+        if len(tasks) > 1:
+            sweep = Sweep(tasks, watch=listener.watch, threads=threads,
+                          time_limit=execution.time_limit, copy=copy)  # fmt: skip
+            if (yield from _run_sweep(sweep, execution, listener, copy)):
+                return
+            if tasks := sweep.tasks:
+                trials = pluralize(len(tasks), "trial")
+                listener.note(f"one by one, not in a sweep: {trials}, as the sweep raised "
+                              f"{sweep.failure}")  # fmt: skip
+        if (yield from _run_here(tasks, execution, threads, listener, copy)):
             return
+
+
+def _run_sweep(
+    sweep: Sweep, execution: Execution, listener: Listener, copy: WorkingCopy
+) -> Generator[TrialRecord, None, bool]:
+    """Run a sweep until its trials have ended or it fails; return whether Ctrl-C has ended it."""
+    ended: list[TrialRecord] = []
+    try:
+        for task in sweep.tasks:
+            listener.started(task.trial)
+        by_number = {task.trial.number: task for task in sweep.tasks}
+        while ended := sweep.advance():
+            for record in ended:
+                if execution.measure_memory:
+                    _measure_memory(by_number[record.trial.number], record, copy)
+                yield record
+            if ended[-1].status == Status.INTERRUPTED:
+                return True
+    except KeyboardInterrupt:  # between two advances; within one, the sweep catches it
+        yield from [*ended, *sweep.interrupt()]
+        return True
+    return False
 
 
 def _measure_memory(task: Task, record: TrialRecord, copy: WorkingCopy) -> None:

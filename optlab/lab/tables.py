@@ -27,7 +27,8 @@ def trials_table(
     is the number of rows a step, all n for ``"full"`` and ``<NA>`` for direct methods. Each
     hyperparameter is a column ``hp_<name>``, numeric where all its values are numbers and missing
     where an optimizer has none. ``reference`` is the kind of what suboptimality is measured from:
-    certified, computed or best known.
+    certified, computed or best known. ``order`` is that of the rows in each epoch, where they are
+    shuffled.
     """
     nothing = TrialRecord(Trial(0, "", "", None, "", "", 0))
     rows = [_trial_row(record) for record in records]
@@ -112,6 +113,8 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "loss_evaluations": last.loss_evaluations if last else NAN,
         "gradient_evaluations": last.gradient_evaluations if last else NAN,
         "hessian_products": last.hessian_products if last else NAN,
+        "order": trial.order,
+        "shared": record.shared,
     }
 
 

@@ -3,7 +3,9 @@
 from optlab.optimizers import schedules as schedules
 from optlab.optimizers.batches import Batches as Batches
 from optlab.optimizers.batches import BatchSize as BatchSize
+from optlab.optimizers.batches import Order as Order
 from optlab.optimizers.batches import check_batch_size as check_batch_size
+from optlab.optimizers.batches import check_order as check_order
 from optlab.optimizers.optimizer import Cost as Cost
 from optlab.optimizers.optimizer import Iterate as Iterate
 from optlab.optimizers.optimizer import Optimizer as Optimizer

@@ -10,10 +10,14 @@ import torch
 from torch import Tensor
 
 from optlab.optimizers.fused.dataloader_order import draw_order, draw_orders
+from optlab.optimizers.fused.philox_order import draw_fast_orders, draw_fast_orders_compiled
 from optlab.problems import Batch
 
 BatchSize: TypeAlias = int | Literal["full"]
+Order: TypeAlias = Literal["dataloader", "fast"]
 
+_AHEAD_ROWS = 1 << 15
+"""Rows whose order is drawn ahead at most: enough to make calls cheap, few enough for the cache."""
 
 _GATHERED_BYTES = 1 << 18
 """Rows gathered at once: enough to make calls cheap, few enough to stay in the cache."""
@@ -25,6 +29,8 @@ class Batches:
     The order is, bit for bit, the one in which ``DataLoader(TensorDataset(X, y), batch_size,
     shuffle=True)`` visits the rows when the global generator is in the state that ``generator`` is
     in here. It is drawn on the CPU, so every device sees the same rows in the same order.
+    ``order="fast"`` is the order of `optlab.optimizers.fused.philox_order`, by the seed that the
+    generator was given: the same on every device too, and drawn there.
 
     A ``"full"`` batch is the data as they are: nothing is drawn, nothing is copied.
 
@@ -35,7 +41,7 @@ class Batches:
     batch_size
         Rows a batch, at least 1, or ``"full"``. One larger than n is one batch of n rows, shuffled.
     generator
-        A CPU generator; its state is advanced by each epoch.
+        A CPU generator; its state is advanced as orders are drawn, with ``order="fast"`` never.
     shuffle
         Whether a new order is drawn for each epoch.
     drop_last
@@ -55,6 +61,9 @@ class Batches:
     >>> first_epoch = next(iter(batches))
     >>> [batch.y.tolist() for batch in first_epoch]
     [[1.0, 4.0], [2.0, 3.0], [0.0]]
+    >>> fast = Batches(X, y, 2, torch.Generator().manual_seed(0), order="fast")
+    >>> fast.orders(2).tolist()
+    [[3, 1, 4, 2, 0], [1, 4, 2, 3, 0]]
 
     References
     ----------
@@ -72,6 +81,7 @@ class Batches:
         drop_last: bool = False,
         weight: Tensor | None = None,
         looks: Sequence[int] = (),
+        order: Order = "dataloader",
     ) -> None:
         self.X, self.y, self.weight = X, y, weight
         self.batch_size = check_batch_size(batch_size)
@@ -79,6 +89,9 @@ class Batches:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.looks = looks
+        self.order = check_order(order)
+        self._begun = 0  # epochs whose order has been given out
+        self._upcoming: Tensor | None = None  # orders drawn ahead, (epochs, n)
         n = len(y)
         size = n if batch_size == "full" else min(batch_size, n)
         short = 0 if batch_size == "full" or not drop_last else n % batch_size
@@ -100,7 +113,7 @@ class Batches:
             yield self._epoch()
 
     def _epoch(self) -> Iterator[Batch]:
-        size, n = self._size, len(self.y)
+        size = self._size
         parts = [part for part in (self.X, self.y, self.weight) if part is not None]
         if not self.is_shuffled:
             rows = slice(0, self.samples)
@@ -108,7 +121,7 @@ class Batches:
             return
         # Rows are gathered some batches at a time: one gather a batch costs calls where batches
         # are small, one an epoch costs a second way through memory where the data are large.
-        order = draw_order(self.generator, n)[: self.samples].to(self.X.device)
+        order = self._next_order()[: self.samples]
         for rows in order.split(self._gathered):
             picked = (part.index_select(0, rows) for part in parts)
             yield from map(Batch, *(part.split(size) for part in picked))
@@ -131,7 +144,40 @@ class Batches:
         """
         if not self.is_shuffled:
             return None
-        return draw_orders(self.generator, len(self.y), epochs).to(self.y.device)
+        return self._take(epochs, compiled=True)
+
+    def _next_order(self) -> Tensor:
+        """Return the next epoch's order, by torch's calls."""
+        if self.order == "fast" or self._upcoming is not None:
+            return self._take(1, compiled=False)[0]
+        self._begun += 1
+        return draw_order(self.generator, len(self.y)).to(self.y.device)
+
+    def _take(self, epochs: int, *, compiled: bool) -> Tensor:
+        """Return the next orders. As many are drawn ahead as were given out before.
+
+        So their cost falls on the epochs that they are for, but for a factor of two.
+        """
+        upcoming = self._upcoming
+        have = 0 if upcoming is None else len(upcoming)
+        if have < epochs:
+            missing = epochs - have
+            ahead = min(self._begun, _AHEAD_ROWS // len(self.y))
+            if self.looks:
+                ahead = min(ahead, self.looks[-1] - self._begun - have)
+            drawn = self._draw(max(missing, ahead), self._begun + have, compiled=compiled)
+            upcoming = drawn if upcoming is None else torch.cat([upcoming, drawn])
+        assert upcoming is not None
+        self._begun += epochs
+        self._upcoming = upcoming[epochs:] if len(upcoming) > epochs else None
+        return upcoming[:epochs]
+
+    def _draw(self, epochs: int, first: int, *, compiled: bool) -> Tensor:
+        n, device = len(self.y), self.y.device
+        if self.order == "dataloader":
+            return draw_orders(self.generator, n, epochs).to(device)
+        draw = draw_fast_orders_compiled if compiled else draw_fast_orders
+        return draw(self.generator.initial_seed(), n, first, epochs, device)
 
     def epochs_at_once(self, most: int) -> Iterator[int]:
         """Yield, for ever, how many epochs to make until the runner looks, at most ``most``."""
@@ -143,6 +189,13 @@ class Batches:
                 done += epochs
         while True:
             yield 1
+
+
+def check_order(order: object) -> Order:
+    """Return the order, or raise a ValueError that says what it must be."""
+    if order not in ("dataloader", "fast"):
+        raise ValueError(f"order must be 'dataloader' or 'fast', not {order!r}")
+    return order
 
 
 def check_batch_size(batch_size: object) -> BatchSize:

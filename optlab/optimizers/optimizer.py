@@ -76,6 +76,9 @@ class Optimizer(Protocol):
       first called: the processes of isolated trials are forked from one that has loaded them.
     - ``compile(problem, batches)`` compiles what ``iterates`` will run, for these kinds of data;
       the runner calls it before the clock starts, and reports its time as ``compile_seconds``.
+    - ``iterates_together(optimizers, problem, batches, starts)``, a static method that advances
+      several trials in one pass over the data, for sweeps: see `optlab.optimizers.together`; and
+      ``compile_together``, of the same arguments, which compiles what that will run.
     - ``linear_descent()``, the `LinearDescent` that its error follows on a quadratic, or None: what
       theory says of it is computed from that.
     - ``stable_growth()``, of methods without that, the largest factor by which the suboptimality of

@@ -24,6 +24,7 @@ registry: Registry[type[Any]] = Registry(
     {
         "manual-sgd": "optlab.optimizers.manual_sgd:ManualSGD",
         "analytic-sgd": "optlab.optimizers.analytic_sgd:AnalyticSGD",
+        "fused-adam": "optlab.optimizers.fused.fused_adam:FusedAdam",
         "fused-sgd": "optlab.optimizers.fused.fused_sgd:FusedSGD",
         "torch-sgd": "optlab.optimizers.torch_sgd:TorchSGD",
         "sgd": "optlab.optimizers.first_order.sgd:SGD",

@@ -29,6 +29,7 @@ def row_batches(batches: Batches) -> Batches:
         batches.generator,
         shuffle=batches.shuffle,
         drop_last=batches.drop_last,
+        order=batches.order,
     )
 
 

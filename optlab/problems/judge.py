@@ -18,6 +18,9 @@ from optlab.problems.problem import Evaluation, Parameters
 _SMALL = 1 << 15
 """Entries of X up to which BLAS uses one thread."""
 
+_SHORT = 32
+"""Numbers whose norm Python takes in less time than the calls of numpy need."""
+
 
 class Judge:
     """Evaluate points in float64 on the CPU: see `LinearRegression.evaluate`.
@@ -67,6 +70,7 @@ class Judge:
         self.weight_low: Any = self._array(solution.weight_low)
         self.shift: Any = self._array(shift)
         self.factor: Any = None if share is None else len(X) * self._array(share)
+        self._norm = _norm(self.weight, self.bias) or 1.0
         self.residual: Any = self._residual(self._array(y.double()), certificate.route)
 
     def _residual(self, y: Any, route: str) -> Any:
@@ -115,7 +119,7 @@ class Judge:
                 loss = loss + l2 / 2 * (weight @ weight)
                 suboptimality = suboptimality + l2 / 2 * (apart @ apart)
             bias_slope = 2 * total / n if self.fit_intercept else 0.0
-            error = _norm(apart, bias_apart) / (_norm(self.weight, self.bias) or 1.0)
+            error = _norm(apart, bias_apart) / self._norm
             return Evaluation(
                 loss=float(loss),
                 suboptimality=float(suboptimality),
@@ -148,6 +152,8 @@ class Judge:
 
 def _norm(vector: Any, number: Any) -> float:
     """Return the Euclidean norm of a vector and a number, also where its square is not a float."""
+    if len(vector) <= _SHORT:
+        return math.hypot(number, *vector.tolist())
     largest = max(float(abs(vector).max()), abs(float(number)))
     if largest == 0 or not math.isfinite(largest):
         return largest

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -34,6 +35,8 @@ def machine() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
+    # Optional: its absence is a fact that readers of the results are told of.
+    found["numba"] = "not installed" if find_spec("numba") is None else version("numba")
     found["torch threads"] = str(torch.get_num_threads())
     found |= {f"device {name}": what for name, what in available_devices().items()}
     return found

@@ -1,18 +1,19 @@
-"""The kinds of stored trials that the option `--redo` may name: failed, contended, unmeasured."""
+"""The kinds of stored trials that the option `--redo` may name, such as failed or contended."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias, cast, get_args
 
-Redo: TypeAlias = Literal["failed", "contended", "unmeasured"]
+Redo: TypeAlias = Literal["failed", "contended", "shared", "unmeasured"]
 """``failed``: failed, crashed or timed out. ``contended``: ran beside others, so that its seconds
-rank nowhere. ``unmeasured``: its peak memory is not known."""
+rank nowhere. ``shared``: ran in a sweep, likewise. ``unmeasured``: its peak memory is not known."""
 
 
 OF_KIND: Mapping[Redo, str] = {
     "failed": "status IN ('failed', 'crashed', 'timed out')",
     "contended": "contended AND status NOT IN ('skipped', 'interrupted')",
+    "shared": "json_extract(record, '$.shared') AND status NOT IN ('skipped', 'interrupted')",
     "unmeasured": "peak_bytes IS NULL AND status IN ('finished', 'converged', 'diverged')",
 }
 """The SQL condition of a results file's rows for each kind."""

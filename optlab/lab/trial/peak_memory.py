@@ -58,7 +58,8 @@ def _measured(trial: Trial, local: Problem, optimizer: Optimizer, budget: Budget
     start = begin_run(local, generator)
     X, y, weight = local.data
     size = trial.batch_size or "full"
-    batches = Batches(X, y, size, generator, weight=weight, looks=budget.looks)
+    looks = budget.looks
+    batches = Batches(X, y, size, generator, weight=weight, looks=looks, order=trial.order)
     epoch = 0
     for iterate in optimizer.iterates(local, batches, start):
         epoch += iterate.epochs

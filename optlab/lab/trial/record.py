@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from optlab.lab.trial.status import Status
-from optlab.optimizers import BatchSize
+from optlab.optimizers import BatchSize, Order
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Trial:
     dtype: str
     seed: int  # of the generator that draws the start and the batches' order
     repeat: int = 1  # from 1
+    order: Order = "dataloader"  # of the rows, where they are shuffled
 
 
 class TraceRow(NamedTuple):
@@ -82,7 +83,8 @@ class TrialRecord:
     ``stop_at`` is a share (see `optlab.lab.trial.baseline.stop_scale`). ``cores_short``: by how
     many cores its threads and other processes exceeded the machine (see
     `optlab.lab.measure.machine_load`); NaN where that is not known. ``file``: the results file
-    that it was loaded from.
+    that it was loaded from. ``shared``: whether it ran in a sweep, so that its seconds are its
+    share of the sweep's.
     """
 
     trial: Trial
@@ -103,6 +105,7 @@ class TrialRecord:
     machine: str = ""
     cores_short: float = float("nan")
     file: str = ""
+    shared: bool = False
 
     @property
     def best(self) -> TraceRow | None:

@@ -19,18 +19,17 @@ from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.machine_load import MACHINE_LOAD
 from optlab.lab.measure.threads import set_threads
 from optlab.lab.measure.torch_settings import torch_settings_for
-from optlab.lab.trial.advice import Advice
-from optlab.lab.trial.baseline import Baseline
 from optlab.lab.trial.budget import Budget
-from optlab.lab.trial.record import TraceRow, Trial, TrialRecord, Watcher
+from optlab.lab.trial.record import Trial, TrialRecord, Watcher
+from optlab.lab.trial.recorder import Recorder
 from optlab.lab.trial.status import Status
-from optlab.lab.trial.stopping import End, StoppingRule
-from optlab.lab.trial.validate import check_iterate, passes_of, same_bits
+from optlab.lab.trial.stopping import End
+from optlab.lab.trial.validate import data_are_untouched, passes_of
 from optlab.lab.trial.working_copy import WorkingCopy
-from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct, unsupported
+from optlab.optimizers import Batches, Iterate, Optimizer, is_direct, unsupported
 from optlab.problems import Parameters, Problem
-from optlab.problems.capabilities import HasBuffers, HasRowWeights, begin_run, has
-from optlab.text import encodable, pluralize
+from optlab.problems.capabilities import begin_run
+from optlab.text import encodable
 
 STOPPED = "stopped by Ctrl-C or SIGTERM"
 
@@ -87,7 +86,7 @@ def run_trial(
     try:
         count = set_threads(threads)
         # The caller's own torch.no_grad() or inference_mode() is no part of the experiment.
-        with _quiet(run.device), torch.inference_mode(False), torch.enable_grad():
+        with quiet(run.device), torch.inference_mode(False), torch.enable_grad():
             run.go(warm_up=warm_up)
         record.cores_short = MACHINE_LOAD.cores_short(count)
     except catch as error:
@@ -110,6 +109,26 @@ def describe_exception(error: BaseException) -> tuple[str, str]:
         return encodable(f"{kind}: {error}"), encodable(lines)
     except Exception as another:
         return f"{kind}, whose text raises {type(another).__name__}", ""
+
+
+def prepare(
+    trial: Trial,
+    local: Problem,
+    budget: Budget,
+    start: Parameters | None = None,
+    shuffle: bool = True,
+) -> tuple[Batches, Parameters]:
+    """Return a trial's batches and its start, made from its seed; the start may be changed."""
+    generator = torch.Generator().manual_seed(trial.seed)
+    drawn = begin_run(local, generator)  # in any case, before the order
+    if start is not None:
+        drawn = {k: start[k].to(v, copy=True) for k, v in drawn.items()}
+    X, y, weight = local.data
+    batches = Batches(
+        X, y, trial.batch_size or "full", generator, shuffle=shuffle, weight=weight,
+        looks=budget.looks, order=trial.order,
+    )  # fmt: skip
+    return batches, drawn
 
 
 @dataclass
@@ -159,7 +178,7 @@ class _Run:
             self._time_in_blocks()
         if remark := self._remark():
             message += f"; {remark}"
-        if not self._data_are_untouched():
+        if not data_are_untouched(self.problem, self.local):
             raise RuntimeError(f"{self.trial.optimizer} changed the problem's data")
         record.status, record.message = status, message
         self.copy.give_back(self.local.data)
@@ -171,17 +190,10 @@ class _Run:
     def _prepare(self) -> tuple[Batches, Parameters, Callable[[], Iterator[Iterate]]]:
         """Return the batches, a copy of the start, and a function that begins to iterate.
 
-        All are made from the trial's seed. The function is called on the clock: an `iterates` that
+        The function is called on the clock: an `iterates` that
         is no generator may do all its work there.
         """
-        generator = torch.Generator().manual_seed(self.trial.seed)
-        start = begin_run(self.local, generator)  # drawn in any case, before the order
-        if self.start is not None:
-            start = {k: self.start[k].to(v, copy=True) for k, v in start.items()}
-        size = self.trial.batch_size or "full"
-        X, y, weight = self.local.data
-        looks = self.budget.looks
-        batches = Batches(X, y, size, generator, shuffle=self.shuffle, weight=weight, looks=looks)
+        batches, start = prepare(self.trial, self.local, self.budget, self.start, self.shuffle)
         kept = {name: value.clone() for name, value in start.items()}
         return batches, kept, lambda: iter(self.optimizer.iterates(self.local, batches, start))
 
@@ -206,101 +218,40 @@ class _Run:
             total = self._timed_passes(count)
         self.record.seconds = total / count
 
-    def _data_are_untouched(self) -> bool:
-        original, local = self.problem.data, self.local.data
-        if local.weight is not None and has(self.problem, HasRowWeights):
-            # Normalised in float64, and rounded once to the trial's dtype.
-            original = original._replace(weight=self.problem.row_weight_as(local.weight))
-        pairs = zip(original, local, strict=True)
-        return all(
-            ours is theirs or (ours is not None and theirs is not None and same_bits(ours, theirs))
-            for ours, theirs in pairs
-        )
-
     def _solve(self) -> End:
         """Ask for iterates until the trial ends, and return its end."""
         batches, start, begin = self._prepare()
         clock = Stopwatch(self.device)
-
-        def judge(epoch: int, iterate: Iterate) -> TraceRow:
-            check_iterate(iterate, start, epoch)
-            return self._judge(epoch, batches, clock.seconds, iterate)
-
-        row = judge(0, Iterate(start))
-        baseline = Baseline.of(self.trial, self.problem, self.optimizer, start, row)
-        self.record.stop_scale = baseline.stop_scale
-        stopping = StoppingRule(baseline, self.budget, Advice(self.problem, self.optimizer))
-        end = None if is_direct(self.optimizer) else stopping.check(row)
+        recorder = Recorder(
+            self.record, self.problem, self.local, self.optimizer, self.budget, batches, start,
+            self.watch,
+        )  # fmt: skip
+        if end := recorder.end_at_start():
+            return end
         looks, epoch = iter(self.budget.looks), 0
         next_look: float = next(looks)
         iterate: Iterate | None = None
         clock.start()
-        for iterate in () if end else begin():
+        for iterate in begin():
             epoch += passes_of(iterate)
             late = time.monotonic() > self.deadline
             if epoch >= next_look or late:
-                clock.stop()
-                row = judge(epoch, iterate)
+                seconds = clock.stop()
                 next_look = next((look for look in looks if look > epoch), math.inf)
-                if end := stopping.check(row):
+                if end := recorder.look(epoch, seconds, iterate):
                     return end
                 if late:
-                    reason = f"the time limit ran out after epoch {epoch}"
-                    return stopping.finish(row, reason, Status.TIMED_OUT)
+                    return recorder.timed_out()
+                gc.collect(0)  # what the optimizer left behind, off the clock
                 clock.start()
-        clock.stop()
-        if end:
-            return end
+        seconds = clock.stop()
         if iterate is None:
             raise RuntimeError(f"{self.trial.optimizer} yielded no iterate")
-        if row.epoch < epoch:
-            row = judge(epoch, iterate)
-            end = stopping.check(row)
-        at_once = epoch == 1 and is_direct(self.optimizer)
-        by_itself = f"stopped by itself after {pluralize(epoch, 'epoch')}"
-        return end or stopping.finish(row, "answered in one pass" if at_once else by_itself)
-
-    def _usual_cost(self, passes: float) -> Cost:
-        """Return the cost of a method with one gradient of each row a pass; NaN of a direct one."""
-        if is_direct(self.optimizer) and passes:
-            return Cost(math.nan, math.nan, math.nan)
-        return Cost(losses=passes, gradients=passes)
-
-    def _judge(self, epoch: int, batches: Batches, seconds: float, iterate: Iterate) -> TraceRow:
-        """Evaluate an iterate and record it; the clock stands still meanwhile."""
-        own = self.local.buffers() if has(self.local, HasBuffers) else {}
-        parameters = iterate.parameters | own
-        point = self.problem.evaluate(parameters)
-        cost = iterate.cost or self._usual_cost(epoch * batches.samples / len(self.local.data.y))
-        row = TraceRow(
-            epoch=epoch,
-            samples=epoch * batches.samples,
-            seconds=seconds,
-            loss=point.loss,
-            suboptimality=point.suboptimality,
-            gradient_norm=point.gradient_norm,
-            batch_loss=math.nan if iterate.batch_loss is None else float(iterate.batch_loss),
-            parameter_error=point.parameter_error,
-            steps=epoch * batches.steps,
-            more=dict(getattr(point, "more", {})),
-            loss_evaluations=float(cost.losses),
-            gradient_evaluations=float(cost.gradients),
-            hessian_products=float(cost.hessian_products),
-        )
-        record = self.record
-        record.trace.append(row)
-        record.parameters = {
-            name: value.detach().cpu().numpy().copy() for name, value in parameters.items()
-        }
-        record.seconds = seconds
-        if self.watch:
-            self.watch(self.trial, row)
-        gc.collect(0)  # what the optimizer left behind, off the clock
-        return row
+        return recorder.stopped_by_itself(epoch, seconds, iterate)
 
 
 @contextmanager
-def _quiet(device: torch.device) -> Iterator[None]:
+def quiet(device: torch.device) -> Iterator[None]:
     """Turn garbage collection off, and restore it and torch's settings after the trial."""
     was_on = gc.isenabled()
     gc.disable()

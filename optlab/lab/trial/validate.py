@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 
 from optlab.optimizers import Iterate
-from optlab.problems import Parameters
+from optlab.optimizers.together import JointIterate
+from optlab.problems import Parameters, Problem
+from optlab.problems.capabilities import HasRowWeights, has
 
 _BLOCK = 1 << 20
 """Numbers compared at once."""
@@ -31,9 +33,21 @@ def same_bits(original: torch.Tensor, copy: torch.Tensor) -> bool:
     )
 
 
+def data_are_untouched(problem: Problem, local: Problem) -> bool:
+    """Return whether the data of a problem's copy still are the problem's, to the bit."""
+    original, data = problem.data, local.data
+    if data.weight is not None and has(problem, HasRowWeights):
+        # Normalised in float64, and rounded once to the trial's dtype.
+        original = original._replace(weight=problem.row_weight_as(data.weight))
+    return all(
+        ours is theirs or (ours is not None and theirs is not None and same_bits(ours, theirs))
+        for ours, theirs in zip(original, data, strict=True)
+    )
+
+
 def passes_of(iterate: object) -> int:
     """Return the passes since the last iterate; raise unless this is one that has made some."""
-    if not isinstance(iterate, Iterate):
+    if not isinstance(iterate, Iterate | JointIterate):
         raise TypeError(f"an optimizer must yield Iterate, not {type(iterate).__name__}")
     if type(iterate.epochs) is not int or iterate.epochs < 1:
         raise ValueError(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from optlab.checks import check_count
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.first_order.descend import Rule, check_rule, descend
+from optlab.optimizers.first_order.descend_together import descend_together
 from optlab.optimizers.optimizer import Iterate, Optimizer, optimizer_name
+from optlab.optimizers.together import JointIterates
 from optlab.problems import Parameters, Problem
 
 
@@ -65,3 +67,15 @@ class Averaged:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the mean after each epoch."""
         return descend(self.rule, problem, batches, start, average_from=self.from_epoch)
+
+    @staticmethod
+    def iterates_together(
+        optimizers: Sequence[Averaged],
+        problem: Problem,
+        batches: Sequence[Batches],
+        starts: Sequence[Parameters],
+    ) -> JointIterates:
+        """Yield the means of several trials after each epoch."""
+        rules = [optimizer.rule for optimizer in optimizers]
+        epochs = [optimizer.from_epoch for optimizer in optimizers]
+        return descend_together(rules, problem, batches, starts, average_from=epochs)

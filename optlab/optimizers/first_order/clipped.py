@@ -11,6 +11,7 @@ from torch import Tensor
 from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.first_order.descend import Rule, State, check_rule, descend
+from optlab.optimizers.first_order.descend_together import descend_together
 from optlab.optimizers.optimizer import Iterate, Optimizer, optimizer_name
 from optlab.optimizers.schedules import LearningRate
 from optlab.problems import Parameters, Problem
@@ -86,3 +87,5 @@ class Clipped:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         return descend(self, problem, batches, start)
+
+    iterates_together = staticmethod(descend_together)

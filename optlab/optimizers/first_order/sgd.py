@@ -10,6 +10,7 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.first_order.descend import State, check_hyperparameters, descend
+from optlab.optimizers.first_order.descend_together import descend_together
 from optlab.optimizers.linear_descent import LinearDescent, constant_descent
 from optlab.optimizers.optimizer import Iterate
 from optlab.optimizers.schedules import LearningRate
@@ -70,3 +71,5 @@ class SGD:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         return descend(self, problem, batches, start)
+
+    iterates_together = staticmethod(descend_together)

@@ -1,4 +1,4 @@
-"""Run many epochs of stochastic gradient descent in one loop by numba, on the CPU.
+"""Run many epochs of stochastic gradient descent, or Adam, in one loop by numba, on the CPU.
 
 Importing this file imports numba. Strict sums over features are taken in eight interleaved parts,
 so that additions need not wait for each other: the same bits on every machine. With ``fastmath``
@@ -24,6 +24,8 @@ from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 _AHEAD = 6  # rows fetched ahead: a miss of the cache takes some steps
 _LINE = np.uintp(8)  # float64 of a cache line; for float32 half the calls would do
 _PARTS, _INTP = 8, ir.IntType(64)
+# NaN and infinity keep their meaning, so that a run that diverges is seen to.
+_FAST = ("reassoc", "contract", "nsz", "arcp")
 _tools: Any = cgutils  # it has no types, nor has llvmlite
 _intrinsic: Any = intrinsic
 _EIGHT = np.uintp(_PARTS)  # unsigned: a signed index may be negative, which costs
@@ -63,6 +65,10 @@ class Settings(NamedTuple):
     nesterov: bool
     fastmath: bool
     kind: int
+    adaptive: bool
+    beta1: float  # these in float64, as Python has them
+    beta2: float
+    epsilon: float
 
 
 def _sum_of_products(x: Any, w: Any, d: Any, zero: Any) -> Any:
@@ -77,15 +83,12 @@ def _add_multiple(g: Any, x: Any, factor: Any, d: Any) -> None:
         g[j] += x[j] * factor
 
 
-# NaN and infinity keep their meaning, so that a run that diverges is seen to.
-_FAST = {"reassoc", "contract", "nsz", "arcp"}
-fast_dot = numba.njit(fastmath=_FAST)(_sum_of_products)
-fast_add = numba.njit(fastmath=_FAST)(_add_multiple)
+fast_dot = numba.njit(fastmath=set(_FAST))(_sum_of_products)
+fast_add = numba.njit(fastmath=set(_FAST))(_add_multiple)
 strict_add = numba.njit(_add_multiple)
 
 
-@_intrinsic  # type: ignore[untyped-decorator]
-def _eight_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
+def _emit_sums(x: Any, w: Any, whole: Any, flags: tuple[str, ...]) -> Any:
     """Return eight sums of products, each of every eighth entry, held in two vector registers.
 
     Four entries a load: a wider one would wait for the narrower stores that wrote the parameters.
@@ -106,7 +109,8 @@ def _eight_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
                 pointers = (builder.gep(start, [place]) for start in starts)
                 vectors = (builder.bitcast(pointer, vector.as_pointer()) for pointer in pointers)
                 pair = [builder.load(v, align=entry.bitwidth // 8) for v in vectors]
-                builder.store(builder.fadd(builder.load(total), builder.fmul(*pair)), total)
+                product = builder.fmul(*pair, flags=flags)
+                builder.store(builder.fadd(builder.load(total), product, flags=flags), total)
         found = [builder.load(total) for total in sums]
         lanes = [builder.extract_element(v, ir.IntType(32)(k)) for v in found for k in range(4)]
         return context.make_tuple(builder, signature.return_type, lanes)
@@ -115,15 +119,93 @@ def _eight_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
     return sums(entry, _PARTS)(x, w, whole), emit
 
 
+def _emit_step(w: Any, x: Any, slope: Any, rate: Any, whole: Any, flags: tuple[str, ...]) -> Any:
+    """Subtract (x slope) rate from w, in place: the loads and stores of `_emit_sums`.
+
+    With flags the slope has been multiplied by the rate before.
+    """
+    entry = x.dtype
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(context.get_value_type(entry), 4)
+        to, of = (
+            context.make_array(kind)(context, builder, argument).data
+            for kind, argument in zip(signature.args[:2], arguments[:2], strict=True)
+        )
+        number = ir.IntType(32)
+        factors = []
+        for value in arguments[2 : 3 if flags else 4]:
+            lanes = ir.Constant(vector, ir.Undefined)
+            for k in range(4):
+                lanes = builder.insert_element(lanes, value, number(k))
+            factors.append(lanes)
+        bounds = ir.Constant(_INTP, 0), arguments[4], ir.Constant(_INTP, 4)
+        align = entry.bitwidth // 8
+        with _tools.for_range_slice(builder, *bounds) as (j, _):
+            place, source = (
+                builder.bitcast(builder.gep(start, [j]), vector.as_pointer()) for start in (to, of)
+            )
+            change = builder.load(source, align=align)
+            for factor in factors:
+                change = builder.fmul(change, factor, flags=flags)
+            moved = builder.fsub(builder.load(place, align=align), change, flags=flags)
+            builder.store(moved, place, align=align)
+        return context.get_dummy_value()
+
+    return types.void(w, x, slope, rate, whole), emit
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _strict_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
+    return _emit_sums(x, w, whole, ())
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _fast_sums(_context: Any, x: Any, w: Any, whole: Any) -> Any:
+    return _emit_sums(x, w, whole, _FAST)
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _strict_step(_context: Any, w: Any, x: Any, slope: Any, rate: Any, whole: Any) -> Any:
+    return _emit_step(w, x, slope, rate, whole, ())
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def _fast_step(_context: Any, w: Any, x: Any, slope: Any, rate: Any, whole: Any) -> Any:
+    return _emit_step(w, x, slope, rate, whole, _FAST)
+
+
 @numba.njit
-def vector_dot(x: Any, w: Any, d: Any, zero: Any) -> Any:
+def vector_dot(x: Any, w: Any, d: Any, zero: Any, fastmath: bool) -> Any:
     """Return x'w, its sum in eight parts and the rest, by vector instructions."""
     whole = d - d % _EIGHT
-    a = _eight_sums(x, w, np.intp(whole))
+    a = _fast_sums(x, w, np.intp(whole)) if fastmath else _strict_sums(x, w, np.intp(whole))
     rest = zero
     for j in range(whole, d):
         rest += x[j] * w[j]
     return (((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))) + rest
+
+
+@numba.njit
+def strict_step_by_row(w: Any, x: Any, slope: Any, d: Any, rate: Any) -> None:
+    """Make a step along the gradient of one row: x times the slope, and the slope for the bias."""
+    whole = d - d % _EIGHT
+    _strict_step(w, x, slope, rate, np.intp(whole))
+    for j in range(whole, d):
+        w[j] -= x[j] * slope * rate
+    if len(w) > d:
+        w[d] -= slope * rate
+
+
+@numba.njit
+def fast_step_by_row(w: Any, x: Any, move: Any, d: Any) -> None:
+    """Make the same step, with the product of slope and rate."""
+    whole = d - d % _EIGHT
+    _fast_step(w, x, move, move, np.intp(whole))
+    for j in range(whole, d):
+        w[j] -= x[j] * move
+    if len(w) > d:
+        w[d] -= move
 
 
 @numba.njit
@@ -189,38 +271,106 @@ def step(w: Any, v: Any, g: Any, d: Any, s: Settings) -> None:
         w[j] -= change * s.rate
 
 
+@numba.njit
+def lerp(a: Any, b: Any, share: Any, one: Any) -> Any:
+    """Return a (1 - share) + b share, in the form of `torch.lerp`."""
+    half = one / (one + one)
+    return a + share * (b - a) if share < half else b - (b - a) * (one - share)
+
+
+@numba.njit
+def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> None:
+    """Make Adam's step t on the parameters ``w`` and the moments ``m`` and ``v``.
+
+    Numbers that do not change over the parameters are float64, rounded once to the dtype of ``w``:
+    the operations of `optlab.Adam`, in its order.
+    """
+    number, power = type(s.one), float(t)  # a whole power would be products, not Python's pow
+    bias1, bias2 = 1 - s.beta1**power, 1 - s.beta2**power
+    scale, epsilon = number(bias1 / math.sqrt(bias2)), number(bias1 * s.epsilon)
+    first, second = number(1 - s.beta1), number(1 - s.beta2)
+    for j in range(np.uintp(len(w))):
+        slope = g[j]
+        if s.l2 != 0 and j < d:
+            slope += s.l2 * w[j]
+        m[j] = lerp(m[j], slope, first, s.one)
+        v[j] = lerp(v[j], slope * slope, second, s.one)
+        change = m[j] / (math.sqrt(v[j]) * scale + epsilon)
+        if s.decay != 0:
+            change += s.decay * w[j]
+        w[j] -= change * s.rate
+
+
+@numba.njit
+def prefetch_row(X: Any, i: Any, d: Any) -> None:
+    """Fetch a row without waiting for it."""
+    for j in range(np.uintp(0), d, _LINE):
+        _prefetch(X, i, j)
+
+
+@numba.njit
+def descend_by_rows(
+    X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
+) -> Any:
+    """Make epochs of plain steps at batch size 1: those of `_descend`, without a gradient.
+
+    The dot product loads what the step before has stored, by vectors of one width.
+    """
+    d, zero, loss = np.uintp(X.shape[1]), s.one - s.one, s.one - s.one
+    for epoch in range(epochs):
+        order = orders[min(epoch, len(orders) - 1)]
+        for k in range(samples):
+            if k + _AHEAD < samples:
+                for j in range(np.uintp(0), d, _LINE):
+                    _prefetch(X, np.uintp(order[k + _AHEAD]), j)
+            i = np.uintp(order[k])
+            x = X[i]
+            z = vector_dot(x, w, d, zero, s.fastmath)
+            if len(w) > d:
+                z += w[d]
+            part = s.one * weight[i] if len(weight) else s.one
+            slope = slope_of(s.kind, z, y[i], s.delta, s.one)
+            if k == samples - 1:
+                loss = part * loss_of(s.kind, z, y[i], s.delta, s.one)
+            if s.fastmath:
+                fast_step_by_row(w, x, slope * (part * s.rate), d)
+            else:
+                strict_step_by_row(w, x, part * slope, d, s.rate)
+    return loss
+
+
 def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
-    X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, w: Any, v: Any,
-    s: Settings,
+    X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
+    w: Any, v: Any, u: Any, s: Settings,
 ) -> Any:  # fmt: skip
     """Make some epochs; return the last mini-batch's loss before its update.
 
     ``orders`` has one for each epoch, or one for all.
 
-    ``w`` holds the weights, then the bias where there is one; ``v`` the velocities. Both are
-    changed. ``weight`` has a number a row, or none.
+    ``w`` holds the weights, then the bias where there is one; ``v`` the velocities or Adam's first
+    moments, ``u`` its second moments. All are changed. ``weight`` has a number a row, or none.
+    ``t`` is the number of steps made before.
     """
-    d = np.uintp(X.shape[1])
+    if size == 1 and not (s.adaptive or s.momentum != 0 or s.decay != 0 or s.l2 != 0):
+        return descend_by_rows(X, y, weight, orders, epochs, samples, w, s)
+    d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
     zero = s.one - s.one
-    g, loss, whole = v * zero, zero, s.one / (s.one * size)
+    g, loss = v * zero, zero
     for epoch in range(epochs):
         order = orders[min(epoch, len(orders) - 1)]
         for first in range(0, samples, size):
             last = min(first + size, samples)
-            share = whole if last - first == size else s.one / (s.one * (last - first))
+            share, loss = s.one / number(last - first), zero
             g[:] = zero
-            loss = zero
             for k in range(first, last):
                 if k + _AHEAD < samples:
-                    ahead = np.uintp(order[k + _AHEAD])
-                    for j in range(np.uintp(0), d, _LINE):
-                        _prefetch(X, ahead, j)
+                    prefetch_row(X, np.uintp(order[k + _AHEAD]), d)
                 i = np.uintp(order[k])
                 x = X[i]
                 if s.fastmath:
                     z = fast_dot(x, w, d, zero)
                 else:
-                    z = scalar_dot(x, w, d, zero) if size == 1 else vector_dot(x, w, d, zero)
+                    z = scalar_dot(x, w, d, zero) if size == 1 else vector_dot(x, w, d, zero, False)
                 if len(w) > d:
                     z += w[d]
                 part = share * weight[i] if len(weight) else share
@@ -235,7 +385,11 @@ def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much
                     loss += part * loss_of(s.kind, z, y[i], s.delta, s.one)
             if last == samples and s.l2 != 0:
                 loss += s.l2 / (s.one + s.one) * scalar_dot(w, w, d, zero)
-            step(w, v, g, d, s)
+            t += 1
+            if s.adaptive:
+                adam_step(w, v, u, g, d, t, s)
+            else:
+                step(w, v, g, d, s)
     return loss
 
 
@@ -253,10 +407,12 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     X, y = run.data.X.numpy(), run.data.y.numpy()
     weight = X[0, :0] if run.data.weight is None else run.data.weight.numpy()
     theta, velocity, losses = run.theta.numpy(), run.velocity.numpy(), run.losses.numpy()
+    second, steps, made = run.second.numpy(), -(-samples // size), 0
     decay, l2, delta, one = map(X.dtype.type, (run.decay, run.loss.l2, run.loss.delta, 1))
-    rest = (decay, l2, delta, one, run.nesterov, run.fastmath, run.loss.kind)
+    rest: tuple[Any, ...] = (decay, l2, delta, one, run.nesterov, run.fastmath, run.loss.kind)
+    rest += (run.moments is not None, *map(float, run.moments or (0, 0, 0)))
     each = [
-        (theta[i], velocity[i], Settings(rate, momentum, *rest))
+        (theta[i], velocity[i], second[i], Settings(*(rate, momentum, *rest)))
         for i, (rate, momentum) in enumerate(
             zip(run.rates.numpy(), run.momenta.numpy(), strict=True)
         )
@@ -265,8 +421,10 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     natural = np.arange(samples, dtype=np.int32)[None]
 
     def advance(orders: Tensor | None, epochs: int) -> None:
+        nonlocal made
         order = natural if orders is None else orders.numpy()
         for i, own in enumerate(each):
-            losses[i] = descend(X, y, weight, order, epochs, size, samples, *own)
+            losses[i] = descend(X, y, weight, order, epochs, size, samples, made, *own)
+        made += epochs * steps
 
     return advance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,6 +16,14 @@ Loop: TypeAlias = Callable[[Tensor | None, int], None]
 """A compiled loop over some epochs: it takes their orders, shape (epochs, n), or None for the rows
 as they lie, and the number of epochs, and changes the run in place.
 """
+
+
+class Moments(NamedTuple):
+    """Adam's hyperparameters, the same for all trials."""
+
+    beta1: float
+    beta2: float
+    epsilon: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +44,8 @@ class FusedRun:
         Weight decay, and whether momentum looks ahead.
     fastmath
         Whether the compiler may reorder sums (on the CPU; a GPU's order is its own).
+    moments
+        Adam's hyperparameters: steps are Adam's, with decoupled decay, and ``momenta`` unused.
     """
 
     data: Batch
@@ -46,12 +56,18 @@ class FusedRun:
     decay: float = 0.0
     nesterov: bool = False
     fastmath: bool = False
+    moments: Moments | None = None
     velocity: Tensor = field(init=False)
+    """Velocities, or Adam's first moments, shape (trials, p)."""
+    second: Tensor = field(init=False)
+    """Adam's second moments, shape (trials, p), or (trials, 0)."""
     losses: Tensor = field(init=False)
     """Each trial's last mini-batch loss before its update, shape (trials,)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "velocity", torch.zeros_like(self.theta))
+        second = torch.zeros_like(self.theta if self.moments else self.theta[:, :0])
+        object.__setattr__(self, "second", second)
         object.__setattr__(self, "losses", torch.zeros_like(self.rates))
 
     def parameters(self, trial: int = 0) -> Parameters:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import ClassVar
 
 import torch
 
 from optlab.checks import check_fraction, check_not_negative, check_positive
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.fused.fused_run import FusedRun, Loop
-from optlab.optimizers.fused.linear_loss import LinearLoss
+from optlab.optimizers.fused.compiled_loops import (
+    COMPILERS,
+    advance_run,
+    compile_loop,
+    rows_and_loss,
+    without_loop,
+)
+from optlab.optimizers.fused.fused_run import FusedRun
+from optlab.optimizers.fused.joint_runs import (
+    Settings,
+    advance_together,
+    compile_together,
+)
 from optlab.optimizers.linear_descent import LinearDescent
 from optlab.optimizers.optimizer import Iterate
-from optlab.problems import Batch, Parameters, Problem
+from optlab.optimizers.together import JointIterates
+from optlab.problems import Parameters, Problem
 from optlab.problems.vector import flatten
-
-_ROWS_AT_ONCE = 1 << 18
-"""Rows visited between two iterates at most, so that a trial can be stopped meanwhile."""
-
-_COMPILERS = {"cpu": ("numba", "fast", "compiled_descent"),
-              "cuda": ("triton", "gpu", "triton_descent")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,47 +99,47 @@ class FusedSGD:
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: another loss, another device, or a missing compiler."""
-        if LinearLoss.of(problem) is None:
-            penalty = " with an l1 penalty" if getattr(problem, "l1", 0.0) else ""
-            return f"FusedSGD has no compiled loop for a {type(problem).__name__}{penalty}"
-        if device.type not in _COMPILERS:
-            return f"FusedSGD has compiled loops for {' and '.join(_COMPILERS)}, not {device.type}"
-        compiler, extra, _ = _COMPILERS[device.type]
-        if find_spec(compiler) is None:
-            return f"FusedSGD needs {compiler} on {device.type}: pip install optlab[{extra}]"
-        return None
+        return without_loop("FusedSGD", problem, device, COMPILERS)
 
     def compile(self, problem: Problem, batches: Batches) -> None:
         """Compile the loop, or load it from disk, by an epoch of one row."""
-        run = self._run(problem, batches, problem.start(torch.Generator()))
-        orders = torch.zeros(1, 1, dtype=torch.int32, device=batches.y.device)
-        loop(run, batches.rows_a_step, 1)(orders if batches.is_shuffled else None, 1)
+        compile_loop(self._run(problem, batches, problem.start(torch.Generator())), batches)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters where the runner looks, and at least every 262 144 rows."""
-        run = self._run(problem, batches, start)
-        advance = loop(run, batches.rows_a_step, batches.samples)
-        parameters, loss = run.parameters(), run.losses[0]
-        for epochs in batches.epochs_at_once(max(1, _ROWS_AT_ONCE // batches.samples)):
-            advance(batches.orders(epochs), epochs)
-            yield Iterate(parameters, loss, epochs=epochs)
+        return advance_run(self._run(problem, batches, start), batches)
+
+    @staticmethod
+    def compile_together(
+        optimizers: Sequence[FusedSGD],
+        problem: Problem,
+        batches: Sequence[Batches],
+        starts: Sequence[Parameters],
+    ) -> None:
+        """Compile the loops of several trials, or load them from disk, by an epoch of one row."""
+        compile_together(_settings(optimizers), problem, batches, starts)
+
+    @staticmethod
+    def iterates_together(
+        optimizers: Sequence[FusedSGD],
+        problem: Problem,
+        batches: Sequence[Batches],
+        starts: Sequence[Parameters],
+    ) -> JointIterates:
+        """Yield the parameters of several trials, computed side by side: the same bits."""
+        return advance_together(_settings(optimizers), problem, batches, starts)
 
     def _run(self, problem: Problem, batches: Batches, start: Parameters) -> FusedRun:
-        kind = LinearLoss.of(problem)
-        assert kind is not None
-        data = Batch(batches.X.contiguous(), batches.y.contiguous(), batches.weight)
+        data, loss = rows_and_loss(problem, batches)
         theta = flatten(start)[None]
         rates, momenta = theta.new_tensor([[self.learning_rate], [self.momentum]])
         return FusedRun(
-            data, kind, theta, rates, momenta, self.weight_decay, self.nesterov, self.fastmath
+            data, loss, theta, rates, momenta, self.weight_decay, self.nesterov, self.fastmath
         )
 
 
-def loop(run: FusedRun, size: int, samples: int) -> Loop:
-    """Return the loop that is compiled for a run's device.
-
-    ``size`` is the rows a step, ``samples`` the rows an epoch.
-    """
-    module = import_module(f"{__package__}.{_COMPILERS[run.theta.device.type][2]}")
-    made: Loop = module.loop(run, size, samples)
-    return made
+def _settings(optimizers: Sequence[FusedSGD]) -> list[Settings]:
+    return [
+        Settings(own.learning_rate, own.momentum, own.weight_decay, own.nesterov, own.fastmath)
+        for own in optimizers
+    ]

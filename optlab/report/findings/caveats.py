@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
-from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, timed
+from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, in_sweep, timed
 from optlab.report.findings.sentence import Sentence, describe_setting
 from optlab.report.views import View
 from optlab.report.words import join_names
@@ -21,11 +21,13 @@ MOST_MISHAPS = 12
 def caveats(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
     """Return the limits of the results, each with its reason."""
     return [
-        *_mishaps(results.trials),
+        *_mishaps(results.trials[~_uncompiled(results)]),
+        *_without_numba(results),
         *_references(results),
         *_beaten(results),
         *_unstable(views),
         *_contended(results.trials),
+        *_shared(results.trials),
         *_crowded(results.trials),
         *_once(views, results.trials),
         *_files(results),
@@ -72,6 +74,35 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
             else:
                 own = cells[["optimizer", "batch"]].to_dict("records")
                 yield from (f"{cell_label(cell)}{at}" for cell in own)
+
+
+def _uncompiled(results: ResultTables) -> pd.Series[bool]:
+    """Return which trials were skipped as numba was missing: they have a sentence of their own."""
+    is_missing = "not installed" in results.machine.get("numba", "")
+    messages = results.trials["message"].astype(str)
+    return messages.str.endswith("pip install optlab[fast]") & is_missing
+
+
+def _without_numba(results: ResultTables) -> Iterator[Sentence]:
+    """Yield what the extra ``fast`` would have changed, where it was missing and could have."""
+    trials, skipped = results.trials, results.trials[_uncompiled(results)]
+    if "not installed" not in results.machine.get("numba", ""):
+        return
+    if len(skipped):
+        names = join_names(list(dict.fromkeys(skipped["optimizer"].astype(str))))
+        changed = (
+            f"the {pluralize(len(skipped), 'skipped trial')} of {names} would have run, all steps "
+            "in one compiled loop"
+        )
+    elif (trials["batch"] != DIRECT).any():
+        changed = "FusedSGD and FusedAdam make the steps of SGD and Adam in one compiled loop"
+    else:
+        return
+    text = (
+        f"numba is not installed. With it (pip install optlab[fast]) {changed}. The other trials "
+        "take no other steps with it; reference solutions of large data take less time."
+    )
+    yield Sentence("without numba", text, "", {"trials": len(skipped)})
 
 
 def _references(results: ResultTables) -> Iterator[Sentence]:
@@ -174,6 +205,15 @@ def _contended(trials: pd.DataFrame) -> Iterator[Sentence]:
             f"{pluralize(count, 'trial')} ran beside others: no such seconds are drawn or ranked."
         )
         yield Sentence("contended", text, "", {"trials": count})
+
+
+def _shared(trials: pd.DataFrame) -> Iterator[Sentence]:
+    if count := int(in_sweep(trials).sum()):
+        text = (
+            f"{pluralize(count, 'trial')} ran in sweeps: their seconds are their shares of these, "
+            "and are neither drawn nor ranked."
+        )
+        yield Sentence("shared", text, "", {"trials": count})
 
 
 def _crowded(trials: pd.DataFrame) -> Iterator[Sentence]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from optlab.analysis.comparison import FASTER, SLOWER, TOO_FEW, ratios
 from optlab.analysis.result_tables import ResultTables
-from optlab.analysis.statistics import CELL
+from optlab.analysis.statistics import CELL, in_sweep, ran_alone
 from optlab.analysis.targets import time_to_target
 from optlab.report.findings.sentence import Sentence, describe_median, describe_setting
 from optlab.report.views import TARGETS, View
@@ -79,15 +79,15 @@ def fastest_findings(
 
 
 def _not_ranked(results: ResultTables, problem: str, *, there: int) -> Iterator[Sentence]:
-    """Yield the sentence that no setting is called the fastest, as trials ran beside others."""
+    """Yield the sentence that no setting is called the fastest, as trials did not run alone."""
     ended = answered(results.trials[results.trials["problem"] == problem])
-    beside = ended["contended"].fillna(False).astype(bool)
     again = "Run them again one at a time to learn it."
-    if len(ended) and beside.all():
-        text = "All trials that ended with an answer ran beside others: no speed can be compared."
+    how = "in sweeps" if in_sweep(ended).any() else "beside others"
+    if len(ended) and not ran_alone(ended).any():
+        text = f"All trials that ended with an answer ran {how}: no speed can be compared."
         yield Sentence("not ranked", f"{text} {again}", problem, {"trials": len(ended)})
     elif there:
-        text = "The trials that reached the target ran beside others: the fastest cannot be named."
+        text = f"The trials that reached the target ran {how}: the fastest cannot be named."
         yield Sentence("not ranked", f"{text} {again}", problem, {"settings": there})
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from optlab.analysis.profiles import performance_profile
 from optlab.analysis.result_tables import ResultTables
-from optlab.analysis.statistics import CELL
+from optlab.analysis.statistics import CELL, ran_alone
 from optlab.analysis.targets import target_summary, time_to_target
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.views.cache import cached
@@ -142,7 +142,7 @@ def _profile(results: ResultTables) -> pd.DataFrame:
     than two instances, or no target.
     """
     columns, target, trials = [*_SOLVER, "factor", "share"], headline(results), results.trials
-    ran = trials[(trials["status"] != "skipped") & ~trials["contended"].astype(bool)]
+    ran = trials[(trials["status"] != "skipped") & ran_alone(trials)]
     ran = ran[_given_to_all(trials, ran)]
     if not target or len(ran[_INSTANCE].drop_duplicates()) < 2:
         return pd.DataFrame(columns=columns)

@@ -1,0 +1,90 @@
+"""Choose the compiled loop of a device, compile it, and run it between two looks of the runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import torch
+
+from optlab.optimizers.batches import Batches
+from optlab.optimizers.fused.fused_run import FusedRun, Loop
+from optlab.optimizers.fused.linear_loss import LinearLoss
+from optlab.optimizers.optimizer import Iterate
+from optlab.problems import Batch, Problem
+
+_ROWS_AT_ONCE = 1 << 18
+"""Rows visited between two iterates at most, so that a trial can be stopped meanwhile."""
+
+_SIDE_BY_SIDE = 4
+"""Trials from which on they are computed by vector instructions over trials, on the CPU."""
+
+
+class Compiler(NamedTuple):
+    """A compiler of loops: the package, the extra that brings it, and the file that uses it."""
+
+    package: str
+    extra: str
+    module: str
+
+
+COMPILERS = {
+    "cpu": Compiler("numba", "fast", "compiled_descent"),
+    "cuda": Compiler("triton", "gpu", "triton_descent"),
+}
+"""The compilers by type of device."""
+
+
+def without_loop(
+    optimizer: str, problem: Problem, device: torch.device, compilers: Mapping[str, Compiler]
+) -> str | None:
+    """Return why a problem has no compiled loop on a device, or None where it has one."""
+    if LinearLoss.of(problem) is None:
+        penalty = " with an l1 penalty" if getattr(problem, "l1", 0.0) else ""
+        return f"{optimizer} has no compiled loop for a {type(problem).__name__}{penalty}"
+    if device.type not in compilers:
+        return f"{optimizer} has compiled loops for {' and '.join(compilers)}, not {device.type}"
+    compiler = compilers[device.type]
+    if find_spec(compiler.package) is None:
+        needed = f"{optimizer} needs {compiler.package} on {device.type}"
+        return f"{needed}: pip install optlab[{compiler.extra}]"
+    return None
+
+
+def rows_and_loss(problem: Problem, batches: Batches) -> tuple[Batch, LinearLoss]:
+    """Return all rows, contiguous, and the loss as numbers."""
+    loss = LinearLoss.of(problem)
+    assert loss is not None
+    return Batch(batches.X.contiguous(), batches.y.contiguous(), batches.weight), loss
+
+
+def compile_loop(run: FusedRun, batches: Batches) -> None:
+    """Compile the loop of a run that is thrown away, or load it from disk, by an epoch of a row."""
+    if batches.is_shuffled:
+        batches.orders(1)  # compiles what draws them; these batches are thrown away too
+    orders = torch.zeros(1, 1, dtype=torch.int32, device=batches.y.device)
+    loop(run, batches.rows_a_step, 1)(orders if batches.is_shuffled else None, 1)
+
+
+def advance_run(run: FusedRun, batches: Batches) -> Iterator[Iterate]:
+    """Yield the parameters where the runner looks, and at least every 262 144 rows."""
+    advance = loop(run, batches.rows_a_step, batches.samples)
+    parameters, loss = run.parameters(), run.losses[0]
+    for epochs in batches.epochs_at_once(max(1, _ROWS_AT_ONCE // batches.samples)):
+        advance(batches.orders(epochs), epochs)
+        yield Iterate(parameters, loss, epochs=epochs)
+
+
+def loop(run: FusedRun, size: int, samples: int) -> Loop:
+    """Return the loop that is compiled for a run's device.
+
+    ``size`` is the rows a step, ``samples`` the rows an epoch.
+    """
+    name = COMPILERS[run.theta.device.type].module
+    if name == "compiled_descent" and len(run.theta) >= _SIDE_BY_SIDE:
+        name = "compiled_sweep"
+    module = import_module(f"{__package__}.{name}")
+    made: Loop = module.loop(run, size, samples)
+    return made
