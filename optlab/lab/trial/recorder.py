@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from optlab.lab.trial.advice import Advice
 from optlab.lab.trial.baseline import Baseline
@@ -30,6 +31,8 @@ class Recorder:
         What the trial takes; ``start`` is the recorder's own.
     watch
         Called at each recorded iterate.
+    more
+        Further measures that are the same in each row.
     """
 
     def __init__(
@@ -42,8 +45,10 @@ class Recorder:
         batches: Batches,
         start: Parameters,
         watch: Watcher | None = None,
+        more: Mapping[str, float] | None = None,
     ) -> None:
         self.record, self.optimizer, self.watch = record, optimizer, watch
+        self._more = dict(more or {})
         self._problem, self._start = problem, start
         self._samples, self._steps = batches.samples, batches.steps
         self._rows = len(local.data.y)
@@ -93,7 +98,7 @@ class Recorder:
             batch_loss=math.nan if iterate.batch_loss is None else float(iterate.batch_loss),
             parameter_error=point.parameter_error,
             steps=epoch * self._steps,
-            more=dict(getattr(point, "more", {})),
+            more=dict(getattr(point, "more", {})) | self._more,
             loss_evaluations=float(cost.losses),
             gradient_evaluations=float(cost.gradients),
             hessian_products=float(cost.hessian_products),
