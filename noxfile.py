@@ -7,8 +7,8 @@ nox.options.reuse_existing_virtualenvs = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 BENCHMARKS = (
-    "tutorial_loop", "accuracy", "closed_form_speed", "fused_speed", "nist_nonlinear",
-    "certified_references",
+    "tutorial_loop", "step_speed", "fused_speed", "closed_form_speed", "logistic_speed",
+    "benchopt_peer", "overhead", "accuracy", "nist_nonlinear", "certified_references",
 )  # fmt: skip
 EXPERIMENTS = (
     "tutorial", "diabetes", "conditioning", "nist", "nist_nonlinear", "digits_network", "valley",
@@ -31,9 +31,13 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
+    # The many processes that tests start share what the first has compiled. Files come in their
+    # order, so that small ones are last and both processes end together.
+    env = {"PYTHONDONTWRITEBYTECODE": ""}
+    side_by_side = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+    session.run("pytest", *side_by_side, "-m", "not alone", env=env)
     # Tests that measure time, or that have limits of time, run alone after the others.
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not alone")
-    session.run("pytest", "-m", "alone")
+    session.run("pytest", "-m", "alone", "tests", env=env)
 
 
 @nox.session
@@ -61,8 +65,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks; name some (`nox -s bench -- tutorial_loop`) to run them alone."""
+    """The benchmarks; name some (`nox -s bench -- tutorial_loop`) to run them alone.
+
+    `nox -s bench -- compare OLD NEW` tells what became slower between two records.
+    """
     install(session, "test")
+    if session.posargs[:1] == ["compare"]:
+        session.run("python", "-m", "benchmarks", *session.posargs)
+        return
     for name in session.posargs or [*BENCHMARKS]:
         session.run("python", "-m", f"benchmarks.{name}")
 

@@ -1,7 +1,8 @@
 """Seconds of the closed forms by shape, interleaved, beside the bounds of memory and arithmetic.
 
 Run: ``python -m benchmarks.closed_form_speed [--shapes 1000000x50,...] [--condition 1e6]``.
-Ratios matter, not seconds: the methods take turns, and the ratio of medians is reported.
+Ratios matter, not seconds: the methods take turns. torch's faster driver is the faster of gels and
+gelsd in each round.
 """
 
 from __future__ import annotations
@@ -9,25 +10,28 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from scipy.linalg import blas
 from sklearn.linear_model import LinearRegression
 
+from benchmarks.interleaved import interleaved
+from benchmarks.record import Case, Record
+from optlab.lab.measure.machine_speed import arithmetic_rate, read_bandwidth
 from optlab.linalg import least_squares
 from optlab.linalg.certificate import backward_error
+from optlab.linalg.cross_product import cross_product
 from optlab.linalg.factor import from_triangle
 from optlab.linalg.passes import accurate_gradient
 from optlab.linalg.row_blocks import Block, in_memory
 from optlab.linalg.triangle import triangle
 
 SHAPES = "1000000x50,100000x100,20000x1000,1000x20,10x1"
-BYTES_PER_SECOND = 27e9  # what two cores read here
+FASTER = "torch's faster driver"
 GOALS = {  # fast route: times the fastest torch driver, times scikit-learn (issue 3)
     (1000000, 50): (3.0, 6.0), (100000, 100): (2.5, 4.0), (20000, 1000): (1.6, 2.5),
-    (1000, 20): (1 / 4, 0.0), (10, 1): (1 / 10, 0.0),
+    (1000, 20): (1 / 4, None), (10, 1): (1 / 10, None),
 }  # fmt: skip
 
 
@@ -51,76 +55,79 @@ def true_backward_error(X: torch.Tensor, y: torch.Tensor, c: np.ndarray) -> floa
     return backward_error(factor, visit.high + visit.low, c, math.sqrt(visit.squares))
 
 
-def measure(n: int, d: int, condition: float) -> None:
-    """Print the table of one shape."""
-    X, y = problem(n, d, condition)
-    ones = torch.ones(n, 1, dtype=torch.float64)
+def contenders(X: torch.Tensor, y: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """Return the methods by name, ready to run."""
+    ones = torch.ones(len(y), 1, dtype=torch.float64)
     A, column = torch.cat([ones, X], 1), y[:, None]
     Xn, yn = X.numpy(), y.numpy()
-    methods: dict[str, Callable[[], object]] = {
+    return {
         "torch gels": lambda: torch.linalg.lstsq(A, column, driver="gels"),
         "torch gelsd": lambda: torch.linalg.lstsq(A, column, driver="gelsd"),
         "scikit-learn": lambda: LinearRegression().fit(Xn, yn),
         "optlab fast": lambda: least_squares(X, y, route="fast"),
         "optlab full": lambda: least_squares(X, y, route="full"),
         "optlab auto": lambda: least_squares(X, y),
-        "dsyrk of X": lambda: blas.dsyrk(1.0, Xn.T, lower=1),
+        "X'X by blocks": lambda: cross_product(X),
+        "X'X by numpy": lambda: Xn.T @ Xn,
+        "X'X by torch": lambda: X.T @ X,
     }
-    rounds = 5 if n * d > 10**6 else 200
-    seconds: dict[str, list[float]] = {name: [] for name in methods}
-    for run in methods.values():
-        run()  # warm
-    for _ in range(rounds):
-        for name, run in methods.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    median = {name: float(np.median(v)) for name, v in seconds.items()}
-    driver = min(median["torch gels"], median["torch gelsd"])
-    goal = GOALS.get((n, d), (0.0, 0.0))
-    certificate = least_squares(X, y, route="fast").certificate
-    print(
-        f"\n{n} x {d}, condition {condition:g}: fast route took {certificate.route!r}, "
-        f"{certificate.refinement_steps} corrections, {certificate.digits:.1f} digits predicted"
+
+
+def accuracy(X: torch.Tensor, y: torch.Tensor) -> str:
+    """Say how accurate the fast route and torch's gels are."""
+    A = torch.cat([torch.ones(len(y), 1, dtype=torch.float64), X], 1)
+    gels = torch.linalg.lstsq(A, y[:, None], driver="gels").solution[:, 0].numpy().copy()
+    fast, full = (least_squares(X, y, route=route) for route in ("fast", "full"))
+    ours, right = (
+        np.concatenate([[found.bias.item()], found.weight.numpy()]) for found in (fast, full)
     )
-    print(f"{'method':14} {'ms':>10} {'IQR/median':>11} {'torch/it':>9} {'sklearn/it':>10}")
-    for name, value in median.items():
-        q = np.percentile(seconds[name], [25, 75])
-        print(
-            f"{name:14} {1e3 * value:10.3f} {(q[1] - q[0]) / value:11.2f} "
-            f"{driver / value:9.2f} {median['scikit-learn'] / value:10.2f}"
-        )
-    print(f"{'read X once':14} {1e3 * n * d * 8 / BYTES_PER_SECOND:10.3f}")
-    torch_ratio = driver / median["optlab fast"]
-    learn_ratio = median["scikit-learn"] / median["optlab fast"]
-    reached = torch_ratio >= goal[0] and learn_ratio >= goal[1]
-    print(
-        f"goal: {goal[0]:.2f} and {goal[1]:.2f}: {'reached' if reached else 'NOT REACHED'}; "
-        f"full / fast = {median['optlab full'] / median['optlab fast']:.2f} (at most 10)"
-    )
-    gels = torch.linalg.lstsq(A, column, driver="gels").solution[:, 0].numpy().copy()
-    found = least_squares(X, y, route="fast")
-    ours = np.concatenate([[found.bias.item()], found.weight.numpy()])
-    full = least_squares(X, y, route="full")
-    right = np.concatenate([[full.bias.item()], full.weight.numpy()])
     errors = [-math.log10(max(np.abs((c - right) / right).max(), 1e-16)) for c in (ours, gels)]
-    print(
-        f"backward error in eps: fast {true_backward_error(X, y, ours):.3f} (certificate "
-        f"{certificate.backward_error:.3f}), gels {true_backward_error(X, y, gels):.3f}; "
-        f"digits: fast {errors[0]:.1f}, gels {errors[1]:.1f}"
+    return (
+        f"The fast route took {fast.certificate.route!r}, {fast.certificate.refinement_steps} "
+        f"corrections. Backward error in eps ||A||: fast {true_backward_error(X, y, ours):.3f}, "
+        f"gels {true_backward_error(X, y, gels):.3f}; digits: fast {errors[0]:.1f}, gels "
+        f"{errors[1]:.1f}."
     )
+
+
+def measure(n: int, d: int, condition: float, rounds: int, *, processor: bool) -> Iterator[Case]:
+    """Yield the cases of one shape: against torch's faster driver, and against scikit-learn."""
+    X, y = problem(n, d, condition)
+    clock = time.process_time if processor else time.perf_counter
+    seconds = interleaved(contenders(X, y), rounds if n * d > 10**6 else 200, clock=clock)
+    drivers = zip(seconds["torch gels"], seconds["torch gelsd"], strict=True)
+    seconds |= {FASTER: [min(pair) for pair in drivers]}
+    bounds = {
+        "reading X once": 8 * n * d / read_bandwidth(torch.get_num_threads()),
+        "the arithmetic of X'X": n * d**2 / arithmetic_rate(torch.float64, torch.get_num_threads()),
+    }
+    kind = ", processor time of all threads" if processor else ""
+    goal = GOALS.get((n, d), (None, None))
+    for baseline, factor in ((FASTER, goal[0]), ("scikit-learn", goal[1])):
+        yield Case(
+            f"{n} x {d}, condition {condition:g}, against {baseline}{kind}", baseline, seconds,
+            bounds=bounds, goals={"optlab fast": factor} if factor else {}, unit="solve",
+            notes=[accuracy(X, y), f"{rounds} rounds."] if baseline == FASTER else [],
+        )  # fmt: skip
 
 
 def main() -> None:
-    """Print one table a shape."""
+    """Print two tables a shape, and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shapes", default=SHAPES)
     parser.add_argument("--condition", type=float, default=1e6)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--processor-time", action="store_true", help="where the machine is busy")
     arguments = parser.parse_args()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    record = Record("closed_form_speed", "How fast are closed forms?")
     for shape in arguments.shapes.split(","):
         n, d = (int(v) for v in shape.split("x"))
-        measure(n, d, arguments.condition if d > 1 else 1.0)
+        condition = arguments.condition if d > 1 else 1.0
+        clocks = (False, True) if arguments.processor_time else (False,)
+        for processor in clocks:
+            for case in measure(n, d, condition, arguments.rounds, processor=processor):
+                record.add(case)
+    record.save()
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ def interleaved(
 ) -> dict[str, list[float]]:
     """Return each contender's seconds, round by round, after one round that is not counted.
 
-    Each round runs every contender once, starting one further on than the round before. The clock
-    is the wall's; on a busy machine `time.process_time` counts this process's own work alone.
+    Each round runs every contender once, starting one further on than the round before. One that
+    returns a float has measured its own seconds: these are taken. ``clock`` may be
+    `time.process_time`, seconds of all threads, where others use the machine too.
     """
     names = list(contenders)
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -30,8 +31,9 @@ def interleaved(
             shift = turn % len(names)
             for name in names[shift:] + names[:shift]:
                 started = clock()
-                contenders[name]()
-                seconds[name].append(clock() - started)
+                own = contenders[name]()
+                taken = clock() - started
+                seconds[name].append(own if isinstance(own, float) else taken)
             gc.collect()
     finally:
         gc.enable()

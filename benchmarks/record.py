@@ -154,7 +154,7 @@ class Record:
         facts = self.machine
         about = (
             f"{facts['processor']}, {facts['cores']} cores; Python {facts['python']}, torch "
-            f"{facts['torch']} with {facts['torch threads']} threads, numpy {facts['numpy']}, "
+            f"{facts['torch']} (threads: {facts['torch threads']}), numpy {facts['numpy']}, "
             f"scikit-learn {facts['scikit-learn']}. Load {self.load[0]:.1f} before and "
             f"{self.load[-1]:.1f} after: seconds are this machine's at this load, the ratios of "
             "what took turns are what counts."

@@ -9,15 +9,16 @@ share that autograd's forward and backward alone take, on batches cut beforehand
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
-from statistics import median
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import optlab as ol
-from benchmarks.interleaved import interleaved, ratio
+from benchmarks.interleaved import interleaved
+from benchmarks.record import Case, Record
 
 LEARNING_RATE = 0.001
 
@@ -76,28 +77,25 @@ def cases() -> Iterator[tuple[str, ol.LinearRegression, int, int, int]]:
 
 
 def main() -> None:
-    """Print the table."""
-    print("| problem | batch size | article, ms/epoch | ManualSGD, ms/epoch | times as fast "
-          "| autograd's share | same bits |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|")
+    """Print a table a case, and write them."""
+    record = Record("tutorial_loop", "How much faster than the article's loop is ManualSGD?")
     for name, problem, size, epochs, rounds in cases():
         theirs, ours = the_articles_loop(problem, size, epochs), manual_sgd(problem, size, epochs)
         same = all(torch.equal(a.ravel(), b.ravel()) for a, b in zip(theirs, ours, strict=True))
-        seconds = interleaved(
-            {
-                "article": lambda p=problem, s=size, e=epochs: the_articles_loop(p, s, e),
-                "ManualSGD": lambda p=problem, s=size, e=epochs: manual_sgd(p, s, e),
-                "autograd": lambda p=problem, s=size, e=epochs: autograd_alone(p, s, e),
-            },
-            rounds,
-        )
-        article, manual = (median(seconds[k]) / epochs * 1e3 for k in ("article", "ManualSGD"))
-        times, share = (
-            ratio(seconds, "ManualSGD", "article"),
-            ratio(seconds, "ManualSGD", "autograd"),
-        )
-        print(f"| {name} | {size} | {article:.3g} | {manual:.3g} | {times:.2f} | {share:.0%} "
-              f"| {'yes' if same else 'NO'} |")  # fmt: skip
+        runs = {
+            "the article's loop": partial(the_articles_loop, problem, size, epochs),
+            "ManualSGD": partial(manual_sgd, problem, size, epochs),
+            "its autograd alone": partial(autograd_alone, problem, size, epochs),
+        }
+        seconds = interleaved(runs, rounds)
+        record.add(
+            Case(
+                f"{name}, batch size {size}", "the article's loop", seconds, unit="epoch",
+                work=dict.fromkeys(seconds, epochs),
+                notes=[f"The same bits: {'yes' if same else 'NO'}."],
+            )
+        )  # fmt: skip
+    record.save()
 
 
 if __name__ == "__main__":

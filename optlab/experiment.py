@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
 import torch
 
+from optlab.anatomy import Anatomy
 from optlab.lab import Budget, Grid, ProblemSummary, TrialRecord, machine, run_grid
+from optlab.lab.anatomy_table import anatomy_table
 from optlab.lab.execution_options import Execution
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.runner import Listener
@@ -21,6 +23,7 @@ from optlab.lab.store.store_error import StoreError
 from optlab.lab.trial.best_known import judge_against_best_known
 from optlab.lab.trial.budget import RecordedEpochs
 from optlab.lab.trial.check_stop_at import check_stop_at
+from optlab.lab.trial.record import Trial
 from optlab.lab.trial.stop_at import StopAt
 from optlab.optimizers import BatchSize, Optimizer, Order
 from optlab.problems import Problem
@@ -194,7 +197,26 @@ class Experiment:
         references = {name: summary.reference_loss for name, summary in summaries.items()}
         judge_against_best_known(records, references, self.budget.stop_at)
         summaries = with_best_known(records, summaries)
-        return Results.of(self.name, records, summaries, machine(), about)
+        results = Results.of(self.name, records, summaries, machine(), about)
+        return replace(results, experiment_anatomy=self.anatomy)
+
+    def anatomy(
+        self, *, threads: int | None = None, on_start: Callable[[Trial], object] | None = None
+    ) -> Anatomy:
+        """Measure where the time of each optimizer's step goes: see `optlab.lab.step_anatomy`.
+
+        Every optimizer that makes steps is run anew, on the CPU, at each batch size and dtype of
+        the experiment and its first seed, for some seconds in all; nothing is stored.
+
+        Parameters
+        ----------
+        threads
+            How many threads torch, BLAS and OpenMP may use; as many as torch does now where left
+            out.
+        on_start
+            Called with each trial whose step is measured, before it is.
+        """
+        return Anatomy(anatomy_table(self.grid, threads, on_start))
 
     def main(self, arguments: Sequence[str] | None = None) -> NoReturn:
         """Run as a script, with the options of ``optlab run``, and exit with its status.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +12,7 @@ import pandas as pd
 
 from optlab import analysis
 from optlab.analysis.result_tables import ResultTables
+from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
 from optlab.lab.trial.stop_at import StopAt
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@dataclass(frozen=True, eq=False)
 class Results(ResultTables):
     """The outcome of an experiment: its tables, with their summaries, figures and report."""
+
+    experiment_anatomy: Callable[[], Anatomy] | None = None  # of the experiment in this process
 
     @classmethod
     def of(
@@ -67,6 +72,10 @@ class Results(ResultTables):
         found = read_stores(paths)
         name = " + ".join(found.names)
         return cls.of(name, found.records, found.problems, found.machine, found.definition)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Of what another process reads, the tables: problems may not be picklable.
+        return self.__dict__ | {"experiment_anatomy": None}
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {s}" for s, n in self.trials["status"].value_counts().items())
@@ -114,6 +123,24 @@ class Results(ResultTables):
         """
         times = analysis.time_to_target(self.trials, self.traces, stop_at)
         return analysis.performance_profile(times, cost)
+
+    def anatomy(self) -> Anatomy:
+        """Measure where the time of each optimizer's step goes, by running the optimizers anew.
+
+        The problems and optimizers are those of the experiment that these results come from; its
+        parts, bounds and figure are those of `Experiment.anatomy`.
+
+        Raises
+        ------
+        ValueError
+            For results that were read from a file, which holds no optimizers.
+        """
+        if self.experiment_anatomy is None:
+            raise ValueError(
+                "results read from a file hold no optimizers to measure: run "
+                "`optlab profile SCRIPT.py`, or experiment.anatomy()"
+            )
+        return self.experiment_anatomy()
 
     def parameters(self, trial: int) -> Mapping[str, np.ndarray[Any, Any]]:
         """Return a trial's final parameters as arrays, in the dtype it computed in.

@@ -74,15 +74,15 @@ def format_seconds(seconds: float) -> str:
 
     Examples
     --------
-    >>> format_seconds(0.001234), format_seconds(75.5), format_seconds(4.5e-6)
-    ('1.23 ms', '75.5 s', '4.5 µs')
+    >>> format_seconds(0.001234), format_seconds(75.5), format_seconds(4.5e-6), format_seconds(5e-9)
+    ('1.23 ms', '75.5 s', '4.5 µs', '5 ns')
     >>> format_seconds(0.9996), format_seconds(12345.6), format_seconds(float("nan"))
     ('1 s', '12346 s', '-')
     """
     if seconds is None or not math.isfinite(seconds):
         return "-"
     rounded = float(f"{seconds:.3g}")
-    unit, scale = "µs", 1e-6
+    unit, scale = ("µs", 1e-6) if rounded >= 1e-7 else ("ns", 1e-9)
     if rounded >= 1 or rounded == 0:
         unit, scale = "s", 1.0
     elif rounded >= 1e-3:

@@ -1,7 +1,10 @@
+import gc
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -51,12 +54,40 @@ def new_children():
     return lambda: [p for p in psutil.Process().children() if p not in before and p.is_running()]
 
 
+def pytest_collection_finish():
+    """Let no garbage collection walk over what all test files have loaded."""
+    gc.freeze()
+
+
+def run_once(tmp_path_factory, name, command):
+    """Run a command once for all processes of a test run: what came of it, and its folder."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    outcome = folder.with_suffix(".pickle")
+    try:
+        folder.mkdir()
+    except FileExistsError:  # another process runs it
+        while not outcome.exists():
+            time.sleep(0.05)
+    else:
+        try:
+            done = run_in(folder, command)
+        except subprocess.TimeoutExpired as error:
+            done = error
+        written = folder.with_suffix(".part")
+        written.write_bytes(pickle.dumps(done))
+        written.replace(outcome)
+    done = pickle.loads(outcome.read_bytes())
+    if isinstance(done, subprocess.TimeoutExpired):
+        raise done
+    return done, folder
+
+
 @pytest.fixture(scope="session")
 def tutorial_run(tmp_path_factory):
     """The tutorial's experiment, run as a command: what came of it, and its folder."""
-    folder = tmp_path_factory.mktemp("tutorial")
     command = "optlab run experiments/tutorial.py --figures figures --report tutorial.html"
-    return run_in(folder, command), folder
+    return run_once(tmp_path_factory, "tutorial", command)
 
 
 DIABETES = (
@@ -66,9 +97,8 @@ DIABETES = (
 
 @pytest.fixture(scope="session")
 def diabetes_run(tmp_path_factory):
-    """The README's longest command, run once: what came of it, and its folder."""
-    folder = tmp_path_factory.mktemp("diabetes")
-    return run_in(folder, DIABETES), folder
+    """The README's longest command: what came of it, and its folder."""
+    return run_once(tmp_path_factory, "diabetes", DIABETES)
 
 
 @pytest.fixture(scope="session")

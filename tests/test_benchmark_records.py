@@ -8,18 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import compare
+import optlab as ol
+from benchmarks import benchopt_peer, compare, step_speed
 from benchmarks.record import Case, Record
+from optlab.lab import machine
+
+MACHINE = machine()
 
 
 def planted(
-    seed: int, *, slowdown: float = 1.0, machine: float = 1.0, rounds: int = 9, noise: float = 0.02
+    seed: int, *, slowdown: float = 1.0, pace: float = 1.0, rounds: int = 9, noise: float = 0.02
 ) -> Record:
     """A record of three contenders 1, 4 and 16 times as fast as the baseline, one slowed down."""
     draw = np.random.default_rng(seed)
 
     def values(seconds: float) -> list[float]:
-        return (machine * seconds * np.exp(noise * draw.standard_normal(rounds))).tolist()
+        return (pace * seconds * np.exp(noise * draw.standard_normal(rounds))).tolist()
 
     seconds = {"peer": values(1.0), "same": values(1.0), "ours": values(0.25 * slowdown)}
     case = Case(
@@ -27,7 +31,7 @@ def planted(
         work={"many steps": 10}, unit="step", bounds={"memory": 0.1}, goals={"ours": 3.0},
         notes=["Compiling took 3 s."],
     )  # fmt: skip
-    return Record("planted", "How fast?", [case])
+    return Record("planted", "How fast?", [case], machine=dict(MACHINE))
 
 
 def test_ratios_are_per_unit_of_work_and_have_intervals() -> None:
@@ -61,7 +65,7 @@ def test_a_planted_slowdown_is_found_on_a_machine_twice_as_slow(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = planted(1).save(tmp_path / "old")
-    new = planted(2, slowdown=1.3, machine=2.0).save(tmp_path / "new")
+    new = planted(2, slowdown=1.3, pace=2.0).save(tmp_path / "new")
     assert compare.main([str(old), str(new)]) == 1
     rows = [line for line in capsys.readouterr().out.splitlines() if "| planted |" in line]
     verdicts = {row.split("|")[3].strip(): row.split("|")[-2].strip() for row in rows}
@@ -131,5 +135,23 @@ def test_committed_records_can_be_read() -> None:
         record = Record.load_file(path)
         assert record.cases
         assert path.name.endswith(f"{record.benchmark.replace('_', '-')}.json")
-        assert path.with_suffix(".md").exists()
         assert json.loads(path.read_text(encoding="utf-8"))["format"] == 1
+
+
+def test_every_peer_makes_steps() -> None:
+    X = np.random.default_rng(0).normal(size=(16, 2))
+    problem = ol.LogisticRegression(X, (X.sum(1) > 0).astype(float), name="classes")
+    case = step_speed.measure("a case", problem, 1, 1, with_compile=False)
+    assert len(case.seconds) == 9
+    assert any("scikit-learn SGD" in name for name in case.seconds)
+    assert all(case.per_unit(name) > 0 for name in case.seconds)
+    assert case.work["FusedSGD"] == 40 * 16
+
+
+def test_without_benchopt_nothing_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchopt_peer"])
+    monkeypatch.delenv(benchopt_peer.VARIABLE, raising=False)
+    assert benchopt_peer.main() == 0
+    assert "left out: OPTLAB_BENCHOPT_PYTHON" in capsys.readouterr().out

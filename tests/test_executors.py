@@ -421,9 +421,8 @@ def test_a_cluster_that_is_lost_interrupts_what_had_not_ended(
     runs = tmp_path / "runs"
     runs.mkdir()
     workers = own_cluster.workers(2)
-    victims = [
-        own_cluster.processes[n] for n in (["scheduler"] if lost == "scheduler" else workers)
-    ]
+    lost_ones = ["scheduler"] if lost == "scheduler" else workers
+    victims = [own_cluster.processes[name] for name in lost_ones]
     began = time.monotonic()
     trials = (
         hundred(tutorial, runs, 40)

@@ -93,7 +93,7 @@ def test_pandas_in_five_lines_finds_the_coefficients_in_the_units_of_the_table(f
 def test_the_shell_prints_the_same_coefficients(folder, solved):
     program, *arguments = COMMAND.split()
     done = subprocess.run(
-        [Path(sys.executable).with_name(program), *arguments, "--learning-rate", "0.1"],
+        [Path(sys.executable).with_name(program), *arguments],
         cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=200, check=False,
         env=os.environ | {"PYTHONUTF8": "1"},
     )  # fmt: skip

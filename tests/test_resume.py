@@ -518,8 +518,8 @@ def started(folder, log="started"):
 
 
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_is_run_twice(tmp_path):
-    seen = kill_and_resume(tmp_path, kills=3, seed=1)
-    assert (seen.kills, seen.starts, seen.stored_after[-1]) == (3, 4, 200)
+    seen = kill_and_resume(tmp_path, kills=2, seed=1)  # benchmarks/kill_and_resume.py does 50
+    assert (seen.kills, seen.starts, seen.stored_after[-1]) == (2, 3, 200)
     assert seen.stored_after[0] < seen.stored_after[-2] < 200
     assert (seen.lost, seen.run_again, seen.damaged) == ([], [], [])
     assert seen.same_tables
@@ -538,7 +538,7 @@ def test_two_processes_that_write_one_store_give_the_union(tmp_path):
     assert set(trials["status"]) == {"finished"}
 
 
-def test_two_processes_of_one_experiment_have_each_trial_once(tmp_path):
+def test_two_processes_of_one_experiment_have_each_trial_once(tmp_path, monkeypatch):
     # Both first write a new file, then race for every trial.
     both = [start(tmp_path, range(100), log=log) for log in ("one", "two")]
     for process in both:
@@ -549,15 +549,16 @@ def test_two_processes_of_one_experiment_have_each_trial_once(tmp_path):
     assert len(results.traces) == 600
     assert results.trials["contended"].any()  # they ran beside each other
     results.trials["contended"] = False
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    process = start(alone, range(100))
-    process.communicate(timeout=200)
-    assert same_but_for_times(results, ol.Results.load(alone / "results.db"))
+    monkeypatch.setenv("STARTED", str(tmp_path / "alone"))
+    monkeypatch.setenv("PAUSE", "0")
+    alone = load_experiment(tmp_path / "script.py").run(
+        store=tmp_path / "alone.db", execution=ol.Execution(threads=1)
+    )
+    assert same_but_for_times(results, alone)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_with_status_130_and_what_had_finished_is_kept(tmp_path, how):
+def test_a_signal_ends_with_status_130_and_what_had_finished_is_kept(tmp_path, monkeypatch, how):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits "ignored"
     try:
         process = start(tmp_path, range(50), pause=0.05)
@@ -575,11 +576,13 @@ def test_a_signal_ends_with_status_130_and_what_had_finished_is_kept(tmp_path, h
     *finished, _ = dict.fromkeys(started(tmp_path))
     assert set(kept[finished]) == {"finished"}
     assert list(kept.drop(finished)) in (["interrupted"], ["finished"], [])
-    again = start(tmp_path, range(50), log="again")
-    out, _ = again.communicate(timeout=200)
-    assert again.returncode == 0, out
+    monkeypatch.setenv("STARTED", str(tmp_path / "again"))
+    monkeypatch.setenv("PAUSE", "0")
+    again = load_experiment(tmp_path / "script.py")
+    again.run(store=tmp_path / "results.db", execution=ol.Execution(threads=1))
     assert not set(finished) & set(started(tmp_path, "again"))
-    assert len(ol.Results.load(tmp_path / "results.db").trials) == 50
+    loaded = ol.Results.load(tmp_path / "results.db").trials
+    assert loaded["status"].tolist() == ["finished"] * 50
 
 
 def test_what_the_store_holds_is_told_before_anything_runs(tmp_path, capsys):

@@ -129,29 +129,61 @@ def test_the_log_beside_the_file_that_a_link_points_to_is_the_one_that_counts(st
         Store(tmp_path / "link.db")
 
 
+# For each line that it reads a process of its own that writes until it is killed: they are forked
+# from one that has loaded torch, which takes seconds.
 WRITES = """
+import os
 import sys
 from optlab.lab.store.store import Store
 from tests.planted_store import record_of, row
-with Store(sys.argv[1]) as store:
-    for number in range(10**6):
-        store.add(f"t{number}", record_of(number, trace=[row(e) for e in range(100)]), {}, 1)
-        print(number, flush=True)
+
+for _ in sys.stdin:
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
+        with Store(sys.argv[1]) as store:
+            for number in range(10**6):
+                record = record_of(number, trace=[row(epoch) for epoch in range(100)])
+                store.add(f"t{number}", record, {}, 1)
+                print(number, flush=True)
+    _, status = os.wait()
+    print("ended by signal", os.WTERMSIG(status), flush=True)
 """
 
 
-def test_what_was_told_as_finished_is_in_the_file_alone_when_the_process_is_killed(tmp_path):
+@pytest.fixture
+def writers(tmp_path):
+    """A process that forks others, which write into a file."""
+    command = [sys.executable, "-c", WRITES, str(tmp_path / "r.db")]
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        yield process
+        process.stdin.close()
+
+
+def write_and_kill(writers, count):
+    """Let a new process write so many trials, kill it; the number of the last it told of."""
+    print("begin", file=writers.stdin, flush=True)
+    pid = int(writers.stdout.readline())
+    for _ in range(count):
+        last = writers.stdout.readline()
+    os.kill(pid, signal.SIGKILL)
+    while not (line := writers.stdout.readline()).startswith("ended"):
+        last = line
+    assert line == f"ended by signal {signal.SIGKILL:d}\n"
+    return int(last)
+
+
+def test_what_was_told_as_finished_is_in_the_file_alone_when_the_process_is_killed(
+    tmp_path, writers
+):
     chance, torn = random.Random(1), 0
-    path, root = tmp_path / "r.db", Path(__file__).parents[1]
+    path = tmp_path / "r.db"
     for kill in range(6):
         plant(path)
-        command = [sys.executable, "-c", WRITES, str(path)]
-        with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
-            for _ in range(chance.randint(3, 30)):
-                last = process.stdout.readline()
-            process.send_signal(signal.SIGKILL)
-            last = (process.stdout.read() or last).split()[-1]
-        told = {f"t{number}" for number in range(int(last) + 1)}
+        last = write_and_kill(writers, chance.randint(3, 30))
+        told = {f"t{number}" for number in range(last + 1)}
         alone, moved = tmp_path / f"copy{kill}.db", tmp_path / f"moved{kill}.db"
         shutil.copy(path, alone)
         log = Path(f"{path}-journal")

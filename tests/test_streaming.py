@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optlab.lab.measure.threads import set_threads, threads_kept
 from optlab.linalg import array_blocks, least_squares, streaming_least_squares
 from tests.exact import NIST_NAMES, exact_solution, load_nist, lre, unknowns
 from tests.test_least_squares import EPS, conditions, problem, seeds, shapes
@@ -145,8 +146,15 @@ def test_predicted_digits_are_borne_out_with_any_ridge(
     assert lre(unknowns(streamed, intercept), right) >= min(15.0, streamed.certificate.digits)
 
 
+@pytest.fixture(params=[1, 2], ids="{} threads".format)
+def threads(request):
+    """Blocks are worked on by as many threads."""
+    with threads_kept():
+        yield set_threads(request.param)
+
+
 @pytest.mark.parametrize("condition", [1.0, 1e4, 1e9])
-def test_large_data_agrees_with_memory(condition):
+def test_large_data_agrees_with_memory(condition, threads):
     X, y = problem(1, 50000, 20, condition)
     memory = least_squares(X, y, route="full")
     for passes in (0, 1, 2):
@@ -197,7 +205,7 @@ def test_bad_blocks_are_named():
         streaming_least_squares(array_blocks(X, y, 8), refinement_passes=0)
 
 
-def test_the_same_bits_again():
+def test_the_same_bits_again(threads):
     X, y = problem(5, 30000, 12, 1e5)
     first = streaming_least_squares(array_blocks(X, y, 4000))
     again = streaming_least_squares(array_blocks(X.clone(), y.clone(), 4000))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 from cyclopts import App, Parameter
 
 from optlab import __version__
-from optlab.app.exit_status import UnavailableError, bad_input, call, loading
+from optlab.app.exit_status import UnavailableError, as_typed, bad_input, call, loading
 from optlab.app.options import AxesOptions, ExecutionOptions, OutputOptions, Table, TableOptions
 from optlab.app.outputs import (
     Writer,
@@ -60,6 +60,44 @@ def run(
         from optlab.app.script import load_experiment
 
     return execute(load_experiment(script), axes, execution, outputs, inputs=[script])
+
+
+@app.command
+def profile(
+    script: Path,
+    /,
+    *,
+    axes: AxesOptions | None = None,
+    threads: int | None = None,
+    figures: Path | None = None,
+    csv: Path | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Measure where the time of a step goes, for each optimizer of a script's experiment.
+
+    A step is split into order and gather, forward, backward, update and Python, and set beside the
+    time that memory and arithmetic need on this machine. Some seconds an optimizer, on the CPU.
+
+    Parameters
+    ----------
+    script
+        A Python file that holds `experiment = optlab.Experiment(...)`.
+    threads
+        How many threads torch, BLAS and OpenMP may use; as many as torch does where left out.
+    figures
+        A folder for the figure of each problem, as PNG and SVG.
+    csv
+        A file for the table.
+    force
+        Overwrite files that optlab did not write.
+    """
+    with loading():
+        from optlab.app import profile as command
+        from optlab.app.script import load_experiment
+
+    return command.profile(
+        load_experiment(script), axes, threads=threads, figures=figures, csv=csv, force=force
+    )
 
 
 @app.command
@@ -284,6 +322,64 @@ def list_(what: Literal["optimizers", "problems", "datasets", "devices"] | None 
             table.add_row(Text(name), Text(description))
         console.print(table)
     return 0
+
+
+@app.command
+def check(
+    *targets: str,
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    level: Literal["quick", "full", "statistical"] = "quick",
+    reference: str | None = None,
+    seed: int = 0,
+    markdown: Path | None = None,
+) -> int:
+    """Check that optimizers are right: a table of the checks, and the messages of those that fail.
+
+    Parameters
+    ----------
+    targets
+        MODULE:OBJECT, FILE.py:OBJECT, or the name of a registered optimizer. The object is an
+        optimizer, a class of torch.optim, a function of parameters that makes one, an estimator of
+        scikit-learn, or a list or dict of these.
+    all_
+        Every registered optimizer and adapter, at several settings.
+    level
+        quick, full (convergence, invariances, every kind of problem), or statistical.
+    reference
+        An optimizer that each must follow to rounding, named like a target.
+    seed
+        The seed of the data.
+    markdown
+        A file for the table, as Markdown.
+    """
+    with loading():
+        from optlab.app.conformance_table import markdown as as_markdown
+        from optlab.app.conformance_table import print_counts, print_report
+        from optlab.optimizers.examples import examples
+        from optlab.testing import check_optimizer
+        from optlab.testing.load_target import load_target
+
+    with bad_input():
+        if not targets and not all_:
+            raise ValueError("name an optimizer, MODULE:OBJECT or FILE.py:OBJECT, or take --all")
+        named = dict(examples()) if all_ else {}
+        for target in targets:
+            named |= load_target(target)
+        against = None if reference is None else next(iter(load_target(reference).values()))
+        if markdown is not None and markdown.suffix != ".md":
+            raise ValueError(f"--markdown must name a file that ends in .md, not {markdown}")
+    reports = {
+        label: check_optimizer(optimizer, level=level, reference=against, seed=seed)
+        for label, optimizer in named.items()
+    }
+    if len(reports) == 1:
+        print_report(*next(iter(reports.items())))
+    else:
+        print_counts(reports)
+    if markdown is not None:
+        text = as_markdown(reports, level, as_typed())
+        _write([(markdown, partial(markdown.write_text, text, encoding="utf-8"))])
+    return int(not all(one.ok for one in reports.values()))
 
 
 @app.command

@@ -56,7 +56,8 @@ def cross_product(A: Matrix, B: Matrix | None = None) -> Matrix:
     if _is_tall(A, B) and (pair := _shared(A, B)):
         product: np.ndarray[Any, Any] = _by_blocks(*pair).numpy()
         return product
-    return A.T @ B  # numpy sees the transpose of itself and calls dsyrk
+    transposed: np.ndarray[Any, Any] = A.T @ B  # of one array, numpy calls dsyrk
+    return transposed
 
 
 def _is_tall(A: Any, B: Any) -> bool:

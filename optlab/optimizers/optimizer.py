@@ -74,6 +74,7 @@ class Optimizer(Protocol):
     - ``versions()``, a dict of the packages that compute the answer, kept with each trial.
     - ``imports``, a tuple of the names of installed modules that ``iterates`` imports when it is
       first called: the processes of isolated trials are forked from one that has loaded them.
+    - ``invariances``, a tuple of the names of its invariances, which `optlab.testing` checks.
     - ``compile(problem, batches)`` compiles what ``iterates`` will run, for these kinds of data;
       the runner calls it before the clock starts, and reports its time as ``compile_seconds``.
     - ``iterates_together(optimizers, problem, batches, starts)``, a static method that advances

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.optimizers.rows import row_batches, row_curvature, slopes, take, times, why_unbounded
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import IsLinearModel, has
@@ -73,7 +73,7 @@ class SDCA:
         ratio = row_curvature(problem) / (n * penalty.l2)
         dual = _dual_of(problem, start)
         point = start
-        for epoch in row_batches(batches):
+        for passes, epoch in enumerate(row_batches(batches), start=1):
             # Anew in each epoch, so that the rounding of its updates does not add up.
             v = data.X.T @ dual / n
             for numbers in epoch:
@@ -83,7 +83,9 @@ class SDCA:
                 dual[numbers.y] = old + change
                 v += rows.X.T @ change / n
                 point = {"weight": penalty.proximal(v, 1.0) / penalty.l2}
-            yield Iterate(point, problem.loss(before, rows).detach())
+            losses = passes * len(old) / n  # of each epoch's last mini-batch
+            cost = Cost(losses=losses, gradients=1 + passes * batches.samples / n)
+            yield Iterate(point, problem.loss(before, rows).detach(), cost=cost)
 
 
 def _dual_of(model: IsLinearModel, start: Parameters) -> Tensor:

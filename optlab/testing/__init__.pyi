@@ -1,8 +1,14 @@
 from . import oracles as oracles
 from . import strategies as strategies
+from .as_optimizer import as_optimizer as as_optimizer
+from .check_optimizer import check_optimizer as check_optimizer
 from .check_problem import check_problem as check_problem
 from .gradients.check_gradient import check_gradient as check_gradient
+from .known_failures import known_failures as known_failures
+from .parametrize import parametrize_with_checks as parametrize_with_checks
 from .report import CheckResult as CheckResult
 from .report import Failure as Failure
 from .report import Report as Report
 from .run_checks import run_checks as run_checks
+from .signature import Signature as Signature
+from .signature import signature as signature

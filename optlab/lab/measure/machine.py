@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,16 +31,22 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "python": platform.python_version(),
     }
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
+    found |= {package: _installed_version(package) for package in _PACKAGES}
     # Optional: its absence is a fact that readers of the results are told of.
-    found["numba"] = "not installed" if find_spec("numba") is None else version("numba")
+    numba = "not installed" if find_spec("numba") is None else _installed_version("numba")
+    found["numba"] = numba
     found["torch threads"] = str(torch.get_num_threads())
     found |= {f"device {name}": what for name, what in available_devices().items()}
     return found
+
+
+@cache
+def _installed_version(package: str) -> str:
+    # Kept, as the imported package keeps its version: each look parses the package's metadata.
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 _labels: list[str] = []

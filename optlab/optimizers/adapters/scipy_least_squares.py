@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from optlab.checks import check_count, check_positive
 from optlab.optimizers.adapters.callback_iterates import callback_iterates
@@ -95,6 +96,20 @@ class ScipyLeastSquares:
     def name(self) -> str:
         """The method, as scipy's: ``scipy trf``."""
         return f"scipy {self.method}"
+
+    def unsupported(self, problem: Problem, device: torch.device) -> str | None:
+        """Say that MINPACK's method has fewer residuals than parameters, or None."""
+        if self.method != "lm":
+            return None
+        assert has(problem, HasResiduals)
+        start = problem.start(torch.Generator())
+        residuals, p = len(problem.residuals(start)), sum(v.numel() for v in start.values())
+        if residuals >= p:
+            return None
+        return (
+            f"scipy's lm needs as many residuals as parameters, and here are {residuals} for {p}: "
+            "take trf or dogbox"
+        )
 
     def versions(self) -> dict[str, str]:
         """Return scipy's version."""

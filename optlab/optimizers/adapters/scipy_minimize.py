@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from optlab.checks import check_not_negative
 from optlab.optimizers.adapters.callback_iterates import callback_iterates
 from optlab.optimizers.adapters.flat_problem import FlatProblem
 from optlab.optimizers.batches import Batches
@@ -47,7 +48,7 @@ class ScipyMinimize:
     Raises
     ------
     ValueError
-        For an unknown method.
+        For an unknown method, and a tolerance below 0.
 
     Examples
     --------
@@ -73,6 +74,8 @@ class ScipyMinimize:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, not {self.method!r}")
+        if self.tol is not None:
+            check_not_negative("tol", self.tol)
 
     def __hash__(self) -> int:
         return hash((self.method, self.tol, repr(sorted(self.options.items()))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -89,6 +90,9 @@ class TorchOptimizer:
             raise ValueError(f"cls must be a class of torch.optim, not {cls!r}")
         if "lr" in options and not isinstance(options["lr"], Tensor):
             check_rate("lr", options["lr"], of="" if cls is torch.optim.SGD else cls.__name__)
+        for option, value in options.items():  # torch's SGD takes a momentum that is NaN
+            if isinstance(value, float) and math.isnan(value):
+                raise ValueError(f"{option} must be a number, not nan")
         if scheduler_per not in {"epoch", "step"}:
             raise ValueError(f"scheduler_per must be 'epoch' or 'step', not {scheduler_per!r}")
         try:  # a wrong option is refused where it is written, not when the trial runs

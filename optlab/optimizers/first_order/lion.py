@@ -73,7 +73,8 @@ class Lion:
         self, gradient: Tensor, state: State, parameters: Tensor, t: int
     ) -> tuple[Tensor, State]:
         """Return the sign of the interpolated momentum plus the decay."""
-        direction = torch.lerp(state[0], gradient, 1 - self.beta1).sign()
+        mixed = torch.lerp(state[0], gradient, 1 - self.beta1)
+        direction = torch.where(mixed.isnan(), mixed, mixed.sign())  # torch's sign of NaN is 0
         momentum = torch.lerp(state[0], gradient, 1 - self.beta2)
         return direction + self.weight_decay * parameters, (momentum,)
 

@@ -28,14 +28,12 @@ from optlab.report.figures.panels import (
     set_log_scale,
     wrap_title,
 )
-from optlab.report.figures.paper import WIDTH, PaperFigure
+from optlab.report.figures.paper import DRAWN, WIDTH, PaperFigure
 from optlab.report.output_file import SOFTWARE, output_file
 from optlab.report.style import Styles, shade
 from optlab.report.ticks import shorten
 from optlab.report.views import View
 from optlab.report.words import share
-
-_DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
 
 
 def convergence(results: ResultTables, problem: str, measure: str = "suboptimality") -> Figure:
@@ -94,7 +92,7 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
         if rows[view.y[0].column].isna().all():
             rows = rows[:0]
         title += f", {view.choose[1]} {share(chosen) if column == 'target' else chosen}"
-    with mpl.rc_context(_DRAWN):
+    with mpl.rc_context(DRAWN):
         if rows.empty:
             return _empty(title, view)
         if view.kind == "matrix":
@@ -137,10 +135,15 @@ def save_all(
                 continue  # it is of all problems
             for kind in formats:
                 path = figure_file(folder, problems, number, key, kind)
-                with output_file(path, kind, force=force) as file:
-                    figure.savefig(file, format=kind, metadata=_METADATA.get(kind))
+                save_figure(figure, path, kind, force=force)
                 saved.append(path)
     return saved
+
+
+def save_figure(figure: Figure, path: Path, kind: str, *, force: bool = False) -> None:
+    """Save a figure in a format; see `optlab.report.output_file.output_file` for what is raised."""
+    with output_file(path, kind, force=force) as file:
+        figure.savefig(file, format=kind, metadata=_METADATA.get(kind))
 
 
 _METADATA = {

@@ -10,6 +10,9 @@ from matplotlib.figure import Figure
 WIDTH = 6.3
 """Inches: the text of an A4 or letter page in one column. Text in it is 8 points high."""
 
+DRAWN: Any = {"font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "legend.fontsize": 7.5}
+"""matplotlib's settings while a figure is drawn."""
+
 _SAVED: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "optlab"}
 
 

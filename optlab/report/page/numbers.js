@@ -24,7 +24,8 @@ function number(value, digits = 4) {
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   const rounded = Number(seconds.toPrecision(3));
-  const [unit, scale] = rounded >= 1 || rounded === 0 ? ["s", 1] : rounded >= 1e-3 ? ["ms", 1e-3] : ["µs", 1e-6];
+  const [unit, scale] = rounded >= 1 || rounded === 0 ? ["s", 1] : rounded >= 1e-3 ? ["ms", 1e-3] :
+    rounded >= 1e-7 ? ["µs", 1e-6] : ["ns", 1e-9];
   const value = seconds / scale;
   return `${value >= 999.5 ? value.toFixed(0) : Number(value.toPrecision(3))} ${unit}`;
 }

@@ -34,14 +34,14 @@ class View:
 
     The ``table`` is tidy: a row each mark, cells named by ``CELL``. ``kind`` is ``"lines"`` over a
     numeric x; ``"points"`` with intervals over categories; ``"fit"``, points and lines;
-    ``"matrix"``, a table with batch sizes down and devices across.
+    ``"matrix"``, a table with batch sizes down and devices across; ``"bars"``, of parts end to end.
     """
 
     key: str  # a short name for files and anchors
     title: str
     question: str  # that it answers
     how: str  # how it was computed, in a sentence
-    kind: Literal["lines", "points", "fit", "matrix"]
+    kind: Literal["lines", "points", "fit", "matrix", "bars"]
     table: pd.DataFrame
     x: tuple[Axis, ...]  # to choose from; the first is the one it opens with
     y: tuple[Axis, ...]

@@ -1,0 +1,93 @@
+"""Load the optimizers that a text names: ``MODULE:OBJECT``, ``FILE.py:OBJECT``, or a name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from optlab.optimizers import Optimizer
+from optlab.testing.as_optimizer import as_optimizer
+from optlab.testing.conformance.spelling import FILE_PREFIX
+
+
+def load_target(target: str) -> dict[str, Optimizer]:
+    """Return the optimizers that a text names, by labels.
+
+    Parameters
+    ----------
+    target
+        ``"package.module:object"``, ``"folder/file.py:object"``, or the name of a registered
+        optimizer. The object is whatever `optlab.testing.check_optimizer` takes, or a list or a
+        dict of such.
+
+    Raises
+    ------
+    ValueError
+        Where it cannot be loaded, or is no optimizer.
+
+    Examples
+    --------
+    >>> load_target("optlab:SGD")
+    {'optlab:SGD': SGD(learning_rate=0.001)}
+    """
+    if ":" not in target:
+        if target.endswith(".py"):
+            raise ValueError(f"{target} is a file: say which of its objects, as {target}:MySGD")
+        return {target: as_optimizer(target)}
+    place, _, name = target.rpartition(":")
+    found = _loaded(place, name, target)
+    if isinstance(found, Mapping):
+        return {f"{target}[{key!r}]": as_optimizer(value) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return {f"{target}[{i}]": as_optimizer(value) for i, value in enumerate(found)}
+    return {target: as_optimizer(found)}
+
+
+def _loaded(place: str, name: str, target: str) -> Any:
+    """Return an object of a module or a file."""
+    module = _file(Path(place)) if place.endswith(".py") else _module(place)
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            there = ", ".join(key for key in vars(module) if not key.startswith("_"))
+            raise ValueError(f"{place} has no {name}: {target} names none of {there}")
+        found = getattr(found, part)
+    return found
+
+
+def _module(place: str) -> Any:
+    # As `python -m` does it: what lies in the working folder can be imported.
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(place)
+    except Exception as error:  # a person's own code: whatever it raises
+        raise ValueError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _file(path: Path) -> Any:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    path = path.resolve()
+    name = f"{FILE_PREFIX}{path.stem}"
+    if name in sys.modules and getattr(sys.modules[name], "__file__", "") == str(path):
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # as above
+        del sys.modules[name]
+        raise ValueError(
+            f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    return module

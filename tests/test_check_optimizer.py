@@ -1,0 +1,238 @@
+"""The conformance check itself: wrong optimizers are caught by name, right ones are not blamed."""
+
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+import torch
+from sklearn.linear_model import LinearRegression, Ridge
+
+import optlab as ol
+from optlab.app.cli import app
+from optlab.app.exit_status import call
+from optlab.testing import as_optimizer, check_optimizer, known_failures, signature
+from optlab.testing.conformance.check import all_checks
+from optlab.testing.known_rules import known_rule
+from optlab.testing.load_target import load_target
+from optlab.testing.plain_rules import sgd
+from tests.faulty_optimizers import SGD, ZOO, right_descent
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_fault_is_caught_by_the_check_that_names_it(name):
+    fault = ZOO[name]
+    report = check_optimizer(fault.make(), reference=fault.reference, only=[fault.check])
+    assert [failure.check for failure in report.failures] == [fault.check]
+    message = report.failures[0].message
+    assert fault.says in message
+    assert "theory: " in message
+    assert "seen: " in message
+    assert "tolerance: " in message
+
+
+def test_every_check_has_a_fault_that_it_catches():
+    caught = {fault.check for fault in ZOO.values()}
+    needs_a_device = {"a cuda device makes the same iterates"}
+    assert {one.name for one in all_checks()} - caught == needs_a_device
+
+
+def test_the_descent_that_faults_are_put_into_is_right():
+    report = check_optimizer(right_descent(), level="full", reference=SGD)
+    assert report.ok, report
+    assert sum(result.outcome == "passed" for result in report.checks) > 40
+
+
+def test_a_rule_of_ones_own_is_held_against_its_formula():
+    assert check_optimizer(right_descent(), reference=sgd(0.1), only=["follows its rule"]).ok
+    wrong = check_optimizer(right_descent(), reference=sgd(0.05), only=["follows its rule"])
+    assert "a step twice as long" in wrong.failures[0].message
+
+
+def test_checks_are_sentences_with_a_name_of_their_own():
+    names = [one.name for one in all_checks()]
+    assert len(names) == len(set(names)) > 45
+    assert all(one.sentence.endswith(".") for one in all_checks())
+
+
+@pytest.mark.parametrize(
+    ("name", "shows"),
+    [
+        ("the wrong sign", "tensor(1.1894, dtype=torch.float64)"),
+        ("no zero_", "weight"),
+        ("the loss after the update", "tensor("),
+        ("a closed form with a small ridge", None),
+        ("a torch optimizer that climbs", "weight"),
+        ("takes any learning rate", None),
+    ],
+)
+def test_the_example_of_a_failure_runs_and_shows_it(name, shows, capsys):
+    fault = ZOO[name]
+    report = check_optimizer(fault.make(), reference=fault.reference, only=[fault.check])
+    _, _, code = report.failures[0].message.partition("to see it again:\n")
+    if shows is None:  # an object that no code is known for, and one that was not run
+        assert "optimizer = ...  # yours: " in code or not code
+        return
+    exec("\n".join(line.removeprefix("    ") for line in code.splitlines()), {})
+    assert shows in capsys.readouterr().out
+
+
+def test_an_expected_failure_is_reported_with_its_reason_and_one_that_passes_fails():
+    reasons = {"the first step descends": "it is meant to climb"}
+    make = ZOO["the wrong sign"].make
+    report = check_optimizer(make(), only=list(reasons), expected_failures=reasons)
+    assert report.ok
+    assert report.checks[0].message == "it is meant to climb"
+    passed = check_optimizer(right_descent(), only=list(reasons), expected_failures=reasons)
+    assert "no longer expect it to" in passed.failures[0].message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"level": "slow"}, "level must be one of quick, full, statistical, not 'slow'"),
+        ({"expected_failures": {"the first step descents": "?"}},
+         "expected_failures names the check 'the first step descents', which does not exist"),
+        ({"only": ["all"]}, "only names the check 'all', which does not exist"),
+        ({"reference": 3}, "3 is no optimizer"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match="^" + message.replace("?", r"\?")):
+        check_optimizer(ol.SGD(), **arguments)
+
+
+def test_what_is_no_optimizer_is_refused_in_words():
+    with pytest.raises(ValueError, match="Clipped is not made without arguments"):
+        as_optimizer(ol.Clipped)
+    with pytest.raises(ValueError, match="returned 3, which is no optimizer"):
+        as_optimizer(lambda: 3)
+    with pytest.raises(ValueError, match=r"must make an optimizer.*ZeroDivisionError"):
+        as_optimizer(lambda params: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (ol.SGD, ol.SGD()),
+        ("heavy-ball", ol.HeavyBall()),
+        (partial(ol.SGD, 0.5), None),
+        (torch.optim.Adam, ol.TorchOptimizer(torch.optim.Adam)),
+        (partial(torch.optim.SGD, lr=0.1), ol.TorchOptimizer(torch.optim.SGD, lr=0.1)),
+        (Ridge(solver="svd"), ol.SklearnEstimator(Ridge(solver="svd"))),
+        (LinearRegression(), ol.SklearnLinearRegression()),
+    ],
+)
+def test_all_kinds_of_optimizers_are_taken(given, expected):
+    made = as_optimizer(given)
+    assert made == expected if expected is not None else made == ol.SGD(0.5)
+
+
+def test_an_optimizer_of_torch_and_a_function_that_makes_one_keep_their_settings():
+    def make(params):
+        return torch.optim.SGD(params, lr=0.25, momentum=0.5)
+
+    for given in (make, make([torch.zeros(1, requires_grad=True)])):
+        made = as_optimizer(given)
+        assert (made.cls, made.options["lr"], made.options["momentum"]) == (
+            torch.optim.SGD, 0.25, 0.5,
+        )  # fmt: skip
+
+
+def test_a_known_rule_is_that_of_the_settings():
+    adam = ol.TorchOptimizer(torch.optim.Adam, lr=0.1, betas=(0.5, 0.9))
+    assert known_rule(adam).name == "Adam(0.1, 0.5, 0.9, epsilon=1e-08)"
+    assert known_rule(ol.TorchOptimizer(torch.optim.Adam, amsgrad=True)) is None
+    assert known_rule(ol.Newton()) is None
+    assert known_rule(right_descent()) is None
+
+
+def test_known_failures_are_of_the_lab_alone_and_have_reasons():
+    assert known_failures(right_descent()) == {}
+    assert "75" not in known_failures(ol.BarzilaiBorwein())
+    assert all(known_failures(ol.BarzilaiBorwein()).values())
+    assert known_failures(ol.SAGA(0.1)) == {}
+
+
+def test_the_signature_tells_methods_apart():
+    sgd, newton = signature(ol.SGD(0.1)), signature(ol.Newton())
+    assert sgd.holds == (
+        "order of columns", "rotation", "translation", "sign", "scale of the target",
+    )  # fmt: skip
+    assert len(newton.holds) == 7
+    assert sgd.digits["scale of the loss"] < 2
+    assert "rotation" not in signature(ol.Adam(0.1)).holds
+    assert "rotation             holds" in str(sgd)
+    with pytest.raises(ValueError, match="does not solve linear least squares"):
+        signature(ol.CUDAGraph())
+
+
+def test_the_mean_loss_of_many_runs_is_the_exact_expectation():
+    report = check_optimizer(ol.SGD(0.2), only=["the mean loss is the exact expectation"])
+    assert report.outcome("the mean loss is the exact expectation") == "passed"
+
+
+FILE = """
+from functools import partial
+
+import torch
+
+right = partial(torch.optim.SGD, lr=0.1)
+two = {"a": right, "b": torch.optim.Adam}
+
+
+class Climbs(torch.optim.SGD):
+    def step(self, closure=None):
+        self.param_groups[0]["lr"] = -0.1
+        return super().step(closure)
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "mine.py").write_text(FILE)
+    return tmp_path / "mine.py"
+
+
+def test_the_command_checks_a_file_and_says_by_its_status_if_all_is_well(file, capsys):
+    assert call(app, ["check", f"{file}:right"]) == 0
+    assert "the first step descends" in capsys.readouterr().out
+    assert call(app, ["check", f"{file}:Climbs"]) == 1
+    assert "FAILED the first step descends: " in capsys.readouterr().out
+    table = file.with_name("table.md")
+    assert call(app, ["check", f"{file}:two", "--markdown", str(table)]) == 0
+    assert "| all 2 |" in table.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name an optimizer, MODULE:OBJECT or FILE.py:OBJECT, or take --all"),
+        (["adm"], "did you mean 'adam'?"),
+        (["nowhere.py:x"], "there is no file nowhere.py"),
+        (["nowhere:x"], "nowhere cannot be imported: ModuleNotFoundError"),
+        (["optlab:SDG"], "optlab has no SDG"),
+        (["optlab:Batch"], "Batch is not made without arguments"),
+        (["adam", "--markdown", "table.txt"], "--markdown must name a file that ends in .md"),
+    ],
+)
+def test_the_command_says_what_is_wrong_with_a_target(arguments, message, capsys):
+    assert call(app, ["check", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_without_an_object_is_asked_for_one(file):
+    with pytest.raises(ValueError, match=r"say which of its objects, as .*mine.py:MySGD"):
+        load_target(str(file))
+
+
+def test_pytest_has_an_option_that_adds_the_checks_of_an_optimizer(file):
+    plugin = ["-p", "no:optlab", "-p", "optlab.testing.pytest_plugin", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugin, "--optlab", "mine.py:Climbs", "-q",
+         "-k", "descends or yields", "mine.py"],
+        check=False, cwd=file.parent, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "theory: a step downhill has a negative product with the gradient" in done.stdout
+    assert "1 failed, 3 passed" in done.stdout
