@@ -105,24 +105,42 @@ def resolve_rates(
     return ResolvedRates(found, chooser.rate, chooser.sentence)
 
 
-def with_rates(value: Any, choose: Choose, owner: Any = None) -> Any:
-    """Return an optimizer with chosen rates in the place of texts; itself where there are none."""
+def is_rate(value: object) -> bool:
+    """Return whether a learning rate is all there is: no schedule of the lab, which has its own."""
+    return not dataclasses.is_dataclass(value)
+
+
+def with_rates(
+    value: Any,
+    choose: Choose,
+    owner: Any = None,
+    *,
+    is_chosen: Callable[[object], bool] = is_rate_text,
+) -> Any:
+    """Return an optimizer with chosen rates in the place of its own; itself where none changes.
+
+    The rates that are chosen are texts, unless ``is_chosen`` says otherwise of a field's value. The
+    schedules and rules inside are looked through.
+    """
     changes: dict[str, Any] = {}
     for name, old in _fields(value):
         if name in RATE_FIELDS:  # a schedule's texts are of the optimizer that follows it
             own = value if owner is None else owner
-            new = choose(old, own, name) if is_rate_text(old) else _inside(old, choose, own)
+            new = choose(old, own, name) if is_chosen(old) else _inside(old, choose, own, is_chosen)
         else:
             # The options of an adapter are as good as its fields; a wrapped rule has its own.
-            new = _inside(old, choose, value if isinstance(old, Mapping) else None)
+            own = value if isinstance(old, Mapping) else None
+            new = _inside(old, choose, own, is_chosen)
         if new is not old:
             changes[name] = new
     return _changed(value, changes) if changes else value
 
 
-def _inside(value: Any, choose: Choose, owner: Any) -> Any:
+def _inside(value: Any, choose: Choose, owner: Any, is_chosen: Callable[[object], bool]) -> Any:
     is_wrapped = dataclasses.is_dataclass(value) or isinstance(value, Mapping)
-    return with_rates(value, choose, owner) if is_wrapped and not isinstance(value, type) else value
+    if isinstance(value, type) or not is_wrapped:
+        return value
+    return with_rates(value, choose, owner, is_chosen=is_chosen)
 
 
 def _fields(value: Any) -> list[tuple[str, Any]]:

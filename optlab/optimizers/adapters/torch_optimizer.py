@@ -151,7 +151,7 @@ class TorchOptimizer:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         parameters = {name: value.requires_grad_() for name, value in start.items()}
-        number_of(self.options.get("lr"))
+        number_of(self.options.get("lr", 1.0))
         optimizer = self.cls(list(parameters.values()), **self.options)
         advance = _Advance(self.scheduler and self.scheduler(optimizer))
         rows, n = 0, len(problem.data.y)
