@@ -20,7 +20,7 @@ from optlab.lab.measure.machine_load import MACHINE_LOAD
 from optlab.lab.measure.threads import set_threads
 from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.lab.trial.budget import Budget
-from optlab.lab.trial.record import Trial, TrialRecord, Watcher
+from optlab.lab.trial.record import LEARNING_RATE, Trial, TrialRecord, Watcher
 from optlab.lab.trial.recorder import Recorder
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End
@@ -209,7 +209,7 @@ class _Run:
                 return f"{optimizer_name(self.optimizer)} has no learning rate: {error}"
             self._rate_seconds = clock.stop()
         self.optimizer, self._rates = resolved.optimizer, resolved.sentence
-        self._more = {"learning_rate": resolved.learning_rate}
+        self._more = {LEARNING_RATE: resolved.learning_rate}
         return None
 
     def _remark(self) -> str:
