@@ -137,9 +137,9 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
           ``share_low, share_high``, Wilson's 95 % interval of it with the number of seeds for n:
           repeats of a seed walk the same path, so that they say nothing new of who gets there;
         - ``epochs, samples, steps, seconds``: the median costs, by the rule of all medians (of an
-          even number the mean of the two in the middle), where a trial that did not get there counts as
-          longer than any that did: inf where half of them or more did not. Read them beside
-          ``share_reached``;
+          even number the mean of the two in the middle), where a trial that did not get there
+          counts as longer than any that did: inf where half of them or more did not. Read them
+          beside ``share_reached``;
         - ``seconds_low, seconds_high``: the interval of the median seconds, as in
           `optlab.analysis.summary`; an end is inf where trials that did not get there make it so;
         - ``timed``: how many trials' seconds entered, those that did not get there included;

@@ -21,8 +21,8 @@ class Sentence:
 
     Its ``kind`` is its subject: ``accuracy, iterative accuracy, reached, fastest, not ranked,
     batch size, batch sizes, ratio, device, nothing, more``; of caveats ``skipped, failed, ...,
-    without numba, reference, beaten, unstable, contended, shared, crowded, once, not repeated, one seed,
-    files, machines, settings, left out``.
+    without numba, reference, beaten, unstable, contended, shared, crowded, once, not repeated,
+    one seed, files, machines, settings, left out``.
     """
 
     kind: str
