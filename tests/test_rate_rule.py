@@ -86,6 +86,17 @@ def test_a_store_knows_rules_apart(tmp_path):
     assert loaded.definition["rate_rule"] == "linear from batch size 8"
 
 
+def test_the_figure_has_a_panel_for_each_cost(results):
+    figure = results.plot_batch_sizes()
+    costs = [axes.get_ylabel().split(" ")[0] for axes in figure.axes]
+    assert costs == ["steps", "epochs", "samples", "seconds"]
+    sizes = [[tick.get_text() for tick in axes.get_xticklabels()] for axes in figure.axes]
+    assert sizes[0][:2] == ["1", "8"]
+    times = results.time_to_target(1e-2).query("optimizer == 'sgd' and reached == 1")
+    for axes, cost in zip(figure.axes, costs, strict=True):
+        assert axes.lines[0].get_ydata().tolist() == times[cost].tolist()
+
+
 def test_costs_have_their_own_best_batch_sizes(results):
     """Hand-made: of SGD's settings the least of each column of the table of times."""
     times = results.time_to_target(1e-2).query("optimizer == 'sgd' and reached == 1")

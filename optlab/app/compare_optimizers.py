@@ -31,7 +31,8 @@ def usual_epochs(problem: Problem, batch_sizes: Iterable[BatchSize]) -> int:
     (10000, 113)
     """
     rows = len(problem.data.y)
-    steps = max(-(-rows // size) if isinstance(size, int) else 1 for size in batch_sizes)
+    whole = [size for size in batch_sizes if isinstance(size, int)]
+    steps = -(-rows // max(1, min(whole, default=rows)))  # a size of 0 is refused elsewhere
     fitting = min(MOST_NUMBERS // max(1, problem.data.X.numel()), MOST_STEPS // steps)
     return min(max(fitting, LEAST_EPOCHS), MOST_EPOCHS)
 
