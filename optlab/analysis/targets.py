@@ -93,7 +93,10 @@ def time_to_target(
     never = times["status"].isin(NEVER)
     times["reached"] = times["trial"].isin(hits["trial"]) & ~never
     for cost, column in zip(COSTS, ["epoch", "samples", "steps", "seconds"], strict=True):
-        times[cost] = times["trial"].map(ends[column].astype(float)).mask(never, np.inf)
+        if column in ends:  # an older file's table may have no steps
+            times[cost] = times["trial"].map(ends[column].astype(float)).mask(never, np.inf)
+        else:
+            times[cost] = np.nan
     own = last.set_index("trial")["seconds"].astype(float)
     spent = times["seconds"].mask(never, times["trial"].map(own))
     times["spent_seconds"] = spent.where(alone)
@@ -176,7 +179,7 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(rows["share_reached"], rows["seeds"], strict=True)
     ends = np.array([wilson_interval(share, n) for share, n in pairs]).reshape(-1, 2)
     rows[["share_low", "share_high"]] = ends
-    costs = times[list(COSTS)].astype(float)
+    costs = times.reindex(columns=list(COSTS)).astype(float)
     costs.loc[~reached] = np.inf
     costs.loc[~ran] = np.nan
     costs.loc[~alone, "seconds"] = np.nan
