@@ -171,6 +171,8 @@ def named_optimizers(
     """
     if isinstance(optimizers, Mapping):
         named = {str(name): optimizer for name, optimizer in optimizers.items()}
+        for optimizer in named.values():
+            _check_optimizer(optimizer)
         if len(named) < len(optimizers):
             raise ValueError(f"optimizers' names must differ as text: {list(optimizers)}")
     else:
@@ -188,7 +190,6 @@ def named_optimizers(
     if not named:
         raise ValueError("optimizers is empty: there is nothing to compare")
     for name, optimizer in named.items():
-        _check_optimizer(optimizer)
         try:  # the tables describe it later: an error is better now than when the trials have run
             json.dumps([name, hyperparameters(optimizer), versions(optimizer)])
             name.encode()  # half of a character is no text that a file can hold
@@ -273,6 +274,8 @@ def _named_problems(problems: Problem | Sequence[Problem]) -> dict[str, Problem]
 
 def _listed(given: Any, one: type) -> list[Any]:
     """Return one thing or several as a list; what is neither is one, whose check says so."""
+    if type(given) is list:  # most often; to compare with a protocol takes longer than the rest
+        return list(given)
     is_one = isinstance(given, one | torch.nn.Module | str) or not isinstance(given, Iterable)
     return [given] if is_one else list(given)
 

@@ -47,6 +47,15 @@ class JointIterate:
         parameters = unflatten(self.points[trial], self.like)
         return Iterate(parameters, self.batch_losses[trial], epochs=self.epochs)
 
+    def parameters(self) -> Parameters:
+        """Return a copy of all trials' parameters, each with a leading axis of trials."""
+        count, points = len(self.points), self.points.detach().clone()
+        parts = points.split([value.numel() for value in self.like.values()], dim=1)
+        return {
+            name: part.reshape(count, *value.shape)
+            for (name, value), part in zip(self.like.items(), parts, strict=True)
+        }
+
 
 JointIterates: TypeAlias = Generator[JointIterate, Sequence[int] | None, None]
 """Joint iterates, for ever. The places of the trials that go on may be sent back, in order; after

@@ -37,7 +37,8 @@ def batch_size_figure(results: ResultTables, problem: str) -> Figure:
         raise ValueError(f"no trial of {problem} with batches reached a target")
     first = rows.iloc[0]
     rows = rows[(rows[["device", "dtype"]] == first[["device", "dtype"]]).all(axis=1)]
-    title = f"Cost of reaching {share(target)} by batch size on {problem} ({first['device']}, {first['dtype']})"
+    where = f"{problem} ({first['device']}, {first['dtype']})"
+    title = f"Cost of reaching {share(target)} by batch size on {where}"
     costs = {axis.column: axis for axis in view.y}
     with mpl.rc_context(DRAWN):
         handles = legend_of(rows, styles, shades=False)
