@@ -59,7 +59,7 @@ class Solution:
     @cached_property
     def trace(self) -> pd.DataFrame:
         """The recorded iterates, a row each."""
-        return traces_table([self.record]).drop(columns="trial")
+        return traces_table([self.record]).drop(columns=["trial", "predicted_suboptimality"])
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.parameters.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -118,13 +119,17 @@ def kind_of(value: object) -> Hashable:
     True
     >>> kind_of(ol.FusedSGD(0.1)) == kind_of(ol.FusedSGD(0.1, fastmath=True))
     False
+    >>> import numpy as np
+    >>> adams = [ol.FusedAdam(0.1, beta1=beta) for beta in np.float32([0.8, 0.9])]
+    >>> kind_of(adams[0]) == kind_of(adams[1])
+    True
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         own = [field.name for field in dataclasses.fields(value) if field.name != "learning_rate"]
         return type(value), tuple((name, kind_of(getattr(value, name))) for name in own)
     if isinstance(value, bool | str | None):
         return type(value), value
-    return float if isinstance(value, int | float) else id(value)
+    return float if isinstance(value, numbers.Real) else id(value)
 
 
 def order_leaders(batches: Sequence[Batches]) -> list[int]:

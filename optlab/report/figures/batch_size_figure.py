@@ -41,7 +41,7 @@ def batch_size_figure(results: ResultTables, problem: str) -> Figure:
     title = f"Cost of reaching {share(target)} by batch size on {where}"
     costs = {axis.column: axis for axis in view.y}
     with mpl.rc_context(DRAWN):
-        handles = legend_of(rows, styles, shades=False)
+        handles = legend_of(view, rows, styles, shades=False)
         figure = PaperFigure(figsize=(WIDTH, 4.6 + 0.16 * len(handles)), layout="constrained")
         panels = figure.subplots(2, 2)
         x, places = view.x[0], places_of(rows["batch"], view.x[0])
