@@ -271,6 +271,18 @@ class Results(ResultTables):
 
         return figures.seconds(self, self._one(problem))
 
+    def plot_batch_sizes(self, problem: str | None = None) -> Figure:
+        """Draw the steps, epochs, samples and seconds to the target by batch size, a panel each.
+
+        Raises
+        ------
+        ValueError
+            Where no trial with batches reached a target.
+        """
+        from optlab.report.figures.batch_size_figure import batch_size_figure  # noqa: PLC0415 - as above
+
+        return batch_size_figure(self, self._one(problem))
+
     def figures(self, problem: str | None = None) -> dict[str, Figure]:
         """Return every view that has something to draw as a figure, by name.
 

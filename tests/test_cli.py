@@ -210,7 +210,7 @@ def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(f
     header = next(line for line in done.stdout.splitlines() if "optimizer" in line)
     assert [cell.strip() for cell in re.split("[┃│|]", header) if cell.strip()] == [
         "optimizer", "batch size", "device", "status", "epochs", "seconds", "loss",
-        "suboptimality", "parameter error",
+        "suboptimality", "parameter error", "learning rate",
     ]  # fmt: skip
     # Below the table only these, and then the table of coefficients.
     _, below, _ = re.split("^└.*┘$", done.stdout, flags=re.MULTILINE)
