@@ -149,7 +149,8 @@ def test_the_tutorial_prints_the_articles_log_and_final_parameters(tutorial_run)
 def test_the_tutorial_compares_four_optimizers_at_four_batch_sizes_on_both_devices(tutorial_run):
     done, _ = tutorial_run
     rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
-    assert len(rows) == (2 * 4 + 2) * 2
+    devices = 2 if torch.cuda.is_available() else 1  # what was skipped has a line, not rows
+    assert len(rows) == (2 * 4 + 2) * devices
 
 
 def test_the_tutorial_saves_its_figures(tutorial_run):

@@ -1,0 +1,90 @@
+"""The answer as HTML, for notebooks and for the top of the page: the verdict and ranked tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optlab.analysis.result_tables import ResultTables
+from optlab.html_templates import ENVIRONMENT
+from optlab.report.answer.ranked_rows import INTERVAL, TEXTS, RankedRows, not_ranked, ranked_rows
+from optlab.report.answer.verdict import verdict
+
+MOST_ROWS = 20
+"""Of each ranked table a notebook shows at most so many rows; the page shows all."""
+
+MOST_TABLES = 5
+"""Of so many problems a notebook shows the ranked tables; the page shows all."""
+
+_ANSWER = ENVIRONMENT.from_string("""\
+{% for problem, group in groups %}
+{% if problem and several %}<p><b>{{ problem }}</b></p>
+{% endif %}
+<ul class="verdict" style="list-style:none;padding-left:0">
+{% for sentence in group %}
+<li data-kind="{{ sentence.kind }}">{{ sentence.text }}</li>
+{% endfor %}
+</ul>
+{% endfor %}
+{% for table in tables %}
+<div class="scroll" tabindex="0" role="region" aria-label="Ranked table{{ " of " + table.problem if several else "" }}"><table class="ranked">
+{% if several %}<caption><b>{{ table.problem }}</b></caption>
+{% endif %}
+<thead><tr>{% for name, kind in table.head %}<th class="{{ kind }}">{{ name }}</th>{% endfor %}</tr></thead><tbody>
+{% for row in table.rows %}
+<tr>{% for value, kind, bar in row %}<td class="{{ kind }}">{% if bar %}<svg width="120" height="14" viewBox="0 0 120 14" role="img" aria-label="{{ bar.text or "one trial" }}"><title>{{ bar.text }}</title><path d="M{{ bar.low }} 7H{{ bar.high }}" stroke="currentColor" stroke-width="3" stroke-linecap="round" opacity=".45" fill="none"/><circle cx="{{ bar.middle }}" cy="7" r="4" fill="currentColor"/></svg>{% else %}{{ value }}{% endif %}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody></table></div>
+{% if table.left %}<p>and {{ table.left }} more rows</p>
+{% endif %}
+{% if table.caption %}<p class="how">{{ table.caption }}</p>
+{% endif %}
+{% endfor %}
+{% if more_tables %}<p>and {{ more_tables }} more problems</p>
+{% endif %}
+{% for line in lines %}
+<p class="how">{{ line }}</p>
+{% endfor %}
+""")
+
+
+def answer_html(results: ResultTables, *, whole: bool = False) -> str:
+    """Return the verdict and the ranked table of each problem as HTML, every text escaped.
+
+    At most 20 rows of 5 problems, unless ``whole`` is set.
+    """
+    groups: dict[str, list[Any]] = {}
+    for sentence in verdict(results):
+        groups.setdefault(sentence.problem, []).append(sentence)
+    tables = ranked_rows(results)
+    shown = tables if whole else tables[:MOST_TABLES]
+    return _ANSWER.render(
+        groups=groups.items(),
+        several=len(tables) > 1,
+        tables=[_table(table, None if whole else MOST_ROWS) for table in shown],
+        more_tables=len(tables) - len(shown),
+        lines=not_ranked(results),
+    )
+
+
+def _table(ranked: RankedRows, most: int | None) -> dict[str, Any]:
+    kinds = ["short" if name in TEXTS else "number" for name in ranked.columns]
+    rows = [
+        [
+            (text, kind, _drawn(bar) if name == INTERVAL and bar else None)
+            for text, kind, name in zip(row, kinds, ranked.columns, strict=True)
+        ]
+        for row, bar in zip(ranked.rows[:most], ranked.bars[:most], strict=True)
+    ]
+    return {
+        "problem": ranked.problem,
+        "head": list(zip(ranked.columns, kinds, strict=True)),
+        "rows": rows,
+        "left": len(ranked.rows) - len(rows),
+        "caption": ranked.caption,
+    }
+
+
+def _drawn(bar: Any) -> dict[str, Any]:
+    """Return the places of a bar in a drawing 120 wide."""
+    places = {name: round(6 + 108 * getattr(bar, name), 1) for name in ("low", "middle", "high")}
+    return places | {"text": bar.text}
