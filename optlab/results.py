@@ -257,7 +257,9 @@ class Results(ResultTables):
         if settings.empty:
             raise ValueError("no trial ran: there is no best setting")
         own = [column for column in columns if column.startswith("hp_")]
-        settings = settings.merge(self.trials[[*analysis.CELL, *own]].drop_duplicates(analysis.CELL))
+        settings = settings.merge(
+            self.trials[[*analysis.CELL, *own]].drop_duplicates(analysis.CELL)
+        )
         keys = ["method" if column == "optimizer" else column for column in columns]
         best = settings.drop_duplicates(list(dict.fromkeys(["problem", *keys])))
         order = best[analysis.CELL].reset_index(drop=True).reset_index(names="place")

@@ -43,7 +43,9 @@ def select_trials(trials: pd.DataFrame, conditions: Mapping[str, Any]) -> pd.Ser
     for column, wanted in conditions.items():
         check_column(trials, column)
         if callable(wanted):
-            chosen &= pd.Series(wanted(trials[column]), index=trials.index).fillna(False).astype(bool)
+            chosen &= (
+                pd.Series(wanted(trials[column]), index=trials.index).fillna(False).astype(bool)
+            )
             continue
         values = list(wanted) if _is_several(wanted) else [wanted]
         for value in values:

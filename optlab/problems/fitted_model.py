@@ -24,7 +24,9 @@ def predict(problem: Problem, parameters: Parameters, X: Any = None) -> Any:
     """
     method = getattr(problem, "predict", None)
     if method is None:
-        raise ValueError(f"{problem.name!r} predicts nothing: {type(problem).__name__} has no model")
+        raise ValueError(
+            f"{problem.name!r} predicts nothing: {type(problem).__name__} has no model"
+        )
     scaling = getattr(problem, "standardized", None)
     if X is not None and scaling is not None:
         rows = checked_features(X, problem.feature_names).double()  # type: ignore[attr-defined] # of every linear model

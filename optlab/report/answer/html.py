@@ -6,7 +6,15 @@ from typing import Any
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.html_templates import ENVIRONMENT
-from optlab.report.answer.ranked_rows import INTERVAL, TEXTS, RankedRows, not_ranked, ranked_rows
+from optlab.report.answer.ranked_rows import (
+    INTERVAL,
+    METHOD,
+    SETTINGS,
+    TEXTS,
+    RankedRows,
+    not_ranked,
+    ranked_rows,
+)
 from optlab.report.answer.verdict import verdict
 
 MOST_ROWS = 20
@@ -31,7 +39,7 @@ _ANSWER = ENVIRONMENT.from_string("""\
 {% endif %}
 <thead><tr>{% for name, kind in table.head %}<th class="{{ kind }}">{{ name }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in table.rows %}
-<tr>{% for value, kind, bar in row %}<td class="{{ kind }}">{% if bar %}<svg width="120" height="14" viewBox="0 0 120 14" role="img" aria-label="{{ bar.text or "one trial" }}"><title>{{ bar.text }}</title><path d="M{{ bar.low }} 7H{{ bar.high }}" stroke="currentColor" stroke-width="3" stroke-linecap="round" opacity=".45" fill="none"/><circle cx="{{ bar.middle }}" cy="7" r="4" fill="currentColor"/></svg>{% else %}{{ value }}{% endif %}</td>{% endfor %}</tr>
+<tr>{% for value, kind, bar in row %}<td class="{{ kind }}">{% if bar %}<svg width="100" height="14" viewBox="0 0 100 14" role="img" aria-label="{{ bar.text or "one trial" }}"><title>{{ bar.text }}</title><path d="M{{ bar.low }} 7H{{ bar.high }}" stroke="currentColor" stroke-width="3" stroke-linecap="round" opacity=".45" fill="none"/><circle cx="{{ bar.middle }}" cy="7" r="4" fill="currentColor"/></svg>{% elif kind == "method" %}{{ value[0] }}{% if value[1] %}<br><small>{{ value[1] }}</small>{% endif %}{% else %}{{ value }}{% endif %}</td>{% endfor %}</tr>
 {% endfor %}
 </tbody></table></div>
 {% if table.left %}<p>and {{ table.left }} more rows</p>
@@ -67,24 +75,35 @@ def answer_html(results: ResultTables, *, whole: bool = False) -> str:
 
 
 def _table(ranked: RankedRows, most: int | None) -> dict[str, Any]:
-    kinds = ["short" if name in TEXTS else "number" for name in ranked.columns]
+    columns = [name for name in ranked.columns if name != SETTINGS]  # they stand below the method
+    kinds = ["short" if name in TEXTS else "number" for name in columns]
+    kinds[columns.index(METHOD)] = "method"
     rows = [
         [
-            (text, kind, _drawn(bar) if name == INTERVAL and bar else None)
-            for text, kind, name in zip(row, kinds, ranked.columns, strict=True)
+            (_value(row, name, ranked), kind, _drawn(bar) if name == INTERVAL and bar else None)
+            for kind, name in zip(kinds, columns, strict=True)
         ]
         for row, bar in zip(ranked.rows[:most], ranked.bars[:most], strict=True)
     ]
     return {
         "problem": ranked.problem,
-        "head": list(zip(ranked.columns, kinds, strict=True)),
+        "head": list(zip(columns, kinds, strict=True)),
         "rows": rows,
         "left": len(ranked.rows) - len(rows),
         "caption": ranked.caption,
     }
 
 
+def _value(row: list[str], name: str, ranked: RankedRows) -> str | tuple[str, str]:
+    """Return a cell's text; a method's with its hyperparameters."""
+    text = row[ranked.columns.index(name)]
+    if name != METHOD:
+        return text
+    has_settings = SETTINGS in ranked.columns
+    return text, row[ranked.columns.index(SETTINGS)] if has_settings else ""
+
+
 def _drawn(bar: Any) -> dict[str, Any]:
-    """Return the places of a bar in a drawing 120 wide."""
-    places = {name: round(6 + 108 * getattr(bar, name), 1) for name in ("low", "middle", "high")}
+    """Return the places of a bar in a drawing 100 wide."""
+    places = {name: round(6 + 88 * getattr(bar, name), 1) for name in ("low", "middle", "high")}
     return places | {"text": bar.text}

@@ -133,10 +133,14 @@ def _bars(rows: pd.DataFrame) -> list[Bar | None]:
     if not np.isfinite(logs).any():
         return [None] * len(rows)
     least, most = np.nanmin(logs), np.nanmax(logs)
-    places = (logs - least) / (most - least) if most > least else np.where(np.isnan(logs), logs, 0.5)
+    places = (
+        (logs - least) / (most - least) if most > least else np.where(np.isnan(logs), logs, 0.5)
+    )
     texts = [_interval(row) for row in _each(rows)]
     return [
-        Bar(*map(float, place), text) if np.isfinite(place).all() else None
+        Bar(float(place[0]), float(place[1]), float(place[2]), text)
+        if np.isfinite(place).all()
+        else None
         for place, text in zip(places, texts, strict=True)
     ]
 

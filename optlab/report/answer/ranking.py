@@ -217,13 +217,10 @@ def _keyed(rows: pd.DataFrame) -> pd.DataFrame:
     return _exact_first(rows, direct_only & rows["digits"].notna(), far)
 
 
-def _exact_first(
-    rows: pd.DataFrame, chosen: pd.Series[bool], far: pd.Series[bool]
-) -> pd.DataFrame:
+def _exact_first(rows: pd.DataFrame, chosen: pd.Series[bool], far: pd.Series[bool]) -> pd.DataFrame:
     """Return the rows with the keys of direct methods that are alone: as many digits, then time."""
     chosen &= rows["tier"].isin([TIMED, NOT_TIMED])
     behind = chosen & far
     rows.loc[behind, "first_key"] = np.inf
     rows.loc[behind, "second_key"] = -rows["digits"][behind]
     return rows
-

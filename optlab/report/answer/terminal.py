@@ -68,7 +68,9 @@ def _parts(console: Console, results: ResultTables) -> Iterator[RenderableType]:
         if several and sentence.problem != before:
             yield Text(f"{sentence.problem}:", style="bold")
         before = sentence.problem
-        yield Padding(Text(sentence.text, overflow="fold"), (0, 0, 0, 2 if before and several else 0))
+        yield Padding(
+            Text(sentence.text, overflow="fold"), (0, 0, 0, 2 if before and several else 0)
+        )
     tables = ranked_rows(results)
     for place, ranked in enumerate(tables):
         yield Text("")

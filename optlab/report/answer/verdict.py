@@ -14,7 +14,6 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, in_sweep
 from optlab.report.answer.ranking import (
     NO_ANSWER,
-    NOT_REACHED,
     NOT_TIMED,
     SOMETIMES,
     TIMED,
@@ -62,8 +61,8 @@ def _overall(table: pd.DataFrame) -> list[Sentence]:
     text = f"{best} is the first to {share_text} on {times} of {several} problems"
     if others:
         text += f"; {', '.join(f'{name} on {count}' for name, count in others[:MOST_PROBLEMS])}"
-        left = others[MOST_PROBLEMS:]
-        text += f" and {len(left)} more on {sum(count for _, count in left)}" if left else ""
+        more = others[MOST_PROBLEMS:]
+        text += f" and {len(more)} more on {sum(count for _, count in more)}" if more else ""
     left = several - sum(count for _, count in counts)
     text += f"; on {left} none reaches it in every trial" if left else ""
     return [Sentence("overall", f"{text}.", "", numbers)]
@@ -112,9 +111,7 @@ def _direct(results: ResultTables, rows: pd.DataFrame, problem: str) -> Sentence
     return Sentence("direct", f"{text}.", problem, numbers)
 
 
-def _iterative(
-    results: ResultTables, rows: pd.DataFrame, problem: str, of: str = ""
-) -> Sentence:
+def _iterative(results: ResultTables, rows: pd.DataFrame, problem: str, of: str = "") -> Sentence:
     """Return the sentence on the best of some rows; ``of`` says of which where not of all."""
     best, name = rows.iloc[0], rows.iloc[0]["label"]
     goal = _goal(results, best)

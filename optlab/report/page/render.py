@@ -53,7 +53,7 @@ def render_page(results: ResultTables) -> str:
         title=results.name or "experiment",
         subtitle=_subtitle(results),
         css=_source("page.css"),
-        answer=Markup(answer_html(results, whole=True)),  # noqa: S704 - made by an escaping template
+        answer=Markup(answer_html(results, whole=True)),
         findings=_by_problem(findings(results, views), named=len(results.problems) > 1),
         caveats=caveats(results, views),
         drawn=[view for view in views.values() if not view.table.empty],
