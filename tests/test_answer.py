@@ -1,4 +1,4 @@
-"""The verdict and the ranked table: recomputed by plain loops, and looked at wherever they stand."""
+"""The verdict and the ranked table: recomputed by plain loops, and looked at where they stand."""
 
 import fcntl
 import os

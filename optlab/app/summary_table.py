@@ -143,7 +143,7 @@ def _print_settings(console: Console, summary: pd.DataFrame, name: str) -> None:
         natural = console.measure(table, options=unbounded).maximum
         if not console.is_terminal or natural <= console.width:
             break
-        constant = [c for c in ("device", "batch", "status") if summary[c].nunique() == 1]
+        constant = [c for c in ("device", "batch", "status") if len(set(summary[c])) == 1]
     console.width = max(console.width, natural)  # too wide, it runs on: nothing is cut
     same = [str(summary[column].iloc[0]) for column in constant]
     caption = [", ".join(same)] if same else []

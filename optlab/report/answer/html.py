@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any
 
 from optlab.analysis.result_tables import ResultTables
@@ -23,36 +24,9 @@ MOST_ROWS = 20
 MOST_TABLES = 5
 """Of so many problems a notebook shows the ranked tables; the page shows all."""
 
-_ANSWER = ENVIRONMENT.from_string("""\
-{% for problem, group in groups %}
-{% if problem and several %}<p><b>{{ problem }}</b></p>
-{% endif %}
-<ul class="verdict" style="list-style:none;padding-left:0">
-{% for sentence in group %}
-<li data-kind="{{ sentence.kind }}">{{ sentence.text }}</li>
-{% endfor %}
-</ul>
-{% endfor %}
-{% for table in tables %}
-<div class="scroll" tabindex="0" role="region" aria-label="Ranked table{{ " of " + table.problem if several else "" }}"><table class="ranked">
-{% if several %}<caption><b>{{ table.problem }}</b></caption>
-{% endif %}
-<thead><tr>{% for name, kind in table.head %}<th class="{{ kind }}">{{ name }}</th>{% endfor %}</tr></thead><tbody>
-{% for row in table.rows %}
-<tr>{% for value, kind, bar in row %}<td class="{{ kind }}">{% if bar %}<svg width="100" height="14" viewBox="0 0 100 14" role="img" aria-label="{{ bar.text or "one trial" }}"><title>{{ bar.text }}</title><path d="M{{ bar.low }} 7H{{ bar.high }}" stroke="currentColor" stroke-width="3" stroke-linecap="round" opacity=".45" fill="none"/><circle cx="{{ bar.middle }}" cy="7" r="4" fill="currentColor"/></svg>{% elif kind == "method" %}{{ value[0] }}{% if value[1] %}<br><small>{{ value[1] }}</small>{% endif %}{% else %}{{ value }}{% endif %}</td>{% endfor %}</tr>
-{% endfor %}
-</tbody></table></div>
-{% if table.left %}<p>and {{ table.left }} more rows</p>
-{% endif %}
-{% if table.caption %}<p class="how">{{ table.caption }}</p>
-{% endif %}
-{% endfor %}
-{% if more_tables %}<p>and {{ more_tables }} more problems</p>
-{% endif %}
-{% for line in lines %}
-<p class="how">{{ line }}</p>
-{% endfor %}
-""")
+_ANSWER = ENVIRONMENT.from_string(
+    files("optlab.report.answer").joinpath("answer.html").read_text(encoding="utf-8")
+)
 
 
 def answer_html(results: ResultTables, *, whole: bool = False) -> str:

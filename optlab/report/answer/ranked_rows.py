@@ -169,7 +169,7 @@ def _caption(
             parts.append(words.get(text, plain).format(name))
     seeds = sorted(set(own["seed"]))
     parts.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds")
-    if (repeats := own["repeat"].nunique()) > 1:
+    if (repeats := len(set(own["repeat"]))) > 1:
         parts.append(f"{repeats} repeats")
     settings = ranked_settings(results)
     tried = int((settings["problem"] == problem).sum())

@@ -56,8 +56,9 @@ def ranking(results: ResultTables) -> pd.DataFrame:
     pandas.DataFrame
         ``problem, rank`` (missing where a setting cannot be ranked), ``method, label`` (the setting
         in words), ``optimizer, hyperparameters, batch, device, dtype, settings`` (of the method on
-        the problem, those that ran), ``trials, status, tier, target, reached`` (trials that did), ``measure, value`` (of
-        the last iterate: the median of what decides whether the target is reached), ``loss,
+        the problem, those that ran), ``trials, status, tier, target, reached`` (trials that did),
+        ``measure, value`` (of the last iterate: the median of what decides whether the target is
+        reached), ``loss,
         suboptimality, digits, epochs, gradient_evaluations, seconds, low, high, timed`` (to the
         target where every trial reached it, else of the whole trials), and ``ratio, ratio_low,
         ratio_high, pairs, verdict``: of the seconds to the target to those of the first on the
@@ -114,7 +115,7 @@ def ranked_settings(results: ResultTables) -> pd.DataFrame:
 
 def _labels(rows: pd.DataFrame) -> list[str]:
     """Return each setting in words, with its device and dtype where several were tried."""
-    several = [name for name in ("device", "dtype") if rows[name].nunique() > 1]
+    several = [name for name in ("device", "dtype") if len(set(rows[name])) > 1]
     found = []
     for row in rows.to_dict("records"):
         parts = [row["hyperparameters"]] if row["hyperparameters"] else []
