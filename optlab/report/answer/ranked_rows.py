@@ -198,5 +198,5 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> str:
     if len(every) == len(rows) and trials["device"].nunique() > len(devices):
         return f"all {count} on {join_names(devices)}"
     names = join_names(list(dict.fromkeys(map(str, rows["optimizer"]))))
-    on = f" on {join_names(devices)}" if trials["device"].nunique() > 1 else ""
+    on = f" on {join_names(devices)}" if len(set(trials["device"])) > 1 else ""
     return f"{count} of {names}{on}"
