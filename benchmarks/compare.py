@@ -114,7 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     found = [c for name in new if name in old for c in changes(old[name], new[name])]
-    print("| benchmark | case | contender | new speed / old | interval | verdict |")
+    print(
+        "| benchmark | case | contender | new speed / old, each over its baseline's | interval "
+        "| verdict |"
+    )
     print("|---|---|---|---|---|---|")
     for change in sorted(found, key=lambda c: c.factor):
         ends = "" if math.isnan(change.low) else f"{change.low:.3g} to {change.high:.3g}"

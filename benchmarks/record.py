@@ -93,7 +93,8 @@ class Case:
     def table(self) -> str:
         """Return the table in Markdown: a row each contender, the fastest last, then the bounds."""
         lines = [f"### {self.name}", ""]
-        lines += [f"| | a {self.unit} | times as fast as {self.baseline} | interval | goal |"]
+        one = f"{'an' if self.unit[0] in 'aeiou' else 'a'} {self.unit}"
+        lines += [f"| | {one} | times as fast as {self.baseline} | interval | goal |"]
         lines += ["|---|---|---|---|---|"]
         for name in sorted(self.seconds, key=self.per_unit, reverse=True):
             middle, low, high = self.ratio(name)

@@ -42,6 +42,28 @@ def shortened(value: object) -> str:
     return _SHORT.repr(value)
 
 
+def as_shown(values: Sequence[object]) -> list[str]:
+    """Return the values of a setting as text: floats in six digits, where these tell them apart.
+
+    Examples
+    --------
+    >>> as_shown([0.1, 1e-05 / 3, 1.0, "svd"]), as_shown([0.1, 0.1 + 1e-9])
+    (['0.1', '3.33333e-06', '1.0', "'svd'"], ['0.1', '0.100000001'])
+
+    A number of numpy is shown as a plain one:
+
+    >>> import numpy as np
+    >>> as_shown([np.float64(0.25), np.int64(3), (np.float32(0.5),)])
+    ['0.25', '3', '(0.5,)']
+    """
+    exact = [re.sub(r"\bnp\.u?(?:int|float)\d+\(([^()]*)\)", r"\1", repr(v)) for v in values]
+    short = [
+        repr(float(f"{v:.6g}")) if isinstance(v, float) else text
+        for v, text in zip(values, exact, strict=True)
+    ]
+    return short if len(set(short)) == len(set(exact)) else exact
+
+
 def number(value: float, digits: int = 3) -> str:
     """Return a number in a few digits, or ``-`` where there is none.
 

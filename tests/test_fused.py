@@ -4,6 +4,7 @@ import math
 from importlib import import_module
 from itertools import islice
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.optimizers.fused import dataloader_order
+from optlab.optimizers.fused.cached_njit import cached_njit
 from optlab.optimizers.fused.fused_run import FusedRun
 from optlab.optimizers.fused.linear_loss import LinearLoss
 from optlab.problems.losses.huber import HuberRegression
@@ -298,3 +300,10 @@ def test_the_steps_of_a_graph_are_the_rules(rule, n, size, shuffle, weighted):
         found.append([*flatten(iterates[-1].parameters), iterates[-1].batch_loss])
     # The same operations, but for powers of Adam's betas that are taken by another routine.
     torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=1e-12)
+
+
+def test_without_a_place_for_a_cache_loops_are_compiled_all_the_same(monkeypatch):
+    monkeypatch.setattr(numba.core.caching.CacheImpl, "_locator_classes", [])
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        numba.njit(cache=True)(lambda x: x)
+    assert cached_njit(lambda x: x + 1)(1) == 2

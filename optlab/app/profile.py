@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from optlab.anatomy import Anatomy
@@ -78,11 +78,16 @@ def _check_outputs(
 
 
 def _print(anatomy: Anatomy) -> None:
-    """Print a column for each step measured, and a line for each optimizer that was not."""
+    """Print a row for each step measured, and a line for each optimizer that was not."""
     table = anatomy.table
     measured, shares = table[table["step_seconds"].notna()], anatomy.shares()
     if len(measured):
-        Console(soft_wrap=True).print(_parts_table(measured, shares))
+        printed, console = _parts_table(measured, shares), Console(soft_wrap=True)
+        needed = console.measure(printed, options=console.options.update(width=10_000))
+        # A file has no width to fit into; on a narrow terminal it runs on: nothing is cut.
+        least = needed.minimum if console.is_terminal else needed.maximum
+        console.width = max(console.width, least)
+        console.print(printed)
         worst = float(measured["spread"].max())
         if worst > _NOISY:
             print_note(
@@ -94,17 +99,24 @@ def _print(anatomy: Anatomy) -> None:
 
 
 def _parts_table(measured: pd.DataFrame, shares: pd.DataFrame) -> Table:
-    """Return the parts as rows, with a column for each step measured."""
-    told = [c for c in ("problem", "batch", "dtype") if len(set(measured[c])) > 1]
-    printed = Table("a step", header_style="bold", box=None)
-    for _, row in measured.iterrows():
-        named = ", ".join(str(row[c]) for c in ["optimizer", *told])
-        printed.add_column(Text(named), justify="right", overflow="fold")
-    printed.add_row("seconds", *map(format_seconds, measured["step_seconds"]))
-    for part in [part for part in PARTS if part in shares]:
-        printed.add_row(part, *(f"{share:.0%}" if share else "" for share in shares[part]))
-    for bound in ("memory", "arithmetic"):
-        printed.add_row(f"bound of {bound}", *map(format_seconds, measured[f"{bound}_seconds"]))
+    """Return a row for each step measured, with a column for each part and bound."""
+    told = ["optimizer", *(c for c in ("problem", "batch", "dtype") if len(set(measured[c])) > 1)]
+    parts = [part for part in PARTS if part in shares]
+    bounds = {name: measured[f"{name}_seconds"] for name in ("memory", "arithmetic")}
+    columns = (
+        Column(c, overflow="fold", min_width=24 if c == "optimizer" else len(c)) for c in told
+    )
+    printed = Table(*columns, header_style="bold", box=None)
+    for name in ("seconds a step", *parts, *(f"bound of {name}" for name in bounds)):
+        widest = max((*name.split(), "99.9 ns"), key=len)  # headers fold between words only
+        printed.add_column(name, justify="right", min_width=len(widest))
+    for place, (_, row) in enumerate(measured.iterrows()):
+        printed.add_row(
+            *(Text(str(row[c])) for c in told),
+            format_seconds(row["step_seconds"]),
+            *(f"{share:.0%}" if (share := shares[part].iloc[place]) else "" for part in parts),
+            *(format_seconds(seconds.iloc[place]) for seconds in bounds.values()),
+        )
     return printed
 
 

@@ -29,7 +29,7 @@ from optlab.optimizers import (
 )
 from optlab.problems import Problem, problem_dtype
 from optlab.problems.require_problem import require_problem
-from optlab.text import without_addresses
+from optlab.text import as_shown, without_addresses
 
 T = TypeVar("T")
 
@@ -152,6 +152,8 @@ def named_optimizers(
     """
     if isinstance(optimizers, Mapping):
         named = {str(name): optimizer for name, optimizer in optimizers.items()}
+        for optimizer in named.values():
+            _check_optimizer(optimizer)
         if len(named) < len(optimizers):
             raise ValueError(f"optimizers' names must differ as text: {list(optimizers)}")
     else:
@@ -169,7 +171,6 @@ def named_optimizers(
     if not named:
         raise ValueError("optimizers is empty: there is nothing to compare")
     for name, optimizer in named.items():
-        _check_optimizer(optimizer)
         try:  # the tables describe it later: an error is better now than when the trials have run
             json.dumps([name, hyperparameters(optimizer), versions(optimizer)])
             name.encode()  # half of a character is no text that a file can hold
@@ -204,11 +205,21 @@ def _labels(optimizers: Sequence[Optimizer]) -> list[str]:
     namesakes: dict[str, list[Optimizer]] = {}
     for optimizer in optimizers:
         namesakes.setdefault(optimizer_name(optimizer), []).append(optimizer)
-    differing = {name: _differing_fields(own) for name, own in namesakes.items()}
-    return [
-        _label(optimizer, differing[name]) if len(namesakes[name]) > 1 else name
-        for optimizer, name in zip(optimizers, map(optimizer_name, optimizers), strict=True)
-    ]
+    labels = {name: iter(_labels_of_namesakes(name, own)) for name, own in namesakes.items()}
+    return [next(labels[name]) for name in map(optimizer_name, optimizers)]
+
+
+def _labels_of_namesakes(name: str, optimizers: Sequence[Optimizer]) -> list[str]:
+    if len(optimizers) == 1:
+        return [name]
+    differing = _differing_fields(optimizers)
+    if differing is None:
+        return [f"{type(own).__module__}.{name}" for own in optimizers]
+    settings = [_settings(own, differing) for own in optimizers]
+    keys = dict.fromkeys(key for own in settings for key in own)
+    shown = {key: as_shown([own[key] for own in settings if key in own]) for key in keys}
+    texts = {key: iter(column) for key, column in shown.items()}
+    return [f"{name}({', '.join(f'{key}={next(texts[key])}' for key in own)})" for own in settings]
 
 
 def _differing_fields(namesakes: Sequence[Optimizer]) -> list[str] | None:
@@ -225,18 +236,13 @@ def _differing_fields(namesakes: Sequence[Optimizer]) -> list[str] | None:
     ]
 
 
-def _label(optimizer: Optimizer, differing: Sequence[str] | None) -> str:
-    name = optimizer_name(optimizer)
-    if differing is None:
-        return f"{type(optimizer).__module__}.{name}"
-    settings: dict[str, object] = {}
-    for field_name in differing:
-        value = getattr(optimizer, field_name)
-        if isinstance(value, Mapping):  # the options of an adapter
-            settings |= value
-        else:
-            settings[field_name] = value
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})"
+def _settings(optimizer: Optimizer, names: Sequence[str]) -> dict[str, object]:
+    """Return the values of some fields; of one that holds an adapter's options, each of these."""
+    found: dict[str, object] = {}
+    for name in names:
+        value = getattr(optimizer, name)
+        found |= value if isinstance(value, Mapping) else {name: value}
+    return found
 
 
 def _named_problems(problems: Problem | Sequence[Problem]) -> dict[str, Problem]:
@@ -254,6 +260,8 @@ def _named_problems(problems: Problem | Sequence[Problem]) -> dict[str, Problem]
 
 def _listed(given: Any, one: type) -> list[Any]:
     """Return one thing or several as a list; what is neither is one, whose check says so."""
+    if type(given) is list:  # most often; to compare with a protocol takes longer than the rest
+        return list(given)
     is_one = isinstance(given, one | torch.nn.Module | str) or not isinstance(given, Iterable)
     return [given] if is_one else list(given)
 

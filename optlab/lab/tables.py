@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from optlab.lab.store.problem_summary import ProblemSummary
-from optlab.lab.trial.record import TRACE_NUMBERS, Trial, TrialRecord
+from optlab.lab.trial.record import TRACE_NUMBERS, TraceRow, Trial, TrialRecord
 from optlab.text import DIRECT
 
 NAN = float("nan")
+
+_WHOLE = {"epoch", "samples", "steps"}
+"""The columns of traces that are whole numbers."""
 
 
 def trials_table(
@@ -118,17 +123,19 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
     }
 
 
-def traces_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
+def traces_table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     """Return a row for each recorded iterate; epoch 0 is the start, where no time has passed.
 
     Further measures of a problem are columns at the end, NaN where a row has none.
     """
-    rows = [
-        {"trial": record.trial.number} | {n: getattr(row, n) for n in TRACE_NUMBERS} | {**row.more}
-        for record in records
-        for row in record.trace
-    ]
-    more = dict.fromkeys(name for row in rows for name in row)
-    table = pd.DataFrame(rows, columns=list(dict.fromkeys(["trial", *TRACE_NUMBERS]) | more))
-    whole = {"trial", "epoch", "samples", "steps"}
-    return table.astype({name: "int64" if name in whole else "float64" for name in table})
+    rows = [row for record in records for row in record.trace]
+    numbers = [record.trial.number for record in records for _ in record.trace]
+    columns = {"trial": np.array(numbers, "int64")}
+    for name in TRACE_NUMBERS:
+        place, kind = TraceRow._fields.index(name), "int64" if name in _WHOLE else "float64"
+        columns[name] = np.array([row[place] for row in rows], kind)
+    for name in dict.fromkeys(name for row in rows for name in row.more):
+        own = columns.get(name, itertools.repeat(NAN))
+        values = [row.more.get(name, value) for row, value in zip(rows, own, strict=False)]
+        columns[name] = np.array(values, "float64")
+    return pd.DataFrame(columns)

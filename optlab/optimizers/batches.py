@@ -19,6 +19,9 @@ Order: TypeAlias = Literal["dataloader", "fast"]
 _AHEAD_ROWS = 1 << 15
 """Rows whose order is drawn ahead at most: enough to make calls cheap, few enough for the cache."""
 
+_CHEAP_ROWS = 1 << 9
+"""Rows whose order takes no longer to draw than the calls around it."""
+
 _GATHERED_BYTES = 1 << 18
 """Rows gathered at once: enough to make calls cheap, few enough to stay in the cache."""
 
@@ -92,6 +95,7 @@ class Batches:
         self.order = check_order(order)
         self._begun = 0  # epochs whose order has been given out
         self._upcoming: Tensor | None = None  # orders drawn ahead, (epochs, n)
+        self._first, self._last = 0, 0  # those of them that have not been given out
         n = len(y)
         size = n if batch_size == "full" else min(batch_size, n)
         short = 0 if batch_size == "full" or not drop_last else n % batch_size
@@ -156,21 +160,24 @@ class Batches:
     def _take(self, epochs: int, *, compiled: bool) -> Tensor:
         """Return the next orders. As many are drawn ahead as were given out before.
 
-        So their cost falls on the epochs that they are for, but for a factor of two.
+        So their cost falls on the epochs that they are for, but for a factor of two and what costs
+        next to nothing.
         """
-        upcoming = self._upcoming
-        have = 0 if upcoming is None else len(upcoming)
-        if have < epochs:
-            missing = epochs - have
-            ahead = min(self._begun, _AHEAD_ROWS // len(self.y))
+        upcoming, have = self._upcoming, self._last - self._first
+        if upcoming is None or have < epochs:
+            missing, n = epochs - have, len(self.y)
+            ahead = min(max(self._begun, _CHEAP_ROWS // n), _AHEAD_ROWS // n)
             if self.looks:
                 ahead = min(ahead, self.looks[-1] - self._begun - have)
-            drawn = self._draw(max(missing, ahead), self._begun + have, compiled=compiled)
-            upcoming = drawn if upcoming is None else torch.cat([upcoming, drawn])
-        assert upcoming is not None
+            count = max(missing, ahead)
+            drawn = self._draw(count, self._begun + have, compiled=compiled)
+            upcoming = drawn if upcoming is None else torch.cat([upcoming[self._first :], drawn])
+            self._first, self._last = 0, have + count
+        first = self._first
         self._begun += epochs
-        self._upcoming = upcoming[epochs:] if len(upcoming) > epochs else None
-        return upcoming[:epochs]
+        self._first += epochs
+        self._upcoming = upcoming if self._first < self._last else None
+        return upcoming[first : self._first]
 
     def _draw(self, epochs: int, first: int, *, compiled: bool) -> Tensor:
         n, device = len(self.y), self.y.device

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -158,6 +159,8 @@ def versions(optimizer: Optimizer) -> dict[str, str]:
 
 
 def _plain(value: object) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, type | FunctionType | BuiltinFunctionType):
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, Mapping):

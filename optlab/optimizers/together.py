@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -45,6 +46,15 @@ class JointIterate:
         """Return the iterate of one trial."""
         parameters = unflatten(self.points[trial], self.like)
         return Iterate(parameters, self.batch_losses[trial], epochs=self.epochs)
+
+    def parameters(self) -> Parameters:
+        """Return a copy of all trials' parameters, each with a leading axis of trials."""
+        count, points = len(self.points), self.points.detach().clone()
+        parts = points.split([value.numel() for value in self.like.values()], dim=1)
+        return {
+            name: part.reshape(count, *value.shape)
+            for (name, value), part in zip(self.like.items(), parts, strict=True)
+        }
 
 
 JointIterates: TypeAlias = Generator[JointIterate, Sequence[int] | None, None]
@@ -106,13 +116,17 @@ def kind_of(value: object) -> Hashable:
     True
     >>> kind_of(ol.FusedSGD(0.1)) == kind_of(ol.FusedSGD(0.1, fastmath=True))
     False
+    >>> import numpy as np
+    >>> adams = [ol.FusedAdam(0.1, beta1=beta) for beta in np.float32([0.8, 0.9])]
+    >>> kind_of(adams[0]) == kind_of(adams[1])
+    True
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         own = [field.name for field in dataclasses.fields(value) if field.name != "learning_rate"]
         return type(value), tuple((name, kind_of(getattr(value, name))) for name in own)
     if isinstance(value, bool | str | None):
         return type(value), value
-    return float if isinstance(value, int | float) else id(value)
+    return float if isinstance(value, numbers.Real) else id(value)
 
 
 def order_leaders(batches: Sequence[Batches]) -> list[int]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from optlab.problems.least_squares_system import LeastSquaresSystem
-from optlab.problems.problem import Batch, Parameters, Problem
+from optlab.problems.problem import Batch, Evaluation, Parameters, Problem
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -23,6 +24,17 @@ class HasGradient(Protocol):
 
     def gradient(self, parameters: Parameters, batch: Batch | None = None) -> Parameters:
         """Gradient of the loss over a batch (all data where none is given)."""
+
+
+@runtime_checkable
+class HasJointEvaluation(Protocol):
+    """Problems that evaluate several points in less time than one by one."""
+
+    def evaluate_together(self, points: Parameters) -> Sequence[Evaluation]:
+        """Evaluate points, to the bit as `Problem.evaluate` does each.
+
+        ``points`` are the parameters by name with a leading axis, one entry a point.
+        """
 
 
 @runtime_checkable
@@ -176,9 +188,21 @@ def has(problem: object, capability: Callable[..., Capability]) -> TypeIs[Capabi
     >>> has(ol.LinearRegression(X, y, l1=0.1), HasResiduals)
     False
     """
-    if not isinstance(problem, capability):  # type: ignore[arg-type]  # a protocol, for mypy none
+    if not _by_class(type(problem), capability) and not isinstance(problem, capability):  # type: ignore[arg-type]  # a protocol, for mypy none
         return False
     return capability not in {HasLeastSquares, HasResiduals} or is_smooth(problem)
+
+
+@cache
+def _by_class(kind: type, capability: type) -> bool:
+    """Return whether a class has all methods of a protocol that has no other members.
+
+    It is kept, as until Python 3.12 a protocol's members are found anew each time.
+    """
+    try:
+        return issubclass(kind, capability)
+    except TypeError:  # the protocol has members that are no methods: only instances can be asked
+        return False
 
 
 def begin_run(problem: Problem, generator: torch.Generator) -> Parameters:

@@ -18,6 +18,9 @@ from optlab.problems.problem import Evaluation, Parameters
 _SMALL = 1 << 15
 """Entries of X up to which BLAS uses one thread."""
 
+_AT_ONCE = 1 << 14
+"""Predictions of points that are evaluated together: few enough to stay in the cache."""
+
 _SHORT = 32
 """Numbers whose norm Python takes in less time than the calls of numpy need."""
 
@@ -127,6 +130,63 @@ class Judge:
                 parameter_error=error if self.unique else math.nan,
             )
 
+    def together(self, points: Parameters) -> list[Evaluation]:
+        """Return what is known of several points, to the bit as of each alone.
+
+        Parameters
+        ----------
+        points
+            The parameters by name, with a leading axis.
+
+        Notes
+        -----
+        Numpy multiplies a matrix by a stack of vectors by one call of BLAS a vector, the call that
+        a single vector takes, so that the bits do not depend on how many there are; one product of
+        two matrices would sum in another order. Where a product takes longer than the calls around
+        it (large data), or is taken in blocks of rows, points are evaluated one by one.
+        """
+        names, values = list(points), list(points.values())
+        if self._array is not np.asarray or self.is_shifted or len(self._rows) > 1:
+            each = zip(*values, strict=True)
+            return [self(dict(zip(names, point, strict=True))) for point in each]
+        arrays = {k: v.detach().to("cpu", torch.float64).numpy() for k, v in points.items()}
+        weights = arrays["weight"]
+        biases = arrays["bias"] if self.fit_intercept else np.zeros(len(weights))
+        step = max(1, _AT_ONCE // len(self.residual))
+        found = []
+        for first in range(0, len(weights), step):
+            part = slice(first, first + step)
+            found += self._together(weights[part], biases[part])
+        return found
+
+    def _together(self, weights: Any, biases: Any) -> list[Evaluation]:
+        """Return the evaluations of weights ``(k, d)`` and biases ``(k,)``: see `__call__`."""
+        n, l2 = len(self.residual), self.l2
+        with np.errstate(all="ignore"):
+            apart = (weights - self.weight) - self.weight_low
+            bias_apart = (biases - self.bias) - self.bias_low
+            gap = _matvec(self.X, apart) + bias_apart[:, None]
+            residual = self.residual + gap
+            factor = self.factor
+            weighted = residual if factor is None else factor * residual
+            slope = _matvec(self.X.T, weighted) * (2 / n)
+            loss = _dot(weighted, residual) / n
+            suboptimality = _dot(gap if factor is None else factor * gap, gap) / n
+            if l2:
+                slope = slope + l2 * weights
+                loss = loss + l2 / 2 * _dot(weights, weights)
+                suboptimality = suboptimality + l2 / 2 * _dot(apart, apart)
+            bias_slope = 2 * weighted.sum(1) / n if self.fit_intercept else 0 * biases
+            norms = _norms(slope, bias_slope)
+            apart_norms = _norms(apart, bias_apart) if self.unique else [math.nan] * len(apart)
+        own = self._norm
+        return [
+            Evaluation(value, excess, norm, error / own)
+            for value, excess, norm, error in zip(
+                loss.tolist(), suboptimality.tolist(), norms, apart_norms, strict=True
+            )
+        ]
+
     def _sums(self, rows: slice, apart: Any, level: float) -> tuple[Any, Any, Any, Any]:
         """Return ``X'r``, ``1'r``, ``r'r`` and ``g'g`` of some weighted rows, ``g`` their gap."""
         X = self._double(rows)
@@ -148,6 +208,24 @@ class Judge:
         high, low = dd.pair_add(level, dd.pair_sum(biases, 0.0 * biases, 1))
         found = float(high[0] + low[0])
         return found if math.isfinite(found) else float(self.shift @ apart[0] + bias - self.bias)
+
+
+def _matvec(matrix: Any, vectors: Any) -> Any:
+    """Return the product of a matrix ``(m, n)`` and each of some vectors ``(k, n)``, ``(k, m)``."""
+    return np.matmul(matrix, vectors[:, :, None])[:, :, 0]
+
+
+def _dot(a: Any, b: Any) -> Any:
+    """Return the inner products of the rows of two arrays."""
+    return np.matmul(a[:, None, :], b[:, :, None])[:, 0, 0]
+
+
+def _norms(vectors: Any, values: Any) -> list[float]:
+    """Return the Euclidean norm of each vector and its number: see `_norm`."""
+    if vectors.shape[1] > _SHORT:
+        return [_norm(*pair) for pair in zip(vectors, values.tolist(), strict=True)]
+    rows = zip(values.tolist(), vectors.tolist(), strict=True)
+    return [math.hypot(number, *vector) for number, vector in rows]
 
 
 def _norm(vector: Any, number: Any) -> float:

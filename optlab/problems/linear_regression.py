@@ -183,6 +183,25 @@ class LinearRegression(SmoothLinearModel):
         """
         return super().reference() if self.l1 else self._certified
 
+    def evaluate_together(self, points: Parameters) -> list[Evaluation]:
+        """Evaluate several points, to the bit as `evaluate` does each.
+
+        ``points`` are the parameters with a leading axis: ``weight`` (k, d) and ``bias`` (k,).
+
+        Examples
+        --------
+        >>> import torch
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression([[0.0], [1.0]], [0.0, 2.0])
+        >>> points = {"weight": torch.tensor([[0.0], [2.0]]), "bias": torch.zeros(2)}
+        >>> [evaluation.loss for evaluation in problem.evaluate_together(points)]
+        [2.0, 0.0]
+        """
+        if isinstance(self._judge, Judge) and self.holdout is None:
+            return self._judge.together(points)
+        each = zip(*points.values(), strict=True)
+        return [self.evaluate(dict(zip(points, point, strict=True))) for point in each]
+
     @cached_property
     def _judge(self) -> Callable[[Parameters], Evaluation]:
         if self.l1:

@@ -25,6 +25,8 @@ _FLAGS = (
     "backends.mkldnn.rnn.fp32_precision",
 )
 
+_READ = tuple(attrgetter(flag) for flag in _FLAGS)
+
 
 class TorchSettings(NamedTuple):
     """The settings of torch that decide numbers, which a script or a trial may change.
@@ -62,12 +64,14 @@ class TorchSettings(NamedTuple):
             precision,
             torch.are_deterministic_algorithms_enabled(),
             (smallest / 2).item() == 0,  # torch does not tell it
-            tuple(attrgetter(flag)(torch) for flag in _FLAGS),
+            tuple(read(torch) for read in _READ),
         )
 
     def apply(self) -> None:
         """Set what differs now; setting can import much of torch, so nothing else is set."""
         now = self.current()
+        if now == self:
+            return
         if now.dtype != self.dtype:
             torch.set_default_dtype(self.dtype)
         if now.device != self.device:  # None is the CPU too, without a hook in each call of torch

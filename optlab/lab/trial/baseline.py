@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -14,6 +15,23 @@ from optlab.problems import Evaluation, Parameters, Problem
 from optlab.problems.capabilities import HasConstantFit, HasResiduals, has, is_quadratic
 
 _DOUBLE = torch.finfo(torch.float64).eps
+
+
+class TrivialFits(NamedTuple):
+    """The evaluations of fits that have learnt nothing, the same for all trials of a problem."""
+
+    zero_loss: float  # of parameters that are all zero
+    constant: Evaluation | None  # of the best constant prediction, where the problem knows it
+    constant_loss: float  # of the best constant prediction; 0 where the problem knows none
+
+    @classmethod
+    def of(cls, problem: Problem, start: Parameters) -> TrivialFits:
+        """Evaluate a problem's constant and zero fits, off the clock."""
+        zero_loss = problem.evaluate({k: torch.zeros_like(v) for k, v in start.items()}).loss
+        constant = None
+        if has(problem, HasConstantFit):
+            constant = problem.evaluate(problem.constant_fit())
+        return cls(zero_loss, constant, _constant_loss(problem, constant))
 
 
 @dataclass(frozen=True)
@@ -36,19 +54,15 @@ class Baseline:
 
     @classmethod
     def of(
-        cls, trial: Trial, problem: Problem, optimizer: Optimizer, start: Parameters, row: TraceRow
+        cls, trial: Trial, problem: Problem, optimizer: Optimizer, row: TraceRow, fits: TrivialFits
     ) -> Baseline:
-        """Evaluate a problem's constant and zero fits, off the clock."""
-        zero_loss = problem.evaluate({k: torch.zeros_like(v) for k, v in start.items()}).loss
-        constant = None
-        if has(problem, HasConstantFit):
-            constant = problem.evaluate(problem.constant_fit())
-        eps = torch.finfo(getattr(torch, trial.dtype)).eps
-        rounding = rounding_share(eps) * zero_loss
+        """Return the baseline of a trial that starts at a row, from its problem's trivial fits."""
+        eps, zero_loss = torch.finfo(getattr(torch, trial.dtype)).eps, fits.zero_loss
+        rounding, in_double = rounding_share(eps) * zero_loss, rounding_share(_DOUBLE) * zero_loss
         return cls(
             start=row,
-            constant_loss=_constant_loss(problem, constant),
-            stop_scale=stop_scale(row, constant, rounding, rounding_share(_DOUBLE) * zero_loss),
+            constant_loss=fits.constant_loss,
+            stop_scale=stop_scale(row, fits.constant, rounding, in_double),
             rounding=rounding,
             drift=eps * zero_loss,
             stable_growth=_stable_growth(trial, problem, optimizer),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -89,7 +90,7 @@ class Budget:
         stop_at = StopAt.of(self.stop_at).definition() if self.stop_at else None
         return {"epochs": self.epochs, "stop_at": stop_at, "recorded_epochs": recorded}
 
-    @property
+    @cached_property
     def looks(self) -> tuple[int, ...]:
         """The epochs after which the clock stops and the iterate is recorded, in order.
 

@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
 
 from optlab.lab.trial.advice import Advice
-from optlab.lab.trial.baseline import Baseline
+from optlab.lab.trial.baseline import Baseline, TrivialFits
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow, TrialRecord, Watcher
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End, StoppingRule
 from optlab.lab.trial.validate import check_iterate
 from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct
-from optlab.problems import Parameters, Problem
+from optlab.problems import Evaluation, Parameters, Problem
 from optlab.problems.capabilities import HasBuffers, has
+from optlab.problems.joint_evaluation import evaluate_together, joint_evaluation
 from optlab.text import pluralize
+
+_WAITING_SECONDS = 0.01
+"""Seconds of the optimizer after which the looks that wait are judged: it works on meanwhile."""
+
+_WAITING_NUMBERS = 1 << 16
+"""Parameters of the looks that wait at most."""
+
+
+class Look(NamedTuple):
+    """An iterate that is recorded, before it is evaluated."""
+
+    epoch: int
+    seconds: float
+    parameters: Parameters
+    batch_loss: float
+    cost: Cost | None
 
 
 class Recorder:
     """Evaluate the iterates of one trial, off the clock, write them into its record, and judge.
+
+    Of a compiled loop without ``stop_at``, looks wait until the loop has worked for 10 ms, and are
+    evaluated together where the problem can. A trial that has diverged ends at the same look with
+    the same record: what its loop has made since is thrown away.
 
     Parameters
     ----------
@@ -30,6 +55,8 @@ class Recorder:
         What the trial takes; ``start`` is the recorder's own.
     watch
         Called at each recorded iterate.
+    fits
+        Those of the problem, where they are known.
     """
 
     def __init__(
@@ -42,6 +69,7 @@ class Recorder:
         batches: Batches,
         start: Parameters,
         watch: Watcher | None = None,
+        fits: TrivialFits | None = None,
     ) -> None:
         self.record, self.optimizer, self.watch = record, optimizer, watch
         self._problem, self._start = problem, start
@@ -49,40 +77,111 @@ class Recorder:
         self._rows = len(local.data.y)
         # Asked once: each look would wait for the answer.
         self._buffered = local if has(local, HasBuffers) else None
-        self._row = self._judge(0, 0.0, Iterate(start))
-        baseline = Baseline.of(record.trial, problem, optimizer, start, self._row)
+        self._direct = is_direct(optimizer)
+        self._seen: tuple[Parameters, int | None] = ({}, None)  # the last ones recorded
+        self._waiting: list[Look] = []
+        self._row = self._evaluated(Look(0, 0.0, self._all(start), math.nan, None))
+        self.keep_parameters()
+        fits = fits or TrivialFits.of(problem, start)
+        baseline = Baseline.of(record.trial, problem, optimizer, self._row, fits)
         record.stop_scale = baseline.stop_scale
+        numbers = max(1, sum(value.numel() for value in start.values()))
+        self._last_epoch, self._most_waiting = budget.epochs, _WAITING_NUMBERS // numbers
+        self._waits = (
+            budget.stop_at is None
+            and callable(getattr(optimizer, "compile", None))
+            and joint_evaluation(problem) is not None
+            and self._buffered is None
+        )
         self._stopping = StoppingRule(baseline, budget, Advice(problem, optimizer))
 
     def end_at_start(self) -> End | None:
         """Return the end of a trial whose start has reached ``stop_at``, or None."""
-        return None if is_direct(self.optimizer) else self._stopping.check(self._row)
+        return None if self._direct else self._stopping.check(self._row)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are looks that have not been judged."""
+        return bool(self._waiting)
 
     def look(self, epoch: int, seconds: float, iterate: Iterate) -> End | None:
         """Record an iterate; return the end of the trial, or None where it goes on."""
-        self._row = self._judge(epoch, seconds, iterate)
+        self.check(iterate, epoch)
+        loss = math.nan if iterate.batch_loss is None else float(iterate.batch_loss)
+        if self._waits:
+            point = {name: value.clone() for name, value in iterate.parameters.items()}
+            self._waiting.append(Look(epoch, seconds, point, loss, iterate.cost))
+            worked = seconds - self._row.seconds
+            short = worked < _WAITING_SECONDS and len(self._waiting) < self._most_waiting
+            return None if short and epoch < self._last_epoch else self.judge()
+        look = Look(epoch, seconds, self._all(iterate.parameters), loss, iterate.cost)
+        self._row = self._evaluated(look)
+        self.keep_parameters()
+        return self._stopping.check(self._row)
+
+    def check(self, iterate: Iterate, epoch: int) -> None:
+        """Raise unless an iterate has the start's parameters, as real numbers."""
+        check_iterate(iterate, self._start, epoch)
+
+    def judge(self) -> End | None:
+        """Evaluate the looks that wait; return the end of the trial, or None where it goes on."""
+        looks, self._waiting = self._waiting, []
+        if not looks:
+            return None
+        points = {
+            name: torch.stack([look.parameters[name] for look in looks]) for name in self._start
+        }
+        end = None
+        for look, point in zip(looks, evaluate_together(self._problem, points), strict=True):
+            if end := self.write(look, point):
+                break
+        self.keep_parameters()
+        return end
+
+    def write(self, look: Look, point: Evaluation, place: int | None = None) -> End | None:
+        """Record an evaluated iterate; return the end of the trial, or None where it goes on.
+
+        Where the look's parameters are those of several trials, ``place`` is the trial's among
+        them. They may not be changed later, and are copied by `keep_parameters`.
+        """
+        self._row = self._written(look, point, place)
         return self._stopping.check(self._row)
 
     def timed_out(self) -> End:
         """Return the end of a trial whose time limit ran out after the last recorded iterate."""
+        if end := self.judge():
+            return end
         reason = f"the time limit ran out after epoch {self._row.epoch}"
         return self._stopping.finish(self._row, reason, Status.TIMED_OUT)
 
     def stopped_by_itself(self, epoch: int, seconds: float, iterate: Iterate) -> End:
         """Return the end of a trial whose optimizer yields no more."""
-        end = self.look(epoch, seconds, iterate) if self._row.epoch < epoch else None
-        at_once = epoch == 1 and is_direct(self.optimizer)
+        looked = self._waiting[-1].epoch if self._waiting else self._row.epoch
+        end = self.look(epoch, seconds, iterate) if looked < epoch else None
+        end = end or self.judge()
+        at_once = epoch == 1 and self._direct
         by_itself = f"stopped by itself after {pluralize(epoch, 'epoch')}"
         reason = "answered in one pass" if at_once else by_itself
         return end or self._stopping.finish(self._row, reason)
 
-    def _judge(self, epoch: int, seconds: float, iterate: Iterate) -> TraceRow:
-        check_iterate(iterate, self._start, epoch)
-        parameters = iterate.parameters
-        if self._buffered is not None:
-            parameters = parameters | self._buffered.buffers()
-        point = self._problem.evaluate(parameters)
-        cost = iterate.cost or self._usual_cost(epoch * self._samples / self._rows)
+    def keep_parameters(self) -> None:
+        """Copy the last recorded parameters into the record."""
+        parameters, place = self._seen
+        self.record.parameters = {
+            name: np.array((value if place is None else value[place]).detach().cpu().numpy())
+            for name, value in parameters.items()
+        }
+
+    def _all(self, parameters: Parameters) -> Parameters:
+        return parameters if self._buffered is None else parameters | self._buffered.buffers()
+
+    def _evaluated(self, look: Look) -> TraceRow:
+        return self._written(look, self._problem.evaluate(look.parameters), None)
+
+    def _written(self, look: Look, point: Evaluation, place: int | None) -> TraceRow:
+        epoch, seconds, parameters, batch_loss, cost = look
+        losses, gradients, products = self._evaluations(epoch, cost)
+        more = getattr(point, "more", None)
         row = TraceRow(
             epoch=epoch,
             samples=epoch * self._samples,
@@ -90,26 +189,29 @@ class Recorder:
             loss=point.loss,
             suboptimality=point.suboptimality,
             gradient_norm=point.gradient_norm,
-            batch_loss=math.nan if iterate.batch_loss is None else float(iterate.batch_loss),
+            batch_loss=batch_loss,
             parameter_error=point.parameter_error,
             steps=epoch * self._steps,
-            more=dict(getattr(point, "more", {})),
-            loss_evaluations=float(cost.losses),
-            gradient_evaluations=float(cost.gradients),
-            hessian_products=float(cost.hessian_products),
+            more=dict(more) if more else {},
+            loss_evaluations=losses,
+            gradient_evaluations=gradients,
+            hessian_products=products,
         )
+        self._seen = parameters, place
         record = self.record
         record.trace.append(row)
-        record.parameters = {
-            name: value.detach().cpu().numpy().copy() for name, value in parameters.items()
-        }
         record.seconds = seconds
         if self.watch:
             self.watch(record.trial, row)
         return row
 
-    def _usual_cost(self, passes: float) -> Cost:
-        """Return the cost of a method with one gradient of each row a pass; NaN of a direct one."""
-        if is_direct(self.optimizer) and passes:
-            return Cost(math.nan, math.nan, math.nan)
-        return Cost(losses=passes, gradients=passes)
+    def _evaluations(self, epoch: int, cost: Cost | None) -> tuple[float, float, float]:
+        """Return the passes of losses, gradients and Hessian products since the start.
+
+        Left out, they are those of a method with one gradient of each row a pass; NaN of a direct
+        one.
+        """
+        if cost is not None:
+            return float(cost.losses), float(cost.gradients), float(cost.hessian_products)
+        passes = epoch * self._samples / self._rows
+        return (math.nan,) * 3 if self._direct and passes else (passes, passes, 0.0)

@@ -221,13 +221,24 @@ class _Run:
     def _solve(self) -> End:
         """Ask for iterates until the trial ends, and return its end."""
         batches, start, begin = self._prepare()
-        clock = Stopwatch(self.device)
         recorder = Recorder(
             self.record, self.problem, self.local, self.optimizer, self.budget, batches, start,
             self.watch,
         )  # fmt: skip
         if end := recorder.end_at_start():
             return end
+        try:
+            return self._advance(recorder, begin)
+        except Exception:
+            if end := recorder.judge():  # where it had ended before
+                return end
+            raise
+        except BaseException:
+            recorder.judge()
+            raise
+
+    def _advance(self, recorder: Recorder, begin: Callable[[], Iterator[Iterate]]) -> End:
+        clock = Stopwatch(self.device)
         looks, epoch = iter(self.budget.looks), 0
         next_look: float = next(looks)
         iterate: Iterate | None = None
@@ -237,12 +248,14 @@ class _Run:
             late = time.monotonic() > self.deadline
             if epoch >= next_look or late:
                 seconds = clock.stop()
-                next_look = next((look for look in looks if look > epoch), math.inf)
+                while next_look <= epoch:
+                    next_look = next(looks, math.inf)
                 if end := recorder.look(epoch, seconds, iterate):
                     return end
                 if late:
                     return recorder.timed_out()
-                gc.collect(0)  # what the optimizer left behind, off the clock
+                if not recorder.is_waiting:
+                    gc.collect(0)  # what the optimizer left behind, off the clock
                 clock.start()
         seconds = clock.stop()
         if iterate is None:

@@ -44,14 +44,15 @@ class StoppingRule:
     def __init__(self, baseline: Baseline, budget: Budget, advice: Advice) -> None:
         self.baseline, self.budget, self.advice = baseline, budget, advice
         self.stop_at = None if budget.stop_at is None else StopAt.of(budget.stop_at)
-        self.least = baseline.start
+        self.least, self._least_loss = baseline.start, _loss_or_infinity(baseline.start)
         self._losses = [baseline.start.loss]
 
     def check(self, row: TraceRow) -> End | None:
         """Return the end of a trial at this row, or None where it goes on."""
         if row.epoch:
             self._losses.append(row.loss)
-            self.least = min(self.least, row, key=_loss_or_infinity)
+            if row.loss < self._least_loss:  # NaN never is
+                self.least, self._least_loss = row, row.loss
             if grown := self._diverged(row):
                 reason = f"{grown} after epoch {row.epoch}: {self.advice.smaller()}"
                 return End(Status.DIVERGED, reason)

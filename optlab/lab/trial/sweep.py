@@ -16,8 +16,9 @@ from optlab.lab.measure.devices import unavailable
 from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.machine_load import MACHINE_LOAD
 from optlab.lab.measure.threads import set_threads
+from optlab.lab.trial.baseline import TrivialFits
 from optlab.lab.trial.record import TrialRecord, Watcher
-from optlab.lab.trial.recorder import Recorder
+from optlab.lab.trial.recorder import Look, Recorder
 from optlab.lab.trial.run import STOPPED, describe_exception, prepare, quiet
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End
@@ -25,8 +26,9 @@ from optlab.lab.trial.task import Task
 from optlab.lab.trial.validate import data_are_untouched, passes_of
 from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.optimizers import Batches, unsupported
-from optlab.optimizers.together import JointIterates, iterates_together, restricted
+from optlab.optimizers.together import JointIterate, JointIterates, iterates_together, restricted
 from optlab.problems import Parameters
+from optlab.problems.joint_evaluation import evaluate_together
 
 
 class Sweep:
@@ -107,6 +109,8 @@ class Sweep:
 
     def interrupt(self) -> list[TrialRecord]:
         """Return the records of the trials that had not ended, as interrupted."""
+        for recorder in self._recorders:
+            recorder.keep_parameters()
         records, self.records, self.tasks = self.records, [], []
         stopped = End(Status.INTERRUPTED, STOPPED)
         for k, record in enumerate(records):  # some may have ended at the present epoch
@@ -136,10 +140,11 @@ class Sweep:
             record.compile_seconds = compiling / len(self.tasks)
             record.first_pass_seconds = first_pass / len(self.tasks)
         begun = self._prepared()
+        fits = TrivialFits.of(problem, begun[0][1])
         self._recorders = [
             Recorder(
                 record, own.problem, self._local, own.optimizer, own.budget, batches,
-                {name: value.clone() for name, value in start.items()}, self._watch,
+                {name: value.clone() for name, value in start.items()}, self._watch, fits,
             )
             for record, own, (batches, start) in zip(self.records, self.tasks, begun, strict=True)
         ]  # fmt: skip
@@ -187,14 +192,23 @@ class Sweep:
             late = time.monotonic() > self._deadline
         self._share += (self._clock.stop() - before) / len(self.tasks)
         self._next_look = next((look for look in self._looks if look > self._epoch), math.inf)
-        for k, recorder in enumerate(self._recorders):
-            if end := recorder.look(self._epoch, self._share, joint[k]):
-                self._ends[k] = end
-            elif late:
-                self._ends[k] = recorder.timed_out()
+        self._look(joint, late=late)
         gc.collect(0)  # what the optimizer left behind, off the clock
         ends, self._ends = self._ends, {}
         return self._leave(ends)
+
+    def _look(self, joint: JointIterate, *, late: bool) -> None:
+        """Evaluate and record the trials' iterates, and keep the ends of those that end here."""
+        self._recorders[0].check(joint[0], self._epoch)
+        points = joint.parameters()
+        found = evaluate_together(self.tasks[0].problem, points)
+        each = zip(self._recorders, found, joint.batch_losses.tolist(), strict=True)
+        for k, (recorder, point, loss) in enumerate(each):
+            look = Look(self._epoch, self._share, points, loss, None)
+            if end := recorder.write(look, point, k):
+                self._ends[k] = end
+            elif late:
+                self._ends[k] = recorder.timed_out()
 
     def _leave(self, ends: Mapping[int, End]) -> list[TrialRecord]:
         """Let the trials at some places leave, and return their records."""
@@ -203,6 +217,8 @@ class Sweep:
         if self._recorders and not data_are_untouched(self.tasks[0].problem, self._local):
             raise RuntimeError(f"{self.tasks[0].trial.optimizer} changed the problem's data")
         for k, end in ends.items():
+            if self._recorders:
+                self._recorders[k].keep_parameters()
             record, remark = self.records[k], getattr(self.tasks[k].optimizer, "remark", None)
             more = remark(self._local, self._device) if callable(remark) and record.trace else ""
             record.status = end.status

@@ -58,10 +58,17 @@ def passes_of(iterate: object) -> int:
 
 def check_iterate(iterate: Iterate, start: Parameters, epoch: int) -> None:
     """Raise unless an iterate has the start's parameters, as real numbers."""
-    odd = [str(v.dtype) for v in iterate.parameters.values() if not v.is_floating_point()]
+    parameters = iterate.parameters
+    if parameters.keys() == start.keys():
+        for name, value in parameters.items():
+            if not value.is_floating_point() or value.shape != start[name].shape:
+                break
+        else:
+            return
+    odd = [str(v.dtype) for v in parameters.values() if not v.is_floating_point()]
     if odd:
         raise TypeError(f"the iterate of epoch {epoch} is of {odd[0]}, not of real numbers")
-    shapes = {name: tuple(value.shape) for name, value in iterate.parameters.items()}
+    shapes = {name: tuple(value.shape) for name, value in parameters.items()}
     expected = {name: tuple(value.shape) for name, value in start.items()}
     if shapes != expected:
         raise ValueError(

@@ -18,6 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
+from optlab.optimizers.fused.cached_njit import cached_njit
 from optlab.optimizers.fused.fused_run import FusedRun, Loop
 from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 
@@ -393,10 +394,7 @@ def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much
     return loss
 
 
-try:
-    descend = numba.njit(cache=True, nogil=True)(_descend)
-except RuntimeError:  # no place for a cache: compile in every process
-    descend = numba.njit(nogil=True)(_descend)
+descend = cached_njit(_descend)
 
 
 def loop(run: FusedRun, size: int, samples: int) -> Loop:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -20,6 +20,9 @@ _ROWS_AT_ONCE = 1 << 18
 
 _SIDE_BY_SIDE = 4
 """Trials from which on they are computed by vector instructions over trials, on the CPU."""
+
+_COMPILED: set[Hashable] = set()
+"""The kinds of trials whose loop this process has compiled: see `_kind`."""
 
 
 class Compiler(NamedTuple):
@@ -66,6 +69,20 @@ def compile_loop(run: FusedRun, batches: Batches) -> None:
         batches.orders(1)  # compiles what draws them; these batches are thrown away too
     orders = torch.zeros(1, 1, dtype=torch.int32, device=batches.y.device)
     loop(run, batches.rows_a_step, 1)(orders if batches.is_shuffled else None, 1)
+    if len(run.theta) < _SIDE_BY_SIDE:
+        _COMPILED.add(_kind(batches))
+
+
+def is_compiled(batches: Batches) -> bool:
+    """Return whether this process has compiled the loop of one trial for such data and order."""
+    return batches.y.device.type == "cpu" and _kind(batches) in _COMPILED
+
+
+def _kind(batches: Batches) -> Hashable:
+    """Return what decides which functions are compiled for one trial, on the CPU."""
+    weight = batches.weight
+    drawn = (batches.order, len(batches.y)) if batches.is_shuffled else None
+    return batches.X.dtype, None if weight is None else weight.is_contiguous(), drawn
 
 
 def advance_run(run: FusedRun, batches: Batches) -> Iterator[Iterate]:

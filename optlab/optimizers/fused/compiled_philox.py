@@ -11,6 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from optlab.optimizers.fused.cached_njit import cached_njit
 from optlab.optimizers.fused.philox_order import MULTIPLIERS, ROUNDS, WEYL
 
 SHORT = 48
@@ -20,7 +21,6 @@ _LANES = 64  # short epochs at once
 _BITS = 63  # of a key
 _M0, _M1, _W0, _W1 = (np.uint64(number) for number in (*MULTIPLIERS, *WEYL))
 _WORD, _HALF, _SIGN = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(0x7FFFFFFF)
-_compiled = numba.njit(cache=True, nogil=True)
 
 
 def _two_keys(block: Any, epoch: Any, low: Any, high: Any) -> Any:
@@ -38,7 +38,7 @@ two_keys: Any = numba.njit(inline="always")(_two_keys)
 two_keys.__doc__ = "Return the keys of rows 2 block and 2 block + 1: two words each."
 
 
-@_compiled
+@cached_njit
 def _rank_short(low: Any, high: Any, first: Any, orders: Any) -> None:
     """Order few rows: a row's place is the number of keys below its own."""
     epochs, n = orders.shape
@@ -63,7 +63,7 @@ def _rank_short(low: Any, high: Any, first: Any, orders: Any) -> None:
                 order[ranks[i, lane]] = i
 
 
-@_compiled
+@cached_njit
 def _sort_long(low: Any, high: Any, first: Any, orders: Any) -> None:
     """Order many rows by buckets of one or two keys each, and insertion within these."""
     epochs, n = orders.shape

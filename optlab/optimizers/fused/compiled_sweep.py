@@ -19,6 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
+from optlab.optimizers.fused.cached_njit import cached_njit
 from optlab.optimizers.fused.compiled_descent import lerp, loss_of, slope_of
 from optlab.optimizers.fused.fused_run import FusedRun, Loop
 
@@ -310,10 +311,7 @@ def _add_penalty(w: Any, d: Any, total: Any, s: Settings) -> None:
         total[k] += half * ((low + ((sums[1] + sums[5]) + (sums[3] + sums[7]))) + rest)
 
 
-try:
-    descend = numba.njit(cache=True, nogil=True)(_descend)
-except RuntimeError:  # no place for a cache: compile in every process
-    descend = numba.njit(nogil=True)(_descend)
+descend = cached_njit(_descend)
 
 
 def loop(run: FusedRun, size: int, samples: int) -> Loop:

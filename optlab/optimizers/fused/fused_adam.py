@@ -14,6 +14,7 @@ from optlab.optimizers.fused.compiled_loops import (
     COMPILERS,
     advance_run,
     compile_loop,
+    is_compiled,
     rows_and_loss,
     without_loop,
 )
@@ -98,7 +99,8 @@ class FusedAdam:
 
     def compile(self, problem: Problem, batches: Batches) -> None:
         """Compile the loop, or load it from disk, by an epoch of one row."""
-        compile_loop(self._run(problem, batches, problem.start(torch.Generator())), batches)
+        if not is_compiled(batches):
+            compile_loop(self._run(problem, batches, problem.start(torch.Generator())), batches)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters where the runner looks, and at least every 262 144 rows."""

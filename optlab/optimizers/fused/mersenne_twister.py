@@ -17,12 +17,13 @@ from typing import Any
 import numba
 import numpy as np
 
+from optlab.optimizers.fused.cached_njit import cached_njit
+
 WORDS, MIDDLE = 624, 397
 SHORT = WORDS - MIDDLE + 1
 """The most rows of an epoch whose permutation needs no twist of the whole state: 228."""
 
 _LANES = 8  # twisters seeded at once: their chains of products run beside each other
-_compiled = numba.njit(cache=True, nogil=True)
 
 
 def _temper(word: Any) -> Any:
@@ -43,14 +44,14 @@ def _mix(first: Any, second: Any, middle: Any) -> Any:
 mix: Any = numba.njit(inline="always")(_mix)
 
 
-@_compiled
+@cached_njit
 def _twist(state: Any) -> None:
     """Compute the next 624 words in place."""
     for i in range(WORDS):
         state[i] = mix(state[i], state[(i + 1) % WORDS], state[(i + MIDDLE) % WORDS])
 
 
-@_compiled
+@cached_njit
 def _draw_seeds(state: Any, left: int, seeds: Any) -> int:
     """Draw a seed an epoch as a DataLoader does; return how many words are left."""
     for i in range(len(seeds)):
@@ -63,7 +64,7 @@ def _draw_seeds(state: Any, left: int, seeds: Any) -> int:
     return left
 
 
-@_compiled
+@cached_njit
 def _permute_short(seeds: Any, orders: Any) -> None:
     """Permute up to 228 rows by each seed's first words."""
     n = orders.shape[1]
@@ -90,7 +91,7 @@ def _permute_short(seeds: Any, orders: Any) -> None:
                 order[i], order[other] = order[other], order[i]
 
 
-@_compiled
+@cached_njit
 def _permute_long(seeds: Any, orders: Any) -> None:
     """Permute any number of rows by each seed."""
     n = orders.shape[1]

@@ -1,0 +1,220 @@
+"""Points evaluated together have the bits of points alone, and trials the same records."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import optlab as ol
+from optlab.lab.execution_options import Execution
+from optlab.lab.grid import Grid
+from optlab.lab.trial import recorder
+from optlab.lab.trial.budget import Budget
+from optlab.lab.trial.run import run_trial
+from optlab.lab.trial.status import Status
+from optlab.optimizers.fused import compiled_loops
+from optlab.problems.joint_evaluation import evaluate_together, joint_evaluation
+from optlab.problems.judge import Judge
+
+NEVER, AT_ONCE = math.inf, 0.0
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+
+
+def made(seed, dtype=torch.float64, *, shift=0.0, rows=400, **options):
+    """Return a problem of random shape, and points near and far from its optimum."""
+    draw = np.random.default_rng(seed)
+    n, d, k = draw.integers(2, rows), draw.integers(1, 60), draw.integers(1, 40)
+    X = torch.as_tensor(draw.normal(shift, 1, (n, d))).to(dtype)
+    y = torch.as_tensor(draw.normal(size=n)).to(dtype)
+    if options.pop("weighted", False):
+        options["sample_weight"] = draw.uniform(0, 1, n)
+    problem = ol.LinearRegression(X, y, **options)
+    far = 10.0 ** draw.integers(-12, 160 if dtype == torch.float64 else 30, (k, 1))
+    points = {"weight": torch.as_tensor(far * draw.normal(size=(k, d))).to(dtype)}
+    points["weight"][0, 0] = [0.0, math.inf, math.nan][seed % 3]
+    if problem.fit_intercept:
+        points["bias"] = torch.as_tensor(draw.normal(size=k)).to(dtype)
+    return problem, points
+
+
+def bits(evaluations):
+    return np.array([evaluation[:4] for evaluation in evaluations])
+
+
+def alone(problem, points):
+    each = zip(*points.values(), strict=True)
+    return [problem.evaluate(dict(zip(points, point, strict=True))) for point in each]
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"dtype": torch.float32, "weighted": True},
+        {"l2": 0.1, "fit_intercept": False},
+        {"l1": 0.1},  # judged by the general judge
+        {"shift": 1e6},  # in double-double
+    ],
+    ids=str,
+)
+def test_points_together_have_the_bits_of_points_alone(seed, options):
+    problem, points = made(seed, **options)
+    # NaN equals NaN here, and nothing but the same number equals a number.
+    np.testing.assert_array_equal(
+        bits(problem.evaluate_together(points)), bits(alone(problem, points))
+    )
+
+
+def test_points_of_large_data_and_of_many_parts_are_the_same(monkeypatch):
+    large = ol.LinearRegression.from_dataset(ol.datasets.synthetic(3000, 20, seed=1))
+    points = {"weight": torch.randn(3, 20).double(), "bias": torch.randn(3).double()}
+    assert large.evaluate_together(points) == alone(large, points)
+    monkeypatch.setattr("optlab.problems.judge._AT_ONCE", 1)  # a point at a time
+    problem, points = made(3)
+    np.testing.assert_array_equal(
+        bits(problem.evaluate_together(points)), bits(alone(problem, points))
+    )
+
+
+def test_held_out_rows_are_measured(problem):
+    own = ol.LinearRegression([[0.0], [1.0]], [0.0, 1.0], holdout=([[2.0]], [3.0]))
+    points = {"weight": torch.ones(2, 1), "bias": torch.zeros(2)}
+    assert [found.more["holdout_loss"] for found in own.evaluate_together(points)] == [1.0, 1.0]
+
+
+def test_an_evaluation_of_ones_own_is_asked_point_by_point(problem, monkeypatch):
+    class Own(ol.LinearRegression):
+        def evaluate(self, parameters):
+            return super().evaluate(parameters)._replace(loss=7.0)
+
+    own = Own.from_dataset(ol.datasets.tutorial())
+    points = {"weight": torch.ones(2, 1), "bias": torch.zeros(2)}
+    assert joint_evaluation(problem) is not None
+    assert joint_evaluation(own) is None
+    assert [found.loss for found in evaluate_together(own, points)] == [7.0, 7.0]
+    rates = [ol.SGD(rate) for rate in (0.01, 0.02)]
+    for sweep in (False, True):
+        results = ol.compare(own, rates, epochs=5, execution=Execution(sweep=sweep))
+        assert set(results.traces["loss"]) == {7.0}
+    monkeypatch.setitem(vars(own), "evaluate", own.evaluate)
+    assert joint_evaluation(own) is None
+
+
+def record_of(problem, optimizer, monkeypatch, seconds, *, catch=(BaseException,), **options):
+    monkeypatch.setattr(recorder, "_WAITING_SECONDS", seconds)
+    (trial,) = Grid.of(problem, [optimizer], batch_sizes=[1], seeds=[1]).trials()
+    budget = Budget(**{"epochs": 300} | options)
+    return run_trial(trial, problem, optimizer, budget, warm_up=False, catch=catch)
+
+
+def outcome(record):
+    rows = [row._replace(seconds=0.0)._asdict() for row in record.trace]
+    values = {name: value.tolist() for name, value in record.parameters.items()}
+    return record.status, record.message, repr(rows), repr(values)
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.05, 0.9, 3.0, 1e4])
+@pytest.mark.parametrize("kind", [ol.FusedSGD, ol.FusedAdam])
+def test_looks_that_wait_give_the_same_record(problem, monkeypatch, kind, rate):
+    at_once = record_of(problem, kind(rate), monkeypatch, AT_ONCE)
+    waiting = record_of(problem, kind(rate), monkeypatch, NEVER)
+    assert outcome(waiting) == outcome(at_once)
+    assert waiting.seconds == waiting.trace[-1].seconds
+    if kind is ol.FusedSGD:
+        assert (at_once.status == Status.DIVERGED) == (rate > 0.5)
+        at = at_once.trace[-1].epoch  # where the last parameters are those of a run so long
+        alone = ol.minimize(problem, kind(rate), batch_size=1, seed=1, epochs=at)
+        assert alone.parameters["weight"].tolist() == at_once.parameters["weight"].tolist() or (
+            math.isnan(at_once.trace[-1].loss)
+        )
+
+
+def test_looks_wait_only_without_a_target(problem, monkeypatch):
+    calls = []
+    monkeypatch.setattr(Judge, "together", _counted(Judge.together, calls))
+    record_of(problem, ol.FusedSGD(0.001), monkeypatch, NEVER)
+    assert len(calls) == 1
+    found = record_of(problem, ol.FusedSGD(0.01), monkeypatch, NEVER, stop_at=1e-2)
+    assert found.status == Status.CONVERGED
+    assert len(calls) == 1
+    record_of(problem, ol.ManualSGD(0.001), monkeypatch, NEVER, epochs=3)
+    assert len(calls) == 1
+
+
+def _counted(function, calls):
+    def counted(*arguments):
+        calls.append(arguments)
+        return function(*arguments)
+
+    return counted
+
+
+class Faulty:
+    """Descend, and raise at an epoch."""
+
+    uses_batches = True
+
+    def __init__(self, rate, error, at):
+        self.rate, self.error, self.at = rate, error, at
+
+    def compile(self, problem, batches):
+        """Make nothing ready, and say that this is a compiled loop."""
+
+    def iterates(self, problem, batches, start):
+        for epoch, iterate in enumerate(ol.ManualSGD(self.rate).iterates(problem, batches, start)):
+            if epoch == self.at:
+                raise self.error
+            yield iterate
+
+
+@pytest.mark.parametrize(
+    ("rate", "error", "status"),
+    [
+        (0.01, ValueError("odd"), Status.FAILED),
+        (3.0, ValueError("odd"), Status.DIVERGED),  # it had ended before it raised
+        (0.01, KeyboardInterrupt(), Status.INTERRUPTED),
+        (3.0, KeyboardInterrupt(), Status.INTERRUPTED),
+    ],
+)
+def test_looks_that_wait_are_kept_where_an_optimizer_raises(
+    problem, monkeypatch, rate, error, status
+):
+    optimizer = Faulty(rate, error, 12)
+    record = record_of(problem, optimizer, monkeypatch, NEVER, recorded_epochs=1)
+    assert record.status == status
+    if rate < 1:
+        assert [row.epoch for row in record.trace] == list(range(13))
+        assert record.parameters["weight"].shape == (1,)
+    else:
+        assert 1 < len(record.trace) < 13
+
+
+def test_a_sweep_evaluates_its_trials_together(problem, monkeypatch):
+    together, single = [], []
+    monkeypatch.setattr(Judge, "together", _counted(Judge.together, together))
+    monkeypatch.setattr(Judge, "__call__", _counted(Judge.__call__, single))
+    own = [ol.FusedSGD(rate) for rate in np.geomspace(1e-4, 0.3, 16)]
+    results = ol.compare(problem, own, epochs=50, execution=Execution(sweep=True))
+    looks = results.traces.query("trial == 0 and epoch > 0")
+    assert len(together) == len(looks)
+    assert 16 <= len(single) < 2 * 16  # the starts, and what is the same for all trials
+
+
+def test_a_kind_of_loop_is_compiled_once_in_a_process(problem, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(compiled_loops, "_COMPILED", set())
+    monkeypatch.setattr(
+        "optlab.optimizers.fused.fused_sgd.compile_loop",
+        _counted(compiled_loops.compile_loop, compiled),
+    )
+    for dtype in ("float32", "float64", "float32"):
+        ol.minimize(problem, ol.FusedSGD(0.001), epochs=2, batch_size=1, dtype=dtype)
+    assert len(compiled) == 2
