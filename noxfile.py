@@ -10,6 +10,10 @@ BENCHMARKS = (
     "tutorial_loop", "step_speed", "fused_speed", "closed_form_speed", "logistic_speed",
     "benchopt_peer", "overhead", "accuracy", "nist_nonlinear", "certified_references",
 )  # fmt: skip
+COMPILED = (
+    "tests/test_double_double.py", "tests/test_fused.py", "tests/test_fused_adam.py",
+    "tests/test_philox_order.py", "tests/test_streaming.py",
+)  # fmt: skip
 EXPERIMENTS = (
     "tutorial", "diabetes", "conditioning", "nist", "nist_nonlinear", "digits_network", "valley",
     "theory", "batch_size", "noise_floor",
@@ -38,6 +42,27 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *side_by_side, "-m", "not alone", env=env)
     # Tests that measure time, or that have limits of time, run alone after the others.
     session.run("pytest", "-m", "alone", "tests", env=env)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Lines and branches of the package that the tests run."""
+    install(session, "test", "coverage")
+    session.run("coverage", "erase")
+    measured = ("coverage", "run", "-m", "pytest", "-p", "tests.coverage_contexts")
+    session.run(*measured, *(session.posargs or ("--ignore", "tests/test_quality.py")))
+    # Numba's functions are not seen while they are compiled, so that Python runs them once; tests
+    # that need compilation itself (its overflow, its bits) fail there, and ran above.
+    session.run(*measured, *COMPILED, env={"NUMBA_DISABLE_JIT": "1"}, success_codes=[0, 1])
+    session.run("coverage", "combine")
+    session.run("coverage", "report", "--sort=cover", "--skip-covered")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Small faults planted in a sample of places: how many do the tests notice (after coverage)?"""
+    install(session, "test", "mutants")
+    session.run("python", "-m", "benchmarks.mutants", *(session.posargs or ("400",)))
 
 
 @nox.session

@@ -72,7 +72,7 @@ class Solution:
     @cached_property
     def trace(self) -> pd.DataFrame:
         """The recorded iterates, a row each."""
-        return traces_table([self.record]).drop(columns="trial")
+        return traces_table([self.record]).drop(columns=["trial", "predicted_suboptimality"])
 
     def predict(self, X: Any = None) -> Any:
         """Return the model's predictions at the last iterate.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +16,7 @@ from optlab.analysis.select_trials import check_column, select_trials
 from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
+from optlab.lab.tables import predictions_table
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
@@ -23,6 +24,8 @@ from optlab.report.table_files import write_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from optlab.report.page.signature_table import SignatureLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,7 @@ class Results(ResultTables):
             machine=machine,
             definition=definition,
             final_parameters={r.trial.number: r.parameters for r in records if r.parameters},
+            predictions=predictions_table(records),
             tracebacks={r.trial.number: r.traceback for r in records if r.traceback},
         )
 
@@ -300,6 +304,29 @@ class Results(ResultTables):
         """
         return analysis.ratios(self.trials, baseline)
 
+    def theory(self) -> pd.DataFrame:
+        """Return what theory says of each optimizer and batch size, beside what was measured.
+
+        A row for each that is gradient descent at a constant rate on a problem whose modes are
+        known, with the largest stable learning rate for these data, the slowest mode's half-life in
+        epochs, the noise floor, and the epochs to ``stop_at``, predicted and measured: see
+        `optlab.analysis.theory` for the columns. `plot_theory` draws the curves;
+        ``predicted_suboptimality`` in `traces` has them.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(
+        ...     problem, [ol.SGD(0.05), ol.Adam(0.05)], epochs=100, stop_at=1e-6, recorded_epochs=1
+        ... )
+        >>> table = results.theory()
+        >>> table[["optimizer", "stable_rate", "predicted_epochs", "measured_epochs"]].round(6)
+          optimizer  stable_rate  predicted_epochs  measured_epochs
+        0       SGD          1.0              72.0             72.0
+        """
+        return analysis.theory(self)
+
     def time_to_target(self, stop_at: float | StopAt) -> pd.DataFrame:
         """Return what it took each cell to bring the suboptimality to a share of its `stop_scale`.
 
@@ -407,6 +434,20 @@ class Results(ResultTables):
 
         return figures.convergence(self, self._one(problem), measure)
 
+    def plot_theory(self, problem: str | None = None) -> Figure:
+        """Draw what theory predicts of the suboptimality, dashed, beside what was measured.
+
+        Its noise floor is dotted. ``problem`` may be left out where there is one.
+
+        Raises
+        ------
+        ValueError
+            For a problem on which theory predicts no trial: see `theory`.
+        """
+        from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+
+        return figures.theory(self, self._one(problem))
+
     def plot_fit(self, problem: str | None = None) -> Figure:
         """Draw the points of a one-feature problem and the line of each setting's median trial.
 
@@ -428,8 +469,8 @@ class Results(ResultTables):
     def figures(self, problem: str | None = None) -> dict[str, Figure]:
         """Return every view that has something to draw as a figure, by name.
 
-        ``convergence, digits, seconds, target, ratio, parameters, fit, phases, crossover`` and
-        ``profile``; ``problem`` may be left out where there is one.
+        ``convergence, theory, digits, seconds, target, ratio, parameters, fit, phases, crossover``
+        and ``profile``; ``problem`` may be left out where there is one.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
@@ -449,8 +490,24 @@ class Results(ResultTables):
 
         return figures.save_all(self, folder, formats, force=force)
 
-    def report(self, path: str | Path, *, force: bool = False) -> Path:
+    def report(
+        self,
+        path: str | Path,
+        *,
+        force: bool = False,
+        signatures: Iterable[SignatureLike] = (),
+    ) -> Path:
         """Write one HTML page that works offline: what was found, and how sure that is.
+
+        Parameters
+        ----------
+        path
+            The file.
+        force
+            Overwrite a file that optlab did not write.
+        signatures
+            Invariance signatures that the page shows in a table, as `optlab.testing.signature`
+            measures them of each optimizer.
 
         Raises
         ------
@@ -459,7 +516,7 @@ class Results(ResultTables):
         """
         from optlab.report.page.render import write_page  # noqa: PLC0415 - as above
 
-        return write_page(self, path, force=force)
+        return write_page(self, path, force=force, signatures=signatures)
 
     def _one(self, problem: str | None) -> str:
         if problem is None and len(self.problems) == 1:

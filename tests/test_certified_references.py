@@ -23,7 +23,8 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @models
-@pytest.mark.parametrize("options", [{"l2": 0.1}, {"l1": 0.05}, {"l1": 0.05, "l2": 0.1}, {}],
+@pytest.mark.parametrize("options", [{"l2": 0.1}, {"l1": 0.05}, {},
+                                     {"l1": 0.05, "l2": 0.1, "fit_intercept": False}],
                          ids=lambda options: "+".join(options) or "none")  # fmt: skip
 def test_mpmath_confirms_the_reference_to_the_digits_it_claims(cls, options):
     if cls is ol.QuantileRegression and "l2" in options:
@@ -36,6 +37,7 @@ def test_mpmath_confirms_the_reference_to_the_digits_it_claims(cls, options):
         assert abs(float(reference.loss - exact.loss)) <= reference.bound
         assert reference.bound <= 1e-14 * max(1.0, reference.loss)
     assert least_digits(problem, exact) >= min(reference.digits, 15.9)
+    assert reference.digits > 11.0  # a bound that is far too wide would be true, and of no use
 
 
 def exact_suboptimality(problem, exact, point):

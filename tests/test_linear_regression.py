@@ -1,3 +1,4 @@
+import math
 import pickle
 from fractions import Fraction
 
@@ -527,3 +528,13 @@ def test_an_optimizer_that_changes_its_copy_of_the_data_changes_no_optimum():
     assert copy.reference().loss == original.reference().loss == expected
     start = copy.start(torch.Generator())
     assert copy.evaluate(start) == original.evaluate(start)
+
+
+def test_the_norm_of_a_long_gradient_is_right_where_its_square_is_no_float():
+    problem = ol.LinearRegression(np.eye(40), np.zeros(40), fit_intercept=False)
+    point = {"weight": torch.arange(40.0).double()}
+    norm = problem.evaluate(point).gradient_norm
+    huge = problem.evaluate({"weight": 1e200 * point["weight"]}).gradient_norm
+    assert huge == pytest.approx(1e200 * norm, rel=1e-14)
+    assert norm == pytest.approx(2 / 40 * math.sqrt(39 * 40 * 79 / 6), rel=1e-14)
+    assert problem.evaluate({"weight": torch.zeros(40).double()}).gradient_norm == 0.0

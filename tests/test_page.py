@@ -165,10 +165,10 @@ def test_every_view_is_drawn_on_a_small_dark_screen_and_themes_turn(open_page, r
 
 
 OF_EXPERIMENTS = {
-    "tutorial": {"convergence", "digits", "seconds", "target", "ratio", "parameters", "fit",
-                 "phases"},
-    "diabetes": {"convergence", "digits", "seconds", "target", "ratio", "parameters", "phases",
-                 "profile"},
+    "tutorial": {"convergence", "theory", "digits", "seconds", "target", "ratio", "parameters",
+                 "fit", "phases"},
+    "diabetes": {"convergence", "theory", "digits", "seconds", "target", "ratio", "parameters",
+                 "phases", "profile"},
 }  # fmt: skip
 
 
@@ -186,7 +186,7 @@ def test_the_experiments_pages_draw_every_view_and_filter(open_page, request, na
         assert before[key] > 3, key
         assert len(axis_text(section)) > 5, key
     assert show(page, "crossover").locator("tbody tr").count() == 10
-    missing = {key for key in [*DRAWN, "path"] if key not in OF_EXPERIMENTS[name]}
+    missing = {key for key in [*DRAWN, "path", "theory"] if key not in OF_EXPERIMENTS[name]}
     listed = page.locator("#not-drawn li").evaluate_all("all => all.map((e) => e.id)")
     assert set(listed) == missing
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -235,8 +235,9 @@ def test_the_noisy_quadratic_model_has_the_moments_of_its_problem(nesterov):
             assert loss == pytest.approx(curve[steps], rel=1e-12)
     assert model.expected_loss(LinearDescent(3.0), 4, 10**6) == math.inf
     assert model.least_steps(100.0, 4).steps == 0
-    with pytest.raises(ValueError, match="eigenvalues must be positive and finite"):
-        NoisyQuadraticModel([1.0, 0.0])
+    for eigenvalues in ([1.0, 0.0], [[1.0]], [], [1.0, math.inf]):
+        with pytest.raises(ValueError, match="eigenvalues must be positive and finite"):
+            NoisyQuadraticModel(eigenvalues)
     with pytest.raises(ValueError, match="start must be finite and at least 0, not -1"):
         NoisyQuadraticModel(start=-1)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from optlab.lab import ProblemSummary
+from optlab.lab.tables import predictions_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,3 +28,5 @@ class ResultTables:
     # By trial, where there are any:
     final_parameters: Mapping[int, Mapping[str, np.ndarray[Any, Any]]] = field(default_factory=dict)
     tracebacks: Mapping[int, str] = field(default_factory=dict)
+    # A row for each trial that theory describes, see `optlab.lab.trial.prediction.Prediction`.
+    predictions: pd.DataFrame = field(default_factory=lambda: predictions_table([]))

@@ -18,6 +18,7 @@ from optlab.lab.store.store_error import StoreError
 from optlab.lab.sweeps import sweeps, unswept
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.peak_memory import peak_bytes
+from optlab.lab.trial.predict import predict
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
@@ -130,11 +131,12 @@ class _Collected:
         self.resume: Resume | None = None
         self.began = False
         """Whether a trial may have started."""
-        self._tasks = tasks
+        self._tasks = {task.trial.number: task for task in tasks}
         self._records: dict[int, TrialRecord] = {}
 
     def add(self, record: TrialRecord) -> None:
         """Keep a record, and write it; it may be repeated after Ctrl-C at any place."""
+        predict(record, self._tasks[record.trial.number])
         self._records[record.trial.number] = record
         if self.resume:
             self.resume.keep(record)
@@ -156,7 +158,7 @@ class _Collected:
 
     def _with_all(self, records: Mapping[int, TrialRecord], missing: str) -> list[TrialRecord]:
         found = []
-        for task in self._tasks:
+        for task in self._tasks.values():
             record = records.get(task.trial.number, TrialRecord(task.trial, message=missing))
             record.optimizer = task.about_optimizer()
             found.append(record)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from optlab.lab.store.problem_summary import ProblemSummary
+from optlab.lab.trial.prediction import Prediction
 from optlab.lab.trial.record import TRACE_NUMBERS, TraceRow, Trial, TrialRecord
 from optlab.text import DIRECT
 
@@ -121,6 +123,12 @@ def _trial_row(record: TrialRecord) -> dict[str, object]:
         "order": trial.order,
         "shared": record.shared,
     }
+
+
+def predictions_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
+    """Return a row for each trial that theory describes: ``trial``, and `Prediction`'s fields."""
+    rows = [{"trial": r.trial.number} | asdict(r.theory) for r in records if r.theory]
+    return pd.DataFrame(rows, columns=["trial", *(field.name for field in fields(Prediction))])
 
 
 def traces_table(records: Sequence[TrialRecord]) -> pd.DataFrame:

@@ -153,7 +153,13 @@ def hessian(problem: Problem, parameters: Parameters) -> Tensor:
     if has(problem, HasCurvature):
         units = torch.eye(len(flat), dtype=flat.dtype, device=flat.device)
         products = [problem.hessian_product(parameters, unflatten(e, parameters)) for e in units]
-        return torch.stack([flatten(product) for product in products])
+        H = torch.stack([flatten(product) for product in products])
+        if H.shape != (len(flat), len(flat)):
+            raise ValueError(
+                f"hessian_product of {problem.name!r} must return a product of the parameters' "
+                f"shapes, {len(flat)} numbers, not {H.shape[1]}"
+            )
+        return H
     return hessian_of(lambda w: problem.loss(unflatten(w, parameters)), flat)
 
 

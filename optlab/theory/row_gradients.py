@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,9 @@ from optlab.problems.vector import flatten, unflatten
 from optlab.theory.descent_theory import decay_offset, quadratic_modes
 
 Array: TypeAlias = np.ndarray[Any, Any]
+
+TABULATED = 12
+"""Up to so many parameters the rows' fourth moments are kept, r**4 numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +73,48 @@ class RowGradients:
         for an error c of second moment S ``(r, r)`` and mean m ``(r,)``, with
         :math:`A_i = a_i a_i^T + P`: P cancels.
         """
-        a, g, n = self.rows, self.at_centre, len(self.at_centre)
-        gram = a.T @ a / n
-        quartic = a.T @ (np.einsum("ir,ir->i", a @ second, a)[:, None] * a) / n
-        cross = a.T @ ((a @ mean)[:, None] * g) / n
-        covariance: Array = quartic - gram @ second @ gram + cross + cross.T + g.T @ g / n
+        shape = second.shape
+        if len(second) <= TABULATED:
+            quartic = (self._fourth @ second.ravel()).reshape(shape)
+            cross = (self._third @ mean).reshape(shape)
+        else:
+            a, g, n = self.rows, self.at_centre, len(self.at_centre)
+            quartic = a.T @ (np.einsum("ir,ir->i", a @ second, a)[:, None] * a) / n
+            cross = a.T @ ((a @ mean)[:, None] * g) / n
+        constant, gram = self._constant, self._gram
+        covariance: Array = quartic - gram @ second @ gram + cross + cross.T + constant
         return covariance
+
+    @cached_property
+    def _gram(self) -> Array:
+        gram: Array = self.rows.T @ self.rows / len(self.rows)
+        return gram
+
+    @cached_property
+    def _constant(self) -> Array:
+        constant: Array = self.at_centre.T @ self.at_centre / len(self.at_centre)
+        return constant
+
+    @cached_property
+    def _products(self) -> Array:
+        """The products of each row's entries, ``(n, r * r)``."""
+        products: Array = (self.rows[:, :, None] * self.rows[:, None, :]).reshape(
+            len(self.rows), -1
+        )
+        return products
+
+    @cached_property
+    def _fourth(self) -> Array:
+        """The rows' fourth moments ``(r * r, r * r)``, which spare passes over all rows."""
+        fourth: Array = self._products.T @ self._products / len(self.rows)
+        return fourth
+
+    @cached_property
+    def _third(self) -> Array:
+        """The mean of ``a_j g_k a_l`` over rows, ``(r * r, r)``."""
+        third = np.einsum("ij,ik,il->jkl", self.rows, self.at_centre, self.rows, optimize=True)
+        moments: Array = third.reshape(-1, third.shape[-1]) / len(self.rows)
+        return moments
 
 
 def row_gradients(problem: Problem, descent: LinearDescent | None = None) -> RowGradients:

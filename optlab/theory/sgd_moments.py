@@ -9,13 +9,14 @@ from itertools import islice
 from typing import Any, TypeAlias, final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from optlab.checks import check_positive
 from optlab.optimizers import Optimizer
 from optlab.optimizers.linear_descent import LinearDescent
 from optlab.problems import Parameters, Problem
 from optlab.theory.descent_theory import noise_share, required_descent
-from optlab.theory.row_gradients import row_gradients
+from optlab.theory.row_gradients import RowGradients, row_gradients
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -90,6 +91,18 @@ class SGDMoments:
         self.gradients = row_gradients(problem, descent)
         self._assemble(descent)
 
+    @classmethod
+    def of(cls, gradients: RowGradients, descent: LinearDescent, factor: float) -> SGDMoments:
+        """Return the moments for gradients of rows computed before.
+
+        ``factor`` is the share of a row's covariance that a batch's gradient has: see
+        `optlab.theory.descent_theory.noise_share`. The weight decay is that of ``gradients``.
+        """
+        moments = object.__new__(cls)
+        moments.factor, moments.gradients = factor, gradients
+        moments._assemble(descent)
+        return moments
+
     def _assemble(self, descent: LinearDescent) -> None:
         M, N = descent.step_parts()
         if not descent.momentum:  # the velocity is the gradient, and nothing depends on it
@@ -103,18 +116,14 @@ class SGDMoments:
 
     def at(self, learning_rate: float) -> SGDMoments:
         """Return the moments at another rate; the rows' gradients are computed once."""
-        other = object.__new__(SGDMoments)
-        other.factor, other.gradients = self.factor, self.gradients
-        other._assemble(self.descent.at(learning_rate))
-        return other
+        return SGDMoments.of(self.gradients, self.descent.at(learning_rate), self.factor)
 
     def moments(self, start: Parameters) -> Iterator[tuple[Array, Array]]:
         """Yield the mean ``(r,)`` and the second moment ``(r, r)`` of the error, from the start on.
 
         Coordinates are along the eigenvectors: ``gradients.modes``.
         """
-        mean = np.zeros(self.r * self.parts)
-        mean[: self.r] = self.gradients.coordinates(start)
+        mean = self._first_mean(start)
         second = np.outer(mean, mean)
         while True:
             yield mean[: self.r], second[: self.r, : self.r]
@@ -126,6 +135,31 @@ class SGDMoments:
         """Return the expected suboptimality after 0, 1, ..., steps, ``(steps + 1,)``."""
         gaps = (self._gap(second, mean) for mean, second in self.moments(start))
         return np.fromiter(islice(gaps, steps + 1), dtype=float, count=steps + 1)
+
+    def suboptimality_at(self, start: Parameters, steps: ArrayLike) -> Array:
+        """Return the expected suboptimality after given numbers of steps, ``(k,)``.
+
+        By powers of the linear map of the moments, made by squaring: the steps between are not
+        computed.
+
+        Raises
+        ------
+        ValueError
+            For a problem of too many parameters, as of `noise_floor`.
+        """
+        upper, mean = self._basis, self._first_mean(start)
+        first = np.concatenate([np.outer(mean, mean)[upper], mean, [1.0]])
+        left, power = np.array(steps, dtype=np.int64), self._affine
+        states = np.repeat(first[:, None], len(left), 1)
+        with np.errstate(over="ignore", invalid="ignore"):  # it may diverge
+            while left.any():
+                states = np.where(left % 2 == 1, power @ states, states)
+                left, power = left // 2, power @ power
+        diagonal = states[np.flatnonzero(upper[0] == upper[1])[: self.r]]
+        means, offset = states[len(upper[0]) :][: self.r], self.gradients.offset[:, None]
+        h = self.gradients.eigenvalues
+        gaps: Array = h @ (diagonal + 2 * offset * means + offset**2) / 2
+        return gaps
 
     def steps_to(self, target: float, start: Parameters, most: int = 1_000_000) -> int | None:
         """Return the first step at which the expected suboptimality is at most a target.
@@ -189,6 +223,11 @@ class SGDMoments:
             low, high = (middle, high) if stable else (low, middle)
         return low
 
+    def _first_mean(self, start: Parameters) -> Array:
+        mean = np.zeros(self.r * self.parts)
+        mean[: self.r] = self.gradients.coordinates(start)
+        return mean
+
     def _advance(self, second: Array, mean: Array) -> Array:
         noise = self.gradients.covariance(second[: self.r, : self.r], mean) * self.factor
         return self.step @ second @ self.step.T + np.kron(self.by_gradient, noise)
@@ -219,6 +258,22 @@ class SGDMoments:
             unit[i, j] = unit[j, i] = 1.0
             columns.append((self._advance(unit, zero) - constant)[upper])
         return np.stack(columns, 1)
+
+    @cached_property
+    def _affine(self) -> Array:
+        """A step as a matrix over second moments (upper triangle), mean and 1."""
+        upper, size = self._basis, self.r * self.parts
+        nothing, count = np.zeros((size, size)), len(self._basis[0])
+        constant = self._advance(nothing, np.zeros(self.r))
+        by_mean = [self._advance(nothing, unit) - constant for unit in np.eye(self.r)]
+        whole = np.zeros((count + size + 1, count + size + 1))
+        whole[:count, :count] = self._matrix
+        for column, change in enumerate(by_mean, count):
+            whole[:count, column] = change[upper]
+        whole[:count, -1] = constant[upper]
+        whole[count:-1, count:-1] = self.step
+        whole[-1, -1] = 1.0
+        return whole
 
     @cached_property
     def _stationary(self) -> Array | None:

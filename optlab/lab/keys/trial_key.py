@@ -16,7 +16,9 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 from optlab.optimizers import Optimizer, versions
 
-DECIDING_CODE = ("linalg", "problems", "optimizers", "lab/trial", "lab/measure", "checks.py")
+DECIDING_CODE = (
+    "linalg", "problems", "optimizers", "theory", "lab/trial", "lab/measure", "checks.py",
+)  # fmt: skip
 """The folders and files of optlab that decide numbers; a change of any other leaves all keys."""
 
 _PACKAGE = Path(optlab.__file__).parent

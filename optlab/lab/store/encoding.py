@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 ASKED_FOR = ("status", "started", "contended", "peak_bytes")
 """Fields that SQL asks for, and so have a column each; the others are JSON in ``record``."""
 
-_APART = {*ASKED_FOR, "trace", "parameters", "file"}
+_APART = {*ASKED_FOR, "trace", "parameters", "start", "file"}
 
 
 def record_to_row(record: TrialRecord, optimizer: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def record_to_row(record: TrialRecord, optimizer: Mapping[str, Any]) -> dict[str
     plain = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in _APART}
     plain |= {
         "trial": asdict(record.trial),
+        "theory": None if record.theory is None else asdict(record.theory),
         "optimizer": optimizer,
         "message": encodable(record.message),
         "traceback": encodable(record.traceback),

@@ -14,6 +14,7 @@ from optlab.lab.trial.best_known import ReferenceLoss
 from optlab.linalg import Certificate
 from optlab.problems import Problem, Reference, problem_dtype
 from optlab.problems.capabilities import HasContours, HasLeastSquares, has
+from optlab.theory.setting_theory import problem_theory
 
 Array = np.ndarray[Any, Any]
 
@@ -79,6 +80,11 @@ class ProblemSummary:
     quantity
         The quantity that a linear model's coefficients add up to, where it is not the prediction
         itself: ``log-odds of 'yes' against 'no'``; empty in files of older versions.
+    eigenvalues
+        Of the Hessian of the loss at the reference, the largest first; empty where they are not
+        known, or would take long: see `optlab.theory.setting_theory.problem_theory`.
+    quadratic
+        Whether they are the same everywhere.
     x, y
         The points of a one-feature problem, for drawing; empty otherwise.
     """
@@ -100,6 +106,8 @@ class ProblemSummary:
     measures: Mapping[str, float] = field(default_factory=dict)
     contours: Mapping[str, Any] = field(default_factory=dict, repr=False)
     quantity: str = ""
+    eigenvalues: Sequence[float] = field(default=(), repr=False)
+    quadratic: bool = False
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemSummary:
@@ -108,7 +116,7 @@ class ProblemSummary:
         n, d = len(y), X[:1].numel()
         reference = problem.reference()
         known = (reference and reference.parameters) or {}
-        points = {}
+        points, theory = {}, problem_theory(problem)
         # By its methods, not by `has`: with an l1 penalty too its prediction is a line.
         if d == 1 and y.ndim == 1 and isinstance(problem, HasLeastSquares):
             rows = np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).astype(int))
@@ -129,6 +137,8 @@ class ProblemSummary:
             measures=dict(getattr(problem.evaluate(known), "more", {})) if known else {},
             contours=problem.contours() if has(problem, HasContours) else {},
             quantity=getattr(problem, "quantity", ""),
+            eigenvalues=() if theory is None else theory.modes.eigenvalues.tolist(),
+            quadratic=theory is not None and theory.modes.quadratic,
             **points,
         )
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from optlab.optimizers import Optimizer, hyperparameters
-from optlab.problems import Problem
+from optlab.lab.trial.record import TraceRow
+from optlab.lab.trial.theory_advice import TheoryAdvice
+from optlab.optimizers import BatchSize, Optimizer, hyperparameters
+from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasConstantFit
+from optlab.theory.setting_theory import setting_theory
 
 RATES = ("learning_rate", "lr")
 UNSCALED_ABOVE = 10.0
@@ -20,13 +23,28 @@ UNSCALED_ABOVE = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Advice:
-    """Words for the end of a message: what to try next."""
+    """Words for the end of a message: what to try next.
+
+    Where theory says why a trial ended badly (`optlab.lab.trial.theory_advice`), it has the word.
+
+    Parameters
+    ----------
+    problem, optimizer
+        Those of the trial.
+    batch_size, start
+        Likewise; without them theory is not asked.
+    """
 
     problem: Problem
     optimizer: Optimizer
+    batch_size: BatchSize | None = None
+    start: Parameters | None = None
 
     def smaller(self) -> str:
         """Return what to try where the loss has grown."""
+        if words := self._said(TheoryAdvice.too_large):
+            scale = self.standardize()
+            return f"{words}; try a smaller one, or {scale}" if scale else words
         if has_rate(hyperparameters(self.optimizer)):
             return f"try a smaller learning rate{self._or_standardize}"
         return self.standardize() or "try another start"
@@ -36,9 +54,26 @@ class Advice:
         rate = ", or another learning rate" if has_rate(hyperparameters(self.optimizer)) else ""
         return f"try more epochs{rate}"
 
+    def slow(self, row: TraceRow, limit: float) -> str:
+        """Return what keeps a trial from a suboptimality, by theory, or nothing."""
+        return self._said(lambda theory: theory.too_slow(row.epoch, row.suboptimality, limit))
+
     def standardize(self) -> str:
         """Return the advice to standardize the features, or nothing where they are."""
         return "standardize the features" if is_unscaled(self.problem) else ""
+
+    def _said(self, say: Callable[[TheoryAdvice], str]) -> str:
+        """Return a sentence of theory, or nothing where there is none.
+
+        A problem of one's own may raise wherever it is asked; the trial's record matters more.
+        """
+        try:
+            theory = setting_theory(self.problem, self.optimizer, self.batch_size)
+            if theory is None or self.start is None:
+                return ""
+            return say(TheoryAdvice(theory, self.start))
+        except Exception:
+            return ""
 
     @property
     def _or_standardize(self) -> str:

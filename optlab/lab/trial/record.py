@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from optlab.lab.trial.prediction import Prediction
 from optlab.lab.trial.status import Status
 from optlab.optimizers import BatchSize, Order
 
@@ -35,6 +36,7 @@ class TraceRow(NamedTuple):
     ``batch_loss`` is the last mini-batch's loss before its update (NaN where there is none), and
     ``more`` holds further measures by name. The evaluations of loss, gradient and Hessian products
     since the start are in passes over all data; NaN where they are not counted.
+    ``predicted_suboptimality`` is what theory says of this epoch, NaN where it says nothing.
     """
 
     epoch: int
@@ -49,6 +51,7 @@ class TraceRow(NamedTuple):
     loss_evaluations: float = math.nan
     gradient_evaluations: float = math.nan
     hessian_products: float = math.nan
+    predicted_suboptimality: float = math.nan
     more: Mapping[str, float] = {}
 
     def measure(self, name: str) -> float:
@@ -80,7 +83,9 @@ class TrialRecord:
     ``started`` is in seconds of the system's clock (`time.time`), NaN where it did not start;
     everything else that ends in ``seconds`` is by the monotonic clock. ``compile_seconds`` is what
     an optimizer that compiles reports of it. ``stop_scale`` is the suboptimality of which
-    ``stop_at`` is a share (see `optlab.lab.trial.baseline.stop_scale`). ``cores_short``: by how
+    ``stop_at`` is a share (see `optlab.lab.trial.baseline.stop_scale`). ``theory`` is what theory
+    says of the trial (see `optlab.lab.trial.predict`), for which ``start`` keeps the parameters of
+    the start until then. ``cores_short``: by how
     many cores its threads and other processes exceeded the machine (see
     `optlab.lab.measure.machine_load`); NaN where that is not known. ``file``: the results file
     that it was loaded from. ``shared``: whether it ran in a sweep, so that its seconds are its
@@ -102,6 +107,8 @@ class TrialRecord:
     trace: list[TraceRow] = field(default_factory=list)
     parameters: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
+    theory: Prediction | None = None
+    start: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     machine: str = ""
     cores_short: float = float("nan")
     file: str = ""

@@ -16,10 +16,12 @@ from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End, StoppingRule
 from optlab.lab.trial.validate import check_iterate
 from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct
+from optlab.optimizers.linear_descent import linear_descent
 from optlab.problems import Evaluation, Parameters, Problem
 from optlab.problems.capabilities import HasBuffers, has
 from optlab.problems.joint_evaluation import evaluate_together, joint_evaluation
 from optlab.text import pluralize
+from optlab.theory.setting_theory import PARAMETERS
 
 _WAITING_SECONDS = 0.01
 """Seconds of the optimizer after which the looks that wait are judged: it works on meanwhile."""
@@ -93,7 +95,10 @@ class Recorder:
             and joint_evaluation(problem) is not None
             and self._buffered is None
         )
-        self._stopping = StoppingRule(baseline, budget, Advice(problem, optimizer))
+        if numbers <= PARAMETERS and linear_descent(optimizer) is not None:
+            record.start = dict(record.parameters)  # theory will ask for it
+        advice = Advice(problem, optimizer, record.trial.batch_size, start)
+        self._stopping = StoppingRule(baseline, budget, advice)
 
     def end_at_start(self) -> End | None:
         """Return the end of a trial whose start has reached ``stop_at``, or None."""

@@ -76,9 +76,10 @@ class StoppingRule:
             )
         elif self._is_above_constant(row):
             tries = [part for part in (self.advice.standardize(), more) if part]
-            parts.append(f"{ABOVE_CONSTANT}: {', or '.join(tries) or 'try another start'}")
+            reason = self._slow(row, more) or ", or ".join(tries) or "try another start"
+            parts.append(f"{ABOVE_CONSTANT}: {reason}")
         elif more and len(parts) > 1 and not self._unjudged:
-            parts.append(more)
+            parts.append(self._slow(row, more) or more)
         return End(status, "; ".join(parts))
 
     def _reached(self, row: TraceRow) -> bool:
@@ -113,6 +114,13 @@ class StoppingRule:
             times = f"{value / limit:.2g} times its limit"
             missed += f": {self.stop_at.measure} {value:.2g} is {times}"
         return missed
+
+    def _slow(self, row: TraceRow, more: str) -> str:
+        """Return what keeps a trial that spent its budget from ``stop_at``, by theory."""
+        if not (more and self._by_suboptimality) or self._unjudged:
+            return ""
+        assert self.stop_at is not None
+        return self.advice.slow(row, self.stop_at.limit(self._scale))
 
     def _diverged(self, row: TraceRow) -> str:
         """Return how far the loss has grown beyond all bounds, or an empty string."""

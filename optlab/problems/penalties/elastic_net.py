@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -52,13 +51,6 @@ class ElasticNet:
         The squared part is smooth, and belongs to the gradient.
         """
         return weight.sign() * (weight.abs() - step * self.l1).clamp(min=0.0) if self.l1 else weight
-
-    def conjugate(self, slope: Tensor) -> float:
-        """Return the convex conjugate ``sup_w slope . w - value(w)``."""
-        excess = (slope.abs() - self.l1).clamp(min=0.0)
-        if self.l2:
-            return float(excess.pow(2).sum()) / (2 * self.l2)
-        return math.inf if bool((excess > 0).any()) else 0.0
 
     def least_slope(self, gradient: Tensor, weight: Tensor) -> Tensor:
         """Return the subgradient of least size of ``l1 ||w||_1 + gradient . w``."""

@@ -19,6 +19,8 @@ from optlab.report.figures.contour_lines import draw_contours
 from optlab.report.figures.device_table import device_table
 from optlab.report.figures.file_names import check_figures, figure_file
 from optlab.report.figures.panels import (
+    DASHED,
+    DOTTED,
     INK,
     MARKERS,
     draw,
@@ -51,6 +53,23 @@ def convergence(results: ResultTables, problem: str, measure: str = "suboptimali
         hint = did_you_mean(measure, axes)
         raise ValueError(f"no measure is called {measure!r}: {hint}there are {', '.join(axes)}")
     view = replace(view, y=(axes[measure],))
+    return figure_of(view, problem, Styles.of_trials(results.trials))
+
+
+def theory(results: ResultTables, problem: str) -> Figure:
+    """Draw what theory predicts, dashed, beside the measured suboptimality.
+
+    Raises
+    ------
+    ValueError
+        For a problem on which no trial has a prediction.
+    """
+    view = views.theory_view(results)
+    if not (view.table["problem"] == problem).any():
+        raise ValueError(
+            f"theory predicts no trial on {problem}: it does for gradient descent at a constant "
+            "rate, with or without momentum, on quadratics of at most 500 parameters"
+        )
     return figure_of(view, problem, Styles.of_trials(results.trials))
 
 
@@ -157,12 +176,12 @@ _METADATA = {
 
 def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: Styles) -> Figure:
     drawn = rows[rows[view.y[0].column].notna()]
-    panels = list(drawn.groupby(["device", "dtype"], sort=False))
+    panels = list(drawn.groupby([*view.panels], sort=False, observed=True))
     over = view.x[:3] if view.key == "convergence" else view.x[:1]
     across = len(over) if len(over) > 1 else min(len(panels), 3)
     down = len(panels) if len(over) > 1 else -(-len(panels) // across)
     shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}
-    handles = _legend(drawn, styles, shades=shades)
+    handles = _legend(view, drawn, styles, shades=shades)
     title = wrap_title(title)
     height = 0.75 + 2.0 * down + 0.16 * -(-len(handles) // _columns(handles))
     height += 0.15 * title.count("\n")
@@ -179,19 +198,24 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
         if number >= len(panels):
             axes.remove()
             continue
-        (device, dtype), part = panels[number]
+        named, part = panels[number]
         draw(axes, view, part, x, y, styles, places)
         _draw_extra(axes, view, problem, places)
         axes.set_xlabel(escape_math(x.title))
         if place % across == 0:
             axes.set_ylabel(escape_math(y.title))
         if len(over) == 1 or place % across == 0:
-            panel = f"{device}, {dtype}"
+            panel = _panel(dict(zip(view.panels, named, strict=True)))
             axes.set_title(
                 escape_math(panel) if place else f"{title}\n{escape_math(panel)}", loc="left"
             )
     _put_legend(figure, handles)
     return figure
+
+
+def _panel(named: Mapping[str, object]) -> str:
+    """Return a panel's name: its batch size where panels have one, its device and dtype."""
+    return ", ".join(f"batch size {v}" if k == "batch" else str(v) for k, v in named.items())
 
 
 def _put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
@@ -226,17 +250,24 @@ def rows_of(table: pd.DataFrame, problem: str) -> pd.DataFrame:
     return table[table["problem"] == problem]
 
 
-def _legend(rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:
+def _legend(view: View, rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:
     drawn = [name for name in styles.by_optimizer if name in set(rows["optimizer"])]
+    solid: dict[str, Any] = {"linestyle": "-", "alpha": 0.45} if view.key == "theory" else {}
     handles = [
         Line2D([], [], label=escape_math(shorten(name, 90)), markersize=4.5,
-               marker="" if shades else MARKERS[styles[name].marker], **line_style(styles, name))
+               marker="" if shades else MARKERS[styles[name].marker],
+               **line_style(styles, name) | solid)
         for name in drawn
     ]  # fmt: skip
-    if shades and len(styles.batches) > 1:
+    if shades and len(styles.batches) > 1 and "batch" not in view.panels:
         for index, size in enumerate(styles.batches):
             grey = shade("#333333", 0.5 * index / (len(styles.batches) - 1))
             handles.append(Line2D([], [], color=grey, linewidth=4, label=f"batch size {size}"))
+    if view.key == "theory":
+        handles.append(Line2D([], [], color=INK, linewidth=1.1, label="dashed: theory", **DASHED))
+        if rows["floor"].notna().any():
+            floor = "dotted: noise floor"
+            handles.append(Line2D([], [], color=INK, linewidth=0.8, label=floor, **DOTTED))
     if "unstable" in rows and rows["unstable"].any():
         handles.append(Line2D([], [], color=INK, linestyle="none", marker="o", markersize=4.5,
                               markerfacecolor="white", label="hollow: unstable"))  # fmt: skip

@@ -22,6 +22,13 @@ MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x"
 
 INK = "#1a1f26"
 
+FALLING = ("convergence", "theory")
+"""The views of suboptimality over a trial."""
+
+DASHED: dict[str, Any] = {"linestyle": (0, (3.5, 1.6)), "zorder": 3}
+DOTTED: dict[str, Any] = {"linestyle": (0, (1.0, 2.2)), "zorder": 2.5}
+"""The lines of theory: its prediction, and the floor of the long run."""
+
 
 def escape_math(text: object) -> str:
     r"""Return text that matplotlib shows unchanged: no mathematics, no hidden labels.
@@ -65,7 +72,7 @@ def draw(
         _points(axes, rows, x, y, styles, places)
     else:
         _lines(axes, view, rows, x, y, styles)
-        if view.key == "convergence" and rows["direct"].all():  # horizontal lines, of any length
+        if view.key in FALLING and rows["direct"].all():  # horizontal lines, of any length
             ends = rows.loc[rows[x.column] > 0, x.column].astype(float)
             axes.set_xlim(ends.min() / 3, ends.max() * 3)
     if y.scale == "log":
@@ -83,15 +90,15 @@ def set_log_scale(axes: Axes, view: View, rows: pd.DataFrame, y: Axis) -> None:
 
     It is set before anything is drawn: matplotlib warns, or fails, where there is one value only.
     """
-    columns = [name for name in (y.column, y.low, y.high) if name]
+    columns = [name for name in (y.column, y.low, y.high, y.predicted, y.floor) if name]
     values = rows[columns].to_numpy(float).ravel()
     values = np.append(values, [] if y.reference is None else y.reference)
     values = values[np.isfinite(values) & (values > 0)]
     axes.set_yscale("log", nonpositive="mask")
     if values.size:
         low, high = values.min(), values.max()
-        least = 1000 if view.key == "convergence" else 3  # from bottom to top
-        if view.key == "convergence" and high > 30:  # diverged lines would leave no room
+        least = 1000 if view.key in FALLING else 3  # from bottom to top
+        if view.key in FALLING and high > 30:  # diverged lines would leave no room
             high = 10.0
         room = max(1.25 * (high / low) ** 0.05, (least * low / high) ** 0.5)
         axes.set_ylim(low / room, high * room)
@@ -113,17 +120,28 @@ def _log_ticks(side: XAxis | YAxis, limits: tuple[float, float], axis: Axis) -> 
 def _lines(axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles) -> None:
     for (optimizer, batch), line in rows.groupby(["optimizer", "batch"], sort=False, observed=True):
         style = line_style(styles, str(optimizer), str(batch))
-        if view.key == "convergence" and batch == DIRECT and len(line) <= 2:
+        if view.key in FALLING and batch == DIRECT and len(line) <= 2:
             axes.axhline(line[y.column].iloc[-1], **style)
             continue
         # The start has no place on a logarithmic axis.
         drawn = line[line[x.column] > 0] if x.scale == "log" else line
         if view.key == "profile":
             style["drawstyle"] = "steps-post"
+        style |= {"alpha": 0.45, "linestyle": "-"} if y.predicted else {}
         axes.plot(drawn[x.column], drawn[y.column], **style)
+        if y.predicted:
+            _predicted(axes, drawn, x, y, style["color"])
         if y.low and (drawn[y.high] > drawn[y.low] * 1.001).any():
             axes.fill_between(drawn[x.column], drawn[y.low], drawn[y.high], alpha=0.15,
                               color=style["color"], linewidth=0)  # fmt: skip
+
+
+def _predicted(axes: Axes, line: pd.DataFrame, x: Axis, y: Axis, colour: str) -> None:
+    """Draw what theory predicts dashed, and the floor of the long run dotted."""
+    axes.plot(line[x.column], line[y.predicted], color=colour, linewidth=1.1, **DASHED)
+    floor = float(line[y.floor].iloc[0]) if y.floor and len(line) else np.nan
+    if np.isfinite(floor):
+        axes.axhline(floor, color=colour, linewidth=0.8, **DOTTED)
 
 
 def _points(

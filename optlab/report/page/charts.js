@@ -10,12 +10,15 @@ const shown = (value, axis) => (axis.unit === "s" ? duration(value) : number(val
 /** Return whether an axis has batch sizes as its categories. */
 const bySize = (axis) => axis.column === "batch" || axis.column === "at";
 
+/** Return whether a view's lines are of suboptimality over a trial, where diverged ones are cut. */
+const falls = (view) => view.key === "convergence" || view.key === "theory";
+
 /** Group rows into series: one optimizer, at one batch size, on one panel. */
 function series(view, rows, apart) {
   const c = view.table.columns, groups = new Map();
   const at = (name, i) => (c[name] ? c[name][i] : "");
   for (const i of rows) {
-    const panel = view.facets ? `${at("device", i)}, ${at("dtype", i)}` : "";
+    const panel = view.facets ? view.panels.map((name) => (name === "batch" ? `batch size ${at(name, i)}` : at(name, i))).join(", ") : "";
     const parts = [panel, at("optimizer", i), apart ? at("batch", i) : ""];
     if (!view.facets) parts.push(at("device", i), at("dtype", i));
     const key = JSON.stringify(parts);
@@ -66,8 +69,9 @@ function lineTraces(view, x, y, group, ink, span) {
   const hover = (i) => `${escape(label(group))}<br>${escape(x.title)}: ${shown(c[x.column][i], x)}` +
     `<br>${shown(c[y.column][i], y)}` +
     (y.low && c[y.low][i] !== null ? ` [${shown(c[y.low][i], y)}, ${shown(c[y.high][i], y)}]` : "");
-  const line = { color: ink.colour, dash: ink.dash, width: ink.width };
-  if (view.key === "convergence" && group.direct && rows.length <= 2) {
+  // Where theory is drawn too, dashed, what was measured is pale and never dashed.
+  const line = y.predicted ? { color: faint(ink.colour, 0.5), width: ink.width + 1 } : { color: ink.colour, dash: ink.dash, width: ink.width };
+  if (falls(view) && group.direct && rows.length <= 2) {
     const last = rows[rows.length - 1], value = c[y.column][last];
     const ends = span || [c[x.column][last], c[x.column][last]];
     return [{ x: ends, y: [value, value], mode: span ? "lines" : "markers", line,
@@ -85,6 +89,18 @@ function lineTraces(view, x, y, group, ink, span) {
   traces.push({ x: placed.map((i) => c[x.column][i]), y: placed.map((i) => c[y.column][i]), mode: placed.length === 1 ? "markers" : "lines", line,
                 marker: { color: ink.colour, symbol: ink.marker, size: 8 }, hovertext: placed.map(hover),
                 hoverinfo: "text", ...(view.key === "profile" ? { line: { ...line, shape: "hv" } } : {}) });
+  return y.predicted ? traces.concat(theoryTraces(view, x, y, group, ink, placed)) : traces;
+}
+
+/** Return what theory predicts of a line, dashed, and its floor in the long run, dotted. */
+function theoryTraces(view, x, y, group, ink, placed) {
+  const c = view.table.columns, traces = [], xs = placed.map((i) => c[x.column][i]);
+  const told = (what, value, i) => `${escape(label(group))}<br>${escape(x.title)}: ${shown(c[x.column][i], x)}<br>${what}: ${shown(value, y)}`;
+  const add = (column, dash, what) => traces.push({ x: xs, y: placed.map((i) => c[column][i]), mode: "lines",
+    line: { color: ink.colour, dash, width: 1.6 }, hoverinfo: "text", showlegend: false,
+    hovertext: placed.map((i) => told(what, c[column][i], i)) });
+  add(y.predicted, "6px,3px", "theory");
+  if (placed.length && c[y.floor][placed[0]] !== null) add(y.floor, "1px,4px", "noise floor");
   return traces;
 }
 
@@ -126,7 +142,8 @@ function aboveChart(view, x, y, groups, most) {
     if (rows.length && out < 0) continue;
     if (out <= 0) never.add(nameOf(s));
     const when = rows.length ? `from epoch ${number(c.epoch[rows[out]])} on` : "at once";
-    said.push(`${label(s)} (${several ? `${s.panel}, ` : ""}${when})`);
+    const panel = s.panel.replace(/^batch size [^,]*, /u, ""); // which the label has
+    said.push(`${label(s)} (${several ? `${panel}, ` : ""}${when})`);
   }
   const more = said.length > 6 ? `; ${said.length - 6} more` : "";
   return { never, note: said.length ? `Diverged, above the chart: ${said.slice(0, 6).join("; ")}${more}.` : "" };
@@ -245,11 +262,11 @@ function figureOf(view, rows, x, y, page, width) {
   const ticksX = !places.size && x.now === "log" ? logAxis(all("x"), x.unit, width / columns < 420 ? 4 : 8) : {};
   // Diverged lines would leave no room for the others: they are cut at the upper end.
   const values = all("y", true).filter((v) => v > 0), most = Math.max(...values), least = Math.min(...values);
-  const bound = view.key === "convergence" && most > 30;
+  const bound = falls(view) && most > 30;
   const capped = !bound ? {} : { range: y.now === "log" ? [Math.log10(Math.min(least, 1)) - 0.5, 1] : [-0.1, 2] };
   const box = boxOf(view, page.state.problem);
   const gone = bound ? aboveChart(view, x, y, kept, y.now === "log" ? 10 : 2) : { never: new Set(), note: "" };
-  const ticksY = y.now === "log" ? logAxis(all("y", true).filter((v) => !bound || v < 10).concat(bound ? 10 : [], y.reference || []), y.unit, 8, view.key === "convergence" ? 3 : 0.5) : {};
+  const ticksY = y.now === "log" ? logAxis(all("y", true).filter((v) => !bound || v < 10).concat(bound ? 10 : [], y.reference || []), y.unit, 8, falls(view) ? 3 : 0.5) : {};
   const data = [], gapX = columns > 1 ? 0.055 : 0, gapY = down > 1 ? 76 / layout.height : 0;
   panels.forEach((panel, p) => {
     const n = p ? String(p + 1) : "", col = p % columns, row = Math.floor(p / columns);
@@ -282,7 +299,7 @@ function figureOf(view, rows, x, y, page, width) {
   });
   const notes = [];
   if (kept.length < of) notes.push(`${kept.length} of ${of} lines are drawn; the filters choose others, and the table has all.`);
-  if (hidden > 0) notes.push(`${hidden} more panels are left out; filter by device or dtype.`);
+  if (hidden > 0) notes.push(`${hidden} more panels are left out; the filters choose others.`);
   if (gone.note) notes.push(gone.note);
   const seen = new Set(drawn.filter((t) => t.showlegend !== false && t.x.length && panels.includes(t.panel)).map((t) => t.name));
   data.forEach((trace) => delete trace.panel);

@@ -115,7 +115,7 @@ function shownWords(chart, axis = true) {
 function reserve(chart) {
   const { view, box } = chart, c = view.table.columns, rows = chartRows(chart);
   if (view.kind === "matrix") return draw(chart);
-  const panels = view.facets ? new Set(rows.map((i) => JSON.stringify([c.device && c.device[i], c.dtype && c.dtype[i]]))).size : 1;
+  const panels = view.facets ? new Set(rows.map((i) => JSON.stringify(view.panels.map((name) => c[name] && c[name][i])))).size : 1;
   box.style.minHeight = rows.length ? `${sizeOf(view, panels, box.clientWidth).height}px` : "0";
 }
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, summary
+from optlab.analysis.theory_tables import modes, theory
 from optlab.report.style import Styles
 from optlab.report.table_files import PAPER
 from optlab.report.views import View, headline
@@ -30,7 +31,10 @@ SECONDS = ("seconds", "seconds_low", "seconds_high", "median", "min", "max", "tr
 LABELS = {"low": "from", "high": "to", "seconds_low": "from", "seconds_high": "to",
           "median": "seconds", "timed": "trials timed", "batch": "batch size",
           "at": "at batch size",
-          "peak_bytes": "peak memory"}  # fmt: skip
+          "peak_bytes": "peak memory", "stable_rate": "largest stable rate",
+          "stable_rate_of": "stable in", "half_life": "half-life, epochs",
+          "predicted_epochs": "epochs to stop_at, predicted",
+          "measured_epochs": "epochs to stop_at, measured"}  # fmt: skip
 """The headings of columns in tables, where they are not the columns' names."""
 
 SINGLE = ("problem", "device", "dtype", "machine", "file")
@@ -44,6 +48,8 @@ def page_data(results: ResultTables, views: Mapping[str, View]) -> dict[str, Any
         "summary": _ordered(summary(results.trials)),
         "trials": _ordered(trials),
         "optimizers": _optimizers(trials),
+        "theory": theory(results),
+        "modes": modes(results),
     }
     return {
         "name": results.name or "experiment",
@@ -146,6 +152,7 @@ def view_data(view: View) -> dict[str, Any]:
         "title": view.title,
         "kind": view.kind,
         "facets": view.facets,
+        "panels": view.panels,
         "choose": _choices(view),
         "missing": view.missing,
         "seconds": [column for axis in view.y if axis.unit == "s" for column in _columns(axis)],

@@ -21,6 +21,8 @@ from optlab.report.output_file import SOFTWARE, check_output, output_file
 from optlab.report.page.experiment_lines import experiment_lines, tracebacks
 from optlab.report.page.page_data import page_data
 from optlab.report.page.reference_lines import reference_lines
+from optlab.report.page.signature_table import SignatureLike, signature_table
+from optlab.report.page.spectrum_lines import spectrum_lines
 from optlab.report.views import views_of
 
 SCRIPTS = ("numbers", "tables", "charts", "filters", "page")
@@ -30,8 +32,16 @@ _TEMPLATES = ENVIRONMENT.overlay(loader=PackageLoader("optlab.report.page", ""))
 _TEMPLATES.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
 
 
-def write_page(results: ResultTables, path: str | Path, *, force: bool = False) -> Path:
+def write_page(
+    results: ResultTables,
+    path: str | Path,
+    *,
+    force: bool = False,
+    signatures: Iterable[SignatureLike] = (),
+) -> Path:
     """Write the page into a file, in a folder made where it is missing, and return the file.
+
+    ``signatures`` are invariance signatures that it shows: see `optlab.testing.signature`.
 
     Raises
     ------
@@ -40,13 +50,15 @@ def write_page(results: ResultTables, path: str | Path, *, force: bool = False) 
     """
     path = Path(path)
     check_output(path, "page", force=force)
-    page = f"{render_page(results)}\n".encode("utf-8", "backslashreplace")  # names may be no UTF-8
+    page = f"{render_page(results, signatures)}\n".encode(
+        "utf-8", "backslashreplace"
+    )  # names may be no UTF-8
     with output_file(path, "page", force=force) as file:
         file.write(page)
     return path
 
 
-def render_page(results: ResultTables) -> str:
+def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ()) -> str:
     """Return the page as HTML: findings, caveats, charts, tables, and how it was measured."""
     views = views_of(results)
     return _TEMPLATES.get_template("page.html").render(
@@ -59,6 +71,9 @@ def render_page(results: ResultTables) -> str:
         drawn=[view for view in views.values() if not view.table.empty],
         not_drawn=[view for view in views.values() if view.table.empty],
         references=[reference_lines(facts) for facts in results.problems.values()],
+        spectra=spectrum_lines(results.problems),
+        predicted=len(results.predictions) > 0,
+        signatures=signature_table(signatures),
         machine=results.machine,
         experiments=experiment_lines(results.definition),
         tracebacks=tracebacks(results),

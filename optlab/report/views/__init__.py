@@ -6,6 +6,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.report.views.accuracy import digits_view, fit_view, parameters_view
 from optlab.report.views.convergence import FLOOR, convergence_view
 from optlab.report.views.plane_path import path_view
+from optlab.report.views.predicted_curves import theory_view
 from optlab.report.views.time_to_target import TARGETS, headline, profile_view, target_view
 from optlab.report.views.timing import crossover_view, phases_view, ratio_view, seconds_view
 from optlab.report.views.view import Axis, View, batches_in
@@ -21,11 +22,13 @@ __all__ = [
     "fit_view",
     "headline",
     "seconds_view",
+    "theory_view",
     "views_of",
 ]
 
 _VIEWS = (
     convergence_view,
+    theory_view,
     path_view,
     digits_view,
     seconds_view,

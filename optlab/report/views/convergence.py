@@ -27,7 +27,8 @@ def _medians(results: ResultTables) -> pd.DataFrame:
     the cell's trials. Columns: the cell's, ``direct`` (whether the method uses no batches),
     ``epoch, samples, seconds``, ``suboptimality`` relative to the start's, at least `FLOOR`, with
     ``low`` and ``high``, the least and the most over the trials; likewise each further measure,
-    with ``<measure>_low`` and ``<measure>_high``; and what `counted_costs` names.
+    with ``<measure>_low`` and ``<measure>_high``; what `counted_costs` names; and ``predicted``,
+    the median of what theory says, where it says anything.
     """
     trials, measures = results.trials, further_measures(results.traces)
     cell = cell_numbers(trials)
@@ -38,7 +39,8 @@ def _medians(results: ResultTables) -> pd.DataFrame:
         return pd.DataFrame(columns=[*CELL, "direct", *spent, *bands])
     groups = _filled(rows).groupby(["cell", "epoch"])
     costs = counted_costs(results.traces)
-    view = groups[["samples", "seconds", *costs, "suboptimality", *measures]].median()
+    theory = [name for name in ("predicted",) if name in rows]
+    view = groups[["samples", "seconds", *costs, "suboptimality", *measures, *theory]].median()
     view[["low", "high"]] = groups["suboptimality"].agg(["min", "max"])
     for name in measures:
         view[[*_band(name)[1:]]] = groups[name].agg(["min", "max"])
@@ -76,6 +78,11 @@ def _relative(traces: pd.DataFrame) -> pd.DataFrame:
     columns = ["trial", "epoch", "samples", "seconds", *counted_costs(traces)]
     columns += further_measures(traces)
     rows = traces[columns].assign(suboptimality=share.fillna(np.inf).clip(lower=FLOOR))
+    if "predicted_suboptimality" in traces and traces["predicted_suboptimality"].notna().any():
+        predicted = traces["predicted_suboptimality"] / traces["trial"].map(start).clip(
+            lower=1e-300
+        )
+        rows = rows.assign(predicted=predicted.clip(lower=FLOOR))
     judged: pd.DataFrame = rows[np.isfinite(traces["trial"].map(start))]
     return judged
 

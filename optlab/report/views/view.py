@@ -26,6 +26,8 @@ class Axis:
     low: str = ""  # the columns that bound the interval around the value, or empty
     high: str = ""
     reference: float | None = None  # a value that a line is drawn at: 1 for ratios
+    predicted: str = ""  # the column that theory predicts, drawn dashed beside the measured
+    floor: str = ""  # the column of a line's lower bound in the long run, drawn dotted
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,8 @@ class View:
     table: pd.DataFrame
     x: tuple[Axis, ...]  # to choose from; the first is the one it opens with
     y: tuple[Axis, ...]
-    facets: bool = True  # a panel for each device and dtype
+    facets: bool = True  # a panel for each value of these columns:
+    panels: tuple[str, ...] = ("device", "dtype")
     choose: tuple[str, str] | None = None  # a column of which one value is shown, and its label
     missing: str = ""  # why there is nothing to draw
     # Small tables drawn with it: the points of a fit, the reference's parameters.

@@ -1,0 +1,50 @@
+"""The tests that run a line, cheapest first, from the data of ``nox -s coverage``."""
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from coverage import CoverageData
+
+
+@dataclass(frozen=True)
+class CoveringTests:
+    """What ``tests/coverage_contexts.py`` noted: the lines and the seconds of each test."""
+
+    root: Path
+    data: CoverageData
+    seconds: dict[str, float]
+
+    @classmethod
+    def read(cls, root: Path) -> "CoveringTests":
+        """Read ``.coverage`` and ``.coverage-seconds.json`` of a checkout."""
+        data = CoverageData(str(root / ".coverage"))
+        data.read()
+        seconds = json.loads((root / ".coverage-seconds.json").read_text(encoding="utf-8"))
+        return cls(root, data, seconds)
+
+    def of(self, path: str, line: int) -> list[str]:
+        """Return the tests that run a line; of a line run at import, those that run the file."""
+        contexts = self.data.contexts_by_lineno(str(self.root / path))
+        lines = _lines_of_function(self.root / path, line)
+        names = {name for number in lines or contexts for name in contexts.get(number, ())}
+        return sorted(names & self.seconds.keys(), key=lambda name: self.seconds[name])
+
+
+def _lines_of_function(path: Path, line: int) -> range | None:
+    """Return the lines of the innermost statement of a function that holds a line."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    bodies = (node.body for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    inside = [
+        statement
+        for body in bodies
+        for outer in body
+        for statement in ast.walk(outer)
+        if isinstance(statement, ast.stmt)
+        and statement.lineno <= line <= (statement.end_lineno or 0)
+    ]
+    if not inside:
+        return None
+    innermost = max(inside, key=lambda statement: statement.lineno)
+    return range(innermost.lineno, line + 1)

@@ -1,0 +1,39 @@
+"""A plugin of pytest, for `nox -s coverage`: notes which test runs which line, and its seconds.
+
+The contexts of `.coverage` are tests without their parameters; `.coverage-seconds.json` has the
+processor time of those that passed. `nox -s mutants` reads both.
+"""
+
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import coverage
+import pytest
+
+SECONDS = Path(__file__).parents[1] / ".coverage-seconds.json"
+seconds: dict[str, float] = defaultdict(float)
+failed: set[str] = set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    name = item.nodeid.partition("[")[0]
+    if measuring := coverage.Coverage.current():
+        measuring.switch_context(name)
+    begin = time.process_time()
+    done = yield
+    seconds[name] += time.process_time() - begin
+    return done
+
+
+def pytest_runtest_logreport(report):
+    if report.failed:
+        failed.add(report.nodeid.partition("[")[0])
+
+
+def pytest_sessionfinish():
+    known = json.loads(SECONDS.read_text(encoding="utf-8")) if SECONDS.exists() else {}
+    known |= {name: spent for name, spent in seconds.items() if name not in failed}
+    SECONDS.write_text(json.dumps(known), encoding="utf-8")
