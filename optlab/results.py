@@ -280,6 +280,7 @@ class Results(ResultTables):
             trials=trials.reset_index(drop=True),
             traces=self.traces[self.traces["trial"].isin(kept)].reset_index(drop=True),
             problems={name: facts for name, facts in self.problems.items() if name in problems},
+            predictions=self.predictions[self.predictions["trial"].isin(kept)],
             final_parameters={n: v for n, v in self.final_parameters.items() if n in kept},
             tracebacks={n: text for n, text in self.tracebacks.items() if n in kept},
         )
