@@ -21,7 +21,7 @@ class Axes:
     devices
         Devices, such as cpu,cuda.
     batch_sizes
-        Batch sizes, such as 1,5,full.
+        Batch sizes, such as 1,5,full or 1-4,full.
     dtypes
         float32, float64 or both; the data's own where left out.
     seeds
