@@ -336,6 +336,20 @@ class SingleParameters(Descent):
         return (w.float() - self.learning_rate * g.float()).to(w)
 
 
+@zoo("float32 second moments", "float64 is float64")
+class SingleMoments(Descent):
+    def step(self, w, g, state, t, batch, batches):
+        state["s"] = state.get("s", 0) + g.float() ** 2
+        return w - self.learning_rate * g / (state["s"].to(w).sqrt() + 1e-8)
+
+
+@zoo("the weight alone through float32", "float64 is float64")
+class SingleWeight(Descent):
+    def step(self, w, g, state, t, batch, batches):
+        moved = w - self.learning_rate * g
+        return torch.cat([moved[:-1].float().to(w), moved[-1:]])
+
+
 @zoo("float64 inside float32", "yields parameters like the start")
 class Promotes(Descent):
     def report(self, parameters, loss, epoch, problem, batch):
@@ -374,6 +388,32 @@ class SetsThreads(Descent):
         return {}
 
 
+SETTINGS = "settings of the process are left as they are"
+
+
+@zoo("leaves torch's grad mode off", SETTINGS, "grad mode")
+class GradOff(Descent):
+    def begin(self, w):
+        torch.set_grad_enabled(False)
+        return {}
+
+
+@zoo(
+    "a no_grad block that stays open over a yield", SETTINGS, "a `with` block is open over a yield"
+)
+class OpenBlock(Descent):
+    def iterates(self, problem, batches, start):
+        with torch.no_grad():
+            yield from super().iterates(problem, batches, start)
+
+
+@zoo("asks torch for deterministic algorithms", SETTINGS, "deterministic")
+class Deterministic(Descent):
+    def begin(self, w):
+        torch.use_deterministic_algorithms(True)
+        return {}
+
+
 @zoo("divides by the threads", "the number of threads makes no difference")
 class Threads(Descent):
     def step(self, w, g, state, t, batch, batches):
@@ -390,6 +430,12 @@ class DefaultDtype(Descent):
 class DropsLast(Descent):
     def epochs(self, batches):
         return ([*rows][: max(1, batches.steps - 1)] for rows in batches)
+
+
+@zoo("skips every seventh batch", "every row of a pass is used once", "gradients by row")
+class SkipsSeventh(Descent):
+    def epochs(self, batches):
+        return ([batch for i, batch in enumerate(rows) if i % 7 != 6] for rows in batches)
 
 
 @zoo("uses half of each batch", "every row counts")
@@ -459,6 +505,15 @@ class NotNesterov(Descent):
 class Dampened(Descent):
     def step(self, w, g, state, t, batch, batches):
         state["v"] = 0.5 * state.get("v", 0) + 0.5 * g
+        return w - self.learning_rate * state["v"]
+
+
+@zoo("momentum twice after the third epoch", RULE, "after epoch 5",
+     reference=ol.HeavyBall(0.1, momentum=0.5))  # fmt: skip
+class TwiceLate(Descent):
+    def step(self, w, g, state, t, batch, batches):
+        for _ in range(1 + (t > 4 * batches.steps)):
+            state["v"] = 0.5 * state.get("v", 0) + g
         return w - self.learning_rate * state["v"]
 
 
@@ -547,6 +602,16 @@ class SwallowsNaN(Descent):
 class SkipsNaN(Descent):
     def step(self, w, g, state, t, batch, batches):
         return w - self.learning_rate * (g if g.isfinite().all() else 0.01 * w)
+
+
+@zoo("errors swallowed", "an error of the problem is passed on", "swallowed")
+class SwallowsErrors(Descent):
+    def slope(self, problem, parameters, batch):
+        try:
+            return super().slope(problem, parameters, batch)
+        except RuntimeError:
+            zeros = {name: torch.zeros_like(value) for name, value in parameters.items()}
+            return torch.zeros(()), zeros
 
 
 @zoo(
@@ -768,6 +833,11 @@ zoo("a torch optimizer that climbs", DESCENDS)(lambda: lambda params: TorchHalf(
 class NoUsesBatches:
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)
+
+
+@zoo("needs that are no capabilities", "has the members of the protocol", "needs=(None,)")
+class NeedsNone(Descent):
+    needs = (None,)
 
 
 zoo("no uses_batches", "has the members of the protocol", "uses_batches=None")(NoUsesBatches)

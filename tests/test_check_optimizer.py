@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import partial
 
 import pytest
@@ -95,11 +96,70 @@ def test_an_expected_failure_is_reported_with_its_reason_and_one_that_passes_fai
          "expected_failures names the check 'the first step descents', which does not exist"),
         ({"only": ["all"]}, "only names the check 'all', which does not exist"),
         ({"reference": 3}, "3 is no optimizer"),
+        ({"seed": "1"}, "seed must be a whole number of at least 0, not '1'"),
+        ({"seed": 1.5}, "seed must be a whole number of at least 0, not 1.5"),
+        ({"only": "all"}, "only names the check 'all', which does not exist"),
+        ({"expected_failures": ["every row counts"]}, "expected_failures must be a dict"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match="^" + message.replace("?", r"\?")):
         check_optimizer(ol.SGD(), **arguments)
+
+
+@dataclass(frozen=True)
+class ThreePasses:
+    """A right descent whose iterates stand for three passes each."""
+
+    uses_batches = True
+
+    def iterates(self, problem, batches, start):
+        drawn = iter(batches)
+        while True:
+            for _ in range(3):
+                for batch in next(drawn):
+                    slope = ol.gradient(problem, start, batch)
+                    start = {name: value - 0.1 * slope[name] for name, value in start.items()}
+            yield ol.Iterate(start, epochs=3)
+
+
+def test_iterates_of_several_passes_are_not_blamed():
+    report = check_optimizer(ThreePasses(), level="full")
+    assert report.ok, report
+
+
+@dataclass(frozen=True)
+class ForNetworks(ThreePasses):
+    def unsupported(self, problem, device):
+        return None if isinstance(problem, ol.ModuleProblem) else "it fits networks"
+
+
+def test_a_report_of_which_most_was_skipped_says_so():
+    report = check_optimizer(ForNetworks())
+    assert report.ok
+    assert report.is_mostly_skipped
+    assert "do not apply)" in str(report).partition("\n")[0]
+    assert not check_optimizer(ol.SGD(), only=["every row counts"]).is_mostly_skipped
+
+
+class Raises(ThreePasses):
+    def iterates(self, problem, batches, start):
+        raise KeyError("momentum")
+
+
+def test_an_error_that_every_check_meets_is_shown_once():
+    report = check_optimizer(Raises())
+    assert len(report.failures) > 20
+    text = str(report)
+    assert text.count("Traceback") + text.count("File ") <= 4
+    assert "KeyError: 'momentum', as in 'yields parameters like the start'" in text
+
+
+def test_a_known_failure_that_passes_has_a_note():
+    name = "gradients are means not sums"
+    found = [check_optimizer(ol.BarzilaiBorwein(), only=[name], seed=s).checks[0] for s in (0, 2)]
+    assert [one.outcome for one in found] == ["expected failure", "passed"]
+    assert "remove the reason" in found[1].message
 
 
 def test_what_is_no_optimizer_is_refused_in_words():
@@ -209,6 +269,7 @@ def test_the_command_checks_a_file_and_says_by_its_status_if_all_is_well(file, c
     [
         ([], "name an optimizer, MODULE:OBJECT or FILE.py:OBJECT, or take --all"),
         (["adm"], "did you mean 'adam'?"),
+        (["nowhere:"], "'nowhere:' must be MODULE:OBJECT or FILE.py:OBJECT"),
         (["nowhere.py:x"], "there is no file nowhere.py"),
         (["nowhere:x"], "nowhere cannot be imported: ModuleNotFoundError"),
         (["optlab:SDG"], "optlab has no SDG"),
@@ -224,6 +285,12 @@ def test_the_command_says_what_is_wrong_with_a_target(arguments, message, capsys
 def test_a_file_without_an_object_is_asked_for_one(file):
     with pytest.raises(ValueError, match=r"say which of its objects, as .*mine.py:MySGD"):
         load_target(str(file))
+
+
+def test_a_file_that_exits_is_told_and_ends_nothing(tmp_path):
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(ValueError, match=r"^exits.py cannot be loaded: SystemExit: 3"):
+        load_target(f"{tmp_path}/exits.py:x")
 
 
 def test_pytest_has_an_option_that_adds_the_checks_of_an_optimizer(file):

@@ -4,7 +4,10 @@ import contextlib
 import io
 
 import pytest
+import torch
 
+import optlab as ol
+from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.testing import check_problem
 from tests.open_problem import Ripples
 from tests.test_check_gradient import dedented, message
@@ -23,9 +26,17 @@ def test_a_planted_fault_is_caught_by_the_check_that_names_it(fault):
         if not found:
             continue  # an error has its own lines
         shown = io.StringIO()
-        with contextlib.redirect_stdout(shown):
+        cpu = torch.device("cpu")  # an example sets torch's default dtype
+        with contextlib.redirect_stdout(shown), torch_settings_for(cpu):
             exec(dedented(code), {"problem": fault.problem()})
         assert shown.getvalue().strip()
+
+
+def test_counts_that_are_all_zero_have_no_constant_fit_to_blame():
+    counts = ol.PoissonRegression([[0.5], [-1.0], [0.25]], [0, 0, 0], l2=0.1)
+    report = check_problem(counts)
+    assert report.ok, report
+    assert report.outcome("constant fit") == "skipped"
 
 
 def test_each_check_has_a_planted_fault():

@@ -17,8 +17,14 @@ EXAMPLES = examples()
 each_class = pytest.mark.parametrize("cls", CLASSES.values(), ids=CLASSES)
 
 
-@parametrize_with_checks({name: cls() for name, cls in CLASSES.items()})
-def test_default_settings(optimizer, check):
+@each_class
+def test_default_settings(cls):
+    # One test an optimizer: pytest takes longer for a test of each check than most checks do.
+    check_optimizer(cls()).raise_if_failed()
+
+
+@parametrize_with_checks([ol.ManualSGD, ol.Lstsq])
+def test_default_settings_check_by_check(optimizer, check):
     check(optimizer)
 
 

@@ -121,6 +121,29 @@ def exact_loss(problem, weight, bias):
     return residuals / len(problem.y) + Fraction(problem.l2) / 2 * sum(w * w for w in weight)
 
 
+@given(st.integers(0, 2**20), st.integers(2, 8), st.sampled_from([0.0, 1e3]), st.booleans())
+def test_ordinary_points_keep_their_digits_where_the_optimum_has_huge_weights(
+    seed, digits, offset, in_float32
+):
+    draw = np.random.default_rng(seed)
+    U = draw.normal(size=(8, 3))
+    # Two columns that differ by 1e-digits: the optimum's weights are some 10**digits.
+    X = np.column_stack([U, U[:, :1] + 10.0**-digits * draw.normal(size=(8, 1))]) + offset
+    problem = ol.LinearRegression(X, draw.normal(size=8))
+    if in_float32:  # its columns then depend on each other to rounding
+        problem = problem.to("cpu", torch.float32)
+    weight = torch.from_numpy(draw.normal(size=4))
+    point = {"weight": weight, "bias": -offset * weight.sum() + draw.normal()}
+    right = exact_loss(problem, *([Fraction(v) for v in part] for part in [weight.tolist()]),
+                       Fraction(point["bias"].item()))  # fmt: skip
+    judged = problem.evaluate(point)
+    # Terms of some size (1 + offset) round to 53 bits; the offset's are summed in twice as many.
+    assert abs(judged.loss - right) <= 1e-13 * float(right) + 1e-15 * offset
+    assert abs(judged.suboptimality - (judged.loss - problem.reference().loss)) <= (
+        1e-12 * judged.loss
+    )
+
+
 def exact_optimum(problem):
     """Weight and bias in rational arithmetic, or None where they are not unique."""
     ridge = Fraction(problem.l2) * len(problem.y) / 2

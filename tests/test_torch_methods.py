@@ -216,3 +216,8 @@ def test_the_command_line_takes_methods_by_name_and_place_with_a_learning_rate(t
     trials = ol.Results.load(store).trials
     assert trials["optimizer"].tolist() == ["torch Adam", "torch NAdam", "torch LBFGS"]
     assert trials["hp_lr"].tolist() == [0.5] * 3
+
+
+def test_options_of_the_wrong_length_are_refused_in_words():
+    with pytest.raises(ValueError, match=r"Adam does not take .*betas.*index out of range"):
+        ol.TorchOptimizer(torch.optim.Adam, betas=[0.1])

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from optlab.testing.report import Report
+from optlab.testing.report import CheckResult, Report
 
 _STYLES = {"passed": "green", "failed": "bold red", "expected failure": "yellow", "skipped": "dim"}
 _SHOWN = {
@@ -22,17 +22,16 @@ _SHOWN = {
 def print_report(label: str, report: Report) -> None:
     """Print every check of one optimizer, then the messages of those that failed."""
     console = Console(soft_wrap=True)
-    table = Table(title=label, title_justify="left", box=None, header_style="bold")
-    table.add_column("check", no_wrap=True)
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("reason")
-    for result in report.checks:
-        reason = "" if result.outcome in {"passed", "failed"} else result.message
-        style = _STYLES[result.outcome]
-        table.add_row(Text(result.check), Text(_SHOWN[result.outcome], style=style), Text(reason))
-    console.print(table)
-    for failure in report.failures:
-        console.print(Text(f"\nFAILED {failure.check}: {failure.message}"))
+    console.print(Text(label, style="italic"))
+    width = max(len(result.check) for result in report.checks)
+    for result in report.checks:  # no table of rich's, which folds reasons into a narrow column
+        reason = "" if result.outcome == "failed" else result.message
+        shown = Text(f"{_SHOWN[result.outcome]:17}", style=_STYLES[result.outcome])
+        console.print(Text.assemble(f"{result.check:{width}}  ", shown, f"  {reason}".rstrip()))
+    for check, message in report.shown_failures():
+        console.print(Text(f"\nFAILED {check}: {message}"))
+    if report.is_mostly_skipped:
+        console.print("\nMost checks do not apply to it: little was proven.")
 
 
 def print_counts(reports: Mapping[str, Report]) -> None:
@@ -48,8 +47,13 @@ def print_counts(reports: Mapping[str, Report]) -> None:
         table.add_row(Text(label, style=style), *map(str, counts.values()))
     console.print(table)
     for label, report in reports.items():
-        for failure in report.failures:
-            console.print(Text(f"\n{label}: FAILED {failure.check}: {failure.message}"))
+        for check, message in report.shown_failures():
+            console.print(Text(f"\n{label}: FAILED {check}: {message}"))
+    for label, result in _passed_now(reports):
+        console.print(Text(f"{label}: {result.check} {result.message}"))
+    few = [label for label, report in reports.items() if report.is_mostly_skipped]
+    if few:
+        console.print(Text(f"\nMost checks do not apply to: {', '.join(few)}"))
 
 
 def markdown(reports: Mapping[str, Report], level: str, command: str) -> str:
@@ -70,6 +74,9 @@ def markdown(reports: Mapping[str, Report], level: str, command: str) -> str:
     totals = [sum(_counts(one)[key] for one in reports.values()) for key in _SHOWN]
     lines += [f"| all {len(reports)} | {' | '.join(map(str, totals))} |", ""]
     lines += ["## Failures that are expected, with the reason", "", *_reasons(reports)]
+    passed = [f"- {_cell(label)}: {result.check}" for label, result in _passed_now(reports)]
+    lines += ["", "## Failures that were expected, but passed on these data", ""]
+    lines += passed or ["None."]
     failed = [
         f"- {_cell(label)}: {failure.check}"
         for label, report in reports.items()
@@ -80,6 +87,16 @@ def markdown(reports: Mapping[str, Report], level: str, command: str) -> str:
 
 def _counts(report: Report) -> dict[str, int]:
     return {key: sum(one.outcome == key for one in report.checks) for key in _SHOWN}
+
+
+def _passed_now(reports: Mapping[str, Report]) -> list[tuple[str, CheckResult]]:
+    """Return the checks that passed with a note."""
+    return [
+        (label, result)
+        for label, report in reports.items()
+        for result in report.checks
+        if result.outcome == "passed" and result.message
+    ]
 
 
 def _reasons(reports: Mapping[str, Report]) -> list[str]:

@@ -23,6 +23,7 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.task import Task
+from optlab.lab.tuning.tuned import Tuned
 from optlab.optimizers import Order
 
 
@@ -67,8 +68,12 @@ class Resume:
         problems = self._fingerprints(object_hash, grid.problems)
         optimizers = self._fingerprints(optimizer_fingerprint, grid.optimizers)
         self._problems = problems
-        # By object: each setting of an optimizer that is tuned has a fingerprint of its own.
+        # By object: each setting of an optimizer that is tuned, and each rate of a rule, has a
+        # fingerprint of its own.
         self._optimizers = {id(grid.optimizers[name]): own for name, own in optimizers.items()}
+        for label, optimizer in grid.optimizers.items():
+            if not isinstance(optimizer, Tuned) and grid.rate_rule.changes(optimizer):
+                optimizers[label] += f" {grid.rate_rule}"
         self._facts = {
             problems[key]: ProblemSummary.of(key, problem) for key, problem in grid.problems.items()
         }

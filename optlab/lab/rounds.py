@@ -66,7 +66,7 @@ def rounds(grid: Grid, budget: Budget) -> Rounds:
 def untuned_tasks(grid: Grid, budget: Budget) -> list[Task]:
     """Return the measured trials, of tuned optimizers with the settings from before the tuning."""
     return [
-        Task(trial, grid.problems[trial.problem], _base(grid.optimizers[trial.optimizer]), budget)
+        Task(trial, grid.problems[trial.problem], _untuned(grid, trial), budget)
         for trial in grid.trials()
     ]
 
@@ -166,8 +166,10 @@ def _place(trial: Trial) -> tuple[object, ...]:
     return trial.problem, trial.optimizer, trial.batch_size
 
 
-def _base(optimizer: Optimizer) -> Optimizer:
-    return optimizer.optimizer if isinstance(optimizer, Tuned) else optimizer
+def _untuned(grid: Grid, trial: Trial) -> Optimizer:
+    """Return a trial's optimizer before it is tuned; a tuned one follows no rule of rates."""
+    optimizer = grid.optimizers[trial.optimizer]
+    return optimizer.optimizer if isinstance(optimizer, Tuned) else grid.optimizer_of(trial)
 
 
 def by_seconds(tasks: Sequence[Task], grid: Grid) -> bool:

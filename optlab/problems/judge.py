@@ -18,6 +18,9 @@ from optlab.problems.problem import Evaluation, Parameters
 _SMALL = 1 << 15
 """Entries of X up to which BLAS uses one thread."""
 
+_FAR = 16
+"""How much larger the terms of the distance must be than a point's own, for these to be used."""
+
 _AT_ONCE = 1 << 14
 """Predictions of points that are evaluated together: few enough to stay in the cache."""
 
@@ -27,6 +30,10 @@ _SHORT = 32
 
 class Judge:
     """Evaluate points in float64 on the CPU: see `LinearRegression.evaluate`.
+
+    A point's residuals are those of the optimum plus its distance from the optimum times X, which
+    keeps all digits near it. Where the optimum's weights dwarf the point's and y (a design whose
+    columns nearly depend on each other), they are computed from the point itself.
 
     Parameters
     ----------
@@ -74,7 +81,13 @@ class Judge:
         self.shift: Any = self._array(shift)
         self.factor: Any = None if share is None else len(X) * self._array(share)
         self._norm = _norm(self.weight, self.bias) or 1.0
-        self.residual: Any = self._residual(self._array(y.double()), certificate.route)
+        self.y: Any = self._array(y.double())
+        self._largest = float(y.abs().max())
+        self._spread: Any = np.max(np.abs(head - shift), axis=0)
+        most = float(self._spread @ np.abs(np.asarray(self.weight)))
+        most += abs(self._own_level(self.weight, self.bias))
+        self._has_far_points = most > (_FAR - 1) * self._largest
+        self.residual: Any = self._residual(self.y, certificate.route)
 
     def _residual(self, y: Any, route: str) -> Any:
         """Return the residuals at the optimum, to all digits where the optimum has them."""
@@ -110,7 +123,9 @@ class Judge:
             apart = (weight - self.weight) - self.weight_low
             bias_apart = (bias - self.bias) - self.bias_low
             level = self._level(weight, bias) if self.is_shifted else bias_apart
-            parts = zip(*(self._sums(rows, apart, level) for rows in self._rows), strict=True)
+            far = self._has_far_points and self._is_far(weight, bias, apart, level)
+            at, level = (weight, self._own_level(weight, bias)) if far else (apart, level)
+            parts = zip(*(self._sums(rows, at, level, far) for rows in self._rows), strict=True)
             sums: list[Any] = [sum(part) for part in parts]
             slope, total, squares, gaps = sums
             if self.is_shifted:
@@ -125,10 +140,18 @@ class Judge:
             error = _norm(apart, bias_apart) / self._norm
             return Evaluation(
                 loss=float(loss),
-                suboptimality=float(suboptimality),
+                suboptimality=max(float(suboptimality), 0.0) if far else float(suboptimality),
                 gradient_norm=_norm(slope, bias_slope),
                 parameter_error=error if self.unique else math.nan,
             )
+
+    def _is_far(self, weight: Any, bias: float, apart: Any, level: float) -> bool:
+        """Return whether the point's own residuals round less, by far, than its distance's."""
+        at, distance = (np.abs(np.asarray(part)) for part in (weight, apart))
+        terms, apart_terms = self._spread @ at + self._largest, self._spread @ distance + abs(level)
+        if not apart_terms > _FAR * terms:
+            return False
+        return bool(apart_terms > _FAR * (terms + abs(self._own_level(weight, bias))))
 
     def together(self, points: Parameters) -> list[Evaluation]:
         """Return what is known of several points, to the bit as of each alone.
@@ -143,10 +166,12 @@ class Judge:
         Numpy multiplies a matrix by a stack of vectors by one call of BLAS a vector, the call that
         a single vector takes, so that the bits do not depend on how many there are; one product of
         two matrices would sum in another order. Where a product takes longer than the calls around
-        it (large data), or is taken in blocks of rows, points are evaluated one by one.
+        it (large data), or is taken in blocks of rows, points are evaluated one by one, as where
+        the optimum has huge weights.
         """
         names, values = list(points), list(points.values())
-        if self._array is not np.asarray or self.is_shifted or len(self._rows) > 1:
+        alone = self._array is not np.asarray or len(self._rows) > 1
+        if alone or self.is_shifted or self._has_far_points:
             each = zip(*values, strict=True)
             return [self(dict(zip(names, point, strict=True))) for point in each]
         arrays = {k: v.detach().to("cpu", torch.float64).numpy() for k, v in points.items()}
@@ -187,27 +212,45 @@ class Judge:
             )
         ]
 
-    def _sums(self, rows: slice, apart: Any, level: float) -> tuple[Any, Any, Any, Any]:
-        """Return ``X'r``, ``1'r``, ``r'r`` and ``g'g`` of some weighted rows, ``g`` their gap."""
+    def _sums(self, rows: slice, at: Any, level: float, far: bool) -> tuple[Any, Any, Any, Any]:
+        """Return ``X'r``, ``1'r``, ``r'r`` and ``g'g`` of some weighted rows, ``g`` their gap.
+
+        The gap is ``X at + level`` where `at` is the distance from the optimum; where the point is
+        far from it, `at` is the point itself, and ``X at + level - y`` are the residuals. There
+        ``g'(r + r*)`` stands for ``g'g``, which holds at an optimum of few digits too.
+        """
         X = self._double(rows)
         if self.is_shifted:
             X = X - self.shift
-        gap = X @ apart + level
-        residual = self.residual[rows] + gap
+        gap = other = X @ at + level
+        if far:
+            residual = gap - self.y[rows]
+            gap = residual - self.residual[rows]
+            other = gap if self.l2 else residual + self.residual[rows]
+        else:
+            residual = self.residual[rows] + gap
         if self.factor is None:
-            return X.T @ residual, residual.sum(), residual @ residual, gap @ gap
-        weighted = self.factor[rows] * residual
-        return X.T @ weighted, weighted.sum(), weighted @ residual, (self.factor[rows] * gap) @ gap
+            return X.T @ residual, residual.sum(), residual @ residual, gap @ other
+        weighted, gap = self.factor[rows] * residual, self.factor[rows] * gap
+        return X.T @ weighted, weighted.sum(), weighted @ residual, gap @ other
 
     def _level(self, weight: Any, bias: float) -> float:
         """Return ``shift'(w - w*) + b - b*``, terms that cancel, in double-double."""
         zero = 0.0 * self.weight
         apart = dd.pair_add(dd.two_sum(weight, -self.weight), (-self.weight_low, zero))
-        level = dd.matvec(self.shift[None, :], apart)
-        biases = self._array([[bias, -self.bias, -self.bias_low]])
-        high, low = dd.pair_add(level, dd.pair_sum(biases, 0.0 * biases, 1))
+        return self._levelled(apart, [bias, -self.bias, -self.bias_low])
+
+    def _own_level(self, weight: Any, bias: float) -> float:
+        """Return ``shift'w + b`` in double-double."""
+        return self._levelled((weight, 0.0 * weight), [bias]) if self.is_shifted else bias
+
+    def _levelled(self, weight: Any, biases: list[float]) -> float:
+        """Return ``shift'w`` and numbers, summed in double-double."""
+        numbers = self._array([biases])
+        level = dd.matvec(self.shift[None, :], weight)
+        high, low = dd.pair_add(level, dd.pair_sum(numbers, 0.0 * numbers, 1))
         found = float(high[0] + low[0])
-        return found if math.isfinite(found) else float(self.shift @ apart[0] + bias - self.bias)
+        return found if math.isfinite(found) else float(self.shift @ weight[0] + sum(biases))
 
 
 def _matvec(matrix: Any, vectors: Any) -> Any:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -17,8 +18,8 @@ from optlab.testing.as_optimizer import as_optimizer
 from optlab.testing.conformance.check import Check, Level, all_checks, checks_of
 from optlab.testing.conformance.environment_conformance import process_state_kept
 from optlab.testing.conformance.subject import CPU, Subject
-from optlab.testing.known_failures import known_failures
-from optlab.testing.report import Report
+from optlab.testing.known_failures import BY_CHANCE, known_failures
+from optlab.testing.report import CheckResult, Report
 from optlab.testing.run_checks import run_checks
 
 
@@ -58,7 +59,7 @@ def check_optimizer(
     only
         The names of the checks to run, of any level; all of the level where left out.
     seed
-        Of the data.
+        Of the data, a whole number of at least 0.
 
     Returns
     -------
@@ -67,7 +68,8 @@ def check_optimizer(
     Raises
     ------
     ValueError
-        For what is no optimizer, an unknown level, and names of unknown checks.
+        For what is no optimizer, an unknown level, names of unknown checks, and a seed that is no
+        whole number of at least 0.
 
     Examples
     --------
@@ -96,8 +98,15 @@ def check_optimizer(
     """
     subject = subject_of(optimizer, reference=reference, seed=seed)
     checks = checks_of(level)
+    if not isinstance(expected_failures or {}, Mapping):
+        raise ValueError(
+            "expected_failures must be a dict, a reason for each check's name, "
+            f"not {expected_failures!r}"
+        )
     expected = dict(expected_failures or {})
     _require_names("expected_failures", expected)
+    if isinstance(only, str):
+        only = [only]
     if only is not None:
         _require_names("only", only)
         checks = [one for one in all_checks() if one.name in only]
@@ -121,21 +130,28 @@ def _require_names(argument: str, names: Iterable[str]) -> None:
 
 
 def _with_reasons(report: Report, reasons: Mapping[str, str]) -> Report:
-    """Return the report with the failures that are known by their reasons."""
-    results = [
-        replace(result, outcome="expected failure", message=reasons[result.check])
-        if result.outcome == "failed" and result.check in reasons
-        else result
-        for result in report.checks
-    ]
-    return replace(report, checks=tuple(results))
+    """Return the report with the failures that are known, and notes of those that passed."""
+    return replace(
+        report, checks=tuple(_with_reason(one, reasons.get(one.check)) for one in report.checks)
+    )
+
+
+def _with_reason(result: CheckResult, reason: str | None) -> CheckResult:
+    if reason is not None and result.outcome == "failed":
+        return replace(result, outcome="expected failure", message=reason)
+    if reason not in {None, BY_CHANCE} and result.outcome == "passed":
+        note = f"passes on these data, though it is known to fail: remove the reason ({reason})"
+        return replace(result, message=f"{note} if it passes for every seed")
+    return result
 
 
 def subject_of(optimizer: Any, *, reference: Any = None, seed: int = 0) -> Subject:
     """Return an optimizer, adapted where it is another package's, as a subject of checks."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
     if reference is not None and not hasattr(reference, "descend"):
         reference = as_optimizer(reference)
-    return Subject(as_optimizer(optimizer), seed=seed, reference=reference)
+    return Subject(as_optimizer(optimizer), seed=int(seed), reference=reference)
 
 
 def run_check(check: Check, subject: Subject) -> None:

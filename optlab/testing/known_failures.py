@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from optlab.optimizers import hyperparameters
 from optlab.testing.conformance.check import all_checks
 
 _ROW_ORDER = "a full batch is indifferent to row order"
 _WEIGHTS = "weights of rows count"
 _MEANS = "gradients are means not sums"
+_DOUBLE, _SINGLE = "float64 is float64", "float32 agrees with float64"
 _DTYPE = "the default dtype makes no difference"
 
 Reasons = Mapping[str, str]
@@ -38,15 +40,13 @@ def _found(optimizer: Any) -> Iterator[Reasons]:
         yield make(optimizer)
     cls = getattr(type(optimizer), "torch_class", getattr(optimizer, "cls", None))
     if cls is not None and cls.__module__.startswith(("torch.optim", "sklearn.")):
-        yield _OF_OTHERS.get(cls.__name__, {})
+        found = _OF_OTHERS.get(cls.__name__, {})
+        yield found(optimizer) if callable(found) else found
 
 
-def _differences(of: str) -> Reasons:
+def _differences(of: str, *more: str) -> Reasons:
     reason = f"{of} by finite differences, which are good to half of the digits"
-    names = (_ROW_ORDER, _WEIGHTS, _MEANS, "float64 is float64", "float32 agrees with float64",
-             "invariance to rotation", "invariance to translation",
-             "invariance to order of columns")  # fmt: skip
-    return dict.fromkeys(names, reason)
+    return dict.fromkeys((_ROW_ORDER, _WEIGHTS, _MEANS, _DOUBLE, *more), reason)
 
 
 def _saga(optimizer: Any) -> Reasons:
@@ -59,7 +59,7 @@ def _saga(optimizer: Any) -> Reasons:
 
 def _scipy_minimize(optimizer: Any) -> Reasons:
     if optimizer.method == "TNC":
-        return _differences("scipy's TNC takes products with the Hessian")
+        return _differences("scipy's TNC takes products with the Hessian", _SINGLE)
     if optimizer.method == "trust-constr":
         reason = "scipy's trust-constr calls back with the start before its first step"
         names = "every row counts", "the first step descends", "every parameter is updated"
@@ -70,11 +70,14 @@ def _scipy_minimize(optimizer: Any) -> Reasons:
 def _lstsq(optimizer: Any) -> Reasons:
     if optimizer.driver != "gelsy":
         return {}
-    reason = (
-        "torch 2.13 hands LAPACK's gelsy pivots that are not initialised (pytorch #71222): its "
-        "answers differ from call to call, and any check may see it"
-    )
-    return dict.fromkeys((one.name for one in all_checks()), reason)
+    return dict.fromkeys((one.name for one in all_checks()), BY_CHANCE)
+
+
+BY_CHANCE = (
+    "torch 2.13 hands LAPACK's gelsy pivots that are not initialised (pytorch #71222): its "
+    "answers differ from call to call, and any check may see it"
+)
+"""The reason for failures of which each is seen in few runs."""
 
 
 _ONE_BY_ONE = "scikit-learn visits the rows one by one: its steps depend on their order and number"
@@ -87,13 +90,34 @@ _STOCHASTIC = {
     _MEANS: _ONE_BY_ONE,
     "begins at the start": _AT_ZERO,
     "stays at the optimum": _AT_ZERO,
-    "iterates reach the reference or still descend": "at a constant rate the steps of single rows "
-    "leave a noise floor",
-    "float64 is float64": _ONE_BY_ONE,
 }
 
+
+def _sgd_regressor(optimizer: Any) -> Reasons:
+    if optimizer.options.get("learning_rate") != "constant":
+        return _STOCHASTIC
+    floor = "at a constant rate the steps of single rows leave a noise floor"
+    return {**_STOCHASTIC, "iterates reach the reference or still descend": floor}
+
+
+def _logistic(optimizer: Any) -> Reasons:
+    is_exact = optimizer.options.get("solver") == "newton-cholesky"
+    return {"begins at the start": _AT_ZERO} if is_exact else {}
+
+
+def _torch_lbfgs(optimizer: Any) -> Reasons:
+    found = {"refuses bad hyperparameters": "torch.optim.LBFGS does not check history_size"}
+    options = getattr(optimizer, "options", hyperparameters(optimizer))
+    if options.get("line_search_fn") is None:
+        reason = "without a line search its steps on mini-batches are unstable, so that {} grows"
+        found |= {_SINGLE: reason.format("rounding"), _DOUBLE: reason.format("any change")}
+    return found
+
+
 _OF_THE_LAB: dict[str, Callable[[Any], Reasons]] = {
-    "BarzilaiBorwein": lambda o: _differences("its first step size is a curvature"),
+    "BarzilaiBorwein": lambda o: _differences(
+        "its first step size is a curvature", "invariance to rotation", "invariance to translation"
+    ),
     "Lstsq": _lstsq,
     "SAGA": _saga,
     "SDCA": lambda o: {
@@ -101,25 +125,18 @@ _OF_THE_LAB: dict[str, Callable[[Any], Reasons]] = {
     },
     "ScipyMinimize": _scipy_minimize,
     "ScipyLeastSquares": lambda o: (
-        {} if o.jacobian == "exact" else _differences("scipy computes the Jacobian")
+        {} if o.jacobian == "exact" else _differences("scipy computes the Jacobian", _SINGLE)
     ),
 }
-_OF_OTHERS: dict[str, Reasons] = {
-    "SGDRegressor": _STOCHASTIC,
+_OF_OTHERS: dict[str, Reasons | Callable[[Any], Reasons]] = {
+    "SGDRegressor": _sgd_regressor,
     "SGDClassifier": _STOCHASTIC,
     "Lasso": {"begins at the start": _AT_ZERO},
-    "LogisticRegression": {"begins at the start": _AT_ZERO},
-    "ElasticNet": {"begins at the start": _AT_ZERO},
+    "LogisticRegression": _logistic,
     "NAdam": {_DTYPE: _OWN_DTYPE.format("NAdam")},
     "ASGD": {
         _DTYPE: _OWN_DTYPE.format("ASGD"),
         "stays at the optimum": "torch.optim.ASGD decays the parameters by lambd, 1e-4",
-        "iterates reach the reference or still descend": "torch.optim.ASGD decays the parameters "
-        "by lambd, 1e-4, which moves the minimum",
     },
-    "LBFGS": {
-        "refuses bad hyperparameters": "torch.optim.LBFGS does not check history_size",
-        "float32 agrees with float64": "without a line search its steps on mini-batches are "
-        "unstable, so that rounding grows",
-    },
+    "LBFGS": _torch_lbfgs,
 }

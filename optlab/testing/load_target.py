@@ -39,6 +39,8 @@ def load_target(target: str) -> dict[str, Optimizer]:
             raise ValueError(f"{target} is a file: say which of its objects, as {target}:MySGD")
         return {target: as_optimizer(target)}
     place, _, name = target.rpartition(":")
+    if not place or not name:
+        raise ValueError(f"{target!r} must be MODULE:OBJECT or FILE.py:OBJECT")
     found = _loaded(place, name, target)
     if isinstance(found, Mapping):
         return {f"{target}[{key!r}]": as_optimizer(value) for key, value in found.items()}
@@ -66,7 +68,7 @@ def _module(place: str) -> Any:
         sys.path.insert(0, folder)
     try:
         return importlib.import_module(place)
-    except Exception as error:  # a person's own code: whatever it raises
+    except (Exception, SystemExit) as error:  # a person's own code: whatever it raises
         raise ValueError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
 
 
@@ -85,7 +87,7 @@ def _file(path: Path) -> Any:
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # as above
+    except (Exception, SystemExit) as error:  # as above
         del sys.modules[name]
         raise ValueError(
             f"{path.name} cannot be loaded: {type(error).__name__}: {error}"

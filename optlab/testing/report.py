@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -36,6 +37,12 @@ class Failure:
 
     check: str
     message: str
+
+
+def _raised(message: str) -> str:
+    """Return the error that a check's message says was raised, or an empty text."""
+    found = re.search(r"^(?:  seen: |raised )(\w*(?:Error|Exception)\b.*)$", message, re.MULTILINE)
+    return found[1] if found else ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,21 @@ class Report:
         failed = (result for result in self.checks if result.outcome == "failed")
         return tuple(Failure(result.check, result.message) for result in failed)
 
+    @property
+    def is_mostly_skipped(self) -> bool:
+        """Whether more checks were skipped than ran: little was proven."""
+        skipped = sum(result.outcome == "skipped" for result in self.checks)
+        return 2 * skipped > len(self.checks)
+
+    def shown_failures(self) -> list[tuple[str, str]]:
+        """Return the failures with their messages; an error that was shown is not shown again."""
+        shown, first = [], dict[str, str]()
+        for check, message in ((one.check, one.message) for one in self.failures):
+            raised = _raised(message)
+            same = first.setdefault(raised, check) if raised else check
+            shown.append((check, message if same == check else f"{raised}, as in {same!r}"))
+        return shown
+
     def outcome(self, check: str) -> Outcome:
         """Return the outcome of a check by its name.
 
@@ -100,10 +122,11 @@ class Report:
         passed = len(by_outcome.get("passed", []))
         failed = by_outcome.get("failed", [])
         head = f"{len(failed)} of {len(self.checks)} checks failed" if failed else "ok"
-        lines = [f"{self.subject}: {head} ({passed} passed)"]
-        for outcome in ("failed", "expected failure", "skipped"):
-            for result in by_outcome.get(outcome, []):
-                label = outcome.upper() if outcome == "failed" else outcome
-                lines.append(f"{label} {result.check}: {result.message}")
+        skipped = by_outcome.get("skipped", [])
+        few = f", most checks ({len(skipped)}) do not apply" if self.is_mostly_skipped else ""
+        lines = [f"{self.subject}: {head} ({passed} passed{few})"]
+        lines += [f"FAILED {check}: {message}" for check, message in self.shown_failures()]
+        for outcome in ("expected failure", "skipped"):
+            lines += [f"{outcome} {r.check}: {r.message}" for r in by_outcome.get(outcome, [])]
         lines += [f"note {r.check}: {r.message}" for r in by_outcome.get("passed", []) if r.message]
         return "\n".join(lines)

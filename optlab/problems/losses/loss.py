@@ -16,11 +16,14 @@ from optlab.problems.labels import Labels, Target
 Pair = tuple[Tensor, Tensor]
 """A number as an unevaluated sum ``high + low``: see `optlab.linalg.double_double`."""
 
-_nodes, _weights = np.polynomial.legendre.leggauss(8)
-NODES = [
-    (float((1 + t) / 2), float(w * (1 - t) / 4)) for t, w in zip(_nodes, _weights, strict=True)
-]
-"""Gauss's nodes and weights for ``int_0^1 (1 - t) f(t) dt``."""
+
+def _gauss(count: int) -> list[tuple[float, float]]:
+    """Return Gauss's nodes and weights for ``int_0^1 (1 - t) f(t) dt``."""
+    pairs = zip(*np.polynomial.legendre.leggauss(count), strict=True)
+    return [(float((1 + t) / 2), float(w * (1 - t) / 4)) for t, w in pairs]
+
+
+_NODES, _NODES_OF_OUTPUTS = _gauss(8), _gauss(11)
 
 
 def rounded(pair: Pair) -> Tensor:
@@ -133,9 +136,10 @@ class Loss:
         """Return ``l(eta + gap) - l(eta) - slope . gap``, Bregman's divergence, to all digits.
 
         Gaps up to 1 take Taylor's remainder, ``int_0^1 (1 - t) gap l''(eta + t gap) gap dt``, by
-        eight Gauss nodes: its terms are positive, so nothing cancels, and the next singularity of
-        the losses here is pi away, so the error is below rounding. Of a loss with a kink, the slope
-        is any that balances: both sides' rest is at least 0.
+        Gauss nodes: its terms are positive, so nothing cancels. The next singularity of the losses
+        here is ``pi / range`` away, where gaps of several outputs have a range up to 2, so that 8
+        nodes, or 11 of several outputs, leave an error below rounding. Of a loss with a kink, the
+        slope is any that balances: both sides' rest is at least 0.
         """
         if self.kink is not None:
             below, above = self.kink
@@ -144,7 +148,7 @@ class Loss:
             return over * (above + slope) - under * (below + slope)
         near = gap.clamp(-1.0, 1.0)
         total = torch.zeros_like(y, dtype=eta.dtype)
-        for node, weight in NODES:
+        for node, weight in _NODES_OF_OUTPUTS if self.outputs else _NODES:
             total = total + weight * _rows(
                 self.curvature_product(eta + node * near, y, near) * near
             )

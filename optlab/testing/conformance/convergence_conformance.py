@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 import torch
 
 from optlab.testing.conformance.check import check
 from optlab.testing.conformance.failing import fail, shown
-from optlab.testing.conformance.single_run import DTYPES, Run, iterates
+from optlab.testing.conformance.recorded_problem import EvaluationFailedError, recorded
+from optlab.testing.conformance.single_run import DTYPES, Run, copied, iterates
 from optlab.testing.conformance.subject import Subject
 from optlab.testing.run_checks import CheckSkipped
 
@@ -154,3 +156,29 @@ def what_is_not_a_number_is_passed_on(subject: Subject) -> None:
             runs=[run],
             show=["# with problem.X[2, 1] = torch.nan before the run", "print(run[-1].parameters)"],
         )
+
+
+@check()
+def an_error_of_the_problem_is_passed_on(subject: Subject) -> None:
+    """An error that the problem raises ends the run: one that goes on would count as finished."""
+    run = subject.setting(batch_size=3)
+    _, calls = subject.record(run)
+    problem, made = recorded(run.problem(), fails_from=len(calls))
+    batches = run.batches(problem)
+    found = subject.optimizer.iterates(problem, batches, run.begin(problem))
+    try:
+        points = [copied(iterate, batches) for iterate in islice(found, 3)]
+    except EvaluationFailedError:
+        return
+    except Exception as error:
+        if isinstance(error.__context__, EvaluationFailedError):
+            return  # told in words of its own
+        raise
+    if all(call.kind != "refused" for call in made):
+        raise CheckSkipped("it evaluates nothing after its first iterate")
+    fail(
+        subject,
+        theory=f"the problem raises from evaluation {len(calls) + 1} on, so the run raises",
+        seen=f"{len(points)} iterates and no error: it was swallowed",
+        tolerance="none",
+    )

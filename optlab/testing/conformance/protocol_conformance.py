@@ -21,7 +21,7 @@ LONG = 45
 
 @check()
 def has_the_members_of_the_protocol(subject: Subject) -> None:
-    """An optimizer has `uses_batches`, True or False, and a method `iterates`."""
+    """An optimizer has `uses_batches`, True or False, a method `iterates`, and `needs` if any."""
     optimizer: Any = subject.optimizer
     uses = getattr(optimizer, "uses_batches", None)
     if not isinstance(optimizer, Optimizer) or not isinstance(uses, bool):
@@ -30,6 +30,13 @@ def has_the_members_of_the_protocol(subject: Subject) -> None:
             theory="the runner asks for uses_batches (one trial for each batch size, or one) and "
             "calls iterates(problem, batches, start)",
             seen=f"uses_batches={uses!r}, iterates={getattr(optimizer, 'iterates', None)!r}",
+        )
+    needs: Any = getattr(optimizer, "needs", ())
+    if not isinstance(needs, tuple) or not all(isinstance(one, type) for one in needs):
+        fail(
+            subject,
+            theory="needs is a tuple of capabilities, protocols of optlab.problems.capabilities",
+            seen=f"needs={needs!r}",
         )
 
 

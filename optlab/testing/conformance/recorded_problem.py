@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ class Call:
     Parameters
     ----------
     kind
-        ``"loss"``, ``"gradient"``, ``"product"`` or ``"prediction"``.
+        ``"loss"``, ``"gradient"``, ``"product"``, ``"prediction"``, or ``"refused"``.
     rows
         The numbers of the rows; -1 for one that is not among the data.
     parameters
@@ -53,27 +54,36 @@ class Call:
         return self.kind == "gradient" or self.differentiated
 
 
-def recorded(problem: Any) -> tuple[Any, list[Call]]:
+class EvaluationFailedError(RuntimeError):
+    """Failure of an evaluation that was meant to fail."""
+
+
+def recorded(problem: Any, fails_from: float = math.inf) -> tuple[Any, list[Call]]:
     """Return a copy of a linear model that records its evaluations, and the list of them.
 
     The copy is of a subclass, so that methods for this kind of problem take it. Evaluations inside
-    others are not recorded.
+    others are not recorded. Once so many have been recorded, each raises EvaluationFailedError.
     """
     calls: list[Call] = []
     cls = type(problem)
-    members = {name: _recording(cls, name, calls) for name in _RECORDED if hasattr(cls, name)}
+    members = {
+        name: _recording(cls, name, calls, fails_from) for name in _RECORDED if hasattr(cls, name)
+    }
     copy: Any = object.__new__(type(f"Recorded{cls.__name__}", (cls,), members))
     copy.__dict__.update(problem.to("cpu", problem.X.dtype, copy=True).__dict__)
     return copy, calls
 
 
-def _recording(cls: type, name: str, calls: list[Call]) -> Callable[..., Any]:
+def _recording(cls: type, name: str, calls: list[Call], fails_from: float) -> Callable[..., Any]:
     method: Any = getattr(cls, name)
     kind = _RECORDED[name]
 
     def recording(self: Any, parameters: Parameters, *arguments: Any, **named: Any) -> Any:
         if self.__dict__.get("_inside"):
             return method(self, parameters, *arguments, **named)
+        if len(calls) >= fails_from:
+            calls.append(Call("refused", [], {}, []))
+            raise EvaluationFailedError(f"evaluation {len(calls) + 1} fails")
         self.__dict__["_inside"] = True
         try:
             found = method(self, parameters, *arguments, **named)

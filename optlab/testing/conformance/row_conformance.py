@@ -52,7 +52,7 @@ def every_row_counts(subject: Subject) -> None:
 def every_row_of_a_pass_is_used_once(subject: Subject) -> None:
     """In a pass the gradient of each row is taken once, for a method that says no other cost."""
     subject.require(uses_batches=True, is_batch_local=True)
-    for size in (2, 3, "full"):
+    for size in (1, 2, 3, "full"):
         run = subject.setting(batch_size=size, count=2)
         points, calls = subject.record(run)
         if points[0].cost is not None and points[0].cost.gradients < 1:
@@ -78,6 +78,8 @@ def the_order_of_batches_is_respected(subject: Subject) -> None:
     """The rows are visited in the order of the batches: shuffled, or laid out so, is the same."""
     subject.require(uses_batches=True)
     run = subject.setting(batch_size=2)
+    if subject.run(run)[0].epochs != 1:
+        raise CheckSkipped("its iterates stand for several passes, each in an order of its own")
     problem = run.problem()
     order = _order(run)
     laid = run.but(X=run.X[order], y=run.y[order], shuffle=False, start=run.begin(problem))
@@ -102,12 +104,13 @@ def the_batches_of_a_pass_are_visited_one_after_the_other(subject: Subject) -> N
     """The gradients of a pass are asked for in the order of its batches."""
     subject.require(uses_batches=True, is_batch_local=True)
     run = subject.setting(batch_size=2)
-    _, calls = subject.record(run)
+    (point,), calls = subject.record(run)
     visits = [call.rows for call in calls if call.is_gradient]
     if not visits:
         raise CheckSkipped("its gradients are not the problem's")
     visits = [rows for rows, before in zip(visits, [None, *visits], strict=False) if rows != before]
     expected = [part.tolist() for part in _order(run).split(2)]
+    visits = visits if point.epochs == 1 else visits[: len(expected)]
     if visits != expected:
         fail(
             subject,

@@ -56,8 +56,8 @@ def _hint(subject: Subject, rule: PlainRule | None, run: Run, seen: Tensor) -> s
 def follows_its_rule(subject: Subject) -> None:
     """Each iterate is that of the rule which the method claims, recomputed step by step."""
     reference, rule = _claim(subject)
-    for size in (2, "full"):
-        run = subject.setting(batch_size=size, count=3)
+    for size, passes in ((2, 5), ("full", 3)):
+        run = subject.setting(batch_size=size, count=passes)
         found = subject.run(run)
         expected = _expected(subject, run, reference, rule)
         bound = rounding(run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 import torch
@@ -140,6 +140,7 @@ def recording_changes_nothing(subject: Subject) -> None:
     """An iterate is the same whether others are looked at, kept and evaluated, or not."""
     run = subject.setting(batch_size=3, count=6)
     each = subject.run(run)
+    ends = list(accumulate(point.epochs for point in each))
     problem = run.problem()
     few = run.but(looks=(3, 6))
     batches = few.batches(problem)
@@ -149,14 +150,14 @@ def recording_changes_nothing(subject: Subject) -> None:
         epoch += iterate.epochs
         by_epoch[epoch] = copied(iterate, batches)
         problem.evaluate(iterate.parameters)
-        if epoch >= len(each):
+        if epoch >= ends[-1]:
             break
-    for i, point in enumerate(each, start=1):
+    for i, point in zip(ends, each, strict=True):
         if i in by_epoch and not torch.equal(point.vector, by_epoch[i].vector):
             fail(
                 subject,
                 theory="batches.looks says when the runner looks, and must change no number",
-                seen=f"iterate {i} is {shown(point.vector)} where each is looked at, and "
+                seen=f"after pass {i} it is {shown(point.vector)} where each is looked at, and "
                 f"{shown(by_epoch[i].vector)} where only 3 and 6 are",
                 runs=[run],
                 show=["print(run[2].parameters)  # and with Batches(..., looks=(3, 6))"],

@@ -337,6 +337,11 @@ def check_constant_fit(subject: ProblemSubject) -> None:
         move = random_direction({"bias": best["bias"]}, 10 * subject.seed + seed)["bias"]
         for sign in (1, -1):
             other = subject.at.value(best | {"bias": best["bias"] + sign * radius * move})
+            if other < loss - bound and not any(bool(part.any()) for part in best.values()):
+                far = [best | {"bias": sign * 2.0**power * move} for power in (20, 21)]
+                near, beyond = map(subject.at.value, far)
+                if beyond <= near < loss:  # it falls for ever, and all are then zero
+                    raise CheckSkipped("no finite constant prediction is best")
             require(
                 not other < loss - bound,
                 "no constant prediction is better than constant_fit",
