@@ -16,6 +16,7 @@ from optlab.lab import Budget, Grid, ProblemSummary, TrialRecord, machine, run_g
 from optlab.lab.anatomy_table import anatomy_table
 from optlab.lab.execution_options import Execution
 from optlab.lab.measure.provenance import provenance
+from optlab.lab.rate_rule import RuleName
 from optlab.lab.runner import Listener
 from optlab.lab.store.judge_records import with_best_known
 from optlab.lab.store.store import Store
@@ -59,6 +60,11 @@ class Experiment:
         ``"fast"``, which sorts the rows by random keys of a counter-based generator (Philox), on
         the device. That is faster for epochs of some tens of rows, and copies nothing to another
         device; long epochs on the CPU are drawn as a ``DataLoader`` does in less time.
+    rate_rule
+        How learning rates follow the batch size: ``"constant"``, ``"linear"`` or ``"square root"``
+        in ``batch_size / reference_batch_size``. ``hp_learning_rate`` says each trial's.
+    reference_batch_size
+        The batch size at which the optimizers' own rates hold; the smallest where left out.
     epochs
         The most passes over the data.
     stop_at
@@ -100,6 +106,8 @@ class Experiment:
     seeds: Iterable[int] = (0,)
     repeats: int = 1
     order: Order = "dataloader"
+    rate_rule: RuleName = "constant"
+    reference_batch_size: BatchSize | None = None
     epochs: int = 1000
     stop_at: float | StopAt | None = None
     recorded_epochs: RecordedEpochs = "growing"
@@ -125,6 +133,8 @@ class Experiment:
             seeds=self.seeds,
             repeats=self.repeats,
             order=self.order,
+            rate_rule=self.rate_rule,
+            reference_batch_size=self.reference_batch_size,
         )
 
     @cached_property
@@ -240,6 +250,8 @@ def compare(
     seeds: Iterable[int] = (0,),
     repeats: int = 1,
     order: Order = "dataloader",
+    rate_rule: RuleName = "constant",
+    reference_batch_size: BatchSize | None = None,
     epochs: int = 1000,
     stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
@@ -277,6 +289,8 @@ def compare(
         seeds=seeds,
         repeats=repeats,
         order=order,
+        rate_rule=rate_rule,
+        reference_batch_size=reference_batch_size,
         epochs=epochs,
         stop_at=stop_at,
         recorded_epochs=recorded_epochs,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 
 from optlab.html_templates import facts_html
+from optlab.lab import ProblemSummary
 from optlab.lab.grid import Grid
+from optlab.lab.store.judge_records import with_best_known
 from optlab.lab.tables import traces_table
+from optlab.lab.trial.best_known import judge_against_best_known
 from optlab.lab.trial.budget import Budget, RecordedEpochs
 from optlab.lab.trial.check_stop_at import check_stop_at
 from optlab.lab.trial.record import TrialRecord
@@ -22,6 +27,11 @@ from optlab.lab.trial.status import Status
 from optlab.lab.trial.stop_at import StopAt
 from optlab.optimizers import BatchSize, Optimizer, Order
 from optlab.problems import Parameters, Problem
+from optlab.problems.fitted_model import coefficients, predict
+from optlab.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +52,8 @@ class Solution:
         Passes made, and seconds that the optimizer worked; evaluations are not counted.
     record
         The trial's record, of which `trace` is made.
+    problem
+        The problem that was minimised.
     """
 
     parameters: Parameters
@@ -55,11 +67,94 @@ class Solution:
     epochs: int
     seconds: float
     record: TrialRecord = field(repr=False)
+    problem: Problem = field(repr=False)
 
     @cached_property
     def trace(self) -> pd.DataFrame:
         """The recorded iterates, a row each."""
         return traces_table([self.record]).drop(columns=["trial", "predicted_suboptimality"])
+
+    def predict(self, X: Any = None) -> Any:
+        """Return the model's predictions at the last iterate.
+
+        Parameters
+        ----------
+        X
+            Rows ``(B, d)``, an array, a tensor or a data frame, in the units of the data: where the
+            problem was made of a standardized dataset, they are standardized by its means and
+            deviations first. The rows that were fitted where left out.
+
+        Returns
+        -------
+        torch.Tensor or numpy.ndarray
+            A prediction for each row, ``(B,)``, in the dtype of the parameters: of classes their
+            labels, of counts their means. ``problem.predict(solution.parameters, X)`` is the same
+            for rows that are standardized already.
+
+        Raises
+        ------
+        ValueError
+            For a problem that predicts nothing, and for rows that do not fit its features.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> data = ol.datasets.Dataset("a", [[10.0], [20.0], [40.0]], [1.0, 2.0, 4.0])
+        >>> problem = ol.LinearRegression.from_dataset(data.standardized())
+        >>> ol.minimize(problem, ol.Lstsq()).predict([[30.0]]).round(decimals=6)
+        tensor([3.], dtype=torch.float64)
+        """
+        return predict(self.problem, self.parameters, X)
+
+    def coefficients(self) -> pd.DataFrame:
+        """Return a linear model's coefficients as fitted and in the units of the data.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for the intercept and for each feature: ``name, coefficient, standard_error`` (as
+            fitted), ``raw_coefficient, raw_standard_error`` (in the units of the columns before
+            they were standardized). Standard errors are those of least squares without a penalty:
+            they are given where the last iterate is the minimiser to 6 digits, and NaN elsewhere,
+            where they would be errors of a point that was not reached.
+
+        Raises
+        ------
+        ValueError
+            For a problem that is no linear model.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.diabetes().standardized())
+        >>> table = ol.minimize(problem, ol.Lstsq()).coefficients()
+        >>> table.loc[3, ["name", "raw_coefficient", "raw_standard_error"]].tolist()[0]
+        'bmi'
+        """
+        return coefficients(self.problem, self.parameters, self.parameter_error)
+
+    def plot(self) -> Figure:
+        """Draw the way to the last iterate: the suboptimality over epochs, samples and seconds.
+
+        Where no reference is known, the loss above the least that was found.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> figure = ol.minimize(problem, ol.ManualSGD(0.1), epochs=20).plot()
+        """
+        from optlab.report.figures import draw  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
+
+        name = self.record.trial.problem
+        records, facts = [deepcopy(self.record)], ProblemSummary.of(name, self.problem)
+        judge_against_best_known(records, {name: facts.reference_loss}, None)
+        problems = with_best_known(records, {name: facts})
+        return draw.convergence(Results.of("solution", records, problems, {}, {}), name)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.parameters.items())
@@ -174,10 +269,10 @@ def minimize(
     )
     if outcome.status == Status.SKIPPED:
         raise ValueError(f"{trial.optimizer} cannot run here: {outcome.message}")
-    return _solution(outcome)
+    return _solution(outcome, problem)
 
 
-def _solution(outcome: TrialRecord) -> Solution:
+def _solution(outcome: TrialRecord, problem: Problem) -> Solution:
     last, best = outcome.trace[-1], outcome.best
     assert best is not None
     return Solution(
@@ -192,6 +287,7 @@ def _solution(outcome: TrialRecord) -> Solution:
         epochs=last.epoch,
         seconds=outcome.seconds,
         record=outcome,
+        problem=problem,
     )
 
 

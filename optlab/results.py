@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,11 +12,14 @@ import pandas as pd
 
 from optlab import analysis
 from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.select_trials import check_column, select_trials
 from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
 from optlab.lab.tables import predictions_table
 from optlab.lab.trial.stop_at import StopAt
+from optlab.report.answer.ranking import ranked_settings, ranking
+from optlab.report.answer.verdict import verdict
 from optlab.report.table_files import write_tables
 
 if TYPE_CHECKING:
@@ -85,10 +88,202 @@ class Results(ResultTables):
         counts = ", ".join(f"{n} {s}" for s, n in self.trials["status"].value_counts().items())
         return f"Results({self.name!r}, {len(self.trials)} trials: {counts})"
 
+    def __str__(self) -> str:
+        from optlab.report.answer.terminal import answer_text  # noqa: PLC0415 - rich is loaded when it is printed
+
+        return answer_text(self)
+
     def _repr_html_(self) -> str:
         from optlab.report.notebook import results_html  # noqa: PLC0415 - as the figures below
 
         return results_html(self)
+
+    def verdict(self) -> str:
+        """Return one to three sentences that say which method to use, a line each.
+
+        They stand above the ranked table wherever these results are shown.
+
+        Returns
+        -------
+        str
+            The fact first, what is not certain after it.
+
+        See Also
+        --------
+        ranking : The table that the verdict is made of.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, ol.ManualSGD(5.0), epochs=100)
+        >>> results.verdict()
+        'No trial ended with an answer: 1 diverged.'
+        """
+        return "\n".join(sentence.text for sentence in verdict(self))
+
+    def ranking(self) -> pd.DataFrame:
+        """Return the best setting of each method on each problem, the best method first.
+
+        The columns and the order are those of `optlab.report.answer.ranking.ranking`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``problem, rank, method, label, ..., seconds, low, high, ..., ratio, verdict``.
+
+        See Also
+        --------
+        best : The trials of these settings, as results.
+        """
+        return ranking(self)
+
+    def filter(self, **conditions: Any) -> Self:
+        """Return the results of the trials that meet all conditions.
+
+        Parameters
+        ----------
+        **conditions
+            By column of the table of trials (``optimizer``, ``batch``, ``device``, ``seed``,
+            ``status``, ``hp_learning_rate``, ...), the value that a trial must have; or several of
+            which it must have one; or a function of the column that returns which rows to keep.
+
+        Returns
+        -------
+        Results
+            With the trials' own numbers, traces and parameters; they are drawn, reported and
+            exported as all results are.
+
+        Raises
+        ------
+        ValueError
+            For a column that there is not, for a value that no trial has, and where no trial meets
+            all conditions.
+
+        See Also
+        --------
+        best, sort
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> rates = [ol.ManualSGD(0.1), ol.ManualSGD(0.01)]
+        >>> results = ol.compare(problem, rates, batch_sizes=[1, "full"], epochs=5)
+        >>> results.filter(batch=1, hp_learning_rate=lambda rate: rate > 0.05)
+        Results('experiment', 1 trials: 1 finished)
+        """
+        chosen = select_trials(self.trials, conditions)
+        if not chosen.any():
+            raise ValueError(f"no trial meets all of {conditions!r}")
+        return self._with(self.trials[chosen])
+
+    def sort(self, by: str | Sequence[str], *, ascending: bool = True) -> Self:
+        """Return the results with their trials in order of a column, or of several.
+
+        The order is that in which tables, legends and figures name optimizers. Trials of equal
+        values stay in their order; those without a value come last.
+
+        Parameters
+        ----------
+        by
+            Columns of the table of trials, the first to sort by first.
+        ascending
+            Whether the least value comes first.
+
+        Returns
+        -------
+        Results
+            The same trials in another order.
+
+        Raises
+        ------
+        ValueError
+            For a column that there is not.
+
+        See Also
+        --------
+        best, filter
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, [ol.ManualSGD(0.01), ol.ManualSGD(0.1)], epochs=5)
+        >>> results.sort("suboptimality").trials["hp_learning_rate"].tolist()
+        [0.1, 0.01]
+        """
+        columns = [by] if isinstance(by, str) else list(by)
+        for column in columns:
+            check_column(self.trials, column)
+        return self._with(self.trials.sort_values(columns, ascending=ascending, kind="stable"))
+
+    def best(self, per: str | Sequence[str] = "optimizer") -> Self:
+        """Return the results of the best setting of each optimizer, or of each value of a column.
+
+        The settings that are compared differ in all but ``per`` and the problem; the best is the
+        first by the rules of `ranking`.
+
+        Parameters
+        ----------
+        per
+            ``"optimizer"``: its settings differ in hyperparameters, batch size, device and dtype;
+            or columns of the table of trials that name a setting, such as ``"batch"`` or
+            ``["optimizer", "batch"]``.
+
+        Returns
+        -------
+        Results
+            The trials of these settings, the best setting first.
+
+        Raises
+        ------
+        ValueError
+            For another column, and where no trial ran.
+
+        See Also
+        --------
+        filter, sort, ranking
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> rates = [ol.ManualSGD(rate) for rate in (0.001, 0.01, 0.1)]
+        >>> ol.compare(problem, [*rates, ol.Lstsq()], epochs=5).best().trials["optimizer"].tolist()
+        ['Lstsq', 'ManualSGD(learning_rate=0.1)']
+        """
+        columns = [per] if isinstance(per, str) else list(per)
+        allowed = [*analysis.CELL, *(str(c) for c in self.trials if str(c).startswith("hp_"))]
+        if wrong := [column for column in columns if column not in allowed]:
+            raise ValueError(f"per must be of {', '.join(allowed)}, not {wrong[0]!r}")
+        settings = ranked_settings(self)
+        if settings.empty:
+            raise ValueError("no trial ran: there is no best setting")
+        own = [column for column in columns if column.startswith("hp_")]
+        settings = settings.merge(
+            self.trials[[*analysis.CELL, *own]].drop_duplicates(analysis.CELL)
+        )
+        keys = ["method" if column == "optimizer" else column for column in columns]
+        best = settings.drop_duplicates(list(dict.fromkeys(["problem", *keys])))
+        order = best[analysis.CELL].reset_index(drop=True).reset_index(names="place")
+        trials = self.trials.reset_index(names="row").merge(order, on=analysis.CELL)
+        rows = trials.sort_values(["place", "row"], kind="stable")["row"]
+        return self._with(self.trials.loc[rows])
+
+    def _with(self, trials: pd.DataFrame) -> Self:
+        """Return the results of some of the trials, in the order given."""
+        kept = set(trials["trial"])
+        problems = set(trials["problem"])
+        return replace(
+            self,
+            trials=trials.reset_index(drop=True),
+            traces=self.traces[self.traces["trial"].isin(kept)].reset_index(drop=True),
+            problems={name: facts for name, facts in self.problems.items() if name in problems},
+            predictions=self.predictions[self.predictions["trial"].isin(kept)],
+            final_parameters={n: v for n, v in self.final_parameters.items() if n in kept},
+            tracebacks={n: text for n, text in self.tracebacks.items() if n in kept},
+        )
 
     def summary(self) -> pd.DataFrame:
         """Return a row for each optimizer, batch size, device and dtype: medians and intervals.
@@ -181,8 +376,9 @@ class Results(ResultTables):
             return self.final_parameters[trial]
         rows = self.trials[self.trials["trial"] == trial]
         if rows.empty:
+            numbers = self.trials["trial"]
             raise ValueError(
-                f"there is no trial {trial}: they run from 0 to {len(self.trials) - 1}"
+                f"there is no trial {trial}: they run from {numbers.min()} to {numbers.max()}"
             )
         raise ValueError(
             f"trial {trial} has no parameters: it was {rows['status'].iloc[0]} "
@@ -270,6 +466,18 @@ class Results(ResultTables):
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
         return figures.seconds(self, self._one(problem))
+
+    def plot_batch_sizes(self, problem: str | None = None) -> Figure:
+        """Draw the steps, epochs, samples and seconds to the target by batch size, a panel each.
+
+        Raises
+        ------
+        ValueError
+            Where no trial with batches reached a target.
+        """
+        from optlab.report.figures.batch_size_figure import batch_size_figure  # noqa: PLC0415 - as above
+
+        return batch_size_figure(self, self._one(problem))
 
     def figures(self, problem: str | None = None) -> dict[str, Figure]:
         """Return every view that has something to draw as a figure, by name.

@@ -245,7 +245,7 @@ def test_contended_seconds_are_refused_and_epochs_are_not():
 
 def test_what_cannot_be_is_refused():
     times = costs_table([[1.0]])
-    with pytest.raises(ValueError, match="cost must be one of epochs, samples, seconds"):
+    with pytest.raises(ValueError, match="cost must be one of epochs, samples, steps, seconds"):
         performance_profile(times, "hours")
     with pytest.raises(ValueError, match="solver must be columns among optimizer"):
         performance_profile(times, "epochs", solver=["problem"])

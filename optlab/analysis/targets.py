@@ -18,14 +18,14 @@ from optlab.lab.trial.stop_at import StopAt
 NEVER = ("diverged", "failed", "crashed")
 """The statuses of trials that no longer time would have brought to a target."""
 
-COSTS = ("epochs", "samples", "seconds")
+COSTS = ("epochs", "samples", "steps", "seconds")
 """The costs of reaching a target."""
 
 
 def time_to_target(
     trials: pd.DataFrame, traces: pd.DataFrame, stop_at: float | StopAt
 ) -> pd.DataFrame:
-    """Return each trial's epochs, samples and seconds to its first recorded iterate at the target.
+    """Return each trial's costs up to its first recorded iterate at the target.
 
     The target is reached at the first recorded iterate, the start included, for which
     ``StopAt.reached`` holds, the rule by which trials stop: with the ``stop_at`` of the experiment
@@ -46,8 +46,8 @@ def time_to_target(
 
         - ``trial``, the cell's columns, ``seed, repeat, status, contended, shared``;
         - ``reached``: whether it reached the target;
-        - ``epochs, samples, seconds``: the cost of that. For a trial that did not get there they
-          are those of its last recorded iterate; inf for one that diverged, failed or crashed,
+        - ``epochs, samples, steps, seconds``: the cost of that. For a trial that did not get there
+          they are those of its last recorded iterate; inf for one that diverged, failed or crashed,
           which never gets there, even if it passed the target on its way; NaN for one that never
           ran (skipped, or interrupted before its start). Seconds of contended trials, and of those
           of sweeps, are NaN;
@@ -92,8 +92,11 @@ def time_to_target(
     times["shared"], alone = in_sweep(trials).to_numpy(), ran_alone(trials).to_numpy()
     never = times["status"].isin(NEVER)
     times["reached"] = times["trial"].isin(hits["trial"]) & ~never
-    for cost, column in zip(COSTS, ["epoch", "samples", "seconds"], strict=True):
-        times[cost] = times["trial"].map(ends[column].astype(float)).mask(never, np.inf)
+    for cost, column in zip(COSTS, ["epoch", "samples", "steps", "seconds"], strict=True):
+        if column in ends:  # an older file's table may have no steps
+            times[cost] = times["trial"].map(ends[column].astype(float)).mask(never, np.inf)
+        else:
+            times[cost] = np.nan
     own = last.set_index("trial")["seconds"].astype(float)
     spent = times["seconds"].mask(never, times["trial"].map(own))
     times["spent_seconds"] = spent.where(alone)
@@ -136,10 +139,10 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
         - ``share_reached``: the share of repeats that reached it, averaged over seeds, and
           ``share_low, share_high``, Wilson's 95 % interval of it with the number of seeds for n:
           repeats of a seed walk the same path, so that they say nothing new of who gets there;
-        - ``epochs, samples, seconds``: the median costs, by the rule of all medians (of an even
-          number the mean of the two in the middle), where a trial that did not get there counts as
-          longer than any that did: inf where half of them or more did not. Read them beside
-          ``share_reached``;
+        - ``epochs, samples, steps, seconds``: the median costs, by the rule of all medians (of an
+          even number the mean of the two in the middle), where a trial that did not get there
+          counts as longer than any that did: inf where half of them or more did not. Read them
+          beside ``share_reached``;
         - ``seconds_low, seconds_high``: the interval of the median seconds, as in
           `optlab.analysis.summary`; an end is inf where trials that did not get there make it so;
         - ``timed``: how many trials' seconds entered, those that did not get there included;
@@ -156,7 +159,7 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
     >>> ends = [(True, 2.0), (True, 3.0), (False, 9.0)]
     >>> times = pd.DataFrame(
     ...     dict(cell, seed=seed, repeat=1, status="finished", contended=False, reached=reached)
-    ...     | dict(epochs=seconds, samples=seconds, seconds=seconds, spent_seconds=seconds)
+    ...     | dict.fromkeys(["epochs", "samples", "steps", "seconds", "spent_seconds"], seconds)
     ...     for seed, (reached, seconds) in enumerate(ends)
     ... )
     >>> target_summary(times)[["trials", "reached", "seconds", "expected_seconds"]]
@@ -176,7 +179,7 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(rows["share_reached"], rows["seeds"], strict=True)
     ends = np.array([wilson_interval(share, n) for share, n in pairs]).reshape(-1, 2)
     rows[["share_low", "share_high"]] = ends
-    costs = times[list(COSTS)].astype(float)
+    costs = times.reindex(columns=list(COSTS)).astype(float)
     costs.loc[~reached] = np.inf
     costs.loc[~ran] = np.nan
     costs.loc[~alone, "seconds"] = np.nan

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 from cyclopts import App, Parameter
 
 from optlab import __version__
+from optlab.app.compare_optimizers import made_optimizers, parsed_settings, usual_epochs
 from optlab.app.exit_status import UnavailableError, as_typed, bad_input, call, loading
-from optlab.app.options import AxesOptions, ExecutionOptions, OutputOptions, Table, TableOptions
+from optlab.app.options import (
+    Axes,
+    AxesOptions,
+    ExecutionOptions,
+    OutputOptions,
+    Table,
+    TableOptions,
+)
 from optlab.app.outputs import (
     Writer,
     check_figure_folder,
@@ -108,7 +116,8 @@ def compare(
     target: str | None = None,
     problem: str = "linear",
     optimizers: str | None = None,
-    learning_rate: float | None = None,
+    learning_rate: Annotated[str | None, Parameter(name=["--learning-rate", "--lr"])] = None,
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
     standardize: bool = True,
     settings: ProblemOptions | None = None,
     table: TableOptions | None = None,
@@ -118,8 +127,9 @@ def compare(
 ) -> int:
     """Compare optimizers on fitting one column of a table by all others.
 
-    Where left out, the batch size is full, the device cpu, the seed 0, 100 epochs are made, and a
-    trial stops at 1e-6 (see --stop-at).
+    Where left out, the batch size is full, the device cpu, the seed 0, and a trial stops at 1e-6
+    (see --stop-at) or after the epochs that some seconds allow, 100 to 10000. Learning rates are
+    computed of the problem's curvature, as a part of each trial.
 
     Parameters
     ----------
@@ -136,7 +146,11 @@ def compare(
         torch-sgd, lstsq and sklearn; where one of these cannot solve the problem, the others,
         lbfgs, newton and fista, as far as they can.
     learning_rate
-        For every optimizer that has one.
+        For every optimizer that has one: a number, a formula of the curvature such as 1/L or
+        2/(L+mu), or auto. Several, with commas between, make an optimizer each.
+    set_
+        A hyperparameter, such as momentum=0.9, for every optimizer that has it; several values,
+        with commas between, make an optimizer each.
     standardize
         Bring each feature to mean 0 and standard deviation 1 first, as descent needs it.
     """
@@ -156,18 +170,14 @@ def compare(
             dataset = dataset.standardized()
         made = cls.from_dataset(dataset, **options.given())
         names = usual_optimizers(made) if optimizers is None else optimizers.split(",")
-        chosen = {}
-        for name in dict.fromkeys(part.strip() for part in names):
-            method = registry.get(name)
-            fields = getattr(method, "__dataclass_fields__", {})
-            rated = [field for field in ("learning_rate", "lr") if field in fields]
-            given = {} if learning_rate is None else dict.fromkeys(rated, learning_rate)
-            chosen[name] = method(**given)
+        classes = {name: registry.get(name) for name in map(str.strip, names)}
+        given = parsed_settings(learning_rate, set_)
+        sizes = (axes or Axes()).changes().get("batch_sizes", ["full"])
         experiment = Experiment(
             name=f"compare {dataset.name}",
             problems=made,
-            optimizers=list(chosen.values()),
-            epochs=100,
+            optimizers=made_optimizers(classes, given),
+            epochs=usual_epochs(made, sizes),
             stop_at=1e-6,
         )
     return execute(experiment, axes, execution, outputs, inputs=[Path(data)], coefficients=True)

@@ -57,11 +57,7 @@ def execute(
             results, failed = _run(experiment, outputs, execution, progress.listener())
         # Printed first: the outputs can fail, or be stopped.
         failed += summary_table.print_results(
-            results.summary(),
-            results.problems,
-            experiment.name,
-            coefficients=coefficients,
-            threads=execution.threads,
+            results, coefficients=coefficients, threads=execution.threads
         )
         failed += (unwritten := outputs.write(results))
     if unwritten:

@@ -21,7 +21,7 @@ class Axes:
     devices
         Devices, such as cpu,cuda.
     batch_sizes
-        Batch sizes, such as 1,5,full.
+        Batch sizes, such as 1,5,full or 1-4,full.
     dtypes
         float32, float64 or both; the data's own where left out.
     seeds
@@ -33,6 +33,11 @@ class Axes:
     order
         The order of the rows in each epoch: dataloader, as torch's DataLoader draws it, or fast, by
         a counter-based generator; dataloader where left out.
+    rate_rule
+        How the learning rates follow the batch size from that of reference: constant, linear, or
+        square-root; constant where left out.
+    reference_batch_size
+        The batch size at which the learning rates hold; the smallest where left out.
     stop_at
         Stop a trial where its suboptimality is this share, such as 1e-6, of that of a fit that has
         learnt nothing: the start or the best constant, whichever is smaller.
@@ -45,6 +50,8 @@ class Axes:
     epochs: int | None = None
     repeats: int | None = None
     order: Literal["dataloader", "fast"] | None = None
+    rate_rule: Literal["constant", "linear", "square-root"] | None = None
+    reference_batch_size: str | None = None
     stop_at: float | None = None
 
     def changes(self) -> dict[str, Any]:
@@ -60,6 +67,9 @@ class Axes:
         >>> Axes(batch_sizes="1,full", seeds="0-2", epochs=5).changes()
         {'batch_sizes': [1, 'full'], 'seeds': [0, 1, 2], 'epochs': 5}
         """
+        reference = _numbers(
+            "--reference-batch-size", self.reference_batch_size, word="full", most=1
+        )
         parsed = {
             "devices": _listed(self.devices),
             "batch_sizes": _numbers("--batch-sizes", self.batch_sizes, word="full"),
@@ -68,6 +78,8 @@ class Axes:
             "epochs": self.epochs,
             "repeats": self.repeats,
             "order": self.order,
+            "rate_rule": self.rate_rule and self.rate_rule.replace("-", " "),
+            "reference_batch_size": reference and reference[0],
             "stop_at": self.stop_at,
         }
         return {name: value for name, value in parsed.items() if value is not None}
@@ -146,7 +158,9 @@ def _listed(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",")]
 
 
-def _numbers(option: str, text: str | None, word: str | None = None) -> list[int | str] | None:
+def _numbers(
+    option: str, text: str | None, word: str | None = None, most: int | None = None
+) -> list[int | str] | None:
     parts = _listed(text)
     if parts is None:
         return None
@@ -163,4 +177,6 @@ def _numbers(option: str, text: str | None, word: str | None = None) -> list[int
                 f"{option} takes whole numbers or ranges such as 0-4{also}, with commas between, "
                 f"not {text!r}"
             )
+    if most and len(found) > most:
+        raise ValueError(f"{option} takes one, not {text!r}")
     return found

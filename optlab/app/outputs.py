@@ -88,6 +88,8 @@ class Outputs:
             writers.append((page, lambda: results.report(page, force=self.force)))
         if (drawn := self.figures) is not None:  # they take longest
             writers.append((drawn, lambda: results.save_figures(drawn, force=self.force)))
+        if self.store is not None and self.store.exists():
+            say(f"wrote {shown_path(self.store)}")
         return write_all(writers)
 
     def _files(self) -> list[tuple[str, Path]]:
@@ -124,9 +126,16 @@ def write_all(writers: Iterable[Writer]) -> list[str]:
             raise
         else:
             count = f"{len(files)} files into " if isinstance(files, list) else ""
-            say(f"wrote {count}{path}")
+            say(f"wrote {count}{shown_path(path)}")
         del waiting[0]
     return failed
+
+
+def shown_path(path: Path) -> Path:
+    """Return a path as it is told: relative to the folder that we are in, where it is below."""
+    with suppress(OSError, ValueError):
+        return path.absolute().relative_to(Path.cwd())
+    return path
 
 
 def say(text: str) -> None:

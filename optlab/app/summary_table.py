@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich.console import Console
@@ -15,7 +16,11 @@ from rich.text import Text
 from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL
 from optlab.datasets.dataset import STANDARDIZED
 from optlab.lab import ProblemSummary
+from optlab.report.answer.terminal import print_answer
 from optlab.text import cell_label, format_bytes, format_seconds, number
+
+if TYPE_CHECKING:
+    from optlab.results import Results
 
 BESIDE = (
     "trials run beside others: their seconds are marked as contended and are not ranked; "
@@ -38,21 +43,17 @@ def print_note(text: str) -> None:
 
 
 def print_results(
-    summary: pd.DataFrame,
-    problems: Mapping[str, ProblemSummary],
-    name: str,
-    *,
-    coefficients: bool = False,
-    threads: int | None = None,
+    results: Results, *, coefficients: bool = False, threads: int | None = None
 ) -> list[str]:
-    """Print the summary, references and coefficients; return why that failed, where stdout is full.
+    """Print the answer, settings, references and coefficients; return why that failed.
 
-    One who has closed stdout has read enough: that is no failure.
+    It fails where stdout is full. One who has closed it has read enough: that is no failure.
     """
     try:
-        print_summary(summary, name, threads)
-        print_references(problems)
-        print_coefficients(problems, every=coefficients)
+        print_answer(RaisingConsole(highlight=False), results)
+        print_summary(results.summary(), "every setting", threads)
+        print_references(results.problems)
+        print_coefficients(results.problems, every=coefficients)
         sys.stdout.flush()
     except OSError as error:
         null = os.open(os.devnull, os.O_WRONLY)
@@ -107,26 +108,49 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
 MOST_COEFFICIENTS = 20
 
 
+MOST_SETTINGS = 24
+"""A terminal shows at most so many settings, the answer still in sight; a file has all of them."""
+
+
 def print_summary(summary: pd.DataFrame, name: str, threads: int | None = None) -> None:
-    """Print a row for each optimizer, batch size and device, and why some have no numbers."""
+    """Print a row for each setting that ran, and why some have no numbers.
+
+    What is the same in all rows stands in a caption, and so do the columns without room.
+    """
     console = RaisingConsole(soft_wrap=True)
-    unbounded = console.options.update(width=10_000)
-    for hidden in range(4 + len(_measures(summary))):
-        table = _table(summary, name, hidden=hidden)
-        natural = console.measure(table, options=unbounded).maximum
-        if not console.is_terminal or natural <= console.width:
-            break
-    console.width = max(console.width, natural)  # too wide, it runs on: nothing is cut
-    console.print(table)
-    fine = summary["status"].isin(ENDED_WELL)
-    unusual = summary[~fine | summary["message"].str.contains("not reached")]
+    ran = summary[summary["status"] != "skipped"]
+    if console.is_terminal and len(ran) > MOST_SETTINGS:
+        console.print(f"{len(ran)} settings in all: --csv DIR and --report FILE have each of them")
+    elif len(ran):
+        _print_settings(console, ran, name)
+    fine = ran["status"].isin(ENDED_WELL)
+    unusual = ran[~fine | ran["message"].str.contains("not reached")]
     for (status, message), rows in unusual.groupby(["status", "message"], sort=False):
         console.print(Text(f"{status}: {message} ({_where(rows)})"))
-    marks = summary.assign(crowded=summary["cores_short"] > CROWDED_ABOVE)
+    marks = ran.assign(crowded=ran["cores_short"] > CROWDED_ABOVE)
     for mark, why in _MARKS.items():
         if (marked := marks[mark].astype(bool)).any():
             more = f"; {_quiet(threads)}" if mark == "crowded" else ""
-            console.print(Text(f"{mark}: {why}{more} ({_where(summary[marked])})"))
+            console.print(Text(f"{mark}: {why}{more} ({_where(ran[marked])})"))
+
+
+def _print_settings(console: Console, summary: pd.DataFrame, name: str) -> None:
+    """Print the table; in a terminal that is too narrow, without its last columns."""
+    unbounded = console.options.update(width=10_000)
+    constant: list[str] = []
+    for hidden in range(-1, 4 + len(_measures(summary))):
+        table, left_out = _table(summary, name, constant, hidden=max(hidden, 0))
+        natural = console.measure(table, options=unbounded).maximum
+        if not console.is_terminal or natural <= console.width:
+            break
+        constant = [c for c in ("device", "batch", "status") if len(set(summary[c])) == 1]
+    console.width = max(console.width, natural)  # too wide, it runs on: nothing is cut
+    same = [str(summary[column].iloc[0]) for column in constant]
+    caption = [", ".join(same)] if same else []
+    caption += [f"left out for width: {', '.join(left_out)}"] if left_out else []
+    console.print(table)
+    if caption:
+        console.print(Text("; ".join(caption), style="dim"))
 
 
 _MARKS = {
@@ -158,8 +182,13 @@ def _measures(summary: pd.DataFrame) -> list[str]:
     return [name for name in names[names.index("cores_short") + 1 :] if summary[name].notna().any()]
 
 
-def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
-    """Return the summary's table without its last columns, for terminals too narrow for all."""
+def _table(
+    summary: pd.DataFrame, name: str, constant: list[str], *, hidden: int
+) -> tuple[Table, list[str]]:
+    """Return the summary's table, and the last columns, which are left out of it.
+
+    ``constant`` are columns that stand in the caption.
+    """
     axes = [c for c in ("problem", "dtype") if len(set(summary[c])) > 1]
     axes += ["trials"] if (summary["trials"] > 1).any() else []
     numbers = ["epochs", "seconds", "loss", "suboptimality", "parameter error"]
@@ -169,6 +198,7 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
     shown = numbers[: len(numbers) - hidden]
     table = Table(title=Text(name), title_justify="left", header_style="bold")
     named = [*axes, "optimizer", "batch", "device", "status"]
+    named = [column for column in named if column not in constant]
     for column in named:
         table.add_column({"batch": "batch size"}.get(column, column), no_wrap=True)
     for heading in shown:
@@ -185,4 +215,4 @@ def _table(summary: pd.DataFrame, name: str, *, hidden: int) -> Table:
         cells |= {heading: number(row[name], digits=4) for heading, name in measures.items()}
         texts = (Text(str(row[column])) for column in named)
         table.add_row(*texts, *(cells[heading] for heading in shown))
-    return table
+    return table, numbers[len(numbers) - hidden :]

@@ -47,7 +47,7 @@ def anatomy_table(
                 continue
             if on_start:
                 on_start(trial)
-            problem, optimizer = grid.problems[trial.problem], grid.optimizers[trial.optimizer]
+            problem, optimizer = grid.problems[trial.problem], grid.optimizer_of(trial)
             rows.append(_row(trial, problem, optimizer, count))
     table = pd.DataFrame(rows)
     table["batch"] = batch_column(row["batch"] for row in rows)

@@ -7,7 +7,7 @@ import numbers
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import product
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import torch
 
 from optlab.checks import check_count
 from optlab.lab.measure.devices import check_device
+from optlab.lab.rate_rule import RateRule, RuleName
 from optlab.lab.trial.record import Trial
 from optlab.optimizers import (
     BatchSize,
@@ -49,6 +50,7 @@ class Grid:
     seeds: tuple[int, ...]
     repeats: int
     order: Order = "dataloader"
+    rate_rule: RateRule = field(default_factory=RateRule)
 
     @classmethod
     def of(
@@ -62,6 +64,8 @@ class Grid:
         seeds: Iterable[int] = (0,),
         repeats: int = 1,
         order: Order = "dataloader",
+        rate_rule: RuleName = "constant",
+        reference_batch_size: BatchSize | None = None,
     ) -> Grid:
         """Check the axes, name problems and optimizers, and return the grid.
 
@@ -71,17 +75,31 @@ class Grid:
             Naming the argument, the value and what is allowed.
         """
         check_count("repeats", repeats)
+        named = named_optimizers(optimizers)
+        sizes = _axis("batch_sizes", batch_sizes, check_batch_size)
+        rule = RateRule.of(rate_rule, reference_batch_size, sizes)
+        for optimizer in named.values():
+            rule.changes(optimizer)  # or it says why it cannot
         dtype_axis = (None,) if dtypes is None else _axis("dtypes", dtypes, _check_dtype)
         return cls(
             problems=_named_problems(problems),
-            optimizers=named_optimizers(optimizers),
-            batch_sizes=_axis("batch_sizes", batch_sizes, check_batch_size),
+            optimizers=named,
+            batch_sizes=sizes,
             devices=_axis("devices", devices, check_device),
             dtypes=dtype_axis,
             seeds=_axis("seeds", seeds, _check_seed),
             repeats=int(repeats),
             order=check_order(order),
+            rate_rule=rule,
         )
+
+    def optimizer_of(self, trial: Trial) -> Optimizer:
+        """Return a trial's optimizer, with the learning rate of its batch size."""
+        rows = len(self.problems[trial.problem].data.y)
+        found: Optimizer = self.rate_rule.applied(
+            self.optimizers[trial.optimizer], trial.batch_size, rows
+        )
+        return found
 
     def definition(self) -> dict[str, Any]:
         """Return the axes as values that JSON can hold."""
@@ -99,6 +117,7 @@ class Grid:
             "seeds": self.seeds,
             "repeats": self.repeats,
             "order": self.order,
+            "rate_rule": str(self.rate_rule) if self.rate_rule.name != "constant" else "constant",
         }
 
     def _batch_sizes(self, method: Optimizer) -> tuple[BatchSize | None, ...]:

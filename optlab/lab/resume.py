@@ -63,6 +63,9 @@ class Resume:
         self._unknown: list[str] = []
         problems = self._fingerprints(object_hash, grid.problems)
         optimizers = self._fingerprints(optimizer_fingerprint, grid.optimizers)
+        for label, optimizer in grid.optimizers.items():
+            if grid.rate_rule.changes(optimizer):
+                optimizers[label] += f" {grid.rate_rule}"
         self._keys = {
             task.trial.number: trial_key(
                 task.trial,

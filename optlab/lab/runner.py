@@ -90,9 +90,7 @@ def run_grid(
     if execution.threads is None:  # trials that run at once share the processor
         threads = max(1, asked // execution.jobs)
     tasks = {
-        trial.number: Task(
-            trial, grid.problems[trial.problem], grid.optimizers[trial.optimizer], budget
-        )
+        trial.number: Task(trial, grid.problems[trial.problem], grid.optimizer_of(trial), budget)
         for trial in grid.trials()
     }
     about = definition if definition is not None else grid.definition() | budget.definition()

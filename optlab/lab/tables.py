@@ -13,7 +13,14 @@ import pandas as pd
 
 from optlab.lab.store.problem_summary import ProblemSummary
 from optlab.lab.trial.prediction import Prediction
-from optlab.lab.trial.record import TRACE_NUMBERS, TraceRow, Trial, TrialRecord
+from optlab.lab.trial.record import (
+    LEARNING_RATE,
+    TRACE_NUMBERS,
+    TraceRow,
+    Trial,
+    TrialRecord,
+)
+from optlab.optimizers.rate_text import RATE_FIELDS
 from optlab.text import DIRECT
 
 NAN = float("nan")
@@ -33,9 +40,10 @@ def trials_table(
     categorical, ``"1" < "5" < "full" < "direct"``, for grouping and labels; ``batch_size`` (Int64)
     is the number of rows a step, all n for ``"full"`` and ``<NA>`` for direct methods. Each
     hyperparameter is a column ``hp_<name>``, numeric where all its values are numbers and missing
-    where an optimizer has none. ``reference`` is the kind of what suboptimality is measured from:
-    certified, computed or best known. ``order`` is that of the rows in each epoch, where they are
-    shuffled.
+    where an optimizer has none; where some learning rate is text (``"1/L"``), the column
+    ``learning_rate`` has each trial's number. ``reference`` is the kind of what suboptimality is
+    measured from: certified, computed or best known. ``order`` is that of the rows in each epoch,
+    where they are shuffled.
     """
     nothing = TrialRecord(Trial(0, "", "", None, "", "", 0))
     rows = [_trial_row(record) for record in records]
@@ -52,6 +60,10 @@ def trials_table(
     names = dict.fromkeys(name for values in own for name in values)
     columns = {f"hp_{n}": _hyperparameter([values.get(n) for values in own]) for n in names}
     more = pd.DataFrame([dict(r.trace[-1].more) if r.trace else {} for r in records])
+    if LEARNING_RATE in more:  # of other trials the rate is what was given
+        for field in RATE_FIELDS:
+            given = pd.to_numeric(pd.Series(columns.get(f"hp_{field}"), dtype=object), "coerce")
+            more[LEARNING_RATE] = more[LEARNING_RATE].fillna(given)
     place = table.columns.get_loc("batch")
     parts = [table.iloc[:, :place], pd.DataFrame(columns, index=table.index), table.iloc[:, place:]]
     return pd.concat([*parts, more], axis=1)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.linear_descent import LinearDescent
+from optlab.optimizers.linear_descent import LinearDescent, constant_descent
 from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.rate_text import check_rate, number_of
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasGradient, has
 
@@ -27,7 +27,7 @@ class AnalyticSGD:
     Parameters
     ----------
     learning_rate
-        Step size, positive and finite.
+        Step size, positive and finite, or ``"auto"`` or ``"1/L"`` (`resolve_rates`).
 
     Raises
     ------
@@ -46,21 +46,21 @@ class AnalyticSGD:
     Robbins and Monro, A Stochastic Approximation Method (1951).
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float | str = 0.001
     uses_batches: ClassVar[bool] = True
     needs: ClassVar[tuple[type, ...]] = (HasGradient,)
 
     def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
+        check_rate("learning_rate", self.learning_rate)
 
-    def linear_descent(self) -> LinearDescent:
-        """Return the recurrence of the error on a quadratic."""
-        return LinearDescent(self.learning_rate)
+    def linear_descent(self) -> LinearDescent | None:
+        """Return the recurrence of the error on a quadratic, None while the rate is text."""
+        return constant_descent(self.learning_rate)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         assert has(problem, HasGradient)
-        parameters, rate = start, self.learning_rate
+        parameters, rate = start, number_of(self.learning_rate)
         for epoch in batches:
             for batch in epoch:
                 before, gradient = parameters, problem.gradient(parameters, batch)

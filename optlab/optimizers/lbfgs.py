@@ -9,10 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from optlab.checks import check_count, check_positive
+from optlab.checks import check_count
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.objective import Objective
 from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.rate_text import check_rate, number_of
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import is_smooth
 from optlab.problems.vector import flatten
@@ -57,7 +58,7 @@ class LBFGS:
     """
 
     history_size: int = 10
-    learning_rate: float = 1.0
+    learning_rate: float | str = 1.0
     uses_batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
     extra_evaluations: ClassVar[bool] = True
@@ -65,7 +66,7 @@ class LBFGS:
 
     def __post_init__(self) -> None:
         check_count("history_size", self.history_size)
-        check_positive("learning_rate", self.learning_rate)
+        check_rate("learning_rate", self.learning_rate, of="LBFGS")
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: a loss with kinks."""
@@ -77,7 +78,7 @@ class LBFGS:
         w = flatten(start).detach().requires_grad_()
         optimizer = torch.optim.LBFGS(
             [w],
-            lr=self.learning_rate,
+            lr=number_of(self.learning_rate),
             max_iter=1,
             max_eval=_MOST_EVALUATIONS,
             tolerance_grad=0.0,

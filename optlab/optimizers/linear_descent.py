@@ -227,9 +227,13 @@ def linear_descent(optimizer: object) -> LinearDescent | None:
 
 
 def constant_descent(
-    learning_rate: object, momentum: float = 0.0, *, nesterov: bool = False
+    learning_rate: object,
+    momentum: float = 0.0,
+    *,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
 ) -> LinearDescent | None:
-    """Return a `LinearDescent`, or None where the rate is a schedule or those of many trials.
+    """Return a `LinearDescent`, or None for a schedule, the rates of many trials, or a text.
 
     Examples
     --------
@@ -239,7 +243,7 @@ def constant_descent(
     """
     if not isinstance(learning_rate, numbers.Real):
         return None
-    return LinearDescent(float(learning_rate), momentum, nesterov)
+    return LinearDescent(float(learning_rate), momentum, nesterov, weight_decay)
 
 
 def best_descent(smallest: float, largest: float) -> LinearDescent:

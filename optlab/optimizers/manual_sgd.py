@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import torch
 
-from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.linear_descent import LinearDescent
+from optlab.optimizers.linear_descent import LinearDescent, constant_descent
 from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.rate_text import check_rate, number_of
 from optlab.problems import Parameters, Problem
 
 
@@ -26,7 +26,7 @@ class ManualSGD:
     Parameters
     ----------
     learning_rate
-        Step size, positive and finite.
+        Step size, positive and finite, or ``"auto"`` or ``"1/L"`` (`resolve_rates`).
 
     Raises
     ------
@@ -46,19 +46,20 @@ class ManualSGD:
     Robbins and Monro, A Stochastic Approximation Method (1951); the loop is the tutorial's.
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float | str = 0.001
     uses_batches: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
+        check_rate("learning_rate", self.learning_rate)
 
-    def linear_descent(self) -> LinearDescent:
-        """Return the recurrence of the error on a quadratic."""
-        return LinearDescent(self.learning_rate)
+    def linear_descent(self) -> LinearDescent | None:
+        """Return the recurrence of the error on a quadratic, None while the rate is text."""
+        return constant_descent(self.learning_rate)
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         parameters = {name: value.requires_grad_() for name, value in start.items()}
+        learning_rate = number_of(self.learning_rate)
         for epoch in batches:
             for batch in epoch:
                 loss = problem.loss(parameters, batch)
@@ -66,6 +67,6 @@ class ManualSGD:
                 with torch.no_grad():
                     for value in parameters.values():
                         assert value.grad is not None
-                        value -= value.grad * self.learning_rate  # noqa: PLW2901 - in place, as the tutorial
+                        value -= value.grad * learning_rate  # noqa: PLW2901 - in place, as the tutorial
                         value.grad.zero_()
             yield Iterate(parameters, loss.detach())

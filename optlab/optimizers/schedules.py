@@ -2,7 +2,8 @@
 
 A step's rate is ``schedule(t / steps)``, where t steps are done and an epoch has ``steps`` steps:
 the unit is the epoch, so that one schedule serves all batch sizes, and the rate changes at each
-step. Any function of the epoch serves as well.
+step. Any function of the epoch serves as well. A schedule of ``"1/L"`` or ``"auto"`` follows the
+optimizer's own rate: `optlab.optimizers.resolve_rates`.
 """
 
 from __future__ import annotations
@@ -15,30 +16,36 @@ from typing import TypeAlias
 from torch import Tensor
 
 from optlab.checks import check_fraction, check_not_negative, check_positive
+from optlab.optimizers.rate_text import check_rate, number_of
 
 Rate: TypeAlias = float | Tensor
 Schedule: TypeAlias = Callable[[float], Rate]
-LearningRate: TypeAlias = Rate | Schedule
-"""A number, or a function of the epoch."""
+LearningRate: TypeAlias = Rate | Schedule | str
+"""A number, a function of the epoch, or a text that becomes a number: ``"auto"``, ``"1/L"``."""
 
 
 def as_schedule(learning_rate: LearningRate) -> Schedule:
     """Return a schedule as it is, and a number as a constant one.
+
+    Raises
+    ------
+    ValueError
+        For a text, whose number is not known here.
 
     Examples
     --------
     >>> as_schedule(0.1)
     Constant(learning_rate=0.1)
     """
-    return learning_rate if callable(learning_rate) else Constant(learning_rate)
+    return learning_rate if callable(learning_rate) else Constant(number_of(learning_rate))
 
 
-def check_learning_rate(learning_rate: object) -> None:
-    """Require a positive finite number, a tensor, or a schedule."""
+def check_learning_rate(learning_rate: object, *, of: str = "") -> None:
+    """Require a positive finite number, a tensor, a schedule, or a text: see `check_rate`."""
     if isinstance(learning_rate, type) or not (
         isinstance(learning_rate, Tensor) or callable(learning_rate)
     ):
-        check_positive("learning_rate", learning_rate)
+        check_rate("learning_rate", learning_rate, of=of)
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Constant:
     Parameters
     ----------
     learning_rate
-        :math:`\eta_0`, positive and finite.
+        :math:`\eta_0`, positive and finite, or ``"auto"`` or ``"1/L"`` (`resolve_rates`).
 
     Raises
     ------
@@ -66,14 +73,14 @@ class Constant:
     theorem 4.6: what a fixed rate converges to.
     """
 
-    learning_rate: Rate
+    learning_rate: Rate | str
 
     def __post_init__(self) -> None:
         check_learning_rate(self.learning_rate)
 
     def __call__(self, epoch: float) -> Rate:
         """Return the learning rate at an epoch."""
-        return self.learning_rate
+        return number_of(self.learning_rate)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class Step:
     Parameters
     ----------
     learning_rate
-        :math:`\eta_0`, positive and finite.
+        :math:`\eta_0`, positive and finite, or ``"auto"`` or ``"1/L"`` (`resolve_rates`).
     every
         :math:`E`, in epochs, positive.
     factor
@@ -108,7 +115,7 @@ class Step:
     Recognition (2016), section 3.4.
     """
 
-    learning_rate: Rate
+    learning_rate: Rate | str
     every: float
     factor: float = 0.1
 
@@ -119,7 +126,7 @@ class Step:
 
     def __call__(self, epoch: float) -> Rate:
         """Return the learning rate at an epoch."""
-        return self.learning_rate * self.factor ** math.floor(epoch / self.every)
+        return number_of(self.learning_rate) * self.factor ** math.floor(epoch / self.every)
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ class Cosine:
     Parameters
     ----------
     learning_rate
-        :math:`\eta_0`, positive and finite.
+        :math:`\eta_0`, positive and finite, or ``"auto"`` or ``"1/L"`` (`resolve_rates`).
     epochs
         :math:`E`, positive: the epoch from which on the rate is the final one.
     final
@@ -155,7 +162,7 @@ class Cosine:
     without restarts.
     """
 
-    learning_rate: Rate
+    learning_rate: Rate | str
     epochs: float
     final: float = 0.0
 
@@ -167,7 +174,7 @@ class Cosine:
     def __call__(self, epoch: float) -> Rate:
         """Return the learning rate at an epoch."""
         share = (1 + math.cos(math.pi * min(epoch / self.epochs, 1))) / 2
-        return self.final + (self.learning_rate - self.final) * share
+        return self.final + (number_of(self.learning_rate) - self.final) * share
 
 
 @dataclass(frozen=True)
@@ -182,7 +189,7 @@ class InverseTime:
     Parameters
     ----------
     learning_rate
-        :math:`\eta_0`, positive and finite.
+        :math:`\eta_0`, positive and finite, or ``"auto"`` or ``"1/L"`` (`resolve_rates`).
     decay
         :math:`\delta`, positive: after :math:`1 / \delta` epochs the rate is halved.
 
@@ -202,7 +209,7 @@ class InverseTime:
     Robbins and Monro, A Stochastic Approximation Method (1951).
     """
 
-    learning_rate: Rate
+    learning_rate: Rate | str
     decay: float = 1.0
 
     def __post_init__(self) -> None:
@@ -211,7 +218,7 @@ class InverseTime:
 
     def __call__(self, epoch: float) -> Rate:
         """Return the learning rate at an epoch."""
-        return self.learning_rate / (1 + self.decay * epoch)
+        return number_of(self.learning_rate) / (1 + self.decay * epoch)
 
 
 @dataclass(frozen=True)

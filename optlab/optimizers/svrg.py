@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.optimizers.proximal_step import why_not_proximal
+from optlab.optimizers.rate_text import check_rate, number_of
 from optlab.problems import Batch, Parameters, Problem
 from optlab.problems.capabilities import HasProximal, gradient, has
 from optlab.problems.vector import flatten, unflatten
@@ -33,7 +33,8 @@ class SVRG:
     ----------
     learning_rate
         :math:`\eta`, positive and finite; a tenth of the inverse of the rows' largest curvature is
-        the authors' advice.
+        the authors' advice. ``"auto"`` is :math:`1 / (2 (\mathcal{L} + 2 \rho))` of mini-batches,
+        with the expected smoothness and its noise of `batch_curvature`, and ``1/L`` of full ones.
 
     Raises
     ------
@@ -51,19 +52,24 @@ class SVRG:
     ----------
     Johnson and Zhang, Accelerating Stochastic Gradient Descent using Predictive Variance Reduction
     (2013); Xiao and Zhang, A Proximal Stochastic Gradient Method with Progressive Variance
-    Reduction (2014). Rows are visited in shuffled order rather than drawn with replacement.
+    Reduction (2014); Sebbouh et al., Towards Closing the Gap between the Theory and Practice of
+    SVRG (2019), theorem 1. Rows are visited in shuffled order rather than drawn with replacement.
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float | str = 0.001
     uses_batches: ClassVar[bool] = True
     extra_evaluations: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
+        check_rate("learning_rate", self.learning_rate)
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say that the penalty has no proximal operator, or None."""
         return why_not_proximal("SVRG", problem)
+
+    def automatic_rate(self, largest: float, smoothness: float, noise: float) -> float:
+        """Return the rate of ``"auto"``, of the curvature of all data and of mini-batches."""
+        return 1 / (2 * (smoothness + 2 * noise)) if noise else 1 / largest
 
     def stable_growth(self) -> float:
         """Return 1: with full batches it is gradient descent."""
@@ -72,7 +78,7 @@ class SVRG:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         proximal = problem if has(problem, HasProximal) else None
-        w, eta = flatten(start), self.learning_rate
+        w, eta = flatten(start), number_of(self.learning_rate)
         point, visited = unflatten(w, start), batches.samples / len(batches.y)
 
         def slope(at: Parameters, batch: Batch | None = None) -> Tensor:

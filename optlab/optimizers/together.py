@@ -12,6 +12,7 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Iterate, Optimizer, optimizer_name
+from optlab.optimizers.resolve_rates import has_rate_text
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasBuffers, has
 from optlab.problems.vector import unflatten
@@ -96,6 +97,8 @@ def not_together(optimizer: Optimizer, problem: Problem) -> str | None:
     """
     if iterates_together(optimizer) is None:
         return f"{optimizer_name(optimizer)} runs one trial at a time"
+    if has_rate_text(optimizer):
+        return f"{optimizer_name(optimizer)} has a learning rate that is computed in each trial"
     buffers = list(problem.buffers()) if has(problem, HasBuffers) else []
     if buffers:
         tensors = f"{pluralize(len(buffers), 'tensor')}, such as {buffers[0]}"

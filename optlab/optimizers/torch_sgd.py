@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import torch
 
-from optlab.checks import check_fraction, check_not_negative, check_positive
+from optlab.checks import check_fraction, check_not_negative
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.linear_descent import LinearDescent
+from optlab.optimizers.linear_descent import LinearDescent, constant_descent
 from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.rate_text import check_rate, number_of
 from optlab.problems import Parameters, Problem
 
 
@@ -27,7 +28,8 @@ class TorchSGD:
     Parameters
     ----------
     learning_rate
-        Step size :math:`\eta`, positive and finite.
+        Step size :math:`\eta`, positive and finite, or ``"auto"`` or ``"1/L"``
+        (`resolve_rates`).
     momentum
         :math:`m`, at least 0 and less than 1.
     nesterov
@@ -54,7 +56,7 @@ class TorchSGD:
     momentum in deep learning (2013).
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float | str = 0.001
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
@@ -62,22 +64,27 @@ class TorchSGD:
     imports: ClassVar[tuple[str, ...]] = ("torch._dynamo",)
 
     def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
+        check_rate("learning_rate", self.learning_rate)
         check_fraction("momentum", self.momentum)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs a momentum greater than 0, not 0")
         check_not_negative("weight_decay", self.weight_decay)
 
-    def linear_descent(self) -> LinearDescent:
-        """Return the recurrence of the error on a quadratic."""
-        return LinearDescent(self.learning_rate, self.momentum, self.nesterov, self.weight_decay)
+    def linear_descent(self) -> LinearDescent | None:
+        """Return the recurrence of the error on a quadratic, None while the rate is text."""
+        return constant_descent(
+            self.learning_rate,
+            self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+        )
 
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         parameters = {name: value.requires_grad_() for name, value in start.items()}
         sgd = torch.optim.SGD(
             parameters.values(),
-            lr=self.learning_rate,
+            lr=number_of(self.learning_rate),
             momentum=self.momentum,
             nesterov=self.nesterov,
             weight_decay=self.weight_decay,

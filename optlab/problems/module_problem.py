@@ -269,6 +269,16 @@ class ModuleProblem:
         """
         return self._evaluation(parameters)
 
+    def predict(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
+        """Return the module's output for rows ``(B, ...)``, in eval mode, in float64 on the CPU.
+
+        The rows that are fitted where X is left out.
+        """
+        rows = self.data.X if X is None else torch.as_tensor(X)
+        if rows.is_floating_point():
+            rows = rows.to("cpu", torch.float64)
+        return self._evaluation.output(self._evaluation.point(parameters), rows.cpu())
+
     def reference(self) -> None:
         """Return None: nothing is known of the minimum of a module's loss."""
 

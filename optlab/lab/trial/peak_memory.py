@@ -10,6 +10,7 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
 from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.optimizers import Batches, Optimizer
+from optlab.optimizers.resolve_rates import has_rate_text, resolve_rates
 from optlab.problems import Problem
 from optlab.problems.capabilities import begin_run
 
@@ -60,6 +61,8 @@ def _measured(trial: Trial, local: Problem, optimizer: Optimizer, budget: Budget
     size = trial.batch_size or "full"
     looks = budget.looks
     batches = Batches(X, y, size, generator, weight=weight, looks=looks, order=trial.order)
+    if has_rate_text(optimizer):
+        optimizer = resolve_rates(optimizer, local, batches, start).optimizer
     epoch = 0
     for iterate in optimizer.iterates(local, batches, start):
         epoch += iterate.epochs

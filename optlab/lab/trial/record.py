@@ -69,6 +69,9 @@ class TraceRow(NamedTuple):
         raise ValueError(f"no measure is called {name!r}: there are {[*MEASURES, *self.more]}")
 
 
+LEARNING_RATE = "learning_rate"
+"""The measure that holds the number of a learning rate that is text."""
+
 TRACE_NUMBERS = tuple(name for name in TraceRow._fields if name != "more")
 """The fields of a trace's row that are numbers, in the order of the table's columns."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,8 @@ class Recorder:
         Called at each recorded iterate.
     fits
         Those of the problem, where they are known.
+    more
+        Further measures that are the same in each row.
     """
 
     def __init__(
@@ -72,8 +75,10 @@ class Recorder:
         start: Parameters,
         watch: Watcher | None = None,
         fits: TrivialFits | None = None,
+        more: Mapping[str, float] | None = None,
     ) -> None:
         self.record, self.optimizer, self.watch = record, optimizer, watch
+        self._more = dict(more or {})
         self._problem, self._start = problem, start
         self._samples, self._steps = batches.samples, batches.steps
         self._rows = len(local.data.y)
@@ -197,7 +202,7 @@ class Recorder:
             batch_loss=batch_loss,
             parameter_error=point.parameter_error,
             steps=epoch * self._steps,
-            more=dict(more) if more else {},
+            more=(dict(more) if more else {}) | self._more,
             loss_evaluations=losses,
             gradient_evaluations=gradients,
             hessian_products=products,

@@ -7,9 +7,9 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -20,13 +20,15 @@ from optlab.lab.measure.machine_load import MACHINE_LOAD
 from optlab.lab.measure.threads import set_threads
 from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.lab.trial.budget import Budget
-from optlab.lab.trial.record import Trial, TrialRecord, Watcher
+from optlab.lab.trial.record import LEARNING_RATE, Trial, TrialRecord, Watcher
 from optlab.lab.trial.recorder import Recorder
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End
 from optlab.lab.trial.validate import data_are_untouched, passes_of
 from optlab.lab.trial.working_copy import WorkingCopy
-from optlab.optimizers import Batches, Iterate, Optimizer, is_direct, unsupported
+from optlab.optimizers import Batches, Iterate, Optimizer, is_direct, optimizer_name, unsupported
+from optlab.optimizers.curvature import UnknownCurvatureError
+from optlab.optimizers.resolve_rates import has_rate_text, resolve_rates
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import begin_run
 from optlab.text import encodable
@@ -144,6 +146,9 @@ class _Run:
     shuffle: bool
     watch: Watcher | None
     copy: WorkingCopy
+    _rate_seconds: float = 0.0
+    _rates: str = ""  # a sentence on the learning rates that were text
+    _more: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def trial(self) -> Trial:
@@ -165,6 +170,9 @@ class _Run:
         if reason := unsupported(self.optimizer, self.local, self.device):
             record.status, record.message = Status.SKIPPED, reason
             return
+        if reason := self._resolve_rates(warm_up=warm_up):
+            record.status, record.message = Status.SKIPPED, reason
+            return
         if callable(prepare := getattr(self.optimizer, "compile", None)):
             batches = self._prepare()[0]
             clock = Stopwatch(self.device)
@@ -172,7 +180,7 @@ class _Run:
             prepare(self.local, batches)
             record.compile_seconds = clock.stop()
         if warm_up:
-            record.first_pass_seconds = self._timed_passes(1)
+            record.first_pass_seconds = self._rate_seconds + self._timed_passes(1)
         status, message = self._solve()
         if record.trace[-1].epoch == 1 and is_direct(self.optimizer):
             self._time_in_blocks()
@@ -183,9 +191,31 @@ class _Run:
         record.status, record.message = status, message
         self.copy.give_back(self.local.data)
 
-    def _remark(self) -> str | None:
+    def _resolve_rates(self, *, warm_up: bool) -> str | None:
+        """Put numbers in the place of learning rates that are text, or return why there is none.
+
+        The seconds count as the trial's. What the loss draws or changes meanwhile is set back when
+        the trial begins.
+        """
+        if not has_rate_text(self.optimizer):
+            return None
+        for _ in range(1 + warm_up):
+            batches, start, _ = self._prepare()
+            clock = Stopwatch(self.device)
+            clock.start()
+            try:
+                resolved = resolve_rates(self.optimizer, self.local, batches, start)
+            except UnknownCurvatureError as error:
+                return f"{optimizer_name(self.optimizer)} has no learning rate: {error}"
+            self._rate_seconds = clock.stop()
+        self.optimizer, self._rates = resolved.optimizer, resolved.sentence
+        self._more = {LEARNING_RATE: resolved.learning_rate}
+        return None
+
+    def _remark(self) -> str:
         ask = getattr(self.optimizer, "remark", None)
-        return ask(self.local, self.device) if callable(ask) else None
+        own = ask(self.local, self.device) if callable(ask) else None
+        return "; ".join(part for part in (own, self._rates) if part)
 
     def _prepare(self) -> tuple[Batches, Parameters, Callable[[], Iterator[Iterate]]]:
         """Return the batches, a copy of the start, and a function that begins to iterate.
@@ -223,7 +253,7 @@ class _Run:
         batches, start, begin = self._prepare()
         recorder = Recorder(
             self.record, self.problem, self.local, self.optimizer, self.budget, batches, start,
-            self.watch,
+            self.watch, more=self._more,
         )  # fmt: skip
         if end := recorder.end_at_start():
             return end
@@ -247,7 +277,7 @@ class _Run:
             epoch += passes_of(iterate)
             late = time.monotonic() > self.deadline
             if epoch >= next_look or late:
-                seconds = clock.stop()
+                seconds = self._rate_seconds + clock.stop()
                 while next_look <= epoch:
                     next_look = next(looks, math.inf)
                 if end := recorder.look(epoch, seconds, iterate):
@@ -257,7 +287,7 @@ class _Run:
                 if not recorder.is_waiting:
                     gc.collect(0)  # what the optimizer left behind, off the clock
                 clock.start()
-        seconds = clock.stop()
+        seconds = self._rate_seconds + clock.stop()
         if iterate is None:
             raise RuntimeError(f"{self.trial.optimizer} yielded no iterate")
         return recorder.stopped_by_itself(epoch, seconds, iterate)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from optlab.checks import check_positive
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.linear_descent import LinearDescent
 from optlab.optimizers.optimizer import Cost, Iterate
+from optlab.optimizers.rate_text import check_rate, is_rate_text, number_of
 from optlab.problems import Batch, Parameters, Problem
 
 MakeScheduler: TypeAlias = Callable[[torch.optim.Optimizer], LRScheduler]
@@ -40,7 +40,8 @@ class TorchOptimizer:
         When the scheduler makes a step: after each ``"epoch"``, or after each ``"step"`` of the
         optimizer.
     **options
-        The class's keyword arguments, in torch's names (``lr``, ``betas``).
+        The class's keyword arguments, in torch's names (``lr``, ``betas``). ``lr`` may be
+        ``"auto"``, and of plain SGD ``"1/L"``: see `resolve_rates`.
 
     Raises
     ------
@@ -88,14 +89,15 @@ class TorchOptimizer:
         if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):
             raise ValueError(f"cls must be a class of torch.optim, not {cls!r}")
         if "lr" in options and not isinstance(options["lr"], Tensor):
-            check_positive("lr", options["lr"])
+            check_rate("lr", options["lr"], of="" if cls is torch.optim.SGD else cls.__name__)
         for option, value in options.items():  # torch's SGD takes a momentum that is NaN
             if isinstance(value, float) and math.isnan(value):
                 raise ValueError(f"{option} must be a number, not nan")
         if scheduler_per not in {"epoch", "step"}:
             raise ValueError(f"scheduler_per must be 'epoch' or 'step', not {scheduler_per!r}")
         try:  # a wrong option is refused where it is written, not when the trial runs
-            made = cls([torch.zeros((1, 1), requires_grad=True, device="cpu")], **options)
+            tried = numbered(options)
+            made = cls([torch.zeros((1, 1), requires_grad=True, device="cpu")], **tried)
         except (TypeError, ValueError, RuntimeError, IndexError) as error:
             raise ValueError(f"{cls.__name__} does not take {options}: {error}") from None
         if scheduler is not None:
@@ -115,7 +117,11 @@ class TorchOptimizer:
 
     def linear_descent(self) -> LinearDescent | None:
         """Return the recurrence of plain SGD's error at one rate; None for all else."""
-        if self.cls is not torch.optim.SGD or self.scheduler:
+        if (
+            self.cls is not torch.optim.SGD
+            or self.scheduler
+            or is_rate_text(self.options.get("lr"))
+        ):
             return None
         sgd = inspect.signature(self.cls).bind_partial(None, **self.options)
         sgd.apply_defaults()
@@ -136,7 +142,7 @@ class TorchOptimizer:
         """Say why torch's class does not take a problem's parameters (Muon takes matrices only)."""
         start = problem.start(torch.Generator())
         try:
-            self.cls([value.requires_grad_() for value in start.values()], **self.options)
+            self.cls([v.requires_grad_() for v in start.values()], **numbered(self.options))
         except (TypeError, ValueError, RuntimeError, IndexError) as error:
             kind = type(problem).__name__
             return f"torch's {self.cls.__name__} does not take the parameters of {kind}: {error}"
@@ -145,6 +151,7 @@ class TorchOptimizer:
     def iterates(self, problem: Problem, batches: Batches, start: Parameters) -> Iterator[Iterate]:
         """Yield the parameters after each epoch."""
         parameters = {name: value.requires_grad_() for name, value in start.items()}
+        number_of(self.options.get("lr", 1.0))
         optimizer = self.cls(list(parameters.values()), **self.options)
         advance = _Advance(self.scheduler and self.scheduler(optimizer))
         rows, n = 0, len(problem.data.y)
@@ -166,6 +173,11 @@ class TorchOptimizer:
             if self.scheduler_per == "epoch":
                 advance.step()
             yield Iterate(parameters, loss, cost=Cost(losses=rows / n, gradients=rows / n))
+
+
+def numbered(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with a number in the place of a learning rate that has none yet."""
+    return {name: 1.0 if is_rate_text(value) else value for name, value in options.items()}
 
 
 class _Advance:

@@ -28,7 +28,8 @@ class AdaGrad:
     Parameters
     ----------
     learning_rate
-        :math:`\eta`, positive and finite, or a schedule (`optlab.schedules`).
+        :math:`\eta`, positive and finite, a schedule (`optlab.schedules`), or ``"auto"``, the
+        default.
     epsilon
         :math:`\epsilon`, positive and finite.
 

@@ -31,7 +31,8 @@ class Adam:
     Parameters
     ----------
     learning_rate
-        :math:`\eta`, positive and finite, or a schedule (`optlab.schedules`).
+        :math:`\eta`, positive and finite, a schedule (`optlab.schedules`), or ``"auto"``, the
+        default.
     beta1, beta2
         :math:`\beta_1, \beta_2`, at least 0 and less than 1.
     epsilon

@@ -136,7 +136,8 @@ def check_hyperparameters(
 
     Tensors are the values of many trials at once, whose own optimizers have been checked.
     """
-    check_learning_rate(rule.learning_rate)
+    is_descent = hasattr(rule, "linear_descent")
+    check_learning_rate(rule.learning_rate, of="" if is_descent else type(rule).__name__)
     checks = {check_positive: positive, check_fraction: fraction, check_not_negative: not_negative}
     for check, names in checks.items():
         for name in names:

@@ -30,7 +30,8 @@ class HeavyBall:
     Parameters
     ----------
     learning_rate
-        :math:`\eta`, positive and finite, or a schedule (`optlab.schedules`).
+        :math:`\eta`, positive and finite, a schedule (`optlab.schedules`), or ``"auto"`` or
+        ``"1/L"`` (`resolve_rates`).
     momentum
         :math:`m`, at least 0 and less than 1.
 

@@ -29,7 +29,8 @@ class RMSprop:
     Parameters
     ----------
     learning_rate
-        :math:`\eta`, positive and finite, or a schedule (`optlab.schedules`).
+        :math:`\eta`, positive and finite, a schedule (`optlab.schedules`), or ``"auto"``, the
+        default.
     decay
         :math:`\rho`, at least 0 and less than 1; as in torch (``alpha``), not the lecture's 0.9.
     epsilon

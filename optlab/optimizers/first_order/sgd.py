@@ -29,7 +29,8 @@ class SGD:
     Parameters
     ----------
     learning_rate
-        :math:`\eta`, positive and finite, or a schedule (`optlab.schedules`).
+        :math:`\eta`, positive and finite, a schedule (`optlab.schedules`), or ``"auto"`` or
+        ``"1/L"`` (`resolve_rates`).
 
     Raises
     ------

@@ -25,6 +25,7 @@ from optlab.optimizers.fused.joint_runs import (
     compile_together,
 )
 from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.rate_text import check_rate, number_of
 from optlab.optimizers.together import JointIterates
 from optlab.problems import Parameters, Problem
 from optlab.problems.vector import flatten
@@ -77,7 +78,7 @@ class FusedAdam:
     Hutter, Decoupled Weight Decay Regularization (2019), algorithm 2.
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float | str = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -87,7 +88,7 @@ class FusedAdam:
     imports: ClassVar[tuple[str, ...]] = ("optlab.optimizers.fused.compiled_descent",)
 
     def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
+        check_rate("learning_rate", self.learning_rate, of="FusedAdam")
         check_fraction("beta1", self.beta1)
         check_fraction("beta2", self.beta2)
         check_positive("epsilon", self.epsilon)
@@ -129,7 +130,7 @@ class FusedAdam:
     def _run(self, problem: Problem, batches: Batches, start: Parameters) -> FusedRun:
         data, loss = rows_and_loss(problem, batches)
         theta = flatten(start)[None]
-        rates = theta.new_tensor([self.learning_rate])
+        rates = theta.new_tensor([number_of(self.learning_rate)])
         moments = Moments(self.beta1, self.beta2, self.epsilon)
         return FusedRun(
             data, loss, theta, rates, torch.zeros_like(rates), self.weight_decay,
@@ -140,7 +141,7 @@ class FusedAdam:
 def _settings(optimizers: Sequence[FusedAdam]) -> list[Settings]:
     return [
         Settings(
-            own.learning_rate,
+            number_of(own.learning_rate),
             decay=own.weight_decay,
             fastmath=own.fastmath,
             moments=Moments(own.beta1, own.beta2, own.epsilon),

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from optlab.checks import check_fraction, check_not_negative, check_positive
+from optlab.checks import check_fraction, check_not_negative
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.fused.compiled_loops import (
     COMPILERS,
@@ -24,8 +24,9 @@ from optlab.optimizers.fused.joint_runs import (
     advance_together,
     compile_together,
 )
-from optlab.optimizers.linear_descent import LinearDescent
+from optlab.optimizers.linear_descent import LinearDescent, constant_descent
 from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.rate_text import check_rate, number_of
 from optlab.optimizers.together import JointIterates
 from optlab.problems import Parameters, Problem
 from optlab.problems.vector import flatten
@@ -49,7 +50,8 @@ class FusedSGD:
     Parameters
     ----------
     learning_rate
-        Step size :math:`\eta`, positive and finite.
+        Step size :math:`\eta`, positive and finite, or ``"auto"`` or ``"1/L"``
+        (`resolve_rates`).
     momentum
         :math:`m`, at least 0 and less than 1.
     nesterov
@@ -79,7 +81,7 @@ class FusedSGD:
     Hinton, On the importance of initialization and momentum in deep learning (2013).
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float | str = 0.001
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
@@ -88,15 +90,20 @@ class FusedSGD:
     imports: ClassVar[tuple[str, ...]] = ("optlab.optimizers.fused.compiled_descent",)
 
     def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
+        check_rate("learning_rate", self.learning_rate)
         check_fraction("momentum", self.momentum)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs a momentum greater than 0, not 0")
         check_not_negative("weight_decay", self.weight_decay)
 
-    def linear_descent(self) -> LinearDescent:
-        """Return the recurrence of the error on a quadratic."""
-        return LinearDescent(self.learning_rate, self.momentum, self.nesterov, self.weight_decay)
+    def linear_descent(self) -> LinearDescent | None:
+        """Return the recurrence of the error on a quadratic, None while the rate is text."""
+        return constant_descent(
+            self.learning_rate,
+            self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+        )
 
     def unsupported(self, problem: Problem, device: torch.device) -> str | None:
         """Say why this pair cannot run: another loss, another device, or a missing compiler."""
@@ -134,7 +141,7 @@ class FusedSGD:
     def _run(self, problem: Problem, batches: Batches, start: Parameters) -> FusedRun:
         data, loss = rows_and_loss(problem, batches)
         theta = flatten(start)[None]
-        rates, momenta = theta.new_tensor([[self.learning_rate], [self.momentum]])
+        rates, momenta = theta.new_tensor([[number_of(self.learning_rate)], [self.momentum]])
         return FusedRun(
             data, loss, theta, rates, momenta, self.weight_decay, self.nesterov, self.fastmath
         )
@@ -142,6 +149,12 @@ class FusedSGD:
 
 def _settings(optimizers: Sequence[FusedSGD]) -> list[Settings]:
     return [
-        Settings(own.learning_rate, own.momentum, own.weight_decay, own.nesterov, own.fastmath)
+        Settings(
+            number_of(own.learning_rate),
+            own.momentum,
+            own.weight_decay,
+            own.nesterov,
+            own.fastmath,
+        )
         for own in optimizers
     ]

@@ -181,7 +181,7 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
     across = len(over) if len(over) > 1 else min(len(panels), 3)
     down = len(panels) if len(over) > 1 else -(-len(panels) // across)
     shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}
-    handles = _legend(view, drawn, styles, shades=shades)
+    handles = legend_of(view, drawn, styles, shades=shades)
     title = wrap_title(title)
     height = 0.75 + 2.0 * down + 0.16 * -(-len(handles) // _columns(handles))
     height += 0.15 * title.count("\n")
@@ -209,7 +209,7 @@ def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: St
             axes.set_title(
                 escape_math(panel) if place else f"{title}\n{escape_math(panel)}", loc="left"
             )
-    _put_legend(figure, handles)
+    put_legend(figure, handles)
     return figure
 
 
@@ -218,7 +218,8 @@ def _panel(named: Mapping[str, object]) -> str:
     return ", ".join(f"batch size {v}" if k == "batch" else str(v) for k, v in named.items())
 
 
-def _put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
+def put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """Put a legend under a figure."""
     figure.legend(handles=handles, loc="outside lower left", ncols=_columns(handles), frameon=False)
 
 
@@ -250,7 +251,8 @@ def rows_of(table: pd.DataFrame, problem: str) -> pd.DataFrame:
     return table[table["problem"] == problem]
 
 
-def _legend(view: View, rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:
+def legend_of(view: View, rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:
+    """Return the legend of the optimizers in some rows, with shades of batch sizes if asked."""
     drawn = [name for name in styles.by_optimizer if name in set(rows["optimizer"])]
     solid: dict[str, Any] = {"linestyle": "-", "alpha": 0.45} if view.key == "theory" else {}
     handles = [

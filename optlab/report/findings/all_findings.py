@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.report.findings.accuracy_findings import accuracy_findings
+from optlab.report.findings.batch_size_findings import batch_size_findings
 from optlab.report.findings.device_findings import device_findings
 from optlab.report.findings.ratio_findings import ratio_findings
 from optlab.report.findings.sentence import Sentence
@@ -43,5 +44,6 @@ def problem_findings(
     yield from accuracy_findings(views, problem, MINIMISERS.get(kind, "the optimum"))
     yield from reached_findings(results, views, problem, target)
     yield from fastest_findings(results, views, problem, target)
+    yield from batch_size_findings(views, problem, target)
     yield from ratio_findings(views, problem)
     yield from device_findings(views, problem)

@@ -20,9 +20,9 @@ class Sentence:
     """A sentence and the numbers it was made from.
 
     Its ``kind`` is its subject: ``accuracy, iterative accuracy, reached, fastest, not ranked,
-    batch size, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., without
-    numba, reference, beaten, unstable, contended, shared, crowded, once, not repeated, one seed,
-    files, machines, settings, left out``.
+    batch size, batch sizes, ratio, device, nothing, more``; of caveats ``skipped, failed, ...,
+    without numba, reference, beaten, unstable, contended, shared, crowded, once, not repeated,
+    one seed, files, machines, settings, left out``.
     """
 
     kind: str

@@ -57,7 +57,7 @@ def fastest_findings(
     if rows.empty:
         yield from _not_ranked(results, problem, there=len(there))
         return
-    rows = _compared(results, rows.reset_index(drop=True), target)
+    rows = compared(results, rows.reset_index(drop=True), target)
     best, others = rows.iloc[0], rows.iloc[1:]
     seconds = describe_median(best["seconds"], best["low"], best["high"], int(best["timed"]))
     text = f"Of those that always reached {share(target)}, {describe_setting(best, views)} has "
@@ -91,7 +91,7 @@ def _not_ranked(results: ResultTables, problem: str, *, there: int) -> Iterator[
         yield Sentence("not ranked", f"{text} {again}", problem, {"settings": there})
 
 
-def _compared(results: ResultTables, rows: pd.DataFrame, target: str) -> pd.DataFrame:
+def compared(results: ResultTables, rows: pd.DataFrame, target: str) -> pd.DataFrame:
     """Return cells with the paired ratios of their seconds to the first one's."""
     trials = results.trials.merge(rows[CELL], on=CELL)
     times = time_to_target(trials, results.traces, target_rules(results)[target])

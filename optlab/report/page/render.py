@@ -9,9 +9,11 @@ from pathlib import Path
 
 import plotly.offline
 from jinja2 import PackageLoader
+from markupsafe import Markup
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.html_templates import ENVIRONMENT
+from optlab.report.answer.html import answer_html
 from optlab.report.findings.all_findings import findings
 from optlab.report.findings.caveats import caveats
 from optlab.report.findings.sentence import Sentence
@@ -63,6 +65,7 @@ def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ())
         title=results.name or "experiment",
         subtitle=_subtitle(results),
         css=_source("page.css"),
+        answer=Markup(answer_html(results, whole=True)),
         findings=_by_problem(findings(results, views), named=len(results.problems) > 1),
         caveats=caveats(results, views),
         drawn=[view for view in views.values() if not view.table.empty],

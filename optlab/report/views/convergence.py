@@ -7,7 +7,7 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, cell_numbers
-from optlab.lab.trial.record import TRACE_NUMBERS
+from optlab.lab.trial.record import LEARNING_RATE, TRACE_NUMBERS
 from optlab.report.views.cache import cached
 from optlab.report.views.view import Axis, View
 from optlab.report.words import describe_references
@@ -59,7 +59,8 @@ def _band(measure: str) -> tuple[str, str, str]:
 
 def further_measures(traces: pd.DataFrame) -> list[str]:
     """Return the measures that only some problems have: the last columns of the traces."""
-    return [name for name in map(str, traces) if name not in {"trial", *TRACE_NUMBERS}]
+    others = {"trial", *TRACE_NUMBERS, LEARNING_RATE}  # a rate is no loss that falls
+    return [name for name in map(str, traces) if name not in others]
 
 
 def counted_costs(traces: pd.DataFrame) -> list[str]:

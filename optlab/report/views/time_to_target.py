@@ -21,7 +21,19 @@ from optlab.text import DIRECT
 TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 """The shares of `stop_scale` that times are given for."""
 
-_COLUMNS = [*CELL, "target", "seconds", "low", "high", "epochs", "reached", "trials", "timed"]
+_COLUMNS = [
+    *CELL,
+    "target",
+    "seconds",
+    "low",
+    "high",
+    "epochs",
+    "steps",
+    "samples",
+    "reached",
+    "trials",
+    "timed",
+]
 _SOLVER = ["optimizer", "batch", "device", "dtype"]
 _INSTANCE = ["problem", "seed"]
 
@@ -62,12 +74,13 @@ def target_text(stop_at: Any) -> str:
 
 
 def _times(results: ResultTables) -> pd.DataFrame:
-    """Return each cell's seconds and epochs to each target that any trial reached.
+    """Return each cell's seconds, epochs, steps and samples to each target that any trial reached.
 
     The experiment's own target is given even if none reached it. Columns: the cell's, ``target``
-    (its text), ``seconds`` with ``low`` and ``high``, ``epochs``, ``reached``, ``trials`` (how many
-    ran), ``timed`` and ``unstable``, as `optlab.analysis.target_summary` has them; where a median
-    or an end of an interval is infinite, it is missing.
+    (its text), ``seconds`` with ``low`` and ``high``, ``epochs``, ``steps``, ``samples``,
+    ``reached``, ``trials`` (how many ran), ``timed`` and ``unstable``, as
+    `optlab.analysis.target_summary` has them; where a median or an end of an interval is infinite,
+    it is missing.
     """
     ran = results.trials[results.trials["status"] != "skipped"]
     own, parts = own_target(results), []
@@ -79,7 +92,7 @@ def _times(results: ResultTables) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=[*_COLUMNS, "unstable"])
     table = pd.concat(parts, ignore_index=True)[_COLUMNS]
-    costs = ["seconds", "low", "high", "epochs"]
+    costs = ["seconds", "low", "high", "epochs", "steps", "samples"]
     table[costs] = table[costs].where(np.isfinite(table[costs]))
     steady = seconds_view(results).table[[*CELL, "unstable"]]
     return table.assign(unstable=table.merge(steady, on=CELL, how="left")["unstable"].eq(True))
@@ -112,7 +125,7 @@ def common_target(table: pd.DataFrame) -> str:
 
 @cached
 def target_view(results: ResultTables) -> View:
-    """Return the view of seconds and epochs to each target."""
+    """Return the view of seconds, epochs, steps and samples to each target."""
     return View(
         key="target",
         title="Seconds to a target",
@@ -129,6 +142,8 @@ def target_view(results: ResultTables) -> View:
         y=(
             Axis("seconds", "seconds to the target", "s", "log", "linear", "low", "high"),
             Axis("epochs", "epochs to the target", "", "log", "linear"),
+            Axis("steps", "steps to the target", "", "log", "linear"),
+            Axis("samples", "samples touched to the target", "", "log", "linear"),
         ),
         choose=("target", "target"),
         missing="No trial reached a tenth of its suboptimality without training.",

@@ -1,0 +1,83 @@
+"""The answer as HTML, for notebooks and for the top of the page: the verdict and ranked tables."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from optlab.analysis.result_tables import ResultTables
+from optlab.html_templates import ENVIRONMENT
+from optlab.report.answer.ranked_rows import (
+    INTERVAL,
+    METHOD,
+    SETTINGS,
+    TEXTS,
+    RankedRows,
+    not_ranked,
+    ranked_rows,
+)
+from optlab.report.answer.verdict import verdict
+
+MOST_ROWS = 20
+"""Of each ranked table a notebook shows at most so many rows; the page shows all."""
+
+MOST_TABLES = 5
+"""Of so many problems a notebook shows the ranked tables; the page shows all."""
+
+_ANSWER = ENVIRONMENT.from_string(
+    files("optlab.report.answer").joinpath("answer.html").read_text(encoding="utf-8")
+)
+
+
+def answer_html(results: ResultTables, *, whole: bool = False) -> str:
+    """Return the verdict and the ranked table of each problem as HTML, every text escaped.
+
+    At most 20 rows of 5 problems, unless ``whole`` is set.
+    """
+    groups: dict[str, list[Any]] = {}
+    for sentence in verdict(results):
+        groups.setdefault(sentence.problem, []).append(sentence)
+    tables = ranked_rows(results)
+    shown = tables if whole else tables[:MOST_TABLES]
+    return _ANSWER.render(
+        groups=groups.items(),
+        several=len(tables) > 1,
+        tables=[_table(table, None if whole else MOST_ROWS) for table in shown],
+        more_tables=len(tables) - len(shown),
+        lines=not_ranked(results),
+    )
+
+
+def _table(ranked: RankedRows, most: int | None) -> dict[str, Any]:
+    columns = [name for name in ranked.columns if name != SETTINGS]  # they stand below the method
+    kinds = ["short" if name in TEXTS else "number" for name in columns]
+    kinds[columns.index(METHOD)] = "method"
+    rows = [
+        [
+            (_value(row, name, ranked), kind, _drawn(bar) if name == INTERVAL and bar else None)
+            for kind, name in zip(kinds, columns, strict=True)
+        ]
+        for row, bar in zip(ranked.rows[:most], ranked.bars[:most], strict=True)
+    ]
+    return {
+        "problem": ranked.problem,
+        "head": list(zip(columns, kinds, strict=True)),
+        "rows": rows,
+        "left": len(ranked.rows) - len(rows),
+        "caption": ranked.caption,
+    }
+
+
+def _value(row: list[str], name: str, ranked: RankedRows) -> str | tuple[str, str]:
+    """Return a cell's text; a method's with its hyperparameters."""
+    text = row[ranked.columns.index(name)]
+    if name != METHOD:
+        return text
+    has_settings = SETTINGS in ranked.columns
+    return text, row[ranked.columns.index(SETTINGS)] if has_settings else ""
+
+
+def _drawn(bar: Any) -> dict[str, Any]:
+    """Return the places of a bar in a drawing 100 wide."""
+    places = {name: round(6 + 88 * getattr(bar, name), 1) for name in ("low", "middle", "high")}
+    return places | {"text": bar.text}

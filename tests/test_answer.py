@@ -1,0 +1,429 @@
+"""The verdict and the ranked table: recomputed by plain loops, and looked at where they stand."""
+
+import fcntl
+import os
+import pickle
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import optlab as ol
+from optlab.report.answer.html import answer_html
+from optlab.report.answer.ranked_rows import ranked_rows
+from optlab.report.answer.ranking import ranking
+from optlab.report.answer.terminal import answer_text, fold
+from optlab.report.answer.verdict import verdict
+from optlab.report.page.render import render_page
+from optlab.results import Results
+from optlab.text import format_seconds
+from tests.planted_results import EVIL, HOSTILE, plant
+from tests.test_findings import RANDOM, cell_in, cells_of, headline, hits_of, key, ratio_of
+
+WELL = {"finished", "converged"}
+RATES = {
+    "seed": 9, "optimizers": ("Adam(learning_rate=0.1)", "Adam(learning_rate=0.2)", "SGD", "Lstsq"),
+    "devices": ("cpu",), "mishaps": False,
+}  # fmt: skip
+
+
+def plain_keys(results, problem, hits):
+    """Return each cell's key, the least of the best, by loops; with its costs to the target."""
+    found = {}
+    for cell, trials in cells_of(results).items():
+        if cell[0] != problem or {t["status"] for t in trials} == {"skipped"}:
+            continue
+        there = [(t, hit) for t, hit in hits[cell] if hit]
+        ended = [t["suboptimality"] for t in trials if t["status"] in WELL]
+        alone = [hit[0] for t, hit in there if not t["contended"]]
+        if len(there) == len(hits[cell]) > 0:
+            tier = (0, median(alone)) if alone else (1, median(hit[1] for _, hit in there))
+        elif there:
+            tier = (2, -len(there) / len(hits[cell]), median(ended) if ended else np.inf)
+        else:
+            tier = (3, median(ended)) if ended else (4,)
+        found[cell] = tier
+    return found
+
+
+def paired(hits, mine, its):
+    seconds = [
+        {(t["seed"], t["repeat"]): hit[0] for t, hit in hits[cell] if not t["contended"]}
+        for cell in (mine, its)
+    ]
+    return ratio_of([(seconds[0][k], seconds[1][k]) for k in seconds[0] if k in seconds[1]])
+
+
+@pytest.mark.parametrize(
+    "settings", [*RANDOM, RATES], ids=lambda settings: f"seed {settings['seed']}"
+)
+def test_the_ranking_and_the_verdict_are_those_of_plain_loops(settings):
+    results = plant(**settings)
+    table, hits = ranking(results), hits_of(results, headline(results))
+    said = {(s.problem, s.kind): s for s in verdict(results)}
+    for problem in results.problems:
+        keys = plain_keys(results, problem, hits)
+        best = {}
+        for cell in sorted(keys, key=keys.get):
+            best.setdefault(cell[1].partition("(")[0], cell)
+        rows = table[table["problem"] == problem].to_dict("records")
+        assert [key(row) for row in rows] == list(best.values())
+        timed = [cell for cell in best.values() if keys[cell][0] == 0]
+        for place, (row, cell) in enumerate(zip(rows, best.values(), strict=True)):
+            tier = keys[cell]
+            unranked = tier[0] == 4 or (tier[0] == 1 and timed)
+            assert row["tier"] == tier[0]
+            assert pd.isna(row["rank"]) == bool(unranked)
+            if tier[0] in {0, 1}:
+                assert row["seconds" if tier[0] == 0 else "epochs"] == pytest.approx(tier[1])
+            if tier[0] == 0 and place:
+                ratio = row["ratio"], row["ratio_low"], row["ratio_high"]
+                assert ratio == pytest.approx(paired(hits, cell, timed[0]), nan_ok=True)
+        check_verdict(hits, said, list(best.values()), keys)
+
+
+def check_verdict(hits, said, best, keys):
+    """Check the sentence on the first, and on the first iterative, with the next beside it."""
+    problem = best[0][0]
+    iterative = [cell for cell in best if cell[2] is not None]
+    if best[0][2] is None:
+        sentence = said[problem, "direct"]
+        assert cell_in(sentence.numbers) == best[0]
+        assert format_seconds(keys[best[0]][1]) in sentence.text
+    if not iterative or keys[iterative[0]][0] != 0:
+        return
+    sentence = said[problem, "first"]
+    assert cell_in(sentence.numbers) == iterative[0]
+    assert sentence.numbers["seconds"] == pytest.approx(keys[iterative[0]][1])
+    assert format_seconds(keys[iterative[0]][1]) in sentence.text
+    if len(iterative) > 1 and keys[iterative[1]][0] == 0:
+        following = sentence.numbers["next"]
+        assert cell_in(following) == iterative[1]
+        ratio = following["ratio"], following["ratio_low"], following["ratio_high"]
+        assert ratio == pytest.approx(paired(hits, iterative[1], iterative[0]), nan_ok=True)
+
+
+def texts(results):
+    return [sentence.text for sentence in verdict(results)]
+
+
+def quiet(**settings):
+    usual = {"problems": ("one",), "devices": ("cpu",), "mishaps": False, "sizes": ("full",),
+             "epochs": (1, 4, 16, 64, 256, 1000, 4000)}  # fmt: skip
+    return plant(**usual | settings)
+
+
+def test_where_nobody_reaches_a_target_the_nearest_is_named_and_no_winner():
+    results = quiet(direct=(), optimizers=("A", "B"), epochs=(1,))
+    (text,) = texts(results)
+    least = results.trials.groupby("optimizer")["suboptimality"].median()
+    assert text.startswith("No method reached 0.1 in every trial: ")
+    assert f"{least.idxmin()} (learning_rate=0.01, full batch) is nearest" in text
+    assert f"suboptimality {least.min():.2g} after 1 epoch." in text
+    assert ranking(results)["rank"].tolist() == [1, 2]
+
+
+def test_direct_methods_alone_are_ranked_by_time_among_those_of_as_many_digits():
+    results = quiet(optimizers=("fast", "right", "exact"), direct=("fast", "right", "exact"))
+    trials = results.trials
+    errors = trials["optimizer"].map({"fast": 1e-6, "right": 1e-15, "exact": 0.9e-15})
+    seconds = trials["optimizer"].map({"fast": 1e-4, "right": 2e-4, "exact": 3e-4})
+    results = replace(results, trials=trials.assign(parameter_error=errors, seconds=seconds),
+                      traces=with_seconds(results, seconds))  # fmt: skip
+    assert ranking(results)["method"].tolist() == ["right", "exact", "fast"]
+    (text,) = texts(results)
+    assert text.startswith("Use right (learning_rate=0.01): right to 15.0 digits in 200 µs; exact")
+    assert "times as long" in text
+
+
+def with_seconds(results, seconds):
+    by_trial = dict(zip(results.trials["trial"], seconds, strict=True))
+    traces = results.traces
+    return traces.assign(seconds=traces["trial"].map(by_trial) * (traces["epoch"] > 0))
+
+
+def test_a_direct_method_that_is_first_does_not_hide_one_with_more_digits():
+    results = quiet(
+        optimizers=("fast", "right", "Adam"), direct=("fast", "right"), sizes=(8, "full")
+    )
+    trials = results.trials
+    errors = trials["optimizer"].map({"fast": 1e-6, "right": 1e-15, "Adam": 0.1})
+    seconds = trials["optimizer"].map({"fast": 1e-4, "right": 2e-4, "Adam": 1.0})
+    results = replace(results, trials=trials.assign(parameter_error=errors, seconds=seconds),
+                      traces=with_seconds(results, seconds))  # fmt: skip
+    first, second = texts(results)
+    assert first == (
+        "Use fast (learning_rate=0.01): right to 6.0 digits in 100 µs; right (learning_rate=0.01) "
+        "is right to 15.0 digits in 200 µs."
+    )
+    assert second.startswith("The one iterative method, Adam (learning_rate=0.01, ")
+
+
+@pytest.mark.parametrize("mark", ["contended", "shared"])
+def test_seconds_of_trials_that_did_not_run_alone_rank_nothing(mark):
+    results = quiet(optimizers=("A", "B"), direct=())
+    results = replace(results, trials=results.trials.assign(**{mark: True}))
+    table = ranking(results)
+    assert table["epochs"].is_monotonic_increasing
+    assert table["seconds"].isna().all()
+    (text,) = texts(results)
+    how = "in a sweep" if mark == "shared" else "beside others"
+    assert "the first by epochs to 1e-12: " in text
+    assert text.endswith(f"(its trials ran {how}: seconds are not ranked).")
+    assert not re.search(r"\d (s|ms|µs)\b", text)
+    # Where one method alone was timed, the others have no rank.
+    some = results.trials.assign(**{mark: results.trials["optimizer"] == "A"})
+    assert ranking(replace(results, trials=some))["rank"].fillna(0).tolist() == [1, 0]
+
+
+def test_one_trial_each_is_not_yet_certain_and_equal_seconds_are_no_difference():
+    single = quiet(optimizers=("A", "B"), direct=(), seeds=1, repeats=1)
+    assert texts(single)[0].endswith("(1 trial each: not yet certain).")
+    several = quiet(optimizers=("A", "B"), direct=(), seeds=1, repeats=6)
+    same = {(row["repeat"], row["epoch"]): row["seconds"] for row in
+            several.traces.merge(several.trials[["trial", "repeat", "optimizer"]])
+            .query("optimizer == 'A'").to_dict("records")}  # fmt: skip
+    repeats = several.traces["trial"].map(several.trials.set_index("trial")["repeat"])
+    at = zip(repeats, several.traces["epoch"], strict=True)
+    b_is_a = several.traces.assign(seconds=[same[where] for where in at], suboptimality=lambda t: t[
+        "suboptimality"].where(t["epoch"] == 0, 0.0))  # fmt: skip
+    tied = replace(several, traces=b_is_a)
+    first, second = ranking(tied)[["seconds", "epochs"]].to_numpy()
+    assert (first == second).all()
+    assert (
+        "takes 1.00 times as long [1.00, 1.00] (6 trials each: no difference shown)"
+        in texts(tied)[0]
+    )
+
+
+def test_results_without_any_answer_say_so():
+    results = quiet(optimizers=("A",), direct=())
+    for status in ("diverged", "failed", "skipped"):
+        traces = results.traces[:0] if status == "skipped" else results.traces
+        trials = results.trials.assign(status=status, message="no luck")
+        none = replace(results, trials=trials, traces=traces)
+        assert texts(none) == [f"No trial ended with an answer: 6 {status}."]
+        assert ("skipped: no luck (6 trials of A)" in answer_text(none)) == (status == "skipped")
+        assert "No trial ended" in answer_html(none)
+
+
+def test_methods_without_an_answer_are_named_after_the_others():
+    results = quiet(optimizers=("A", "B"), direct=())
+    bad = results.trials["optimizer"] == "B"
+    trials = results.trials.assign(status=results.trials["status"].mask(bad, "diverged"))
+    results = replace(results, trials=trials)
+    assert texts(results)[-1] == "B (diverged) has no answer."
+    assert ranking(results)["rank"].fillna(0).tolist() == [1, 0]
+
+
+def test_the_target_of_another_measure_decides_and_more_may_be_better():
+    results = quiet(optimizers=("A", "B"), direct=())
+    own = {"measure": "accuracy", "at_least": 0.9}
+    names = results.trials.set_index("trial")["optimizer"]
+    good = results.traces["trial"].map(names) == "A"
+    last = results.traces["epoch"] == results.traces["epoch"].max()
+    accuracy = np.where(last, np.where(good, 0.8, 0.7), 0.1)
+    ends = results.trials["optimizer"].map({"A": 0.8, "B": 0.7})
+    trials = results.trials.assign(reference="", accuracy=ends)
+    results = replace(results, trials=trials, traces=results.traces.assign(accuracy=accuracy),
+                      definition={"stop_at": own})  # fmt: skip
+    (text,) = texts(results)
+    assert text.startswith("No method reached accuracy >= 0.9 in every trial: A (")
+    assert "with accuracy 0.8 after 4000 epochs" in text
+    assert ranking(results)["method"].tolist() == ["A", "B"]
+    assert "accuracy" in ranked_rows(results)[0].columns
+
+
+def test_where_no_reference_is_known_the_least_loss_is_the_first():
+    results = quiet(optimizers=("A", "B"), direct=())
+    unknown = {
+        name: replace(f, reference=None, parameters={}) for name, f in results.problems.items()
+    }
+    blank = {"suboptimality": np.nan, "parameter_error": np.nan}
+    losses = results.trials["optimizer"].map({"A": 0.5, "B": 0.4})
+    results = replace(results, problems=unknown, trials=results.trials.assign(loss=losses, **blank),
+                      traces=results.traces.assign(**blank))  # fmt: skip
+    assert ranking(results)["method"].tolist() == ["B", "A"]
+    assert "B (learning_rate=0.01, full batch) is nearest, with loss 0.4 after" in texts(results)[0]
+
+
+def test_of_many_problems_the_firsts_are_counted():
+    results = plant(problems=tuple("abcde"), mishaps=False, devices=("cpu",))
+    first = ranking(results).query("rank == 1")
+    (text,) = texts(results)
+    counts = first["method"].value_counts()
+    assert text.startswith(f"{counts.index[0]} is the first to ")
+    assert f" on {counts.iloc[0]} of 5 problems" in text
+    assert len(ranked_rows(results)) == 5
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+@pytest.mark.parametrize(
+    "settings", [RANDOM[0], RATES, RANDOM[4]], ids=["two devices", "rates", "dtypes"]
+)
+def test_at_every_width_the_verdict_and_each_column_are_whole(width, settings):
+    results = plant(**settings)
+    check_whole(answer_text(results, width), results, width)
+
+
+def check_whole(text, results, width):
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    packed = re.sub(r"\s", "", text)
+    for sentence in texts(results):
+        assert re.sub(r"\s", "", sentence) in packed
+    assert "left out" not in text
+    for ranked in ranked_rows(results):
+        assert all(word in packed for name in ranked.columns for word in name.split()
+                   if width >= 200 or name != "hyperparameters")  # fmt: skip
+        for row in ranked.rows:
+            numbers = dict(zip(ranked.columns, row, strict=True))
+            shown = [
+                numbers[name] for name in ("epochs", "seconds", "batch size") if name in numbers
+            ]
+            assert any(all(value in line for value in shown) for line in lines), row
+        assert all(re.sub(r"\s", "", part) in packed for part in ranked.caption.split(", "))
+
+
+def test_what_finds_no_room_is_named():
+    results = plant(**RANDOM[0])
+    text = answer_text(results, 48)
+    assert "left out for width: interval" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 48
+    assert fold("a" * 30, 10) == "a" * 30  # no place to break: the console folds it
+
+
+def test_terminal_notebook_and_page_show_the_same_and_escape_names():
+    results = plant(optimizers=(HOSTILE, "Adam", "Lstsq"), direct=("Lstsq",))
+    page, notebook = render_page(results), results_of(results)._repr_html_()
+    answer = answer_html(results, whole=True)
+    assert answer in page
+    assert HOSTILE not in answer + notebook
+    assert EVIL not in answer + notebook
+    printed = re.sub(r"\s", "", str(results_of(results)))
+    for sentence in verdict(results):
+        assert re.sub(r"\s", "", sentence.text) in printed
+    for ranked in ranked_rows(results):
+        assert all(value in answer for row in ranked.rows for value in row if "<" not in value)
+
+
+def results_of(tables):
+    names = ("name", "trials", "traces", "problems", "machine", "definition")
+    return Results(**{name: getattr(tables, name) for name in names})
+
+
+SHOW = """
+import fcntl, pickle, struct, sys, termios
+from optlab.app.summary_table import print_results
+results = pickle.load(open(sys.argv[1], "rb"))
+for width in (80, 100, 200):
+    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    print_results(results)
+    print("=" * 8)
+"""
+
+
+def test_in_a_pseudo_terminal_the_answer_is_whole_at_each_width(tmp_path, tutorial):
+    rates = [ol.ManualSGD(rate) for rate in (0.001, 0.01, 0.1)]
+    methods = [*rates, ol.TorchSGD(0.01, momentum=0.9), ol.Adam(0.1), ol.Lstsq()]
+    results = ol.compare(tutorial, methods, batch_sizes=[5, "full"], epochs=30, stop_at=1e-3,
+                         devices=["cpu", "cuda:7"])  # fmt: skip
+    (tmp_path / "show.py").write_text(SHOW)
+    (tmp_path / "results.pkl").write_bytes(pickle.dumps(results))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    environment = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "NO_COLOR"}}
+    child = subprocess.Popen(
+        [sys.executable, "show.py", "results.pkl"], cwd=tmp_path, stdout=theirs,
+        stderr=subprocess.PIPE, env=environment | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    os.close(theirs)
+    written = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        written += part
+    os.close(ours)
+    assert child.wait() == 0, child.stderr.read().decode()
+    child.stderr.close()
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", written.decode()).replace("\r\n", "\n").split("=" * 8)
+    for width, text in zip((80, 100, 200), shown, strict=False):
+        answer, _, settings = text.strip().partition("every setting")
+        check_whole(answer, results, width)
+        assert answer.count("skipped: ") == 1
+        assert "cuda:7" not in settings.partition("reference of")[0]
+        table = [line for line in settings.splitlines() if line[:1] in "┏┃│└" and line]
+        assert len(table) == 3 + 11
+        assert max(map(len, table)) <= width
+
+
+def test_results_are_filtered_sorted_and_cut_to_the_best(tutorial, tmp_path):
+    rates = [ol.ManualSGD(rate) for rate in (0.001, 0.01, 0.1)]
+    results = ol.compare(tutorial, [*rates, ol.Lstsq()], batch_sizes=[5, "full"], epochs=20)
+    full = results.filter(batch="full", hp_learning_rate=[0.01, 0.1])
+    assert full.trials["hp_learning_rate"].tolist() == [0.01, 0.1]
+    assert set(full.traces["trial"]) == set(full.trials["trial"])
+    number = int(full.trials["trial"].iloc[0])
+    assert full.parameters(number) is results.parameters(number)
+    with pytest.raises(ValueError, match="there is no trial 99: they run from"):
+        full.parameters(99)
+    assert results.filter(batch=5).trials["batch"].tolist() == ["5"] * 3
+    fast = results.filter(hp_learning_rate=lambda rate: rate > 0.005)
+    assert set(fast.trials["hp_learning_rate"]) == {0.01, 0.1}
+    for conditions, words in (
+        ({"batchsize": 5}, "no column is called 'batchsize'"),
+        ({"batch": 7}, "no trial has batch = 7: there are '5', 'full', 'direct'"),
+        ({"batch": 5, "optimizer": "Lstsq"}, "no trial meets all of"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            results.filter(**conditions)
+    best = results.best(per="optimizer")
+    assert best.trials["optimizer"].tolist() == ["Lstsq", ranking(results)["optimizer"].iloc[1]]
+    per_batch = results.filter(
+        optimizer=[f"ManualSGD(learning_rate={r})" for r in (0.001, 0.01, 0.1)]
+    )
+    assert len(per_batch.best(per=["optimizer", "batch"]).trials) == 2
+    assert len(results.best(per="hp_learning_rate").trials) == 4
+    with pytest.raises(ValueError, match=r"per must be of .* not 'loss'"):
+        results.best(per="loss")
+    ordered = results.sort("suboptimality", ascending=False)
+    assert ordered.trials["suboptimality"].is_monotonic_decreasing
+    with pytest.raises(ValueError, match="no column is called 'sub'"):
+        results.sort("sub")
+    assert best.report(tmp_path / "page.html").exists()
+    assert full.plot_convergence().axes
+    assert best.export(tmp_path / "csv", "csv")
+
+
+def test_a_solution_predicts_and_gives_its_coefficients_in_the_units_of_the_data():
+    data = ol.datasets.diabetes()
+    problem = ol.LinearRegression.from_dataset(data.standardized())
+    solution = ol.minimize(problem, ol.Lstsq())
+    table = solution.coefficients()
+    raw = table["raw_coefficient"].to_numpy()
+    by_hand = raw[0] + np.asarray(data.X) @ raw[1:]
+    np.testing.assert_allclose(solution.predict(data.X).numpy(), by_hand, rtol=1e-9)
+    np.testing.assert_allclose(solution.predict().numpy(), by_hand, rtol=1e-9)
+    np.testing.assert_array_equal(
+        table["raw_standard_error"], problem.coefficients()["raw_standard_error"]
+    )
+    # A point that is no minimiser has coefficients, but no standard errors.
+    far = ol.minimize(problem, ol.ManualSGD(0.01), epochs=3)
+    assert far.coefficients()["standard_error"].isna().all()
+    assert far.plot().axes
+    valley = ol.minimize(ol.Rosenbrock(), ol.LBFGS(), epochs=5)
+    for ask in (valley.predict, valley.coefficients):
+        with pytest.raises(ValueError, match="Rosenbrock"):
+            ask()
