@@ -19,8 +19,10 @@ each_class = pytest.mark.parametrize("cls", CLASSES.values(), ids=CLASSES)
 
 @each_class
 def test_default_settings(cls):
-    # One test an optimizer: pytest takes longer for a test of each check than most checks do.
-    check_optimizer(cls()).raise_if_failed()
+    # One test an optimizer: pytest takes longer for a test of each check than most checks do. Of
+    # torch's L-BFGS, 4 steps a batch show what its 20 do.
+    optimizer = cls(max_iter=4) if cls is CLASSES["torch-lbfgs"] else cls()
+    check_optimizer(optimizer).raise_if_failed()
 
 
 @parametrize_with_checks([ol.ManualSGD, ol.Lstsq])
@@ -29,7 +31,7 @@ def test_default_settings_check_by_check(optimizer, check):
 
 
 OF_SETTINGS = [
-    "yields parameters like the start", "yields as often as it says", "fits without an intercept",
+    "yields parameters like the start", "fits without an intercept",
     "every row counts", "the short last batch counts by its rows", "the first step descends",
     "gradients are means not sums", "no state outlives a run", "float64 is float64",
     "a direct method solves the problem", "iterates go down", "stays at the optimum",
