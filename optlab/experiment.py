@@ -17,9 +17,8 @@ from optlab.lab.anatomy_table import anatomy_table
 from optlab.lab.execution_options import Execution
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.rate_rule import RuleName
-from optlab.lab.rounds import check_tuned
+from optlab.lab.rounds import check_tuned, stable_rates
 from optlab.lab.runner import Listener
-from optlab.lab.stable_rates import stable_rates
 from optlab.lab.store.judge_records import with_best_known
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError

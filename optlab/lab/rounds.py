@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -19,8 +20,12 @@ from optlab.lab.tuning.scores import Outcome
 from optlab.lab.tuning.search import Search, Setting
 from optlab.lab.tuning.tuned import EPOCHS, SECONDS, Tuned
 from optlab.optimizers import Optimizer, unsupported
+from optlab.theory.descent_theory import stable_rate
 
 Rounds = Generator[list[Task], Mapping[int, TrialRecord], None]
+
+MOST_FEATURES = 500
+"""The eigenvalues of larger Hessians take longer than a look at the result is worth."""
 
 FIRST_SEED = 1000
 """Where nothing is said, tuning trials have the first seed from here on that is not measured."""
@@ -177,3 +182,24 @@ def by_seconds(tasks: Sequence[Task], grid: Grid) -> bool:
     names = {task.trial.optimizer for task in tasks if task.trial.stage == "tuning"}
     tuned = (grid.optimizers[name] for name in names)
     return any(isinstance(one, Tuned) and one.by == SECONDS for one in tuned)
+
+
+def stable_rates(grid: Grid) -> dict[str, dict[str, float]]:
+    """Return the largest stable learning rate with full batches, by problem and tuned optimizer.
+
+    Left out where it depends on what is tuned (momentum), where the method or the problem has none,
+    and for problems of many features.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for (problem, own), (name, tuned) in product(grid.problems.items(), grid.optimizers.items()):
+        if not isinstance(tuned, Tuned) or "momentum" in tuned.ranges:
+            continue
+        if getattr(own.data, "d", 0) > MOST_FEATURES:
+            continue
+        try:
+            rate = stable_rate(own, tuned.optimizer)
+        except ValueError:  # it says that there is none
+            continue
+        if math.isfinite(rate):
+            found.setdefault(problem, {})[name] = rate
+    return found
