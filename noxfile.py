@@ -49,7 +49,7 @@ def coverage(session: nox.Session) -> None:
     """Lines and branches of the package that the tests run."""
     install(session, "test", "coverage")
     session.run("coverage", "erase")
-    measured = ("coverage", "run", "-m", "pytest", "-p", "tests.coverage_contexts")
+    measured = ("coverage", "run", "-m", "pytest", "-p", "benchmarks.mutants.coverage_contexts")
     session.run(*measured, *(session.posargs or ("--ignore", "tests/test_quality.py")))
     # Numba's functions are not seen while they are compiled, so that Python runs them once; tests
     # that need compilation itself (its overflow, its bits) fail there, and ran above.

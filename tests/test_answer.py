@@ -15,6 +15,7 @@ from statistics import median
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import optlab as ol
 from optlab.report.answer.html import answer_html
@@ -299,6 +300,12 @@ def test_what_finds_no_room_is_named():
     assert "left out for width: interval" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 48
     assert fold("a" * 30, 10) == "a" * 30  # no place to break: the console folds it
+
+
+def test_a_hyperparameter_with_braces_stands_in_the_caption(tutorial):
+    adam = ol.TorchOptimizer(torch.optim.Adam, lr=0.1, betas=(0.9, 0.99))
+    results = ol.compare(tutorial, [adam], batch_sizes=["full"], epochs=2)
+    assert '"betas": [0.9, 0.99]' in str(results)
 
 
 def test_terminal_notebook_and_page_show_the_same_and_escape_names():

@@ -314,8 +314,10 @@ def test_the_adapter_is_named_after_its_class_and_keeps_its_options():
         *[
             (lambda cls=cls, rate=rate: cls(rate), "learning_rate must be positive and finite")
             for cls in (ol.ManualSGD, ol.TorchSGD)
-            for rate in (0, -1.0, float("nan"), float("inf"), "0.1", None, True)
+            for rate in (0, -1.0, float("nan"), float("inf"), None, True)
         ],
+        (lambda: ol.ManualSGD("0.1"), "learning_rate must be a positive number, 'auto'"),
+        (lambda: ol.TorchSGD("0.1"), "learning_rate must be a positive number, 'auto'"),
         (lambda: ol.TorchSGD(momentum=1.0), "momentum must be at least 0 and less than 1, not 1.0"),
         (lambda: ol.TorchSGD(momentum=-0.1), "momentum must be"),
         (lambda: ol.TorchSGD(momentum=float("nan")), "momentum must be"),

@@ -10,7 +10,7 @@ from coverage import CoverageData
 
 @dataclass(frozen=True)
 class CoveringTests:
-    """What ``tests/coverage_contexts.py`` noted: the lines and the seconds of each test."""
+    """The lines and the seconds of each test, as ``coverage_contexts.py`` noted them."""
 
     root: Path
     data: CoverageData

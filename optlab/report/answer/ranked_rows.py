@@ -159,14 +159,16 @@ def _caption(
 ) -> str:
     """Return in words what is the same in all rows, and what the rows are the best of."""
     own = results.trials[results.trials["problem"] == problem]
-    told = {"reached": {"yes": "all {}", "no": "none {}"}, "batch size": {"full": "full batch"}}
+    told = {"reached": {"yes": "all", "no": "none"}, "batch size": {"full": "full batch"}}
     parts = []
     for name in _constant(cells):
         text = cells[name][0]
-        words = told.get(name.split()[0] if name.startswith("reached") else name, {})
+        reached = name.startswith("reached")
+        words = told.get("reached" if reached else name, {})
         if (text and text != "-") or name in told:
             plain = text if name in {*_AXES.values(), SETTINGS} else f"{name} {text}"
-            parts.append(words.get(text, plain).format(name))
+            said = words.get(text, plain)
+            parts.append(f"{said} {name}" if reached and text in words else said)
     seeds = sorted(set(own["seed"]))
     parts.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds")
     if (repeats := len(set(own["repeat"]))) > 1:

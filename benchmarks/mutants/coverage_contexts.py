@@ -12,13 +12,14 @@ from pathlib import Path
 import coverage
 import pytest
 
-SECONDS = Path(__file__).parents[1] / ".coverage-seconds.json"
+SECONDS = Path(__file__).parents[2] / ".coverage-seconds.json"
 seconds: dict[str, float] = defaultdict(float)
 failed: set[str] = set()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
+    """Make the test the context of the lines it runs, and time it."""
     name = item.nodeid.partition("[")[0]
     if measuring := coverage.Coverage.current():
         measuring.switch_context(name)
@@ -29,11 +30,13 @@ def pytest_runtest_protocol(item):
 
 
 def pytest_runtest_logreport(report):
+    """Note a test that failed."""
     if report.failed:
         failed.add(report.nodeid.partition("[")[0])
 
 
 def pytest_sessionfinish():
+    """Write the seconds of the tests that passed."""
     known = json.loads(SECONDS.read_text(encoding="utf-8")) if SECONDS.exists() else {}
     known |= {name: spent for name, spent in seconds.items() if name not in failed}
     SECONDS.write_text(json.dumps(known), encoding="utf-8")
