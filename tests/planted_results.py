@@ -20,7 +20,7 @@ EVIL = (
 
 TRACE = [
     "trial", "epoch", "samples", "seconds", "loss", "suboptimality", "gradient_norm", "batch_loss",
-    "parameter_error",
+    "parameter_error", "steps",
 ]  # fmt: skip
 
 MISSING = [
@@ -120,9 +120,13 @@ def _trace(
         if row["status"] == "diverged":
             share = 10.0 ** min(epoch, 30)
         values = [row["trial"], epoch, 10 * epoch, pace * epoch, 0.25 + 5 * share, 5 * share]
-        values += [share, 5 * share, np.sqrt(share)]
+        values += [share, 5 * share, np.sqrt(share), epoch * _steps_an_epoch(row["batch"])]
         trace.append(dict(zip(TRACE, values, strict=True)))
     return trace
+
+
+def _steps_an_epoch(size: Any) -> int:
+    return 1 if size in {None, "full"} else -(-10 // int(size))
 
 
 def _mishap(

@@ -14,6 +14,11 @@ from optlab.report.views import TARGETS, views_of
 from tests.planted_results import plant
 
 WELL = {"finished", "converged"}
+MANY = {"device", "batch sizes"}  # kinds with several sentences on a problem
+COST_WORDS = {
+    "steps": "the fewest steps", "epochs": "the fewest epochs", "samples": "the fewest samples",
+    "seconds": "the lowest median seconds",
+}  # fmt: skip
 RANDOM = [
     {"seed": 1},
     {"seed": 2, "mishaps": False, "repeats": 5, "seeds": 1, "devices": ("cpu",)},
@@ -31,13 +36,15 @@ def test_the_numbers_are_those_of_plain_loops(settings):
     results = plant(**settings)
     views = views_of(results)
     sentences, limits = findings(results, views), caveats(results, views)
-    found = {(s.kind, s.problem): s for s in sentences if s.kind != "device"}
+    found = {(s.kind, s.problem): s for s in sentences if s.kind not in MANY}
     hits = hits_of(results, target := headline(results))
     for problem in results.problems:
         check_accuracy(results, found, problem)
         mine = {c: h for c, h in hits.items() if c[0] == problem and c[2] is not None}
         check_reached(found.pop(("reached", problem)).numbers, mine, target)
         check_fastest(found, mine, problem)
+        sizes = [s for s in sentences if (s.kind, s.problem) == ("batch sizes", problem)]
+        check_batch_sizes(results, sizes, mine, target)
         check_ratios(results, found.pop(("ratio", problem), None), problem)
         devices = [s for s in sentences if (s.kind, s.problem) == ("device", problem)]
         check_devices(results, devices, problem)
@@ -51,7 +58,7 @@ def test_sentences_of_every_kind_are_among_the_random_results():
     results = plant(**RANDOM[3])
     views = views_of(results)
     kinds = {s.kind for s in findings(results, views)}
-    assert kinds == {"accuracy", "reached", "fastest", "batch size", "ratio"}
+    assert kinds == {"accuracy", "reached", "fastest", "batch size", "batch sizes", "ratio"}
     kinds = {s.kind for s in caveats(results, views)}
     assert kinds == {"diverged", "failed", "crashed", "unstable", "contended"}
 
@@ -83,7 +90,7 @@ def timed_by_cell(results):
 
 
 def hits_of(results, target):
-    """Return each cell's trials with (seconds, epochs) at a target, or None."""
+    """Return each cell's trials with (seconds, epochs, samples, steps) at a target, or None."""
     traces = defaultdict(list)
     for row in results.traces.sort_values("epoch").to_dict("records"):
         traces[row["trial"]].append(row)
@@ -93,7 +100,7 @@ def hits_of(results, target):
             trace = traces[trial["trial"]]
             if trial["status"] == "skipped" or not trace:
                 continue
-            there = [(r["seconds"], r["epoch"]) for r in trace[1:]
+            there = [(r["seconds"], r["epoch"], r["samples"], r["steps"]) for r in trace[1:]
                      if r["suboptimality"] <= target * trace[0]["suboptimality"]
                      and trial["status"] not in {"diverged", "failed", "crashed"}]  # fmt: skip
             hits[cell].append((trial, there[0] if there else None))
@@ -205,6 +212,44 @@ def check_costs(numbers, cell, alone, hits):
     assert cell_in(numbers) == cell
     assert numbers["seconds"] == pytest.approx(statistics.median(alone[cell].values()))
     assert numbers["epochs"] == statistics.median(hit[1] for _, hit in hits[cell])
+
+
+def check_batch_sizes(results, sentences, hits, target):
+    """Check the least batch sizes of each optimizer none of whose sizes is the least in all."""
+    costs = defaultdict(dict)
+    for cell, h in hits.items():
+        if all(hit for _, hit in h):
+            alone = [hit[0] for t, hit in h if not t["contended"]]
+            made = {name: statistics.median(hit[at] for _, hit in h)
+                    for at, name in enumerate(("epochs", "samples", "steps"), 1)}  # fmt: skip
+            made["seconds"] = statistics.median(alone) if alone else math.nan
+            costs[cell[1], *cell[3:]][str(cell[2])] = made
+    expected = {}
+    for where, sizes in costs.items():
+        least = {}
+        for name in ("steps", "epochs", "samples", "seconds"):
+            values = {size: made[name] for size, made in sizes.items()}
+            if not any(math.isnan(value) for value in values.values()):
+                lowest = min(values.values())
+                least[name] = [s for s, value in values.items() if value == lowest], lowest
+        if not any(all(size in of for of, _ in least.values()) for size in sizes):
+            expected[where] = len(sizes), least
+    found = {tuple(s.numbers[n] for n in ("optimizer", "device", "dtype")): s for s in sentences}
+    assert len(found) == len(sentences)
+    assert set(found) == set(expected)
+    assert len({s.text.split(":")[0] for s in sentences}) == len(sentences)
+    for where, (sizes, least) in expected.items():
+        numbers, text = found[where].numbers, found[where].text
+        assert (float(numbers["target"]), numbers["sizes"]) == (target, sizes)
+        assert text.startswith(f"Of {sizes} batch sizes at which {where[0]} ")
+        for at, name in enumerate(("device", "dtype"), 1):
+            assert (where[at] in text) == (len(set(results.trials[name])) > 1)
+        costs_of = {name: numbers[name] for name in COST_WORDS if name in numbers}
+        assert set(costs_of) == set(least)
+        for name, (of, value) in least.items():
+            assert costs_of[name] == (", ".join(of), pytest.approx(value))
+            words = " and ".join(filter(None, (", ".join(of[:-1]), of[-1])))
+            assert len(of) > 3 or f"{COST_WORDS[name]} at {words} (" in text
 
 
 def check_ratio(numbers, cell, ratios):
