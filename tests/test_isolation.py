@@ -452,7 +452,8 @@ def test_peak_memory_is_none_where_it_cannot_be_known(tutorial, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
-def test_what_the_process_itself_needs_is_no_part_of_the_memory_limit(tutorial):
-    with WorkerPool(memory_limit=5 * 2**20) as workers:
+@pytest.mark.parametrize("threads", [None, 8])  # more than BLAS begins with: it takes more memory
+def test_what_the_process_itself_needs_is_no_part_of_the_memory_limit(tutorial, threads):
+    with WorkerPool(memory_limit=5 * 2**20, threads=threads) as workers:
         (record,) = workers.run(tasks_of(tutorial, [ol.ManualSGD(0.1)]))
     assert record.status == "finished", record.traceback

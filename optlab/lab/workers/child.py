@@ -19,7 +19,11 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import NamedTuple, NoReturn
 
+import numpy as np
+import scipy.linalg.blas
+
 from optlab.lab.measure.memory import process_status
+from optlab.lab.measure.threads import set_threads
 from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.peak_memory import peak_bytes
@@ -105,6 +109,7 @@ class _Child:
     def run_order(self, order: Order, problem: int) -> bool:
         """Run a trial; return whether it ended in a result and without an accelerator."""
         if self.setup.memory_limit is not None:
+            _warm_up_blas(self.setup.threads)
             _limit_memory(self.setup.memory_limit, MOST_GROWTH if self.is_shared else 0)
         try:
             optimizer = pickle.loads(order.optimizer)
@@ -169,6 +174,14 @@ class _Child:
 def _failed(trial: Trial, error: BaseException) -> TrialRecord:
     message, said = describe_exception(error)
     return TrialRecord(trial, Status.FAILED, message, said)
+
+
+def _warm_up_blas(threads: int) -> None:
+    """Let each OpenBLAS take the memory for its threads, and the buffer of this one."""
+    set_threads(threads)
+    factor = np.ones((20, 3))
+    _ = factor.T @ factor  # such a product takes the buffer, however small it is
+    scipy.linalg.blas.dsyrk(1.0, factor)
 
 
 def _limit_memory(most: int, growth: int) -> None:
