@@ -33,7 +33,7 @@ def from_plain(kind: Callable[..., T], values: Mapping[str, Any]) -> T:
     >>> names = ["number", "problem", "optimizer", "batch_size", "device", "dtype", "seed"]
     >>> from_plain(Trial, dict(zip(names, [0, "p", "o", None, "cpu", "float32", 1])))
     Trial(number=0, problem='p', optimizer='o', batch_size=None, device='cpu', dtype='float32',
-    seed=1, repeat=1, order='dataloader')
+    seed=1, repeat=1, order='dataloader', stage='measured', setting=0)
     """
     if not isinstance(values, Mapping):
         raise TypeError(f"{values!r:.40} is no {kind.__name__}")

@@ -51,6 +51,10 @@ _MOST_CRASH_LOG = 20_000
 LOOK_SECONDS = 0.2
 """Seconds between looks at the memory of a trial's processes, where that is limited."""
 
+_OWN_BYTES = 64 << 20
+"""Bytes beyond its limit that a group may hold: pages that the process itself writes once it runs
+(counts of references, buffers of BLAS), and what it needs to fail by itself at its own limit."""
+
 _TRACEBACK_SECONDS = 0.2
 """Seconds that a process may take to write its traceback before it is killed."""
 
@@ -257,7 +261,7 @@ class WorkerProcess:
         now = time.monotonic()
         # To count pages takes time where there are many: it is to take a small part of it all.
         self._next_look = now + max(LOOK_SECONDS, 10 * (now - began))
-        if held <= most:
+        if held <= most + _OWN_BYTES:
             return None
         return (
             f"killed: it held {held / 2**20:.0f} MiB, with its forks and what it shared; "
