@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Logged:
 
     def iterates(self, problem, batches, start):
         with open(os.environ["STARTED"], "a") as file:
-            file.write(f"{{self.number}}\\n")
+            file.write(f"{{os.getpid()}} {{self.number}}\\n")
         time.sleep(0.002)
         yield from ol.ManualSGD(0.001 * (1 + self.number)).iterates(problem, batches, start)
 
@@ -78,7 +78,7 @@ class Seen:
     same_tables: bool = False
 
 
-def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> Seen:
+def kill_and_resume(folder: Path, kills: int, seed: int = 0, optlab: Path | str = OPTLAB) -> Seen:
     """Kill a run so often, let it end, and compare it with one that was left alone."""
     script, store, alone = folder / "script.py", folder / "killed.db", folder / "alone.db"
     script.write_text(SCRIPT, encoding="utf-8")
@@ -86,14 +86,14 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> Seen:
     done: set[str] = set()
     while True:
         log = folder / f"started-{seen.starts}"
-        process = _start(script, store, log)
+        process = _start(optlab, script, store, log)
         seen.starts += 1
         if seen.kills < kills:
             # So that about half of the trials is left for the last, undisturbed start.
             most = max(1, TRIALS // (kills + 1))
             _wait_for_trials(process, log, chance.randint(1, most))
             time.sleep(chance.uniform(0, 0.02))
-            process.send_signal(signal.SIGKILL)
+            _kill(log)
         status = process.wait()
         started = _started(log)
         _look_at_it_alone(store, done | set(started[:-1]), seen)
@@ -108,7 +108,7 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0) -> Seen:
             raise RuntimeError(f"the run ended with status {status}")
         seen.kills += 1
         seen.cut_short += bool(started) and started[-1] not in now
-    _start(script, alone, folder / "started-alone").wait()
+    _start(optlab, script, alone, folder / "started-alone").wait()
     seen.same_tables = same_but_for_times(ol.Results.load(store), ol.Results.load(alone))
     return seen
 
@@ -127,9 +127,9 @@ def same_but_for_times(one: ol.Results, other: ol.Results) -> bool:
     )
 
 
-def _start(script: Path, store: Path, log: Path) -> subprocess.Popen[bytes]:
+def _start(optlab: Path | str, script: Path, store: Path, log: Path) -> subprocess.Popen[bytes]:
     environment = os.environ | {"STARTED": str(log)}
-    command = [OPTLAB, "run", script, "--store", store, "--threads", "1"]
+    command = [optlab, "run", script, "--store", store, "--threads", "1"]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet)
 
@@ -139,12 +139,22 @@ def _wait_for_trials(process: subprocess.Popen[bytes], log: Path, count: int) ->
         time.sleep(0.002)
 
 
+def _kill(log: Path) -> None:
+    """Kill the process that runs the trials: it may be a child of the one that was started."""
+    with suppress(ProcessLookupError):
+        os.kill(int(_lines(log)[-1].split()[0]), signal.SIGKILL)
+
+
 def _started(log: Path) -> list[str]:
-    """Return the trials that a run started, in order; a killed run may have cut the last line."""
-    lines: Sequence[str] = []
-    if log.is_file():
-        lines = log.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
-    return list(dict.fromkeys(lines))
+    """Return the trials that a run started, in order."""
+    return list(dict.fromkeys(line.split()[1] for line in _lines(log)))
+
+
+def _lines(log: Path) -> list[str]:
+    """Return the lines of a log but for the last, which may have been cut by a kill."""
+    if not log.is_file():
+        return []
+    return log.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
 
 
 def _look_at_it_alone(store: Path, told: set[str], seen: Seen) -> None:

@@ -7,7 +7,6 @@ import pty
 import re
 import struct
 import subprocess
-import sys
 import termios
 from dataclasses import replace
 from statistics import median
@@ -26,6 +25,7 @@ from optlab.report.answer.verdict import verdict
 from optlab.report.page.render import render_page
 from optlab.results import Results
 from optlab.text import format_seconds
+from tests.commands import program
 from tests.planted_results import EVIL, HOSTILE, plant
 from tests.test_findings import RANDOM, cell_in, cells_of, headline, hits_of, key, ratio_of
 
@@ -349,7 +349,7 @@ def test_in_a_pseudo_terminal_the_answer_is_whole_at_each_width(tmp_path, tutori
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
     environment = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "NO_COLOR"}}
     child = subprocess.Popen(
-        [sys.executable, "show.py", "results.pkl"], cwd=tmp_path, stdout=theirs,
+        [program("python"), "show.py", "results.pkl"], cwd=tmp_path, stdout=theirs,
         stderr=subprocess.PIPE, env=environment | {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
     os.close(theirs)

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,6 +20,7 @@ from optlab.lab.runner import Execution
 from optlab.lab.trial import validate
 from optlab.lab.trial.validate import same_bits
 from optlab.optimizers import registry
+from tests.commands import program
 
 PROBLEM = ol.LinearRegression(np.arange(6.0).reshape(6, 1), np.arange(6.0) * 2 + 1)
 
@@ -223,9 +223,8 @@ experiment = ol.Experiment(
 
 def run(folder, careless, *arguments):
     (folder / "exp.py").write_text(SCRIPT.format(careless=careless), encoding="utf-8")
-    command = "from optlab.app.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", command, "run", "exp.py", *arguments],
+        [program("optlab"), "run", "exp.py", *arguments],
         check=False, cwd=folder, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
 

@@ -19,9 +19,9 @@ import optlab as ol
 from optlab.app import cli
 from optlab.app.problem_options import FURTHER, USUAL, usual_optimizers
 from optlab.app.summary_table import print_summary
+from tests.commands import OPTLAB, program
 
 ROOT = Path(__file__).parents[1]
-OPTLAB = str(Path(sys.executable).parent / "optlab")
 NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 
 SCRIPT = """
@@ -106,7 +106,7 @@ def run(*command, cwd=ROOT, timeout=200):
 
 
 def optlab(*arguments, **options):
-    return run(OPTLAB, *arguments, **options)
+    return run(program("optlab"), *arguments, **options)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def without_seconds(text):
 def test_python_and_optlab_run_do_the_same_with_the_same_options(folder):
     options = ("--batch-sizes", "2,full", "--epochs", "4", "--seeds", "7,8", "--dtypes", "float32")
     a = optlab("run", "small.py", *options, "--csv", "a", cwd=folder)
-    b = run(sys.executable, "small.py", *options, "--csv", "b", cwd=folder)
+    b = run(program("python"), "small.py", *options, "--csv", "b", cwd=folder)
     assert a.returncode == b.returncode == 0, a.stderr + b.stderr
     assert without_seconds(a.stdout) == without_seconds(b.stdout)
     for name in ("trials.csv", "traces.csv"):
@@ -194,7 +194,7 @@ def test_python_and_optlab_run_do_the_same_with_the_same_options(folder):
 def test_a_script_has_the_options_of_optlab_run_in_its_help(folder):
     ours, theirs = (
         run(*command, "--help", cwd=folder).stdout
-        for command in ([OPTLAB, "run"], [sys.executable, "small.py"])
+        for command in ([program("optlab"), "run"], [program("python"), "small.py"])
     )
     options = set(re.findall(r"--[a-z-]+", ours)) - {"--version"}
     assert {"--devices", "--batch-sizes", "--epochs", "--csv", "--figures"} <= options
@@ -377,7 +377,7 @@ def test_ctrl_c_gives_exit_status_130_and_keeps_what_had_finished(folder):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
-            [OPTLAB, "run", "hanging.py", "--csv", "stopped"], cwd=folder,
+            [program("optlab"), "run", "hanging.py", "--csv", "stopped"], cwd=folder,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
     finally:
@@ -402,7 +402,7 @@ def test_a_terminal_shows_trials_done_and_the_current_ones_epoch_and_loss(folder
     ours, theirs = pty.openpty()
     with (folder / "out").open("w") as out:
         process = subprocess.Popen(
-            [OPTLAB, "run", "slow.py"], cwd=folder, stdout=out, stderr=theirs,
+            [program("optlab"), "run", "slow.py"], cwd=folder, stdout=out, stderr=theirs,
             env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "150", "LINES": "40"},
         )  # fmt: skip
     os.close(theirs)
@@ -469,14 +469,14 @@ def test_list_names_optimizers_problems_datasets_and_devices(main):
 
 
 def test_info_says_what_decides_speed_and_last_digits():
-    said = optlab("info").stdout
+    said = run(OPTLAB, "info").stdout
     assert torch.__version__ in said
     for word in ("processor", "torch threads", "scikit-learn", "numpy"):
         assert word in said
 
 
 def test_a_closed_stdout_costs_neither_tables_nor_page(folder):
-    command = f"{OPTLAB} run small.py --csv unread --report unread.html | true"
+    command = f"{program('optlab')} run small.py --csv unread --report unread.html | true"
     subprocess.run(command, cwd=folder, shell=True, check=True, capture_output=True, timeout=100)
     assert len(pd.read_csv(folder / "unread" / "trials.csv")) == 2
     assert (folder / "unread.html").read_text(encoding="utf-8").endswith("</html>\n")

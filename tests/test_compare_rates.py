@@ -1,8 +1,6 @@
 """`optlab compare` with nothing but data and a target, and its options of hyperparameters."""
 
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,14 +9,13 @@ import pytest
 import optlab as ol
 from optlab.app.compare_optimizers import made_optimizers, parsed_settings, usual_epochs
 from optlab.optimizers import registry
-
-OPTLAB = str(Path(sys.executable).parent / "optlab")
+from tests.commands import program
 
 
 def compared(folder, *arguments):
     """Run the command, and return its table of trials."""
     found = subprocess.run(
-        [OPTLAB, "compare", *arguments, "--csv", str(folder / "tables")],
+        [program("optlab"), "compare", *arguments, "--csv", str(folder / "tables")],
         capture_output=True, text=True, cwd=folder, timeout=300, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr

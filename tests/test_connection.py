@@ -3,7 +3,6 @@
 import random
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +15,7 @@ from optlab.lab.store.load import NOT_RUN, read_stores
 from optlab.lab.store.schema import SCHEMA_VERSION
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError, StoreUnavailableError
+from tests.commands import program
 from tests.planted_store import plant, record_of, sql, tutorial_experiment
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
@@ -260,7 +260,7 @@ def test_a_full_disk_ends_the_command_without_a_traceback(small_disk, tmp_path):
     script, folder = tmp_path / "script.py", small_disk(64)
     script.write_text(SCRIPT, encoding="utf-8")
     fill(folder)
-    command = [Path(sys.executable).with_name("optlab"), "run", script, "--store", folder / "r.db"]
+    command = [program("optlab"), "run", script, "--store", folder / "r.db"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "r.db cannot be" in done.stderr

@@ -22,6 +22,7 @@ from optlab.lab.trial.record import TRACE_NUMBERS
 from optlab.lab.trial.task import Task
 from optlab.lab.workers import process as worker_process
 from optlab.lab.workers.pool import WorkerPool
+from tests.commands import program
 
 LIMIT = 3.0
 BUDGET = Budget(epochs=20, recorded_epochs=1)
@@ -298,15 +299,8 @@ def running_script(tmp_path):
     )
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
-    path = os.pathsep.join([str(Path(ol.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    with subprocess.Popen(
-        [sys.executable, str(script)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
-        # Where the tests run in the background, their children would ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
-    ) as process:
+    command = [program("python"), str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         said = [process.stdout.readline() for _ in range(2)]
         pids = [int(pid) for pid in said[-1].split()[1:]]
         assert len(pids) == 4

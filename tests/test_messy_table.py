@@ -4,13 +4,13 @@ import csv
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import optlab as ol
+from tests.commands import program
 from tests.conftest import CITIES, ROWS, write_flats
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -91,9 +91,9 @@ def test_pandas_in_five_lines_finds_the_coefficients_in_the_units_of_the_table(f
 
 
 def test_the_shell_prints_the_same_coefficients(folder, solved):
-    program, *arguments = COMMAND.split()
+    name, *arguments = COMMAND.split()
     done = subprocess.run(
-        [Path(sys.executable).with_name(program), *arguments],
+        [program(name), *arguments],
         cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=200, check=False,
         env=os.environ | {"PYTHONUTF8": "1"},
     )  # fmt: skip

@@ -29,8 +29,8 @@ from optlab.report import views
 from optlab.report.figures.file_names import figure_file
 from optlab.report.output_file import output_file
 from optlab.report.table_files import without_formulas
+from tests.commands import OPTLAB, program
 
-OPTLAB = str(Path(sys.executable).with_name("optlab"))
 SCRIPT = """
 import helper
 import optlab as ol
@@ -191,7 +191,8 @@ def test_devices_and_pipes_are_written_into(results, tmp_path):
 
 def test_stdout_is_written_into_also_where_it_is_a_file(folder):
     with (folder / "out.html").open("w") as out:
-        subprocess.run([OPTLAB, "report", "r.db", "-o", "/dev/stdout"], stdout=out, check=True)
+        line = [program("optlab"), "report", "r.db", "-o", "/dev/stdout"]
+        subprocess.run(line, stdout=out, check=True)
     assert (folder / "out.html").read_text(encoding="utf-8").endswith("</html>\n")
 
 
@@ -404,7 +405,7 @@ def test_a_full_disk_ends_with_the_summary_and_status_3(folder, pages):
     [("2>&-", 0), ("2>&- >&- <&-", 0), ("2>/dev/full", 0), (">/dev/full", 3)],
 )
 def test_closed_and_full_streams_end_no_run(folder, streams, status):
-    line = f"{OPTLAB} run exp.py --store s.db --csv tables {streams}"
+    line = f"{program('optlab')} run exp.py --store s.db --csv tables {streams}"
     done = subprocess.run(line, shell=True, cwd=folder, check=False, timeout=200)
     assert done.returncode == status
     assert len(pd.read_csv(folder / "tables" / "trials.csv")) == 1
@@ -435,7 +436,7 @@ experiment = ol.Experiment(problems=problem, optimizers=[ol.Lstsq(), Slow()], ep
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
 def test_sighup_ends_a_run_as_sigterm_does(folder):
     (folder / "slow.py").write_text(SLOW)
-    line = [OPTLAB, "run", "slow.py", "--csv", "tables"]
+    line = [program("optlab"), "run", "slow.py", "--csv", "tables"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         while not (folder / "running").exists() and process.poll() is None:
             time.sleep(0.05)

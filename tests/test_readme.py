@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_iris
 
+from tests.commands import program
 from tests.conftest import DIABETES, write_flats
 from tests.test_messy_table import COMMAND as MESSY
 
@@ -61,7 +62,7 @@ def test_the_python_blocks_run_one_after_the_other(tmp_path):
     write_flats(tmp_path / "flats.csv")
     # Not as __main__: the experiment script's last lines would run it and exit.
     run_as_module = "import runpy; runpy.run_path('readme.py', run_name='readme')"
-    printed = run([sys.executable, "-c", run_as_module], tmp_path)
+    printed = run([program("python"), "-c", run_as_module], tmp_path)
     assert "ManualSGD" in printed
     assert (tmp_path / "convergence.png").exists()
 

@@ -19,8 +19,8 @@ from optlab.lab.measure.machine import machine
 from optlab.lab.measure.threads import set_threads, threads_kept
 from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.store.load import NOT_RUN
+from tests.commands import program
 
-OPTLAB = Path(sys.executable).with_name("optlab")
 DATASET = ol.datasets.tutorial().standardized()
 
 SCRIPT = """
@@ -499,10 +499,10 @@ def test_what_cannot_be_known_again_runs_each_time_and_one_line_says_why(
     assert len(ol.Results.load(tmp_path / "s.db").trials) == 4
 
 
-def start(folder, numbers, *, pause=0.0, log="started", name="script", prefix=()):
+def start(folder, numbers, *, pause=0.0, log="started", name="script"):
     script = folder / f"{name}.py"
     script.write_text(SCRIPT.replace("RANGE", repr(numbers)), encoding="utf-8")
-    command = [*prefix, OPTLAB, "run", script, "--store", folder / "results.db"]
+    command = [program("optlab"), "run", script, "--store", folder / "results.db"]
     return subprocess.Popen(
         [*command, "--threads", "1"],
         env=os.environ | {"STARTED": str(folder / log), "PAUSE": str(pause)},
@@ -518,7 +518,8 @@ def started(folder, log="started"):
 
 
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_is_run_twice(tmp_path):
-    seen = kill_and_resume(tmp_path, kills=2, seed=1)  # benchmarks/kill_and_resume.py does 50
+    # The benchmark kills 50 times, and starts the command itself.
+    seen = kill_and_resume(tmp_path, kills=2, seed=1, optlab=program("optlab"))
     assert (seen.kills, seen.starts, seen.stored_after[-1]) == (2, 3, 200)
     assert seen.stored_after[0] < seen.stored_after[-2] < 200
     assert (seen.lost, seen.run_again, seen.damaged) == ([], [], [])

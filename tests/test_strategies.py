@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from optlab.lab.keys.object_hash import object_hash
 from optlab.optimizers.optimizer_registry import registry
 from optlab.testing import check_gradient, strategies
 from optlab.testing.strategies.linear_strategies import CONVEX
+from tests.commands import program
 from tests.wrong_problems import PenaltyForgotten
 
 double = st.just(torch.float64)
@@ -207,7 +207,9 @@ try:
 except ImportError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [program("python"), "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == (
         "optlab.testing.strategies need hypothesis: pip install 'optlab[testing]'"
     )

@@ -3,8 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,9 +10,9 @@ import pytest
 
 import optlab as ol
 from optlab.report.latex import latex_table
+from tests.commands import program
 from tests.planted_results import EVIL
 
-OPTLAB = Path(sys.executable).with_name("optlab")
 NAMES = {"trials", "traces", "summary", "parameters", "references"}
 
 
@@ -99,7 +97,7 @@ def test_the_command_writes_tables_and_figures_of_several_files(stored, tmp_path
     options = [part for kind, folder in folders.items() for part in (f"--{kind}", folder)]
     other = shutil.copy(stored[0], tmp_path / "other.db")
     done = subprocess.run(
-        [OPTLAB, "export", stored[0], other, *options],
+        [program("optlab"), "export", stored[0], other, *options],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -120,6 +118,10 @@ def test_the_command_writes_tables_and_figures_of_several_files(stored, tmp_path
 )
 def test_what_is_missing_is_said(tmp_path, arguments, said):
     done = subprocess.run(
-        [OPTLAB, "export", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        [program("optlab"), "export", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, said in done.stderr) == (2, True)

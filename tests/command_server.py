@@ -1,0 +1,143 @@
+"""A process that has loaded what commands load, and forks one for each command that it is sent.
+
+A fork takes milliseconds where a new process takes seconds to load torch. What is forked is a
+process like any other: it has the arguments, environment, folder and streams of the command, gets
+its signals, and ends as an interpreter ends. See `tests/commands.py`.
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+from io import TextIOWrapper
+from pathlib import Path
+from types import ModuleType
+
+gc.disable()  # as the command does while it loads
+import matplotlib.figure  # noqa: E402, F401
+import sklearn.linear_model  # noqa: E402, F401
+
+import optlab.app.execute  # noqa: E402
+import optlab.app.script  # noqa: E402
+import optlab.report.page.render  # noqa: E402, F401
+from optlab.app import cli  # noqa: E402
+
+
+class Server:
+    """The loop of the server: the processes that run, each with the connection it came by."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.children = {}
+
+    def serve(self):
+        """Fork as asked; return, in the process that is forked, its command and its streams."""
+        print("ready", flush=True)  # noqa: T201 - for who started it
+        while True:
+            connections = {connection: pid for pid, connection in self.children.values()}
+            watched = [sys.stdin, self.listener, *self.children, *connections]
+            for ready in select.select(watched, [], [])[0]:
+                if ready is sys.stdin:  # the tests have ended
+                    os._exit(0)
+                elif ready is self.listener:
+                    connection = self.listener.accept()[0]
+                    request, streams = received(connection)
+                    pid = os.fork()
+                    if pid == 0:
+                        return request, streams
+                    self.children[os.pidfd_open(pid)] = pid, connection
+                    for stream in streams:
+                        os.close(stream)
+                elif ready in self.children:
+                    self.reap(ready)
+                else:
+                    self.pass_signal(ready, connections[ready])
+
+    def reap(self, handle):
+        """Tell how a process ended: its exit status, or the negative number of a signal."""
+        pid, connection = self.children.pop(handle)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with suppress(OSError):  # who asked may have been killed
+            connection.sendall(b"%d" % status)
+        connection.close()
+        os.close(handle)
+
+    def pass_signal(self, connection, pid):
+        """Send a process the signal that comes for it; kill it where who asked has ended."""
+        if connection.fileno() < 0:  # it has just been reaped
+            return
+        number = connection.recv(1)
+        os.kill(pid, number[0] if number else signal.SIGKILL)
+
+
+def received(connection):
+    """Return a command, and the numbers of its open streams here."""
+    text, streams, _, _ = socket.recv_fds(connection, 65536, 3)
+    while not text.endswith(b"\n"):
+        text += connection.recv(65536)
+    return json.loads(text), streams
+
+
+def become(request, streams):
+    """Take on, after a fork, the folder, environment and streams of a command."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    given = dict(zip(request["streams"], streams, strict=True))
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        os.close(number)
+        if number in given:
+            os.dup2(given[number], number)
+            os.close(given[number])
+        stream = text_stream(number) if number in given else None
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def text_stream(number):
+    """Return stdin, stdout or stderr as an interpreter opens them."""
+    unbuffered = number > 0 and bool(os.environ.get("PYTHONUNBUFFERED"))
+    raw = open(number, "wb" if number else "rb", 0 if unbuffered else -1, closefd=False)  # noqa: SIM115 - it is to stay open
+    return TextIOWrapper(
+        raw,
+        encoding="utf-8",
+        errors="backslashreplace" if number == 2 else "surrogateescape",
+        line_buffering=number == 2 or os.isatty(number),
+        write_through=unbuffered,
+    )
+
+
+def run(program, arguments):
+    """Run `optlab ...`, `python script ...` or `python -c code ...`."""
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    if program == "optlab":
+        sys.argv = [program, *arguments]
+        sys.path[0] = str(Path(sys.executable).parent)
+        cli.main()
+    elif arguments[0] == "-c":
+        sys.argv, sys.path[0] = ["-c", *arguments[2:]], ""
+        exec(compile(arguments[1], "<string>", "exec"), vars(main))
+    else:
+        script = Path(arguments[0])
+        sys.argv, sys.path[0], main.__file__ = arguments, str(script.resolve().parent), str(script)
+        exec(compile(script.read_bytes(), script, "exec"), vars(main))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal, for who runs the tests
+    server = Server(sys.argv[1])
+    gc.freeze()  # no collection of a child walks over what has been loaded
+    request, streams = server.serve()
+    server.listener.close()
+    for _, connection in server.children.values():
+        connection.close()
+    gc.enable()
+    become(request, streams)
+    run(request["program"], request["arguments"])
