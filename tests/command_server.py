@@ -44,7 +44,9 @@ class Server:
             watched = [sys.stdin, self.listener, *self.children, *connections]
             for ready in select.select(watched, [], [])[0]:
                 if ready is sys.stdin:  # the tests have ended
-                    os._exit(0)
+                    for pid in connections.values():
+                        os.kill(pid, signal.SIGKILL)
+                    sys.exit()
                 elif ready is self.listener:
                     connection = self.listener.accept()[0]
                     request, streams = received(connection)

@@ -26,6 +26,7 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
 ROOT = Path(__file__).parents[1]
+gc.disable()  # until all test files are loaded: it would walk over what only grows
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,9 +55,17 @@ def new_children():
     return lambda: [p for p in psutil.Process().children() if p not in before and p.is_running()]
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Where only tests that run alone are asked for, load no file without one."""
+    if config.option.markexpr == "alone" and collection_path.suffix == ".py":
+        return "mark.alone" not in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
 def pytest_collection_finish():
     """Let no garbage collection walk over what all test files have loaded."""
     gc.freeze()
+    gc.enable()
 
 
 def run_once(tmp_path_factory, name, command):

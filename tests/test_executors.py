@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import torch
 
 import optlab as ol
 from optlab.lab.workers.dask_cluster import MOST_RERUNS
+from tests.commands import program
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,14 @@ def test_ways_to_run_exclude_each_other(more):
         ol.Execution(executor=executor, **more)
 
 
+WORKER = """
+import os
+from distributed.cli.dask_worker import main
+print("process", os.getpid(), flush=True)
+main()
+"""
+
+
 class Cluster:
     """A real scheduler and real workers, as processes on this machine."""
 
@@ -256,12 +266,13 @@ class Cluster:
         return self.processes[name].poll() is None
 
     def start(self, name, *options):
-        kind = "scheduler" if name == "scheduler" else "worker"
-        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--scheduler-file"]
+        command = [program("python"), "-c", WORKER]  # a start would load torch each time
+        if name == "scheduler":
+            command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
         log = (self.folder / f"{name}.log").open("w", encoding="utf-8")
         with log:
             self.processes[name] = subprocess.Popen(
-                [*command, str(self.file), "--no-dashboard", *options],
+                [*command, "--scheduler-file", str(self.file), "--no-dashboard", *options],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
@@ -275,6 +286,10 @@ class Cluster:
 
     def log(self, name):
         return (self.folder / f"{name}.log").read_text(encoding="utf-8")
+
+    def process_number(self, name):
+        """That of the process which runs the trials."""
+        return re.search(r"^process (\d+)$", self.log(name), re.MULTILINE)[1]
 
     @property
     def address(self):
@@ -326,13 +341,13 @@ def test_a_dask_worker_killed_half_way_costs_no_trial(cluster, tutorial, tmp_pat
     runs.mkdir()
     alone.mkdir()
     name, *_ = cluster.workers(2)
-    victim = cluster.processes[name]
+    victim, number = cluster.processes[name], cluster.process_number(name)
     told = []
 
     def finished(record):
         told.append(record)
         if len(told) == 50:
-            assert (runs / str(victim.pid)).exists()  # it had its share
+            assert (runs / number).exists()  # it had its share
             victim.send_signal(signal.SIGKILL)
 
     from optlab.lab.runner import Listener

@@ -164,9 +164,9 @@ def write_until(path, begun, stop, written):
 
 
 def test_an_archive_loses_nothing_that_another_process_writes(tmp_path):
-    path, spawn = plant(tmp_path / "s.db", trials=0), multiprocessing.get_context("spawn")
-    begun, stop, written = spawn.Event(), spawn.Event(), spawn.Queue()
-    writer = spawn.Process(target=write_until, args=(path, begun, stop, written))
+    path, fork = plant(tmp_path / "s.db", trials=0), multiprocessing.get_context("fork")
+    begun, stop, written = fork.Event(), fork.Event(), fork.Queue()
+    writer = fork.Process(target=write_until, args=(path, begun, stop, written))
     writer.start()
     assert begun.wait(100)
     with Store(path) as store:
@@ -209,10 +209,10 @@ def begin_and_write(path, place, begun, stop):
 
 
 def test_a_load_sees_the_file_at_one_moment_while_others_begin_experiments_and_write(tmp_path):
-    path, spawn = plant(tmp_path / "s.db", trials=1), multiprocessing.get_context("spawn")
-    begun, stop = spawn.Event(), spawn.Event()
+    path, fork = plant(tmp_path / "s.db", trials=1), multiprocessing.get_context("fork")
+    begun, stop = fork.Event(), fork.Event()
     writers = [
-        spawn.Process(target=begin_and_write, args=(path, place, begun, stop)) for place in range(2)
+        fork.Process(target=begin_and_write, args=(path, place, begun, stop)) for place in range(2)
     ]
     for writer in writers:
         writer.start()
