@@ -92,13 +92,6 @@ def run_once(tmp_path_factory, name, command):
     return done, folder
 
 
-@pytest.fixture(scope="session")
-def tutorial_run(tmp_path_factory):
-    """The tutorial's experiment, run as a command: what came of it, and its folder."""
-    command = "optlab run experiments/tutorial.py --figures figures --report tutorial.html"
-    return run_once(tmp_path_factory, "tutorial", command)
-
-
 DIABETES = (
     "optlab run experiments/diabetes.py --store diabetes.db --repeats 3 --report diabetes.html"
 )

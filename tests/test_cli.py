@@ -20,6 +20,7 @@ from optlab.app import cli
 from optlab.app.problem_options import FURTHER, USUAL, usual_optimizers
 from optlab.app.summary_table import print_summary
 from tests.commands import OPTLAB, program
+from tests.conftest import run_in
 
 ROOT = Path(__file__).parents[1]
 NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
@@ -129,8 +130,8 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_the_tutorial_prints_the_articles_log_and_final_parameters(tutorial_run):
-    done, _ = tutorial_run
+def test_the_tutorial_prints_the_articles_log_and_final_parameters(tmp_path):
+    done = run_in(tmp_path, "optlab run experiments/tutorial.py --batch-sizes 1")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     for published in (
@@ -144,6 +145,15 @@ def test_the_tutorial_prints_the_articles_log_and_final_parameters(tutorial_run)
     assert lines[-1] == "Final Parameters: 2.706723928451538 4.969954013824463"
     logged = [line for line in lines if line.startswith("Epoch ")]
     assert [line.split()[1] for line in logged] == [str(epoch) for epoch in range(0, 2000, 10)]
+
+
+@pytest.fixture(scope="module")
+def tutorial_run(tmp_path_factory):
+    """The whole tutorial with a few epochs: what came of it, and its folder."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    outputs = "--figures figures --report tutorial.html"
+    command = f"{program('optlab')} run experiments/tutorial.py --epochs 20 {outputs}"
+    return run_in(folder, command), folder
 
 
 def test_the_tutorial_compares_four_optimizers_at_four_batch_sizes_on_both_devices(tutorial_run):

@@ -5,6 +5,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import optlab as ol
 
+# The figures after 2000 epochs are those of `optlab run experiments/tutorial.py`: see test_cli.py.
+EPOCHS = 200
+
 
 @pytest.fixture(scope="module")
 def article():
@@ -18,7 +21,7 @@ def article():
         torch.manual_seed(1)
         weight = torch.randn(1).requires_grad_()
         bias = torch.zeros(1, requires_grad=True)
-        for epoch in range(2000):
+        for epoch in range(EPOCHS):
             for x_batch, y_batch in train_dl:
                 loss = (x_batch @ weight + bias - y_batch).pow(2).mean()
                 loss.backward()
@@ -36,7 +39,7 @@ def solution(tutorial):
     return ol.minimize(
         tutorial,
         ol.ManualSGD(learning_rate=0.001),
-        epochs=2000,
+        epochs=EPOCHS,
         batch_size=1,
         seed=1,
         recorded_epochs=1,
@@ -54,14 +57,6 @@ def test_every_epochs_loss_is_the_articles_to_the_last_bit(article, solution):
     trace = solution.trace[solution.trace["epoch"] > 0]
     # The article counts epochs from 0; ours is the number of epochs done.
     assert dict(zip(trace["epoch"] - 1, trace["batch_loss"], strict=True)) == log
-
-
-def test_the_published_figures_appear(solution):
-    loss = solution.trace.set_index("epoch")["batch_loss"]
-    published = {0: "45.0782", 10: "26.4366", 1970: "0.2523", 1980: "0.2521", 1990: "0.0471"}
-    assert {epoch: f"{loss[epoch + 1]:.4f}" for epoch in published} == published
-    assert solution.parameters["weight"].item() == 2.706723928451538
-    assert solution.parameters["bias"].item() == 4.969954013824463
 
 
 def test_the_points_are_standardized_as_the_article_does_it_to_the_last_bit():
