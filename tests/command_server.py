@@ -6,6 +6,7 @@ its signals, and ends as an interpreter ends. See `tests/commands.py`.
 """
 
 import gc
+import importlib
 import json
 import os
 import select
@@ -17,14 +18,19 @@ from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
 
-gc.disable()  # as the command does while it loads
-import matplotlib.figure  # noqa: E402, F401
-import sklearn.linear_model  # noqa: E402, F401
+LOADED = (
+    "matplotlib.figure", "sklearn.linear_model",
+    "optlab.app.cli", "optlab.app.execute", "optlab.app.script", "optlab.report.page.render",
+)  # fmt: skip
 
-import optlab.app.execute  # noqa: E402
-import optlab.app.script  # noqa: E402
-import optlab.report.page.render  # noqa: E402, F401
-from optlab.app import cli  # noqa: E402
+
+def load():
+    """Load what commands load."""
+    gc.disable()  # as the command does while it loads
+    for name in LOADED:
+        importlib.import_module(name)
+    gc.freeze()  # no collection of a child walks over what has been loaded
+    gc.enable()
 
 
 class Server:
@@ -122,6 +128,8 @@ def run(program, arguments):
     if program == "optlab":
         sys.argv = [program, *arguments]
         sys.path[0] = str(Path(sys.executable).parent)
+        from optlab.app import cli
+
         cli.main()
     elif arguments[0] == "-c":
         sys.argv, sys.path[0] = ["-c", *arguments[2:]], ""
@@ -134,12 +142,11 @@ def run(program, arguments):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal, for who runs the tests
+    load()
     server = Server(sys.argv[1])
-    gc.freeze()  # no collection of a child walks over what has been loaded
     request, streams = server.serve()
     server.listener.close()
     for _, connection in server.children.values():
         connection.close()
-    gc.enable()
     become(request, streams)
     run(request["program"], request["arguments"])
