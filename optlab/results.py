@@ -346,6 +346,94 @@ class Results(ResultTables):
         times = analysis.time_to_target(self.trials, self.traces, stop_at)
         return analysis.performance_profile(times, cost)
 
+    def scores(
+        self,
+        stop_at: float | StopAt | None = None,
+        cost: str = "epochs",
+        *,
+        k: int | None = None,
+        limit: float = 4.0,
+    ) -> pd.DataFrame:
+        """Return AlgoPerf's score of each method over the problems, with intervals.
+
+        A method's cost on a problem is that of the best of its settings (of the best of ``k`` of
+        them), the median over seeds: see `optlab.analysis.scores` for the score and the columns.
+
+        Parameters
+        ----------
+        stop_at
+            The target; the experiment's own, if left out.
+        cost
+            ``"epochs"``, ``"samples"``, ``"steps"`` or ``"seconds"`` to the target.
+        k
+            How many settings of a method may be tried, by luck; all of them, if left out. Those of
+            a tuned optimizer are its tuning trials.
+        limit
+            The ratio to the best from which on a method scores nothing.
+
+        Raises
+        ------
+        ValueError
+            Without a target, and as `optlab.analysis.attempts` and `optlab.analysis.scores` do.
+
+        See Also
+        --------
+        win_rates : Who beats whom, and how often.
+        expected_cost : What a method costs with restarts.
+        performance_profile : The curve of which this score is the area.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> rates = [ol.SGD(0.1), ol.SGD(0.3), ol.Adam(0.1), ol.Adam(1.0)]
+        >>> results = ol.compare(problem, rates, epochs=100, stop_at=1e-3)
+        >>> results.scores()[["method", "score", "solved"]].round(2)
+          method  score  solved
+        0    SGD   1.00       1
+        1   Adam   0.13       1
+        """
+        costs = analysis.attempts(self.trials, self.traces, self._stop_at(stop_at), cost)
+        return analysis.scores(costs, k=k, limit=limit)
+
+    def win_rates(
+        self, stop_at: float | StopAt | None = None, cost: str = "epochs"
+    ) -> pd.DataFrame:
+        """Return how often each optimizer takes less to the target than each other.
+
+        Comparisons are made on each problem at each batch size: see `optlab.analysis.win_rates` for
+        the columns. `plot_win_rates` draws them.
+
+        Raises
+        ------
+        ValueError
+            Without a target.
+        """
+        times = analysis.time_to_target(self.trials, self.traces, self._stop_at(stop_at))
+        return analysis.win_rates(times, cost)
+
+    def expected_cost(
+        self, stop_at: float | StopAt | None = None, cost: str = "epochs"
+    ) -> pd.DataFrame:
+        """Return the expected running time (ERT) of each cell: its mean cost to a first success.
+
+        See `optlab.analysis.expected_cost` for the columns.
+
+        Raises
+        ------
+        ValueError
+            Without a target.
+        """
+        times = analysis.time_to_target(self.trials, self.traces, self._stop_at(stop_at))
+        return analysis.expected_cost(times, cost)
+
+    def _stop_at(self, given: float | StopAt | None) -> float | StopAt:
+        """Return the target asked for, or that of the experiment."""
+        own = StopAt.stored(self.definition.get("stop_at")) if given is None else given
+        if own is None:
+            raise ValueError("the experiment had no stop_at: name a target, such as stop_at=1e-3")
+        return own
+
     def tuning(self) -> pd.DataFrame:
         """Return what tuning found and what it took, a row for each search and hyperparameter.
 
@@ -502,6 +590,22 @@ class Results(ResultTables):
         if figure is None:
             raise ValueError("no optimizer was tuned: put one into optlab.Tuned")
         return figure
+
+    def plot_win_rates(self, stop_at: float | StopAt | None = None, cost: str = "epochs") -> Figure:
+        """Draw who beats whom: a square for each pair of optimizers, with the share of wins.
+
+        Raises
+        ------
+        ValueError
+            Without a target, and where no two optimizers were compared.
+        """
+        from optlab.report.figures.win_rate_matrix import win_rate_matrix  # noqa: PLC0415 - as above
+
+        table = self.win_rates(stop_at, cost)
+        if table.empty:
+            raise ValueError("no two optimizers ran on the same problem")
+        target = StopAt.of(self._stop_at(stop_at))
+        return win_rate_matrix(table, f"Share of comparisons won, by {cost} to {target}")
 
     def plot_batch_sizes(self, problem: str | None = None) -> Figure:
         """Draw the steps, epochs, samples and seconds to the target by batch size, a panel each.
