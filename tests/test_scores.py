@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import optlab as ol
 from optlab.analysis.expected_cost import expected_cost
 from optlab.analysis.profiles import performance_profile
+from optlab.analysis.resampling import RESAMPLES, problem_interval
 from optlab.analysis.scoring import attempts, scores
 from optlab.analysis.win_rates import win_rates
 from optlab.report.findings.score_findings import score_findings
@@ -126,21 +127,18 @@ def test_without_a_common_problem_there_is_no_comparison():
     assert alone[["low", "high"]].isna().all(axis=None)  # one problem has no interval
 
 
-def test_an_interval_of_wins_covers_the_share_in_other_problems():
-    """A wins 70 % of problems: of 60 experiments with 20 problems each at most 9 intervals miss.
+def test_an_interval_covers_the_share_of_wins_in_other_problems():
+    """A wins 70 % of problems: of 200 experiments with 20 problems each at most 26 intervals miss.
 
-    They cover in about 93 %, so that more than 9 misses of 60 have a chance of 1.6 %; the seed is
-    fixed.
+    They cover in some 92 % (the docstring's 93 % is of normal scores), so that more than 26 misses
+    have a chance of 0.5 %; the seed is fixed.
     """
-    random = np.random.default_rng(5)
-    missed = 0
-    for _ in range(60):
-        wins = random.random(20) < 0.7
-        rows = [(f"p{i}", name, "1", 0, 1.0 + (name == "A") * (not w) + (name == "B") * w)
-                for i, w in enumerate(wins) for name in "AB"]  # fmt: skip
-        first = win_rates(times_of(rows)).set_index("optimizer").loc["A"]
-        missed += not first["low"] <= 0.7 <= first["high"]
-    assert missed <= 9
+    random, missed = np.random.default_rng(5), 0
+    for _ in range(200):
+        wins = np.broadcast_to((random.random(20) < 0.7).astype(float), (RESAMPLES, 20))
+        low, high = problem_interval(lambda drawn: drawn.mean(axis=1), wins, random)
+        missed += not low <= 0.7 <= high
+    assert missed <= 26
 
 
 def test_the_expected_cost_counts_what_failures_spent():
