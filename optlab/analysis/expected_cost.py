@@ -31,6 +31,10 @@ def expected_cost(times: pd.DataFrame, cost: str = "epochs") -> pd.DataFrame:
         no success, NaN with one seed. Trials without a cost, such as contended seconds, are left
         out.
 
+    See Also
+    --------
+    target_summary : Medians in place of means.
+
     Notes
     -----
     Auger and Hansen (2005), IEEE Congress on Evolutionary Computation; Hansen et al. (2021),

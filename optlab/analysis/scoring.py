@@ -48,6 +48,10 @@ def attempts(
     ValueError
         For a cost that is none, and for seconds of trials that ran beside others or in a sweep.
 
+    See Also
+    --------
+    scores : What they are for.
+
     Examples
     --------
     >>> import optlab as ol
@@ -135,6 +139,12 @@ def scores(costs: pd.DataFrame, *, k: int | None = None, limit: float = LIMIT) -
     ValueError
         For a k that is not positive, or larger than the number of settings that a method tried in
         some study, and for a limit that is not above 1.
+
+    See Also
+    --------
+    attempts : The table that it takes.
+    performance_profile : The curve of which it is the area.
+    win_rates : Who beats whom.
 
     Notes
     -----

@@ -62,6 +62,11 @@ def time_to_target(
     ValueError
         For a share that is not above 0 and below 1, or a measure that the traces do not have.
 
+    See Also
+    --------
+    target_summary : A row for each cell.
+    performance_profile, win_rates, expected_cost : Made of this table.
+
     Notes
     -----
     Costs are those of recorded iterates: the true first is somewhere after the recorded one before.
@@ -162,6 +167,11 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
           Auger and Hansen, 2005, IEEE Congress on Evolutionary Computation). inf where none did.
 
         Seconds are those of the trials that ran alone, and NaN where none did.
+
+    See Also
+    --------
+    time_to_target : The table that it takes.
+    expected_cost : Means with restarts.
 
     Examples
     --------

@@ -42,6 +42,11 @@ def win_rates(times: pd.DataFrame, cost: str = "epochs") -> pd.DataFrame:
         by resampling problems, and the trials of each; NaN with one problem). Optimizers are
         ordered by their mean share, the best first.
 
+    See Also
+    --------
+    time_to_target : The table that it takes.
+    scores : How large the wins are.
+
     Notes
     -----
     The matrix that nevergrad draws ("fight plot"): Rapin and Teytaud (2018). A share of wins says
