@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from optlab.lab.anatomy_table import anatomy_table
 from optlab.lab.execution_options import Execution
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.rate_rule import RuleName
-from optlab.lab.rounds import check_tuned, stable_rates
+from optlab.lab.rounds import check_tuned, stable_rates, tuning_trials
 from optlab.lab.runner import Listener
 from optlab.lab.store.judge_records import with_best_known
 from optlab.lab.store.store import Store
@@ -152,6 +152,7 @@ class Experiment:
         *,
         store: str | Path | None = None,
         execution: Execution | None = None,
+        progress: bool | None = None,
         listener: Listener | None = None,
         command: str = "",
     ) -> Results:
@@ -166,8 +167,11 @@ class Experiment:
             same data, code, versions, machine and threads, are not run again.
         execution
             The options that say how the trials are run: see `Execution`.
+        progress
+            Whether to show a progress bar, and where nobody looks at one a line for each trial, on
+            stderr; where left out, a bar in a terminal and in a notebook, and nothing elsewhere.
         listener
-            Called when trials start and end, off the clock.
+            Called when trials start and end, off the clock, in place of the progress bar.
         command
             The command that repeats the experiment, for the record.
 
@@ -187,7 +191,7 @@ class Experiment:
             about["stable_rates"] = rates
         kept = None if store is None else Store(store)
         try:
-            with kept or nullcontext():
+            with kept or nullcontext(), self._heard(progress, listener) as heard:
                 records = run_grid(
                     self.grid,
                     self.budget,
@@ -195,7 +199,7 @@ class Experiment:
                     definition=about,
                     execution=execution,
                     store=kept,
-                    listener=listener,
+                    listener=heard,
                 )
         except StoreError as error:
             if error.records:
@@ -205,6 +209,18 @@ class Experiment:
             return self._results(records, about)
         except KeyboardInterrupt:  # a moment's work, which loses nothing when it is done again
             return self._results(records, about)
+
+    def _heard(
+        self, progress: bool | None, listener: Listener | None
+    ) -> AbstractContextManager[Listener]:
+        from optlab.report.progress import trial_progress  # noqa: PLC0415 - rich is loaded when it is shown
+
+        if listener is None:
+            trials = len(self.grid.trials()) + tuning_trials(self.grid)
+            return trial_progress(progress, trials, self.epochs)
+        if progress:
+            raise ValueError("progress and listener exclude each other: leave one out")
+        return nullcontext(listener)
 
     def _results(self, records: Sequence[TrialRecord], about: Mapping[str, object]) -> Results:
         problems = self.grid.problems.items()
@@ -262,6 +278,7 @@ def compare(
     recorded_epochs: RecordedEpochs = "growing",
     store: str | Path | None = None,
     execution: Execution | None = None,
+    progress: bool | None = None,
 ) -> Results:
     """Compare optimizers on a problem, or on several, in one call.
 
@@ -299,4 +316,4 @@ def compare(
         epochs=epochs,
         stop_at=stop_at,
         recorded_epochs=recorded_epochs,
-    ).run(store=store, execution=execution)
+    ).run(store=store, execution=execution, progress=progress)

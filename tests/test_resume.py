@@ -12,7 +12,7 @@ import torch
 
 import optlab as ol
 from benchmarks.kill_and_resume import kill_and_resume, same_but_for_times
-from optlab.app.progress import TrialProgress
+from optlab.report.progress import TrialProgress
 from optlab.app.script import load_experiment
 from optlab.lab.keys import source_hash
 from optlab.lab.measure.machine import machine

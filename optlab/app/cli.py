@@ -161,7 +161,7 @@ def compare(
     """
     with loading():
         from optlab.app.execute import execute
-        from optlab.app.summary_table import print_note
+        from optlab.report.console import print_note
         from optlab.experiment import Experiment
         from optlab.optimizers import registry
 
