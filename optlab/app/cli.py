@@ -161,9 +161,9 @@ def compare(
     """
     with loading():
         from optlab.app.execute import execute
-        from optlab.report.console import print_note
         from optlab.experiment import Experiment
         from optlab.optimizers import registry
+        from optlab.report.console import print_note
 
     with bad_input():
         if tune is not None and learning_rate is not None:

@@ -32,7 +32,10 @@ _DELAY = 0.3
 _SHOW_EVERY = 0.1
 """Seconds between two drawings of the bar."""
 
-_HTML = '<pre style="line-height:1.4;white-space:pre;overflow-x:auto;margin:0">{code}</pre>'
+_HTML = (
+    '<pre style="font-family:monospace;line-height:1.4;white-space:pre;overflow-x:auto;margin:0">'
+    "{code}</pre>"
+)
 
 
 def can_draw() -> bool:
@@ -58,7 +61,7 @@ class ProgressBar:
         self.drawn = can_draw()
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=24),  # what runs now has the rest of 80 columns
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -106,7 +109,9 @@ class ProgressBar:
             self._bar.update(self._number, total=(self.task.total or 0) + more)
         self.show(at_once=self._shell is None)
 
-    def show(self, now: str | None = None, *, done: int | None = None, at_once: bool = False) -> None:
+    def show(
+        self, now: str | None = None, *, done: int | None = None, at_once: bool = False
+    ) -> None:
         """Draw the bar, if it was not drawn a moment ago, with a text on what runs now."""
         if not self.drawn:
             return
@@ -132,9 +137,7 @@ class ProgressBar:
             "text/plain": text.export_text().rstrip(),
         }
         begun, self._cell = bool(self._cell), self._cell or uuid4().hex
-        self._shell.display_pub.publish(
-            shown, transient={"display_id": self._cell}, update=begun
-        )
+        self._shell.display_pub.publish(shown, transient={"display_id": self._cell}, update=begun)
 
 
 class _Now(ProgressColumn):
