@@ -182,7 +182,9 @@ class Experiment:
             Where it cannot be written any more when trials have run (`StoreError`), the exception's
             ``results`` hold a row for each trial.
         """
-        execution = execution or Execution()
+        execution = Execution() if execution is None else execution
+        if not isinstance(execution, Execution):
+            raise ValueError(f"execution must be such as ol.Execution(jobs=2), not {execution!r}")
         if store is None and (execution.fresh or execution.redo):
             raise ValueError("fresh and redo are about the trials of a store: name the store")
         about: dict[str, object] = {**provenance(command, lasting=store is not None)}

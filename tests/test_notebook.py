@@ -62,7 +62,7 @@ def test_what_a_store_holds_and_notes_are_printed_and_are_not_red(
 ):
     for _ in range(2):
         ol.compare(tutorial, ol.Lstsq(), store=tmp_path / "s.db")
-    ol.compare(tutorial, [ol.LBFGS(0.5), ol.LBFGS(1.0)], execution=ol.Execution(sweep=True), epochs=2)
+    ol.compare(tutorial, [ol.LBFGS(2), ol.LBFGS(3)], execution=ol.Execution(sweep=True), epochs=2)
     told = capsys.readouterr()
     assert told.out.startswith("1 of 1 trials are in the store already\nnote: ")
     assert told.err == ""

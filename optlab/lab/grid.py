@@ -28,6 +28,7 @@ from optlab.optimizers import (
     optimizer_name,
     versions,
 )
+from optlab.optimizers.require_optimizer import require_optimizer
 from optlab.problems import Problem, problem_dtype
 from optlab.problems.require_problem import require_problem
 from optlab.text import as_shown, without_addresses
@@ -176,13 +177,13 @@ def named_optimizers(
     if isinstance(optimizers, Mapping):
         named = {str(name): optimizer for name, optimizer in optimizers.items()}
         for optimizer in named.values():
-            _check_optimizer(optimizer)
+            require_optimizer(optimizer)
         if len(named) < len(optimizers):
             raise ValueError(f"optimizers' names must differ as text: {list(optimizers)}")
     else:
         several = _listed(optimizers, Optimizer)
         for optimizer in several:
-            _check_optimizer(optimizer)
+            require_optimizer(optimizer)
         labels = _labels(several)
         twins = sorted(label for label, count in Counter(labels).items() if count > 1)
         if twins:
@@ -200,27 +201,6 @@ def named_optimizers(
         except Exception as error:
             raise ValueError(f"optimizer {name!r} cannot be described: {error}") from error
     return named
-
-
-def _check_optimizer(optimizer: object) -> None:
-    if isinstance(optimizer, type):
-        raise ValueError(f"optimizers holds the class {optimizer.__name__}: did you mean "
-                         f"{optimizer.__name__}()?")  # fmt: skip
-    if not isinstance(optimizer, Optimizer):
-        if isinstance(optimizer, str):
-            raise ValueError(
-                f"{optimizer!r} is no optimizer, but a name; optimizers are objects, such as "
-                f"optlab.ManualSGD(); optlab.optimizers.registry.get({optimizer!r}) gives the class"
-            )
-        if isinstance(optimizer, Problem):
-            raise ValueError(
-                f"{type(optimizer).__name__} is no optimizer, but a problem: optimizers come "
-                "second, as in compare(problem, [optimizer])"
-            )
-        raise ValueError(
-            f"{type(optimizer).__name__} is no optimizer: it needs `uses_batches` and "
-            "`iterates(problem, batches, start)`"
-        )
 
 
 def _labels(optimizers: Sequence[Optimizer]) -> list[str]:
@@ -286,12 +266,16 @@ def _listed(given: Any, one: type) -> list[Any]:
     if type(given) is list:  # most often; to compare with a protocol takes longer than the rest
         return list(given)
     is_one = isinstance(given, one | torch.nn.Module | str) or not isinstance(given, Iterable)
-    return [given] if is_one else list(given)
+    return [given] if is_one or hasattr(given, "shape") else list(given)
 
 
 def _axis(name: str, values: object, check: Callable[[object], T]) -> tuple[T, ...]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise ValueError(f"{name} must be a list, such as [{values!r}], not {values!r}")
+        such = f"[{values!r}]"
+        if name == "seeds":
+            whole = isinstance(values, numbers.Integral)
+            such = f"{such} for one seed, or range({values}) for {values}" if whole else "[0, 1, 2]"
+        raise ValueError(f"{name} must be a list, such as {such}, not {values!r}")
     checked = tuple(dict.fromkeys(check(value) for value in values))
     if not checked:
         raise ValueError(f"{name} is empty: give at least one")
