@@ -21,6 +21,7 @@ import optlab as ol
 from optlab.report.answer.html import answer_html
 from optlab.report.answer.ranked_rows import ranked_rows
 from optlab.report.answer.ranking import ranking
+from optlab.report.answer.remarks import remarks
 from optlab.report.answer.terminal import answer_text, fold
 from optlab.report.answer.verdict import verdict
 from optlab.report.page.render import render_page
@@ -292,6 +293,34 @@ def check_whole(text, results, width):
             ]
             assert any(all(value in line for value in shown) for line in lines), row
         assert all(re.sub(r"\s", "", part) in packed for part in ranked.caption.split(", "))
+
+
+def test_methods_that_differ_in_kind_are_named_once(tutorial):
+    methods = [
+        ol.AdamW(0.1, weight_decay=0.02), ol.SGD(0.1), ol.Averaged(ol.Lion(0.1, weight_decay=0.3)),
+        ol.TorchOptimizer(torch.optim.AdamW, lr=0.1), ol.TorchOptimizer(torch.optim.Adam, lr=0.1),
+        ol.TorchSGD(0.1, weight_decay=0.5), ol.SVRG(0.1), ol.Newton(), ol.Lstsq(),
+    ]  # fmt: skip
+    results = ol.compare(tutorial, methods, batch_sizes=[5, "full"], epochs=4)
+    decay, costs = remarks(results)
+    assert decay == (
+        "AdamW (weight decay 0.02), Averaged(Lion) (weight decay 0.3), torch AdamW (weight decay "
+        "0.01) and TorchSGD (weight decay 0.5) minimise another function: decay pulls the "
+        "parameters towards 0, away from the minimum of the loss"
+    )
+    spent = results.trials.query("optimizer in ('SVRG', 'Newton')").groupby("optimizer")
+    each = spent[["gradient_evaluations", "hessian_products", "epochs"]].median()
+    newton, svrg = each.loc["Newton"], each.loc["SVRG"]
+    for part in (
+        f"SVRG ({svrg['gradient_evaluations'] / svrg['epochs']:.3g} gradients)",
+        f", {newton['hessian_products'] / newton['epochs']:.3g} Hessian products)",
+    ):
+        assert part in costs
+    assert all(name not in costs for name in ("SGD", "Adam", "Lstsq"))
+    for text in (str(results), results._repr_html_(), render_page(results)):
+        packed = re.sub(r"\s", "", text)
+        assert [packed.count(re.sub(r"\s", "", remark)) for remark in (decay, costs)] == [1, 1]
+    assert remarks(results.filter(optimizer=["SGD", "Lstsq"])) == []
 
 
 def test_what_finds_no_room_is_named():
