@@ -15,6 +15,7 @@ from optlab.anatomy import Anatomy
 from optlab.lab import Budget, Grid, ProblemSummary, TrialRecord, machine, run_grid
 from optlab.lab.anatomy_table import anatomy_table
 from optlab.lab.execution_options import Execution
+from optlab.lab.grid import Repeats
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.rate_rule import RuleName
 from optlab.lab.rounds import check_tuned, stable_rates, tuning_trials
@@ -55,7 +56,8 @@ class Experiment:
     seeds
         A seed draws the start and the batches' order, the same for all optimizers and devices.
     repeats
-        How often each trial is run.
+        How often each trial is run; with ``"auto"`` once, and the short ones again until there are
+        3 of each, in a tenth of the time that all took.
     order
         The order of the rows in each epoch, the same for all optimizers and devices:
         ``"dataloader"``, bit for bit that of torch's ``DataLoader`` after ``manual_seed(seed)``; or
@@ -106,7 +108,7 @@ class Experiment:
     devices: Iterable[str | torch.device] = ("cpu",)
     dtypes: Iterable[str | torch.dtype] | None = None
     seeds: Iterable[int] = (0,)
-    repeats: int = 1
+    repeats: Repeats = 1
     order: Order = "dataloader"
     rate_rule: RuleName = "constant"
     reference_batch_size: BatchSize | None = None
@@ -271,7 +273,7 @@ def compare(
     devices: Iterable[str | torch.device] = ("cpu",),
     dtypes: Iterable[str | torch.dtype] | None = None,
     seeds: Iterable[int] = (0,),
-    repeats: int = 1,
+    repeats: Repeats = 1,
     order: Order = "dataloader",
     rate_rule: RuleName = "constant",
     reference_batch_size: BatchSize | None = None,

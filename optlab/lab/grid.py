@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import torch
 
@@ -35,6 +35,8 @@ from optlab.text import as_shown, without_addresses
 
 T = TypeVar("T")
 
+Repeats: TypeAlias = int | Literal["auto"]
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -52,6 +54,8 @@ class Grid:
     repeats: int
     order: Order = "dataloader"
     rate_rule: RateRule = field(default_factory=RateRule)
+    repeats_short: bool = False
+    """Whether short trials are repeated: see `optlab.lab.repeats`."""
 
     @classmethod
     def of(
@@ -63,7 +67,7 @@ class Grid:
         devices: Iterable[str | torch.device] = ("cpu",),
         dtypes: Iterable[str | torch.dtype] | None = None,
         seeds: Iterable[int] = (0,),
-        repeats: int = 1,
+        repeats: Repeats = 1,
         order: Order = "dataloader",
         rate_rule: RuleName = "constant",
         reference_batch_size: BatchSize | None = None,
@@ -75,7 +79,8 @@ class Grid:
         ValueError
             Naming the argument, the value and what is allowed.
         """
-        check_count("repeats", repeats)
+        if repeats != "auto":
+            check_count("repeats", repeats)
         named = named_optimizers(optimizers)
         sizes = _axis("batch_sizes", batch_sizes, check_batch_size)
         rule = RateRule.of(rate_rule, reference_batch_size, sizes)
@@ -89,7 +94,8 @@ class Grid:
             devices=_axis("devices", devices, check_device),
             dtypes=dtype_axis,
             seeds=_axis("seeds", seeds, _check_seed),
-            repeats=int(repeats),
+            repeats=1 if repeats == "auto" else int(repeats),
+            repeats_short=repeats == "auto",
             order=check_order(order),
             rate_rule=rule,
         )

@@ -11,6 +11,7 @@ import torch
 
 from optlab.lab.grid import Grid
 from optlab.lab.measure.devices import available_devices
+from optlab.lab.repeats import repeats_of_short
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.check_stop_at import check_stop_at
 from optlab.lab.trial.record import Trial, TrialRecord
@@ -34,9 +35,9 @@ FIRST_SEED = 1000
 def rounds(grid: Grid, budget: Budget) -> Rounds:
     """Yield the tasks of each round; the records of all trials so far, by number, are sent back.
 
-    Tuning trials come first, in as many rounds as the searches ask for; the measured trials are
-    the last round, with the settings that were chosen. They have the numbers of `Grid.trials`, and
-    the tuning trials the next.
+    Tuning trials come first, in as many rounds as the searches ask for; the measured trials come
+    next, with the settings that were chosen. They have the numbers of `Grid.trials`, and the tuning
+    trials the next. Repeats of short trials come last.
     """
     measured = grid.trials()
     searches = _searches(grid, budget)
@@ -60,12 +61,15 @@ def rounds(grid: Grid, budget: Budget) -> Rounds:
                 ]
             )
     chosen = {search.place: search.search.best() for search in searches}
-    yield [
+    last = [
         task
         if (best := chosen.get(_place(task.trial))) is None
         else replace(task, optimizer=best.optimizer)
         for task in untuned_tasks(grid, budget)
     ]
+    records = yield last
+    if grid.repeats_short and (more := repeats_of_short(last, records, number)):
+        yield more
 
 
 def untuned_tasks(grid: Grid, budget: Budget) -> list[Task]:

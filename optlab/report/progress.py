@@ -66,6 +66,7 @@ class TrialProgress:
     def __init__(self, trials: int, epochs: int) -> None:
         self.epochs = epochs
         self._bar = ProgressBar("trials", trials)
+        self._known = 0
 
     def __enter__(self) -> Self:
         self._bar.__enter__()
@@ -86,6 +87,7 @@ class TrialProgress:
             started=self.started,
             watch=self.watch,
             finished=self.finished,
+            added=self.added,
             note=self.note,
         )
 
@@ -94,15 +96,20 @@ class TrialProgress:
         with suppress(OSError):  # stderr may be full or gone
             self._bar.print(f"note: {text}")
 
+    def added(self, trials: int) -> None:
+        """Expect more trials than before."""
+        self._bar.expect(trials)
+
     def known(self, known: StoreStatus) -> None:
         """Count the trials that the store holds, and print which could be run again."""
         self._bar.advance(known.done)
+        self._known += known.done
         with suppress(OSError):  # as above
             self._print_known(known)
 
     def _print_known(self, known: StoreStatus) -> None:
         if known.done or known.others:
-            done = f"{known.done} of {self._bar.task.total:.0f} trials are in the store already"
+            done = f"{self._known} of {self._bar.task.total:.0f} trials are in the store already"
             more = f"; {known.others} others in it are of other settings, data, code or threads"
             self._bar.print(done + (more if known.others else ""))
         for sentence in known.unknown:

@@ -102,11 +102,13 @@ class ProgressBar:
         """Print a line beside the bar."""
         self._bar.console.print(Text(text))
 
-    def advance(self, count: int = 1, *, more: int = 0) -> None:
-        """Count some as done, and expect some more in all."""
+    def expect(self, more: int) -> None:
+        """Expect some more in all."""
+        self._bar.update(self._number, total=(self.task.total or 0) + more)
+
+    def advance(self, count: int = 1) -> None:
+        """Count some as done."""
         self._bar.advance(self._number, count)
-        if more:
-            self._bar.update(self._number, total=(self.task.total or 0) + more)
         self.show(at_once=self._shell is None)
 
     def show(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.statistics import CELL
 from optlab.report.answer.ranking import NOT_TIMED, ranked_settings, ranking
 from optlab.report.views.cache import cached
 from optlab.report.views.time_to_target import own_target
@@ -172,7 +173,8 @@ def _caption(
     seeds = sorted(set(own["seed"]))
     parts.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds")
     if (repeats := len(set(own["repeat"]))) > 1:
-        parts.append(f"{repeats} repeats")
+        each = own[own["status"] != "skipped"].groupby(CELL, observed=True)["repeat"].nunique()
+        parts.append(f"{'up to ' if each.min() < repeats else ''}{repeats} repeats")
     settings = ranked_settings(results)
     tried = int((settings["problem"] == problem).sum())
     if tried > len(rows):

@@ -96,6 +96,8 @@ def weight_decay(settings: Any) -> float:
 
 def _costly_epochs(trials: pd.DataFrame) -> Iterator[str]:
     """Yield the sentence on the methods whose epoch is several evaluations of all rows."""
+    if "gradient_evaluations" not in trials:
+        return
     rows = trials[trials["status"].isin(ENDED_WELL) & (trials["batch"] != DIRECT)]
     rows = rows[(rows["epochs"] > 0) & rows["gradient_evaluations"].notna()]
     each = rows[["gradient_evaluations", "hessian_products"]].div(rows["epochs"], axis=0)
