@@ -293,6 +293,7 @@ def check_whole(text, results, width):
             ]
             assert any(all(value in line for value in shown) for line in lines), row
         assert all(re.sub(r"\s", "", part) in packed for part in ranked.caption.split(", "))
+    assert all(re.sub(r"\s", "", remark) in packed for remark in remarks(results))
 
 
 def test_methods_that_differ_in_kind_are_named_once(tutorial):
@@ -358,11 +359,14 @@ def results_of(tables):
 
 SHOW = """
 import fcntl, pickle, struct, sys, termios
+from pathlib import Path
+from optlab.app.outputs import Outputs
 from optlab.app.summary_table import print_results
 results = pickle.load(open(sys.argv[1], "rb"))
 for width in (80, 100, 200):
     fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     print_results(results)
+    Outputs(csv=Path("tables")).write(results)
     print("=" * 8)
 """
 
@@ -392,8 +396,10 @@ def test_in_a_pseudo_terminal_the_answer_is_whole_at_each_width(tmp_path, tutori
             break
         written += part
     os.close(ours)
-    assert child.wait() == 0, child.stderr.read().decode()
+    told = child.stderr.read().decode()
     child.stderr.close()
+    assert child.wait() == 0, told
+    assert told.splitlines() == ["wrote 5 files into tables"] * 3
     shown = re.sub(r"\x1b\[[0-9;]*m", "", written.decode()).replace("\r\n", "\n").split("=" * 8)
     for width, text in zip((80, 100, 200), shown, strict=False):
         answer, _, settings = text.strip().partition("every setting")

@@ -170,7 +170,7 @@ def _numbers(
         first, dash, last = part.partition("-")
         if part == word:
             found.append(part)
-        elif first.isdecimal() and (not dash or last.isdecimal()):
+        elif first.isdecimal() and (not dash or (last.isdecimal() and int(first) <= int(last))):
             found += range(int(first), int(last or first) + 1)
         else:
             also = f" or {word!r}" if word else ""
