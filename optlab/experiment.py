@@ -354,6 +354,8 @@ def compare(
         A file that each trial is written to as it ends; trials that it holds are not run again.
     execution
         The options that say how the trials are run: see `Execution`.
+    progress
+        Whether to show a progress bar; in a terminal and in a notebook where left out.
 
     Returns
     -------

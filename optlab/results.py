@@ -17,7 +17,7 @@ from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
 from optlab.lab.store.save import keep_stored_trials, write_saved
-from optlab.lab.table_records import records_of_tables
+from optlab.lab.store.table_records import records_of_tables
 from optlab.lab.tables import predictions_table
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking

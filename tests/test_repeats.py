@@ -5,8 +5,8 @@ import math
 import pytest
 
 import optlab as ol
-from optlab.lab import repeats
-from optlab.lab.repeats import repeats_of_short
+from optlab.lab import rounds
+from optlab.lab.rounds import repeats_of_short
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.status import Status
@@ -53,7 +53,7 @@ def test_what_gives_no_seconds_to_rank_is_not_repeated(change):
 
 
 def test_an_experiment_repeats_and_resumes_the_same_trials(tutorial, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(repeats, "LEAST", 100.0)
+    monkeypatch.setattr(rounds, "LEAST", 100.0)
     asked = {"repeats": "auto", "epochs": 60, "devices": ["cpu", "cuda:7"]}
     methods = [ol.ManualSGD(0.1), ol.HeavyBall(0.1), ol.Lstsq()]
     begun = []

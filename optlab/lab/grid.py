@@ -55,7 +55,7 @@ class Grid:
     order: Order = "dataloader"
     rate_rule: RateRule = field(default_factory=RateRule)
     repeats_short: bool = False
-    """Whether short trials are repeated: see `optlab.lab.repeats`."""
+    """Whether short trials are repeated: see `optlab.lab.rounds`."""
 
     @classmethod
     def of(

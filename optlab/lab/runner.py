@@ -108,8 +108,6 @@ def run_grid(
             tasks = next(plan, None)
             while tasks is not None:
                 how, heard = _round_execution(tasks, grid, execution, listener)
-                if tasks[0].trial.repeat > grid.repeats:
-                    listener.added(len(tasks))
                 collected.expect(tasks)
                 by_number = {task.trial.number: task for task in tasks}
                 order = interleaved([task.trial for task in tasks])
@@ -139,6 +137,8 @@ def _round_execution(
     ValueError
         For trials that are judged by their seconds where they would run beside others.
     """
+    if tasks[0].trial.repeat > grid.repeats:
+        listener.added(len(tasks))
     measured, first = tasks[0].trial.stage == "measured", tasks[0].trial.repeat == 1
     if not measured or (grid.repeats_short and first):  # others in the store may be asked for later
         tell = listener.known

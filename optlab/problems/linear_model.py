@@ -107,15 +107,6 @@ class LinearModel:
     Hastie, Tibshirani and Wainwright, Statistical Learning with Sparsity (2015), chapter 3.
     """
 
-    def __new__(cls, *arguments: Any, **_: Any) -> Self:
-        """Refuse a dataset in place of X and y, before Python says that y is missing."""
-        if arguments and isinstance(arguments[0], Dataset):
-            raise ValueError(
-                f"{cls.__name__} takes X and y, not a Dataset: {cls.__name__}.from_dataset(dataset"
-                ".standardized()) makes one"
-            )
-        return super().__new__(cls)
-
     def __init__(
         self,
         X: Values,
