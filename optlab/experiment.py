@@ -336,7 +336,7 @@ def compare(
     seeds
         A seed draws the start and the batches' order, the same for all optimizers and devices.
     repeats
-        How often each trial is run.
+        How often each trial is run; ``"auto"`` repeats the short ones: see `Experiment`.
     order
         The order of the rows in each epoch: ``"dataloader"``, bit for bit that of torch's
         ``DataLoader``, or ``"fast"``.
