@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,10 @@ from optlab.anatomy import Anatomy
 from optlab.lab import Budget, Grid, ProblemSummary, TrialRecord, machine, run_grid
 from optlab.lab.anatomy_table import anatomy_table
 from optlab.lab.execution_options import Execution
+from optlab.lab.grid import Repeats
 from optlab.lab.measure.provenance import provenance
 from optlab.lab.rate_rule import RuleName
-from optlab.lab.rounds import check_tuned, stable_rates
+from optlab.lab.rounds import check_tuned, stable_rates, tuning_trials
 from optlab.lab.runner import Listener
 from optlab.lab.store.judge_records import with_best_known
 from optlab.lab.store.store import Store
@@ -55,7 +56,8 @@ class Experiment:
     seeds
         A seed draws the start and the batches' order, the same for all optimizers and devices.
     repeats
-        How often each trial is run.
+        How often each trial is run; with ``"auto"`` once, and the short ones again until there are
+        3 of each, in a tenth of the time that all took.
     order
         The order of the rows in each epoch, the same for all optimizers and devices:
         ``"dataloader"``, bit for bit that of torch's ``DataLoader`` after ``manual_seed(seed)``; or
@@ -112,7 +114,7 @@ class Experiment:
     devices: Iterable[str | torch.device] = ("cpu",)
     dtypes: Iterable[str | torch.dtype] | None = None
     seeds: Iterable[int] = (0,)
-    repeats: int = 1
+    repeats: Repeats = 1
     order: Order = "dataloader"
     rate_rule: RuleName = "constant"
     reference_batch_size: BatchSize | None = None
@@ -158,6 +160,7 @@ class Experiment:
         *,
         store: str | Path | None = None,
         execution: Execution | None = None,
+        progress: bool | None = None,
         listener: Listener | None = None,
         command: str = "",
     ) -> Results:
@@ -172,8 +175,11 @@ class Experiment:
             same data, code, versions, machine and threads, are not run again.
         execution
             The options that say how the trials are run: see `Execution`.
+        progress
+            Whether to show a progress bar, and where nobody looks at one a line for each trial, on
+            stderr; where left out, a bar in a terminal and in a notebook, and nothing elsewhere.
         listener
-            Called when trials start and end, off the clock.
+            Called when trials start and end, off the clock, in place of the progress bar.
         command
             The command that repeats the experiment, for the record.
 
@@ -194,7 +200,9 @@ class Experiment:
         compare : The same in one call.
         Results.load : Reads a store.
         """
-        execution = execution or Execution()
+        execution = Execution() if execution is None else execution
+        if not isinstance(execution, Execution):
+            raise ValueError(f"execution must be such as ol.Execution(jobs=2), not {execution!r}")
         if store is None and (execution.fresh or execution.redo):
             raise ValueError("fresh and redo are about the trials of a store: name the store")
         about: dict[str, object] = {**provenance(command, lasting=store is not None)}
@@ -203,7 +211,7 @@ class Experiment:
             about["stable_rates"] = rates
         kept = None if store is None else Store(store)
         try:
-            with kept or nullcontext():
+            with kept or nullcontext(), self._heard(progress, listener) as heard:
                 records = run_grid(
                     self.grid,
                     self.budget,
@@ -211,7 +219,7 @@ class Experiment:
                     definition=about,
                     execution=execution,
                     store=kept,
-                    listener=listener,
+                    listener=heard,
                 )
         except StoreError as error:
             if error.records:
@@ -221,6 +229,18 @@ class Experiment:
             return self._results(records, about)
         except KeyboardInterrupt:  # a moment's work, which loses nothing when it is done again
             return self._results(records, about)
+
+    def _heard(
+        self, progress: bool | None, listener: Listener | None
+    ) -> AbstractContextManager[Listener]:
+        from optlab.report.progress import trial_progress  # noqa: PLC0415 - rich is loaded when it is shown
+
+        if listener is None:
+            trials = len(self.grid.trials()) + tuning_trials(self.grid)
+            return trial_progress(progress, trials, self.epochs)
+        if progress:
+            raise ValueError("progress and listener exclude each other: leave one out")
+        return nullcontext(listener)
 
     def _results(self, records: Sequence[TrialRecord], about: Mapping[str, object]) -> Results:
         problems = self.grid.problems.items()
@@ -287,7 +307,7 @@ def compare(
     devices: Iterable[str | torch.device] = ("cpu",),
     dtypes: Iterable[str | torch.dtype] | None = None,
     seeds: Iterable[int] = (0,),
-    repeats: int = 1,
+    repeats: Repeats = 1,
     order: Order = "dataloader",
     rate_rule: RuleName = "constant",
     reference_batch_size: BatchSize | None = None,
@@ -296,6 +316,7 @@ def compare(
     recorded_epochs: RecordedEpochs = "growing",
     store: str | Path | None = None,
     execution: Execution | None = None,
+    progress: bool | None = None,
 ) -> Results:
     """Compare optimizers on a problem, or on several, in one call.
 
@@ -315,7 +336,7 @@ def compare(
     seeds
         A seed draws the start and the batches' order, the same for all optimizers and devices.
     repeats
-        How often each trial is run.
+        How often each trial is run; ``"auto"`` repeats the short ones: see `Experiment`.
     order
         The order of the rows in each epoch: ``"dataloader"``, bit for bit that of torch's
         ``DataLoader``, or ``"fast"``.
@@ -333,6 +354,8 @@ def compare(
         A file that each trial is written to as it ends; trials that it holds are not run again.
     execution
         The options that say how the trials are run: see `Execution`.
+    progress
+        Whether to show a progress bar; in a terminal and in a notebook where left out.
 
     Returns
     -------
@@ -377,4 +400,4 @@ def compare(
         epochs=epochs,
         stop_at=stop_at,
         recorded_epochs=recorded_epochs,
-    ).run(store=store, execution=execution)
+    ).run(store=store, execution=execution, progress=progress)

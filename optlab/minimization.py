@@ -215,6 +215,7 @@ def minimize(
     order: Order = "dataloader",
     stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
+    progress: bool | None = None,
 ) -> Solution:
     """Minimise a problem by an optimizer.
 
@@ -243,6 +244,8 @@ def minimize(
         has learnt nothing, or where a `optlab.lab.trial.stop_at.StopAt` says.
     recorded_epochs
         Which epochs are recorded and looked at: see `optlab.lab.trial.budget.Budget`.
+    progress
+        Whether to show a progress bar in a terminal and in a notebook; elsewhere there is none.
 
     Returns
     -------
@@ -273,6 +276,8 @@ def minimize(
     >>> ol.minimize(problem, ol.ManualSGD(0.1), start=solution.parameters, epochs=1).epochs
     1
     """
+    from optlab.report.progress import epoch_progress  # noqa: PLC0415 - rich is loaded when it is shown
+
     grid = Grid.of(
         problem,
         [optimizer],
@@ -286,16 +291,18 @@ def minimize(
     budget = Budget(epochs=epochs, stop_at=stop_at, recorded_epochs=recorded_epochs)
     given = None if start is None else _checked_start(start, problem)
     check_stop_at(budget.stop_at, [problem], given)
-    outcome = run_trial(
-        trial,
-        problem,
-        optimizer,
-        budget,
-        start=given,
-        shuffle=shuffle,
-        warm_up=False,
-        catch=(),
-    )
+    with epoch_progress(progress, budget.epochs) as watch:
+        outcome = run_trial(
+            trial,
+            problem,
+            optimizer,
+            budget,
+            start=given,
+            shuffle=shuffle,
+            watch=watch,
+            warm_up=False,
+            catch=(),
+        )
     if outcome.status == Status.SKIPPED:
         raise ValueError(f"{trial.optimizer} cannot run here: {outcome.message}")
     return _solution(outcome, problem)

@@ -16,10 +16,13 @@ from optlab.analysis.select_trials import check_column, select_trials
 from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
+from optlab.lab.store.save import keep_stored_trials, write_saved
+from optlab.lab.store.table_records import records_of_tables
 from optlab.lab.tables import predictions_table
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
+from optlab.report.output_file import check_output, is_own_output, output_file
 from optlab.report.table_files import write_tables
 
 if TYPE_CHECKING:
@@ -668,6 +671,57 @@ class Results(ResultTables):
         parameters : Of a trial that did not fail.
         """
         return self.tracebacks.get(trial, "")
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Save these results as one file, which `Results.load` reads back equal.
+
+        It is a results file as ``store=`` writes it, with the trials that stand in these tables, in
+        their order and numbered from 0. Trials in it are not known again by an experiment: to
+        resume one, give it a ``store``.
+
+        Parameters
+        ----------
+        path
+            The file.
+        force
+            Replace a file that `save` did not write. What an experiment has stored in it is kept in
+            an archive file beside it.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        ValueError
+            Where the file exists and `save` did not write it, unless ``force`` is set.
+
+        See Also
+        --------
+        load, export, report
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, [ol.ManualSGD(0.1), ol.Lstsq()], epochs=5)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     ol.Results.load(results.save(f"{folder}/results.db"))
+        Results('experiment', 2 trials: 2 finished)
+        """
+        path = Path(path)
+        check_output(path, "results", force=force)
+        if is_own_output(path, "results"):
+            keep_stored_trials(path, force=force)
+        records = records_of_tables(self.trials, self.traces, self.predictions)
+        for number, record in zip(self.trials["trial"], records, strict=True):
+            record.parameters = dict(self.final_parameters.get(number, {}))
+            record.traceback = self.tracebacks.get(number, "")
+        with output_file(path, "results", force=force) as file:
+            write_saved(file, self.name, records, self.problems, self.machine, self.definition)
+        return path
 
     def to_csv(self, folder: str | Path, *, force: bool = False, raw: bool = False) -> None:
         """Write the tables of `export` into a folder, as CSV.

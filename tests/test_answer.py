@@ -20,6 +20,7 @@ import optlab as ol
 from optlab.report.answer.html import answer_html
 from optlab.report.answer.ranked_rows import ranked_rows
 from optlab.report.answer.ranking import ranking
+from optlab.report.answer.remarks import remarks
 from optlab.report.answer.terminal import answer_text, fold
 from optlab.report.answer.verdict import verdict
 from optlab.report.page.render import render_page
@@ -292,6 +293,35 @@ def check_whole(text, results, width):
             ]
             assert any(all(value in line for value in shown) for line in lines), row
         assert all(re.sub(r"\s", "", part) in packed for part in ranked.caption.split(", "))
+    assert all(re.sub(r"\s", "", remark) in packed for remark in remarks(results))
+
+
+def test_methods_that_differ_in_kind_are_named_once(tutorial):
+    methods = [
+        ol.AdamW(0.1, weight_decay=0.02), ol.SGD(0.1), ol.Averaged(ol.Lion(0.1, weight_decay=0.3)),
+        ol.TorchOptimizer(torch.optim.AdamW, lr=0.1), ol.TorchOptimizer(torch.optim.Adam, lr=0.1),
+        ol.TorchSGD(0.1, weight_decay=0.5), ol.SVRG(0.1), ol.Newton(), ol.Lstsq(),
+    ]  # fmt: skip
+    results = ol.compare(tutorial, methods, batch_sizes=[5, "full"], epochs=4)
+    decay, costs = remarks(results)
+    assert decay == (
+        "AdamW (weight decay 0.02), Averaged(Lion) (weight decay 0.3), torch AdamW (weight decay "
+        "0.01) and TorchSGD (weight decay 0.5) minimise another function: decay pulls the "
+        "parameters towards 0, away from the minimum of the loss"
+    )
+    spent = results.trials.query("optimizer in ('SVRG', 'Newton')").groupby("optimizer")
+    each = spent[["gradient_evaluations", "hessian_products", "epochs"]].median()
+    newton, svrg = each.loc["Newton"], each.loc["SVRG"]
+    for part in (
+        f"SVRG ({svrg['gradient_evaluations'] / svrg['epochs']:.3g} gradients)",
+        f", {newton['hessian_products'] / newton['epochs']:.3g} Hessian products)",
+    ):
+        assert part in costs
+    assert all(name not in costs for name in ("SGD", "Adam", "Lstsq"))
+    for text in (str(results), results._repr_html_(), render_page(results)):
+        packed = re.sub(r"\s", "", text)
+        assert [packed.count(re.sub(r"\s", "", remark)) for remark in (decay, costs)] == [1, 1]
+    assert remarks(results.filter(optimizer=["SGD", "Lstsq"])) == []
 
 
 def test_what_finds_no_room_is_named():
@@ -329,11 +359,14 @@ def results_of(tables):
 
 SHOW = """
 import fcntl, pickle, struct, sys, termios
+from pathlib import Path
+from optlab.app.outputs import Outputs
 from optlab.app.summary_table import print_results
 results = pickle.load(open(sys.argv[1], "rb"))
 for width in (80, 100, 200):
     fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     print_results(results)
+    Outputs(csv=Path("tables")).write(results)
     print("=" * 8)
 """
 
@@ -363,8 +396,10 @@ def test_in_a_pseudo_terminal_the_answer_is_whole_at_each_width(tmp_path, tutori
             break
         written += part
     os.close(ours)
-    assert child.wait() == 0, child.stderr.read().decode()
+    told = child.stderr.read().decode()
     child.stderr.close()
+    assert child.wait() == 0, told
+    assert told.splitlines() == ["wrote 5 files into tables"] * 3
     shown = re.sub(r"\x1b\[[0-9;]*m", "", written.decode()).replace("\r\n", "\n").split("=" * 8)
     for width, text in zip((80, 100, 200), shown, strict=False):
         answer, _, settings = text.strip().partition("every setting")

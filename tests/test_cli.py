@@ -217,7 +217,7 @@ def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(f
         "compare", "some.csv", "--target", "y",
         "--optimizers", "manual-sgd,torch-sgd,lstsq,sklearn",
         "--batch-sizes", "1,32,full", "--devices", "cpu,cuda", "--epochs", "20",
-        "--csv", "tables", "--figures", "drawn", cwd=folder,
+        "--repeats", "1", "--csv", "tables", "--figures", "drawn", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     header = next(line for line in done.stdout.splitlines() if "optimizer" in line)

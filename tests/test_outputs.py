@@ -297,7 +297,7 @@ def test_files_whose_names_are_no_utf8_are_read_and_written(command, folder):
     (folder / f"{name}.csv").write_bytes((folder / "data.csv").read_bytes())
     status, _, err = command(
         "compare", f"{name}.csv", "--target", "y", "--optimizers", "lstsq",
-        "--csv", name, "--report", f"{name}.html", "--store", f"{name}.db",
+        "--repeats", "1", "--csv", name, "--report", f"{name}.html", "--store", f"{name}.db",
     )  # fmt: skip
     assert status == 0, err
     assert r"wrote 5 files into" in err

@@ -12,13 +12,13 @@ import torch
 
 import optlab as ol
 from benchmarks.kill_and_resume import kill_and_resume, same_but_for_times
-from optlab.app.progress import TrialProgress
 from optlab.app.script import load_experiment
 from optlab.lab.keys import source_hash
 from optlab.lab.measure.machine import machine
 from optlab.lab.measure.threads import set_threads, threads_kept
 from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.store.load import NOT_RUN
+from optlab.report.progress import TrialProgress
 from tests.commands import program
 
 DATASET = ol.datasets.tutorial().standardized()

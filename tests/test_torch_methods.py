@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import optlab as ol
 from optlab.app import cli
+from optlab.lab import rounds
 from optlab.optimizers import hyperparameters, registry, unsupported
 
 EPOCHS, SEED = 8, 5
@@ -206,7 +207,10 @@ def test_places_that_hold_no_optimizer_are_refused(place, sentence):
         registry.get(place)
 
 
-def test_the_command_line_takes_methods_by_name_and_place_with_a_learning_rate(tmp_path):
+def test_the_command_line_takes_methods_by_name_and_place_with_a_learning_rate(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(rounds, "LEAST", 1e9)  # so that all trials are short, and repeated
     store = tmp_path / "methods.db"
     names = "torch-adam,torch.optim:NAdam,torch-lbfgs"
     arguments = ["--optimizers", names, "--learning-rate", "0.5", "--epochs", "2"]
@@ -214,8 +218,9 @@ def test_the_command_line_takes_methods_by_name_and_place_with_a_learning_rate(t
         cli.app(["compare", "tutorial", *arguments, "--store", str(store)])
     assert done.value.code in {0, None}
     trials = ol.Results.load(store).trials
-    assert trials["optimizer"].tolist() == ["torch Adam", "torch NAdam", "torch LBFGS"]
-    assert trials["hp_lr"].tolist() == [0.5] * 3
+    assert trials["optimizer"][:3].tolist() == ["torch Adam", "torch NAdam", "torch LBFGS"]
+    assert trials.groupby("optimizer")["repeat"].apply(set).tolist() == [{1, 2, 3}] * 3
+    assert trials["hp_lr"].tolist() == [0.5] * 9
 
 
 def test_options_of_the_wrong_length_are_refused_in_words():

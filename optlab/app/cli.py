@@ -130,8 +130,9 @@ def compare(
     """Compare optimizers on fitting one column of a table by all others.
 
     Where left out, the batch size is full, the device cpu, the seed 0, and a trial stops at 1e-6
-    (see --stop-at) or after the epochs that some seconds allow, 100 to 10000. Learning rates are
-    computed of the problem's curvature, as a part of each trial.
+    (see --stop-at) or after the epochs that some seconds allow, 100 to 10000. Short trials are run
+    3 times (see --repeats). Learning rates are computed of the problem's curvature, as a part of
+    each trial.
 
     Parameters
     ----------
@@ -161,9 +162,9 @@ def compare(
     """
     with loading():
         from optlab.app.execute import execute
-        from optlab.app.summary_table import print_note
         from optlab.experiment import Experiment
         from optlab.optimizers import registry
+        from optlab.report.console import print_note
 
     with bad_input():
         if tune is not None and learning_rate is not None:
@@ -184,6 +185,7 @@ def compare(
             name=f"compare {dataset.name}",
             problems=made,
             optimizers=tuned_optimizers(made_optimizers(classes, given), tune),
+            repeats="auto",
             epochs=usual_epochs(made, sizes),
             stop_at=1e-6,
         )

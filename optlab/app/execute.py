@@ -14,13 +14,11 @@ from optlab.app import summary_table
 from optlab.app.exit_status import UnavailableError, as_typed, bad_input, call, stoppable
 from optlab.app.options import Axes, AxesOptions, ExecutionOptions, OutputOptions
 from optlab.app.outputs import Outputs
-from optlab.app.progress import TrialProgress
 from optlab.experiment import Experiment
 from optlab.lab import Status
 from optlab.lab.execution_options import Execution
-from optlab.lab.rounds import tuning_trials
-from optlab.lab.runner import Listener
 from optlab.lab.store.store_error import StoreError
+from optlab.report.console import print_note
 from optlab.results import Results
 
 
@@ -51,12 +49,10 @@ def execute(
         experiment = replace(experiment, **axes.changes())
         outputs.check(inputs, list(experiment.grid.problems))
     if execution.is_contended:
-        summary_table.print_note(summary_table.BESIDE)
-    trials = len(experiment.grid.trials()) + tuning_trials(experiment.grid)
-    bar = TrialProgress(trials, experiment.epochs)
+        print_note(summary_table.BESIDE)
     with stoppable():
-        with bar as progress, bad_input():
-            results, failed = _run(experiment, outputs, execution, progress.listener())
+        with bad_input():
+            results, failed = _run(experiment, outputs, execution)
         # Printed first: the outputs can fail, or be stopped.
         failed += summary_table.print_results(
             results, coefficients=coefficients, threads=execution.threads
@@ -75,12 +71,12 @@ def execute(
 
 
 def _run(
-    experiment: Experiment, outputs: Outputs, execution: Execution, listener: Listener
+    experiment: Experiment, outputs: Outputs, execution: Execution
 ) -> tuple[Results, list[str]]:
     """Return the results, and why the store ended the run where it did."""
     try:
         results = experiment.run(
-            store=outputs.store, execution=execution, listener=listener, command=as_typed()
+            store=outputs.store, execution=execution, progress=True, command=as_typed()
         )
     except StoreError as error:
         if error.results is None:  # nothing had run

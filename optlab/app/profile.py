@@ -15,10 +15,10 @@ from optlab.anatomy import Anatomy
 from optlab.app.exit_status import UnavailableError, UsageError, bad_input
 from optlab.app.options import Axes
 from optlab.app.outputs import Writer, write_all
-from optlab.app.summary_table import print_note
 from optlab.experiment import Experiment
 from optlab.lab.step_anatomy import PARTS
 from optlab.lab.trial.record import Trial
+from optlab.report.console import print_note
 from optlab.report.figures.file_names import figure_file
 from optlab.report.output_file import check_output
 from optlab.text import format_seconds

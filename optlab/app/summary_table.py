@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -17,6 +16,7 @@ from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL
 from optlab.datasets.dataset import STANDARDIZED
 from optlab.lab import ProblemSummary
 from optlab.report.answer.terminal import print_answer
+from optlab.report.console import RaisingConsole
 from optlab.text import cell_label, format_bytes, format_seconds, number
 
 if TYPE_CHECKING:
@@ -26,20 +26,6 @@ BESIDE = (
     "trials run beside others: their seconds are marked as contended and are not ranked; "
     "to compare speed, leave out --jobs and --executor"
 )
-
-
-class RaisingConsole(Console):
-    """A console that raises where its pipe is closed, and does not end the process."""
-
-    def on_broken_pipe(self) -> None:
-        """Raise the `BrokenPipeError` in whose handler rich calls this."""
-        raise  # noqa: PLE0704 - as the line above says
-
-
-def print_note(text: str) -> None:
-    """Print a line to stderr, beside the progress."""
-    with suppress(OSError):  # stderr may be full or gone
-        RaisingConsole(stderr=True, soft_wrap=True).print(Text(f"note: {text}"))
 
 
 def print_results(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from optlab.datasets.columns import place, to_floats
 from optlab.datasets.rounding import FloatArray
+from optlab.remedies import remedy
 from optlab.text import pluralize
 
 _LARGEST_EXACT = 2.0**53
@@ -172,6 +173,9 @@ def _check_matrix(X: Tensor) -> None:
 
 
 def _check_shapes(X: Tensor, y: Tensor) -> None:
+    if X.ndim == 1 and y.ndim == 2 and len(X) == len(y):
+        raise ValueError(f"X and y are swapped: X has shape {tuple(X.shape)}, y {tuple(y.shape)}; "
+                         "X (n, d) comes first, then y (n,)")  # fmt: skip
     _check_matrix(X)
     if y.ndim != 1:
         flat = y.ndim == 2 and 1 in y.shape
@@ -190,7 +194,8 @@ def _as_float_tensor(name: str, values: Any) -> Tensor:
         return torch.from_numpy(_as_float_array(name, values))
     tensor = values.detach()
     if tensor.layout != torch.strided or torch.masked.is_masked_tensor(tensor):
-        raise ValueError(f"{name} must be a dense tensor without masks, not {tensor.layout}")
+        raise ValueError(f"{name} must be a dense tensor without masks, not {tensor.layout}: pass "
+                         f"{name}.to_dense()")  # fmt: skip
     if tensor.dtype in (torch.float32, torch.float64):
         return tensor
     if tensor.is_floating_point() or tensor.dtype == torch.bool:  # half precision: exact in float64
@@ -213,8 +218,10 @@ def _as_float_array(name: str, values: Any) -> FloatArray:
         return _writeable(to_floats(pd.Series(array), name))
     if array.ndim == 2:
         return _by_column(name, pd.DataFrame(array))
+    made = remedy(values)
     raise ValueError(
         f"{name} must have shape {'(n, d)' if name == 'X' else '(n,)'}: it is {values!r:.99}"
+        f"{'; ' if made else ''}{made}"
     )
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import torch
 
@@ -28,11 +28,14 @@ from optlab.optimizers import (
     optimizer_name,
     versions,
 )
+from optlab.optimizers.require_optimizer import require_optimizer
 from optlab.problems import Problem, problem_dtype
 from optlab.problems.require_problem import require_problem
 from optlab.text import as_shown, without_addresses
 
 T = TypeVar("T")
+
+Repeats: TypeAlias = int | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Grid:
     repeats: int
     order: Order = "dataloader"
     rate_rule: RateRule = field(default_factory=RateRule)
+    repeats_short: bool = False
+    """Whether short trials are repeated: see `optlab.lab.rounds`."""
 
     @classmethod
     def of(
@@ -62,7 +67,7 @@ class Grid:
         devices: Iterable[str | torch.device] = ("cpu",),
         dtypes: Iterable[str | torch.dtype] | None = None,
         seeds: Iterable[int] = (0,),
-        repeats: int = 1,
+        repeats: Repeats = 1,
         order: Order = "dataloader",
         rate_rule: RuleName = "constant",
         reference_batch_size: BatchSize | None = None,
@@ -74,7 +79,8 @@ class Grid:
         ValueError
             Naming the argument, the value and what is allowed.
         """
-        check_count("repeats", repeats)
+        if repeats != "auto":
+            check_count("repeats", repeats)
         named = named_optimizers(optimizers)
         sizes = _axis("batch_sizes", batch_sizes, check_batch_size)
         rule = RateRule.of(rate_rule, reference_batch_size, sizes)
@@ -88,7 +94,8 @@ class Grid:
             devices=_axis("devices", devices, check_device),
             dtypes=dtype_axis,
             seeds=_axis("seeds", seeds, _check_seed),
-            repeats=int(repeats),
+            repeats=1 if repeats == "auto" else int(repeats),
+            repeats_short=repeats == "auto",
             order=check_order(order),
             rate_rule=rule,
         )
@@ -176,13 +183,13 @@ def named_optimizers(
     if isinstance(optimizers, Mapping):
         named = {str(name): optimizer for name, optimizer in optimizers.items()}
         for optimizer in named.values():
-            _check_optimizer(optimizer)
+            require_optimizer(optimizer)
         if len(named) < len(optimizers):
             raise ValueError(f"optimizers' names must differ as text: {list(optimizers)}")
     else:
         several = _listed(optimizers, Optimizer)
         for optimizer in several:
-            _check_optimizer(optimizer)
+            require_optimizer(optimizer)
         labels = _labels(several)
         twins = sorted(label for label, count in Counter(labels).items() if count > 1)
         if twins:
@@ -200,27 +207,6 @@ def named_optimizers(
         except Exception as error:
             raise ValueError(f"optimizer {name!r} cannot be described: {error}") from error
     return named
-
-
-def _check_optimizer(optimizer: object) -> None:
-    if isinstance(optimizer, type):
-        raise ValueError(f"optimizers holds the class {optimizer.__name__}: did you mean "
-                         f"{optimizer.__name__}()?")  # fmt: skip
-    if not isinstance(optimizer, Optimizer):
-        if isinstance(optimizer, str):
-            raise ValueError(
-                f"{optimizer!r} is no optimizer, but a name; optimizers are objects, such as "
-                f"optlab.ManualSGD(); optlab.optimizers.registry.get({optimizer!r}) gives the class"
-            )
-        if isinstance(optimizer, Problem):
-            raise ValueError(
-                f"{type(optimizer).__name__} is no optimizer, but a problem: optimizers come "
-                "second, as in compare(problem, [optimizer])"
-            )
-        raise ValueError(
-            f"{type(optimizer).__name__} is no optimizer: it needs `uses_batches` and "
-            "`iterates(problem, batches, start)`"
-        )
 
 
 def _labels(optimizers: Sequence[Optimizer]) -> list[str]:
@@ -286,12 +272,16 @@ def _listed(given: Any, one: type) -> list[Any]:
     if type(given) is list:  # most often; to compare with a protocol takes longer than the rest
         return list(given)
     is_one = isinstance(given, one | torch.nn.Module | str) or not isinstance(given, Iterable)
-    return [given] if is_one else list(given)
+    return [given] if is_one or hasattr(given, "shape") else list(given)
 
 
 def _axis(name: str, values: object, check: Callable[[object], T]) -> tuple[T, ...]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise ValueError(f"{name} must be a list, such as [{values!r}], not {values!r}")
+        such = f"[{values!r}]"
+        if name == "seeds":
+            whole = isinstance(values, numbers.Integral)
+            such = f"{such} for one seed, or range({values}) for {values}" if whole else "[0, 1, 2]"
+        raise ValueError(f"{name} must be a list, such as {such}, not {values!r}")
     checked = tuple(dict.fromkeys(check(value) for value in values))
     if not checked:
         raise ValueError(f"{name} is empty: give at least one")

@@ -1,4 +1,4 @@
-"""The rounds of an experiment: those that tune its optimizers, then the one that measures."""
+"""The rounds of an experiment: those that tune its optimizers, one that measures, and repeats."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ Rounds = Generator[list[Task], Mapping[int, TrialRecord], None]
 MOST_FEATURES = 500
 """The eigenvalues of larger Hessians take longer than a look at the result is worth."""
 
+ENOUGH = 3
+"""Trials of each setting, over its seeds, from which pairs are compared."""
+
+SHARE, LEAST = 0.1, 0.3
+"""Repeats take at most this share of the seconds that all trials took, or so many seconds."""
+
 FIRST_SEED = 1000
 """Where nothing is said, tuning trials have the first seed from here on that is not measured."""
 
@@ -34,9 +40,9 @@ FIRST_SEED = 1000
 def rounds(grid: Grid, budget: Budget) -> Rounds:
     """Yield the tasks of each round; the records of all trials so far, by number, are sent back.
 
-    Tuning trials come first, in as many rounds as the searches ask for; the measured trials are
-    the last round, with the settings that were chosen. They have the numbers of `Grid.trials`, and
-    the tuning trials the next.
+    Tuning trials come first, in as many rounds as the searches ask for; the measured trials come
+    next, with the settings that were chosen. They have the numbers of `Grid.trials`, and the tuning
+    trials the next. Repeats of short trials come last.
     """
     measured = grid.trials()
     searches = _searches(grid, budget)
@@ -60,12 +66,61 @@ def rounds(grid: Grid, budget: Budget) -> Rounds:
                 ]
             )
     chosen = {search.place: search.search.best() for search in searches}
-    yield [
+    last = [
         task
         if (best := chosen.get(_place(task.trial))) is None
         else replace(task, optimizer=best.optimizer)
         for task in untuned_tasks(grid, budget)
     ]
+    records = yield last
+    if grid.repeats_short and (more := repeats_of_short(last, records, number)):
+        yield more
+
+
+def repeats_of_short(
+    tasks: Sequence[Task], records: Mapping[int, TrialRecord], number: int
+) -> list[Task]:
+    """Return the tasks that repeat the settings of the shortest trials until there are 3 of each.
+
+    They are numbered from ``number`` on. What they take is judged by the seconds of the trials that
+    ended, so that a resumed experiment repeats the same ones; trials without an answer, and those
+    whose seconds are never ranked, are not repeated.
+    """
+    settings: dict[tuple[object, ...], list[Task]] = {}
+    for task in tasks:
+        settings.setdefault(_setting(task), []).append(task)
+    costs = {key: sum(_cost(records[t.trial.number]) for t in own) for key, own in settings.items()}
+    allowed = max(SHARE * sum(cost for cost in costs.values() if math.isfinite(cost)), LEAST)
+    found: list[Task] = []
+    for key, cost in sorted(costs.items(), key=lambda pair: pair[1]):
+        own = settings[key]
+        repeats = range(2, -(-ENOUGH // len(own)) + 1)
+        allowed -= cost * len(repeats)
+        if allowed < 0:
+            break
+        found += [
+            replace(task, trial=replace(task.trial, repeat=repeat))
+            for repeat in repeats
+            for task in own
+        ]
+    return [
+        replace(task, trial=replace(task.trial, number=number + place))
+        for place, task in enumerate(found)
+    ]
+
+
+def _setting(task: Task) -> tuple[object, ...]:
+    trial = task.trial
+    return trial.problem, trial.optimizer, trial.batch_size, trial.device, trial.dtype
+
+
+def _cost(record: TrialRecord) -> float:
+    """Return the seconds of a trial, with its first pass; infinite where it is not repeated."""
+    ranked = record.trace and record.status.is_result and not (record.contended or record.shared)
+    if not ranked or not math.isfinite(record.seconds):
+        return math.inf
+    first = record.first_pass_seconds
+    return record.seconds + (first if math.isfinite(first) else 0.0)
 
 
 def untuned_tasks(grid: Grid, budget: Budget) -> list[Task]:

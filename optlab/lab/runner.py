@@ -42,6 +42,8 @@ class Listener:
     started: Callable[[Trial], None] = field(default=lambda _: None)
     watch: Callable[[Trial, TraceRow], None] = field(default=lambda *_: None)
     finished: Callable[[TrialRecord], None] = field(default=lambda _: None)
+    added: Callable[[int], None] = field(default=lambda _: None)
+    """Called with the number of trials that come to those of the grid: repeats of short ones."""
     note: Callable[[str], None] = field(default=lambda text: warnings.warn(text, stacklevel=2))
     """Called with a sentence where trials are not run as they were asked to be."""
 
@@ -135,7 +137,13 @@ def _round_execution(
     ValueError
         For trials that are judged by their seconds where they would run beside others.
     """
-    if tasks[0].trial.stage == "measured":
+    if tasks[0].trial.repeat > grid.repeats:
+        listener.added(len(tasks))
+    measured, first = tasks[0].trial.stage == "measured", tasks[0].trial.repeat == 1
+    if not measured or (grid.repeats_short and first):  # others in the store may be asked for later
+        tell = listener.known
+        listener = replace(listener, known=lambda status: tell(status._replace(others=0)))
+    if measured:
         return execution, listener
     if by_seconds(tasks, grid):
         if execution.is_contended:
@@ -243,8 +251,6 @@ def _run(
     left = len(waiting)
     if collected.resume:
         known = collected.resume.known(waiting)
-        if waiting and waiting[0].trial.stage == "tuning":  # the measured ones follow
-            known = known._replace(others=0)
         listener.known(known)
         missing, left = collected.resume.missing, left - known.done
     collected.began = True

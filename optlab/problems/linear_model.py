@@ -24,6 +24,7 @@ from optlab.problems.model_judge import ModelJudge
 from optlab.problems.penalties.elastic_net import ElasticNet
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 from optlab.problems.row_weights import given_weights, mean_one, moderate, share_pairs, times
+from optlab.remedies import remedy
 
 Values: TypeAlias = ArrayLike | Tensor
 """An array, a tensor, a data frame or a series."""
@@ -174,6 +175,11 @@ class LinearModel:
         ``fit_intercept`` left out follows the dataset, which may say that its model has none.
         Options are the constructor's: l1, l2, and the loss's own.
         """
+        if not isinstance(dataset, Dataset):
+            raise ValueError(
+                f"from_dataset takes a Dataset, not {type(dataset).__name__}: "
+                f"{remedy(dataset) or f'{cls.__name__}(X, y) takes arrays'}"
+            )
         given: dict[str, Any] = {
             "sample_weight": dataset.sample_weight,
             "holdout": dataset.holdout,

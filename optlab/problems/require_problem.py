@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from optlab.problems.problem import Batch, Evaluation, Problem
+from optlab.remedies import remedy
 
 _MEMBERS = ("name", "data", "loss", "start", "to", "reference", "evaluate")
 _MEASURES = [name for name in Evaluation._fields if name != "more"]
@@ -34,7 +35,7 @@ def require_problem(problem: Any) -> None:
     Traceback (most recent call last):
     ...
     ValueError: object is no problem: it has no name, data, loss, start, to, reference, evaluate; \
-LinearRegression(X, y) makes one, README.md shows how to write one
+ol.LinearRegression(X, y) makes one, README.md shows how to write one
     """
     _check_kind(problem)
     _check_name(problem)
@@ -84,22 +85,33 @@ def require_moved(problem: Problem, moved: Any, device: torch.device, dtype: tor
 
 def _check_kind(problem: Any) -> None:
     kind = type(problem).__name__
+    own = remedy(problem)
     if isinstance(problem, type):
-        raise ValueError(
-            f"problems holds the class {problem.__name__}, not a problem: call it with arguments"
-        )
+        called = own or "call it with arguments, as in LinearRegression(X, y)"
+        raise ValueError(f"the class {problem.__name__} is no problem: {called}")
     if callable(getattr(problem, "iterates", None)):
         raise ValueError(
             f"{kind} is no problem, but an optimizer: problems come first, as in "
             "compare(problem, [optimizer])"
         )
-    if isinstance(problem, torch.nn.Module) and not isinstance(problem, Problem):
-        raise ValueError(f"{kind} is no problem: ModuleProblem(module, loss, X, y) makes one of it")
+    if isinstance(problem, str):
+        raise ValueError(
+            f"{problem!r} is no problem, but a name: "
+            f"ol.LinearRegression.from_dataset(ol.datasets.load({problem!r}).standardized()) makes "
+            "one of a dataset"
+        )
+    if inspect.isfunction(problem):
+        raise ValueError(
+            f"{kind} is no problem: ol.NonlinearLeastSquares(model, X, y, start=...) fits one of "
+            "parameters and X; README.md shows how to write a problem"
+        )
+    if own and not isinstance(problem, Problem):
+        raise ValueError(f"{kind} is no problem: {own}")
     missing = [name for name in _MEMBERS if inspect.getattr_static(problem, name, None) is None]
     if missing:
         raise ValueError(
-            f"{kind} is no problem: it has no {', '.join(missing)}; LinearRegression(X, y) makes "
-            "one, README.md shows how to write one"
+            f"{kind} is no problem: it has no {', '.join(missing)}; ol.LinearRegression(X, y) "
+            "makes one, README.md shows how to write one"
         )
     for name in ("loss", "start", "to", "reference", "evaluate"):
         if not callable(getattr(problem, name)):

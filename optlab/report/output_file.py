@@ -30,6 +30,8 @@ MARKS: Mapping[str, re.Pattern[bytes]] = {
     "svg": re.compile(rb"<dc:title>optlab "),
     "pdf": re.compile(rb"/Creator \(optlab "),
     "eps": re.compile(rb"%%Creator: optlab "),
+    # An SQLite file whose application number is that of the schema.
+    "results": re.compile(rb"\ASQLite format 3\x00.{52}optl", re.DOTALL),
 }
 """A pattern for each kind of output, found in the files that optlab wrote and in no others."""
 
@@ -66,7 +68,7 @@ def check_output(path: Path, kind: str, *, force: bool = False) -> None:
         return
     if S_ISLNK(state.st_mode):
         what = "is a symbolic link: name the file itself"
-    elif state.st_size == 0 or _is_ours(path, kind):
+    elif state.st_size == 0 or is_own_output(path, kind):
         return
     else:
         what = "exists, and optlab did not write it as this kind of output: name another file"
@@ -102,6 +104,19 @@ def output_file(path: Path, kind: str, *, force: bool = False) -> Iterator[Binar
         unfinished.unlink(missing_ok=True)
 
 
+def is_own_output(path: Path, kind: str) -> bool:
+    """Return whether a file is one that optlab wrote as an output of this kind."""
+    if kind not in MARKS:
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LOOK)
+            file.seek(max(_LOOK, path.stat().st_size - _LOOK))
+            return MARKS[kind].search(start + file.read()) is not None
+    except OSError:  # what cannot be read is not known to be ours
+        return False
+
+
 def _is_written_into(path: Path) -> bool:
     """Whether a path is a device, a pipe, or this process's own stdout or stderr."""
     try:
@@ -126,18 +141,6 @@ def _stream(state: os.stat_result) -> int | None:
         except OSError:  # it is closed
             continue
     return None
-
-
-def _is_ours(path: Path, kind: str) -> bool:
-    if kind not in MARKS:
-        return False
-    try:
-        with path.open("rb") as file:
-            start = file.read(_LOOK)
-            file.seek(max(_LOOK, path.stat().st_size - _LOOK))
-            return MARKS[kind].search(start + file.read()) is not None
-    except OSError:  # what cannot be read is not known to be ours
-        return False
 
 
 def _name(path: Path) -> str:

@@ -12,7 +12,9 @@ from optlab.optimizers import Optimizer
 from optlab.optimizers.adapters.sklearn_estimator import SklearnEstimator
 from optlab.optimizers.adapters.torch_optimizer import TorchOptimizer
 from optlab.optimizers.optimizer_registry import registry
+from optlab.optimizers.require_optimizer import require_optimizer
 from optlab.optimizers.sklearn_linear_regression import SklearnLinearRegression
+from optlab.remedies import remedy
 
 
 def as_optimizer(given: Any) -> Optimizer:
@@ -66,12 +68,10 @@ def as_optimizer(given: Any) -> Optimizer:
         if issubclass(given.func, torch.optim.Optimizer):
             return _of_torch(given.func, given.keywords)
         return as_optimizer(given())
-    if callable(given):
+    if callable(given) and not remedy(given):
         return _of_factory(given)
-    raise ValueError(
-        f"{given!r} is no optimizer: it has no iterates(problem, batches, start), and is neither "
-        "an optimizer of torch nor a linear estimator of scikit-learn"
-    )
+    require_optimizer(given)
+    raise AssertionError("what has no iterates is no optimizer")
 
 
 def _made(cls: type) -> Any:

@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 ASKED_FOR = ("status", "started", "contended", "peak_bytes")
 """Fields that SQL asks for, and so have a column each; the others are JSON in ``record``."""
 
-_APART = {*ASKED_FOR, "trace", "parameters", "start", "file"}
+_APART = {*ASKED_FOR, "trace", "parameters", "start"}
 
 
 def record_to_row(record: TrialRecord, optimizer: Mapping[str, Any]) -> dict[str, Any]:

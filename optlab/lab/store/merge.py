@@ -143,7 +143,8 @@ class MergedFiles:
         known = {replace(record.trial, number=0) for record in self.records}
         shift = max(trial.repeat for trial in known) if not known.isdisjoint(mine) else 0
         for trial, (_, record) in zip(mine, file.records, strict=True):
-            record.trial, record.file = replace(trial, repeat=trial.repeat + shift), label
+            record.trial = replace(trial, repeat=trial.repeat + shift)
+            record.file = label or record.file
             self.records.append(record)
         for name, summary in file.problems.items():
             self.problems[problems[name]] = replace(summary, name=problems[name])

@@ -156,6 +156,19 @@ class Store:
             overlaps = self._running.others_run()
             mark_overlapping(self._database, key, record, experiment, overlaps=overlaps)
 
+    def add_all(self, records: Mapping[str, TrialRecord], experiment: int) -> None:
+        """Write the records of an experiment by key, all in one transaction."""
+        rows = [
+            {"key": key, "experiment": experiment, **record_to_row(record, record.optimizer)}
+            for key, record in records.items()
+        ]
+        with self._writing():
+            for row in rows:
+                columns, marks = ", ".join(row), ", ".join("?" * len(row))
+                self._database.execute(
+                    f"INSERT INTO trials ({columns}) VALUES ({marks})", tuple(row.values())
+                )
+
     def lock_running(self, experiment: int) -> None:
         """Take the lock by which other processes see that trials of an experiment run."""
         with self.errors("locked"):

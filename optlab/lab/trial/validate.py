@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+from torch import Tensor
 
 from optlab.optimizers import Iterate
 from optlab.optimizers.together import JointIterate
@@ -48,7 +51,10 @@ def data_are_untouched(problem: Problem, local: Problem) -> bool:
 def passes_of(iterate: object) -> int:
     """Return the passes since the last iterate; raise unless this is one that has made some."""
     if not isinstance(iterate, Iterate | JointIterate):
-        raise TypeError(f"an optimizer must yield Iterate, not {type(iterate).__name__}")
+        raise TypeError(
+            f"an optimizer must yield Iterate, not {type(iterate).__name__}: "
+            "yield ol.Iterate(parameters)"
+        )
     if type(iterate.epochs) is not int or iterate.epochs < 1:
         raise ValueError(
             f"the epochs of an iterate must be a whole number of at least 1, not {iterate.epochs!r}"
@@ -56,9 +62,24 @@ def passes_of(iterate: object) -> int:
     return iterate.epochs
 
 
+def _check_tensors(parameters: object, epoch: int) -> None:
+    if not isinstance(parameters, Mapping):
+        raise TypeError(
+            f"the iterate of epoch {epoch} holds a {type(parameters).__name__}: it must hold "
+            "a dict of tensors by name, as the start is"
+        )
+    for name, value in parameters.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"the iterate of epoch {epoch} has as {name!r} a {type(value).__name__}: it must "
+                "be a tensor, such as torch.as_tensor(array)"
+            )
+
+
 def check_iterate(iterate: Iterate, start: Parameters, epoch: int) -> None:
     """Raise unless an iterate has the start's parameters, as real numbers."""
     parameters = iterate.parameters
+    _check_tensors(parameters, epoch)
     if parameters.keys() == start.keys():
         for name, value in parameters.items():
             if not value.is_floating_point() or value.shape != start[name].shape:

@@ -12,6 +12,7 @@ import torch
 from optlab.checks import check_count, did_you_mean
 from optlab.optimizers import Batches, Iterate, Optimizer, is_direct, optimizer_name
 from optlab.optimizers.ranges import Choice, Range
+from optlab.optimizers.require_optimizer import require_optimizer
 from optlab.optimizers.search_space import Space, default_space, with_hyperparameters
 from optlab.problems import Parameters, Problem
 
@@ -96,8 +97,9 @@ class Tuned:
     uses_batches: ClassVar[bool] = True  # of an object, its optimizer's
 
     def __post_init__(self) -> None:
-        if not isinstance(self.optimizer, Optimizer) or isinstance(self.optimizer, type | Tuned):
-            raise ValueError(f"optimizer must be one, such as optlab.SGD(), not {self.optimizer!r}")
+        require_optimizer(self.optimizer)
+        if isinstance(self.optimizer, Tuned):
+            raise ValueError("optimizer must be one to tune, such as ol.SGD(), not a Tuned one")
         object.__setattr__(self, "uses_batches", self.optimizer.uses_batches)
         object.__setattr__(self, "trials", check_count("trials", self.trials))
         if self.sampler not in get_args(Sampler):

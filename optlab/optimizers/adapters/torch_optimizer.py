@@ -17,6 +17,7 @@ from optlab.optimizers.linear_descent import LinearDescent
 from optlab.optimizers.optimizer import Cost, Iterate
 from optlab.optimizers.rate_text import check_rate, is_rate_text, number_of
 from optlab.problems import Batch, Parameters, Problem
+from optlab.remedies import remedy
 
 MakeScheduler: TypeAlias = Callable[[torch.optim.Optimizer], LRScheduler]
 
@@ -92,7 +93,7 @@ class TorchOptimizer:
         **options: Any,
     ) -> None:
         if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):
-            raise ValueError(f"cls must be a class of torch.optim, not {cls!r}")
+            raise ValueError(f"cls must be a class of torch.optim, not {_meant(cls)}")
         if "lr" in options and not isinstance(options["lr"], Tensor):
             check_rate("lr", options["lr"], of="" if cls is torch.optim.SGD else cls.__name__)
         for option, value in options.items():  # torch's SGD takes a momentum that is NaN
@@ -232,3 +233,15 @@ def _check_scheduler(make: object, optimizer: torch.optim.Optimizer) -> None:
         raise ValueError(
             f"scheduler must return a scheduler of torch.optim.lr_scheduler, not {made!r}"
         )
+
+
+def _meant(given: object) -> str:
+    """Return what was given in place of a class, and the class that was meant where one was."""
+    if isinstance(given, torch.optim.Optimizer):
+        return f"an object of {type(given).__name__}: {remedy(given)}"
+    if isinstance(given, str):
+        hint = f": did you mean torch.optim.{given}?" if hasattr(torch.optim, given) else ""
+        return f"{given!r}{hint}"
+    if isinstance(given, type) and given.__module__.startswith("optlab."):
+        return f"{given!r}: ol.{given.__name__}(...) is an optimizer itself"
+    return f"{given!r:.80}"

@@ -13,9 +13,9 @@ from optlab.report.answer.ranked_rows import (
     SETTINGS,
     TEXTS,
     RankedRows,
-    not_ranked,
     ranked_rows,
 )
+from optlab.report.answer.remarks import remarks
 from optlab.report.answer.verdict import verdict
 
 MOST_ROWS = 20
@@ -44,7 +44,7 @@ def answer_html(results: ResultTables, *, whole: bool = False) -> str:
         several=len(tables) > 1,
         tables=[_table(table, None if whole else MOST_ROWS) for table in shown],
         more_tables=len(tables) - len(shown),
-        lines=not_ranked(results),
+        lines=remarks(results),
     )
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.statistics import CELL
 from optlab.report.answer.ranking import NOT_TIMED, ranked_settings, ranking
 from optlab.report.views.cache import cached
 from optlab.report.views.time_to_target import own_target
-from optlab.report.words import join_names, share
-from optlab.text import format_seconds, number, pluralize
+from optlab.report.words import share
+from optlab.text import format_seconds, number
 
 METHOD, SETTINGS, INTERVAL = "method", "hyperparameters", "interval"
 
@@ -172,7 +173,8 @@ def _caption(
     seeds = sorted(set(own["seed"]))
     parts.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds")
     if (repeats := len(set(own["repeat"]))) > 1:
-        parts.append(f"{repeats} repeats")
+        each = own[own["status"] != "skipped"].groupby(CELL, observed=True)["repeat"].nunique()
+        parts.append(f"{'up to ' if each.min() < repeats else ''}{repeats} repeats")
     settings = ranked_settings(results)
     tried = int((settings["problem"] == problem).sum())
     if tried > len(rows):
@@ -181,24 +183,3 @@ def _caption(
         goal = share(str(rows["target"].iloc[0]))
         parts.append(f"costs to {goal} or, where that was not reached, of whole trials")
     return ", ".join(parts)
-
-
-def not_ranked(results: ResultTables) -> list[str]:
-    """Return a line on the settings that did not run, for each reason."""
-    skipped = results.trials[results.trials["status"] == "skipped"]
-    lines = []
-    for message, rows in skipped.groupby("message", sort=False):
-        lines.append(f"skipped: {message} ({_where(rows, results.trials)})")
-    return lines
-
-
-def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> str:
-    """Return in words which settings some skipped trials are of: whole devices, else optimizers."""
-    devices = list(dict.fromkeys(map(str, rows["device"])))
-    every = trials[trials["device"].isin(devices)]
-    count = pluralize(len(rows), "trial")
-    if len(every) == len(rows) and trials["device"].nunique() > len(devices):
-        return f"all {count} on {join_names(devices)}"
-    names = join_names(list(dict.fromkeys(map(str, rows["optimizer"]))))
-    on = f" on {join_names(devices)}" if len(set(trials["device"])) > 1 else ""
-    return f"{count} of {names}{on}"

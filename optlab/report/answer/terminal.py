@@ -22,9 +22,9 @@ from optlab.report.answer.ranked_rows import (
     TEXTS,
     Bar,
     RankedRows,
-    not_ranked,
     ranked_rows,
 )
+from optlab.report.answer.remarks import remarks
 from optlab.report.answer.verdict import verdict
 
 BAR_WIDTHS = (16, 10, 6)
@@ -77,7 +77,7 @@ def _parts(console: Console, results: ResultTables) -> Iterator[RenderableType]:
         next_caption = tables[place + 1].caption if place + 1 < len(tables) else ""
         told_later = ranked.caption == next_caption
         yield from _ranked(console, ranked, several=several, told_later=told_later)
-    for line in not_ranked(results):
+    for line in remarks(results):
         yield Text(line, overflow="fold")
 
 
