@@ -20,11 +20,13 @@ from optlab.lab.tables import predictions_table
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
+from optlab.report.style import Styles, drawn_trials
 from optlab.report.table_files import write_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from optlab.report.figures.paper import FigureStyle
     from optlab.report.page.signature_table import SignatureLike
 
 
@@ -440,26 +442,127 @@ class Results(ResultTables):
         return write_tables(self, Path(folder), kind, force=force, raw=raw)
 
     def plot_convergence(
-        self, problem: str | None = None, measure: str = "suboptimality"
+        self,
+        problem: str | None = None,
+        measure: str = "suboptimality",
+        *,
+        x: str | Sequence[str] | None = None,
+        methods: str | Sequence[str] | None = None,
+        batch_sizes: int | str | Sequence[int | str] | None = None,
+        style: str | FigureStyle = "page",
     ) -> Figure:
-        """Draw a measure over epochs, samples and seconds; direct methods as lines.
+        """Draw a measure along the trials: lines of iterative methods, points of direct ones.
 
-        ``problem`` may be left out where there is one; ``measure`` is the suboptimality or a
-        further measure of the problem, such as ``"holdout_loss"``.
+        A method keeps its colour, whatever is chosen. Few lines are named at their ends. Direct
+        methods that are far below all lines stand under a break of the axis.
+
+        Parameters
+        ----------
+        problem
+            May be left out where there is one.
+        measure
+            The suboptimality or a further measure of the problem, such as ``"holdout_loss"``.
+        x
+            One or several of ``"epochs"``, ``"samples"``, ``"seconds"`` and, where it is counted,
+            ``"gradient evaluations"``; the first three where left out, in one column the first.
+        methods
+            Names of methods (``"Adam"``, with all its settings) or optimizers; all where left out.
+        batch_sizes
+            Those to draw; direct methods have none, and stay. `filter` chooses by any other column.
+        style
+            ``"page"``, ``"one-column"`` or ``"two-column"``, or an `optlab.FigureStyle`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            ``figure.savefig("name.pdf")`` embeds its fonts as text.
 
         Raises
         ------
         ValueError
-            For a measure that no trial has.
+            For a problem, measure, axis, method, batch size or style that there is not.
+
+        See Also
+        --------
+        filter, best, plot_hyperparameter, to_latex
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, [ol.SGD(0.1), ol.Adam(0.1)], epochs=5)
+        >>> figure = results.plot_convergence(x="epochs", methods="SGD", style="one-column")
+        >>> figure.axes[0].get_xlabel(), len(figure.axes[0].lines)
+        ('epochs', 1)
         """
-        from optlab.report.figures import draw as figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
+        from optlab.report.figures import convergence_figure as figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.convergence(self, self._one(problem), measure)
+        paper, name = figure_style(style), self._one(problem)
+        styles = Styles.of_results(self.measured)
+        chosen = self._with(self.trials[drawn_trials(self.trials, methods, batch_sizes)])
+        return figures.convergence_figure(chosen, name, measure, x, paper=paper, styles=styles)
 
-    def plot_theory(self, problem: str | None = None) -> Figure:
+    def plot_hyperparameter(
+        self,
+        hyperparameter: str = "learning_rate",
+        problem: str | None = None,
+        measure: str = "suboptimality",
+        *,
+        style: str | FigureStyle = "page",
+    ) -> Figure:
+        """Draw the final error of every setting against a hyperparameter, a line a method.
+
+        Marks are medians over seeds and repeats, bars reach from the least to the most. Crosses
+        above the panel diverged or failed; the best of each line has a ring. Where settings differ
+        in other hyperparameters too, each value stands with the best of them.
+
+        Parameters
+        ----------
+        hyperparameter
+            Its name; torch's ``lr`` is a learning rate too.
+        problem
+            May be left out where there is one.
+        measure
+            A column of `trials`.
+        style
+            ``"page"``, ``"one-column"`` or ``"two-column"``, or an `optlab.FigureStyle`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            For a hyperparameter of which no trial has a number, and a measure that none has.
+
+        See Also
+        --------
+        plot_tuning : Every setting that tuning tried.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, [ol.SGD(rate) for rate in (0.01, 0.1, 10)], epochs=5)
+        >>> results.plot_hyperparameter(style="one-column").axes[0].get_ylabel()
+        'final suboptimality'
+        """
+        from optlab.report.figures import hyperparameter_figure as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
+
+        return figures.hyperparameter_figure(
+            self, self._one(problem), hyperparameter, measure, paper=figure_style(style)
+        )
+
+    def plot_theory(
+        self, problem: str | None = None, *, style: str | FigureStyle = "page"
+    ) -> Figure:
         """Draw what theory predicts of the suboptimality, dashed, beside what was measured.
 
-        Its noise floor is dotted. ``problem`` may be left out where there is one.
+        Its noise floor is dotted. ``problem`` may be left out where there is one; for ``style`` see
+        `plot_convergence`.
 
         Raises
         ------
@@ -467,11 +570,14 @@ class Results(ResultTables):
             For a problem on which theory predicts no trial: see `theory`.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.theory(self, self._one(problem))
+        return figures.theory(self, self._one(problem), paper=figure_style(style))
 
-    def plot_fit(self, problem: str | None = None) -> Figure:
+    def plot_fit(self, problem: str | None = None, *, style: str | FigureStyle = "page") -> Figure:
         """Draw the points of a one-feature problem and the line of each setting's median trial.
+
+        For ``style`` see `plot_convergence`.
 
         Raises
         ------
@@ -479,32 +585,48 @@ class Results(ResultTables):
             For a problem with several features.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.fit(self, self._one(problem))
+        return figures.fit(self, self._one(problem), paper=figure_style(style))
 
-    def plot_seconds(self, problem: str | None = None) -> Figure:
-        """Draw the seconds of each optimizer by batch size, a panel for each device."""
+    def plot_seconds(
+        self, problem: str | None = None, *, style: str | FigureStyle = "page"
+    ) -> Figure:
+        """Draw the seconds of each optimizer by batch size, a panel for each device.
+
+        For ``style`` see `plot_convergence`.
+        """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.seconds(self, self._one(problem))
+        return figures.seconds(self, self._one(problem), paper=figure_style(style))
 
-    def plot_tuning(self, problem: str | None = None) -> Figure:
+    def plot_tuning(
+        self, problem: str | None = None, *, style: str | FigureStyle = "page"
+    ) -> Figure:
         """Draw the epochs to ``stop_at`` (or the loss) of every setting that was tried.
+
+        For ``style`` see `plot_convergence`.
 
         Raises
         ------
         ValueError
             Where no optimizer was tuned.
         """
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
         from optlab.report.figures.tuning_curves import tuning_curves  # noqa: PLC0415 - as above
 
-        figure = tuning_curves(self, self._one(problem))
+        figure = tuning_curves(self, self._one(problem), paper=figure_style(style))
         if figure is None:
             raise ValueError("no optimizer was tuned: put one into optlab.Tuned")
         return figure
 
-    def plot_batch_sizes(self, problem: str | None = None) -> Figure:
+    def plot_batch_sizes(
+        self, problem: str | None = None, *, style: str | FigureStyle = "page"
+    ) -> Figure:
         """Draw the steps, epochs, samples and seconds to the target by batch size, a panel each.
+
+        For ``style`` see `plot_convergence`.
 
         Raises
         ------
@@ -512,23 +634,35 @@ class Results(ResultTables):
             Where no trial with batches reached a target.
         """
         from optlab.report.figures.batch_size_figure import batch_size_figure  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return batch_size_figure(self, self._one(problem))
+        return batch_size_figure(self, self._one(problem), paper=figure_style(style))
 
-    def figures(self, problem: str | None = None) -> dict[str, Figure]:
+    def figures(
+        self, problem: str | None = None, *, style: str | FigureStyle = "page"
+    ) -> dict[str, Figure]:
         """Return every view that has something to draw as a figure, by name.
 
         ``convergence, theory, digits, seconds, target, ratio, parameters, fit, phases, crossover,
-        profile`` and ``tuning``; ``problem`` may be left out where there is one.
+        profile, hyperparameter`` and ``tuning``; ``problem`` may be left out where there is one;
+        for ``style`` see `plot_convergence`.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.all_figures(self, self._one(problem))
+        return figures.all_figures(self, self._one(problem), paper=figure_style(style))
 
     def save_figures(
-        self, folder: str | Path, formats: Sequence[str] = ("png", "svg"), *, force: bool = False
+        self,
+        folder: str | Path,
+        formats: Sequence[str] = ("png", "svg", "pdf"),
+        *,
+        style: str | FigureStyle = "page",
+        force: bool = False,
     ) -> list[Path]:
         """Save every figure these results have into a folder and return the files.
+
+        For ``style`` see `plot_convergence`.
 
         Raises
         ------
@@ -536,8 +670,10 @@ class Results(ResultTables):
             Where a file that optlab did not write has a figure's name, unless ``force`` is set.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.save_all(self, folder, formats, force=force)
+        paper = figure_style(style)
+        return figures.save_all(self, folder, formats, paper=paper, force=force)
 
     def report(
         self,

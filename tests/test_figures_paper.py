@@ -75,7 +75,7 @@ def test_figures_have_the_pages_colours(results, drawn):
         lines = [line for axes in drawn[key].axes for line in axes.get_lines()]
         colours = {matplotlib.colors.to_hex(line.get_color()) for line in lines}
         assert colours - {"#767676"} <= known, key
-    mine = Styles.of_trials(results.trials)
+    mine = Styles.of_results(results)
     for name, style in styles.items():
         for size, shade in zip(sizes, style["shades"], strict=False):
             assert mine.colour(name, size) == shade

@@ -37,7 +37,7 @@ def nearest(one, other, ground, eyes):
 @pytest.mark.parametrize("ground", ["shades", "dark"])
 @pytest.mark.parametrize("eyes", list(SEEN_BY))
 def test_no_shades_of_two_methods_meet(ground, eyes):
-    """By colour alone for most eyes; for others by colour or dash (one dimension of hue is left)."""
+    """By colour alone for most eyes; for others, to whom one axis of hue is left, with dashes."""
     styles = list(Styles.of(METHODS, SIZES).by_optimizer.values())
     for one, other in itertools.combinations(styles, 2):
         if eyes == "most":

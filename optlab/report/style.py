@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from optlab.report.answer.method import method_name
+from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.select_trials import select_trials
+from optlab.checks import did_you_mean
+from optlab.report.answer.method import method_name, optimizer_classes
 from optlab.report.oklab import lightness, with_lightness
 from optlab.report.views.view import batches_in
+from optlab.text import DIRECT
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind eyes; the order keeps neighbours apart."""
@@ -86,25 +91,39 @@ class Styles:
     by_optimizer: dict[str, Style]
     batches: tuple[str, ...]
     methods: dict[str, tuple[str, ...]]
+    colours: dict[str, str]  # of a method, whatever its setting and batch size
 
     @classmethod
-    def of(cls, optimizers: Iterable[object], batches: Iterable[str]) -> Styles:
-        """Give each optimizer its style, in order of appearance; batch sizes from the smallest."""
+    def of(
+        cls,
+        optimizers: Iterable[object],
+        batches: Iterable[str],
+        known: Iterable[object] = (),
+    ) -> Styles:
+        """Give each optimizer its style, in order of appearance; batch sizes from the smallest.
+
+        Where optimizers are some of those ``known``, their methods have the colours that they have
+        among all of them, unless two would be the same.
+        """
         sizes = tuple(batches)
         methods: dict[str, list[str]] = {}
         for name in dict.fromkeys(map(str, optimizers)):
             methods.setdefault(method_name(name), []).append(name)
+        places = _places(list(methods), dict.fromkeys(method_name(str(name)) for name in known))
         styles = {
-            name: _style(place, nth, len(settings), len(sizes))
-            for place, settings in enumerate(methods.values())
+            name: _style(places[method], nth, len(settings), len(sizes))
+            for method, settings in methods.items()
             for nth, name in enumerate(settings)
         }
-        return cls(styles, sizes, {method: tuple(own) for method, own in methods.items()})
+        colours = {m: shades(PALETTE[place % len(PALETTE)], 1)[0] for m, place in places.items()}
+        return cls(styles, sizes, {m: tuple(own) for m, own in methods.items()}, colours)
 
     @classmethod
-    def of_trials(cls, trials: pd.DataFrame) -> Styles:
-        """Give each optimizer of a trials table its style."""
-        return cls.of(trials["optimizer"], batches_in(trials["batch"]))
+    def of_results(cls, results: ResultTables) -> Styles:
+        """Give each optimizer of some results its style; that of its experiment, where it can."""
+        trials = results.trials
+        known = optimizer_classes(results.definition)
+        return cls.of(trials["optimizer"], batches_in(trials["batch"]), known)
 
     def __getitem__(self, optimizer: str) -> Style:
         return self.by_optimizer[optimizer]
@@ -113,6 +132,15 @@ class Styles:
         """Return an optimizer's colour at a batch size as ``#rrggbb``, on a light background."""
         place = self.batches.index(batch) if batch in self.batches else -1
         return self.by_optimizer[optimizer].shades[place]
+
+
+def _places(methods: list[str], known: dict[str, None]) -> dict[str, int]:
+    """Return the place of each method among the known ones, or among themselves."""
+    every = {method: place for place, method in enumerate(known)}
+    places = {method: every[method] for method in methods if method in every}
+    if len({place % len(PALETTE) for place in places.values()}) == len(methods):
+        return places
+    return {method: place for place, method in enumerate(methods)}
 
 
 def _style(place: int, setting: int, settings: int, sizes: int) -> Style:
@@ -159,14 +187,35 @@ def shades(
     )
 
 
-def shade(colour: str, share: float) -> str:
-    """Return a colour nearer to white (share above 0) or to black (below).
+def drawn_trials(trials: pd.DataFrame, methods: Any, batch_sizes: Any) -> pd.Series[bool]:
+    """Return which trials are of some methods or optimizers, and of some batch sizes.
+
+    Direct methods, which have no batch size, are of every one. None stands for all.
+
+    Raises
+    ------
+    ValueError
+        For a method or batch size that no trial has.
 
     Examples
     --------
-    >>> shade("#0072B2", 0.0), shade("#000000", 1.0), shade("#0072B2", -1.0)
-    ('#0072b2', '#ffffff', '#000000')
+    >>> sizes = ["1", "8", DIRECT]
+    >>> table = pd.DataFrame({"optimizer": ["SGD(lr=1)", "Adam", "QR"], "batch": sizes})
+    >>> drawn_trials(table, ["SGD", "QR"], None).tolist(), drawn_trials(table, None, 8).tolist()
+    ([True, False, True], [False, True, True])
     """
-    end = 255 if share > 0 else 0
-    parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(part + (end - part) * abs(share)):02x}" for part in parts)
+    chosen = pd.Series(True, index=trials.index)
+    if methods is not None:
+        labels = trials["optimizer"].astype(str)
+        names = labels.map(method_name)
+        wanted = [methods] if isinstance(methods, str) else list(methods)
+        for name in wanted:
+            if not (names.eq(name) | labels.eq(name)).any():
+                hint = did_you_mean(str(name), names.unique())
+                there = ", ".join(names.unique())
+                raise ValueError(f"no method is called {name!r}: {hint}there are {there}")
+        chosen &= names.isin(wanted) | labels.isin(wanted)
+    if batch_sizes is not None:
+        direct = trials["batch"] == DIRECT
+        chosen &= direct | select_trials(trials, {"batch": batch_sizes})
+    return chosen

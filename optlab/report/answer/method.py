@@ -43,11 +43,11 @@ def hyperparameter_texts(results: ResultTables) -> dict[str, str]:
     trials = results.trials
     own = [str(name) for name in trials if str(name).startswith("hp_")]
     rows = trials.drop_duplicates("optimizer").set_index("optimizer")[own].to_dict("index")
-    classes = _classes(results.definition)
+    classes = optimizer_classes(results.definition)
     return {str(label): _text(str(label), values, classes) for label, values in rows.items()}
 
 
-def _classes(definition: Mapping[str, Any]) -> dict[str, str]:
+def optimizer_classes(definition: Mapping[str, Any]) -> dict[str, str]:
     """Return the name of each optimizer's class, by its label, as far as they are known."""
     parts = [definition, *definition.get("files", {}).values()]
     settings = [part.get("optimizers") for part in parts]
