@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,12 @@ from optlab.lab.tables import predictions_table
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
+from optlab.report.latex_document import table_document
+from optlab.report.output_file import output_file
+from optlab.report.paper_table import paper_table
 from optlab.report.style import Styles, drawn_trials
 from optlab.report.table_files import write_tables
+from optlab.report.words import join_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -440,6 +444,90 @@ class Results(ResultTables):
             For another kind, where pyarrow is missing, and for a file that optlab did not write.
         """
         return write_tables(self, Path(folder), kind, force=force, raw=raw)
+
+    def to_latex(
+        self,
+        path: str | Path | None = None,
+        *,
+        caption: str | None = None,
+        label: str | None = None,
+        columns: Sequence[str] | None = None,
+        spread: Literal["interval", "std", "none"] = "interval",
+        sort: bool = True,
+        long: bool | None = None,
+        force: bool = False,
+    ) -> str:
+        r"""Return the table of these results for a paper, as LaTeX, and write it where a path is.
+
+        A row each setting, the best first: its method, the hyperparameters and axes in which
+        settings differ, and numbers with their spread, the best in bold. What is the same in all
+        rows is in the caption. Costs are those to the target (``stop_at``) where any setting
+        reached it. It needs ``\usepackage{booktabs}``, a long one ``longtable`` too.
+        ``results.best()`` has one row a method.
+
+        Parameters
+        ----------
+        path
+            The file, for ``\input``; none is written where left out.
+        caption
+            Plain text, with mathematics between dollar signs; what the table's numbers are comes
+            after it.
+        label
+            For ``\ref``; ``tab:`` and the name of the results where left out.
+        columns
+            Measures of `trials` (``"loss"``, ``"holdout_loss"``, ``"accuracy"``) and costs
+            (``"epochs"``, ``"samples"``, ``"steps"``, ``"seconds"``); where left out the
+            suboptimality, epochs and seconds.
+        spread
+            ``"interval"``: medians with their intervals (of fewer than six trials the least and the
+            most); ``"std"``: mean and standard deviation; ``"none"``.
+        sort
+            Whether the best comes first; else rows are in the order of `trials`, as `sort` left it.
+        long
+            Whether it may break over pages (``longtable``); above 40 rows where left out.
+        force
+            Overwrite a file that optlab did not write.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValueError
+            Where no trial ran, for an unknown column or spread, for a label that LaTeX cannot take,
+            and for a file that optlab did not write.
+
+        See Also
+        --------
+        best, filter, export
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, [ol.SGD(0.1), ol.SGD(0.4)], epochs=50, seeds=[1, 2])
+        >>> print(results.to_latex(label="tab:rates", columns=["epochs"]).split("caption")[1])
+        {Optimizers on tutorial, standardized. ...}
+        \label{tab:rates}
+        \begin{tabular}{llr@{\,}l}
+        \toprule
+        method & learning rate & \multicolumn{2}{c}{epochs to $10^{-6}$} \\
+        \midrule
+        SGD & 0.4 & {\bfseries\boldmath$14$} & $[14, 14]$ \\
+        SGD & 0.1 & $30$ & $[30, 30]$ \\
+        \bottomrule
+        \end{tabular}
+        \end{table}
+        <BLANKLINE>
+        """
+        table = paper_table(self, columns, spread=spread, sort=sort)
+        title = f"Optimizers on {join_names(list(self.problems))}"
+        text = table_document(table, title, caption, label, long=long)
+        if path is not None:
+            with output_file(Path(path), "latex", force=force) as file:
+                file.write(text.encode("utf-8", "backslashreplace"))
+        return text
 
     def plot_convergence(
         self,
