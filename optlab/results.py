@@ -153,6 +153,7 @@ class Results(ResultTables):
             By column of the table of trials (``optimizer``, ``batch``, ``device``, ``seed``,
             ``status``, ``hp_learning_rate``, ...), the value that a trial must have; or several of
             which it must have one; or a function of the column that returns which rows to keep.
+            ``method`` names methods with all their settings.
 
         Returns
         -------
@@ -179,9 +180,11 @@ class Results(ResultTables):
         >>> results.filter(batch=1, hp_learning_rate=lambda rate: rate > 0.05)
         Results('experiment', 1 trials: 1 finished)
         """
-        chosen = select_trials(self.trials, conditions)
+        asked = dict(conditions)
+        chosen = drawn_trials(self.trials, conditions.pop("method", None), None)
+        chosen &= select_trials(self.trials, conditions)
         if not chosen.any():
-            raise ValueError(f"no trial meets all of {conditions!r}")
+            raise ValueError(f"no trial meets all of {asked!r}")
         return self._with(self.trials[chosen])
 
     def sort(self, by: str | Sequence[str], *, ascending: bool = True) -> Self:

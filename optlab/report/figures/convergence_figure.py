@@ -19,6 +19,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.checks import did_you_mean
 from optlab.report import views
 from optlab.report.figures.break_strip import Strip, strip_under
+from optlab.report.figures.empty_figure import empty_figure
 from optlab.report.figures.end_labels import fit_labels, put_end_labels
 from optlab.report.figures.legend import (
     batch_label,
@@ -87,6 +88,8 @@ def convergence_figure(
     over = _axes(view, rows, x, paper)
     title = f"{view.title} on {problem}"
     with mpl.rc_context(paper.settings):
+        if rows.empty:
+            return empty_figure(title, view, paper)
         return _figure(title, view, rows, over, y, styles, paper)
 
 
@@ -132,10 +135,10 @@ def _figure(
     styles: Styles,
     paper: FigureStyle,
 ) -> Figure:
-    at_once = _are_points(rows) if len(rows) else pd.Series(False, index=rows.index)
+    at_once = _are_points(rows)
     points = rows[at_once & (rows["epoch"] == rows["epoch"].where(at_once).max())]
     curves = rows[~at_once]
-    panels = list(rows.groupby([*view.panels], sort=False, observed=True)) or [(("", ""), rows)]
+    panels = list(rows.groupby([*view.panels], sort=False, observed=True))
     across = 1 if paper.narrow else len(over)
     down = len(panels) * len(over) // across
     labelled = len(over) == 1 and fit_labels(_ends(curves, over[0], y, styles), paper)
@@ -149,7 +152,7 @@ def _figure(
         height += 0.2 + 0.15 * wrap_title(title).count("\n")
     figure = PaperFigure(figsize=(paper.width, height), layout="constrained", style=paper)
     grid = figure.subplots(down, across, sharey=True, squeeze=False)
-    if y.scale == "log" and len(rows):
+    if y.scale == "log":
         set_log_scale(grid[0][0], view, curves if len(curves) else points, y)
         strip.extend(grid[0][0])
     for nth, axes in enumerate(grid.flat):

@@ -16,6 +16,7 @@ from optlab.report import views
 from optlab.report.figures.contour_lines import draw_contours
 from optlab.report.figures.convergence_figure import convergence_figure
 from optlab.report.figures.device_table import device_table
+from optlab.report.figures.empty_figure import empty_figure
 from optlab.report.figures.file_names import FORMATS, check_figures, figure_file
 from optlab.report.figures.hyperparameter_figure import has_values, hyperparameter_figure
 from optlab.report.figures.legend import legend_height, legend_of, put_legend, unstable_handle
@@ -240,9 +241,11 @@ def rows_of(table: pd.DataFrame, problem: str) -> pd.DataFrame:
 
 def view_legend(view: View, rows: pd.DataFrame, styles: Styles) -> list[Line2D]:
     """Return the legend of a view: the optimizers in some rows, shades, and what marks mean."""
-    markers = view.kind == "points" and view.x[0].column not in {"phase", "parameter"}
-    shades = () if markers or "batch" in view.panels else set(rows["batch"].astype(str))
-    solid: dict[str, Any] = {"linestyle": "-", "alpha": 0.45} if view.key == "theory" else {}
+    markers = view.kind == "points"
+    one = markers and view.x[0].column not in {"phase", "parameter"}
+    shades = () if one or "batch" in view.panels else set(rows["batch"].astype(str))
+    solid: dict[str, Any] = {"linestyle": "none"} if markers and not one else {}
+    solid |= {"linestyle": "-", "alpha": 0.45} if view.key == "theory" else {}
     handles = legend_of(styles, set(rows["optimizer"]), shades, markers=markers, **solid)
     if view.key == "theory":
         handles.append(Line2D([], [], color=INK, linewidth=1.1, label="dashed: theory", **DASHED))
@@ -252,13 +255,3 @@ def view_legend(view: View, rows: pd.DataFrame, styles: Styles) -> list[Line2D]:
     if "unstable" in rows and rows["unstable"].any():
         handles.append(unstable_handle())
     return handles
-
-
-def empty_figure(title: str, view: View, paper: FigureStyle = PAGE) -> Figure:
-    """Return a figure that says why nothing is drawn."""
-    figure = PaperFigure(figsize=(paper.width, 1.2), layout="constrained", style=paper)
-    axes = figure.subplots()
-    axes.axis("off")
-    axes.set_title(wrap_title(title), loc="left")
-    axes.text(0, 0.5, escape_math(view.missing), transform=axes.transAxes)
-    return figure
