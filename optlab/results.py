@@ -746,14 +746,15 @@ class Results(ResultTables):
     def save_figures(
         self,
         folder: str | Path,
-        formats: Sequence[str] = ("png", "svg", "pdf"),
+        formats: Sequence[str] | None = None,
         *,
         style: str | FigureStyle = "page",
         force: bool = False,
     ) -> list[Path]:
         """Save every figure these results have into a folder and return the files.
 
-        For ``style`` see `plot_convergence`.
+        ``formats`` are PNG and SVG where left out, in other styles than ``"page"`` PDF too. For
+        ``style`` see `plot_convergence`.
 
         Raises
         ------

@@ -274,7 +274,7 @@ def export(
     latex
         A folder for the tables as LaTeX, with the columns that find room on paper.
     figures
-        A folder for the figures, as PNG, SVG and PDF.
+        A folder for the figures, as PNG and SVG; for a journal's columns as PDF too.
     style
         The size of figures: page, one-column or two-column (of a journal).
     table

@@ -66,11 +66,11 @@ def writers_of(
         For a file that must not be overwritten, an unknown style, or a label that LaTeX cannot
         take.
     """
-    figure_style(style)
+    paper = figure_style(style)
     writers: list[Writer] = []
     for kind, folder in folders.items():
         if kind == "figures":
-            check_figure_folder(folder, list(results.problems), force=force)
+            check_figure_folder(folder, list(results.problems), paper.formats, force=force)
             draw = partial(results.save_figures, folder, style=style, force=force)
             writers.append((folder, draw))
             continue

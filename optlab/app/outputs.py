@@ -33,7 +33,7 @@ class Outputs:
     csv
         A folder for the tables: trials, traces, summary, parameters, references.
     figures
-        A folder for the figures, as PNG, SVG and PDF.
+        A folder for the figures, as PNG and SVG.
     raw_csv
         Write texts into CSV as they are; else one that a spreadsheet would run as a formula gets an
         apostrophe.
@@ -198,12 +198,18 @@ def check_tables(folder: Path, kind: str, *, force: bool = False) -> None:
         check_output(path, kind, force=force)
 
 
-def check_figure_folder(folder: Path, problems: Sequence[str], *, force: bool = False) -> None:
+def check_figure_folder(
+    folder: Path,
+    problems: Sequence[str],
+    formats: Sequence[str] = ("png", "svg"),
+    *,
+    force: bool = False,
+) -> None:
     """Make a folder for figures, and refuse it where it holds other files of their names."""
-    from optlab.report.figures.file_names import FORMATS, check_figures  # noqa: PLC0415 - as above
+    from optlab.report.figures.file_names import check_figures  # noqa: PLC0415 - as above
 
     check_folder(folder)
-    check_figures(folder, problems, FORMATS, force=force)
+    check_figures(folder, problems, formats, force=force)
 
 
 def check_page(file: Path, *, force: bool = False) -> None:

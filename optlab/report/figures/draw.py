@@ -17,7 +17,7 @@ from optlab.report.figures.contour_lines import draw_contours
 from optlab.report.figures.convergence_figure import convergence_figure
 from optlab.report.figures.device_table import device_table
 from optlab.report.figures.empty_figure import empty_figure
-from optlab.report.figures.file_names import FORMATS, check_figures, figure_file
+from optlab.report.figures.file_names import check_figures, figure_file
 from optlab.report.figures.hyperparameter_figure import has_values, hyperparameter_figure
 from optlab.report.figures.legend import legend_height, legend_of, put_legend, unstable_handle
 from optlab.report.figures.panels import (
@@ -135,7 +135,7 @@ def all_figures(
 def save_all(
     results: ResultTables,
     folder: str | Path,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] | None = None,
     *,
     paper: FigureStyle = PAGE,
     force: bool = False,
@@ -148,6 +148,7 @@ def save_all(
         Where a file that optlab did not write has a figure's name, unless ``force`` is set.
     """
     folder, problems, saved = Path(folder), list(results.problems), []
+    formats = paper.formats if formats is None else formats
     check_figures(folder, problems, formats, force=force)
     folder.mkdir(parents=True, exist_ok=True)
     for number, problem in enumerate(problems):

@@ -10,7 +10,7 @@ from optlab.report.output_file import check_output
 from optlab.report.views import KEYS
 
 FORMATS = ("png", "svg", "pdf")
-"""The formats that figures are saved in where none are named."""
+"""The formats that figures for a paper are saved in; those of a page in the first two."""
 
 
 def figure_file(folder: Path, problems: Sequence[str], number: int, key: str, kind: str) -> Path:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font_names
 
 from optlab.checks import did_you_mean
+from optlab.report.figures.file_names import FORMATS
 
 _SANS = ("Arial", "Helvetica", "Liberation Sans", "DejaVu Sans")
 
@@ -76,6 +77,11 @@ class FigureStyle:
             faces = ("rm", "it", "bf", "cal", "tt", "sf", "bfit")
             settings |= {f"mathtext.{face}": found[0] for face in faces}
         return settings
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that figures are saved in where none are named."""
+        return FORMATS[:2] if self == PAGE else FORMATS
 
     @property
     def narrow(self) -> bool:
