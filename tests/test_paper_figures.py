@@ -97,8 +97,8 @@ def test_fonts_are_embedded_as_text_in_pdf(results):
 def test_shades_are_settings_where_there_is_one_batch_size(results):
     chosen = results.filter(method=["SGD", "Adam"], batch="full")
     figure = chosen.plot_convergence(x="epochs", style="one-column")
-    assert texts(figure) == ["SGD", "Adam", "learning rate 0.01", "learning rate 0.1",
-                             "learning rate 1000.0"]  # fmt: skip
+    assert set(texts(figure)) == {"SGD", "Adam", "learning rate 0.01", "learning rate 0.1",
+                             "learning rate 1000.0"}  # fmt: skip
 
 
 def test_the_final_error_over_a_hyperparameter_is_the_trials_median(results):
