@@ -11,10 +11,10 @@ import pandas as pd
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.select_trials import select_trials
 from optlab.checks import did_you_mean
-from optlab.report.answer.method import method_name, optimizer_classes
+from optlab.report.answer.method import optimizer_classes
 from optlab.report.oklab import lightness, with_lightness
 from optlab.report.views.view import batches_in
-from optlab.text import DIRECT
+from optlab.text import DIRECT, method_name
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind eyes; the order keeps neighbours apart."""

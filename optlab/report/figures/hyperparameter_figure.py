@@ -16,13 +16,14 @@ from matplotlib.ticker import FixedLocator
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
 from optlab.checks import did_you_mean
-from optlab.report.answer.method import RATES, method_name, optimizer_classes
+from optlab.report.answer.method import RATES, optimizer_classes
 from optlab.report.figures.legend import legend_height, legend_of, put_legend
 from optlab.report.figures.panels import INK, MARKERS, escape_math, finish, line_style, wrap_title
 from optlab.report.figures.paper import PAGE, FigureStyle, PaperFigure
 from optlab.report.figures.tuning_curves import draw_ring, is_wide
 from optlab.report.style import Styles
 from optlab.report.views.view import Axis, batches_in
+from optlab.text import method_name
 
 _PANELS = ["device", "dtype"]
 _LINE = ["method", "batch", *_PANELS]

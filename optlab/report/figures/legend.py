@@ -9,12 +9,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from optlab.report.answer.method import method_name
 from optlab.report.figures.panels import INK, MARKERS, escape_math, line_style
 from optlab.report.figures.paper import FigureStyle
 from optlab.report.oklab import with_lightness
 from optlab.report.style import Styles
 from optlab.report.ticks import shorten
+from optlab.text import method_name
 
 MOST_SHADES = 4
 """Of more settings so many are in the legend, evenly spread, the first and the last among them."""

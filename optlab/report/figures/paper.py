@@ -45,7 +45,7 @@ class FigureStyle:
 
     See Also
     --------
-    STYLES : Those that have a name.
+    Results.plot_convergence : ``style=`` takes it, or the name of one.
 
     Examples
     --------
