@@ -87,6 +87,7 @@ from .problems.problem import Evaluation as Evaluation
 from .problems.problem import Parameters as Parameters
 from .problems.problem import Problem as Problem
 from .problems.problem import Reference as Reference
+from .report.figures.paper import FigureStyle as FigureStyle
 from .results import Results as Results
 
 __version__: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,17 @@ from optlab.lab.tables import predictions_table
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
+from optlab.report.latex_document import table_document
 from optlab.report.output_file import check_output, is_own_output, output_file
+from optlab.report.paper_table import paper_table
+from optlab.report.style import Styles, drawn_trials
 from optlab.report.table_files import write_tables
+from optlab.report.words import join_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from optlab.report.figures.paper import FigureStyle
     from optlab.report.page.signature_table import SignatureLike
 
 
@@ -174,6 +179,7 @@ class Results(ResultTables):
             By column of the table of trials (``optimizer``, ``batch``, ``device``, ``seed``,
             ``status``, ``hp_learning_rate``, ...), the value that a trial must have; or several of
             which it must have one; or a function of the column that returns which rows to keep.
+            ``method`` names methods with all their settings.
 
         Returns
         -------
@@ -200,9 +206,11 @@ class Results(ResultTables):
         >>> results.filter(batch=1, hp_learning_rate=lambda rate: rate > 0.05)
         Results('experiment', 1 trials: 1 finished)
         """
-        chosen = select_trials(self.trials, conditions)
+        asked = dict(conditions)
+        chosen = drawn_trials(self.trials, conditions.pop("method", None), None)
+        chosen &= select_trials(self.trials, conditions)
         if not chosen.any():
-            raise ValueError(f"no trial meets all of {conditions!r}")
+            raise ValueError(f"no trial meets all of {asked!r}")
         return self._with(self.trials[chosen])
 
     def sort(self, by: str | Sequence[str], *, ascending: bool = True) -> Self:
@@ -767,13 +775,183 @@ class Results(ResultTables):
         """
         return write_tables(self, Path(folder), kind, force=force, raw=raw)
 
-    def plot_convergence(
-        self, problem: str | None = None, measure: str = "suboptimality"
-    ) -> Figure:
-        """Draw a measure over epochs, samples and seconds; direct methods as lines.
+    def to_latex(
+        self,
+        path: str | Path | None = None,
+        *,
+        caption: str | None = None,
+        label: str | None = None,
+        columns: Sequence[str] | None = None,
+        spread: Literal["interval", "std", "none"] = "interval",
+        sort: bool = True,
+        long: bool | None = None,
+        force: bool = False,
+    ) -> str:
+        r"""Return the table of these results for a paper, as LaTeX, and write it where a path is.
 
-        ``problem`` may be left out where there is one; ``measure`` is the suboptimality or a
-        further measure of the problem, such as ``"holdout_loss"``.
+        A row each setting, the best first: its method, the hyperparameters and axes in which
+        settings differ, and numbers with their spread, the best in bold. What is the same in all
+        rows is in the caption. Costs are those to the target (``stop_at``) where any setting
+        reached it. It needs ``\usepackage{booktabs}``, a long one ``longtable`` too.
+        ``results.best()`` has one row a method.
+
+        Parameters
+        ----------
+        path
+            The file, for ``\input``; none is written where left out.
+        caption
+            Plain text, with mathematics between dollar signs; what the table's numbers are comes
+            after it.
+        label
+            For ``\ref``; ``tab:`` and the name of the results where left out.
+        columns
+            Measures of `trials` (``"loss"``, ``"holdout_loss"``, ``"accuracy"``) and costs
+            (``"epochs"``, ``"samples"``, ``"steps"``, ``"seconds"``); where left out the
+            suboptimality, epochs and seconds.
+        spread
+            ``"interval"``: medians with their intervals (of fewer than six trials the least and the
+            most); ``"std"``: mean and standard deviation; ``"none"``.
+        sort
+            Whether the best comes first; else rows are in the order of `trials`, as `sort` left it.
+        long
+            Whether it may break over pages (``longtable``); above 40 rows where left out.
+        force
+            Overwrite a file that optlab did not write.
+
+        Returns
+        -------
+        str
+            The LaTeX.
+
+        Raises
+        ------
+        ValueError
+            Where no trial ran, for an unknown column or spread, for a label that LaTeX cannot take,
+            and for a file that optlab did not write.
+
+        See Also
+        --------
+        best, filter, sort : Which rows it has.
+        export : All tables whole.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, [ol.SGD(0.1), ol.SGD(0.4)], epochs=50, seeds=[1, 2])
+        >>> print(results.to_latex(label="tab:rates", columns=["epochs"]).split("caption")[1])
+        {Optimizers on tutorial, standardized. Medians over 2 seeds, ... in float32. ...}
+        \label{tab:rates}
+        \smallskip
+        \setlength{\tabcolsep}{4.5pt}
+        \begin{tabular}{llr}
+        \toprule
+        method & learning rate & epochs to $...$ \\
+        \midrule
+        SGD & 0.4 & {\bfseries\boldmath$...$} \\
+        SGD & 0.1 & $...$ \\
+        \bottomrule
+        \end{tabular}
+        \end{table}
+        <BLANKLINE>
+        """
+        table = paper_table(self, columns, spread=spread, sort=sort)
+        title = f"Optimizers on {join_names(list(self.problems))}"
+        text = table_document(table, title, caption, label, long=long)
+        if path is not None:
+            with output_file(Path(path), "latex", force=force) as file:
+                file.write(text.encode("utf-8", "backslashreplace"))
+        return text
+
+    def plot_convergence(
+        self,
+        problem: str | None = None,
+        measure: str = "suboptimality",
+        *,
+        x: str | Sequence[str] | None = None,
+        methods: str | Sequence[str] | None = None,
+        batch_sizes: int | str | Sequence[int | str] | None = None,
+        style: str | FigureStyle = "page",
+    ) -> Figure:
+        """Draw a measure along the trials: lines of iterative methods, points of direct ones.
+
+        A method keeps its colour, whatever is chosen. Few lines are named at their ends. Direct
+        methods that are far below all lines stand under a break of the axis.
+
+        Parameters
+        ----------
+        problem
+            May be left out where there is one.
+        measure
+            The suboptimality or a further measure of the problem, such as ``"holdout_loss"``.
+        x
+            One or several of ``"epochs"``, ``"samples"``, ``"seconds"`` and, where it is counted,
+            ``"gradient evaluations"``; the first three where left out, in one column the first.
+        methods
+            Names of methods (``"Adam"``, with all its settings) or optimizers; all where left out.
+        batch_sizes
+            Those to draw; direct methods have none, and stay. `filter` chooses by any other column.
+        style
+            ``"page"``, ``"one-column"`` or ``"two-column"``, or an `optlab.FigureStyle`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            ``figure.savefig("name.pdf")`` embeds its fonts as text.
+
+        Raises
+        ------
+        ValueError
+            For a problem, measure, axis, method, batch size or style that there is not.
+
+        See Also
+        --------
+        filter, best : What is drawn.
+        plot_hyperparameter : The ends of all settings.
+        plot_seconds, plot_batch_sizes : Costs in place of curves.
+        to_latex : The table beside it.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, [ol.SGD(0.1), ol.Adam(0.1)], epochs=5)
+        >>> figure = results.plot_convergence(x="epochs", methods="SGD", style="one-column")
+        >>> figure.axes[0].get_xlabel(), len(figure.axes[0].lines)
+        ('epochs', 1)
+        """
+        from optlab.report.figures import convergence_figure as figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
+
+        paper, name = figure_style(style), self._one(problem)
+        styles = Styles.of_results(self.measured)
+        chosen = self._with(self.trials[drawn_trials(self.trials, methods, batch_sizes)])
+        return figures.convergence_figure(chosen, name, measure, x, paper=paper, styles=styles)
+
+    def plot_hyperparameter(
+        self,
+        hyperparameter: str = "learning_rate",
+        problem: str | None = None,
+        measure: str = "suboptimality",
+        *,
+        style: str | FigureStyle = "page",
+    ) -> Figure:
+        """Draw the final error of every setting against a hyperparameter, a line a method.
+
+        Marks are medians over seeds and repeats, bars reach from the least to the most. Crosses
+        above the panel diverged or failed; the best of each line has a ring. Where settings differ
+        in other hyperparameters too, each value stands with the best of them.
+
+        Parameters
+        ----------
+        hyperparameter
+            Its name; torch's ``lr`` is a learning rate too.
+        problem
+            May be left out where there is one.
+        measure
+            A column of `trials`.
+        style
+            ``"page"``, ``"one-column"`` or ``"two-column"``, or an `optlab.FigureStyle`.
 
         Returns
         -------
@@ -783,21 +961,34 @@ class Results(ResultTables):
         Raises
         ------
         ValueError
-            For a measure that no trial has.
+            For a hyperparameter of which no trial has a number, and a measure that none has.
 
         See Also
         --------
-        plot_seconds, plot_batch_sizes : Costs in place of curves.
-        save_figures : All figures at once.
+        plot_tuning : Every setting that tuning tried.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, [ol.SGD(rate) for rate in (0.01, 0.1, 10)], epochs=5)
+        >>> results.plot_hyperparameter(style="one-column").axes[0].get_ylabel()
+        'final suboptimality'
         """
-        from optlab.report.figures import draw as figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
+        from optlab.report.figures import hyperparameter_figure as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.convergence(self, self._one(problem), measure)
+        return figures.hyperparameter_figure(
+            self, self._one(problem), hyperparameter, measure, paper=figure_style(style)
+        )
 
-    def plot_theory(self, problem: str | None = None) -> Figure:
+    def plot_theory(
+        self, problem: str | None = None, *, style: str | FigureStyle = "page"
+    ) -> Figure:
         """Draw what theory predicts of the suboptimality, dashed, beside what was measured.
 
-        Its noise floor is dotted. ``problem`` may be left out where there is one.
+        Its noise floor is dotted. ``problem`` may be left out where there is one; for ``style`` see
+        `plot_convergence`.
 
         Returns
         -------
@@ -814,11 +1005,14 @@ class Results(ResultTables):
         theory : The numbers.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.theory(self, self._one(problem))
+        return figures.theory(self, self._one(problem), paper=figure_style(style))
 
-    def plot_fit(self, problem: str | None = None) -> Figure:
+    def plot_fit(self, problem: str | None = None, *, style: str | FigureStyle = "page") -> Figure:
         """Draw the points of a one-feature problem and the line of each setting's median trial.
+
+        For ``style`` see `plot_convergence`.
 
         Returns
         -------
@@ -835,11 +1029,16 @@ class Results(ResultTables):
         Solution.plot : The way to a solution.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.fit(self, self._one(problem))
+        return figures.fit(self, self._one(problem), paper=figure_style(style))
 
-    def plot_seconds(self, problem: str | None = None) -> Figure:
+    def plot_seconds(
+        self, problem: str | None = None, *, style: str | FigureStyle = "page"
+    ) -> Figure:
         """Draw the seconds of each optimizer by batch size, a panel for each device.
+
+        For ``style`` see `plot_convergence`.
 
         Returns
         -------
@@ -852,11 +1051,16 @@ class Results(ResultTables):
         plot_batch_sizes : Costs of a target.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.seconds(self, self._one(problem))
+        return figures.seconds(self, self._one(problem), paper=figure_style(style))
 
-    def plot_tuning(self, problem: str | None = None) -> Figure:
+    def plot_tuning(
+        self, problem: str | None = None, *, style: str | FigureStyle = "page"
+    ) -> Figure:
         """Draw the epochs to ``stop_at`` (or the loss) of every setting that was tried.
+
+        For ``style`` see `plot_convergence`.
 
         Returns
         -------
@@ -872,9 +1076,10 @@ class Results(ResultTables):
         --------
         tuning, tuning_settings : The numbers.
         """
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
         from optlab.report.figures.tuning_curves import tuning_curves  # noqa: PLC0415 - as above
 
-        figure = tuning_curves(self, self._one(problem))
+        figure = tuning_curves(self, self._one(problem), paper=figure_style(style))
         if figure is None:
             raise ValueError("no optimizer was tuned: put one into optlab.Tuned")
         return figure
@@ -904,8 +1109,12 @@ class Results(ResultTables):
         target = StopAt.of(self._stop_at(stop_at))
         return win_rate_matrix(table, f"Share of comparisons won, by {cost} to {target}")
 
-    def plot_batch_sizes(self, problem: str | None = None) -> Figure:
+    def plot_batch_sizes(
+        self, problem: str | None = None, *, style: str | FigureStyle = "page"
+    ) -> Figure:
         """Draw the steps, epochs, samples and seconds to the target by batch size, a panel each.
+
+        For ``style`` see `plot_convergence`.
 
         Returns
         -------
@@ -922,14 +1131,18 @@ class Results(ResultTables):
         time_to_target : The numbers.
         """
         from optlab.report.figures.batch_size_figure import batch_size_figure  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return batch_size_figure(self, self._one(problem))
+        return batch_size_figure(self, self._one(problem), paper=figure_style(style))
 
-    def figures(self, problem: str | None = None) -> dict[str, Figure]:
+    def figures(
+        self, problem: str | None = None, *, style: str | FigureStyle = "page"
+    ) -> dict[str, Figure]:
         """Return every view that has something to draw as a figure, by name.
 
         ``convergence, theory, digits, seconds, target, ratio, parameters, fit, phases, crossover,
-        profile`` and ``tuning``; ``problem`` may be left out where there is one.
+        profile, hyperparameter`` and ``tuning``; ``problem`` may be left out where there is one;
+        for ``style`` see `plot_convergence`.
 
         Returns
         -------
@@ -941,13 +1154,22 @@ class Results(ResultTables):
         save_figures : Writes them.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.all_figures(self, self._one(problem))
+        return figures.all_figures(self, self._one(problem), paper=figure_style(style))
 
     def save_figures(
-        self, folder: str | Path, formats: Sequence[str] = ("png", "svg"), *, force: bool = False
+        self,
+        folder: str | Path,
+        formats: Sequence[str] | None = None,
+        *,
+        style: str | FigureStyle = "page",
+        force: bool = False,
     ) -> list[Path]:
         """Save every figure these results have into a folder and return the files.
+
+        ``formats`` are PNG and SVG where left out, in other styles than ``"page"`` PDF too. For
+        ``style`` see `plot_convergence`.
 
         Returns
         -------
@@ -965,8 +1187,10 @@ class Results(ResultTables):
         report : One page.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.save_all(self, folder, formats, force=force)
+        paper = figure_style(style)
+        return figures.save_all(self, folder, formats, paper=paper, force=force)
 
     def report(
         self,

@@ -57,18 +57,50 @@ def horizontal(line):
     return len(set(line.get_ydata())) == 1 and list(line.get_xdata()) == [0, 1]
 
 
-def test_convergence_has_a_curve_for_each_batch_size_and_a_line_for_each_direct_method(results):
+def curves(axes):
+    return [line for line in axes.lines if len(line.get_xdata()) > 2]
+
+
+def points(axes):
+    """Return the marks of direct methods; those of the axis' break are in the axes' own units."""
+    return [line for line in axes.lines if len(line.get_xdata()) == 1]
+
+
+def test_convergence_has_a_curve_for_each_batch_size_and_a_point_for_each_direct_method(results):
     panels = drawn(results.plot_convergence()).axes
     for axes in panels[:3]:  # epochs, samples, seconds on the cpu
-        flat = [line for line in axes.lines if horizontal(line)]
-        assert len(flat) == 2  # Lstsq, scikit-learn
-        assert len(axes.lines) - len(flat) == 2 * 2
+        assert len(curves(axes)) == 2 * 2
         assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert [len(points(axes)) for axes in panels[:3]] == [0, 0, 2]  # Lstsq, scikit-learn
+    times = results.trials.query("optimizer == 'Lstsq' and device == 'cpu'")["seconds"]
+    (at,) = points(panels[2])[0].get_xdata()
+    assert times.min() <= at <= times.max()
+
+
+def test_direct_methods_far_below_stand_under_a_break_and_leave_the_curves_their_height(results):
+    axes = drawn(results.plot_convergence(x="seconds")).axes[0]
+    low, high = axes.get_ylim()
+    lowest = min(line.get_ydata().min() for line in curves(axes))
+    # Lstsq is right to 15 digits, and the curves to 3: they take more than half of the height.
+    assert np.log(high / lowest) > 0.5 * np.log(high / low)
+    inside = axes.transAxes.inverted().transform(
+        [line.get_transform().transform(line.get_xydata()[0]) for line in points(axes)]
+    )
+    assert ((inside > 0) & (inside < 1)).all()
+    assert inside[:, 1].max() < axes.transLimits.transform((1, np.log10(lowest)))[1]
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert sum("leq" in label for label in labels) == 1
+
+
+def test_lines_near_direct_methods_need_no_break(tutorial):
+    near = ol.compare(tutorial, [ol.CGLS(), ol.Lstsq()])
+    axes = drawn(near.plot_convergence(x="seconds")).axes[0]
+    assert not any("leq" in text.get_text() for text in axes.get_yticklabels())
 
 
 def test_curves_are_what_the_traces_say(results):
     axes = results.plot_convergence().axes[0]
-    curve = next(line for line in axes.lines if not horizontal(line))
+    curve = curves(axes)[0]
     trials = results.trials
     own = trials[(trials["optimizer"] == "ManualSGD") & (trials["batch"] == "2")
                  & (trials["device"] == "cpu")]  # fmt: skip
@@ -82,9 +114,12 @@ def test_curves_are_what_the_traces_say(results):
 
 
 def test_optimizers_are_told_apart_without_colour(results):
-    lines = results.plot_convergence().axes[0].lines
-    assert len({line.get_linewidth() for line in lines}) == 4
-    assert len({line.get_color() for line in lines}) == 4 + 2  # two batch sizes, two shades
+    lines = curves(results.plot_convergence().axes[0])
+    assert len({line.get_linewidth() for line in lines}) == 2
+    assert len({line.get_linestyle() for line in lines}) == 2
+    assert len({line.get_color() for line in lines}) == 2 * 2  # two batch sizes, two shades
+    marks = points(results.plot_convergence().axes[2])
+    assert len({mark.get_marker() for mark in marks}) == 2
 
 
 def test_seconds_has_a_line_for_each_optimizer_over_the_batch_sizes(results):

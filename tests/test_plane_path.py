@@ -58,6 +58,6 @@ def test_the_figure_shows_the_box_with_contours_and_the_minimum(results):
 
 def test_other_problems_decline_with_their_reason(results):
     view = views_of(results)["path"]
-    styles = Styles.of_trials(results.trials)
+    styles = Styles.of_results(results)
     figure = figure_of(view, "Rastrigin", styles)
     assert "function of two variables" in figure.axes[0].texts[0].get_text()

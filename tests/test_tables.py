@@ -95,6 +95,7 @@ def test_another_kind_is_refused(stored, tmp_path):
 def test_the_command_writes_tables_and_figures_of_several_files(stored, tmp_path):
     folders = {kind: tmp_path / kind for kind in ("csv", "latex", "parquet", "figures")}
     options = [part for kind, folder in folders.items() for part in (f"--{kind}", folder)]
+    options += ["--style", "one-column", "--table", tmp_path / "paper.tex", "--label", "tab:l"]
     other = shutil.copy(stored[0], tmp_path / "other.db")
     done = subprocess.run(
         [program("optlab"), "export", stored[0], other, *options],
@@ -104,7 +105,8 @@ def test_the_command_writes_tables_and_figures_of_several_files(stored, tmp_path
     assert f"wrote 5 files into {folders['csv']}" in done.stderr
     held = pd.read_csv(folders["csv"] / "trials.csv")
     assert len(held) == len(stored[1].trials)  # a copy is no new evidence
-    assert {"convergence.svg", "convergence.png", "seconds.svg"} <= {
+    assert r"\label{tab:l}" in (tmp_path / "paper.tex").read_text()
+    assert {"convergence.svg", "convergence.png", "convergence.pdf", "seconds.svg"} <= {
         path.name for path in folders["figures"].iterdir()
     }
 

@@ -23,10 +23,8 @@ from optlab.app.options import (
 )
 from optlab.app.outputs import (
     Writer,
-    check_figure_folder,
     check_inputs,
     check_page,
-    check_tables,
     write_all,
 )
 from optlab.app.problem_options import (
@@ -252,12 +250,20 @@ def export(
     parquet: Path | None = None,
     latex: Path | None = None,
     figures: Path | None = None,
+    style: str = "page",
+    table: Path | None = None,
+    caption: str | None = None,
+    label: str | None = None,
+    best: Annotated[bool, Parameter(negative="")] = False,
+    methods: str | None = None,
+    batch_sizes: str | None = None,
     raw_csv: Annotated[bool, Parameter(negative="")] = False,
     force: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Write the tables and figures of results files.
 
-    Tables: trials, traces, the summary, the final parameters, and the references.
+    Tables: trials, traces, the summary, the final parameters, and the references; and one to put
+    into a paper.
 
     Parameters
     ----------
@@ -270,7 +276,21 @@ def export(
     latex
         A folder for the tables as LaTeX, with the columns that find room on paper.
     figures
-        A folder for the figures, as PNG and SVG.
+        A folder for the figures, as PNG and SVG; for a journal's columns as PDF too.
+    style
+        The size of figures: page, one-column or two-column (of a journal).
+    table
+        A file for the table of a paper, as LaTeX: the settings ranked, with intervals.
+    caption
+        Of that table; what its numbers are comes after it.
+    label
+        Of that table.
+    best
+        Only the best setting of each method.
+    methods
+        Only these methods, with commas between.
+    batch_sizes
+        Only these batch sizes, with commas between, and direct methods.
     raw_csv
         Write texts into CSV as they are; else one that a spreadsheet would run as a formula gets an
         apostrophe.
@@ -278,28 +298,20 @@ def export(
         Overwrite files that optlab did not write; never the results files.
     """
     with loading():
-        from optlab.report.table_files import table_files
+        from optlab.app.export import Chosen, writers_of
         from optlab.results import Results
 
     with bad_input():
         # Parquet first: where its package is missing, that is said before anything is written.
         folders = {"parquet": parquet, "csv": csv, "latex": latex, "figures": figures}
         asked = {kind: folder for kind, folder in folders.items() if folder is not None}
-        if not asked:
+        if not asked and table is None:
             options = " or ".join(f"--{kind} DIR" for kind in folders)
-            raise ValueError(f"name at least one folder: {options}")
-        results = Results.load(*_named(files))
-        writers: list[Writer] = []
-        for kind, folder in asked.items():
-            if kind == "figures":
-                check_figure_folder(folder, list(results.problems), force=force)
-                writers.append((folder, partial(results.save_figures, folder, force=force)))
-                continue
-            written = [(f"--{kind}", path) for path in table_files(folder, kind).values()]
-            check_inputs(written, files)
-            check_tables(folder, kind, force=force)
-            write = partial(results.export, folder, kind, force=force, raw=raw_csv)
-            writers.append((folder, write))
+            raise ValueError(f"name at least one output: {options} or --table FILE")
+        chosen = Chosen(best=best, methods=methods, batch_sizes=batch_sizes)
+        results = chosen.of(Results.load(*_named(files)))
+        how = {"style": style, "caption": caption, "label": label, "raw": raw_csv, "force": force}
+        writers = writers_of(results, asked, table, files, **how)
     _write(writers)
     return 0
 

@@ -198,12 +198,18 @@ def check_tables(folder: Path, kind: str, *, force: bool = False) -> None:
         check_output(path, kind, force=force)
 
 
-def check_figure_folder(folder: Path, problems: Sequence[str], *, force: bool = False) -> None:
+def check_figure_folder(
+    folder: Path,
+    problems: Sequence[str],
+    formats: Sequence[str] = ("png", "svg"),
+    *,
+    force: bool = False,
+) -> None:
     """Make a folder for figures, and refuse it where it holds other files of their names."""
     from optlab.report.figures.file_names import check_figures  # noqa: PLC0415 - as above
 
     check_folder(folder)
-    check_figures(folder, problems, ("png", "svg"), force=force)
+    check_figures(folder, problems, formats, force=force)
 
 
 def check_page(file: Path, *, force: bool = False) -> None:

@@ -32,6 +32,27 @@ def latex_table(table: pd.DataFrame) -> str:
     return style.to_latex(hrules=True, column_format=sides)
 
 
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%",
+    "#": r"\#", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
+    "\N{MICRO SIGN}": r"$\mu$",
+}  # fmt: skip
+
+
+def escape(text: object, *, strip: bool = True) -> str:
+    r"""Return a text as LaTeX that prints it; line ends and runs of blanks are one blank.
+
+    Examples
+    --------
+    >>> print(escape("a_b & 5 %"), escape("x^2 <\\n y"))
+    a\_b \& 5 \% x\textasciicircum{}2 \textless{} y
+    """
+    plain = "".join(c if c.isprintable() else " " for c in str(text))
+    plain = " ".join(plain.split()) if strip else plain
+    return "".join(_SPECIAL.get(c, c) for c in plain)
+
+
 def _cell(value: object) -> str:
     """Return a cell's text; Styler has escaped strings before."""
     if isinstance(value, bool):

@@ -1,40 +1,58 @@
-"""Styles of charts: a colour, dash and marker an optimizer, a shade a batch size."""
+"""Styles of charts: a colour, dash and marker a method, a shade a batch size or a setting."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from typing import Any
 
 import pandas as pd
 
+from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.select_trials import select_trials
+from optlab.checks import did_you_mean
+from optlab.report.answer.method import optimizer_classes
+from optlab.report.oklab import lightness, with_lightness
 from optlab.report.views.view import batches_in
+from optlab.text import DIRECT, method_name
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind eyes; the order keeps neighbours apart."""
 
-DASHES = ((), (5.0, 2.0), (1.0, 1.2), (6.0, 2.0, 1.0, 2.0))
+DASHES = ((), (4.0, 1.6), (1.2, 1.2), (5.0, 1.6, 1.2, 1.6))
 """Dashes and gaps in line widths; the empty one is a solid line."""
 
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "cross", "star")
 """Names as plotly has them."""
 
-WIDTHS = (3.2, 2.3, 1.7, 1.2)
-"""In points, from the first optimizer on: lines that coincide all show."""
+WIDTHS = (2.7, 2.2, 1.9, 1.6)
+"""In points, from the first method on: lines that coincide all show."""
 
-_LIGHT, _DARK = "#FFFFFF", "#12161B"
-"""The background of a light page, as of paper, and of a dark one."""
+_BANDS = {
+    "#0072B2": (0.36, 0.54),
+    "#D55E00": (0.50, 0.66),
+    "#009E73": (0.48, 0.64),
+    "#CC79A7": (0.50, 0.66),
+    "#E69F00": (0.56, 0.66),
+    "#56B4E9": (0.60, 0.655),
+    "#000000": (0.0, 0.30),
+}
+"""The OKLab lightness of a colour's shades on a light page, from the darkest to the lightest.
 
-_CONTRAST = 3.0
-"""Least contrast of a line to the background: WCAG's for graphics."""
+So narrow that no shades of two methods meet, and as dark as a contrast of 3 to white asks (WCAG's
+for graphics).
+"""
 
-_REACH = (-0.45, 0.5)
-"""Shades go from darker than the colour up to lighter, as far as the contrast allows."""
-
-_ON_DARK = {
-    "#000000": "#D9D9D9",
-    "#0072B2": "#3FA0DB",
-}  # else too dark there
+_DARK_BANDS = {
+    "#0072B2": (0.54, 0.68),
+    "#D55E00": (0.56, 0.72),
+    "#009E73": (0.58, 0.73),
+    "#CC79A7": (0.62, 0.80),
+    "#E69F00": (0.72, 0.86),
+    "#56B4E9": (0.76, 0.88),
+    "#000000": (0.87, 0.98),
+}
+"""Likewise on a dark page."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +74,56 @@ class Style:
 class Styles:
     """The styles of an experiment's optimizers.
 
+    Optimizers that are settings of one method (``SGD(learning_rate=0.1)``) share its colour. Shades
+    mean batch sizes; where there is one only, they mean the settings. Else settings differ in dash
+    and marker.
+
     Examples
     --------
     >>> styles = Styles.of(["a", "b"], ["1", "8", "full"])
     >>> styles.colour("a", "8") == styles.colour("a"), styles["b"].marker
     (False, 'square')
+    >>> rates = Styles.of(["SGD(learning_rate=0.1)", "SGD(learning_rate=1)", "Adam"], ["full"])
+    >>> rates.methods
+    {'SGD': ('SGD(learning_rate=0.1)', 'SGD(learning_rate=1)'), 'Adam': ('Adam',)}
     """
 
     by_optimizer: dict[str, Style]
     batches: tuple[str, ...]
+    methods: dict[str, tuple[str, ...]]
+    colours: dict[str, str]  # of a method, whatever its setting and batch size
 
     @classmethod
-    def of(cls, optimizers: Iterable[object], batches: Iterable[str]) -> Styles:
-        """Give each optimizer its style, in order of appearance; batch sizes from the smallest."""
-        ordered = tuple(batches)
-        names = dict.fromkeys(str(name) for name in optimizers)
-        return cls({name: _style(i, len(ordered)) for i, name in enumerate(names)}, ordered)
+    def of(
+        cls,
+        optimizers: Iterable[object],
+        batches: Iterable[str],
+        known: Iterable[object] = (),
+    ) -> Styles:
+        """Give each optimizer its style, in order of appearance; batch sizes from the smallest.
+
+        Where optimizers are some of those ``known``, their methods have the colours that they have
+        among all of them, unless two would be the same.
+        """
+        sizes = tuple(batches)
+        methods: dict[str, list[str]] = {}
+        for name in dict.fromkeys(map(str, optimizers)):
+            methods.setdefault(method_name(name), []).append(name)
+        places = _places(list(methods), dict.fromkeys(method_name(str(name)) for name in known))
+        styles = {
+            name: _style(places[method], nth, len(settings), len(sizes))
+            for method, settings in methods.items()
+            for nth, name in enumerate(settings)
+        }
+        colours = {m: shades(PALETTE[place % len(PALETTE)], 1)[0] for m, place in places.items()}
+        return cls(styles, sizes, {m: tuple(own) for m, own in methods.items()}, colours)
 
     @classmethod
-    def of_trials(cls, trials: pd.DataFrame) -> Styles:
-        """Give each optimizer of a trials table its style."""
-        return cls.of(trials["optimizer"], batches_in(trials["batch"]))
+    def of_results(cls, results: ResultTables) -> Styles:
+        """Give each optimizer of some results its style; that of its experiment, where it can."""
+        trials = results.trials
+        known = optimizer_classes(results.definition)
+        return cls.of(trials["optimizer"], batches_in(trials["batch"]), known)
 
     def __getitem__(self, optimizer: str) -> Style:
         return self.by_optimizer[optimizer]
@@ -87,56 +134,88 @@ class Styles:
         return self.by_optimizer[optimizer].shades[place]
 
 
-def _style(place: int, sizes: int) -> Style:
+def _places(methods: list[str], known: dict[str, None]) -> dict[str, int]:
+    """Return the place of each method among the known ones, or among themselves."""
+    every = {method: place for place, method in enumerate(known)}
+    places = {method: every[method] for method in methods if method in every}
+    if len({place % len(PALETTE) for place in places.values()}) == len(methods):
+        return places
+    return {method: place for place, method in enumerate(methods)}
+
+
+def _style(place: int, setting: int, settings: int, sizes: int) -> Style:
     base = PALETTE[place % len(PALETTE)]
+    if sizes < 2:  # shades are settings
+        light, dark = (
+            (shades(base, settings, bands)[setting],) * (sizes + 1)
+            for bands in (_BANDS, _DARK_BANDS)
+        )
+        look = place
+    else:
+        light, dark = (
+            (*shades(base, sizes, bands), *shades(base, 1, bands))
+            for bands in (_BANDS, _DARK_BANDS)
+        )
+        look = place if settings < 2 else setting
     return Style(
-        shades=_shades(base, sizes, _LIGHT),
-        dark=_shades(_ON_DARK.get(base, base), sizes, _DARK),
-        dash=DASHES[place % len(DASHES)],
-        marker=MARKERS[place % len(MARKERS)],
-        width=WIDTHS[min(place, len(WIDTHS) - 1)],
+        shades=light,
+        dark=dark,
+        dash=DASHES[look % len(DASHES)],
+        marker=MARKERS[look % len(MARKERS)],
+        width=WIDTHS[min(look, len(WIDTHS) - 1)],
     )
 
 
-@cache
-def _shades(colour: str, sizes: int, ground: str) -> tuple[str, ...]:
-    """Return a colour for each size, and last the one nearest the colour itself."""
-    shares = [_REACH[0] + (_REACH[1] - _REACH[0]) * i / 200 for i in range(201)]
-    clear = [s for s in shares if contrast(shade(colour, s), ground) >= _CONTRAST]
-    first, last = (0.0 if colour == "#000000" else clear[0]), clear[-1]
-    own = shade(colour, min(clear, key=abs))
-    if sizes < 2:
-        return (*[own] * sizes, own)
-    each = [shade(colour, first + (last - first) * i / (sizes - 1)) for i in range(sizes)]
-    return (*each, own)
+def shades(
+    colour: str, count: int, bands: dict[str, tuple[float, float]] = _BANDS
+) -> tuple[str, ...]:
+    """Return so many shades of a colour of the palette, from dark to light.
 
-
-def contrast(one: str, other: str) -> float:
-    """Return the contrast of two colours, from 1 to 21 (WCAG 2).
+    One is the shade nearest to the colour itself.
 
     Examples
     --------
-    >>> contrast("#000000", "#FFFFFF"), round(contrast("#0072B2", "#FFFFFF"), 1)
-    (21.0, 5.2)
+    >>> shades("#0072B2", 3), shades("#0072B2", 1)
+    (('#014167', '#025a8d', '#0774b5'), ('#0072b2',))
     """
-    dark, light = sorted(_luminance(colour) + 0.05 for colour in (one, other))
-    return light / dark
+    low, high = bands[colour]
+    own = min(max(low, lightness(colour)), high)
+    if count == 1:
+        return (with_lightness(colour, own),)
+    return tuple(
+        with_lightness(colour, low + (high - low) * nth / (count - 1)) for nth in range(count)
+    )
 
 
-def _luminance(colour: str) -> float:
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+def drawn_trials(trials: pd.DataFrame, methods: Any, batch_sizes: Any) -> pd.Series[bool]:
+    """Return which trials are of some methods or optimizers, and of some batch sizes.
 
+    Direct methods, which have no batch size, are of every one. None stands for all.
 
-def shade(colour: str, share: float) -> str:
-    """Return a colour nearer to white (share above 0) or to black (below).
+    Raises
+    ------
+    ValueError
+        For a method or batch size that no trial has.
 
     Examples
     --------
-    >>> shade("#0072B2", 0.0), shade("#000000", 1.0), shade("#0072B2", -1.0)
-    ('#0072b2', '#ffffff', '#000000')
+    >>> sizes = ["1", "8", DIRECT]
+    >>> table = pd.DataFrame({"optimizer": ["SGD(lr=1)", "Adam", "QR"], "batch": sizes})
+    >>> drawn_trials(table, ["SGD", "QR"], None).tolist(), drawn_trials(table, None, 8).tolist()
+    ([True, False, True], [False, True, True])
     """
-    end = 255 if share > 0 else 0
-    parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(part + (end - part) * abs(share)):02x}" for part in parts)
+    chosen = pd.Series(True, index=trials.index)
+    if methods is not None:
+        labels = trials["optimizer"].astype(str)
+        names = labels.map(method_name)
+        wanted = [methods] if isinstance(methods, str) else list(methods)
+        for name in wanted:
+            if not (names.eq(name) | labels.eq(name)).any():
+                hint = did_you_mean(str(name), names.unique())
+                there = ", ".join(names.unique())
+                raise ValueError(f"no method is called {name!r}: {hint}there are {there}")
+        chosen &= names.isin(wanted) | labels.isin(wanted)
+    if batch_sizes is not None:
+        direct = trials["batch"] == DIRECT
+        chosen &= direct | select_trials(trials, {"batch": batch_sizes})
+    return chosen

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from optlab.text import number
+
 _WITHIN = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
 """Ticks of a decade, from few to many."""
 
@@ -34,6 +36,20 @@ def _even(low: float, high: float, most: int) -> list[float]:
     step = next(m * power for m in (1, 2, 2.5, 3, 4, 5, 10) if m * power >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{place * step:.6g}") for place in range(first, last + 1)]
+
+
+def short_number(value: float) -> str:
+    """Return a number at an axis: thousands as k, millions as M.
+
+    Examples
+    --------
+    >>> short_number(30000), short_number(2.5e6), short_number(3000), short_number(0.01)
+    ('30k', '2.5M', '3000', '0.01')
+    """
+    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= max(scale, 1e4):
+            return f"{value / scale:.3g}{letter}"
+    return number(value)
 
 
 def shorten(text: str, most: int) -> str:

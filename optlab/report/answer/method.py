@@ -20,7 +20,15 @@ RATES = ("learning_rate", "lr")
 
 
 def hyperparameter_texts(results: ResultTables) -> dict[str, str]:
-    """Return each optimizer's hyperparameters in words, by its label.
+    """Return each optimizer's `hyperparameter_values` in words, by its label."""
+    return {
+        label: ", ".join(f"{name}={value}" for name, value in own.items())
+        for label, own in hyperparameter_values(results).items()
+    }
+
+
+def hyperparameter_values(results: ResultTables) -> dict[str, dict[str, str]]:
+    """Return the names and values of each optimizer's hyperparameters as texts, by its label.
 
     Those that are not the defaults of its class, where that is one of optlab's, its learning rate,
     and those in which it differs from its namesakes.
@@ -28,11 +36,11 @@ def hyperparameter_texts(results: ResultTables) -> dict[str, str]:
     trials = results.trials
     own = [str(name) for name in trials if str(name).startswith("hp_")]
     rows = trials.drop_duplicates("optimizer").set_index("optimizer")[own].to_dict("index")
-    classes = _classes(results.definition)
-    return {str(label): _text(str(label), values, classes) for label, values in rows.items()}
+    classes = optimizer_classes(results.definition)
+    return {str(label): _texts(str(label), values, classes) for label, values in rows.items()}
 
 
-def _classes(definition: Mapping[str, Any]) -> dict[str, str]:
+def optimizer_classes(definition: Mapping[str, Any]) -> dict[str, str]:
     """Return the name of each optimizer's class, by its label, as far as they are known."""
     parts = [definition, *definition.get("files", {}).values()]
     settings = [part.get("optimizers") for part in parts]
@@ -45,10 +53,10 @@ def _classes(definition: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _text(label: str, values: Mapping[Any, Any], classes: Mapping[str, str]) -> str:
+def _texts(label: str, values: Mapping[Any, Any], classes: Mapping[str, str]) -> dict[str, str]:
     defaults = _defaults(classes.get(label, ""))
     found = LABEL.fullmatch(label)
-    parts = []
+    parts = {}
     for column, value in values.items():
         name = str(column).removeprefix("hp_")
         if np.ndim(value) == 0 and pd.isna(value):
@@ -57,8 +65,8 @@ def _text(label: str, values: Mapping[Any, Any], classes: Mapping[str, str]) -> 
         if not named and str(value) in method_name(label):  # scipy BFGS
             continue
         if named or name not in defaults or defaults[name] != _plain(value):
-            parts.append(f"{name}={_short(value)}")
-    return ", ".join(parts)
+            parts[name] = _short(value)
+    return parts
 
 
 def _defaults(name: str) -> dict[str, Any]:

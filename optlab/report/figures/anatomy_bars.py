@@ -23,7 +23,7 @@ from optlab.lab.step_anatomy import (
     UPDATE,
 )
 from optlab.report.figures.panels import INK, escape_math, wrap_title
-from optlab.report.figures.paper import DRAWN, WIDTH, PaperFigure
+from optlab.report.figures.paper import PAGE, PaperFigure
 from optlab.report.ticks import log_ticks, shorten
 from optlab.report.views.view import View
 from optlab.text import format_seconds
@@ -45,9 +45,9 @@ def anatomy_figure(view: View, problem: str) -> Figure:
     rows = view.table[view.table["problem"] == problem]
     bars = rows.drop_duplicates(["optimizer", "batch", "device", "dtype"]).reset_index(drop=True)
     title = wrap_title(f"{view.title} on {problem}")
-    with mpl.rc_context(DRAWN):
+    with mpl.rc_context(PAGE.settings):
         height = 1.25 + 0.27 * len(bars) + 0.15 * title.count("\n")
-        figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
+        figure = PaperFigure(figsize=(PAGE.width, height), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
         _draw_shares(left, rows, bars)
         _draw_seconds(right, bars)

@@ -6,12 +6,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from optlab.report.figures.panels import escape_math, wrap_title
-from optlab.report.figures.paper import WIDTH, PaperFigure
+from optlab.report.figures.paper import PAGE, FigureStyle, PaperFigure
 from optlab.report.ticks import shorten
 from optlab.text import format_seconds
 
 
-def device_table(title: str, rows: pd.DataFrame) -> Figure:
+def device_table(title: str, rows: pd.DataFrame, paper: FigureStyle = PAGE) -> Figure:
     """Draw a row each setting, a column each device, the fastest bold, crossovers marked."""
     devices = list(dict.fromkeys(rows["device"]))
     several_dtypes = len(set(rows["dtype"])) > 1
@@ -36,10 +36,11 @@ def device_table(title: str, rows: pd.DataFrame) -> Figure:
         text.append(line)
     title = wrap_title(f"{title}: median seconds{', the fastest bold' if bold else ''}")
     height = 0.4 + 0.15 * title.count("\n") + 0.21 * (len(text) + 1)
-    figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
+    figure = PaperFigure(figsize=(paper.width, height), layout="constrained", style=paper)
     axes = figure.subplots()
     axes.axis("off")
-    axes.set_title(title, loc="left")
+    if paper.title:
+        axes.set_title(title, loc="left")
     heads = ["optimizer", *(["dtype"] if several_dtypes else []), "batch size"]
     heads += map(escape_math, devices)
     table = axes.table(text, colLabels=heads, colWidths=_widths([heads, *text]), loc="upper left",
@@ -48,7 +49,7 @@ def device_table(title: str, rows: pd.DataFrame) -> Figure:
     for (down, across), part in table.get_celld().items():
         part.set_linewidth(0.4)
         heavy = down == 0 or (down, across) in bold
-        part.set_text_props(weight="bold" if heavy else "normal", size=7.5)
+        part.set_text_props(weight="bold" if heavy else "normal", size=paper.font_size - 0.5)
     return figure
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,52 +12,33 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from optlab.analysis.result_tables import ResultTables
-from optlab.checks import did_you_mean
 from optlab.report import views
 from optlab.report.figures.contour_lines import draw_contours
+from optlab.report.figures.convergence_figure import convergence_figure
 from optlab.report.figures.device_table import device_table
+from optlab.report.figures.empty_figure import empty_figure
 from optlab.report.figures.file_names import check_figures, figure_file
+from optlab.report.figures.hyperparameter_figure import has_values, hyperparameter_figure
+from optlab.report.figures.legend import legend_height, legend_of, put_legend, unstable_handle
 from optlab.report.figures.panels import (
     DASHED,
     DOTTED,
     INK,
-    MARKERS,
     draw,
     escape_math,
-    line_style,
     places_of,
     set_log_scale,
     wrap_title,
 )
-from optlab.report.figures.paper import DRAWN, WIDTH, PaperFigure
+from optlab.report.figures.paper import PAGE, FigureStyle, PaperFigure
 from optlab.report.figures.tuning_curves import tuning_curves
 from optlab.report.output_file import SOFTWARE, output_file
-from optlab.report.style import Styles, shade
-from optlab.report.ticks import shorten
+from optlab.report.style import Styles
 from optlab.report.views import View
 from optlab.report.words import share
 
 
-def convergence(results: ResultTables, problem: str, measure: str = "suboptimality") -> Figure:
-    """Draw a measure over epochs, samples and seconds; direct methods as horizontal lines.
-
-    Raises
-    ------
-    ValueError
-        For a measure that no trial of the problem has, with the nearest.
-    """
-    results = results.measured
-    view = views.convergence_view(results)
-    rows = view.table[view.table["problem"] == problem]
-    axes = {axis.column: axis for axis in view.y if axis is view.y[0] or rows[axis.column].count()}
-    if measure not in axes:
-        hint = did_you_mean(measure, axes)
-        raise ValueError(f"no measure is called {measure!r}: {hint}there are {', '.join(axes)}")
-    view = replace(view, y=(axes[measure],))
-    return figure_of(view, problem, Styles.of_trials(results.trials))
-
-
-def theory(results: ResultTables, problem: str) -> Figure:
+def theory(results: ResultTables, problem: str, *, paper: FigureStyle = PAGE) -> Figure:
     """Draw what theory predicts, dashed, beside the measured suboptimality.
 
     Raises
@@ -72,16 +52,17 @@ def theory(results: ResultTables, problem: str) -> Figure:
             f"theory predicts no trial on {problem}: it does for gradient descent at a constant "
             "rate, with or without momentum, on quadratics of at most 500 parameters"
         )
-    return figure_of(view, problem, Styles.of_trials(results.trials))
+    return figure_of(view, problem, Styles.of_results(results), paper=paper)
 
 
-def seconds(results: ResultTables, problem: str) -> Figure:
+def seconds(results: ResultTables, problem: str, *, paper: FigureStyle = PAGE) -> Figure:
     """Draw median seconds by batch size with their intervals, a panel for each device."""
     results = results.measured
-    return figure_of(views.seconds_view(results), problem, Styles.of_trials(results.trials))
+    styles = Styles.of_results(results)
+    return figure_of(views.seconds_view(results), problem, styles, paper=paper)
 
 
-def fit(results: ResultTables, problem: str) -> Figure:
+def fit(results: ResultTables, problem: str, *, paper: FigureStyle = PAGE) -> Figure:
     """Draw the points of a one-feature problem, and the line of each setting's median trial.
 
     Raises
@@ -92,15 +73,21 @@ def fit(results: ResultTables, problem: str) -> Figure:
     if (features := results.problems[problem].d) != 1:
         raise ValueError(f"a fitted line needs one feature; {problem} has {features}")
     results = results.measured
-    return figure_of(views.fit_view(results), problem, Styles.of_trials(results.trials))
+    styles = Styles.of_results(results)
+    return figure_of(views.fit_view(results), problem, styles, paper=paper)
 
 
-def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = None) -> Figure:
-    """Draw a view for one problem.
+def figure_of(
+    view: View,
+    problem: str,
+    styles: Styles,
+    chosen: str | None = None,
+    *,
+    paper: FigureStyle = PAGE,
+) -> Figure:
+    """Draw a view for one problem, a panel for each device and dtype.
 
-    Convergence has a column for each x axis and a row for each device and dtype; other views have
-    a panel for each device and dtype. ``chosen`` is the target or baseline, the first that has
-    values where it is left out.
+    ``chosen`` is the target or baseline, the first that has values where it is left out.
     """
     rows = view.table
     if "problem" in rows:
@@ -115,25 +102,32 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
         if rows[view.y[0].column].isna().all():
             rows = rows[:0]
         title += f", {view.choose[1]} {share(chosen) if column == 'target' else chosen}"
-    with mpl.rc_context(DRAWN):
+    with mpl.rc_context(paper.settings):
         if rows.empty:
-            return _empty(title, view)
+            return empty_figure(title, view, paper)
         if view.kind == "matrix":
-            return device_table(title, rows)
-        return _panels(title, view, rows, problem, styles)
+            return device_table(title, rows, paper)
+        return _panels(title, view, rows, problem, styles, paper)
 
 
-def all_figures(results: ResultTables, problem: str) -> dict[str, Figure]:
+def all_figures(
+    results: ResultTables, problem: str, *, paper: FigureStyle = PAGE
+) -> dict[str, Figure]:
     """Return the figure of every view that has something to draw for a problem, by key."""
     everything, results = results, results.measured
-    styles, figures = Styles.of_trials(results.trials), {}
+    styles, figures = Styles.of_results(results), {}
     for key, view in views.views_of(results).items():
         table = view.table
         if table.empty or ("problem" in table and not (table["problem"] == problem).any()):
             continue
+        if key == "convergence":
+            figures[key] = convergence_figure(results, problem, paper=paper)
+            continue
         target = views.headline(results) if key == "target" else None
-        figures[key] = figure_of(view, problem, styles, target or None)
-    if curves := tuning_curves(everything, problem):
+        figures[key] = figure_of(view, problem, styles, target or None, paper=paper)
+    if has_values(results, problem):
+        figures["hyperparameter"] = hyperparameter_figure(results, problem, paper=paper)
+    if curves := tuning_curves(everything, problem, paper=paper):
         figures["tuning"] = curves
     return figures
 
@@ -141,8 +135,9 @@ def all_figures(results: ResultTables, problem: str) -> dict[str, Figure]:
 def save_all(
     results: ResultTables,
     folder: str | Path,
-    formats: Sequence[str] = ("png", "svg"),
+    formats: Sequence[str] | None = None,
     *,
+    paper: FigureStyle = PAGE,
     force: bool = False,
 ) -> list[Path]:
     """Save every figure of every problem into a folder, made where it is missing.
@@ -153,10 +148,11 @@ def save_all(
         Where a file that optlab did not write has a figure's name, unless ``force`` is set.
     """
     folder, problems, saved = Path(folder), list(results.problems), []
+    formats = paper.formats if formats is None else formats
     check_figures(folder, problems, formats, force=force)
     folder.mkdir(parents=True, exist_ok=True)
     for number, problem in enumerate(problems):
-        for key, figure in all_figures(results, problem).items():
+        for key, figure in all_figures(results, problem, paper=paper).items():
             if key == "profile" and number:
                 continue  # it is of all problems
             for kind in formats:
@@ -181,59 +177,45 @@ _METADATA = {
 """Of each format, the entry that says what made the file; others have none."""
 
 
-def _panels(title: str, view: View, rows: pd.DataFrame, problem: str, styles: Styles) -> Figure:
+def _panels(
+    title: str, view: View, rows: pd.DataFrame, problem: str, styles: Styles, paper: FigureStyle
+) -> Figure:
     drawn = rows[rows[view.y[0].column].notna()]
     panels = list(drawn.groupby([*view.panels], sort=False, observed=True))
-    over = view.x[:3] if view.key == "convergence" else view.x[:1]
-    across = len(over) if len(over) > 1 else min(len(panels), 3)
-    down = len(panels) if len(over) > 1 else -(-len(panels) // across)
-    shades = view.kind != "points" or view.x[0].column in {"phase", "parameter"}
-    handles = legend_of(view, drawn, styles, shades=shades)
+    across = min(len(panels), 1 if paper.narrow else 3)
+    down = -(-len(panels) // across)
+    handles = view_legend(view, drawn, styles)
     title = wrap_title(title)
-    height = 0.75 + 2.0 * down + 0.16 * -(-len(handles) // _columns(handles))
-    height += 0.15 * title.count("\n")
-    if view.x[0].column == "parameter":  # names that are turned
+    height = 0.75 + 2.0 * down + legend_height(handles, paper) + 0.15 * title.count("\n")
+    x, y = view.x[0], view.y[0]
+    if x.column == "parameter":  # names that are turned
         height += down * 0.05 * min(26, max(map(len, drawn["parameter"])))
-    figure = PaperFigure(figsize=(WIDTH, height), layout="constrained")
+    figure = PaperFigure(figsize=(paper.width, height), layout="constrained", style=paper)
     grid = figure.subplots(down, across, sharey=True, squeeze=False)
-    y = view.y[0]
     if y.scale == "log":
         set_log_scale(grid[0][0], view, rows, y)  # and with it all, which share it
-    places = places_of(rows[over[0].column], over[0]) if over[0].scale == "category" else {}
+    places = places_of(rows[x.column], x) if x.scale == "category" else {}
     for place, axes in enumerate(grid.flat):
-        number, x = (place // across, over[place % across]) if len(over) > 1 else (place, over[0])
-        if number >= len(panels):
+        if place >= len(panels):
             axes.remove()
             continue
-        named, part = panels[number]
+        named, part = panels[place]
         draw(axes, view, part, x, y, styles, places)
         _draw_extra(axes, view, problem, places)
         axes.set_xlabel(escape_math(x.title))
         if place % across == 0:
             axes.set_ylabel(escape_math(y.title))
-        if len(over) == 1 or place % across == 0:
-            panel = _panel(dict(zip(view.panels, named, strict=True)))
-            axes.set_title(
-                escape_math(panel) if place else f"{title}\n{escape_math(panel)}", loc="left"
-            )
-    put_legend(figure, handles)
+        heading = [title] if paper.title and not place else []
+        if paper.title or len(panels) > 1:
+            heading.append(escape_math(_panel(dict(zip(view.panels, named, strict=True)))))
+        axes.set_title("\n".join(heading), loc="left")
+    put_legend(figure, handles, paper)
     return figure
 
 
 def _panel(named: Mapping[str, object]) -> str:
     """Return a panel's name: its batch size where panels have one, its device and dtype."""
     return ", ".join(f"batch size {v}" if k == "batch" else str(v) for k, v in named.items())
-
-
-def put_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """Put a legend under a figure."""
-    figure.legend(handles=handles, loc="outside lower left", ncols=_columns(handles), frameon=False)
-
-
-def _columns(handles: Sequence[Line2D]) -> int:
-    """Return the number of columns of the longest label that fit side by side."""
-    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
-    return max(1, int((WIDTH - 0.2) / (0.6 + 0.06 * longest)))
 
 
 def _draw_extra(axes: Any, view: View, problem: str, places: Mapping[str, int]) -> None:
@@ -258,35 +240,19 @@ def rows_of(table: pd.DataFrame, problem: str) -> pd.DataFrame:
     return table[table["problem"] == problem]
 
 
-def legend_of(view: View, rows: pd.DataFrame, styles: Styles, *, shades: bool) -> Sequence[Line2D]:
-    """Return the legend of the optimizers in some rows, with shades of batch sizes if asked."""
-    drawn = [name for name in styles.by_optimizer if name in set(rows["optimizer"])]
-    solid: dict[str, Any] = {"linestyle": "-", "alpha": 0.45} if view.key == "theory" else {}
-    handles = [
-        Line2D([], [], label=escape_math(shorten(name, 90)), markersize=4.5,
-               marker="" if shades else MARKERS[styles[name].marker],
-               **line_style(styles, name) | solid)
-        for name in drawn
-    ]  # fmt: skip
-    if shades and len(styles.batches) > 1 and "batch" not in view.panels:
-        for index, size in enumerate(styles.batches):
-            grey = shade("#333333", 0.5 * index / (len(styles.batches) - 1))
-            handles.append(Line2D([], [], color=grey, linewidth=4, label=f"batch size {size}"))
+def view_legend(view: View, rows: pd.DataFrame, styles: Styles) -> list[Line2D]:
+    """Return the legend of a view: the optimizers in some rows, shades, and what marks mean."""
+    markers = view.kind == "points"
+    one = markers and view.x[0].column not in {"phase", "parameter"}
+    shades = () if one or "batch" in view.panels else set(rows["batch"].astype(str))
+    solid: dict[str, Any] = {"linestyle": "none"} if markers and not one else {}
+    solid |= {"linestyle": "-", "alpha": 0.45} if view.key == "theory" else {}
+    handles = legend_of(styles, set(rows["optimizer"]), shades, markers=markers, **solid)
     if view.key == "theory":
         handles.append(Line2D([], [], color=INK, linewidth=1.1, label="dashed: theory", **DASHED))
         if rows["floor"].notna().any():
             floor = "dotted: noise floor"
             handles.append(Line2D([], [], color=INK, linewidth=0.8, label=floor, **DOTTED))
     if "unstable" in rows and rows["unstable"].any():
-        handles.append(Line2D([], [], color=INK, linestyle="none", marker="o", markersize=4.5,
-                              markerfacecolor="white", label="hollow: unstable"))  # fmt: skip
+        handles.append(unstable_handle())
     return handles
-
-
-def _empty(title: str, view: View) -> Figure:
-    figure = PaperFigure(figsize=(WIDTH, 1.2), layout="constrained")
-    axes = figure.subplots()
-    axes.axis("off")
-    axes.set_title(wrap_title(title), loc="left")
-    axes.text(0, 0.5, escape_math(view.missing), transform=axes.transAxes)
-    return figure

@@ -9,6 +9,9 @@ from pathlib import Path
 from optlab.report.output_file import check_output
 from optlab.report.views import KEYS
 
+FORMATS = ("png", "svg", "pdf")
+"""The formats that figures for a paper are saved in; those of a page in the first two."""
+
 
 def figure_file(folder: Path, problems: Sequence[str], number: int, key: str, kind: str) -> Path:
     """Return the file for a view of one of the problems, in a format.
@@ -38,6 +41,6 @@ def check_figures(
     """
     for kind in formats:
         for number in range(len(problems)):
-            for key in (*KEYS, "tuning"):
+            for key in (*KEYS, "hyperparameter", "tuning"):
                 path = figure_file(folder, problems, number, key, kind)
                 check_output(path, kind, force=force)

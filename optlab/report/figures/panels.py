@@ -12,9 +12,9 @@ from matplotlib.axis import XAxis, YAxis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from optlab.report.style import Styles
-from optlab.report.ticks import log_ticks, shorten
+from optlab.report.ticks import log_ticks, short_number, shorten
 from optlab.report.views.view import Axis, View, batches_in
-from optlab.text import DIRECT, format_seconds, number
+from optlab.text import DIRECT, format_seconds
 
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x": "X",
            "triangle-down": "v", "cross": "P", "star": "*"}  # fmt: skip
@@ -54,7 +54,7 @@ def line_style(styles: Styles, optimizer: str, batch: str = "") -> dict[str, Any
     return {
         "color": styles.colour(optimizer, batch),
         "linestyle": (0, style.dash) if style.dash else "-",
-        "linewidth": 0.7 * style.width,
+        "linewidth": 0.6 * style.width,
     }
 
 
@@ -71,10 +71,14 @@ def draw(
     if x.scale == "category":
         _points(axes, rows, x, y, styles, places)
     else:
-        _lines(axes, view, rows, x, y, styles)
-        if view.key in FALLING and rows["direct"].all():  # horizontal lines, of any length
-            ends = rows.loc[rows[x.column] > 0, x.column].astype(float)
-            axes.set_xlim(ends.min() / 3, ends.max() * 3)
+        draw_lines(axes, view, rows, x, y, styles)
+    finish(axes, x, y)
+
+
+def finish(axes: Axes, x: Axis, y: Axis) -> None:
+    """Put round numbers at the axes of a panel that is drawn, and a grid behind it."""
+    if x.scale == "log":
+        axes.set_xscale("log", nonpositive="mask")
     if y.scale == "log":
         _log_ticks(axes.yaxis, axes.get_ylim(), y)
     if x.scale == "log":
@@ -112,17 +116,18 @@ def _log_ticks(side: XAxis | YAxis, limits: tuple[float, float], axis: Axis) -> 
     narrow = axis.unit == "s" or high < 5 * low
     ticks = log_ticks(low, high, (3 if narrow else 4) if isinstance(side, XAxis) else 8)
     side.set_major_locator(FixedLocator(ticks))
-    if max(ticks) < 1e4 * min(ticks) or axis.unit == "s":
-        write = format_seconds if axis.unit == "s" else number
+    short = max(ticks) < 1e4 * min(ticks) and min(ticks) >= 1e-3
+    if short or axis.unit == "s" or isinstance(side, XAxis):
+        write = format_seconds if axis.unit == "s" else short_number
         side.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
 
 
-def _lines(axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles) -> None:
+def draw_lines(
+    axes: Axes, view: View, rows: pd.DataFrame, x: Axis, y: Axis, styles: Styles
+) -> None:
+    """Draw a line for each optimizer and batch size, with its band."""
     for (optimizer, batch), line in rows.groupby(["optimizer", "batch"], sort=False, observed=True):
         style = line_style(styles, str(optimizer), str(batch))
-        if view.key in FALLING and batch == DIRECT and len(line) <= 2:
-            axes.axhline(line[y.column].iloc[-1], **style)
-            continue
         # The start has no place on a logarithmic axis.
         drawn = line[line[x.column] > 0] if x.scale == "log" else line
         if view.key == "profile":

@@ -17,7 +17,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
 from optlab.analysis.tuning import tuning_settings
 from optlab.report.figures.panels import INK, MARKERS, escape_math, line_style, wrap_title
-from optlab.report.figures.paper import DRAWN, WIDTH, PaperFigure
+from optlab.report.figures.paper import PAGE, FigureStyle, PaperFigure
 from optlab.report.style import Styles
 from optlab.report.ticks import log_ticks, shorten
 from optlab.text import number
@@ -26,7 +26,9 @@ _FAILED, _MISSED = 1.06, 0.985
 """Heights of the marks of settings without a value, in shares of the axes."""
 
 
-def tuning_curves(results: ResultTables, problem: str) -> Figure | None:
+def tuning_curves(
+    results: ResultTables, problem: str, *, paper: FigureStyle = PAGE
+) -> Figure | None:
     """Draw every setting of the searches on a problem; None where nothing was tuned.
 
     A column for each hyperparameter, a row for each batch size. The height is the epochs to
@@ -41,15 +43,16 @@ def tuning_curves(results: ResultTables, problem: str) -> Figure | None:
         return None
     several = table.groupby("optimizer")["hyperparameter"].transform("nunique")
     table = table.assign(alone=several == 1)  # a line joins settings that differ in nothing else
-    styles = Styles.of_trials(results.trials)
+    styles = Styles.of_results(results)
     well = table[table["status"].isin(ENDED_WELL)]
     reached = bool((well["reached"] == 1).mean() > 1 / 3)
     names = list(dict.fromkeys(table["hyperparameter"]))
     batches = list(dict.fromkeys(table["batch"]))
-    with mpl.rc_context(DRAWN):
+    with mpl.rc_context(paper.settings):
         figure = PaperFigure(
-            figsize=(WIDTH, 1.15 + 2.2 * len(batches) + 0.08 * table["optimizer"].nunique()),
+            figsize=(paper.width, 1.15 + 2.2 * len(batches) + 0.08 * table["optimizer"].nunique()),
             layout="constrained",
+            style=paper,
         )
         grid = figure.subplots(len(batches), len(names), sharey=True, squeeze=False)
         for (row, batch), (column, name) in (
@@ -62,7 +65,7 @@ def tuning_curves(results: ResultTables, problem: str) -> Figure | None:
                    reached=reached)  # fmt: skip
             if column == 0:
                 axes.set_ylabel("epochs to stop_at" if reached else _measure(results, table))
-                title = f"Tuning on {problem}" if row == 0 else ""
+                title = f"Tuning on {problem}" if row == 0 and paper.title else ""
                 size = f"batch size {batch}" if len(batches) > 1 else ""
                 axes.set_title("\n".join(filter(None, [wrap_title(title), size])), loc="left",
                                pad=12)  # fmt: skip
@@ -103,7 +106,7 @@ def _panel(
     values, label = _axis_of(rows)
     axes.set_xlabel(escape_math(label))
     height, failed = _height(rows, reached=reached), ~rows["status"].isin(ENDED_WELL)
-    if values.dtype == float and _is_wide(values):
+    if values.dtype == float and is_wide(values):
         axes.set_xscale("log")
     for optimizer, own in rows.groupby("optimizer", sort=False):
         style = line_style(styles, str(optimizer))
@@ -115,21 +118,32 @@ def _panel(
                   **(mark | ({"linestyle": "-", "linewidth": 0.8} if alone else {})))  # fmt: skip
         above = axes.get_xaxis_transform()
         lost = failed[order]
-        (crosses,) = axes.plot(x[lost], np.full(lost.sum(), _FAILED), marker="x", clip_on=False,
-                               transform=above, **mark)  # fmt: skip
-        crosses.set_in_layout(False)
+        draw_failed(axes, x[lost], style["color"])
         missed = y.isna() & ~lost
         (hollow,) = axes.plot(x[missed], np.full(missed.sum(), _MISSED), marker="o",
                               markerfacecolor="white", clip_on=False, transform=above,
                               **mark)  # fmt: skip
         hollow.set_in_layout(False)
         best = own["chosen"][order].to_numpy(bool) & y.notna().to_numpy()
-        axes.plot(x[best], y[best], marker="o", markersize=10, markerfacecolor="none",
-                  markeredgecolor=INK, linestyle="none")  # fmt: skip
+        draw_ring(axes, x[best], y[best])
         if optimizer in limits:
             axes.axvline(limits[str(optimizer)], color=style["color"], linestyle="--", linewidth=1)
     axes.grid(alpha=0.25, linewidth=0.5)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_failed(axes: Axes, x: pd.Series[Any], colour: str) -> None:
+    """Draw crosses above a panel at the values of settings that diverged or failed."""
+    (crosses,) = axes.plot(x, np.full(len(x), _FAILED), marker="x", clip_on=False, color=colour,
+                           markersize=4.5, linestyle="none",
+                           transform=axes.get_xaxis_transform())  # fmt: skip
+    crosses.set_in_layout(False)
+
+
+def draw_ring(axes: Axes, x: pd.Series[Any], y: pd.Series[Any]) -> None:
+    """Draw a ring around the best settings."""
+    axes.plot(x, y, marker="o", markersize=9, markerfacecolor="none", markeredgecolor=INK,
+              markeredgewidth=0.8, linestyle="none", zorder=5)  # fmt: skip
 
 
 def _axis_of(rows: pd.DataFrame) -> tuple[pd.Series[Any], str]:
@@ -139,14 +153,14 @@ def _axis_of(rows: pd.DataFrame) -> tuple[pd.Series[Any], str]:
         return rows["value"].astype(str), label
     values = rows["value"].astype(float)
     rest = 1 - values
-    if (values >= 0).all() and (rest > 0).all() and values.max() > 0.9 and _is_wide(rest):
+    if (values >= 0).all() and (rest > 0).all() and values.max() > 0.9 and is_wide(rest):
         return rest, f"1 - {label}"
     return values, label
 
 
-def _is_wide(values: pd.Series[float]) -> bool:
+def is_wide(values: pd.Series[float], factor: float = 20) -> bool:
     """Return whether positive values span so much that their logarithms are drawn."""
-    return bool((values > 0).all() and values.max() > 20 * values.min())
+    return bool((values > 0).all() and values.max() > factor * values.min())
 
 
 def _measure(results: ResultTables, table: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from optlab.report.figures.panels import escape_math, wrap_title
-from optlab.report.figures.paper import DRAWN, WIDTH, PaperFigure
+from optlab.report.figures.paper import PAGE, PaperFigure
 from optlab.report.ticks import shorten
 
 MOST_TEXTS = 12
@@ -21,9 +21,9 @@ def win_rate_matrix(table: pd.DataFrame, title: str) -> Figure:
     """
     names = list(dict.fromkeys(table["optimizer"]))
     places = {name: place for place, name in enumerate(names)}
-    side = min(0.42, (WIDTH - 2.2) / len(names))
-    with mpl.rc_context(DRAWN):
-        size = (WIDTH, 1.5 + side * len(names))
+    side = min(0.42, (PAGE.width - 2.2) / len(names))
+    with mpl.rc_context(PAGE.settings):
+        size = (PAGE.width, 1.5 + side * len(names))
         figure = PaperFigure(figsize=size, layout="constrained")
         axes = figure.subplots()
         colours = mpl.colormaps["PuOr"]

@@ -43,7 +43,7 @@ SINGLE = ("problem", "device", "dtype", "machine", "file")
 
 def page_data(results: ResultTables, views: Mapping[str, View]) -> dict[str, Any]:
     """Return the tables and views of the results, their styles, and the values of the filters."""
-    trials, styles = results.trials, Styles.of_trials(results.trials)
+    trials, styles = results.trials, Styles.of_results(results)
     tables = {
         "summary": _ordered(summary(results.trials)),
         "trials": _ordered(trials),
