@@ -785,12 +785,11 @@ class Results(ResultTables):
         --------
         >>> import optlab as ol
         >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
-        >>> results = ol.compare(problem, [ol.SGD(0.1), ol.SGD(0.4)], epochs=50, seeds=[1, 2])
+        >>> results = ol.compare(problem, [ol.SGD(0.1), ol.SGD(0.4)], epochs=50, stop_at=1e-2)
         >>> print(results.to_latex(label="tab:rates", columns=["epochs"]).split("caption")[1])
-        {Optimizers on tutorial, standardized. Medians over 2 seeds, ... in float32. ...}
+        {Optimizers on tutorial, standardized. One trial each. Full batch, on cpu, in float32. ...}
         \label{tab:rates}
-        \smallskip
-        \setlength{\tabcolsep}{4.5pt}
+        ...
         \begin{tabular}{llr}
         \toprule
         method & learning rate & epochs to $...$ \\
