@@ -885,7 +885,7 @@ class Results(ResultTables):
         """Draw the final error of every setting against a hyperparameter, a line a method.
 
         Marks are medians over seeds and repeats, bars reach from the least to the most. Crosses
-        above the panel diverged or failed; the best of each line has a ring. Where settings differ
+        in the band at the top diverged or failed; the least of each line has a ring. Where settings differ
         in other hyperparameters too, each value stands with the best of them.
 
         Parameters
