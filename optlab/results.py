@@ -884,9 +884,9 @@ class Results(ResultTables):
     ) -> Figure:
         """Draw the final error of every setting against a hyperparameter, a line a method.
 
-        Marks are medians over seeds and repeats, bars reach from the least to the most. Crosses
-        in the band at the top diverged or failed; the least of each line has a ring. Where settings differ
-        in other hyperparameters too, each value stands with the best of them.
+        Marks are medians over seeds and repeats, bars reach from the least to the most. Crosses in
+        the band at the top diverged or failed; the least of each line has a ring. Where settings
+        differ in other hyperparameters too, each value stands with the best of them.
 
         Parameters
         ----------

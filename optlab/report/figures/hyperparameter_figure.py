@@ -116,7 +116,7 @@ def hyperparameter_figure(
 ) -> Figure:
     """Draw `hyperparameter_table`, a panel for each device and dtype.
 
-    Crosses above a panel diverged or failed; the least of each line has a ring; bars reach
+    Crosses in a band at the top diverged or failed; the least of each line has a ring; bars reach
     from the least to the most over seeds and repeats.
     """
     table = hyperparameter_table(results, problem, hyperparameter, measure)
@@ -186,7 +186,8 @@ def _set_limits(axes: Axes, table: pd.DataFrame, y: Axis) -> float:
         low, high = scale.transform([ends.min(), ends.max()])
         room = 0.06 * (high - low) or 1.0
         reach = (high + room - (low - room)) / (1 - band)
-        axes.set_ylim(scale.inverted().transform([low - room, low - room + reach]))
+        bottom, top = scale.inverted().transform([low - room, low - room + reach])
+        axes.set_ylim(float(bottom), float(top))
     return band
 
 
