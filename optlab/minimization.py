@@ -167,13 +167,13 @@ class Solution:
         >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
         >>> figure = ol.minimize(problem, ol.ManualSGD(0.1), epochs=20).plot()
         """
-        from optlab.report.figures import draw  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
+        from optlab.report.figures.convergence_figure import convergence_figure  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
 
         name = self.record.trial.problem
         records, facts = [deepcopy(self.record)], ProblemSummary.of(name, self.problem)
         judge_against_best_known(records, {name: facts.reference_loss}, None)
         problems = with_best_known(records, {name: facts})
-        return draw.convergence(Results.of("solution", records, problems, {}, {}), name)
+        return convergence_figure(Results.of("solution", records, problems, {}, {}), name)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_short(value)}" for name, value in self.parameters.items())

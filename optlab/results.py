@@ -838,12 +838,11 @@ class Results(ResultTables):
         --------
         >>> import optlab as ol
         >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
-        >>> results = ol.compare(problem, [ol.SGD(0.1), ol.SGD(0.4)], epochs=50, seeds=[1, 2])
+        >>> results = ol.compare(problem, [ol.SGD(0.1), ol.SGD(0.4)], epochs=50, stop_at=1e-2)
         >>> print(results.to_latex(label="tab:rates", columns=["epochs"]).split("caption")[1])
-        {Optimizers on tutorial, standardized. Medians over 2 seeds, ... in float32. ...}
+        {Optimizers on tutorial, standardized. One trial each. Full batch, on cpu, in float32. ...}
         \label{tab:rates}
-        \smallskip
-        \setlength{\tabcolsep}{4.5pt}
+        ...
         \begin{tabular}{llr}
         \toprule
         method & learning rate & epochs to $...$ \\
@@ -938,9 +937,9 @@ class Results(ResultTables):
     ) -> Figure:
         """Draw the final error of every setting against a hyperparameter, a line a method.
 
-        Marks are medians over seeds and repeats, bars reach from the least to the most. Crosses
-        above the panel diverged or failed; the best of each line has a ring. Where settings differ
-        in other hyperparameters too, each value stands with the best of them.
+        Marks are medians over seeds and repeats, bars reach from the least to the most. Crosses in
+        the band at the top diverged or failed; the least of each line has a ring. Where settings
+        differ in other hyperparameters too, each value stands with the best of them.
 
         Parameters
         ----------

@@ -310,8 +310,10 @@ def export(
             raise ValueError(f"name at least one output: {options} or --table FILE")
         chosen = Chosen(best=best, methods=methods, batch_sizes=batch_sizes)
         results = chosen.of(Results.load(*_named(files)))
-        how = {"style": style, "caption": caption, "label": label, "raw": raw_csv, "force": force}
-        writers = writers_of(results, asked, table, files, **how)
+        writers = writers_of(
+            results, asked, table, files,
+            style=style, caption=caption, label=label, raw=raw_csv, force=force,
+        )  # fmt: skip
     _write(writers)
     return 0
 

@@ -84,6 +84,6 @@ def writers_of(
         check_folder(table.absolute().parent)
         check_output(table, "latex", force=force)
         results.to_latex(caption=caption, label=label)
-        write = partial(results.to_latex, table, caption=caption, label=label, force=force)
-        writers.append((table, write))
+        make = partial(results.to_latex, table, caption=caption, label=label, force=force)
+        writers.append((table, make))
     return writers

@@ -45,7 +45,7 @@ def escape(text: object, *, strip: bool = True) -> str:
 
     Examples
     --------
-    >>> print(escape("a_b & 5 %"), escape("x^2 <\\n y"))
+    >>> print(escape("a_b & 5 %"), escape("x^2 <  y"))
     a\_b \& 5 \% x\textasciicircum{}2 \textless{} y
     """
     plain = "".join(c if c.isprintable() else " " for c in str(text))

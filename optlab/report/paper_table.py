@@ -133,14 +133,13 @@ def _split(about: Mapping[str, list[str]]) -> tuple[list[TableColumn], list[str]
     columns, same = [], []
     for heading, texts in about.items():
         if heading != "method" and len(set(texts)) == 1:
-            alone = {"device": "on {}", "dtype": "in {}", "problem": ""}.get(
-                heading, f"{heading} {{}}"
-            )
-            same += [alone.format(texts[0])] * bool(alone and texts[0])
+            words = {"device": "on", "dtype": "in", "problem": ""}.get(heading, heading)
+            said = f"{words} {texts[0]}" if words and texts[0] else ""
+            same.append(escape("full batch" if said == "batch size full" else said))
             continue
         cells = [Cell(escape(text) or "--") for text in texts]
         columns.append(TableColumn(escape(heading), cells))
-    return columns, same
+    return columns, [text for text in same if text]
 
 
 def _numbers(

@@ -42,7 +42,8 @@ def put_end_labels(
         return
     inverse = axes.transLimits.transform
     heights = [float(inverse((0, axes.transScale.transform((1, y))[1]))[1]) for _, y, _, _ in ends]
-    tall = max(0.8, axes.get_figure(root=True).get_figheight() - 0.7)  # inches, about
+    figure = axes.get_figure(root=True)
+    tall = max(0.8, figure.get_figheight() - 0.7) if figure else 1.0  # inches, about
     apart = 1.3 * paper.font_size / 72 / tall
     for (x, y, label, colour), height in zip(ends, spread(heights, apart, floor), strict=True):
         axes.annotate(

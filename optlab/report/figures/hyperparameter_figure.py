@@ -116,7 +116,7 @@ def hyperparameter_figure(
 ) -> Figure:
     """Draw `hyperparameter_table`, a panel for each device and dtype.
 
-    Crosses above a panel diverged or failed; the best value of each line has a ring; bars reach
+    Crosses in a band at the top diverged or failed; the least of each line has a ring; bars reach
     from the least to the most over seeds and repeats.
     """
     table = hyperparameter_table(results, problem, hyperparameter, measure)
@@ -186,7 +186,8 @@ def _set_limits(axes: Axes, table: pd.DataFrame, y: Axis) -> float:
         low, high = scale.transform([ends.min(), ends.max()])
         room = 0.06 * (high - low) or 1.0
         reach = (high + room - (low - room)) / (1 - band)
-        axes.set_ylim(scale.inverted().transform([low - room, low - room + reach]))
+        bottom, top = scale.inverted().transform([low - room, low - room + reach])
+        axes.set_ylim(float(bottom), float(top))
     return band
 
 
@@ -218,6 +219,6 @@ def _legend(table: pd.DataFrame, styles: Styles) -> list[Line2D]:
         name = next(n for n in styles.by_optimizer if escape_math(n) == handle.get_label())
         handle.set_marker(MARKERS[styles[name].marker])
     plain: dict[str, Any] = {"color": INK, "linestyle": "none"}
-    handles.append(Line2D([], [], marker="o", markerfacecolor="none", markersize=8, label="best",
+    handles.append(Line2D([], [], marker="o", markerfacecolor="none", markersize=8, label="least",
                           **plain))  # fmt: skip
     return handles

@@ -68,7 +68,7 @@ class FigureStyle:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}")
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Any:
         """Matplotlib's settings while a figure is drawn and saved."""
         size = self.font_size
         settings = _SAVED | {
