@@ -21,6 +21,7 @@ from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
 from optlab.report.table_files import write_tables
+from optlab.report.trial_counts import trial_counts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,8 +86,7 @@ class Results(ResultTables):
         return self.__dict__ | {"experiment_anatomy": None}
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{n} {s}" for s, n in self.trials["status"].value_counts().items())
-        return f"Results({self.name!r}, {len(self.trials)} trials: {counts})"
+        return f"Results({self.name!r}, {trial_counts(self.trials)})"
 
     def __str__(self) -> str:
         from optlab.report.answer.terminal import answer_text  # noqa: PLC0415 - rich is loaded when it is printed
@@ -257,33 +257,25 @@ class Results(ResultTables):
         allowed = [*analysis.CELL, *(str(c) for c in self.trials if str(c).startswith("hp_"))]
         if wrong := [column for column in columns if column not in allowed]:
             raise ValueError(f"per must be of {', '.join(allowed)}, not {wrong[0]!r}")
-        settings = ranked_settings(self)
+        settings, measured = ranked_settings(self), self.measured
         if settings.empty:
             raise ValueError("no trial ran: there is no best setting")
         own = [column for column in columns if column.startswith("hp_")]
         settings = settings.merge(
-            self.trials[[*analysis.CELL, *own]].drop_duplicates(analysis.CELL)
+            measured.trials[[*analysis.CELL, *own]].drop_duplicates(analysis.CELL)
         )
         keys = ["method" if column == "optimizer" else column for column in columns]
         best = settings.drop_duplicates(list(dict.fromkeys(["problem", *keys])))
         order = best[analysis.CELL].reset_index(drop=True).reset_index(names="place")
-        trials = self.trials.reset_index(names="row").merge(order, on=analysis.CELL)
+        trials = measured.trials.reset_index(names="row").merge(order, on=analysis.CELL)
         rows = trials.sort_values(["place", "row"], kind="stable")["row"]
-        return self._with(self.trials.loc[rows])
+        return measured._with(measured.trials.loc[rows])
 
     def _with(self, trials: pd.DataFrame) -> Self:
         """Return the results of some of the trials, in the order given."""
-        kept = set(trials["trial"])
-        problems = set(trials["problem"])
-        return replace(
-            self,
-            trials=trials.reset_index(drop=True),
-            traces=self.traces[self.traces["trial"].isin(kept)].reset_index(drop=True),
-            problems={name: facts for name, facts in self.problems.items() if name in problems},
-            predictions=self.predictions[self.predictions["trial"].isin(kept)],
-            final_parameters={n: v for n, v in self.final_parameters.items() if n in kept},
-            tracebacks={n: text for n, text in self.tracebacks.items() if n in kept},
-        )
+        kept = set(trials["problem"])
+        problems = {name: facts for name, facts in self.problems.items() if name in kept}
+        return replace(self.of_trials(trials), problems=problems)
 
     def summary(self) -> pd.DataFrame:
         """Return a row for each optimizer, batch size, device and dtype: medians and intervals.

@@ -34,15 +34,21 @@ class ResultTables:
 
     @property
     def measured(self) -> Self:
-        """The results without the tuning trials, which summaries and charts are made of."""
+        """The results without the tuning trials: what is said of an experiment is said of these.
+
+        Whatever is made of results begins here, but for the tables, figure and sentences on tuning.
+        """
         trials = measured(self.trials)
-        if len(trials) == len(self.trials):
-            return self
-        numbers = set(trials["trial"])
+        return self if len(trials) == len(self.trials) else self.of_trials(trials)
+
+    def of_trials(self, trials: pd.DataFrame) -> Self:
+        """Return the results of some rows of the table of trials, in the order given."""
+        kept = set(trials["trial"])
         return replace(
             self,
             trials=trials.reset_index(drop=True),
-            traces=self.traces[self.traces["trial"].isin(numbers)].reset_index(drop=True),
-            final_parameters={n: p for n, p in self.final_parameters.items() if n in numbers},
-            predictions=self.predictions[self.predictions["trial"].isin(numbers)],
+            traces=self.traces[self.traces["trial"].isin(kept)].reset_index(drop=True),
+            predictions=self.predictions[self.predictions["trial"].isin(kept)],
+            final_parameters={n: p for n, p in self.final_parameters.items() if n in kept},
+            tracebacks={n: text for n, text in self.tracebacks.items() if n in kept},
         )

@@ -48,6 +48,7 @@ def theory(results: ResultTables) -> pd.DataFrame:
       the modes that change the loss);
     - ``exact``: False where the loss is no quadratic, and theory holds near the minimiser.
     """
+    results = results.measured
     rows = _predicted(results)
     if rows.empty:
         return pd.DataFrame(columns=THEORY)
@@ -77,7 +78,7 @@ def modes(results: ResultTables, most: int = 12) -> pd.DataFrame:
     than ``most`` modes that change the loss, as many are taken, evenly, the first and last among
     them.
     """
-    rows = _predicted(results)
+    rows = _predicted(results.measured)
     tables = []
     for setting, own in rows.groupby(SETTING, sort=False, observed=True):
         first, h = own.iloc[0], _spectrum(results, str(setting[0]))

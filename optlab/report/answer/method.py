@@ -40,7 +40,7 @@ def hyperparameter_texts(results: ResultTables) -> dict[str, str]:
     Those that are not the defaults of its class, where that is one of optlab's, its learning rate,
     and those in which it differs from its namesakes.
     """
-    trials = results.trials
+    trials = results.measured.trials
     own = [str(name) for name in trials if str(name).startswith("hp_")]
     rows = trials.drop_duplicates("optimizer").set_index("optimizer")[own].to_dict("index")
     classes = _classes(results.definition)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.report.answer.ranking import NOT_TIMED, ranked_settings, ranking
-from optlab.report.views.cache import cached
+from optlab.report.views.cache import cached, measured_trials
 from optlab.report.views.time_to_target import own_target
 from optlab.report.words import join_names, share
 from optlab.text import format_seconds, number, pluralize
@@ -185,10 +185,11 @@ def _caption(
 
 def not_ranked(results: ResultTables) -> list[str]:
     """Return a line on the settings that did not run, for each reason."""
-    skipped = results.trials[results.trials["status"] == "skipped"]
+    trials = measured_trials(results).trials
+    skipped = trials[trials["status"] == "skipped"]
     lines = []
     for message, rows in skipped.groupby("message", sort=False):
-        lines.append(f"skipped: {message} ({_where(rows, results.trials)})")
+        lines.append(f"skipped: {message} ({_where(rows, trials)})")
     return lines
 
 

@@ -36,6 +36,7 @@ from optlab.report.output_file import SOFTWARE, output_file
 from optlab.report.style import Styles, shade
 from optlab.report.ticks import shorten
 from optlab.report.views import View
+from optlab.report.views.cache import measured_trials
 from optlab.report.words import share
 
 
@@ -47,7 +48,7 @@ def convergence(results: ResultTables, problem: str, measure: str = "suboptimali
     ValueError
         For a measure that no trial of the problem has, with the nearest.
     """
-    results = results.measured
+    results = measured_trials(results)
     view = views.convergence_view(results)
     rows = view.table[view.table["problem"] == problem]
     axes = {axis.column: axis for axis in view.y if axis is view.y[0] or rows[axis.column].count()}
@@ -77,7 +78,7 @@ def theory(results: ResultTables, problem: str) -> Figure:
 
 def seconds(results: ResultTables, problem: str) -> Figure:
     """Draw median seconds by batch size with their intervals, a panel for each device."""
-    results = results.measured
+    results = measured_trials(results)
     return figure_of(views.seconds_view(results), problem, Styles.of_trials(results.trials))
 
 
@@ -91,7 +92,7 @@ def fit(results: ResultTables, problem: str) -> Figure:
     """
     if (features := results.problems[problem].d) != 1:
         raise ValueError(f"a fitted line needs one feature; {problem} has {features}")
-    results = results.measured
+    results = measured_trials(results)
     return figure_of(views.fit_view(results), problem, Styles.of_trials(results.trials))
 
 
@@ -125,7 +126,7 @@ def figure_of(view: View, problem: str, styles: Styles, chosen: str | None = Non
 
 def all_figures(results: ResultTables, problem: str) -> dict[str, Figure]:
     """Return the figure of every view that has something to draw for a problem, by key."""
-    everything, results = results, results.measured
+    everything, results = results, measured_trials(results)
     styles, figures = Styles.of_trials(results.trials), {}
     for key, view in views.views_of(results).items():
         table = view.table

@@ -24,7 +24,9 @@ from optlab.report.page.reference_lines import reference_lines
 from optlab.report.page.signature_table import SignatureLike, signature_table
 from optlab.report.page.spectrum_lines import spectrum_lines
 from optlab.report.page.tuning_section import tuning_section
+from optlab.report.trial_counts import trial_counts
 from optlab.report.views import views_of
+from optlab.report.views.cache import measured_trials
 
 SCRIPTS = ("numbers", "tables", "charts", "filters", "page")
 """The scripts in the order in which they stand in one function, so that no name is global."""
@@ -61,7 +63,7 @@ def write_page(
 
 def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ()) -> str:
     """Return the page as HTML: findings, caveats, charts, tables, and how it was measured."""
-    everything, results = results, results.measured
+    everything, results = results, measured_trials(results)
     views = views_of(results)
     return _TEMPLATES.get_template("page.html").render(
         title=results.name or "experiment",
@@ -92,10 +94,8 @@ def _source(name: str) -> str:
 
 
 def _subtitle(results: ResultTables) -> str:
-    counts = results.trials["status"].value_counts()
-    ended = ", ".join(f"{count} {status}" for status, count in counts.items())
     started = str(results.definition.get("started", ""))[:16].replace("T", " ")
-    return f"{len(results.trials)} trials: {ended}" + (f"; {started} UTC" if started else "")
+    return trial_counts(results.trials) + (f"; {started} UTC" if started else "")
 
 
 def _by_problem(sentences: Iterable[Sentence], *, named: bool) -> list[tuple[str, list[Sentence]]]:
