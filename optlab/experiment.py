@@ -64,7 +64,9 @@ class Experiment:
         device; long epochs on the CPU are drawn as a ``DataLoader`` does in less time.
     rate_rule
         How learning rates follow the batch size: ``"constant"``, ``"linear"`` or ``"square root"``
-        in ``batch_size / reference_batch_size``. ``hp_learning_rate`` says each trial's.
+        in ``batch_size / reference_batch_size``; or ``"tuned at each"``: 20 rates from 1e-4 to 10,
+        the same at each batch size, are tried as `Tuned` does it, and the best one is measured.
+        ``hp_learning_rate`` says each trial's. `Tuned` optimizers follow no rule.
     reference_batch_size
         The batch size at which the optimizers' own rates hold; the smallest where left out.
     epochs

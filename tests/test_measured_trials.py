@@ -24,7 +24,7 @@ OF_ALL_TRIALS = {
     "filter", "sort", "of_trials",  # selections of rows
     "parameters", "traceback",  # of the trial that is named
     "load", "of", "anatomy",  # which read no tables
-    "to_csv", "export", "report", "save_figures", "figures",  # files and figures of what is compared below
+    "to_csv", "export", "report", "save_figures", "figures",  # of what is compared below
 }  # fmt: skip
 
 ANSWERS = {
@@ -74,19 +74,18 @@ def with_tuning(results) -> Results:
     trials, more = results.trials, 1000
     planted = trials.assign(
         trial=trials["trial"] + more, stage="tuning", setting=1, status="converged", seed=77,
-        message="planted", hp_learning_rate=0.9, loss=0.0, suboptimality=0.0, epochs=1, seconds=1e-9,
+        message="planted", hp_learning_rate=0.9, loss=0.0, suboptimality=0.0, epochs=1,
+        seconds=1e-9,
     )  # fmt: skip
     skipped = planted.iloc[:1].assign(trial=2 * more, status="skipped")
-    traces = results.traces.assign(
-        trial=results.traces["trial"] + more, suboptimality=0.0, loss=0.0
-    )
+    own = results.traces["trial"] + more
+    traces = results.traces.assign(trial=own, suboptimality=0.0, loss=0.0)
     told = results.predictions.assign(
         trial=results.predictions["trial"] + more, learning_rate=0.9, stable_rate=9.0,
         predicted_epochs=1.0, noise_floor=7.0,
     )  # fmt: skip
-    zeros = {
-        n + more: {k: 0 * v for k, v in p.items()} for n, p in results.final_parameters.items()
-    }
+    found = results.final_parameters.items()
+    zeros = {number + more: {k: 0 * v for k, v in own.items()} for number, own in found}
     return replace(
         results,
         trials=pd.concat([planted, skipped, trials], ignore_index=True).astype(trials.dtypes),

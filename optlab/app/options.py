@@ -34,8 +34,8 @@ class Axes:
         The order of the rows in each epoch: dataloader, as torch's DataLoader draws it, or fast, by
         a counter-based generator; dataloader where left out.
     rate_rule
-        How the learning rates follow the batch size from that of reference: constant, linear, or
-        square-root; constant where left out.
+        How the learning rates follow the batch size from that of reference: constant, linear,
+        square-root, or tuned-at-each, which searches it at each; constant where left out.
     reference_batch_size
         The batch size at which the learning rates hold; the smallest where left out.
     stop_at
@@ -50,7 +50,7 @@ class Axes:
     epochs: int | None = None
     repeats: int | None = None
     order: Literal["dataloader", "fast"] | None = None
-    rate_rule: Literal["constant", "linear", "square-root"] | None = None
+    rate_rule: Literal["constant", "linear", "square-root", "tuned-at-each"] | None = None
     reference_batch_size: str | None = None
     stop_at: float | None = None
 

@@ -14,12 +14,10 @@ import pandas as pd
 
 import optlab
 from optlab.analysis.result_tables import ResultTables
+from optlab.optimizers.rate_text import RATE_FIELDS
 from optlab.text import number
 
 _LABEL = re.compile(r"(.+?)\((\w+=.*)\)", re.DOTALL)
-
-RATES = ("learning_rate", "lr")
-"""Hyperparameters that are always named."""
 
 
 def method_name(optimizer: str) -> str:
@@ -68,7 +66,7 @@ def _text(label: str, values: Mapping[Any, Any], classes: Mapping[str, str]) -> 
         name = str(column).removeprefix("hp_")
         if np.ndim(value) == 0 and pd.isna(value):
             continue
-        named = name in RATES or (found and f"{name}=" in found.group(2))
+        named = name in RATE_FIELDS or (found and f"{name}=" in found.group(2))
         if not named and str(value) in method_name(label):  # scipy BFGS
             continue
         if named or name not in defaults or defaults[name] != _plain(value):
