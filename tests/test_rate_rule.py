@@ -119,7 +119,7 @@ def test_costs_have_their_own_best_batch_sizes(results):
 def test_a_rate_is_tuned_at_each_batch_size_by_the_same_search():
     line = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
     results = ol.compare(
-        line, {"momentum": ol.HeavyBall(0.1, 0.5), "lstsq": ol.Lstsq()}, batch_sizes=[2, "full"],
+        line, {"momentum": ol.HeavyBall(0.1, 0.5), "lstsq": ol.Lstsq()}, batch_sizes=[1, "full"],
         epochs=40, stop_at=1e-2, rate_rule="tuned at each", recorded_epochs=1,
     )  # fmt: skip
     settings = results.tuning_settings()
