@@ -84,7 +84,9 @@ def gains(results: ol.Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     table = scores(results)
     judged = table[table["seed"].isin(JUDGING_SEEDS)]
-    final = judged.groupby(["problem", "method", "trials"], sort=False)["decades"].median().unstack()
+    final = judged.pivot_table(
+        "decades", ["problem", "method"], "trials", aggfunc="median", sort=False
+    )
     tuning = final[list(TRIALS)].rsub(final[0], axis=0)
     choosing = table[(table["seed"] == CHOOSING_SEED) & (table["trials"] == 0)]
     seen = choosing.set_index(["problem", "method"])["decades"]

@@ -79,6 +79,9 @@ class Experiment:
     recorded_epochs
         The epochs after which an iterate is judged and recorded:
         ``"growing"``: some 100 epochs at growing distances; a number k: every k-th; or epochs.
+    record_parameters
+        Keep the parameters of measured trials at every recorded epoch, for
+        `Results.parameter_history`; at most 4 MiB a trial, which then has fewer epochs.
     conclude
         Called with the results at the end of `main`: to print or save what it is about.
 
@@ -115,6 +118,7 @@ class Experiment:
     epochs: int = 1000
     stop_at: float | StopAt | None = None
     recorded_epochs: RecordedEpochs = "growing"
+    record_parameters: bool = False
     conclude: Callable[[Results], object] | None = None
 
     def __post_init__(self) -> None:
@@ -146,7 +150,10 @@ class Experiment:
     def budget(self) -> Budget:
         """The budget of each trial, and the epochs that are recorded."""
         return Budget(
-            epochs=self.epochs, stop_at=self.stop_at, recorded_epochs=self.recorded_epochs
+            epochs=self.epochs,
+            stop_at=self.stop_at,
+            recorded_epochs=self.recorded_epochs,
+            record_parameters=self.record_parameters,
         )
 
     def run(
@@ -262,6 +269,7 @@ def compare(
     epochs: int = 1000,
     stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
+    record_parameters: bool = False,
     store: str | Path | None = None,
     execution: Execution | None = None,
 ) -> Results:
@@ -301,4 +309,5 @@ def compare(
         epochs=epochs,
         stop_at=stop_at,
         recorded_epochs=recorded_epochs,
+        record_parameters=record_parameters,
     ).run(store=store, execution=execution)

@@ -74,6 +74,19 @@ class Solution:
         """The recorded iterates, a row each."""
         return traces_table([self.record]).drop(columns=["trial", "predicted_suboptimality"])
 
+    def parameter_history(self) -> pd.DataFrame:
+        """Return the parameters along the way, as `Results.parameter_history` does.
+
+        Raises
+        ------
+        ValueError
+            Where they were not recorded: ask for ``record_parameters=True``.
+        """
+        name = self.record.trial.problem
+        facts = {name: ProblemSummary.of(name, self.problem)}
+        results = Results.of("solution", [self.record], facts, {}, {})
+        return results.parameter_history(self.record.trial.number)
+
     def predict(self, X: Any = None) -> Any:
         """Return the model's predictions at the last iterate.
 
@@ -196,6 +209,7 @@ def minimize(
     order: Order = "dataloader",
     stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
+    record_parameters: bool = False,
 ) -> Solution:
     """Minimise a problem by an optimizer.
 
@@ -224,6 +238,8 @@ def minimize(
         has learnt nothing, or where a `optlab.lab.trial.stop_at.StopAt` says.
     recorded_epochs
         Which epochs are recorded and looked at: see `optlab.lab.trial.budget.Budget`.
+    record_parameters
+        Keep the parameters of the recorded epochs, at most 4 MiB, for `Solution.parameter_history`.
 
     Raises
     ------
@@ -254,7 +270,7 @@ def minimize(
         order=order,
     )
     (trial,) = grid.trials()
-    budget = Budget(epochs=epochs, stop_at=stop_at, recorded_epochs=recorded_epochs)
+    budget = Budget(epochs, stop_at, recorded_epochs, record_parameters)
     given = None if start is None else _checked_start(start, problem)
     check_stop_at(budget.stop_at, [problem], given)
     outcome = run_trial(

@@ -17,6 +17,7 @@ from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
 from optlab.lab.tables import predictions_table
+from optlab.lab.trial.recorded_parameters import RecordedParameters
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
@@ -55,6 +56,7 @@ class Results(ResultTables):
             final_parameters={r.trial.number: r.parameters for r in records if r.parameters},
             predictions=predictions_table(records),
             tracebacks={r.trial.number: r.traceback for r in records if r.traceback},
+            recorded_parameters={r.trial.number: r.recorded for r in records if r.recorded},
         )
 
     @classmethod
@@ -377,16 +379,38 @@ class Results(ResultTables):
             )
         return self.experiment_anatomy()
 
-    def parameters(self, trial: int) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return a trial's final parameters as arrays, in the dtype it computed in.
+    def parameters(
+        self, trial: int, epoch: int | None = None
+    ) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return a trial's parameters as arrays, in the dtype it computed in.
+
+        Parameters
+        ----------
+        trial
+            The trial's number.
+        epoch
+            One of the epochs of `parameter_history`; the last where left out.
 
         Raises
         ------
         ValueError
-            Where there is no such trial, or it yielded none.
+            Where there is no such trial, it yielded none, or none were recorded at the epoch.
+
+        See Also
+        --------
+        parameter_history : The parameters along the trial.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, ol.SGD(0.1), epochs=5, record_parameters=True)
+        >>> round(float(results.parameters(0, epoch=5)["bias"]), 3)
+        3.341
         """
         if trial in self.final_parameters:
-            return self.final_parameters[trial]
+            last = self.final_parameters[trial]
+            return last if epoch is None else self._recorded(trial, epoch)
         rows = self.trials[self.trials["trial"] == trial]
         if rows.empty:
             numbers = self.trials["trial"]
@@ -397,6 +421,59 @@ class Results(ResultTables):
             f"trial {trial} has no parameters: it was {rows['status'].iloc[0]} "
             f"({rows['message'].iloc[0]})"
         )
+
+    def _recorded(self, trial: int, epoch: int) -> Mapping[str, np.ndarray[Any, Any]]:
+        if epoch == self.trials.loc[self.trials["trial"] == trial, "epochs"].item():
+            return self.final_parameters[trial]
+        kept = self._history(trial)
+        if epoch in kept.epochs:
+            return kept.iterates[kept.epochs.index(epoch)]
+        known = ", ".join(map(str, kept.epochs))
+        raise ValueError(
+            f"trial {trial} has no parameters of epoch {epoch}: they were recorded at {known}"
+        )
+
+    def _history(self, trial: int) -> RecordedParameters:
+        self.parameters(trial)  # or it says why there are none
+        if trial not in self.recorded_parameters:
+            raise ValueError(
+                f"the parameters along trial {trial} were not recorded: run the experiment with "
+                "record_parameters=True, which records those of measured trials"
+            )
+        return self.recorded_parameters[trial]
+
+    def parameter_history(self, trial: int) -> pd.DataFrame:
+        """Return the parameters along a trial: a row for each iterate, a column for each entry.
+
+        Those of the start, of the recorded epochs, and of the last iterate. Of a trial whose
+        parameters would take more than 4 MiB every second, fourth, ... recorded epoch was kept:
+        see `optlab.lab.trial.recorded_parameters`.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such trial, or the experiment had no ``record_parameters=True``.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, ol.SGD(0.1), epochs=3, record_parameters=True)
+        >>> results.parameter_history(0).columns.tolist()
+        ['epoch', 'x', 'bias']
+        """
+        kept = self._history(trial)
+        epochs, values = list(kept.epochs), list(kept.iterates)
+        row = self.trials[self.trials["trial"] == trial].iloc[0]
+        if epochs[-1] < row["epochs"]:
+            epochs.append(int(row["epochs"]))
+            values.append(dict(self.final_parameters[trial]))
+        columns: dict[str, Any] = {"epoch": epochs}
+        for key in values[0]:
+            flat = np.stack([np.ravel(own[key]) for own in values], axis=1)
+            names = self.problems[row["problem"]].parameter_names(key, len(flat))
+            columns |= dict(zip(names, flat, strict=True))
+        return pd.DataFrame(columns)
 
     def traceback(self, trial: int) -> str:
         """Return the traceback of a failed trial, or an empty string."""

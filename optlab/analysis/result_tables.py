@@ -12,6 +12,7 @@ import pandas as pd
 from optlab.analysis.statistics import measured
 from optlab.lab import ProblemSummary
 from optlab.lab.tables import predictions_table
+from optlab.lab.trial.recorded_parameters import RecordedParameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class ResultTables:
     # By trial, where there are any:
     final_parameters: Mapping[int, Mapping[str, np.ndarray[Any, Any]]] = field(default_factory=dict)
     tracebacks: Mapping[int, str] = field(default_factory=dict)
+    recorded_parameters: Mapping[int, RecordedParameters] = field(default_factory=dict)
     # A row for each trial that theory describes, see `optlab.lab.trial.prediction.Prediction`.
     predictions: pd.DataFrame = field(default_factory=lambda: predictions_table([]))
 
@@ -51,4 +53,5 @@ class ResultTables:
             predictions=self.predictions[self.predictions["trial"].isin(kept)],
             final_parameters={n: p for n, p in self.final_parameters.items() if n in kept},
             tracebacks={n: text for n, text in self.tracebacks.items() if n in kept},
+            recorded_parameters={n: p for n, p in self.recorded_parameters.items() if n in kept},
         )

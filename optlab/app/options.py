@@ -41,6 +41,8 @@ class Axes:
     stop_at
         Stop a trial where its suboptimality is this share, such as 1e-6, of that of a fit that has
         learnt nothing: the start or the best constant, whichever is smaller.
+    record_parameters
+        Keep the parameters of each measured trial at every recorded epoch, at most 4 MiB a trial.
     """
 
     devices: str | None = None
@@ -53,6 +55,7 @@ class Axes:
     rate_rule: Literal["constant", "linear", "square-root", "tuned-at-each"] | None = None
     reference_batch_size: str | None = None
     stop_at: float | None = None
+    record_parameters: bool | None = None
 
     def changes(self) -> dict[str, Any]:
         """Return the experiment's keywords that these options set.
@@ -81,6 +84,7 @@ class Axes:
             "rate_rule": self.rate_rule and self.rate_rule.replace("-", " "),
             "reference_batch_size": reference and reference[0],
             "stop_at": self.stop_at,
+            "record_parameters": self.record_parameters,
         }
         return {name: value for name, value in parsed.items() if value is not None}
 
