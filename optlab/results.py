@@ -22,7 +22,7 @@ from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
 from optlab.report.table_files import write_tables
-from optlab.report.trial_counts import trial_counts
+from optlab.report.trial_counts import stopped_while_tuning, trial_counts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -261,7 +261,8 @@ class Results(ResultTables):
             raise ValueError(f"per must be of {', '.join(allowed)}, not {wrong[0]!r}")
         settings, measured = ranked_settings(self), self.measured
         if settings.empty:
-            raise ValueError("no trial ran: there is no best setting")
+            why = stopped_while_tuning(self.trials) or "no trial ran"
+            raise ValueError(f"there is no best setting: {why}")
         own = [column for column in columns if column.startswith("hp_")]
         settings = settings.merge(
             measured.trials[[*analysis.CELL, *own]].drop_duplicates(analysis.CELL)

@@ -69,7 +69,7 @@ def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ())
         title=results.name or "experiment",
         subtitle=_subtitle(everything),
         css=_source("page.css"),
-        answer=Markup(answer_html(results, whole=True)),
+        answer=Markup(answer_html(everything, whole=True)),
         findings=_by_problem(findings(results, views), named=len(results.problems) > 1),
         caveats=caveats(results, views),
         drawn=[view for view in views.values() if not view.table.empty],
