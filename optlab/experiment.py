@@ -66,7 +66,9 @@ class Experiment:
         device; long epochs on the CPU are drawn as a ``DataLoader`` does in less time.
     rate_rule
         How learning rates follow the batch size: ``"constant"``, ``"linear"`` or ``"square root"``
-        in ``batch_size / reference_batch_size``. ``hp_learning_rate`` says each trial's.
+        in ``batch_size / reference_batch_size``; or ``"tuned at each"``: 20 rates from 1e-4 to 10,
+        the same at each batch size, are tried as `Tuned` does it, and the best one is measured.
+        ``hp_learning_rate`` says each trial's. `Tuned` optimizers follow no rule.
     reference_batch_size
         The batch size at which the optimizers' own rates hold; the smallest where left out.
     epochs
@@ -79,6 +81,9 @@ class Experiment:
     recorded_epochs
         The epochs after which an iterate is judged and recorded:
         ``"growing"``: some 100 epochs at growing distances; a number k: every k-th; or epochs.
+    record_parameters
+        Keep the parameters of measured trials at every recorded epoch, for
+        `Results.parameter_history`; at most 4 MiB a trial, which then has fewer epochs.
     conclude
         Called with the results at the end of `main`: to print or save what it is about.
 
@@ -121,6 +126,7 @@ class Experiment:
     epochs: int = 1000
     stop_at: float | StopAt | None = None
     recorded_epochs: RecordedEpochs = "growing"
+    record_parameters: bool = False
     conclude: Callable[[Results], object] | None = None
 
     def __post_init__(self) -> None:
@@ -152,7 +158,10 @@ class Experiment:
     def budget(self) -> Budget:
         """The budget of each trial, and the epochs that are recorded."""
         return Budget(
-            epochs=self.epochs, stop_at=self.stop_at, recorded_epochs=self.recorded_epochs
+            epochs=self.epochs,
+            stop_at=self.stop_at,
+            recorded_epochs=self.recorded_epochs,
+            record_parameters=self.record_parameters,
         )
 
     def run(
@@ -314,6 +323,7 @@ def compare(
     epochs: int = 1000,
     stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
+    record_parameters: bool = False,
     store: str | Path | None = None,
     execution: Execution | None = None,
     progress: bool | None = None,
@@ -400,4 +410,5 @@ def compare(
         epochs=epochs,
         stop_at=stop_at,
         recorded_epochs=recorded_epochs,
+        record_parameters=record_parameters,
     ).run(store=store, execution=execution, progress=progress)

@@ -79,6 +79,19 @@ class Solution:
         """The recorded iterates, a row each."""
         return traces_table([self.record]).drop(columns=["trial", "predicted_suboptimality"])
 
+    def parameter_history(self) -> pd.DataFrame:
+        """Return the parameters along the way, as `Results.parameter_history` does.
+
+        Raises
+        ------
+        ValueError
+            Where they were not recorded: ask for ``record_parameters=True``.
+        """
+        name = self.record.trial.problem
+        facts = {name: ProblemSummary.of(name, self.problem)}
+        results = Results.of("solution", [self.record], facts, {}, {})
+        return results.parameter_history(self.record.trial.number)
+
     def predict(self, X: Any = None) -> Any:
         """Return the model's predictions at the last iterate.
 
@@ -215,6 +228,7 @@ def minimize(
     order: Order = "dataloader",
     stop_at: float | StopAt | None = None,
     recorded_epochs: RecordedEpochs = "growing",
+    record_parameters: bool = False,
     progress: bool | None = None,
 ) -> Solution:
     """Minimise a problem by an optimizer.
@@ -244,6 +258,8 @@ def minimize(
         has learnt nothing, or where a `optlab.lab.trial.stop_at.StopAt` says.
     recorded_epochs
         Which epochs are recorded and looked at: see `optlab.lab.trial.budget.Budget`.
+    record_parameters
+        Keep the parameters of the recorded epochs, at most 4 MiB, for `Solution.parameter_history`.
     progress
         Whether to show a progress bar in a terminal and in a notebook; elsewhere there is none.
 
@@ -288,7 +304,7 @@ def minimize(
         order=order,
     )
     (trial,) = grid.trials()
-    budget = Budget(epochs=epochs, stop_at=stop_at, recorded_epochs=recorded_epochs)
+    budget = Budget(epochs, stop_at, recorded_epochs, record_parameters)
     given = None if start is None else _checked_start(start, problem)
     check_stop_at(budget.stop_at, [problem], given)
     with epoch_progress(progress, budget.epochs) as watch:

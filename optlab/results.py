@@ -19,6 +19,7 @@ from optlab.lab.store.load import read_stores
 from optlab.lab.store.save import keep_stored_trials, write_saved
 from optlab.lab.store.table_records import records_of_tables
 from optlab.lab.tables import predictions_table
+from optlab.lab.trial.recorded_parameters import RecordedParameters
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
@@ -27,6 +28,7 @@ from optlab.report.output_file import check_output, is_own_output, output_file
 from optlab.report.paper_table import paper_table
 from optlab.report.style import Styles, drawn_trials
 from optlab.report.table_files import write_tables
+from optlab.report.trial_counts import stopped_while_tuning, trial_counts
 from optlab.report.words import join_names
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class Results(ResultTables):
             final_parameters={r.trial.number: r.parameters for r in records if r.parameters},
             predictions=predictions_table(records),
             tracebacks={r.trial.number: r.traceback for r in records if r.traceback},
+            recorded_parameters={r.trial.number: r.recorded for r in records if r.recorded},
         )
 
     @classmethod
@@ -117,8 +120,7 @@ class Results(ResultTables):
         return self.__dict__ | {"experiment_anatomy": None}
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{n} {s}" for s, n in self.trials["status"].value_counts().items())
-        return f"Results({self.name!r}, {len(self.trials)} trials: {counts})"
+        return f"Results({self.name!r}, {trial_counts(self.trials)})"
 
     def __str__(self) -> str:
         from optlab.report.answer.terminal import answer_text  # noqa: PLC0415 - rich is loaded when it is printed
@@ -292,33 +294,26 @@ class Results(ResultTables):
         allowed = [*analysis.CELL, *(str(c) for c in self.trials if str(c).startswith("hp_"))]
         if wrong := [column for column in columns if column not in allowed]:
             raise ValueError(f"per must be of {', '.join(allowed)}, not {wrong[0]!r}")
-        settings = ranked_settings(self)
+        settings, measured = ranked_settings(self), self.measured
         if settings.empty:
-            raise ValueError("no trial ran: there is no best setting")
+            why = stopped_while_tuning(self.trials) or "no trial ran"
+            raise ValueError(f"there is no best setting: {why}")
         own = [column for column in columns if column.startswith("hp_")]
         settings = settings.merge(
-            self.trials[[*analysis.CELL, *own]].drop_duplicates(analysis.CELL)
+            measured.trials[[*analysis.CELL, *own]].drop_duplicates(analysis.CELL)
         )
         keys = ["method" if column == "optimizer" else column for column in columns]
         best = settings.drop_duplicates(list(dict.fromkeys(["problem", *keys])))
         order = best[analysis.CELL].reset_index(drop=True).reset_index(names="place")
-        trials = self.trials.reset_index(names="row").merge(order, on=analysis.CELL)
+        trials = measured.trials.reset_index(names="row").merge(order, on=analysis.CELL)
         rows = trials.sort_values(["place", "row"], kind="stable")["row"]
-        return self._with(self.trials.loc[rows])
+        return measured._with(measured.trials.loc[rows])
 
     def _with(self, trials: pd.DataFrame) -> Self:
         """Return the results of some of the trials, in the order given."""
-        kept = set(trials["trial"])
-        problems = set(trials["problem"])
-        return replace(
-            self,
-            trials=trials.reset_index(drop=True),
-            traces=self.traces[self.traces["trial"].isin(kept)].reset_index(drop=True),
-            problems={name: facts for name, facts in self.problems.items() if name in problems},
-            predictions=self.predictions[self.predictions["trial"].isin(kept)],
-            final_parameters={n: v for n, v in self.final_parameters.items() if n in kept},
-            tracebacks={n: text for n, text in self.tracebacks.items() if n in kept},
-        )
+        kept = set(trials["problem"])
+        problems = {name: facts for name, facts in self.problems.items() if name in kept}
+        return replace(self.of_trials(trials), problems=problems)
 
     def summary(self) -> pd.DataFrame:
         """Return a row for each optimizer, batch size, device and dtype: medians and intervals.
@@ -635,8 +630,17 @@ class Results(ResultTables):
             )
         return self.experiment_anatomy()
 
-    def parameters(self, trial: int) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return a trial's final parameters as arrays, in the dtype it computed in.
+    def parameters(
+        self, trial: int, epoch: int | None = None
+    ) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return a trial's parameters as arrays, in the dtype it computed in.
+
+        Parameters
+        ----------
+        trial
+            The trial's number.
+        epoch
+            One of the epochs of `parameter_history`; the last where left out.
 
         Returns
         -------
@@ -646,15 +650,25 @@ class Results(ResultTables):
         Raises
         ------
         ValueError
-            Where there is no such trial, or it yielded none.
+            Where there is no such trial, it yielded none, or none were recorded at the epoch.
 
         See Also
         --------
+        parameter_history : The parameters along the trial.
         Solution.coefficients : In the units of the data.
         traceback : Why a trial has none.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, ol.SGD(0.1), epochs=5, record_parameters=True)
+        >>> round(float(results.parameters(0, epoch=5)["bias"]), 3)
+        3.341
         """
         if trial in self.final_parameters:
-            return self.final_parameters[trial]
+            last = self.final_parameters[trial]
+            return last if epoch is None else self._recorded(trial, epoch)
         rows = self.trials[self.trials["trial"] == trial]
         if rows.empty:
             numbers = self.trials["trial"]
@@ -665,6 +679,59 @@ class Results(ResultTables):
             f"trial {trial} has no parameters: it was {rows['status'].iloc[0]} "
             f"({rows['message'].iloc[0]})"
         )
+
+    def _recorded(self, trial: int, epoch: int) -> Mapping[str, np.ndarray[Any, Any]]:
+        if epoch == self.trials.loc[self.trials["trial"] == trial, "epochs"].item():
+            return self.final_parameters[trial]
+        kept = self._history(trial)
+        if epoch in kept.epochs:
+            return kept.iterates[kept.epochs.index(epoch)]
+        known = ", ".join(map(str, kept.epochs))
+        raise ValueError(
+            f"trial {trial} has no parameters of epoch {epoch}: they were recorded at {known}"
+        )
+
+    def _history(self, trial: int) -> RecordedParameters:
+        self.parameters(trial)  # or it says why there are none
+        if trial not in self.recorded_parameters:
+            raise ValueError(
+                f"the parameters along trial {trial} were not recorded: run the experiment with "
+                "record_parameters=True, which records those of measured trials"
+            )
+        return self.recorded_parameters[trial]
+
+    def parameter_history(self, trial: int) -> pd.DataFrame:
+        """Return the parameters along a trial: a row for each iterate, a column for each entry.
+
+        Those of the start, of the recorded epochs, and of the last iterate. Of a trial whose
+        parameters would take more than 4 MiB every second, fourth, ... recorded epoch was kept:
+        see `optlab.lab.trial.recorded_parameters`.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such trial, or the experiment had no ``record_parameters=True``.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> results = ol.compare(problem, ol.SGD(0.1), epochs=3, record_parameters=True)
+        >>> results.parameter_history(0).columns.tolist()
+        ['epoch', 'x', 'bias']
+        """
+        kept = self._history(trial)
+        epochs, values = list(kept.epochs), list(kept.iterates)
+        row = self.trials[self.trials["trial"] == trial].iloc[0]
+        if epochs[-1] < row["epochs"]:
+            epochs.append(int(row["epochs"]))
+            values.append(dict(self.final_parameters[trial]))
+        columns: dict[str, Any] = {"epoch": epochs}
+        for key in values[0]:
+            flat = np.stack([np.ravel(own[key]) for own in values], axis=1)
+            names = self.problems[row["problem"]].parameter_names(key, len(flat))
+            columns |= dict(zip(names, flat, strict=True))
+        return pd.DataFrame(columns)
 
     def traceback(self, trial: int) -> str:
         """Return the traceback of a failed trial, or an empty string.
@@ -726,6 +793,7 @@ class Results(ResultTables):
         records = records_of_tables(self.trials, self.traces, self.predictions)
         for number, record in zip(self.trials["trial"], records, strict=True):
             record.parameters = dict(self.final_parameters.get(number, {}))
+            record.recorded = self.recorded_parameters.get(number)
             record.traceback = self.tracebacks.get(number, "")
         with output_file(path, "results", force=force) as file:
             write_saved(file, self.name, records, self.problems, self.machine, self.definition)

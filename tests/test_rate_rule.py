@@ -3,6 +3,7 @@
 import pytest
 
 import optlab as ol
+from optlab.app.options import Axes
 from optlab.lab.rate_rule import RateRule
 from optlab.lab.runner import Listener
 from optlab.report.findings.all_findings import findings
@@ -57,7 +58,8 @@ def test_wrapped_rates_follow_and_others_stay():
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ({"rate_rule": "cubic"}, "rate_rule must be one of 'constant', 'linear', 'square root', not"),
+    ({"rate_rule": "cubic"}, "rate_rule must be one of 'constant', 'linear', 'square "),
+    ({"rate_rule": "tuned at each", "optimizers": ol.SGD(lambda _: 0.1)}, "put it into Tuned"),
     ({"rate_rule": "linear", "reference_batch_size": 0}, "batch_size must be a whole number"),
     ({"rate_rule": "linear", "optimizers": ol.SGD("auto")}, "SGD has learning_rate='auto'"),
     ({"rate_rule": "linear", "optimizers": ol.SGD(lambda _: 0.1)}, "that is a function"),
@@ -112,3 +114,26 @@ def test_costs_have_their_own_best_batch_sizes(results):
         assert sentence.numbers[cost] == (str(least["batch"]), least[cost])
     assert "the fewest steps at 64" in sentence.text
     assert "the fewest epochs at 1" in sentence.text
+
+
+def test_a_rate_is_tuned_at_each_batch_size_by_the_same_search():
+    line = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+    results = ol.compare(
+        line, {"momentum": ol.HeavyBall(0.1, 0.5), "lstsq": ol.Lstsq()}, batch_sizes=[1, "full"],
+        epochs=40, stop_at=1e-2, rate_rule="tuned at each", recorded_epochs=1,
+    )  # fmt: skip
+    settings = results.tuning_settings()
+    tried = [set(own["value"]) for _, own in settings.groupby("batch")]
+    assert [len(own) for own in tried] == [20, 20]
+    assert tried[0] == tried[1]
+    rows = results.trials.query("stage == 'measured' and optimizer == 'momentum'")
+    reached = settings[settings["reached"] == 1]
+    for row in rows.to_dict("records"):
+        own = reached[reached["batch"] == row["batch"]]
+        best = own.loc[own["epochs"] == own["epochs"].min(), "value"]
+        assert row["hp_learning_rate"] in set(best)
+        assert row["hp_momentum"] == 0.5  # no part of the rule
+    small, full = rows["hp_learning_rate"]
+    assert small < full
+    assert results.definition["rate_rule"] == "tuned at each"
+    assert Axes(rate_rule="tuned-at-each").changes() == {"rate_rule": "tuned at each"}

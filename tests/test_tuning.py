@@ -253,6 +253,46 @@ def test_ctrl_c_while_tuning_leaves_a_row_for_each_trial():
     assert len(results.trials) == 6
 
 
+def test_a_run_that_was_killed_while_it_tuned_is_loaded_and_goes_on(tmp_path):
+    """As a process that ends at once leaves it: what had ended is in the store, and no more."""
+    from optlab.lab.runner import Listener
+
+    file, ended = tmp_path / "killed.db", []
+
+    class Killed(BaseException):
+        pass
+
+    def kill(record):
+        ended.append(record)
+        if len(ended) == 3:
+            raise Killed
+
+    experiment = ol.Experiment(
+        problems=line(), optimizers=[ol.Tuned(ol.SGD(), trials=5), ol.Lstsq()], epochs=20,
+        stop_at=1e-2,
+    )  # fmt: skip
+    with pytest.raises(Killed):
+        experiment.run(store=file, listener=Listener(finished=kill))
+    loaded = ol.Results.load(file)
+    assert set(loaded.trials["stage"]) == {"tuning"}
+    assert repr(loaded) == "Results('experiment', 0 trials: none measured; 5 to tune)"
+    done = int((loaded.trials["status"] != "interrupted").sum())
+    assert 2 <= done <= 3
+    said = f"stopped while it tuned, when {done} of the 5 tuning trials asked for so far had ended"
+    assert said in loaded.verdict()
+    assert said in str(loaded).replace("\n", " ")
+    with pytest.raises(ValueError, match="Nothing was measured"):
+        loaded.best()
+    assert loaded.tuning()["settings"].item() == done  # the others are no failures
+    assert loaded.tuning()["failed"].item() == 0
+    assert said in loaded.report(tmp_path / "page.html").read_text(encoding="utf-8")
+    known = []
+    whole = experiment.run(store=file, listener=Listener(known=known.append))
+    assert known[0].done == done
+    assert whole.tuning()["settings"].item() == 5
+    assert set(whole.measured.trials["status"]) <= {"converged", "finished"}
+
+
 def test_an_optimizer_that_cannot_solve_the_problem_is_not_tuned():
     optimizers = [ol.Tuned(ol.SAGA()), ol.Tuned(ol.SGD(), trials=4)]
     results = ol.compare(ol.Rosenbrock(), optimizers, epochs=5)

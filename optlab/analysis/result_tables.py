@@ -12,6 +12,7 @@ import pandas as pd
 from optlab.analysis.statistics import measured
 from optlab.lab import ProblemSummary
 from optlab.lab.tables import predictions_table
+from optlab.lab.trial.recorded_parameters import RecordedParameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,20 +30,28 @@ class ResultTables:
     # By trial, where there are any:
     final_parameters: Mapping[int, Mapping[str, np.ndarray[Any, Any]]] = field(default_factory=dict)
     tracebacks: Mapping[int, str] = field(default_factory=dict)
+    recorded_parameters: Mapping[int, RecordedParameters] = field(default_factory=dict)
     # A row for each trial that theory describes, see `optlab.lab.trial.prediction.Prediction`.
     predictions: pd.DataFrame = field(default_factory=lambda: predictions_table([]))
 
     @property
     def measured(self) -> Self:
-        """The results without the tuning trials, which summaries and charts are made of."""
+        """The results without the tuning trials: what is said of an experiment is said of these.
+
+        Whatever is made of results begins here, but for the tables, figure and sentences on tuning.
+        """
         trials = measured(self.trials)
-        if len(trials) == len(self.trials):
-            return self
-        numbers = set(trials["trial"])
+        return self if len(trials) == len(self.trials) else self.of_trials(trials)
+
+    def of_trials(self, trials: pd.DataFrame) -> Self:
+        """Return the results of some rows of the table of trials, in the order given."""
+        kept = set(trials["trial"])
         return replace(
             self,
             trials=trials.reset_index(drop=True),
-            traces=self.traces[self.traces["trial"].isin(numbers)].reset_index(drop=True),
-            final_parameters={n: p for n, p in self.final_parameters.items() if n in numbers},
-            predictions=self.predictions[self.predictions["trial"].isin(numbers)],
+            traces=self.traces[self.traces["trial"].isin(kept)].reset_index(drop=True),
+            predictions=self.predictions[self.predictions["trial"].isin(kept)],
+            final_parameters={n: p for n, p in self.final_parameters.items() if n in kept},
+            tracebacks={n: text for n, text in self.tracebacks.items() if n in kept},
+            recorded_parameters={n: p for n, p in self.recorded_parameters.items() if n in kept},
         )

@@ -24,7 +24,7 @@ UNSTABLE_ABOVE = 0.1
 _MADE = ["epochs", "steps", "samples"]
 _SECONDS = ["transfer_seconds", "compile_seconds", "first_pass_seconds", "seconds"]
 _MEDIANS = [*_MADE, *_SECONDS, "loss", "suboptimality", "parameter_error", "gradient_norm",
-            "best_suboptimality", "best_epoch", "peak_bytes"]  # fmt: skip
+            "best_suboptimality", "best_epoch", "peak_bytes", "best_loss"]  # fmt: skip
 
 
 def measured(trials: pd.DataFrame) -> pd.DataFrame:
@@ -93,8 +93,8 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
           ``message``, the first of those that did not end well, or the first at all;
         - medians over repeats and seeds: ``epochs, steps, samples, transfer_seconds,
           compile_seconds, first_pass_seconds, seconds, loss, suboptimality, parameter_error,
-          gradient_norm, best_suboptimality, best_epoch`` over the trials that got as far, and
-          ``peak_bytes`` over those that it was measured of;
+          gradient_norm, best_suboptimality, best_epoch, best_loss`` over the trials that got as
+          far, and ``peak_bytes`` over those that it was measured of;
         - ``timed``: how many trials' seconds (and transfer and first pass) entered. Only those of
           trials that finished or converged do, and never those that ran beside others or in a
           sweep; where none is left they are NaN;

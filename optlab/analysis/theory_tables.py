@@ -57,6 +57,7 @@ def theory(results: ResultTables) -> pd.DataFrame:
     --------
     modes : A row for each mode.
     """
+    results = results.measured
     rows = _predicted(results)
     if rows.empty:
         return pd.DataFrame(columns=THEORY)
@@ -100,7 +101,7 @@ def modes(results: ResultTables, most: int = 12) -> pd.DataFrame:
     --------
     theory : A row for each setting.
     """
-    rows = _predicted(results)
+    rows = _predicted(results.measured)
     tables = []
     for setting, own in rows.groupby(SETTING, sort=False, observed=True):
         first, h = own.iloc[0], _spectrum(results, str(setting[0]))

@@ -37,12 +37,18 @@ class SearchTable(NamedTuple):
 
 
 def searches(results: ResultTables) -> Iterator[SearchTable]:
-    """Yield the search of each tuned optimizer, problem and batch size, in order of appearance."""
+    """Yield the search of each tuned optimizer, problem and batch size, in order of appearance.
+
+    Settings that were interrupted at some seed are left out: nothing is known of them.
+    """
     trials = results.trials
     if "stage" not in trials or not (trials["stage"] == "tuning").any():
         return
     rule = StopAt.stored(results.definition.get("stop_at"))
     tuning = trials[trials["stage"] == "tuning"]
+    setting = [tuning[name] for name in [*PLACE, "setting"]]
+    stopped = tuning["status"].eq("interrupted").groupby(setting, observed=True).transform("any")
+    tuning = tuning[~stopped.astype(bool)]
     for place, rows in tuning.groupby(PLACE, sort=False, observed=True):
         about = results.definition.get("optimizers", {}).get(place[1], {})
         if not isinstance(about.get("space"), Mapping):

@@ -132,6 +132,8 @@ def _values(text: str) -> list[str]:
 
 def _value(field: dataclasses.Field[Any], text: str, optimizer: str) -> Any:
     """Return a text as a value of a field, by the type of its default."""
+    from optlab.optimizers.rate_text import is_rate_name  # noqa: PLC0415 - the command line loads no torch for its help
+
     words = {"true": True, "yes": True, "false": False, "no": False, "none": None}
     number, default = _number(text), field.default
     if isinstance(default, bool):
@@ -140,11 +142,7 @@ def _value(field: dataclasses.Field[Any], text: str, optimizer: str) -> Any:
         return words[text.lower()]
     if isinstance(default, str):
         return text
-    if (
-        isinstance(default, int | float)
-        and number is None
-        and field.name not in {"lr", LEARNING_RATE}
-    ):
+    if isinstance(default, int | float) and number is None and not is_rate_name(field.name):
         raise ValueError(f"{optimizer}: {field.name} must be a number, not {text!r}")
     if default is None or isinstance(default, int | float):
         if default is None and text.lower() in {"none", "auto"}:

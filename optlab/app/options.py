@@ -35,13 +35,15 @@ class Axes:
         The order of the rows in each epoch: dataloader, as torch's DataLoader draws it, or fast, by
         a counter-based generator; dataloader where left out.
     rate_rule
-        How the learning rates follow the batch size from that of reference: constant, linear, or
-        square-root; constant where left out.
+        How the learning rates follow the batch size from that of reference: constant, linear,
+        square-root, or tuned-at-each, which searches it at each; constant where left out.
     reference_batch_size
         The batch size at which the learning rates hold; the smallest where left out.
     stop_at
         Stop a trial where its suboptimality is this share, such as 1e-6, of that of a fit that has
         learnt nothing: the start or the best constant, whichever is smaller.
+    record_parameters
+        Keep the parameters of each measured trial at every recorded epoch, at most 4 MiB a trial.
     """
 
     devices: str | None = None
@@ -51,9 +53,10 @@ class Axes:
     epochs: int | None = None
     repeats: int | Literal["auto"] | None = None
     order: Literal["dataloader", "fast"] | None = None
-    rate_rule: Literal["constant", "linear", "square-root"] | None = None
+    rate_rule: Literal["constant", "linear", "square-root", "tuned-at-each"] | None = None
     reference_batch_size: str | None = None
     stop_at: float | None = None
+    record_parameters: bool | None = None
 
     def changes(self) -> dict[str, Any]:
         """Return the experiment's keywords that these options set.
@@ -82,6 +85,7 @@ class Axes:
             "rate_rule": self.rate_rule and self.rate_rule.replace("-", " "),
             "reference_batch_size": reference and reference[0],
             "stop_at": self.stop_at,
+            "record_parameters": self.record_parameters,
         }
         return {name: value for name, value in parsed.items() if value is not None}
 

@@ -17,6 +17,7 @@ from optlab.checks import check_count
 from optlab.lab.measure.devices import check_device
 from optlab.lab.rate_rule import RateRule, RuleName
 from optlab.lab.trial.record import Trial
+from optlab.lab.tuning.tuned_rates import with_tuned_rates
 from optlab.optimizers import (
     BatchSize,
     Optimizer,
@@ -82,6 +83,8 @@ class Grid:
         if repeats != "auto":
             check_count("repeats", repeats)
         named = named_optimizers(optimizers)
+        if rate_rule == "tuned at each":
+            named = with_tuned_rates(named)
         sizes = _axis("batch_sizes", batch_sizes, check_batch_size)
         rule = RateRule.of(rate_rule, reference_batch_size, sizes)
         for optimizer in named.values():
@@ -124,7 +127,7 @@ class Grid:
             "seeds": self.seeds,
             "repeats": self.repeats,
             "order": self.order,
-            "rate_rule": str(self.rate_rule) if self.rate_rule.name != "constant" else "constant",
+            "rate_rule": str(self.rate_rule),
         }
 
     def batch_sizes_of(self, method: Optimizer) -> tuple[BatchSize | None, ...]:

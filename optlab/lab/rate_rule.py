@@ -11,7 +11,10 @@ from optlab.optimizers import BatchSize, Optimizer, check_batch_size, optimizer_
 from optlab.optimizers.rate_text import AUTO, RateFormula
 from optlab.optimizers.resolve_rates import is_rate, with_rates
 
-RuleName: TypeAlias = Literal["constant", "linear", "square root"]
+RuleName: TypeAlias = Literal["constant", "linear", "square root", "tuned at each"]
+
+SCALES = ("linear", "square root")
+"""The rules that multiply a rate; the others leave it as it is at each batch size."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class RateRule:
     Parameters
     ----------
     name
-        ``"constant"``, ``"linear"`` or ``"square root"``.
+        ``"constant"``, ``"linear"`` or ``"square root"``; or ``"tuned at each"``, where nothing is
+        scaled, as each rate is found by a search (see `optlab.lab.tuning.tuned_rates`).
     reference
         :math:`B_0`, the batch size at which the optimizers' own rates hold; ``"full"`` is n.
 
@@ -71,7 +75,7 @@ class RateRule:
         return cls(name, reference)
 
     def __str__(self) -> str:
-        return f"{self.name} from batch size {self.reference}"
+        return f"{self.name} from batch size {self.reference}" if self.name in SCALES else self.name
 
     def changes(self, optimizer: Optimizer) -> bool:
         """Return whether an optimizer's rate follows the batch size.
@@ -81,7 +85,7 @@ class RateRule:
         ValueError
             For a rate that cannot be scaled: "auto", or a function that is none of the lab's.
         """
-        return self.name != "constant" and bool(
+        return self.name in SCALES and bool(
             optimizer.uses_batches and self._scaled(optimizer, 2.0) is not optimizer
         )
 

@@ -35,9 +35,11 @@ def trials_table(
     """Return a row for each trial.
 
     Losses, suboptimality, parameter error, gradient norm and further measures (the last columns)
-    are those of the last recorded iterate; ``samples`` counts rows touched, and evaluations of
-    loss, gradient and Hessian products are in passes over all data. ``batch`` is an ordered
-    categorical, ``"1" < "5" < "full" < "direct"``, for grouping and labels; ``batch_size`` (Int64)
+    are those of the last recorded iterate; ``best_suboptimality, best_epoch`` and ``best_loss``
+    those of the recorded iterate of least suboptimality (of least loss without a reference).
+    ``samples`` counts rows touched, and evaluations of loss, gradient and Hessian products are in
+    passes over all data. ``batch`` is an ordered categorical, ``"1" < "5" < "full" < "direct"``,
+    for grouping and labels; ``batch_size`` (Int64)
     is the number of rows a step, all n for ``"full"`` and ``<NA>`` for direct methods. Each
     hyperparameter is a column ``hp_<name>``, numeric where all its values are numbers and missing
     where an optimizer has none; where some learning rate is text (``"1/L"``), the column
@@ -146,6 +148,7 @@ def _run_facts(record: TrialRecord) -> dict[str, object]:
         "shared": record.shared,
         "stage": trial.stage,
         "setting": trial.setting or pd.NA,
+        "best_loss": record.best.loss if record.best else NAN,
     }
 
 

@@ -16,6 +16,18 @@ AUTO = "auto"
 RATE_FIELDS = ("learning_rate", "lr")
 """The names of hyperparameters that are learning rates."""
 
+
+def is_rate_name(name: str) -> bool:
+    """Return whether a hyperparameter is a learning rate, of a wrapped rule too.
+
+    Examples
+    --------
+    >>> is_rate_name("lr"), is_rate_name("rule.learning_rate"), is_rate_name("lr_decay")
+    (True, True, False)
+    """
+    return name.rpartition(".")[2] in RATE_FIELDS
+
+
 _FORMULA = re.compile(r"(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*/\s*(?:L|\(\s*L\s*\+\s*mu\s*\))")
 
 

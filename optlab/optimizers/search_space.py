@@ -9,6 +9,7 @@ from typing import Any
 from optlab.checks import did_you_mean
 from optlab.optimizers.optimizer import Optimizer, optimizer_name
 from optlab.optimizers.ranges import LogUniform, OneMinus, Range
+from optlab.optimizers.rate_text import is_rate_name
 
 Space = Mapping[str, Range]
 """The range of each hyperparameter that is tuned, by name."""
@@ -39,7 +40,7 @@ def default_space(optimizer: Optimizer) -> dict[str, Range]:
     found: dict[str, Range] = {}
     for name, value in _settings(optimizer).items():
         plain = value is None or isinstance(value, int | float | str)
-        if name in {"learning_rate", "lr"} and plain:
+        if is_rate_name(name) and plain:
             found[name] = LEARNING_RATES
         elif name == "momentum" and value:
             found[name] = MOMENTA

@@ -13,7 +13,8 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ENDED_WELL, cell_numbers, median_intervals, ran_alone
 from optlab.analysis.targets import COSTS, time_to_target
 from optlab.checks import did_you_mean
-from optlab.report.answer.method import RATES, hyperparameter_values
+from optlab.optimizers.rate_text import RATE_FIELDS
+from optlab.report.answer.method import hyperparameter_values
 from optlab.report.answer.ranking import ranked_settings
 from optlab.report.latex import escape
 from optlab.report.latex_numbers import Cell, cells_of
@@ -113,7 +114,7 @@ def _about(results: ResultTables, settings: pd.DataFrame) -> dict[str, list[str]
     """Return the columns of texts that tell the settings apart, by heading."""
     values = hyperparameter_values(results)
     own = [values[str(name)] for name in settings["optimizer"]]
-    own = [{RATES[0] if k in RATES else k: v for k, v in each.items()} for each in own]
+    own = [{RATE_FIELDS[0] if k in RATE_FIELDS else k: v for k, v in each.items()} for each in own]
     names = list(dict.fromkeys(name for each in own for name in each))
     found = {"problem": list(map(str, settings["problem"]))}
     found["method"] = list(map(str, settings["method"]))

@@ -33,7 +33,7 @@ def all_tables(results: ResultTables) -> dict[str, pd.DataFrame]:
         "trials": results.trials,
         "traces": results.traces,
         "summary": summary(results.trials),
-        "parameters": _parameters(results),
+        "parameters": _parameters(results.measured),
         "references": _references(results),
     }
 

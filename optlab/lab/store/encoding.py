@@ -15,6 +15,7 @@ import numpy as np
 
 from optlab.lab.store.plain_values import from_plain, type_hints
 from optlab.lab.trial.record import TraceRow, TrialRecord
+from optlab.lab.trial.recorded_parameters import RecordedParameters
 from optlab.text import encodable
 
 Array = np.ndarray[Any, Any]
@@ -22,7 +23,7 @@ Array = np.ndarray[Any, Any]
 ASKED_FOR = ("status", "started", "contended", "peak_bytes")
 """Fields that SQL asks for, and so have a column each; the others are JSON in ``record``."""
 
-_APART = {*ASKED_FOR, "trace", "parameters", "start"}
+_APART = {*ASKED_FOR, "trace", "parameters", "recorded", "start"}
 
 
 def record_to_row(record: TrialRecord, optimizer: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def record_to_row(record: TrialRecord, optimizer: Mapping[str, Any]) -> dict[str
         "status": str(record.status),
         "record": to_json(plain),
         "trace": trace_to_bytes(record.trace),
-        "parameters": arrays_to_bytes(record.parameters),
+        "parameters": parameters_to_bytes(record),
     }
 
 
@@ -50,6 +51,7 @@ def row_to_record(row: Mapping[str, Any]) -> TrialRecord:
     record = from_plain(TrialRecord, values)
     record.trace = bytes_to_trace(row["trace"])
     record.parameters = bytes_to_arrays(row["parameters"])
+    record.recorded = bytes_to_recorded(row["parameters"])
     return record
 
 
@@ -118,29 +120,57 @@ def array_to_bytes(array: Array) -> bytes:
     return file.getvalue()
 
 
-def arrays_to_bytes(arrays: Mapping[str, Any]) -> bytes:
-    """Return named arrays as the bytes of an npz file."""
+def parameters_to_bytes(record: TrialRecord) -> bytes:
+    """Return a trial's last parameters, and after them those recorded along it, as an npz file."""
+    if record.recorded is None or not record.parameters:
+        return arrays_to_bytes(record.parameters)
+    stacks = record.recorded.stacked()
+    epochs = np.array(record.recorded.epochs, dtype=np.int64)
+    return arrays_to_bytes(record.parameters, epochs, *(stacks[name] for name in record.parameters))
+
+
+def bytes_to_recorded(blob: bytes) -> RecordedParameters | None:
+    """Return the parameters recorded along a trial; None where there are none in the npz file."""
+    names, arrays = _read_arrays(blob)
+    if len(arrays) == len(names):
+        return None
+    epochs, stacks = arrays[len(names)], arrays[len(names) + 1 :]
+    if epochs.ndim != 1 or epochs.dtype.kind != "i" or len(stacks) != len(names):
+        raise ValueError("the parameters along a trial are not those of its names and epochs")
+    if any(own.ndim == 0 or len(own) != len(epochs) for own in stacks):
+        raise ValueError("the parameters along a trial are not of as many epochs as it says")
+    return RecordedParameters.unstacked(epochs, dict(zip(names, stacks, strict=True)))
+
+
+def arrays_to_bytes(arrays: Mapping[str, Any], *more: Array) -> bytes:
+    """Return named arrays as the bytes of an npz file; ``more`` stand after them, without names."""
     # The names are an array too: as keywords some, such as "file", would be taken for savez's own.
     names = np.array(list(arrays), dtype=np.str_)
     file = io.BytesIO()
-    np.savez(file, names, *map(np.asarray, arrays.values()), allow_pickle=False)
+    np.savez(file, names, *map(np.asarray, arrays.values()), *more, allow_pickle=False)
     return file.getvalue()
 
 
 def bytes_to_arrays(blob: bytes) -> dict[str, Array]:
-    """Return the named arrays in the bytes of an npz file; a packed or pickled one is refused."""
+    """Return the named arrays in the bytes of an npz file."""
+    names, arrays = _read_arrays(blob)
+    return dict(zip(names, arrays[: len(names)], strict=True))
+
+
+def _read_arrays(blob: bytes) -> tuple[list[str], list[Array]]:
+    """Return names and arrays, in their order; a packed or pickled file is refused."""
     with zipfile.ZipFile(io.BytesIO(blob)) as archive:
         entries = archive.infolist()
         size = sum(entry.file_size for entry in entries)
         # Ours are stored as they are, so no array is larger than the blob that holds it.
         if size > len(blob) or any(e.compress_type != zipfile.ZIP_STORED for e in entries):
             raise ValueError(f"an array of {len(blob)} bytes would unpack into {size} bytes")
-        names = _read_array(archive.read("arr_0.npy")).tolist()
-        places = enumerate(map(str, names), 1)
-        arrays = {name: _read_array(archive.read(f"arr_{place}.npy")) for place, name in places}
-    if any(array.dtype.kind not in "biufc" for array in arrays.values()):
+        names = list(map(str, _read_array(archive.read("arr_0.npy")).tolist()))
+        count = max(len(names) + 1, len(entries))
+        arrays = [_read_array(archive.read(f"arr_{place}.npy")) for place in range(1, count)]
+    if any(array.dtype.kind not in "biufc" for array in arrays):
         raise ValueError("an array holds what is no number")
-    return arrays
+    return names, arrays
 
 
 def _read_array(blob: bytes) -> Array:

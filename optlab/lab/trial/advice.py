@@ -12,11 +12,11 @@ import torch
 from optlab.lab.trial.record import TraceRow
 from optlab.lab.trial.theory_advice import TheoryAdvice
 from optlab.optimizers import BatchSize, Optimizer, hyperparameters
+from optlab.optimizers.rate_text import RATE_FIELDS
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import HasConstantFit
 from optlab.theory.setting_theory import setting_theory
 
-RATES = ("learning_rate", "lr")
 UNSCALED_ABOVE = 10.0
 """A feature whose root mean square is above this was not standardized: that makes it 1."""
 
@@ -83,7 +83,7 @@ class Advice:
 def has_rate(values: Mapping[str, Any]) -> bool:
     """Return whether a learning rate is among hyperparameters, or among those of a wrapped one."""
     return any(
-        name in RATES or (isinstance(value, Mapping) and has_rate(value))
+        name in RATE_FIELDS or (isinstance(value, Mapping) and has_rate(value))
         for name, value in values.items()
     )
 

@@ -36,6 +36,10 @@ class Budget:
         ``"growing"``: some 100 epochs at growing distances; a whole number k: every k-th epoch
         from the first; a sequence: these epochs. The start (epoch 0), the first and the last are
         always recorded.
+    record_parameters
+        Keep the parameters of every recorded iterate of a measured trial, in the dtype computed in.
+        Of one whose parameters would take more than 4 MiB (see
+        `optlab.lab.trial.recorded_parameters`) those of every second, fourth, ... are kept.
 
     Raises
     ------
@@ -51,9 +55,13 @@ class Budget:
     epochs: int = 1000
     stop_at: float | StopAt | None = None
     recorded_epochs: RecordedEpochs = "growing"
+    record_parameters: bool = False
 
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs)
+        if not isinstance(self.record_parameters, bool):
+            raise ValueError(f"record_parameters must be True or False, not "
+                             f"{self.record_parameters!r}")  # fmt: skip
         if self.epochs >= 2**53:
             raise ValueError(f"epochs must be below 2**53, not {self.epochs!r}")
         object.__setattr__(self, "epochs", int(self.epochs))  # numpy's numbers are not JSON's
@@ -88,7 +96,8 @@ class Budget:
             else list(self.recorded_epochs)
         )
         stop_at = StopAt.of(self.stop_at).definition() if self.stop_at else None
-        return {"epochs": self.epochs, "stop_at": stop_at, "recorded_epochs": recorded}
+        found = {"epochs": self.epochs, "stop_at": stop_at, "recorded_epochs": recorded}
+        return found | ({"record_parameters": True} if self.record_parameters else {})
 
     @cached_property
     def looks(self) -> tuple[int, ...]:

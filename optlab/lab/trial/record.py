@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from optlab.lab.trial.prediction import Prediction
+from optlab.lab.trial.recorded_parameters import RecordedParameters
 from optlab.lab.trial.status import Status
 from optlab.optimizers import BatchSize, Order
 
@@ -94,7 +95,7 @@ class TrialRecord:
     many cores its threads and other processes exceeded the machine (see
     `optlab.lab.measure.machine_load`); NaN where that is not known. ``file``: the results file
     that it was loaded from. ``shared``: whether it ran in a sweep, so that its seconds are its
-    share of the sweep's.
+    share of the sweep's. ``recorded``: the parameters along the trial, where they were asked for.
     """
 
     trial: Trial
@@ -118,6 +119,7 @@ class TrialRecord:
     cores_short: float = float("nan")
     file: str = ""
     shared: bool = False
+    recorded: RecordedParameters | None = None
 
     @property
     def best(self) -> TraceRow | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from optlab.lab.trial.advice import Advice
 from optlab.lab.trial.baseline import Baseline, TrivialFits
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import TraceRow, TrialRecord, Watcher
+from optlab.lab.trial.recorded_parameters import RecordedParameters
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End, StoppingRule
 from optlab.lab.trial.validate import check_iterate
@@ -87,6 +88,8 @@ class Recorder:
         self._direct = is_direct(optimizer)
         self._seen: tuple[Parameters, int | None] = ({}, None)  # the last ones recorded
         self._waiting: list[Look] = []
+        if budget.record_parameters and record.trial.stage == "measured":
+            record.recorded = RecordedParameters()
         self._row = self._evaluated(Look(0, 0.0, self._all(start), math.nan, None))
         self.keep_parameters()
         fits = fits or TrivialFits.of(problem, start)
@@ -176,8 +179,12 @@ class Recorder:
 
     def keep_parameters(self) -> None:
         """Copy the last recorded parameters into the record."""
+        self.record.parameters = self._copied()
+
+    def _copied(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return a copy of the last recorded parameters."""
         parameters, place = self._seen
-        self.record.parameters = {
+        return {
             name: np.array((value if place is None else value[place]).detach().cpu().numpy())
             for name, value in parameters.items()
         }
@@ -210,6 +217,8 @@ class Recorder:
         self._seen = parameters, place
         record = self.record
         record.trace.append(row)
+        if record.recorded is not None:
+            record.recorded.add(epoch, self._copied())
         record.seconds = seconds
         if self.watch:
             self.watch(record.trial, row)

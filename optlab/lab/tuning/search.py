@@ -15,6 +15,7 @@ from optlab.lab.tuning.scores import Outcome, Score, best, score
 from optlab.lab.tuning.tuned import Tuned
 from optlab.optimizers import Optimizer
 from optlab.optimizers.ranges import Choice
+from optlab.optimizers.rate_text import is_rate_name
 
 WIDENED_BY = 0.25
 """The share of the range's width by which it is extended at a time."""
@@ -116,7 +117,7 @@ class Search:
         if not self.scores:
             return ""
         if min(self.scores).failures:  # every setting failed; too large rates make that
-            return "low" if name.rpartition(".")[2] in {"learning_rate", "lr"} else ""
+            return "low" if is_rate_name(name) else ""
         names = list(self.tuned.ranges)
         places = np.array([[one.places[key] for key in names] for one in self.settings])
         return edge_of(places, self.scores, names.index(name))

@@ -13,10 +13,8 @@ import pandas as pd
 
 import optlab
 from optlab.analysis.result_tables import ResultTables
+from optlab.optimizers.rate_text import RATE_FIELDS
 from optlab.text import LABEL, method_name, number
-
-RATES = ("learning_rate", "lr")
-"""Hyperparameters that are always named."""
 
 
 def hyperparameter_texts(results: ResultTables) -> dict[str, str]:
@@ -33,7 +31,7 @@ def hyperparameter_values(results: ResultTables) -> dict[str, dict[str, str]]:
     Those that are not the defaults of its class, where that is one of optlab's, its learning rate,
     and those in which it differs from its namesakes.
     """
-    trials = results.trials
+    trials = results.measured.trials
     own = [str(name) for name in trials if str(name).startswith("hp_")]
     rows = trials.drop_duplicates("optimizer").set_index("optimizer")[own].to_dict("index")
     classes = optimizer_classes(results.definition)
@@ -61,7 +59,7 @@ def _texts(label: str, values: Mapping[Any, Any], classes: Mapping[str, str]) ->
         name = str(column).removeprefix("hp_")
         if np.ndim(value) == 0 and pd.isna(value):
             continue
-        named = name in RATES or (found and f"{name}=" in found.group(2))
+        named = name in RATE_FIELDS or (found and f"{name}=" in found.group(2))
         if not named and str(value) in method_name(label):  # scipy BFGS
             continue
         if named or name not in defaults or defaults[name] != _plain(value):

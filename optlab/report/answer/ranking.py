@@ -64,7 +64,6 @@ def ranking(results: ResultTables) -> pd.DataFrame:
         ratio_high, pairs, verdict``: of the seconds to the target to those of the first on the
         problem, paired as in `optlab.analysis.ratios`.
     """
-    results = results.measured
     ordered = ranked_settings(results)
     best = ordered.drop_duplicates(["problem", "method"]).reset_index(drop=True)
     ranked = best["tier"] < NO_ANSWER

@@ -26,6 +26,7 @@ from optlab.report.answer.ranked_rows import (
 )
 from optlab.report.answer.remarks import remarks
 from optlab.report.answer.verdict import verdict
+from optlab.report.trial_counts import trial_counts
 
 BAR_WIDTHS = (16, 10, 6)
 """Characters of the bars, the widest that finds room."""
@@ -59,10 +60,8 @@ def print_answer(console: Console, results: ResultTables) -> None:
 
 
 def _parts(console: Console, results: ResultTables) -> Iterator[RenderableType]:
-    counts = results.trials["status"].value_counts()
-    trials = ", ".join(f"{count} {status}" for status, count in counts.items())
     heading = Text(results.name or "experiment", style="bold", overflow="fold")
-    yield heading.append(f"  {len(results.trials)} trials: {trials}", style="not bold dim")
+    yield heading.append(f"  {trial_counts(results.trials)}", style="not bold dim")
     several, before = len(results.problems) > 1, ""
     for sentence in verdict(results):
         if several and sentence.problem != before:

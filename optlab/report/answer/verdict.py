@@ -23,6 +23,8 @@ from optlab.report.answer.ranking import (
 from optlab.report.findings.accuracy_findings import TIE
 from optlab.report.findings.all_findings import MOST_PROBLEMS
 from optlab.report.findings.sentence import Sentence
+from optlab.report.trial_counts import stopped_while_tuning
+from optlab.report.views.cache import measured_trials
 from optlab.report.words import format_ratio, join_names, reference_kind, share
 from optlab.text import DIRECT, format_seconds, number, pluralize
 
@@ -35,7 +37,9 @@ def verdict(results: ResultTables) -> list[Sentence]:
     certain stands in parentheses after the fact. Of more than 3 problems two sentences count how
     often each method is the first.
     """
-    results = results.measured
+    if said := stopped_while_tuning(results.trials):
+        return [Sentence("nothing", said, "", {"tuning trials": len(results.trials)})]
+    results = measured_trials(results)
     table = ranking(results)
     if not (table["tier"] < NO_ANSWER).any():
         counts = Counter(map(str, results.trials["status"]))

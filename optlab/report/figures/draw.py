@@ -35,6 +35,7 @@ from optlab.report.figures.tuning_curves import tuning_curves
 from optlab.report.output_file import SOFTWARE, output_file
 from optlab.report.style import Styles
 from optlab.report.views import View
+from optlab.report.views.cache import measured_trials
 from optlab.report.words import share
 
 
@@ -57,7 +58,7 @@ def theory(results: ResultTables, problem: str, *, paper: FigureStyle = PAGE) ->
 
 def seconds(results: ResultTables, problem: str, *, paper: FigureStyle = PAGE) -> Figure:
     """Draw median seconds by batch size with their intervals, a panel for each device."""
-    results = results.measured
+    results = measured_trials(results)
     styles = Styles.of_results(results)
     return figure_of(views.seconds_view(results), problem, styles, paper=paper)
 
@@ -72,7 +73,7 @@ def fit(results: ResultTables, problem: str, *, paper: FigureStyle = PAGE) -> Fi
     """
     if (features := results.problems[problem].d) != 1:
         raise ValueError(f"a fitted line needs one feature; {problem} has {features}")
-    results = results.measured
+    results = measured_trials(results)
     styles = Styles.of_results(results)
     return figure_of(views.fit_view(results), problem, styles, paper=paper)
 
@@ -114,7 +115,7 @@ def all_figures(
     results: ResultTables, problem: str, *, paper: FigureStyle = PAGE
 ) -> dict[str, Figure]:
     """Return the figure of every view that has something to draw for a problem, by key."""
-    everything, results = results, results.measured
+    everything, results = results, measured_trials(results)
     styles, figures = Styles.of_results(results), {}
     for key, view in views.views_of(results).items():
         table = view.table

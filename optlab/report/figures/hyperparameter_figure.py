@@ -16,7 +16,8 @@ from matplotlib.ticker import FixedLocator
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
 from optlab.checks import did_you_mean
-from optlab.report.answer.method import RATES, optimizer_classes
+from optlab.optimizers.rate_text import RATE_FIELDS
+from optlab.report.answer.method import optimizer_classes
 from optlab.report.figures.legend import legend_height, legend_of, put_legend
 from optlab.report.figures.panels import INK, MARKERS, escape_math, finish, line_style, wrap_title
 from optlab.report.figures.paper import PAGE, FigureStyle, PaperFigure
@@ -77,7 +78,7 @@ def hyperparameter_table(
 
 def _numbers(trials: pd.DataFrame, hyperparameter: str) -> pd.Series[float]:
     """Return the values of a hyperparameter; ``lr`` is a learning rate too."""
-    names = RATES if hyperparameter in RATES else (hyperparameter,)
+    names = RATE_FIELDS if hyperparameter in RATE_FIELDS else (hyperparameter,)
     columns = [f"hp_{name}" for name in names if f"hp_{name}" in trials]
     values = pd.Series(np.nan, index=trials.index)
     for column in columns:

@@ -16,6 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
 from optlab.analysis.tuning import tuning_settings
+from optlab.optimizers.rate_text import is_rate_name
 from optlab.report.figures.panels import INK, MARKERS, escape_math, line_style, wrap_title
 from optlab.report.figures.paper import PAGE, FigureStyle, PaperFigure
 from optlab.report.style import Styles
@@ -61,7 +62,7 @@ def tuning_curves(
             axes = grid[row][column]
             part = table[(table["batch"] == batch) & (table["hyperparameter"] == name)]
             limits = results.definition.get("stable_rates", {}).get(problem, {})
-            _panel(axes, part, styles, limits if name.endswith(("learning_rate", "lr")) else {},
+            _panel(axes, part, styles, limits if is_rate_name(name) else {},
                    reached=reached)  # fmt: skip
             if column == 0:
                 axes.set_ylabel("epochs to stop_at" if reached else _measure(results, table))

@@ -12,6 +12,7 @@ from optlab.report.findings.ratio_findings import ratio_findings
 from optlab.report.findings.sentence import Sentence
 from optlab.report.findings.target_findings import fastest_findings, reached_findings
 from optlab.report.views import View, headline
+from optlab.report.views.cache import measured_trials
 from optlab.report.views.view import answered
 from optlab.report.words import MINIMISERS, reference_kind
 
@@ -21,6 +22,7 @@ MOST_PROBLEMS = 3
 
 def findings(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
     """Return the findings: accuracy, targets reached and how fast, ratios, devices."""
+    results = measured_trials(results)
     if answered(results.trials).empty:
         return [Sentence("nothing", "No trial ended with an answer: there is nothing to compare.")]
     problems = list(results.problems)

@@ -11,6 +11,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CROWDED_ABOVE, ENDED_WELL, in_sweep, timed
 from optlab.report.findings.sentence import Sentence, describe_setting
 from optlab.report.views import View
+from optlab.report.views.cache import measured_trials
 from optlab.report.words import join_names
 from optlab.text import DIRECT, cell_label, pluralize
 
@@ -20,6 +21,7 @@ MOST_MISHAPS = 12
 
 def caveats(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
     """Return the limits of the results, each with its reason."""
+    results = measured_trials(results)
     return [
         *_mishaps(results.trials[~_uncompiled(results)]),
         *_without_numba(results),

@@ -25,7 +25,9 @@ from optlab.report.page.score_section import score_section
 from optlab.report.page.signature_table import SignatureLike, signature_table
 from optlab.report.page.spectrum_lines import spectrum_lines
 from optlab.report.page.tuning_section import tuning_section
+from optlab.report.trial_counts import trial_counts
 from optlab.report.views import views_of
+from optlab.report.views.cache import measured_trials
 
 SCRIPTS = ("numbers", "tables", "charts", "filters", "page")
 """The scripts in the order in which they stand in one function, so that no name is global."""
@@ -62,13 +64,13 @@ def write_page(
 
 def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ()) -> str:
     """Return the page as HTML: findings, caveats, charts, tables, and how it was measured."""
-    everything, results = results, results.measured
+    everything, results = results, measured_trials(results)
     views = views_of(results)
     return _TEMPLATES.get_template("page.html").render(
         title=results.name or "experiment",
         subtitle=_subtitle(everything),
         css=_source("page.css"),
-        answer=Markup(answer_html(results, whole=True)),
+        answer=Markup(answer_html(everything, whole=True)),
         findings=_by_problem(findings(results, views), named=len(results.problems) > 1),
         caveats=caveats(results, views),
         drawn=[view for view in views.values() if not view.table.empty],
@@ -94,10 +96,8 @@ def _source(name: str) -> str:
 
 
 def _subtitle(results: ResultTables) -> str:
-    counts = results.trials["status"].value_counts()
-    ended = ", ".join(f"{count} {status}" for status, count in counts.items())
     started = str(results.definition.get("started", ""))[:16].replace("T", " ")
-    return f"{len(results.trials)} trials: {ended}" + (f"; {started} UTC" if started else "")
+    return trial_counts(results.trials) + (f"; {started} UTC" if started else "")
 
 
 def _by_problem(sentences: Iterable[Sentence], *, named: bool) -> list[tuple[str, list[Sentence]]]:

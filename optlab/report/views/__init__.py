@@ -51,6 +51,5 @@ def views_of(results: ResultTables) -> dict[str, View]:
     A view that cannot be made has an empty table and says why in ``missing``. Each is computed once
     for the same results.
     """
-    results = results.measured
     views = [view(results) for view in _VIEWS]
     return {view.key: view for view in views}

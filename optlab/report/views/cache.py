@@ -17,24 +17,42 @@ _CACHE: WeakKeyDictionary[ResultTables, tuple[int, dict[Any, Any]]] = WeakKeyDic
 
 
 def cached(compute: Callable[[ResultTables], Value]) -> Callable[[ResultTables], Value]:
-    """Return a function that computes its value once for given results.
+    """Return a function that computes its value once for given results, of the measured trials.
 
     Tables that were changed in place since have another checksum, and their value is computed anew.
     """
 
     @wraps(compute)
     def once(results: ResultTables) -> Value:
-        checksum = _checksum(results)
-        before, values = _CACHE.get(results, (None, {}))
-        if before != checksum:
-            values = {}
-            _CACHE[results] = checksum, values
+        values = _values(results)
         if compute not in values:
-            values[compute] = compute(results)
+            values[compute] = compute(_measured(results, values))
         value: Value = values[compute]
         return value
 
     return once
+
+
+def measured_trials(results: ResultTables) -> ResultTables:
+    """Return the results without tuning trials, the same object each time that it is asked for."""
+    return _measured(results, _values(results))
+
+
+def _values(results: ResultTables) -> dict[Any, Any]:
+    """Return what has been computed of the results as they are now."""
+    checksum = _checksum(results)
+    before, values = _CACHE.get(results, (None, {}))
+    if before != checksum:
+        values = {}
+        _CACHE[results] = checksum, values
+    return values
+
+
+def _measured(results: ResultTables, values: dict[Any, Any]) -> ResultTables:
+    if _measured not in values:
+        own = results.measured
+        values[_measured] = None if own is results else own  # a value that held it kept it for ever
+    return values[_measured] or results
 
 
 def _checksum(results: ResultTables) -> int:
