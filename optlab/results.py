@@ -42,6 +42,7 @@ class Results(ResultTables):
         problems: Mapping[str, ProblemSummary],
         machine: Mapping[str, str],
         definition: Mapping[str, Any],
+        code: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Self:
         """Make the two tables from the records of trials."""
         return cls(
@@ -54,6 +55,7 @@ class Results(ResultTables):
             final_parameters={r.trial.number: r.parameters for r in records if r.parameters},
             predictions=predictions_table(records),
             tracebacks={r.trial.number: r.traceback for r in records if r.traceback},
+            code=code or {},
         )
 
     @classmethod
@@ -78,7 +80,8 @@ class Results(ResultTables):
             raise ValueError("name at least one results file")
         found = read_stores(paths)
         name = " + ".join(found.names)
-        return cls.of(name, found.records, found.problems, found.machine, found.definition)
+        about = found.problems, found.machine, found.definition, found.code
+        return cls.of(name, found.records, *about)
 
     def __getstate__(self) -> dict[str, Any]:
         # Of what another process reads, the tables: problems may not be picklable.
