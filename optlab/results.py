@@ -12,6 +12,7 @@ import pandas as pd
 
 from optlab import analysis
 from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.run_differences import run_differences
 from optlab.analysis.select_trials import check_column, select_trials
 from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
@@ -21,6 +22,7 @@ from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
 from optlab.report.table_files import write_tables
+from optlab.run_diff import RunDiff
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -369,6 +371,68 @@ class Results(ResultTables):
     def tuning_ranks(self) -> pd.DataFrame:
         """Return ranks with and without the cost of tuning: see `optlab.analysis.tuning_ranks`."""
         return analysis.tuning_ranks(self)
+
+    def diff(
+        self,
+        new: ResultTables,
+        *,
+        metrics: Sequence[str] | None = None,
+        stop_at: float | StopAt | None = None,
+        tolerance: float | None = None,
+        names: tuple[str, str] = ("the old results", "the new results"),
+    ) -> RunDiff:
+        """Compare these results with later ones of the same experiment: what became worse.
+
+        Settings are matched by what the user wrote (problem, optimizer with its hyperparameters,
+        batch size, device, dtype, order), whatever code ran. A problem whose rows or whose loss
+        differ is not compared. Trials are paired by seed and repeat.
+
+        - Epochs to the target, and the suboptimality at the end of trials that do not reach it, are
+          exact: the same seed walks the same path, on any machine but for rounding.
+        - Seconds are compared with those of the median setting of the same repeat, which is taken
+          as unchanged: so a busier hour is no regression. They are judged where at least 3 settings
+          were timed on one machine with as many threads, and wherever ``metrics`` names them.
+        - A status is worse where a trial that had an answer diverged, timed out, failed or crashed,
+          or where it became so otherwise, in this order.
+
+        A difference is called ``slower`` (epochs, seconds) or ``worse`` (suboptimality, status),
+        ``faster`` or ``better``, where the trimmed mean of the pairs' log ratios is beyond the
+        tolerance, and its p-value, adjusted by Holm for the settings compared, is below 0.05, of
+        seconds 0.01. Of fewer than 3 seeds all must be beyond the tolerance to one side; seconds
+        need 3 pairs.
+
+        Parameters
+        ----------
+        new
+            The later results.
+        metrics
+            Of ``"epochs"``, ``"seconds"`` and ``"suboptimality"``; all where left out.
+        stop_at
+            The target that epochs are counted to; the experiments' own where left out.
+        tolerance
+            The share by which a ratio may differ from 1; where left out, 0.05 of epochs and
+            suboptimality, and 0.1 of seconds.
+        names
+            Of the old and the new results, in sentences.
+
+        Raises
+        ------
+        ValueError
+            Where no setting is in both, where both are the same run, and for an argument that
+            cannot be.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> def run(rate):
+        ...     method = {"descent": ol.Averaged(ol.SGD(rate), from_epoch=1)}
+        ...     return ol.compare(problem, {"descent": ol.SGD(rate)}, epochs=200, stop_at=1e-6)
+        >>> diff = run(0.1).diff(run(0.1))
+        >>> diff.table[["optimizer", "metric", "ratio", "verdict"]]
+        """
+        asked = {"metrics": metrics, "stop_at": stop_at, "tolerance": tolerance, "names": names}
+        return RunDiff(**vars(run_differences(self, new, **asked)))
 
     def anatomy(self) -> Anatomy:
         """Measure where the time of each optimizer's step goes, by running the optimizers anew.
