@@ -58,13 +58,21 @@ def _code(old: ResultTables, new: ResultTables) -> Iterator[Change]:
     changed = [name for name in names if files[0].get(name) != files[1].get(name)]
     if changed:
         more = f" and {len(changed) - _MOST_FILES} more" if len(changed) > _MOST_FILES else ""
-        yield Change("code", "optlab", "", ", ".join(changed[:_MOST_FILES]) + more)
+        yield Change("code", "optlab's", "", f"({', '.join(changed[:_MOST_FILES])}{more})")
     written = written_optimizers(old), written_optimizers(new)
     hashes = [own.get("optimizers", {}) for own in (old.code, new.code)]
-    for then, now in same_optimizers(*written).items():
-        own = not hasattr(optlab, written[1][now].get("class", "").strip('"'))
-        if own and hashes[0].get(then) != hashes[1].get(now):
-            yield Change("code", now, "", "its code, or that of what it uses")
+    mine = [
+        now
+        for then, now in same_optimizers(*written).items()
+        if hashes[0].get(then) != hashes[1].get(now)
+        and not hasattr(optlab, written[1][now].get("class", "").strip('"'))
+    ]
+    if mine:
+        yield Change("code", "that of", "", f"{', '.join(mine)}, or of what {_they(mine)}")
+
+
+def _they(names: list[str]) -> str:
+    return "it uses" if len(names) == 1 else "they use"
 
 
 def _definition(old: ResultTables, new: ResultTables) -> Iterator[Change]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from optlab.analysis.common_cells import SETTING
 from optlab.analysis.judge_pairs import NOT_COMPARED
 from optlab.analysis.run_differences import DIFFERENCES, METRICS, NOT_JUDGED, RunDifferences
 from optlab.report.words import format_ratio
-from optlab.text import cell_label, number
+from optlab.text import DIRECT, cell_label, number
 
 HEADINGS = {"epochs": "epochs", "seconds": "new / old seconds", "suboptimality": "suboptimality"}
 """The headings of the metrics' columns."""
@@ -28,14 +29,16 @@ class DiffRows(NamedTuple):
     differ: int
 
 
-def setting_labels(diff: RunDifferences, cells: pd.DataFrame) -> list[str]:
-    """Return cells in words, with the columns in which the cells of these results differ."""
+def setting_labels(
+    diff: RunDifferences, cells: pd.DataFrame, columns: Sequence[str] = ("optimizer", "batch")
+) -> list[str]:
+    """Return cells in words, with further columns in which the cells of these results differ."""
     every = pd.concat([diff.table[SETTING], diff.only_old, diff.only_new])
     several = [name for name in ("device", "dtype") if len(set(every[name])) > 1]
     orders, problems = set(every["order"]) - {""}, every["problem"].nunique()
     found = []
     for row in cells.to_dict("records"):
-        text = cell_label(row, ["optimizer", "batch", *several])
+        text = cell_label(row, [*columns, *several])
         text += f" on {row['problem']}" if problems > 1 else ""
         found.append(f"{text}, order {row['order']}" if len(orders) > 1 and row["order"] else text)
     return found
@@ -46,12 +49,13 @@ def diff_rows(diff: RunDifferences) -> DiffRows:
     groups = [own for _, own in diff.table.groupby("cell", sort=False)]
     ranks = [_rank(own) for own in groups]
     metrics = [m for m in METRICS if (diff.table["metric"] == m).any()]
-    labels = setting_labels(diff, diff.table.drop_duplicates("cell"))
+    labels = setting_labels(diff, diff.table.drop_duplicates("cell"), ["optimizer"])
+    batches = [str(own["batch"].iloc[0]).replace(DIRECT, "-") for own in groups]
     rows = [
-        [labels[place], *(_number(groups[place], m) for m in metrics), _verdict(groups[place])]
-        for place in sorted(range(len(groups)), key=ranks.__getitem__)
+        [labels[n], batches[n], *(_number(groups[n], m) for m in metrics), _verdict(groups[n])]
+        for n in sorted(range(len(groups)), key=ranks.__getitem__)
     ]
-    headings = ["setting", *(HEADINGS[m] for m in metrics), "verdict"]
+    headings = ["optimizer", "batch size", *(HEADINGS[m] for m in metrics), "difference"]
     return DiffRows(headings, rows, sum(rank < 2 for rank in ranks))
 
 
@@ -68,10 +72,14 @@ def _number(cell: pd.DataFrame, metric: str) -> str:
         return "-"
     if metric == "seconds":
         ends = [row["ratio_low"], row["ratio_high"]]
-        interval = " [{}, {}]".format(*map(format_ratio, ends)) if np.isfinite(ends).all() else ""
-        return f"{format_ratio(row['ratio'])}{interval}"
+        interval = " [{}, {}]".format(*map(_short, ends)) if np.isfinite(ends).all() else ""
+        return f"{_short(row['ratio'])}{interval}"
     texts = [reached(row[side], metric) for side in ("old", "new")]
     return texts[0] if texts[0] == texts[1] else " -> ".join(texts)
+
+
+def _short(ratio: float) -> str:
+    return f"{ratio:.2f}" if 0.1 <= ratio < 10 else format_ratio(ratio)
 
 
 def reached(value: float, metric: str) -> str:
@@ -94,7 +102,7 @@ def _verdict(cell: pd.DataFrame) -> str:
         words = shown.groupby("verdict", sort=False)["metric"].agg(", ".join)
         return "; ".join(f"{verdict}: {metrics}" for verdict, metrics in words.items())
     compared = ~cell["verdict"].isin([NOT_COMPARED, NOT_JUDGED])
-    return "no difference" if compared.any() else NOT_COMPARED
+    return "none shown" if compared.any() else NOT_COMPARED
 
 
 def describe_difference(row: Any) -> str:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from optlab.analysis.comparison import LEAST_PAIRS, TOO_FEW
 from optlab.analysis.judge_pairs import NOT_COMPARED
-from optlab.analysis.run_changes import Change
 from optlab.analysis.run_differences import DIFFERENCES, NOT_JUDGED, RunDifferences
 from optlab.report.run_diff.diff_rows import describe_difference, setting_labels
 from optlab.report.words import format_ratio, join_names
@@ -116,13 +115,7 @@ def change_lines(diff: RunDifferences) -> list[str]:
         "version": "versions", "code": "code", "machine": "machine", "experiment": "experiment",
     }  # fmt: skip
     return [
-        f"{words}: {', '.join(_change(c) for c in diff.changes if c.kind == kind)}"
+        f"{words}: {', '.join(f'{c.name} {c.old} -> {c.new}'.replace('  -> ', ' ') for c in own)}"
         for kind, words in kinds.items()
-        if any(change.kind == kind for change in diff.changes)
+        if (own := [change for change in diff.changes if change.kind == kind])
     ]
-
-
-def _change(change: Change) -> str:
-    if change.kind == "code":
-        return f"{change.name} ({change.new})"
-    return f"{change.name} {change.old} -> {change.new}"

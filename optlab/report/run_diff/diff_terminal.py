@@ -76,8 +76,9 @@ def _widths(rows: DiffRows, width: int) -> list[int]:
     widths = [
         max(own, *map(len, texts[0].split())) for own, texts in zip(widths, columns, strict=True)
     ]
-    numbers = range(1, len(widths) - 1)
-    for folded, least in (((0, len(widths) - 1), 14), (numbers, 9)):
+    numbers = range(2, len(widths) - 1)
+    longest = max(len(word) for text in columns[-1] for word in text.split())
+    for folded, least in ((0, len(widths) - 1), longest), (numbers, 9):
         while sum(widths) + 2 * len(widths) > width:
             place = max(folded, key=widths.__getitem__)
             if widths[place] <= least:
