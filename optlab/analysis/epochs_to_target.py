@@ -84,15 +84,17 @@ def _hits(trials: pd.DataFrame, traces: pd.DataFrame, rule: StopAt) -> pd.DataFr
     times = time_to_target(trials, traces, rule)
     times["cell"] = trials.set_index("trial")["cell"].reindex(times["trial"]).to_numpy()
     times["ran"] = times["epochs"].notna() & np.isfinite(times["epochs"])
-    times["crossed"] = times["epochs"]
-    limits = rule.limit(times["trial"].map(trials.set_index("trial")["stop_scale"].astype(float)))
-    at = pd.Series(limits, index=times.index) if np.ndim(limits) else limits
+    scales = trials.set_index("trial")["stop_scale"].astype(float)
     ordered = traces.sort_values(["trial", "epoch"], kind="stable")
-    groups = dict(iter(ordered.groupby("trial")[["epoch", rule.measure]]))
-    for place, row in times[times["reached"]].iterrows():
-        limit = float(at[place]) if isinstance(at, pd.Series) else float(at)
-        own = groups[row["trial"]].to_numpy(float)
-        times.loc[place, "crossed"] = _crossing(own, float(row["epochs"]), limit)  # type: ignore[index]
+    groups = {
+        trial: own.to_numpy(float)
+        for trial, own in ordered.groupby("trial")[["epoch", rule.measure]]
+    }
+    rows = zip(times["trial"], times["reached"], times["epochs"], strict=True)
+    times["crossed"] = [
+        _crossing(groups[trial], hit, float(rule.limit(scales[trial]))) if reached else hit
+        for trial, reached, hit in rows
+    ]
     by = times.groupby(["cell", "seed"], sort=False)
     numbers = by[["epochs", "crossed"]].median()
     return numbers.join(by[["reached", "ran"]].all()).reset_index()

@@ -59,7 +59,7 @@ def judge_pairs(
     table[list(ends.values())] = np.exp(table[list(ends)].to_numpy(float))
     medians = counted.groupby("cell")[["old", "new"]].median().reindex(cells)
     table["old"], table["new"] = medians["old"].to_numpy(), medians["new"].to_numpy()
-    table["message"] = table["cell"].map(_left_out(pairs)).fillna("")
+    table["message"] = _left_out(pairs).reindex(cells, fill_value="").to_numpy()
     return table[[*COLUMNS, "message"]]
 
 

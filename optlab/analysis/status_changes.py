@@ -56,5 +56,6 @@ def status_changes(
     worst = changed.assign(rise=rise.loc[changed.index].fillna(0)).sort_values(
         "rise", ascending=False, kind="stable"
     )
-    table["message"] = worst.drop_duplicates("cell").set_index("cell")["text"]
-    return table.fillna({"message": ""}).drop(columns=["most", "least"]).reset_index()
+    text = worst.drop_duplicates("cell").set_index("cell")["text"]
+    table["message"] = text.reindex(table.index, fill_value="")
+    return table.drop(columns=["most", "least"]).reset_index()

@@ -54,11 +54,11 @@ def _parts(diff: RunDifferences, width: int) -> Iterator[RenderableType]:
 
 
 def _table(rows: DiffRows, width: int) -> Table:
+    widths, gap = _widths(rows, width)
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, header_style="bold", pad_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=(0, gap - 1, 0, 0),
     )  # fmt: skip
-    widths = _widths(rows, width)
     for heading, size in zip(rows.headings, widths, strict=True):
         table.add_column(Text(heading, overflow="fold"), overflow="fold", width=size)
     for place, row in enumerate(rows.rows):
@@ -69,8 +69,8 @@ def _table(rows: DiffRows, width: int) -> Table:
     return table
 
 
-def _widths(rows: DiffRows, width: int) -> list[int]:
-    """Return the widths of columns; where room is short, texts are folded, and then numbers too."""
+def _widths(rows: DiffRows, width: int) -> tuple[list[int], int]:
+    """Return the columns' widths and the gap; where room is short, texts fold, then numbers too."""
     columns = list(zip(rows.headings, *rows.rows, strict=True))
     widths = [max(map(len, texts[1:]), default=0) for texts in columns]
     widths = [
@@ -78,10 +78,11 @@ def _widths(rows: DiffRows, width: int) -> list[int]:
     ]
     numbers = range(2, len(widths) - 1)
     longest = max(len(word) for text in columns[-1] for word in text.split())
+    gap = 2 if sum(widths) + 2 * len(widths) <= width else 1
     for folded, least in ((0, len(widths) - 1), longest), (numbers, 9):
-        while sum(widths) + 2 * len(widths) > width:
+        while sum(widths) + gap * len(widths) > width:
             place = max(folded, key=widths.__getitem__)
             if widths[place] <= least:
                 break
             widths[place] -= 1
-    return widths
+    return widths, gap
