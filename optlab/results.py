@@ -426,13 +426,17 @@ class Results(ResultTables):
         >>> import optlab as ol
         >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
         >>> def run(rate):
-        ...     method = {"descent": ol.Averaged(ol.SGD(rate), from_epoch=1)}
         ...     return ol.compare(problem, {"descent": ol.SGD(rate)}, epochs=200, stop_at=1e-6)
         >>> diff = run(0.1).diff(run(0.1))
-        >>> diff.table[["optimizer", "metric", "ratio", "verdict"]]
+        >>> diff.table.loc[:1, ["optimizer", "metric", "ratio", "verdict"]]
+          optimizer  metric  ratio              verdict
+        0   descent  status    NaN  no difference shown
+        1   descent  epochs    1.0  no difference shown
         """
-        asked = {"metrics": metrics, "stop_at": stop_at, "tolerance": tolerance, "names": names}
-        return RunDiff(**vars(run_differences(self, new, **asked)))
+        found = run_differences(
+            self, new, metrics=metrics, stop_at=stop_at, tolerance=tolerance, names=names
+        )
+        return RunDiff(**vars(found))
 
     def anatomy(self) -> Anatomy:
         """Measure where the time of each optimizer's step goes, by running the optimizers anew.

@@ -82,7 +82,7 @@ def records(
 def _trace(cell: Cell, factor: float, pace: float, budget: int, start: float) -> list[TraceRow]:
     rows = []
     for epoch in sorted(
-        set(np.rint(np.geomspace(1, budget, 60)).astype(int).tolist()) | {0, budget}
+        set(np.rint(np.geomspace(1, budget, 40)).astype(int).tolist()) | {0, budget}
     ):
         value = max(start * 2 ** (-cell.half_lives * epoch / factor), cell.stalls_at)
         rows.append(
@@ -95,8 +95,9 @@ def _trace(cell: Cell, factor: float, pace: float, budget: int, start: float) ->
 
 def run(
     cells: Mapping[str, Cell] = CELLS, seed: int = 0, *, noise: float = 0.02, seeds: int = 3,
-    repeats: int = 10, machine: Mapping[str, str] | None = None, facts: ProblemSummary | None = None,
-    code: Mapping[str, Any] | None = None, definition: Mapping[str, Any] | None = None, **how: Any,
+    repeats: int = 6, machine: Mapping[str, str] | None = None,
+    facts: ProblemSummary | None = None, code: Mapping[str, Any] | None = None,
+    definition: Mapping[str, Any] | None = None, **how: Any,
 ) -> Results:  # fmt: skip
     """Return the results of a run."""
     budget = how.get("budget", 200)

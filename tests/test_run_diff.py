@@ -3,7 +3,8 @@
 import math
 import re
 from dataclasses import replace
-from xml.etree import ElementTree
+from itertools import pairwise
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -57,9 +58,12 @@ def regressed(old):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    return store(folder / "old.db"), store(folder / "same.db", seed=1), store(
-        folder / "new.db", PLANTED, seed=2
-    )  # fmt: skip
+    cells = {"old": CELLS, "same": CELLS, "new": PLANTED}
+    few = {"seeds": 1, "repeats": 5}
+    return [
+        store(folder / f"{name}.db", own, seed, **few)
+        for seed, (name, own) in enumerate(cells.items())
+    ]
 
 
 # --- the same code twice, and planted regressions ---------------------------------------------
@@ -68,8 +72,9 @@ def files(tmp_path_factory):
 @pytest.mark.parametrize("noise", [0.02, 0.15])
 def test_the_same_code_twice_shows_no_difference_in_20_of_20(noise):
     few = {name: CELLS[name] for name in ("m0", "m1", "m2", "m3")}
-    runs = [run(few, seed, noise=noise, repeats=5, drift=1 + seed % 3) for seed in range(21)]
-    for before, after in zip(runs, runs[1:], strict=False):
+    how = {"noise": noise, "seeds": 1, "repeats": 10}
+    runs = [run(few, seed, drift=1 + seed % 3, **how) for seed in range(21)]
+    for before, after in pairwise(runs):
         assert named(before.diff(after, metrics=["seconds"])) == {}
 
 
@@ -147,7 +152,7 @@ def test_trials_that_a_resumed_file_took_over_are_no_second_measurement(old):
 
 
 def test_other_data_are_not_compared(old):
-    with pytest.raises(ValueError, match="the data differ.*nothing to compare"):
+    with pytest.raises(ValueError, match=r"the data differ.*nothing to compare"):
         old.diff(run(seed=1, facts=problem(data_hash="other")))
 
 
@@ -164,7 +169,7 @@ def test_the_same_run_is_not_compared_with_itself(old):
 
 
 def test_results_without_a_common_setting_are_refused(old):
-    with pytest.raises(ValueError, match="no setting is in both: one has m0 on p.*has other on p"):
+    with pytest.raises(ValueError, match=r"no setting is in both: one has m0 on p.*has other on p"):
         old.diff(run({"other": Cell()}, seed=1))
 
 
@@ -227,7 +232,7 @@ def test_a_target_that_is_no_longer_reached_is_slower(old):
     assert named(diff)["m1", "epochs"] == "slower"
     row = diff.table[(diff.table["optimizer"] == "m1") & (diff.table["metric"] == "epochs")].iloc[0]
     assert math.isinf(row["new"])
-    assert "reached the target after 48 epochs, now never" in diff.verdict()
+    assert "reached the target after 51 epochs, now never" in diff.verdict()
 
 
 def test_a_target_that_is_just_missed_at_the_end_of_the_budget_is_no_regression():
@@ -328,11 +333,11 @@ def test_the_table_fits_80_columns_and_begins_with_what_is_worse(regressed):
     lines = diff_text(regressed, 80).splitlines()
     assert max(map(len, lines)) <= 80
     body = lines[next(k for k, line in enumerate(lines) if line.startswith("──")) + 1 :]
-    assert body[0].startswith("m2") and body[1].startswith("m4")
+    assert [line[:2] for line in body if line[:1] == "m"][:3] == ["m2", "m4", "m0"]
 
 
 def test_junit_has_a_test_for_each_metric_and_fails_those_that_regressed(regressed):
-    suite = ElementTree.fromstring(diff_junit(regressed, ["slower"])).find("testsuite")
+    suite = ET.fromstring(diff_junit(regressed, ["slower"])).find("testsuite")
     cases = suite.findall("testcase")
     assert len(cases) == int(suite.get("tests")) == 4 * len(CELLS)
     failed = {case.get("name") for case in cases if case.find("failure") is not None}
@@ -342,15 +347,16 @@ def test_junit_has_a_test_for_each_metric_and_fails_those_that_regressed(regress
     }  # fmt: skip
     assert int(suite.get("skipped")) == len(CELLS)  # all reached the target: no suboptimality
     assert suite.get("failures") == "3"
-    assert ElementTree.fromstring(diff_junit(regressed, ["worse"])).find(".//failure") is None
+    assert ET.fromstring(diff_junit(regressed, ["worse"])).find(".//failure") is None
 
 
 def test_hostile_names_are_no_markup():
     evil = "<b>|`x`\x00]]>\n*y*"
     diff = run({evil: CELLS["m1"]}).diff(run({evil: CELLS["m1"]}, seed=1))
     page = diff_markdown(diff)
-    assert "<b>" not in page and "|`x`" not in page
-    assert ElementTree.fromstring(diff_junit(diff, ["worse"])).find(".//testcase") is not None
+    assert "<b>" not in page
+    assert "|`x`" not in page
+    assert ET.fromstring(diff_junit(diff, ["worse"])).find(".//testcase") is not None
 
 
 def test_the_command_returns_1_for_a_regression_and_0_for_none(files, capsys, tmp_path):
@@ -364,7 +370,7 @@ def test_the_command_returns_1_for_a_regression_and_0_for_none(files, capsys, tm
     assert told.startswith("2 of 6 settings are worse than before: m2")
     assert "code: optlab's (linalg/a.py)" in told
     assert "**2 of 6 settings are worse than before" in page.read_text()
-    assert ElementTree.parse(xml).find("testsuite").get("failures") == "3"
+    assert ET.parse(xml).find("testsuite").get("failures") == "3"
     assert call(app, asked) == 1  # they are its own, and are written again
     assert call(app, ["diff", old, new, "--fail-on", "worse"]) == 0
     assert call(app, ["diff", old, new, "--metric", "suboptimality"]) == 0
@@ -401,9 +407,10 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(
 def test_real_runs_of_the_same_code_differ_in_no_epoch():
     line = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
     methods = [ol.SGD(0.05), ol.Adam(0.1), ol.Lstsq()]
-    grid = {"batch_sizes": [5, "full"], "seeds": [0, 1, 2], "epochs": 60, "stop_at": 1e-3}
+    grid = {"batch_sizes": [5, "full"], "epochs": 40, "stop_at": 1e-2}
     runs = [ol.compare(line, methods, **grid) for _ in range(2)]
     diff = runs[0].diff(runs[1], metrics=["epochs", "suboptimality"])
     assert named(diff) == {}
     compared = diff.table[diff.table["pairs"] > 0]
-    assert (compared["ratio"].dropna() == 1).all() and len(compared) > 5
+    assert len(compared) >= 10
+    assert (compared["ratio"].dropna() == 1).all()

@@ -57,7 +57,7 @@ def common_cells(old: ResultTables, new: ResultTables) -> CommonCells:
     ]
     alone[0]["optimizer"] = alone[0]["optimizer"].str.rstrip("\0")
     rows = [table.merge(both, on=SETTING) for table in tables]
-    return CommonCells(both, *rows, *alone, different)
+    return CommonCells(both, rows[0], rows[1], alone[0], alone[1], different)
 
 
 def _plain(results: ResultTables) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def epoch_pairs(
     crossed = np.maximum(pairs[["crossed_old", "crossed_new"]].to_numpy(float), 0.5)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.log(crossed[:, 1] / crossed[:, 0])
-    same = (pairs["epochs_old"] == pairs["epochs_new"]) & reached.all(axis=1)
+    same = (pairs["epochs_old"] == pairs["epochs_new"]).to_numpy() & reached.all(axis=1)
     ratio[same] = 0
     ratio = np.where(reached[:, 0] & ~reached[:, 1], np.maximum(ratio, 0), ratio)
     ratio = np.where(~reached[:, 0] & reached[:, 1], np.minimum(ratio, 0), ratio)
@@ -84,7 +84,7 @@ def _hits(trials: pd.DataFrame, traces: pd.DataFrame, rule: StopAt) -> pd.DataFr
     times = time_to_target(trials, traces, rule)
     times["cell"] = trials.set_index("trial")["cell"].reindex(times["trial"]).to_numpy()
     times["ran"] = times["epochs"].notna() & np.isfinite(times["epochs"])
-    scales = trials.set_index("trial")["stop_scale"].astype(float)
+    scales = dict(zip(trials["trial"], trials["stop_scale"].astype(float), strict=True))
     ordered = traces.sort_values(["trial", "epoch"], kind="stable")
     groups = {
         trial: own.to_numpy(float)

@@ -79,13 +79,14 @@ def _drift(pairs: pd.DataFrame) -> pd.Series[float]:
 
 
 def suboptimality_pairs(
-    pairs: pd.DataFrame, start_loss: pd.Series[float], *, same_budget: bool
+    pairs: pd.DataFrame, start_loss: pd.Series[float], limit: pd.Series[float], *, same_budget: bool
 ) -> pd.DataFrame:
     """Return the suboptimality at the end, a row for each cell and seed.
 
     Repeats of a seed end alike: their median counts. Pairs that both reached ``stop_at`` are left
-    out, which their epochs tell apart. What is below the rounding of the trial's dtype, eps times
-    the loss of the start (64 times float64's, as losses are evaluated in it), counts as that.
+    out, which their epochs tell apart; where one did, it counts as having ended at the limit. What
+    is below the rounding of the trial's dtype, eps times the loss of the start (64 times float64's,
+    as losses are evaluated in it), counts as that.
 
     Parameters
     ----------
@@ -93,6 +94,8 @@ def suboptimality_pairs(
         What `trial_pairs` returned.
     start_loss
         The loss of the start, by the new results' trial.
+    limit
+        The suboptimality at which a trial stops, likewise; NaN where it stops at none.
     same_budget
         Whether both experiments had the same budget of epochs.
     """
@@ -100,6 +103,8 @@ def suboptimality_pairs(
     ends = pairs[["suboptimality_old", "suboptimality_new"]].to_numpy(float)
     eps = pairs["dtype"].map(lambda name: max(torch.finfo(getattr(torch, name)).eps, 64 * _DOUBLE))
     floor = (eps * pairs["trial_new"].map(start_loss).abs()).fillna(0).to_numpy(float)
+    stops = pairs["trial_new"].map(limit).where((both == "converged").any(axis=1))
+    floor = np.maximum(floor, stops.fillna(0).to_numpy(float))
     reasons = {
         "did not end with an answer": ~both.isin(ENDED_WELL).all(axis=1),
         "reached the target in both": (both == "converged").all(axis=1),

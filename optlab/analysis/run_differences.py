@@ -82,7 +82,9 @@ def run_differences(
             drift = _device_drift(found, pairs)
         else:
             same = old.definition.get("epochs") == new.definition.get("epochs")
-            found = suboptimality_pairs(pairs, _start_losses(second), same_budget=same)
+            found = suboptimality_pairs(
+                pairs, _start_losses(second), _limits(new, second), same_budget=same
+            )
         rules = {"tolerance": tolerances[metric], "level": LEVEL[metric]}
         rows = judge_pairs(found, _WORDS[metric], exact=metric != "seconds", **rules)
         if metric == "seconds" and metrics is None:
@@ -125,7 +127,7 @@ def _nothing_common(common: CommonCells) -> str:
         reasons = "; ".join(f"{name}: {why}" for name, why in common.problems.items())
         return f"the problems of one name are not the same ({reasons}): nothing to compare"
     sides = [", ".join(_kinds(table)) for table in (common.only_old, common.only_new)]
-    return f"no setting is in both: one has {sides[0] or 'none'}; the other {sides[1] or 'none'}"
+    return f"no setting is in both: one has {sides[0]}; the other has {sides[1]}"
 
 
 def _kinds(cells: pd.DataFrame) -> list[str]:
@@ -138,6 +140,15 @@ def _start_losses(tables: Tables) -> pd.Series[float]:
     """Return the loss of each trial's start."""
     traces = tables[1]
     return traces[traces["epoch"] == 0].set_index("trial")["loss"].astype(float)
+
+
+def _limits(new: ResultTables, tables: Tables) -> pd.Series[float]:
+    """Return the suboptimality at which each trial stops, NaN where it stops at none."""
+    rule, scale = StopAt.stored(new.definition.get("stop_at")), tables[0].set_index("trial")
+    if rule is None or rule.measure != "suboptimality":
+        return pd.Series(np.nan, index=scale.index)
+    limits: pd.Series[float] = rule.limit(scale["stop_scale"].astype(float))
+    return limits if rule.share is not None else pd.Series(limits, index=scale.index)
 
 
 def _device_drift(seconds: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, float]:

@@ -54,8 +54,13 @@ def diff_stores(
             raise ValueError(
                 f"{old} and {new} are the same file, or copies: there are not two runs"
             )
-        how = {"metrics": metrics, "stop_at": stop_at, "tolerance": tolerance}
-        diff = results[0].diff(results[1], names=_names(old, new), **how)
+        diff = results[0].diff(
+            results[1],
+            metrics=metrics,
+            stop_at=stop_at,
+            tolerance=tolerance,
+            names=_names(old, new),
+        )
     print_diff(RaisingConsole(highlight=False, soft_wrap=True), diff)
     sys.stdout.flush()
     if failed := write_all(_writers(diff, markdown, junit, failing, force=force)):

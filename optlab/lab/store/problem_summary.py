@@ -195,7 +195,7 @@ def data_hash(data: Batch) -> str:
     for part in data:
         digest.update(repr(None if part is None else (part.dtype, tuple(part.shape))).encode())
         if part is not None:
-            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
