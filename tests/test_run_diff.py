@@ -59,7 +59,7 @@ def regressed(old):
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     cells = {"old": CELLS, "same": CELLS, "new": PLANTED}
-    few = {"seeds": 1, "repeats": 5}
+    few = {"seeds": 1, "repeats": 10}
     return [
         store(folder / f"{name}.db", own, seed, **few)
         for seed, (name, own) in enumerate(cells.items())
@@ -117,6 +117,16 @@ def test_another_version_leaves_seconds_judged_and_is_told_once(old):
     diff = old.diff(run(seed=1, machine={"torch": "2.14"}))
     assert "not judged" not in judged(diff, "seconds")
     assert diff_text(diff, 80).count("torch 2.13 -> 2.14") == 1
+
+
+def test_code_that_changed_is_told():
+    hashes = [
+        {"optlab": {"optimizers/sgd.py": str(k)}, "optimizers": {"m0": str(k), "m1": "1"}}
+        for k in (1, 2)
+    ]
+    diff = run(code=hashes[0]).diff(run(seed=1, code=hashes[1]))
+    line = "code: optlab's (optimizers/sgd.py), that of m0, or of what it uses"
+    assert line in " ".join(diff_text(diff, 200).split())
 
 
 def test_two_settings_cannot_tell_the_machines_drift():

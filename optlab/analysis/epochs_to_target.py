@@ -62,10 +62,16 @@ def epoch_pairs(
         ratio = np.log(crossed[:, 1] / crossed[:, 0])
     same = (pairs["epochs_old"] == pairs["epochs_new"]).to_numpy() & reached.all(axis=1)
     ratio[same] = 0
-    ratio = np.where(reached[:, 0] & ~reached[:, 1], np.maximum(ratio, 0), ratio)
-    ratio = np.where(~reached[:, 0] & reached[:, 1], np.minimum(ratio, 0), ratio)
-    reasons = [~ran, ~reached.any(axis=1)]
-    texts = ["did not end with an answer", "did not reach the target in either"]
+    # The trial that did not get there may have ended before the other's crossing.
+    early = (reached[:, 0] & ~reached[:, 1] & (ratio < 0)) | (
+        ~reached[:, 0] & reached[:, 1] & (ratio > 0)
+    )
+    reasons = [~ran, ~reached.any(axis=1), early]
+    texts = [
+        "did not end with an answer",
+        "did not reach the target in either",
+        "ended before the target in one of the two",
+    ]
     left_out = np.select(reasons, texts, default="")
     recorded = pairs[["epochs_old", "epochs_new"]].where(reached, np.inf).to_numpy(float)
     return pd.DataFrame(

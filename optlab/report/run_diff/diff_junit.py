@@ -6,11 +6,14 @@ import re
 from collections.abc import Collection
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from optlab.analysis.comparison import TOO_FEW
 from optlab.analysis.judge_pairs import NOT_COMPARED
 from optlab.analysis.run_differences import NOT_JUDGED, RunDifferences
 from optlab.report.output_file import SOFTWARE
 from optlab.report.run_diff.diff_rows import describe_difference, setting_labels
 from optlab.report.run_diff.diff_sentences import diff_sentences
+
+_SKIPPED = (NOT_COMPARED, NOT_JUDGED, TOO_FEW)
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML can hold."""
@@ -25,7 +28,7 @@ def diff_junit(diff: RunDifferences, fail_on: Collection[str]) -> str:
     suites = Element("testsuites")
     failed, skipped = (
         table["verdict"].isin(fail_on),
-        table["verdict"].isin([NOT_COMPARED, NOT_JUDGED]),
+        table["verdict"].isin(_SKIPPED),
     )
     counts = {"tests": len(table), "failures": int(failed.sum()), "skipped": int(skipped.sum())}
     texts = {"name": f"{SOFTWARE} diff", **{name: str(count) for name, count in counts.items()}}
@@ -49,7 +52,7 @@ def diff_junit(diff: RunDifferences, fail_on: Collection[str]) -> str:
                 "type": row["verdict"],
             }
             SubElement(case, "failure", message)
-        elif row["verdict"] in (NOT_COMPARED, NOT_JUDGED):
+        elif row["verdict"] in _SKIPPED:
             SubElement(case, "skipped", {"message": _text(row["message"] or row["verdict"])})
     SubElement(suite, "system-out").text = _text("\n".join(diff_sentences(diff)))
     indent(suites)
