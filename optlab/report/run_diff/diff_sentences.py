@@ -91,7 +91,7 @@ def _about_seconds(diff: RunDifferences) -> Iterator[str]:
         whole = "" if few == len(own) else f" of {pluralize(few, 'setting')}"
         yield (
             f"Seconds{whole} have too few pairs of trials to say: {LEAST_PAIRS} are the least, 10 "
-            "(--repeats 10) find a factor of 1.5."
+            "(--repeats 10) find a factor of 1.5 on a quiet machine."
         )
     left = own[(own["verdict"] == NOT_COMPARED) & own["message"].ne("")]
     if len(left):
