@@ -12,6 +12,7 @@ import pandas as pd
 
 from optlab import analysis
 from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.run_differences import run_differences
 from optlab.analysis.select_trials import check_column, select_trials
 from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
@@ -30,6 +31,7 @@ from optlab.report.style import Styles, drawn_trials
 from optlab.report.table_files import write_tables
 from optlab.report.trial_counts import stopped_while_tuning, trial_counts
 from optlab.report.words import join_names
+from optlab.run_diff import RunDiff
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,6 +59,7 @@ class Results(ResultTables):
         problems: Mapping[str, ProblemSummary],
         machine: Mapping[str, str],
         definition: Mapping[str, Any],
+        code: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Self:
         """Make the two tables from the records of trials.
 
@@ -80,6 +83,7 @@ class Results(ResultTables):
             predictions=predictions_table(records),
             tracebacks={r.trial.number: r.traceback for r in records if r.traceback},
             recorded_parameters={r.trial.number: r.recorded for r in records if r.recorded},
+            code=code or {},
         )
 
     @classmethod
@@ -113,7 +117,8 @@ class Results(ResultTables):
             raise ValueError("name at least one results file")
         found = read_stores(paths)
         name = " + ".join(found.names)
-        return cls.of(name, found.records, found.problems, found.machine, found.definition)
+        about = found.problems, found.machine, found.definition, found.code
+        return cls.of(name, found.records, *about)
 
     def __getstate__(self) -> dict[str, Any]:
         # Of what another process reads, the tables: problems may not be picklable.
@@ -602,6 +607,72 @@ class Results(ResultTables):
         tuning : The cost of each search.
         """
         return analysis.tuning_ranks(self)
+
+    def diff(
+        self,
+        new: ResultTables,
+        *,
+        metrics: Sequence[str] | None = None,
+        stop_at: float | StopAt | None = None,
+        tolerance: float | None = None,
+        names: tuple[str, str] = ("the old results", "the new results"),
+    ) -> RunDiff:
+        """Compare these results with later ones of the same experiment: what became worse.
+
+        Settings are matched by what the user wrote (problem, optimizer with its hyperparameters,
+        batch size, device, dtype, order), whatever code ran. A problem whose rows or whose loss
+        differ is not compared. Trials are paired by seed and repeat.
+
+        - Epochs to the target, and the suboptimality at the end of trials that do not reach it, are
+          exact: the same seed walks the same path, on any machine but for rounding.
+        - Seconds are compared with those of the median setting of the same repeat, which is taken
+          as unchanged: so a busier hour is no regression. They are judged where at least 3 settings
+          were timed on one machine with as many threads, and wherever ``metrics`` names them.
+        - A status is worse where a trial that had an answer diverged, timed out, failed or crashed,
+          or where it became so otherwise, in this order.
+
+        A difference is called ``slower`` (epochs, seconds) or ``worse`` (suboptimality, status),
+        ``faster`` or ``better``, where the trimmed mean of the pairs' log ratios is beyond the
+        tolerance, and its p-value, adjusted by Holm for the settings compared, is below 0.05, of
+        seconds 0.01. Of fewer than 3 seeds all must be beyond the tolerance to one side; seconds
+        need 3 pairs.
+
+        Parameters
+        ----------
+        new
+            The later results.
+        metrics
+            Of ``"epochs"``, ``"seconds"`` and ``"suboptimality"``; all where left out.
+        stop_at
+            The target that epochs are counted to; the experiments' own where left out.
+        tolerance
+            The share by which a ratio may differ from 1; where left out, 0.05 of epochs and
+            suboptimality, and 0.1 of seconds.
+        names
+            Of the old and the new results, in sentences.
+
+        Raises
+        ------
+        ValueError
+            Where no setting is in both, where both are the same run, and for an argument that
+            cannot be.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> def run(rate):
+        ...     return ol.compare(problem, {"descent": ol.SGD(rate)}, epochs=200, stop_at=1e-6)
+        >>> diff = run(0.1).diff(run(0.1))
+        >>> diff.table.loc[:1, ["optimizer", "metric", "ratio", "verdict"]]
+          optimizer  metric  ratio              verdict
+        0   descent  status    NaN  no difference shown
+        1   descent  epochs    1.0  no difference shown
+        """
+        found = run_differences(
+            self, new, metrics=metrics, stop_at=stop_at, tolerance=tolerance, names=names
+        )
+        return RunDiff(**vars(found))
 
     def anatomy(self) -> Anatomy:
         """Measure where the time of each optimizer's step goes, by running the optimizers anew.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy.special import bdtr, ndtri, stdtrit
+from scipy.special import bdtr, ndtri, stdtr, stdtrit
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -86,17 +86,77 @@ def trimmed_mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
     Tukey and McLaughlin (1963), Sankhya A 25, 331-352; the mean of the middle half is what Agarwal
     et al. (2021), NeurIPS 34, report of few runs.
     """
+    mean, error, degrees = _trimmed_mean(samples)
+    if not degrees:
+        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    half = stdtrit(degrees, 1 - _TAIL) * error
+    return mean, mean - half, mean + half
+
+
+def trimmed_mean_p_value(samples: Floats) -> Floats:
+    """Return the p-value of each row's hypothesis that its draws lie around 0.
+
+    It is below 0.05 just where the interval of `trimmed_mean_interval` excludes 0. Where all draws
+    are equal it is 0, or 1 where they are 0; with one draw it is NaN.
+
+    Parameters
+    ----------
+    samples : (m, n)
+        m samples of n draws each.
+
+    Returns
+    -------
+    p : (m,)
+
+    Examples
+    --------
+    >>> trimmed_mean_p_value(np.array([[0.25, 0.26, 0.27, 0.28, 1.3], [-1.0, 0.1, 0.0, 0.2, 0.1]]))
+    array([0.001..., 0.32...])
+    """
+    mean, error, degrees = _trimmed_mean(samples)
+    if not degrees:
+        return np.full_like(mean, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(mean == 0, 0.0, np.abs(mean) / error)
+    p: Floats = 2 * stdtr(degrees, -t)
+    return p
+
+
+def _trimmed_mean(samples: Floats) -> tuple[Floats, Floats, int]:
+    """Return each row's trimmed mean, its standard error, widened, and the degrees of freedom."""
     n = samples.shape[1]
     g = (n + 1) // 4 if n >= 5 else 0
     h = n - 2 * g
     ordered = np.sort(samples, axis=1)
     mean: Floats = ordered[:, g : n - g].mean(axis=1)
     if n < 2:
-        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+        return mean, np.full_like(mean, np.nan), 0
     drawn_in = np.clip(ordered, ordered[:, g, None], ordered[:, n - g - 1, None])
-    error = drawn_in.std(axis=1, ddof=1) * np.sqrt((n - 1) / (h * (h - 1)))
-    half = _widening(n) * stdtrit(h - 1, 1 - _TAIL) * error
-    return mean, mean - half, mean + half
+    error: Floats = drawn_in.std(axis=1, ddof=1) * np.sqrt((n - 1) / (h * (h - 1)))
+    return mean, _widening(n) * error, h - 1
+
+
+def holm(p: Floats) -> Floats:
+    """Return p-values that are adjusted for their number, as Holm does it.
+
+    Of hypotheses that all hold, the least adjusted p-value is below 0.05 in at most 5 % of
+    experiments, whatever their dependence. NaN are no hypotheses: they stay and do not count.
+
+    Examples
+    --------
+    >>> holm(np.array([0.01, np.nan, 0.04, 0.03]))
+    array([0.03,  nan, 0.06, 0.06])
+
+    Notes
+    -----
+    Holm (1979), Scandinavian Journal of Statistics 6, 65-70.
+    """
+    adjusted = np.full_like(p, np.nan)
+    places = np.flatnonzero(~np.isnan(p))
+    ordered = places[np.argsort(p[places], kind="stable")]
+    factors = np.arange(len(ordered), 0, -1)
+    adjusted[ordered] = np.minimum(np.maximum.accumulate(factors * p[ordered]), 1.0)
+    return adjusted
 
 
 def _widening(n: int) -> float:

@@ -33,6 +33,8 @@ class ResultTables:
     recorded_parameters: Mapping[int, RecordedParameters] = field(default_factory=dict)
     # A row for each trial that theory describes, see `optlab.lab.trial.prediction.Prediction`.
     predictions: pd.DataFrame = field(default_factory=lambda: predictions_table([]))
+    # Hashes of the code, of results that were loaded: see `optlab.lab.store.merge.MergedFiles`.
+    code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def measured(self) -> Self:

@@ -318,6 +318,70 @@ def export(
     return 0
 
 
+@app.command
+def diff(
+    old: Path,
+    new: Path,
+    /,
+    *,
+    fail_on: str = "slower,worse",
+    metric: str | None = None,
+    stop_at: float | None = None,
+    tolerance: float | None = None,
+    markdown: Path | None = None,
+    junit: Path | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Compare two runs of one experiment: what became slower or worse, and what changed besides.
+
+    Settings are matched by problem, optimizer with its hyperparameters, batch size, device and
+    dtype, whatever the code was. Epochs to the target are the same on every machine; seconds are
+    compared with those of the median setting, and judged where both runs are of one machine.
+
+    The exit status is 0 where nothing became what --fail-on names, 1 where something did, 2 where
+    the files cannot be compared, 3 where an output could not be written.
+
+    Parameters
+    ----------
+    old
+        The file that --store wrote before.
+    new
+        The file that --store wrote now.
+    fail_on
+        What makes the exit status 1: slower (more epochs or seconds), worse (a larger suboptimality
+        at the end, or a worse status), or both, with a comma between.
+    metric
+        What is compared, of epochs, seconds and suboptimality, with commas between; all where left
+        out. Seconds that are named are judged also where the machines differ.
+    stop_at
+        The share of the suboptimality, such as 1e-3, that epochs are counted to; the experiments'
+        own --stop-at where left out.
+    tolerance
+        The share by which a number may change; where left out 0.05 of epochs and suboptimality, and
+        0.1 of seconds.
+    markdown
+        A file for the differences as Markdown.
+    junit
+        A file for a test of each setting and metric as JUnit XML.
+    force
+        Overwrite files that optlab did not write; never the results files.
+    """
+    with loading():
+        from optlab.app.diff_stores import diff_stores
+
+    return diff_stores(
+        old,
+        new,
+        fail_on=fail_on,
+        metric=metric,
+        stop_at=stop_at,
+        tolerance=tolerance,
+        markdown=markdown,
+        junit=junit,
+        force=force,
+    )
+
+
 def _write(writers: list[Writer]) -> None:
     if failed := write_all(writers):
         raise UnavailableError("\n".join(failed))

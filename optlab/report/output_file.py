@@ -26,6 +26,8 @@ MARKS: Mapping[str, re.Pattern[bytes]] = {
     ),
     "parquet": re.compile(rb'"software": "optlab '),
     "latex": re.compile(rb"\A% optlab "),
+    "markdown": re.compile(rb"\A<!-- optlab "),
+    "junit": re.compile(rb'<testsuite name="optlab [^"]* diff"'),
     "png": re.compile(rb"Software\0optlab "),
     "svg": re.compile(rb"<dc:title>optlab "),
     "pdf": re.compile(rb"/Creator \(optlab "),

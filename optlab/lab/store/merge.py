@@ -84,7 +84,8 @@ class MergedFiles:
     experiments that ran the trials. The ``definition`` of one file is its own, of several ``files``
     each one's, with the names as they are here: ``settings`` are their budgets where they differ,
     ``left out`` says how many trials are not taken and why, ``counted once`` how many several files
-    hold alike.
+    hold alike. ``code`` holds hashes: of ``optlab``, those of its deciding files by path, and of
+    ``optimizers``, each one's hyperparameters and code by its name.
     """
 
     records: list[TrialRecord]
@@ -92,6 +93,7 @@ class MergedFiles:
     names: list[str]
     machine: dict[str, str]
     definition: dict[str, Any]
+    code: dict[str, dict[str, str]]
 
     @classmethod
     def of(cls, files: Sequence[LoadedFile]) -> Self:
@@ -103,7 +105,7 @@ class MergedFiles:
         left_out = sum((file.left_out for file in files), Counter[str]())
         copies = _drop_copies(files)
         files = [file for file in files if file.names]
-        found = cls([], {}, [], {}, {})
+        found = cls([], {}, [], {}, {}, {})
         definitions: dict[str, dict[str, Any]] = {}
         problems, optimizers = _Names(), _Names()
         for file in files:
@@ -114,11 +116,14 @@ class MergedFiles:
             }
             found._add(file, new, label if len(files) > 1 else "")
             definitions[label] = _renamed(file.definition, new)
+            hashes = {new["optimizers"][n]: h for n, h in file.optimizer_fingerprints.items()}
+            found.code["optimizers"] = merged([found.code.get("optimizers", {}), hashes])
         for number, record in enumerate(found.records):
             record.trial = replace(record.trial, number=number)
         found.names = list(dict.fromkeys(name for file in files for name in file.names))
         found.machine = merged(machine for file in files for machine in file.machines)
         found.definition = _as_one(definitions)
+        found.code["optlab"] = merged(file.code for file in files)
         settings = list(dict.fromkeys(file.setting for file in files))
         if len(settings) > 1:
             found.definition["settings"] = "; ".join(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -9,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from optlab.lab.trial.best_known import ReferenceLoss
 from optlab.linalg import Certificate
-from optlab.problems import Problem, Reference, problem_dtype
+from optlab.problems import Batch, Problem, Reference, problem_dtype
 from optlab.problems.capabilities import HasContours, HasLeastSquares, has
 from optlab.theory.setting_theory import problem_theory
 
@@ -85,6 +87,9 @@ class ProblemSummary:
         known, or would take long: see `optlab.theory.setting_theory.problem_theory`.
     quadratic
         Whether they are the same everywhere.
+    data_hash
+        A hash of the rows, which no change of code changes: see `data_hash`. Empty in files of
+        older versions.
     x, y
         The points of a one-feature problem, for drawing; empty otherwise.
     """
@@ -108,6 +113,7 @@ class ProblemSummary:
     quantity: str = ""
     eigenvalues: Sequence[float] = field(default=(), repr=False)
     quadratic: bool = False
+    data_hash: str = ""
 
     @classmethod
     def of(cls, name: str, problem: Problem) -> ProblemSummary:
@@ -139,6 +145,7 @@ class ProblemSummary:
             quantity=getattr(problem, "quantity", ""),
             eigenvalues=() if theory is None else theory.modes.eigenvalues.tolist(),
             quadratic=theory is not None and theory.modes.quadratic,
+            data_hash=data_hash(problem.data),
             **points,
         )
 
@@ -173,6 +180,23 @@ class ProblemSummary:
         if key == "weight" and len(self.feature_names) == size:
             return list(self.feature_names)
         return [key] if size == 1 else [f"{key}[{place}]" for place in range(size)]
+
+
+def data_hash(data: Batch) -> str:
+    """Return a hash of rows: the dtypes, the shapes and every bit of their values.
+
+    Examples
+    --------
+    >>> X, y = torch.zeros(3, 1), torch.arange(3)
+    >>> data_hash(Batch(X, y)) == data_hash(Batch(X.clone(), y)) != data_hash(Batch(X + 1, y))
+    True
+    """
+    digest = hashlib.sha256()
+    for part in data:
+        digest.update(repr(None if part is None else (part.dtype, tuple(part.shape))).encode())
+        if part is not None:
+            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 COEFFICIENTS = (
