@@ -11,9 +11,8 @@ import torch
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
-from optlab.report.answer.method import method_name
 from optlab.report.words import join_names
-from optlab.text import DIRECT, number, pluralize
+from optlab.text import DIRECT, method_name, number, pluralize
 
 SEVERAL = 1.05
 """From so many gradient evaluations an epoch on, an epoch is more than one look at each row."""
