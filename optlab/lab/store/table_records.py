@@ -13,6 +13,7 @@ import pandas as pd
 from optlab.lab.trial.prediction import Prediction
 from optlab.lab.trial.record import TRACE_NUMBERS, TraceRow, Trial, TrialRecord
 from optlab.lab.trial.status import Status
+from optlab.optimizers import BatchSize
 from optlab.text import DIRECT
 
 _SECONDS = ("transfer_seconds", "compile_seconds", "first_pass_seconds", "seconds")
@@ -40,6 +41,8 @@ def records_of_tables(
 
 
 def _record(number: int, row: Mapping[Any, Any]) -> TrialRecord:
+    numbers: dict[str, Any] = {name: float(row[name]) for name in _NUMBERS}
+    flags: dict[str, Any] = {name: bool(row[name]) for name in _FLAGS}
     settings = {name: value for name, value in row.items() if str(name).startswith("hp_")}
     return TrialRecord(
         _trial(number, row),
@@ -52,14 +55,14 @@ def _record(number: int, row: Mapping[Any, Any]) -> TrialRecord:
             "hyperparameters": {str(n)[len("hp_") :]: _plain(v) for n, v in settings.items()},
             "versions": json.loads(row["versions"]),
         },
-        **{name: float(row[name]) for name in _NUMBERS},
-        **{name: bool(row[name]) for name in _FLAGS},
+        **numbers,
+        **flags,
     )
 
 
 def _trial(number: int, row: Mapping[Any, Any]) -> Trial:
     batch = str(row["batch"])
-    size = None if batch == DIRECT else batch if batch == "full" else int(batch)
+    size: BatchSize | None = "full" if batch == "full" else None if batch == DIRECT else int(batch)
     named = {name: row[name] for name in ("problem", "optimizer", "device", "dtype", "order")}
     return Trial(
         number,
@@ -72,9 +75,9 @@ def _trial(number: int, row: Mapping[Any, Any]) -> Trial:
     )
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     """Return a cell as JSON can hold it; a missing one as None."""
-    if np.ndim(value) == 0 and pd.isna(value):  # type: ignore[call-overload]  # of a scalar a bool
+    if np.ndim(value) == 0 and pd.isna(value):
         return None
     return value.item() if isinstance(value, np.generic) else value
 
