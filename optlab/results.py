@@ -651,11 +651,22 @@ class Results(ResultTables):
         names
             Of the old and the new results, in sentences.
 
+        Returns
+        -------
+        optlab.run_diff.RunDiff
+            Its ``table`` has a row for each setting and metric, its ``regressions()`` those that
+            became worse; printed, it is the verdict, a table, and what changed besides.
+
         Raises
         ------
         ValueError
             Where no setting is in both, where both are the same run, and for an argument that
             cannot be.
+
+        See Also
+        --------
+        load : Read the results of an earlier run.
+        ratios : Compare optimizers of one run.
 
         Examples
         --------

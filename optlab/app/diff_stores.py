@@ -11,7 +11,7 @@ from pathlib import Path
 from optlab.analysis.run_differences import METRICS, REGRESSIONS
 from optlab.app.exit_status import UnavailableError, bad_input
 from optlab.app.outputs import Writer, check_folder, check_inputs, write_all
-from optlab.app.summary_table import RaisingConsole
+from optlab.report.console import RaisingConsole
 from optlab.report.output_file import check_output
 from optlab.report.run_diff.diff_terminal import print_diff
 from optlab.results import Results
