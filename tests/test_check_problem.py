@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 
 import pytest
 import torch
@@ -60,6 +61,36 @@ def test_the_rounding_of_an_exact_fits_residuals_is_no_fault():
     check_problem(problem, seed=3).raise_if_failed()
     report = check_problem(exact_fit(OffByAMillionth), seed=3)
     assert [failure.check for failure in report.failures] == ["suboptimality"]
+
+
+class ByHand(NoGradient):
+    """No autograd: numpy computes the loss, and the gradient in closed form."""
+
+    def loss(self, parameters, batch=None):
+        return super().loss(parameters, batch).detach()
+
+    def gradient(self, parameters, batch=None):
+        X, y, _ = batch or self.data
+        return {"w": 2 / len(y) * X.T @ self.errors(parameters, batch)}
+
+    def evaluate(self, parameters):
+        whole = self.to("cpu", torch.float64)
+        point = {k: v.double() for k, v in parameters.items()}
+        norm = whole.gradient(point)["w"].norm().item()
+        return ol.Evaluation(whole.loss(point).item(), math.nan, norm, math.nan)
+
+
+class HalfByHand(ByHand):
+    def gradient(self, parameters, batch=None):
+        return {"w": super().gradient(parameters, batch)["w"] / 2}
+
+
+def test_a_problem_that_autograd_cannot_trace_is_checked_by_differences():
+    report = check_problem(ByHand())
+    report.raise_if_failed()
+    assert report.outcome("closed form") == "skipped"
+    wrong = check_problem(HalfByHand())
+    assert {failure.check for failure in wrong.failures} >= {"central differences"}
 
 
 def test_each_check_has_a_planted_fault():
