@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 import optlab as ol
 from optlab.analysis.order_statistics import best_of, expected_attempts
@@ -51,6 +52,24 @@ def test_a_range_is_known_by_its_ends_and_finds_the_place_of_its_values(own):
         inner = {"class": "LogUniform", "low": 0.01, "high": 1.0}
         about[name] = inner if isinstance(held, ol.LogUniform) else held
     assert range_of(about) == own
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: ol.Integers(1.5, 4), "low must be a whole number, not 1.5"),
+        (lambda: ol.Integers(0, 5, log=True), "low must be at least 1 on a logarithmic scale"),
+        (lambda: ol.Uniform(0.0, math.nan), "the ends of a range must be finite numbers, not nan"),
+        (lambda: ol.Uniform(2.0, 1.0), "low must be less than high, not 2.0 and 1.0"),
+        (lambda: ol.Choice("a"), "Choice takes two values or more"),
+        (lambda: ol.Choice("a", "b", "a"), "Choice holds a value twice"),
+        (lambda: range_of({"class": "Gauss"}), "no range of hyperparameters is called 'Gauss'"),
+        (lambda: best_of(np.ones(3), 4, [0.5]), "k must be from 1 to 3, not 4"),
+    ],
+)
+def test_what_is_no_range_is_refused(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
 
 
 @pytest.mark.parametrize("sampler", ["grid", "random", "sobol"])
@@ -334,6 +353,29 @@ def test_the_edge_is_said_in_a_sentence():
     assert "censored" in sentences["censored"]
     assert "at the upper end of the range searched (0.0001 to 0.01)" in sentences["censored"]
     assert "tuned SGD 5, tuned HeavyBall 4" in sentences["budgets"]
+
+
+def test_the_table_of_an_adapters_search_has_its_options_and_the_edges_that_have_values_beyond():
+    """At rates far below the best, more momentum is better; a choice has no edges."""
+    space = {
+        "momentum": ol.OneMinus(ol.LogUniform(0.3, 0.9)),
+        "nesterov": ol.Choice(False, True),
+    }
+    adapted = ol.TorchOptimizer(torch.optim.SGD, lr=0.01, momentum=0.5, nesterov=False)
+    tuned = ol.Tuned(adapted, space, trials=16, sampler="grid")
+    results = ol.compare(line(), tuned, epochs=15)
+    table = results.tuning().set_index("hyperparameter")
+    assert table["edge"].to_dict() == {"momentum": "high", "nesterov": ""}
+    low, high = table.loc["momentum", ["low", "high"]]
+    assert (low, high) == (0.1, 0.7)
+    near_low, near_high, width = table.loc["momentum", ["near_low", "near_high", "width"]]
+    assert width == pytest.approx((1 - near_low) / (1 - near_high))
+    assert table.loc["nesterov", "low"] != table.loc["nesterov", "low"]  # no ends: nan
+    tried = results.tuning_settings()
+    assert set(tried.loc[tried["hyperparameter"] == "nesterov", "value"]) == {False, True}
+    chosen = tried[tried["chosen"]].set_index("hyperparameter")["value"]
+    assert chosen.to_dict() == table["best"].to_dict()
+    assert results.tuning_ranks().empty  # without a target there are no epochs to it
 
 
 # --- tunability
