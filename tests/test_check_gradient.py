@@ -302,3 +302,17 @@ def test_a_parameter_without_entries_is_no_fault():
         return gradient(parameters) | {"b": 3 * parameters["b"]}
 
     assert ".reshape((0,))" in message(check_gradient(loss, point, wrong), "closed form")
+
+
+class Spoils(NoGradient):
+    """Its loss changes its own data."""
+
+    def loss(self, parameters, batch=None):
+        self.X.mul_(1.5)
+        return super().loss(parameters, batch)
+
+
+def test_a_loss_that_changes_data_changes_a_copy_of_them():
+    problem = Spoils(X=torch.ones((4, 2), dtype=torch.float64), y=torch.ones(4).double())
+    assert not check_gradient(problem).ok
+    assert torch.equal(problem.X, torch.ones((4, 2)).double())
