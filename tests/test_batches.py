@@ -1,4 +1,3 @@
-import itertools
 from itertools import islice
 
 import pytest
@@ -127,6 +126,6 @@ def test_drop_last_that_leaves_nothing_is_refused():
 
 def test_epochs_at_once_end_at_each_look_and_are_single_after_the_last():
     X = torch.zeros((4, 1))
-    batches = ol.Batches(X, X[:, 0], 2, torch.Generator(), looks=(1, 3, 10))
-    assert list(itertools.islice(batches.epochs_at_once(4), 7)) == [1, 2, 4, 3, 1, 1, 1]
-    assert list(itertools.islice(batches.epochs_at_once(100), 4)) == [1, 2, 7, 1]
+    batches = Batches(X, X[:, 0], 2, torch.Generator(), looks=(1, 3, 10))
+    assert list(islice(batches.epochs_at_once(4), 7)) == [1, 2, 4, 3, 1, 1, 1]
+    assert list(islice(batches.epochs_at_once(100), 4)) == [1, 2, 7, 1]
