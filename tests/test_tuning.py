@@ -72,6 +72,13 @@ def test_what_is_no_range_is_refused(make, said):
         make()
 
 
+def test_a_grid_of_too_few_trials_says_how_many_it_takes():
+    space = {"rate": RATES, "kind": ol.Choice("a", "b", "c")}
+    with pytest.raises(ValueError, match="trials must be at least 6 for a grid of rate, kind"):
+        design("grid", space, 5)
+    assert len(design("grid", {"kind": ol.Choice("a", "b", "c")}, 3)) == 3
+
+
 @pytest.mark.parametrize("sampler", ["grid", "random", "sobol"])
 def test_designs_fill_the_ranges_and_repeat_themselves(sampler):
     space = {"learning_rate": RATES, "momentum": ol.Uniform(0, 0.9)}
@@ -130,6 +137,10 @@ def test_wrapped_and_adapted_optimizers_are_tuned_inside():
         ({"sampler": "bayes"}, "sampler must be one of"),
         ({"seeds": []}, "seeds is empty"),
         ({"by": ""}, "by must be"),
+        ({"space": [RATES]}, "space must be a dict of ranges"),
+        ({"seeds": "12"}, "seeds must be a list of seeds"),
+        ({"seeds": [1, -1]}, "seeds must be whole numbers of at least 0, not -1"),
+        ({"extend": "yes"}, "extend must be True or False, not 'yes'"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_where_it_is_written(arguments, said):
@@ -376,6 +387,19 @@ def test_the_table_of_an_adapters_search_has_its_options_and_the_edges_that_have
     chosen = tried[tried["chosen"]].set_index("hyperparameter")["value"]
     assert chosen.to_dict() == table["best"].to_dict()
     assert results.tuning_ranks().empty  # without a target there are no epochs to it
+    texts = " ".join(sentence.text for sentence in tuning_findings(results))
+    assert "The best momentum of tuned torch SGD" in texts
+    assert "at the upper end of the range searched (0.1 to 0.7)" in texts
+    labels = {axes.get_xlabel() for axes in results.plot_tuning().axes}
+    assert {"momentum", "nesterov"} <= labels
+
+
+def test_where_every_setting_diverges_the_range_is_to_be_widened():
+    tuned = ol.Tuned(ol.SGD(), {"learning_rate": ol.LogUniform(50, 100)}, trials=3)
+    results = ol.compare(line(), tuned, epochs=20)
+    texts = " ".join(sentence.text for sentence in tuning_findings(results))
+    assert "Each of the 3 settings of tuned SGD" in texts
+    assert "diverged or failed: widen the range" in texts
 
 
 # --- tunability
