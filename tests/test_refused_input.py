@@ -9,6 +9,13 @@ import torch
 
 import optlab as ol
 from optlab.datasets.class_labels import text_labels
+from optlab.lab.measure.devices import available_devices, unavailable
+from optlab.lab.store.encoding import (
+    array_to_bytes,
+    arrays_to_bytes,
+    bytes_to_arrays,
+    bytes_to_trace,
+)
 from optlab.linalg import array_blocks, least_squares, streaming_least_squares
 from optlab.problems.hessian import modes
 
@@ -73,6 +80,28 @@ WRONG = {
         lambda: ol.LinearRegression(np.zeros(3, dtype=[("a", "f8"), ("b", "f8")]), [1.0, 2.0, 3.0]),
         "X holds records ([('a', '<f8'), ('b', '<f8')]), not numbers",
     ),
+    "a trace without columns": (
+        lambda: bytes_to_trace(array_to_bytes(np.zeros(3))),
+        "a trace is no table of named columns",
+    ),
+    "a trace of text": (
+        lambda: bytes_to_trace(array_to_bytes(np.zeros(1, dtype=[("epoch", "<U2")]))),
+        "a trace's epoch are <U2",
+    ),
+    "arrays of text": (
+        lambda: bytes_to_arrays(arrays_to_bytes({"a": np.array(["x"])})),
+        "an array holds what is no number",
+    ),
+    "a sweep in workers": (
+        lambda: ol.Execution(sweep=True, isolate=True),
+        "sweep, and isolate, jobs or executor, exclude each other",
+    ),
+    "names alike": (
+        lambda: ol.Experiment(
+            problems=ol.Rosenbrock(), optimizers={1: ol.SGD(0.1), "1": ol.SGD(0.2)}
+        ),
+        "optimizers' names must differ as text: [1, '1']",
+    ),
     "no point for a Hessian": (
         lambda: modes(ol.LogisticRegression([[0.0], [1.0], [2.0]], [0, 1, 1])),
         "has no reference parameters: give the point as parameters=",
@@ -96,3 +125,22 @@ def test_an_index_is_a_column_and_a_frame_without_columns_is_empty():
 
 def test_what_is_no_list_of_labels_is_none():
     assert text_labels(torch.tensor([0, 1])) is None
+
+
+def test_a_trace_of_an_older_version_has_nan_where_it_recorded_nothing():
+    kinds = [("epoch", "<i8"), ("steps", "<i8"), ("samples", "<i8"), ("loss", "<f8")]
+    (row,) = bytes_to_trace(array_to_bytes(np.array([(3, 6, 60, 0.5)], dtype=kinds)))
+    assert (row.epoch, row.steps, row.samples, row.loss) == (3, 6, 60, 0.5)
+    assert np.isnan(row.gradient_norm)
+
+
+def test_devices_are_those_that_torch_counts(monkeypatch):
+    for module in (torch.cuda, torch.mps):
+        monkeypatch.setattr(module, "is_available", lambda: True)
+        monkeypatch.setattr(module, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"card {index}")
+    assert unavailable("cuda:2", torch.float32) == "no device cuda:2: there are 2 of cuda"
+    assert unavailable("cuda:1", torch.float64) is None
+    assert unavailable("mps", torch.float64) == "mps devices have no float64"
+    assert unavailable("mps", torch.float32) is None
+    assert {"cpu", "cuda:0", "cuda:1"} <= available_devices().keys()
