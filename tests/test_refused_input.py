@@ -1,6 +1,8 @@
 """Wrong input that has no test of its own elsewhere: the error says what was wrong, and where."""
 
+import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,9 @@ from optlab.lab.store.encoding import (
 )
 from optlab.linalg import array_blocks, least_squares, streaming_least_squares
 from optlab.problems.hessian import modes
+from optlab.report.latex import _number as latex_number
+from optlab.report.output_file import check_output
+from optlab.report.page.signature_table import signature_table
 
 X = torch.tensor([[1.0, 2.0], [3.0, 5.0], [7.0, 11.0], [0.0, 1.0]], dtype=torch.float64)
 Y = torch.tensor([1.0, 0.0, 2.0, 3.0], dtype=torch.float64)
@@ -144,3 +149,14 @@ def test_devices_are_those_that_torch_counts(monkeypatch):
     assert unavailable("mps", torch.float64) == "mps devices have no float64"
     assert unavailable("mps", torch.float32) is None
     assert {"cpu", "cuda:0", "cuda:1"} <= available_devices().keys()
+
+
+def test_a_signature_tells_what_was_not_measured_and_latex_has_infinity(tmp_path):
+    one = SimpleNamespace(optimizer="A", digits={"scale": 15.0, "rotation": 2.0})
+    other = SimpleNamespace(optimizer="B", digits={"scale": 14.5})
+    heads, rows = signature_table([one, other])
+    assert heads == ["optimizer", "scale", "rotation"]
+    assert rows == [["A", "holds, 15.0", "-, 2.0"], ["B", "holds, 14.5", "not measured"]]
+    assert [latex_number(v) for v in (math.inf, -math.inf)] == [r"$\infty$", r"$-\infty$"]
+    with pytest.raises(ValueError, match="is a folder; name a file"):
+        check_output(tmp_path, "page")
