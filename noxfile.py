@@ -10,10 +10,6 @@ BENCHMARKS = (
     "tutorial_loop", "step_speed", "fused_speed", "closed_form_speed", "logistic_speed",
     "benchopt_peer", "overhead", "accuracy", "nist_nonlinear", "certified_references",
 )  # fmt: skip
-COMPILED = (
-    "tests/test_double_double.py", "tests/test_fused.py", "tests/test_fused_adam.py",
-    "tests/test_philox_order.py", "tests/test_streaming.py",
-)  # fmt: skip
 EXPERIMENTS = (
     "tutorial", "diabetes", "conditioning", "nist", "nist_nonlinear", "digits_network", "valley",
     "theory", "batch_size", "noise_floor",
@@ -51,9 +47,6 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "erase")
     measured = ("coverage", "run", "-m", "pytest", "-p", "benchmarks.mutants.coverage_contexts")
     session.run(*measured, *(session.posargs or ("--ignore", "tests/test_quality.py")))
-    # Numba's functions are not seen while they are compiled, so that Python runs them once; tests
-    # that need compilation itself (its overflow, its bits) fail there, and ran above.
-    session.run(*measured, *COMPILED, env={"NUMBA_DISABLE_JIT": "1"}, success_codes=[0, 1])
     session.run("coverage", "combine")
     session.run("coverage", "report", "--sort=cover", "--skip-covered")
 

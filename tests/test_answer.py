@@ -257,6 +257,28 @@ def test_where_no_reference_is_known_the_least_loss_is_the_first():
     assert "B (learning_rate=0.01, full batch) is nearest, with loss 0.4 after" in texts(results)[0]
 
 
+def test_a_direct_method_without_digits_is_near_by_its_suboptimality():
+    results = quiet(optimizers=("Lstsq", "slow"), direct=("Lstsq", "slow"))
+    seconds = results.trials["optimizer"].map({"Lstsq": 1e-4, "slow": 1e-3})
+    trials = results.trials.assign(parameter_error=np.nan, suboptimality=5e-15, seconds=seconds)
+    results = replace(results, trials=trials, traces=with_seconds(results, seconds))
+    (text,) = texts(results)
+    assert text.startswith("Use Lstsq (learning_rate=0.01): suboptimality 5e-15 in 100 µs; slow")
+
+
+def test_a_direct_method_that_did_not_run_alone_has_no_seconds():
+    results = quiet(optimizers=("Lstsq",), direct=("Lstsq",))
+    results = replace(results, trials=results.trials.assign(contended=True))
+    (text,) = texts(results)
+    assert text.startswith("Use Lstsq (learning_rate=0.01): ")
+    assert not re.search(r"\d (s|ms|µs)\b", text)
+
+
+def test_where_no_problem_is_solved_none_is_the_first():
+    results = quiet(problems=tuple("abcde"), optimizers=("A",), direct=(), epochs=(1,))
+    assert texts(results) == ["No method reached 0.1 in every trial of any of 5 problems."]
+
+
 def test_of_many_problems_the_firsts_are_counted():
     results = plant(problems=tuple("abcde"), mishaps=False, devices=("cpu",))
     first = ranking(results).query("rank == 1")

@@ -122,3 +122,10 @@ def test_a_batch_size_that_is_none_is_refused_by_name_and_value(size):
 def test_drop_last_that_leaves_nothing_is_refused():
     with pytest.raises(ValueError, match="drop_last leaves nothing of 5 rows at batch size 6"):
         Batches(*rows(5), 6, seeded(0), drop_last=True)
+
+
+def test_epochs_at_once_end_at_each_look_and_are_single_after_the_last():
+    X = torch.zeros((4, 1))
+    batches = Batches(X, X[:, 0], 2, torch.Generator(), looks=(1, 3, 10))
+    assert list(islice(batches.epochs_at_once(4), 7)) == [1, 2, 4, 3, 1, 1, 1]
+    assert list(islice(batches.epochs_at_once(100), 4)) == [1, 2, 7, 1]

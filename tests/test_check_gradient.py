@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 
 import numpy as np
 import pytest
@@ -196,3 +197,122 @@ def test_networks_with_batch_norm_and_dropout_are_checked_as_far_as_can_be():
     report.raise_if_failed()
     assert report.outcome("central differences") == "passed"
     assert report.outcome("batch average") == "skipped"
+
+
+def refuses_float32(w):
+    if w.dtype == torch.float32:
+        raise TypeError("float64 only")
+    return (w**3).sum()
+
+
+def test_a_function_without_float32_is_checked_in_float64():
+    report = check_gradient(refuses_float32, POINT, cube_gradient)
+    report.raise_if_failed()
+    assert report.outcome("single precision") == "skipped"
+    wrong = check_gradient(refuses_float32, POINT, wrong_cube_gradient)
+    assert "closed form" in {failure.check for failure in wrong.failures}
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (lambda w: w.square(), "a tensor of shape (3,) in torch.float64"),
+        (lambda w: w.float().sum(), "a tensor of shape () in torch.float32"),
+        (lambda w: w.log().sum(), "nan at the point given"),
+    ],
+)
+def test_a_loss_that_is_not_one_finite_number_of_its_dtype_fails(loss, words):
+    report = check_gradient(loss, POINT)
+    assert words in message(report, "value")
+
+
+def test_a_loss_that_is_finite_nowhere_has_no_slopes_to_check():
+    report = check_gradient(lambda w: w.log().sum(), -torch.ones(3))
+    assert report.outcome("central differences") == "skipped"
+    assert report.outcome("Taylor remainder") == "skipped"
+
+
+class NotADict(NoGradient):
+    def gradient(self, parameters, batch=None):
+        return [2 * parameters["w"]]
+
+
+class OtherName(NoGradient):
+    def gradient(self, parameters, batch=None):
+        return {"v": 2 * parameters["w"]}
+
+
+class PlainNumber(NoGradient):
+    def gradient(self, parameters, batch=None):
+        return {"w": 1.0}
+
+
+class LossOfFloat(NoGradient):
+    def loss(self, parameters, batch=None):
+        return float(super().loss(parameters, batch))
+
+
+@pytest.mark.parametrize(
+    ("cls", "check", "words"),
+    [
+        (NotADict, "gradient shapes", "list, for the parameters ['w']"),
+        (OtherName, "gradient shapes", "['v'], for the parameters ['w']"),
+        (PlainNumber, "gradient shapes", "w as float"),
+        (LossOfFloat, "value", "a float"),
+    ],
+)
+def test_a_gradient_or_loss_of_another_kind_is_named(cls, check, words):
+    assert words in message(check_gradient(cls()), check)
+
+
+LONG = torch.linspace(-1.0, 1.0, 100)
+
+
+@pytest.mark.parametrize("is_at_start", [True, False])
+def test_the_code_of_many_parameters_takes_them_from_where_they_are(is_at_start):
+    """A gradient that is wrong at the point given, or everywhere else: 100 numbers are too long."""
+
+    def gradient(w):
+        right = 3 * w**2
+        at_start = torch.equal(w, LONG.to(w))
+        return right + 1e-3 if at_start == is_at_start else right
+
+    text = message(check_gradient(cube, LONG, gradient), "closed form")
+    code = dedented(text.partition("to see it again:\n")[2])
+    assert ("near(" in code) != is_at_start
+    code = code.replace(f"from {__name__} import cube as loss", "")
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        exec(code, {"parameters": LONG.double(), "loss": cube, "gradient": gradient})
+    closed, autograd = map(float, re.findall(r"-?\d[\d.e+-]*", shown.getvalue()))
+    assert closed - autograd == pytest.approx(1e-3)
+
+
+def test_a_parameter_without_entries_is_no_fault():
+    def loss(parameters):
+        return parameters["b"] ** 2 + parameters["w"].sum()
+
+    def gradient(parameters):
+        return {"b": 2 * parameters["b"], "w": torch.ones_like(parameters["w"])}
+
+    point = {"b": torch.tensor(1.5), "w": torch.zeros(0)}
+    check_gradient(loss, point, gradient).raise_if_failed()
+
+    def wrong(parameters):
+        return gradient(parameters) | {"b": 3 * parameters["b"]}
+
+    assert ".reshape((0,))" in message(check_gradient(loss, point, wrong), "closed form")
+
+
+class Spoils(NoGradient):
+    """Its loss changes its own data."""
+
+    def loss(self, parameters, batch=None):
+        self.X.mul_(1.5)
+        return super().loss(parameters, batch)
+
+
+def test_a_loss_that_changes_data_changes_a_copy_of_them():
+    problem = Spoils(X=torch.ones((4, 2), dtype=torch.float64), y=torch.ones(4).double())
+    assert not check_gradient(problem).ok
+    assert torch.equal(problem.X, torch.ones((4, 2)).double())

@@ -12,11 +12,21 @@ from sklearn.linear_model import LinearRegression, Ridge
 import optlab as ol
 from optlab.app.cli import app
 from optlab.app.exit_status import call
-from optlab.testing import as_optimizer, check_optimizer, known_failures, signature
-from optlab.testing.conformance.check import all_checks
+from optlab.optimizers.optimizer import optimizer_name
+from optlab.problems import loss_and_gradient
+from optlab.testing import (
+    as_optimizer,
+    check_optimizer,
+    known_failures,
+    parametrize_with_checks,
+    signature,
+)
+from optlab.testing.conformance.check import all_checks, checks_of
 from optlab.testing.known_rules import known_rule
 from optlab.testing.load_target import load_target
 from optlab.testing.plain_rules import sgd
+from optlab.testing.pytest_plugin import OptimizerCollector
+from optlab.testing.run_checks import CheckFailedError
 from tests.faulty_optimizers import SGD, ZOO, right_descent
 
 
@@ -303,3 +313,86 @@ def test_pytest_has_an_option_that_adds_the_checks_of_an_optimizer(file):
     assert done.returncode == 1, done.stdout + done.stderr
     assert "theory: a step downhill has a negative product with the gradient" in done.stdout
     assert "1 failed, 3 passed" in done.stdout
+
+
+SEVERAL = "import optlab as ol\nboth = [ol.SGD(0.1), ol.Lstsq()]\nnamed = {'a': ol.Nesterov(0.1)}\n"
+
+
+def test_a_list_and_a_dict_of_optimizers_are_loaded_by_their_places(tmp_path, monkeypatch):
+    (tmp_path / "several_optimizers.py").write_text(SEVERAL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(tmp_path)])
+    found = load_target("several_optimizers:both")
+    assert found == {
+        "several_optimizers:both[0]": ol.SGD(0.1),
+        "several_optimizers:both[1]": ol.Lstsq(),
+    }
+    assert sys.path[0] == str(tmp_path)
+    assert load_target("several_optimizers:named") == {
+        "several_optimizers:named['a']": ol.Nesterov(0.1)
+    }
+
+
+def test_a_partial_of_an_optimizer_of_ours_is_called():
+    assert as_optimizer(partial(ol.SGD, learning_rate=0.25)) == ol.SGD(0.25)
+
+
+@dataclass(frozen=True)
+class Climber:
+    """Goes uphill."""
+
+    needs = ()
+    uses_batches = True
+
+    def iterates(self, problem, batches, start):
+        point = {name: value.clone() for name, value in start.items()}
+        for _ in batches:
+            _, slopes = loss_and_gradient(problem, point)
+            point = {name: value + 0.01 * slopes[name] for name, value in point.items()}
+            yield ol.Iterate(point)
+
+
+def cases(optimizers, **options):
+    """The cases of the decorator by name: functions without arguments."""
+    found = parametrize_with_checks(optimizers, **options).args[1]
+    return {case.id: partial(case.values[1], case.values[0]) for case in found}
+
+
+DESCENDS = "the first step descends"
+
+
+def test_pytest_sees_checks_pass_fail_be_skipped_and_fail_as_expected():
+    plain = cases({"up": Climber, "exact": ol.Lstsq(), "good": ol.SGD(0.1)})
+    plain[f"good-{DESCENDS}"]()
+    with pytest.raises(CheckFailedError, match="downhill"):
+        plain[f"up-{DESCENDS}"]()
+    with pytest.raises(pytest.skip.Exception):
+        plain["exact-every row of a pass is used once"]()
+    expected = cases([Climber], expected_failures=lambda one: {DESCENDS: "it climbs"})
+    with pytest.raises(pytest.xfail.Exception, match="it climbs"):
+        expected[f"{optimizer_name(Climber())}-0-{DESCENDS}"]()
+    wrong = cases([ol.SGD(0.1)], expected_failures=lambda one: {DESCENDS: "it climbs"})
+    with pytest.raises(CheckFailedError, match="was expected to fail"):
+        wrong[f"SGD-0-{DESCENDS}"]()
+
+
+def test_the_option_of_pytest_yields_an_item_for_each_check(file, pytestconfig, request):
+    collector = OptimizerCollector.from_parent(
+        request.session, name="optlab", nodeid="optlab", target=f"{file}:Climbs", level="quick"
+    )
+    items = {item.name.rpartition(": ")[2]: item for item in collector.collect()}
+    assert len(items) == len(checks_of("quick"))
+    failing = items[DESCENDS]
+    with pytest.raises(CheckFailedError) as failed:
+        failing.runtest()
+    assert failing.repr_failure(failed) == str(failed.value)
+    assert "downhill" in failing.repr_failure(failed)
+    with pytest.raises(ZeroDivisionError) as other:
+        1 / 0  # noqa: B018 - the error is what is wanted
+    assert "ZeroDivisionError" in str(failing.repr_failure(other))
+    assert failing.reportinfo()[2] == failing.name
+    nothing = OptimizerCollector.from_parent(
+        request.session, name="optlab", nodeid="none", target="no_such_module:x", level="quick"
+    )
+    with pytest.raises(pytest.UsageError, match="--optlab no_such_module:x"):
+        next(nothing.collect())

@@ -2,13 +2,14 @@
 
 import contextlib
 import io
+import math
 
 import pytest
 import torch
 
 import optlab as ol
 from optlab.lab.measure.torch_settings import torch_settings_for
-from optlab.testing import check_problem
+from optlab.testing import check_problem, strategies
 from tests.open_problem import Ripples
 from tests.test_check_gradient import dedented, message
 from tests.wrong_problems import GRADIENTS, PROBLEMS, WEIGHT, NoGradient, Right, linear
@@ -37,6 +38,59 @@ def test_counts_that_are_all_zero_have_no_constant_fit_to_blame():
     report = check_problem(counts)
     assert report.ok, report
     assert report.outcome("constant fit") == "skipped"
+
+
+class OffByAMillionth(ol.LinearRegression):
+    def evaluate(self, parameters):
+        judged = super().evaluate(parameters)
+        return judged._replace(suboptimality=(1 + 1e-6) * judged.suboptimality)
+
+
+def exact_fit(cls):
+    """One row and two weights: the fit is exact, and its residual is rounding, 5e-17."""
+    design = strategies.Design(n=1, d=2, rank=1, seed=396)
+    draws = design.draws()
+    y = design.X @ draws.normal(size=2) + draws.normal(size=2)[1:]
+    return cls(design.X, y, fit_intercept=False).to("cpu", torch.float32)
+
+
+def test_the_rounding_of_an_exact_fits_residuals_is_no_fault():
+    """They are orthogonal to no direction: the gap has a term of 2 mean(r g), 2e-21 of 5e-10."""
+    problem = exact_fit(ol.LinearRegression)
+    assert 0.0 < problem.reference().loss < 1e-32
+    check_problem(problem, seed=3).raise_if_failed()
+    report = check_problem(exact_fit(OffByAMillionth), seed=3)
+    assert [failure.check for failure in report.failures] == ["suboptimality"]
+
+
+class ByHand(NoGradient):
+    """No autograd: numpy computes the loss, and the gradient in closed form."""
+
+    def loss(self, parameters, batch=None):
+        return super().loss(parameters, batch).detach()
+
+    def gradient(self, parameters, batch=None):
+        X, y, _ = batch or self.data
+        return {"w": 2 / len(y) * X.T @ self.errors(parameters, batch)}
+
+    def evaluate(self, parameters):
+        whole = self.to("cpu", torch.float64)
+        point = {k: v.double() for k, v in parameters.items()}
+        norm = whole.gradient(point)["w"].norm().item()
+        return ol.Evaluation(whole.loss(point).item(), math.nan, norm, math.nan)
+
+
+class HalfByHand(ByHand):
+    def gradient(self, parameters, batch=None):
+        return {"w": super().gradient(parameters, batch)["w"] / 2}
+
+
+def test_a_problem_that_autograd_cannot_trace_is_checked_by_differences():
+    report = check_problem(ByHand())
+    report.raise_if_failed()
+    assert report.outcome("closed form") == "skipped"
+    wrong = check_problem(HalfByHand())
+    assert {failure.check for failure in wrong.failures} >= {"central differences"}
 
 
 def test_each_check_has_a_planted_fault():

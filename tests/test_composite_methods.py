@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.optimizers import unsupported
+from optlab.optimizers.objective import Objective
 from optlab.optimizers.optimizer import Cost
+from optlab.optimizers.proximal_step import ProximalStep
 from optlab.problems.vector import flatten
 
 CPU = torch.device("cpu")
@@ -394,3 +396,23 @@ def test_bad_hyperparameters_are_refused():
             make()
     with pytest.raises(ValueError, match="restart must be True or False, not 1"):
         ol.FISTA(1)
+
+
+def test_a_step_that_is_too_long_is_halved_until_the_quadratic_is_above_the_loss():
+    """From zero the curvature of counts of thousands is far below that on the way to them."""
+    counts = ol.PoissonRegression([[1.0], [2.0]], [50, 3000], fit_intercept=False, l1=0.1)
+    start = {"weight": torch.zeros(1).double()}
+    objective, w = Objective(counts, start), flatten(start)
+    slope = objective.smooth_gradient(w)
+    first = objective.curvature(w, slope)
+    step = ProximalStep(objective)
+    x = step(w)
+    assert math.log2(step.constant / first) in range(2, 40)
+
+    def most(constant):
+        d = objective.proximal(w - slope / constant, 1 / constant) - w
+        excess = objective.smooth_loss(w) + slope @ d + constant / 2 * (d @ d)
+        return float(excess - objective.smooth_loss(w + d))
+
+    assert most(step.constant) >= 0 > most(step.constant / 2)
+    assert counts.loss({"weight": x}) < counts.loss(start)

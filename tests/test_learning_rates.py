@@ -13,7 +13,12 @@ from optlab.lab.trial import run
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.task import Task
 from optlab.optimizers import Batches, registry
-from optlab.optimizers.curvature import largest_curvature, power_iteration
+from optlab.optimizers.curvature import (
+    Curvature,
+    batch_curvature,
+    largest_curvature,
+    power_iteration,
+)
 from optlab.optimizers.linear_descent import linear_descent
 from optlab.optimizers.resolve_rates import resolve_rates
 from optlab.problems.hessian import modes
@@ -238,3 +243,19 @@ def test_the_curvature_is_computed_in_each_trial(monkeypatch):
     results = ol.compare(LINE, [ol.SGD("1/L")], epochs=2, seeds=[1, 2])
     assert len(calls) == 4  # cold and warm, in each of two trials
     assert (results.traces.query("epoch > 0")["seconds"] > 0).all()
+
+
+def test_the_noise_of_batches_without_a_bound_is_what_they_are_steeper_than_the_whole():
+    """By hand: the Hessians of Poisson's loss at zero are those of the rows, exp(0) x x'."""
+    X = torch.tensor([[1.0], [2.0], [3.0], [6.0]], dtype=torch.float64)
+    counts = ol.PoissonRegression(X, [1, 2, 3, 4], fit_intercept=False)
+    start = {"weight": torch.zeros(1, dtype=torch.float64)}
+    whole = Curvature(12.5, "is the curvature at the start", False)
+    batches = Batches(counts.X, counts.y, 2, torch.Generator())
+    largest, noise = batch_curvature(counts, batches, start, whole)
+    assert largest == pytest.approx(1.05 * (9 + 36) / 2)  # with its margin
+    assert noise == largest - 12.5
+    full = Batches(counts.X, counts.y, "full", torch.Generator())
+    assert batch_curvature(counts, full, start, whole) == (12.5, 0.0)
+    quiet = Curvature(100.0, "is said to be more", False)
+    assert batch_curvature(counts, batches, start, quiet) == (100.0, 0.0)

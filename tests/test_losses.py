@@ -70,6 +70,87 @@ def test_curvature_and_slope_within_a_radius_are_bounded_as_claimed(loss, seed, 
         assert ((loss.slope(near, y) - loss.slope(eta, y)).abs() <= change + 1e-12).all()
 
 
+@smooth
+@settings(max_examples=10)
+@given(seeds)
+def test_bounds_within_a_small_radius_are_near_what_they_bound(loss, seed):
+    """Curvatures change by a factor of exp(3 radius) at most, but at Huber's threshold."""
+    eta, y, along = drawn(loss, seed)
+    radius = 1e-3
+    size = torch.full((len(y),), radius, dtype=torch.float64)
+    wide = size if eta.ndim == 1 else size[:, None].expand_as(eta)
+    bent = (loss.curvature_product(eta, y, along) * along).reshape(len(y), -1).sum(1)
+    least = (loss.curvature_root(eta, y, size) @ along.reshape(len(y), -1, 1)).square().sum((1, 2))
+    far = torch.ones_like(size, dtype=torch.bool)
+    if isinstance(loss, Huber):
+        far = ((eta - y).abs() - loss.delta).abs() > radius
+    assert (least >= 0.997 * bent - 1e-15)[far].all()
+    change = loss.slope_change(eta, y, wide)
+    if eta.ndim == 2:
+        assert (change <= 2.01 * radius).all()
+        assert (change.sum(1) <= 4.02 * radius).all()
+    elif loss.steepest < math.inf:
+        torch.testing.assert_close(change, loss.steepest * wide)
+    else:
+        assert (change <= 1.01 * (loss.slope(eta + wide, y) - loss.slope(eta, y))).all()
+
+
+@named
+@settings(max_examples=10)
+@given(seeds)
+def test_rounding_bounds_are_some_units_in_the_last_place(loss, seed):
+    eta, y, _ = drawn(loss, seed)
+    value, slope = loss.value(eta, y), loss.slope(eta, y)
+    scale = (eta.abs() + 1).reshape(len(y), -1).amax(1) * (value.exp() + y.abs() + 1)
+    error = loss.value_error(eta, y)
+    assert (error >= 2.0**-52 * value.abs()).all()
+    assert (error <= 2.0**-46 * scale * (1 + slope.abs().reshape(len(y), -1).amax(1))).all()
+    if loss.kink is None:
+        squares = loss.slope_error_squares(eta, y, 0.0)
+        slope_error = loss.slope_error(eta, y)
+        bent = loss.curvature(eta, y) if eta.ndim == 1 else torch.softmax(eta, 1)
+        parts = torch.where(slope_error > 0, slope_error**2 / bent, 0.0)
+        torch.testing.assert_close(squares, parts.reshape(len(y), -1).sum(1))
+
+
+def test_a_loss_that_grows_is_at_least_its_line_and_touches_it_beyond_the_threshold():
+    loss, eta = Huber(0.75), torch.linspace(-5, 5, 101, dtype=torch.float64)
+    y = torch.full_like(eta, 0.5)
+    slope, offset = loss.growth
+    gap = loss.value(eta, y) - (slope * (y - eta).abs() - offset)
+    assert (gap >= -1e-15).all()
+    assert gap[(y - eta).abs() > 0.75].abs().max() <= 1e-15
+    assert all(other.growth is None for other in LOSSES if not isinstance(other, Huber))
+
+
+@pytest.mark.parametrize(("size", "steps"), [(0.5, 1), (8.5, 2), (100.0, 3), (0.0, 1)])
+def test_thresholds_fall_by_eights_from_the_size_of_the_targets(size, steps):
+    path = list(Huber(1.0).path(torch.tensor([size, -size / 2]).double()))
+    assert [loss.delta for loss in path] == [8.0**k for k in reversed(range(steps))]
+    assert [*Squared().path(torch.ones(2))] == [Squared()]
+
+
+def test_contrasts_are_the_directions_in_which_a_rows_loss_falls_for_ever():
+    y = torch.tensor([0.0, 1.0, 2.0]).double()
+    assert Squared().contrasts(y) is None
+    two = Logistic().contrasts(y[:2])
+    assert (two.direction.tolist(), two.held.tolist()) == ([-1.0, 1.0], [False, False])
+    counts = Poisson().contrasts(y)
+    assert (counts.direction.tolist(), counts.held.tolist()) == ([-1.0] * 3, [False, True, True])
+    loss = Softmax(3)
+    three = loss.contrasts(y.long())
+    assert three.row.tolist() == [0, 0, 1, 1, 2, 2]
+    assert three.direction[:3].tolist() == [[1, -1, 0], [1, 0, -1], [-1, 1, 0]]
+    receding = torch.tensor([True, False, False, False, True, True])
+    left, rows = loss.without(receding, y.long())
+    assert rows.all()
+    eta = torch.tensor([[1.0, 2.0, 3.0]]).double().expand(3, 3)
+    e = [math.exp(k) for k in (1, 2, 3)]
+    right = [math.log(e[0] + e[2]) - 1, math.log(sum(e)) - 2, 0.0]
+    torch.testing.assert_close(left.value(eta, y.long()), torch.tensor(right).double())
+    assert left.contrasts(y.long()).row.tolist() == [0, 1, 1]
+
+
 def exact_divergence(loss, eta, gap, y):
     """The definition, in 60 digits, for a row of one output."""
     with mp.workdps(60):

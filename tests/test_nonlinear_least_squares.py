@@ -14,6 +14,7 @@ from mpmath import mp, mpf
 
 import optlab as ol
 from optlab.problems.capabilities import HasCurvature, HasResiduals, gradient
+from optlab.problems.curves.trust_region import LeastSquaresPoint
 from optlab.problems.vector import flatten, unflatten
 
 x = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0]
@@ -333,3 +334,24 @@ def test_a_parameter_without_effect_at_the_reference_is_stationary():
 def test_a_column_that_should_have_been_taken_is_named():
     with pytest.raises(ValueError, match=r"take the column X\[:, 0\]"):
         ol.NonlinearLeastSquares(decay, np.array(x)[:, None], y, start=START)
+
+
+class Fixed:
+    """Residuals and a Jacobian that are given."""
+
+    def __init__(self, residual, jacobian):
+        self.values = torch.tensor(residual), torch.tensor(jacobian)
+
+    def residuals(self, point):
+        return self.values[0]
+
+    def jacobian(self, point):
+        return self.values[1]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_point_is_finite_where_residuals_and_jacobian_both_are(bad):
+    point = torch.zeros(1)
+    assert LeastSquaresPoint(Fixed([1.0, 2.0], [[1.0], [0.0]]), point).is_finite
+    assert not LeastSquaresPoint(Fixed([1.0, bad], [[1.0], [0.0]]), point).is_finite
+    assert not LeastSquaresPoint(Fixed([1.0, 2.0], [[1.0], [bad]]), point).is_finite

@@ -172,3 +172,11 @@ def test_the_most_crowded_timed_trial_is_what_a_row_tells():
     rows = [trial(repeat=r, cores_short=c) for r, c in enumerate([0.1, 0.7, 0.2], start=1)]
     rows.append(trial(repeat=4, cores_short=3.0, status="failed"))
     assert summary(pd.DataFrame(rows))["cores_short"].tolist() == [0.7]
+
+
+def test_a_trial_that_diverged_in_its_first_epoch_ran_one_and_a_skipped_one_none():
+    lost = {"status": "diverged", "epochs": 1, "loss": math.nan}
+    row = summary(pd.DataFrame([trial(**lost), trial(**lost, repeat=2)])).iloc[0]
+    assert row["epochs"] == 1
+    skipped = {"status": "skipped", "epochs": 0, "loss": math.nan}
+    assert math.isnan(summary(pd.DataFrame([trial(**skipped)]))["epochs"][0])

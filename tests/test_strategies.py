@@ -213,3 +213,8 @@ except ImportError as error:
     assert done.stdout.strip() == (
         "optlab.testing.strategies need hypothesis: pip install 'optlab[testing]'"
     )
+
+
+def test_batch_sizes_go_to_twice_the_rows():
+    assert find(strategies.batch_sizes(10), lambda size: size != "full" and size > 11) == 12
+    assert find(strategies.batch_sizes(10), lambda size: size == 20) == 20

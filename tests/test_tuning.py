@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 import optlab as ol
 from optlab.analysis.order_statistics import best_of, expected_attempts
@@ -51,6 +52,31 @@ def test_a_range_is_known_by_its_ends_and_finds_the_place_of_its_values(own):
         inner = {"class": "LogUniform", "low": 0.01, "high": 1.0}
         about[name] = inner if isinstance(held, ol.LogUniform) else held
     assert range_of(about) == own
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: ol.Integers(1.5, 4), "low must be a whole number, not 1.5"),
+        (lambda: ol.Integers(0, 5, log=True), "low must be at least 1 on a logarithmic scale"),
+        (lambda: ol.Uniform(0.0, math.nan), "the ends of a range must be finite numbers, not nan"),
+        (lambda: ol.Uniform(2.0, 1.0), "low must be less than high, not 2.0 and 1.0"),
+        (lambda: ol.Choice("a"), "Choice takes two values or more"),
+        (lambda: ol.Choice("a", "b", "a"), "Choice holds a value twice"),
+        (lambda: range_of({"class": "Gauss"}), "no range of hyperparameters is called 'Gauss'"),
+        (lambda: best_of(np.ones(3), 4, [0.5]), "k must be from 1 to 3, not 4"),
+    ],
+)
+def test_what_is_no_range_is_refused(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+def test_a_grid_of_too_few_trials_says_how_many_it_takes():
+    space = {"rate": RATES, "kind": ol.Choice("a", "b", "c")}
+    with pytest.raises(ValueError, match="trials must be at least 6 for a grid of rate, kind"):
+        design("grid", space, 5)
+    assert len(design("grid", {"kind": ol.Choice("a", "b", "c")}, 3)) == 3
 
 
 @pytest.mark.parametrize("sampler", ["grid", "random", "sobol"])
@@ -111,6 +137,10 @@ def test_wrapped_and_adapted_optimizers_are_tuned_inside():
         ({"sampler": "bayes"}, "sampler must be one of"),
         ({"seeds": []}, "seeds is empty"),
         ({"by": ""}, "by must be"),
+        ({"space": [RATES]}, "space must be a dict of ranges"),
+        ({"seeds": "12"}, "seeds must be a list of seeds"),
+        ({"seeds": [1, -1]}, "seeds must be whole numbers of at least 0, not -1"),
+        ({"extend": "yes"}, "extend must be True or False, not 'yes'"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_where_it_is_written(arguments, said):
@@ -374,6 +404,42 @@ def test_the_edge_is_said_in_a_sentence():
     assert "censored" in sentences["censored"]
     assert "at the upper end of the range searched (0.0001 to 0.01)" in sentences["censored"]
     assert "tuned SGD 5, tuned HeavyBall 4" in sentences["budgets"]
+
+
+def test_the_table_of_an_adapters_search_has_its_options_and_the_edges_that_have_values_beyond():
+    """At rates far below the best, more momentum is better; a choice has no edges."""
+    space = {
+        "momentum": ol.OneMinus(ol.LogUniform(0.3, 0.9)),
+        "nesterov": ol.Choice(False, True),
+    }
+    adapted = ol.TorchOptimizer(torch.optim.SGD, lr=0.01, momentum=0.5, nesterov=False)
+    tuned = ol.Tuned(adapted, space, trials=16, sampler="grid")
+    results = ol.compare(line(), tuned, epochs=15)
+    table = results.tuning().set_index("hyperparameter")
+    assert table["edge"].to_dict() == {"momentum": "high", "nesterov": ""}
+    low, high = table.loc["momentum", ["low", "high"]]
+    assert (low, high) == (0.1, 0.7)
+    near_low, near_high, width = table.loc["momentum", ["near_low", "near_high", "width"]]
+    assert width == pytest.approx((1 - near_low) / (1 - near_high))
+    assert table.loc["nesterov", "low"] != table.loc["nesterov", "low"]  # no ends: nan
+    tried = results.tuning_settings()
+    assert set(tried.loc[tried["hyperparameter"] == "nesterov", "value"]) == {False, True}
+    chosen = tried[tried["chosen"]].set_index("hyperparameter")["value"]
+    assert chosen.to_dict() == table["best"].to_dict()
+    assert results.tuning_ranks().empty  # without a target there are no epochs to it
+    texts = " ".join(sentence.text for sentence in tuning_findings(results))
+    assert "The best momentum of tuned torch SGD" in texts
+    assert "at the upper end of the range searched (0.1 to 0.7)" in texts
+    labels = {axes.get_xlabel() for axes in results.plot_tuning().axes}
+    assert {"momentum", "nesterov"} <= labels
+
+
+def test_where_every_setting_diverges_the_range_is_to_be_widened():
+    tuned = ol.Tuned(ol.SGD(), {"learning_rate": ol.LogUniform(50, 100)}, trials=3)
+    results = ol.compare(line(), tuned, epochs=20)
+    texts = " ".join(sentence.text for sentence in tuning_findings(results))
+    assert "Each of the 3 settings of tuned SGD" in texts
+    assert "diverged or failed: widen the range" in texts
 
 
 # --- tunability

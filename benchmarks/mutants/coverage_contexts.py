@@ -4,6 +4,7 @@ The contexts of `.coverage` are tests without their parameters; `.coverage-secon
 processor time of those that passed. `nox -s mutants` reads both.
 """
 
+import fcntl
 import json
 import time
 from collections import defaultdict
@@ -36,7 +37,11 @@ def pytest_runtest_logreport(report):
 
 
 def pytest_sessionfinish():
-    """Write the seconds of the tests that passed."""
-    known = json.loads(SECONDS.read_text(encoding="utf-8")) if SECONDS.exists() else {}
-    known |= {name: spent for name, spent in seconds.items() if name not in failed}
-    SECONDS.write_text(json.dumps(known), encoding="utf-8")
+    """Add the seconds of the tests that passed to those of other processes."""
+    with SECONDS.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
+        file.seek(0)
+        known = json.loads(file.read() or "{}")
+        known |= {name: spent for name, spent in seconds.items() if name not in failed}
+        file.truncate(0)
+        json.dump(known, file)

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +26,37 @@ class CoveringTests:
         return cls(root, data, seconds)
 
     def of(self, path: str, line: int) -> list[str]:
-        """Return the tests that run a line; of a line run at import, those that run the file."""
+        """Return the tests that run a line; of a line run at import, those that run the file.
+
+        Of a line that no test is seen to run, as numba's are compiled: the tests of the files that
+        import it.
+        """
         contexts = self.data.contexts_by_lineno(str(self.root / path))
         lines = _lines_of_function(self.root / path, line)
         names = {name for number in lines or contexts for name in contexts.get(number, ())}
+        names &= self.seconds.keys()
+        if not names:
+            names = {name for user in self._users(path) for name in self._of_file(user)}
         return sorted(names & self.seconds.keys(), key=lambda name: self.seconds[name])
+
+    def _of_file(self, path: Path) -> set[str]:
+        """Return the tests that run a line of a file's functions."""
+        contexts = self.data.contexts_by_lineno(str(path))
+        inside = (number for number in contexts if _lines_of_function(path, number))
+        return {name for number in inside for name in contexts[number]}
+
+    def _users(self, path: str) -> list[Path]:
+        """Return the files that import a file, and it itself."""
+        file = self.root / path
+        own, stem = ".".join(Path(path).with_suffix("").parts), file.stem
+        words = re.compile(
+            rf"{re.escape(own)}\b|from {re.escape(own.rpartition('.')[0])} import .*\b{stem}\b"
+        )
+        others = (self.root / path.partition("/")[0]).rglob("*.py")
+        return [
+            file,
+            *(other for other in others if words.search(other.read_text(encoding="utf-8"))),
+        ]
 
 
 def _lines_of_function(path: Path, line: int) -> range | None:

@@ -14,6 +14,7 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 
 UNUSED = ("variable_replacer", "variable_inserter", "no_op")  # the first two need names given
+SILENT = ("overload", "cache")
 BITS = {"BitOr", "BitAnd", "BitXor", "LShift", "RShift"}
 Place = tuple[int, int]
 
@@ -93,11 +94,17 @@ def _is_punctuation(node: Any) -> bool:
 
 
 def _annotations(tree: ast.Module) -> Iterator[tuple[Place, Place]]:
-    """Find the spans of annotations, and of decorators that only type checkers read."""
+    """Find the spans of what makes no difference to any result of a right program.
+
+    Annotations, decorators that only type checkers read or that keep results (``@cache``), and
+    zip's ``strict``, which guards what is of one length.
+    """
     for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            yield (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
         spans = [getattr(node, "annotation", None), getattr(node, "returns", None)]
         spans += getattr(node, "decorator_list", [])
         for span in spans:
-            if span is None or (span in spans[2:] and ast.unparse(span) != "overload"):
+            if span is None or (span in spans[2:] and ast.unparse(span) not in SILENT):
                 continue
             yield (span.lineno, span.col_offset - 1), (span.end_lineno, span.end_col_offset)

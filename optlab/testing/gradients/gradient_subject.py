@@ -37,7 +37,9 @@ class GradientSubject:
         if problem is not None and is_own:
             return single
         try:
-            dtypes = {v.dtype for v in single.gradient(single.start(self.seed)).values()}
+            start = single.start(self.seed)
+            single.value(start)
+            dtypes = {v.dtype for v in single.gradient(start).values()}
         except Exception:  # a function that holds float64 data of its own raises what it will
             dtypes = set()
         if dtypes == {torch.float32}:

@@ -92,6 +92,7 @@ def _require_gap(
     judged = subject.problem.evaluate(point)
     gap = judged.loss - reference.loss
     off = _tolerance(subject, reference, point) + 2.0**-43 * abs(judged.loss)
+    off += _of_exact_fit(subject, reference, judged.loss)
     theory = "the suboptimality is the loss less the reference's, and at least 0"
     require(
         abs(gap - judged.suboptimality) <= off and judged.suboptimality >= -off,
@@ -143,6 +144,24 @@ def _tolerance(subject: ProblemSubject, reference: Reference, point: Parameters)
     own = 2.0**-46 * abs(reference.loss) + (0.0 if math.isnan(rounding) else rounding)
     own += 4 * subject.gradients.bound_at(exact, None).loss
     return slack + own + reference_rounding(subject, exact)
+
+
+def _of_exact_fit(subject: ProblemSubject, reference: Reference, loss: float) -> float:
+    r"""Return a bound on what the residuals of an exact fit, zero but for rounding, make of a gap.
+
+    With r the minimiser's residuals, and g the change of predictions to a point, the losses differ
+    by :math:`\overline{(r + g)^2} - \overline{r^2} = \overline{g^2} + 2\, \overline{r g}`, of which
+    the last term is zero, as r is orthogonal to every g. Of an exact fit r is what rounding left of
+    zero, and orthogonal to nothing: the term is at most 2 (mean r**2 mean g**2)**.5, where mean
+    g**2 is at most (loss**.5 + (mean r**2)**.5)**2. Other losses are squares where residuals
+    vanish. A fit is exact where the reference's loss is below the rounding of losses there.
+    """
+    if reference.parameters is None:
+        return 0.0
+    if abs(reference.loss) > subject.gradients.bound_at(reference.parameters, None).loss:
+        return 0.0
+    least = abs(reference.loss) ** 0.5
+    return 2 * least * (abs(loss) ** 0.5 + least)
 
 
 def _points(subject: ProblemSubject, reference: Reference) -> list[tuple[Parameters, str]]:
