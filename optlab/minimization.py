@@ -245,7 +245,7 @@ def minimize(
     1
     """
     grid = Grid.of(
-        problem,
+        [problem],
         [optimizer],
         batch_sizes=[batch_size],
         devices=[device],
