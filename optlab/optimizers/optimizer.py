@@ -25,6 +25,10 @@ class Cost(NamedTuple):
     A batch of B of n rows counts B / n; numbers are floats for that. ``losses`` counts evaluations
     of the loss, ``gradients`` of the gradient, ``hessian_products`` of products of the Hessian (or
     of the Jacobian and its transpose) with a vector.
+
+    See Also
+    --------
+    Iterate : What carries it.
     """
 
     losses: float = 0.0
@@ -74,6 +78,11 @@ class Iterate:
     snapshots
         The iterates on the way to this one, itself the last of them, where the runner looks
         (``Batches.looks``). Their seconds are taken as shares of this iterate's, by epochs.
+
+    See Also
+    --------
+    Optimizer : What yields it.
+    Cost : What it took, where that is more than its steps.
     """
 
     parameters: Parameters
@@ -113,6 +122,12 @@ class Optimizer(Protocol):
     - ``stable_growth()``, of methods without that, the largest factor by which the suboptimality of
       a stable run can exceed its start's, with full batches on a quadratic loss; beyond the bound
       of either, a run is called diverged.
+
+    See Also
+    --------
+    Iterate : What an optimizer yields.
+    register : Puts it on the command line.
+    optlab.testing.check_optimizer : Checks an optimizer of your own.
     """
 
     uses_batches: ClassVar[bool]
