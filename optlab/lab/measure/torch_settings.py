@@ -65,7 +65,7 @@ class TorchSettings(NamedTuple):
             str(torch.get_default_device()),
             precision,
             torch.are_deterministic_algorithms_enabled(),
-            _LEAST_NORMAL / 2 == 0,  # torch does not tell it; it is the processor's, for this thread
+            _LEAST_NORMAL / 2 == 0,  # torch does not tell it, but the processor has it
             tuple(read(torch) for read in _READ),
         )
 

@@ -23,6 +23,7 @@ from optlab.problems.joint_evaluation import evaluate_together
 from optlab.text import pluralize
 from optlab.theory.setting_theory import PARAMETERS
 
+
 class Look(NamedTuple):
     """An iterate that is recorded, before it is evaluated."""
 
@@ -76,6 +77,7 @@ class Recorder:
         self._rows = len(local.data.y)
         # Asked once: each look would wait for the answer.
         self._buffered = local if has(local, HasBuffers) else None
+        self.takes_snapshots = self._buffered is None  # what buffers were at them is not known
         self._direct = is_direct(optimizer)
         self._seen: tuple[Parameters, int | None] = ({}, None)  # the last ones recorded
         self._row = self._evaluated(Look(0, 0.0, self._all(start), math.nan, None))

@@ -298,7 +298,7 @@ class _Run:
         taken = iterate.snapshots
         ends = [last - iterate.epochs + passes for passes in taken.epochs] if taken else [last]
         kept = [place for place, end in enumerate(ends) if looks.reached(end)]
-        if taken is None or len(kept) < 2:
+        if taken is None or len(kept) < 2 or not recorder.takes_snapshots:
             return recorder.look(last, seconds, iterate)
         each = (seconds - begun) / (last - first)
         epochs = [ends[place] for place in kept]

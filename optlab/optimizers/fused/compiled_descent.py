@@ -455,9 +455,7 @@ def snapshot_loop(run: FusedRun, size: int, samples: int) -> SnapshotLoop:
         losses = np.empty((len(each), len(ends)), theta.dtype)
         stretches = np.array(ends)
         for i, own in enumerate(each):
-            descend(
-                X, y, weight, order, stretches, points[i], losses[i], size, samples, made, *own
-            )
+            descend(X, y, weight, order, stretches, points[i], losses[i], size, samples, made, *own)
         made += ends[-1] * steps
         return torch.from_numpy(points), torch.from_numpy(losses)
 

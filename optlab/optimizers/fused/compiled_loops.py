@@ -98,9 +98,7 @@ def advance_run(run: FusedRun, batches: Batches) -> Iterator[Iterate]:
     for ends in batches.stretches(most, looks):
         points, losses = advance(batches.orders(ends[-1]), ends)
         snapshots = Snapshots(run.named(points[0]), losses[0], ends)
-        yield Iterate(
-            run.named(points[0, -1]), losses[0, -1], epochs=ends[-1], snapshots=snapshots
-        )
+        yield Iterate(run.named(points[0, -1]), losses[0, -1], epochs=ends[-1], snapshots=snapshots)
 
 
 def _snapshot_loop(run: FusedRun, size: int, samples: int) -> SnapshotLoop:

@@ -80,6 +80,4 @@ class FusedRun:
     def named(self, theta: Tensor) -> Parameters:
         """Return parameters of shape (..., p) by name, as views."""
         d = self.data.X.shape[1]
-        return {"weight": theta[..., :d]} | (
-            {"bias": theta[..., d]} if theta.shape[-1] > d else {}
-        )
+        return {"weight": theta[..., :d]} | ({"bias": theta[..., d]} if theta.shape[-1] > d else {})

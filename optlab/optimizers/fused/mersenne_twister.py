@@ -23,7 +23,8 @@ WORDS, MIDDLE = 624, 397
 SHORT = WORDS - MIDDLE + 1
 """The most rows of an epoch whose permutation needs no twist of the whole state: 228."""
 
-_LANES = 128  # twisters seeded at once, by vector instructions: chains of products beside each other
+_LANES = 128
+"""Twisters seeded at once, by vector instructions: their chains of products run side by side."""
 
 
 def _temper(word: Any) -> Any:
