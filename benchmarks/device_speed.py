@@ -91,11 +91,11 @@ def passes(
     synchronize(device)
     each = time.perf_counter() - began
     epochs = max(1, min(10_000, round(seconds / each)))
-    batches.looks = range(epochs, 10**9, epochs)
-    iterates = optimizer.iterates(problem, batches, start)
+    batches.looks = [epochs]
 
     def run() -> None:
-        made = 0
+        made, own = 0, {name: value.clone() for name, value in start.items()}
+        iterates = optimizer.iterates(problem, batches, own)
         while made < epochs:
             made += next(iterates).epochs
         synchronize(device)

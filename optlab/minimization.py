@@ -295,7 +295,7 @@ def minimize(
     from optlab.report.progress import epoch_progress  # noqa: PLC0415 - rich is loaded when it is shown
 
     grid = Grid.of(
-        problem,
+        [problem],
         [optimizer],
         batch_sizes=[batch_size],
         devices=[device],

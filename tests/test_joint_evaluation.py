@@ -11,15 +11,13 @@ import torch
 import optlab as ol
 from optlab.lab.execution_options import Execution
 from optlab.lab.grid import Grid
-from optlab.lab.trial import recorder
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.optimizers.fused import compiled_loops
 from optlab.problems.joint_evaluation import evaluate_together, joint_evaluation
 from optlab.problems.judge import Judge
-
-NEVER, AT_ONCE = math.inf, 0.0
+from optlab.problems.losses.huber import HuberRegression
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +106,17 @@ def test_an_evaluation_of_ones_own_is_asked_point_by_point(problem, monkeypatch)
     assert joint_evaluation(own) is None
 
 
-def record_of(problem, optimizer, monkeypatch, seconds, *, catch=(BaseException,), **options):
-    monkeypatch.setattr(recorder, "_WAITING_SECONDS", seconds)
+def record_of(problem, optimizer, *, watch=None, **options):
     (trial,) = Grid.of(problem, [optimizer], batch_sizes=[1], seeds=[1]).trials()
     budget = Budget(**{"epochs": 300} | options)
-    return run_trial(trial, problem, optimizer, budget, warm_up=False, catch=catch)
+    return run_trial(trial, problem, optimizer, budget, warm_up=False, watch=watch)
+
+
+def look_by_look(problem, optimizer, **options):
+    """The record of a run whose compiled loop comes back at every look."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled_loops, "_NUMBERS_AT_ONCE", 1)
+        return record_of(problem, optimizer, **options)
 
 
 def outcome(record):
@@ -123,30 +127,57 @@ def outcome(record):
 
 @pytest.mark.parametrize("rate", [0.001, 0.05, 0.9, 3.0, 1e4])
 @pytest.mark.parametrize("kind", [ol.FusedSGD, ol.FusedAdam])
-def test_looks_that_wait_give_the_same_record(problem, monkeypatch, kind, rate):
-    at_once = record_of(problem, kind(rate), monkeypatch, AT_ONCE)
-    waiting = record_of(problem, kind(rate), monkeypatch, NEVER)
-    assert outcome(waiting) == outcome(at_once)
-    assert waiting.seconds == waiting.trace[-1].seconds
+def test_snapshots_give_the_record_of_looks_one_by_one(problem, kind, rate):
+    one_by_one = look_by_look(problem, kind(rate))
+    together = record_of(problem, kind(rate))
+    assert outcome(together) == outcome(one_by_one)
+    assert together.seconds == together.trace[-1].seconds
     if kind is ol.FusedSGD:
-        assert (at_once.status == Status.DIVERGED) == (rate > 0.5)
-        at = at_once.trace[-1].epoch  # where the last parameters are those of a run so long
+        assert (together.status == Status.DIVERGED) == (rate > 0.5)
+        at = together.trace[-1].epoch  # where the last parameters are those of a run so long
         alone = ol.minimize(problem, kind(rate), batch_size=1, seed=1, epochs=at)
-        assert alone.parameters["weight"].tolist() == at_once.parameters["weight"].tolist() or (
-            math.isnan(at_once.trace[-1].loss)
+        assert alone.parameters["weight"].tolist() == together.parameters["weight"].tolist() or (
+            math.isnan(together.trace[-1].loss)
         )
 
 
-def test_looks_wait_only_without_a_target(problem, monkeypatch):
-    calls = []
-    monkeypatch.setattr(Judge, "together", _counted(Judge.together, calls))
-    record_of(problem, ol.FusedSGD(0.001), monkeypatch, NEVER)
-    assert len(calls) == 1
-    found = record_of(problem, ol.FusedSGD(0.01), monkeypatch, NEVER, stop_at=1e-2)
-    assert found.status == Status.CONVERGED
-    assert len(calls) == 1
-    record_of(problem, ol.ManualSGD(0.001), monkeypatch, NEVER, epochs=3)
-    assert len(calls) == 1
+def test_a_target_is_reached_at_the_same_look(problem):
+    kinds = {"recorded_epochs": 1, "stop_at": 1e-2}
+    huber = HuberRegression(problem.X, problem.y)  # evaluated point by point
+    for own in (problem, huber):
+        one_by_one = look_by_look(own, ol.FusedSGD(0.01), **kinds)
+        together = record_of(own, ol.FusedSGD(0.01), **kinds)
+        assert together.status == Status.CONVERGED
+        assert outcome(together) == outcome(one_by_one)
+
+
+def test_the_seconds_of_snapshots_are_shares_by_epochs(problem):
+    _, first, *rows = record_of(problem, ol.FusedSGD(0.001), recorded_epochs=[1, 4, 5, 200]).trace
+    assert [row.epoch for row in rows] == [4, 5, 200, 300]
+    per_epoch = (rows[-1].seconds - first.seconds) / 299
+    assert per_epoch > 0
+    for row in rows:
+        assert row.seconds == pytest.approx(first.seconds + (row.epoch - 1) * per_epoch)
+
+
+def test_looks_far_apart_are_the_ends_of_their_own_calls(problem, monkeypatch):
+    few = record_of(problem, ol.FusedSGD(0.001), recorded_epochs=[4, 5, 200])
+    monkeypatch.setattr(compiled_loops, "_ROWS_AT_ONCE", 500)  # calls end between the looks too
+    assert outcome(record_of(problem, ol.FusedSGD(0.001), recorded_epochs=[4, 5, 200])) == (
+        outcome(few)
+    )
+
+
+def test_an_interrupt_between_snapshots_keeps_those_before(problem):
+    def watch(_, row):
+        if row.epoch >= 12:
+            raise KeyboardInterrupt
+
+    record = record_of(problem, ol.FusedSGD(0.01), recorded_epochs=1, watch=watch)
+    assert record.status == Status.INTERRUPTED
+    assert [row.epoch for row in record.trace] == list(range(13))
+    twelve = ol.minimize(problem, ol.FusedSGD(0.01), batch_size=1, seed=1, epochs=12)
+    assert record.parameters["weight"].tolist() == twelve.parameters["weight"].tolist()
 
 
 def _counted(function, calls):
@@ -155,46 +186,6 @@ def _counted(function, calls):
         return function(*arguments)
 
     return counted
-
-
-class Faulty:
-    """Descend, and raise at an epoch."""
-
-    uses_batches = True
-
-    def __init__(self, rate, error, at):
-        self.rate, self.error, self.at = rate, error, at
-
-    def compile(self, problem, batches):
-        """Make nothing ready, and say that this is a compiled loop."""
-
-    def iterates(self, problem, batches, start):
-        for epoch, iterate in enumerate(ol.ManualSGD(self.rate).iterates(problem, batches, start)):
-            if epoch == self.at:
-                raise self.error
-            yield iterate
-
-
-@pytest.mark.parametrize(
-    ("rate", "error", "status"),
-    [
-        (0.01, ValueError("odd"), Status.FAILED),
-        (3.0, ValueError("odd"), Status.DIVERGED),  # it had ended before it raised
-        (0.01, KeyboardInterrupt(), Status.INTERRUPTED),
-        (3.0, KeyboardInterrupt(), Status.INTERRUPTED),
-    ],
-)
-def test_looks_that_wait_are_kept_where_an_optimizer_raises(
-    problem, monkeypatch, rate, error, status
-):
-    optimizer = Faulty(rate, error, 12)
-    record = record_of(problem, optimizer, monkeypatch, NEVER, recorded_epochs=1)
-    assert record.status == status
-    if rate < 1:
-        assert [row.epoch for row in record.trace] == list(range(13))
-        assert record.parameters["weight"].shape == (1,)
-    else:
-        assert 1 < len(record.trace) < 13
 
 
 def test_a_sweep_evaluates_its_trials_together(problem, monkeypatch):

@@ -31,7 +31,7 @@ def machine():
 
 
 def test_cores_are_short_by_what_others_use_beyond_those_that_are_left(machine):
-    load = MachineLoad(machine.read)
+    load = MachineLoad(machine.read, lambda: machine.clock)
     machine.passes(2.0, everyone=5.0, own=2.0)  # the others: 1.5 cores
     assert load.cores_short(threads=CORES) == pytest.approx(1.5)
     assert load.cores_short(threads=CORES + 1) == pytest.approx(2.5)  # the same window
@@ -40,19 +40,19 @@ def test_cores_are_short_by_what_others_use_beyond_those_that_are_left(machine):
 
 
 def test_threads_that_find_cores_of_their_own_are_short_of_none(machine):
-    load = MachineLoad(machine.read)
+    load = MachineLoad(machine.read, lambda: machine.clock)
     machine.passes(1.0, everyone=1.5, own=1.0)
     assert load.cores_short(threads=CORES - 1 or 1) == (0 if CORES > 1 else 0.5)
 
 
 def test_before_the_first_window_the_load_is_not_known(machine):
-    load = MachineLoad(machine.read)
+    load = MachineLoad(machine.read, lambda: machine.clock)
     machine.passes(0.4, everyone=0.4, own=0.0)
     assert math.isnan(load.cores_short(threads=CORES))
 
 
 def test_a_load_of_long_ago_does_not_count(machine):
-    load = MachineLoad(machine.read)
+    load = MachineLoad(machine.read, lambda: machine.clock)
     machine.passes(60.0, everyone=60.0 * CORES, own=0.0)
     load.begin()
     assert math.isnan(load.cores_short(threads=CORES))

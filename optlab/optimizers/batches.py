@@ -193,16 +193,35 @@ class Batches:
         draw = draw_fast_orders_compiled if compiled else draw_fast_orders
         return draw(self.generator.initial_seed(), n, first, epochs, device)
 
-    def epochs_at_once(self, most: int) -> Iterator[int]:
-        """Yield, for ever, how many epochs to make until the runner looks, at most ``most``."""
-        done = 0
+    def stretches(self, most: int, looks: int = 1) -> Iterator[list[int]]:
+        """Yield, for ever, the epochs to make at once: up to each of the runner's next looks.
+
+        Counted from the end of the stretch before, they are at most ``most`` epochs and so many
+        looks. The first look stands alone, as its time is reported.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from itertools import islice
+        >>> one = torch.ones(3)
+        >>> batches = Batches(one[:, None], one, 1, torch.Generator(), looks=(1, 2, 4, 16))
+        >>> list(islice(batches.stretches(8, looks=5), 5))
+        [[1], [1, 3], [8], [4], [1]]
+        """
+        done, ends = 0, list[int]()
         for look in self.looks:
-            while done < look:
-                epochs = min(look - done, most)
-                yield epochs
-                done += epochs
+            while look - done > most:
+                ends = ends or [most]
+                yield ends
+                done, ends = done + ends[-1], []
+            ends.append(look - done)
+            if not done or len(ends) == looks:
+                yield ends
+                done, ends = look, []
+        if ends:
+            yield ends
         while True:
-            yield 1
+            yield [1]
 
 
 def check_order(order: object) -> Order:

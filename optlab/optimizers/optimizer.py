@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
@@ -36,6 +36,29 @@ class Cost(NamedTuple):
     hessian_products: float = 0.0
 
 
+class Snapshots(NamedTuple):
+    """Copies of the iterates where the runner looks, of a loop that makes many epochs at once.
+
+    ``parameters`` have a leading axis, one entry a copy; ``batch_losses``, shape (k,), are as in
+    `Iterate`; ``epochs`` are the passes made before each, since the last iterate, in rising order.
+    """
+
+    parameters: Parameters
+    batch_losses: Tensor
+    epochs: Sequence[int]
+
+    def at(self, places: Sequence[int]) -> Snapshots:
+        """Return the copies at some places, in rising order."""
+        if len(places) == len(self.epochs):
+            return self
+        rows = torch.tensor(places, device=self.batch_losses.device)
+        return Snapshots(
+            {name: value[rows] for name, value in self.parameters.items()},
+            self.batch_losses[rows],
+            [self.epochs[place] for place in places],
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Iterate:
     """The parameters after one or more passes over the data.
@@ -52,6 +75,9 @@ class Iterate:
     cost
         Evaluations since the start. Left out, a pass is one gradient and one loss of each row it
         visits; what a direct method does is not counted then.
+    snapshots
+        The iterates on the way to this one, itself the last of them, where the runner looks
+        (``Batches.looks``). Their seconds are taken as shares of this iterate's, by epochs.
 
     See Also
     --------
@@ -63,6 +89,7 @@ class Iterate:
     batch_loss: Tensor | None = None
     epochs: int = 1
     cost: Cost | None = None
+    snapshots: Snapshots | None = None
 
 
 @runtime_checkable

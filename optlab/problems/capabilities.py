@@ -188,21 +188,29 @@ def has(problem: object, capability: Callable[..., Capability]) -> TypeIs[Capabi
     >>> has(ol.LinearRegression(X, y, l1=0.1), HasResiduals)
     False
     """
-    if not _by_class(type(problem), capability) and not isinstance(problem, capability):  # type: ignore[arg-type]  # a protocol, for mypy none
+    found = _by_class(type(problem), capability)
+    # To ask an instance takes long, and is of use only where it has members of its own.
+    if found is None or not (found or vars(capability).keys().isdisjoint(_own(problem))):
+        found = isinstance(problem, capability)  # type: ignore[arg-type]  # a protocol, for mypy none
+    if not found:
         return False
     return capability not in {HasLeastSquares, HasResiduals} or is_smooth(problem)
 
 
+def _own(problem: object) -> dict[str, object]:
+    return getattr(problem, "__dict__", {})
+
+
 @cache
-def _by_class(kind: type, capability: type) -> bool:
-    """Return whether a class has all methods of a protocol that has no other members.
+def _by_class(kind: type, capability: type) -> bool | None:
+    """Return whether a class has all methods of a protocol, None where only instances can be asked.
 
     It is kept, as until Python 3.12 a protocol's members are found anew each time.
     """
     try:
         return issubclass(kind, capability)
-    except TypeError:  # the protocol has members that are no methods: only instances can be asked
-        return False
+    except TypeError:  # the protocol has members that are no methods
+        return None
 
 
 def begin_run(problem: Problem, generator: torch.Generator) -> Parameters:

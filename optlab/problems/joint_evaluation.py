@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from optlab.problems.capabilities import HasJointEvaluation, has
@@ -26,8 +26,10 @@ def joint_evaluation(problem: Problem) -> JointEvaluation | None:
     return None
 
 
-def evaluate_together(problem: Problem, points: Parameters) -> Sequence[Evaluation]:
+def evaluate_together(problem: Problem, points: Parameters) -> Iterable[Evaluation]:
     """Evaluate several points, the parameters by name with a leading axis.
+
+    One by one, where the problem cannot together: each when it is asked for.
 
     Examples
     --------
@@ -41,4 +43,4 @@ def evaluate_together(problem: Problem, points: Parameters) -> Sequence[Evaluati
     if together := joint_evaluation(problem):
         return together(points)
     each = zip(*points.values(), strict=True)
-    return [problem.evaluate(dict(zip(points, point, strict=True))) for point in each]
+    return (problem.evaluate(dict(zip(points, point, strict=True))) for point in each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Self, TypeAlias, TypedDict
+from typing import Any, ClassVar, Self, TypeAlias, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -201,6 +201,9 @@ class LinearModel:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be made again: for large data it is most of what would be sent."""
         return {k: v for k, v in vars(self).items() if not _is_cached(type(self), k)}
+
+    solved_members: ClassVar[tuple[str, ...]] = ("_optimum",)
+    """Members that take long to compute, and little to send to another process."""
 
     @property
     def quantity(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Unpack
+from typing import ClassVar, Unpack
 
 import torch
 from torch import Tensor
@@ -102,6 +102,8 @@ class LinearRegression(SmoothLinearModel):
     ----------
     Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), section 3.2.
     """
+
+    solved_members: ClassVar[tuple[str, ...]] = ("_optimum", "_solution", "_certified")
 
     def __init__(self, X: Values, y: Values, **options: Unpack[ModelOptions]) -> None:
         super().__init__(X, y, Squared(), **options)

@@ -158,6 +158,8 @@ def problem_dtype(problem: Problem) -> torch.dtype:
 
     Where features and targets are all whole numbers (words, classes), it is the dtype of its start.
     """
+    X, y, _ = problem.data
+    if X.is_floating_point() or y.is_floating_point():
+        return X.dtype if X.is_floating_point() else y.dtype
     start = problem.start(torch.Generator()).values()
-    tensors = [problem.data.X, problem.data.y, *start]
-    return next((t.dtype for t in tensors if t.is_floating_point()), torch.get_default_dtype())
+    return next((t.dtype for t in start if t.is_floating_point()), torch.get_default_dtype())

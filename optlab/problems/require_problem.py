@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import numbers
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NoReturn
 
 import torch
@@ -39,7 +40,7 @@ ol.LinearRegression(X, y) makes one, README.md shows how to write one
     """
     _check_kind(problem)
     _check_name(problem)
-    if not any(_is_own(problem, member) for member in _MEMBERS):
+    if not _own_members(type(problem)):
         return
     data = _asked(problem, "data", lambda: problem.data)
     if _is_own(problem, "data"):
@@ -107,7 +108,8 @@ def _check_kind(problem: Any) -> None:
         )
     if own and not isinstance(problem, Problem):
         raise ValueError(f"{kind} is no problem: {own}")
-    missing = [name for name in _MEMBERS if inspect.getattr_static(problem, name, None) is None]
+    held = getattr(problem, "__dict__", {})  # no property is computed
+    missing = [n for n in _MEMBERS if held.get(n, getattr(type(problem), n, None)) is None]
     if missing:
         raise ValueError(
             f"{kind} is no problem: it has no {', '.join(missing)}; ol.LinearRegression(X, y) "
@@ -194,9 +196,19 @@ def _asked(problem: Problem, member: str, ask: Callable[[], Any]) -> Any:
 
 def _is_own(problem: Problem, member: str) -> bool:
     """Return whether a member was written by a person, and is no part of optlab."""
-    kind = type(problem)
-    of = next((base for base in kind.__mro__ if member in vars(base)), kind)
-    return not of.__module__.startswith("optlab.")
+    return member in _own_members(type(problem))
+
+
+@cache
+def _own_members(kind: type) -> frozenset[str]:
+    """Return the members that a person wrote, of a class."""
+    owners = {
+        member: next((base for base in kind.__mro__ if member in vars(base)), kind)
+        for member in _MEMBERS
+    }
+    return frozenset(
+        member for member, of in owners.items() if not of.__module__.startswith("optlab.")
+    )
 
 
 def _refuse(

@@ -42,7 +42,9 @@ class MachineLoad:
     Parameters
     ----------
     read
-        Returns a `Reading` of the present.
+        Returns a `Reading` of the present, which takes longer than a short trial.
+    clock
+        Returns the seconds that the next reading would have.
 
     Examples
     --------
@@ -52,16 +54,19 @@ class MachineLoad:
     True
     """
 
-    def __init__(self, read: Callable[[], Reading] = Reading.now) -> None:
-        self._read = read
+    def __init__(
+        self,
+        read: Callable[[], Reading] = Reading.now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read, self._clock = read, clock
         self._last = read()
         self._others = math.nan
 
     def begin(self) -> None:
         """Begin a trial: a load that was measured long ago no longer counts."""
-        now = self._read()
-        if now.clock - self._last.clock > MOST_SECONDS:
-            self._last, self._others = now, math.nan
+        if self._clock() - self._last.clock > MOST_SECONDS:
+            self._last, self._others = self._read(), math.nan
 
     def cores_short(self, threads: int) -> float:
         """Return by how many cores so many threads and all other processes exceeded the machine.
@@ -69,8 +74,9 @@ class MachineLoad:
         Measured over the window that ends now, or, where a trial is shorter than a window, over
         the window before. NaN until a first window has passed.
         """
-        now, last = self._read(), self._last
-        if now.clock - last.clock >= LEAST_SECONDS:
+        last = self._last
+        if self._clock() - last.clock >= LEAST_SECONDS:
+            now = self._read()
             others = now.all - last.all - (now.own - last.own)
             self._last, self._others = now, max(0.0, others) / (now.clock - last.clock)
         short = self._others + threads - (os.cpu_count() or 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import attrgetter
@@ -24,6 +25,8 @@ _FLAGS = (
     "backends.mkldnn.conv.fp32_precision",
     "backends.mkldnn.rnn.fp32_precision",
 )
+
+_LEAST_NORMAL = sys.float_info.min
 
 _READ = tuple(attrgetter(flag) for flag in _FLAGS)
 
@@ -57,13 +60,12 @@ class TorchSettings(NamedTuple):
             precision = torch.get_float32_matmul_precision()
         except RuntimeError:
             precision = None
-        smallest = torch.tensor(torch.finfo(torch.float64).tiny, dtype=torch.float64, device="cpu")
         return cls(
             torch.get_default_dtype(),
             str(torch.get_default_device()),
             precision,
             torch.are_deterministic_algorithms_enabled(),
-            (smallest / 2).item() == 0,  # torch does not tell it
+            _LEAST_NORMAL / 2 == 0,  # torch does not tell it, but the processor has it
             tuple(read(torch) for read in _READ),
         )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -108,7 +109,42 @@ class Budget:
         if isinstance(self.recorded_epochs, int):
             chosen = set(range(1, self.epochs + 1, self.recorded_epochs))
         elif isinstance(self.recorded_epochs, str):
-            chosen = set(np.rint(np.geomspace(1, self.epochs, 100)).astype(int).tolist())
+            chosen = _growing(self.epochs)
         else:
             chosen = {epoch for epoch in self.recorded_epochs if epoch <= self.epochs}
         return tuple(sorted(chosen | {1, self.epochs}))
+
+
+@cache
+def _growing(epochs: int) -> set[int]:
+    """Return some 100 epochs at growing distances."""
+    return set(np.rint(np.geomspace(1, epochs, 100)).astype(int).tolist())
+
+
+class Looks:
+    """The epochs of a budget where the runner looks, reached one after the other.
+
+    Parameters
+    ----------
+    epochs
+        The epochs, in rising order.
+
+    Examples
+    --------
+    >>> looks = Looks([1, 3, 4, 9])
+    >>> [epoch for epoch in (1, 2, 5, 6, 9) if looks.reached(epoch)]
+    [1, 5, 9]
+    """
+
+    def __init__(self, epochs: Iterable[int]) -> None:
+        self._epochs = iter(epochs)
+        self.next: float = next(self._epochs)
+        """The next of them; infinity after the last."""
+
+    def reached(self, epoch: int) -> bool:
+        """Return whether the next look is reached at an epoch; then those up to it have been."""
+        if epoch < self.next:
+            return False
+        while self.next <= epoch:
+            self.next = next(self._epochs, math.inf)
+        return True

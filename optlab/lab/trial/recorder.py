@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from optlab.lab.trial.advice import Advice
 from optlab.lab.trial.baseline import Baseline, TrivialFits
@@ -21,15 +20,9 @@ from optlab.optimizers import Batches, Cost, Iterate, Optimizer, is_direct
 from optlab.optimizers.linear_descent import linear_descent
 from optlab.problems import Evaluation, Parameters, Problem
 from optlab.problems.capabilities import HasBuffers, has
-from optlab.problems.joint_evaluation import evaluate_together, joint_evaluation
+from optlab.problems.joint_evaluation import evaluate_together
 from optlab.text import pluralize
 from optlab.theory.setting_theory import PARAMETERS
-
-_WAITING_SECONDS = 0.01
-"""Seconds of the optimizer after which the looks that wait are judged: it works on meanwhile."""
-
-_WAITING_NUMBERS = 1 << 16
-"""Parameters of the looks that wait at most."""
 
 
 class Look(NamedTuple):
@@ -45,9 +38,9 @@ class Look(NamedTuple):
 class Recorder:
     """Evaluate the iterates of one trial, off the clock, write them into its record, and judge.
 
-    Of a compiled loop without ``stop_at``, looks wait until the loop has worked for 10 ms, and are
-    evaluated together where the problem can. A trial that has diverged ends at the same look with
-    the same record: what its loop has made since is thrown away.
+    The snapshots of a compiled loop are evaluated together, where the problem can. A trial that
+    ends at one of them has the record that it would have had alone: what its loop has made since is
+    thrown away.
 
     Parameters
     ----------
@@ -85,9 +78,9 @@ class Recorder:
         self._rows = len(local.data.y)
         # Asked once: each look would wait for the answer.
         self._buffered = local if has(local, HasBuffers) else None
+        self.takes_snapshots = self._buffered is None  # what buffers were at them is not known
         self._direct = is_direct(optimizer)
         self._seen: tuple[Parameters, int | None] = ({}, None)  # the last ones recorded
-        self._waiting: list[Look] = []
         if budget.record_parameters and record.trial.stage == "measured":
             record.recorded = RecordedParameters()
         self._row = self._evaluated(Look(0, 0.0, self._all(start), math.nan, None))
@@ -95,14 +88,7 @@ class Recorder:
         fits = fits or TrivialFits.of(problem, start)
         baseline = Baseline.of(record.trial, problem, optimizer, self._row, fits)
         record.stop_scale = baseline.stop_scale
-        numbers = max(1, sum(value.numel() for value in start.values()))
-        self._last_epoch, self._most_waiting = budget.epochs, _WAITING_NUMBERS // numbers
-        self._waits = (
-            budget.stop_at is None
-            and callable(getattr(optimizer, "compile", None))
-            and joint_evaluation(problem) is not None
-            and self._buffered is None
-        )
+        numbers = sum(value.numel() for value in start.values())
         if numbers <= PARAMETERS and linear_descent(optimizer) is not None:
             record.start = dict(record.parameters)  # theory will ask for it
         advice = Advice(problem, optimizer, record.trial.batch_size, start)
@@ -112,21 +98,10 @@ class Recorder:
         """Return the end of a trial whose start has reached ``stop_at``, or None."""
         return None if self._direct else self._stopping.check(self._row)
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether there are looks that have not been judged."""
-        return bool(self._waiting)
-
     def look(self, epoch: int, seconds: float, iterate: Iterate) -> End | None:
         """Record an iterate; return the end of the trial, or None where it goes on."""
         self.check(iterate, epoch)
         loss = math.nan if iterate.batch_loss is None else float(iterate.batch_loss)
-        if self._waits:
-            point = {name: value.clone() for name, value in iterate.parameters.items()}
-            self._waiting.append(Look(epoch, seconds, point, loss, iterate.cost))
-            worked = seconds - self._row.seconds
-            short = worked < _WAITING_SECONDS and len(self._waiting) < self._most_waiting
-            return None if short and epoch < self._last_epoch else self.judge()
         look = Look(epoch, seconds, self._all(iterate.parameters), loss, iterate.cost)
         self._row = self._evaluated(look)
         self.keep_parameters()
@@ -136,19 +111,22 @@ class Recorder:
         """Raise unless an iterate has the start's parameters, as real numbers."""
         check_iterate(iterate, self._start, epoch)
 
-    def judge(self) -> End | None:
-        """Evaluate the looks that wait; return the end of the trial, or None where it goes on."""
-        looks, self._waiting = self._waiting, []
-        if not looks:
-            return None
-        points = {
-            name: torch.stack([look.parameters[name] for look in looks]) for name in self._start
-        }
-        end = None
-        for look, point in zip(looks, evaluate_together(self._problem, points), strict=True):
-            if end := self.write(look, point):
-                break
-        self.keep_parameters()
+    def look_at_snapshots(
+        self, epochs: Sequence[int], seconds: Sequence[float], iterate: Iterate, kept: Sequence[int]
+    ) -> End | None:
+        """Record an iterate's snapshots at some places; return the end of the trial, or None."""
+        self.check(iterate, epochs[-1])
+        assert iterate.snapshots is not None
+        taken, end = iterate.snapshots.at(kept), None
+        points, losses = taken.parameters, taken.batch_losses.tolist()
+        found = evaluate_together(self._problem, points)
+        looks = zip(epochs, seconds, losses, found, strict=True)
+        try:
+            for place, (epoch, at, loss, point) in enumerate(looks):
+                if end := self.write(Look(epoch, at, points, loss, None), point, place):
+                    break
+        finally:  # where it was stopped, the record holds what was recorded last
+            self.keep_parameters()
         return end
 
     def write(self, look: Look, point: Evaluation, place: int | None = None) -> End | None:
@@ -162,16 +140,12 @@ class Recorder:
 
     def timed_out(self) -> End:
         """Return the end of a trial whose time limit ran out after the last recorded iterate."""
-        if end := self.judge():
-            return end
         reason = f"the time limit ran out after epoch {self._row.epoch}"
         return self._stopping.finish(self._row, reason, Status.TIMED_OUT)
 
     def stopped_by_itself(self, epoch: int, seconds: float, iterate: Iterate) -> End:
         """Return the end of a trial whose optimizer yields no more."""
-        looked = self._waiting[-1].epoch if self._waiting else self._row.epoch
-        end = self.look(epoch, seconds, iterate) if looked < epoch else None
-        end = end or self.judge()
+        end = self.look(epoch, seconds, iterate) if self._row.epoch < epoch else None
         at_once = epoch == 1 and self._direct
         by_itself = f"stopped by itself after {pluralize(epoch, 'epoch')}"
         reason = "answered in one pass" if at_once else by_itself

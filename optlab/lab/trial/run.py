@@ -19,7 +19,7 @@ from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.machine_load import MACHINE_LOAD
 from optlab.lab.measure.threads import set_threads
 from optlab.lab.measure.torch_settings import torch_settings_for
-from optlab.lab.trial.budget import Budget
+from optlab.lab.trial.budget import Budget, Looks
 from optlab.lab.trial.record import LEARNING_RATE, Trial, TrialRecord, Watcher
 from optlab.lab.trial.recorder import Recorder
 from optlab.lab.trial.status import Status
@@ -257,40 +257,53 @@ class _Run:
         )  # fmt: skip
         if end := recorder.end_at_start():
             return end
-        try:
-            return self._advance(recorder, begin)
-        except Exception:
-            if end := recorder.judge():  # where it had ended before
-                return end
-            raise
-        except BaseException:
-            recorder.judge()
-            raise
+        return self._advance(recorder, begin)
 
     def _advance(self, recorder: Recorder, begin: Callable[[], Iterator[Iterate]]) -> End:
         clock = Stopwatch(self.device)
-        looks, epoch = iter(self.budget.looks), 0
-        next_look: float = next(looks)
+        looks, epoch, seconds = Looks(self.budget.looks), 0, self._rate_seconds
+        seen = epoch, seconds  # at the last look
         iterate: Iterate | None = None
         clock.start()
         for iterate in begin():
             epoch += passes_of(iterate)
             late = time.monotonic() > self.deadline
-            if epoch >= next_look or late:
+            if epoch >= looks.next or late:
                 seconds = self._rate_seconds + clock.stop()
-                while next_look <= epoch:
-                    next_look = next(looks, math.inf)
-                if end := recorder.look(epoch, seconds, iterate):
+                if end := self._look(recorder, iterate, looks, seen, (epoch, seconds)):
                     return end
                 if late:
                     return recorder.timed_out()
-                if not recorder.is_waiting:
-                    gc.collect(0)  # what the optimizer left behind, off the clock
+                seen = epoch, seconds
+                gc.collect(0)  # what the optimizer left behind, off the clock
                 clock.start()
         seconds = self._rate_seconds + clock.stop()
         if iterate is None:
             raise RuntimeError(f"{self.trial.optimizer} yielded no iterate")
         return recorder.stopped_by_itself(epoch, seconds, iterate)
+
+    def _look(
+        self,
+        recorder: Recorder,
+        iterate: Iterate,
+        looks: Looks,
+        before: tuple[int, float],
+        now: tuple[int, float],
+    ) -> End | None:
+        """Record an iterate, and its snapshots where the runner looks, between two readings.
+
+        Epochs take alike, so that a snapshot's seconds are known from its epoch.
+        """
+        (first, begun), (last, seconds) = before, now
+        taken = iterate.snapshots
+        ends = [last - iterate.epochs + passes for passes in taken.epochs] if taken else [last]
+        kept = [place for place, end in enumerate(ends) if looks.reached(end)]
+        if taken is None or len(kept) < 2 or not recorder.takes_snapshots:
+            return recorder.look(last, seconds, iterate)
+        each = (seconds - begun) / (last - first)
+        epochs = [ends[place] for place in kept]
+        times = [seconds - (last - epoch) * each for epoch in epochs]
+        return recorder.look_at_snapshots(epochs, times, iterate, kept)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def same_bits(original: torch.Tensor, copy: torch.Tensor) -> bool:
     if copy.shape != original.shape:
         return False
     bits = _INTEGERS[copy.element_size()]
-    rows = max(1, _BLOCK // max(1, original[:1].numel()))
+    rows = max(1, _BLOCK // max(1, original.numel() // max(1, len(original))))
     return all(
         torch.equal(ours.to(copy.device, copy.dtype).view(bits), theirs.view(bits))
         for ours, theirs in zip(original.split(rows), copy.split(rows), strict=True)

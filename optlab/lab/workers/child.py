@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import gc
 import os
 import pickle
 import signal
@@ -122,6 +123,7 @@ class _Child:
         self.setup.torch.apply()
         if self.is_shared and not self.state:
             self.state = ProcessState()
+            gc.freeze()  # it collects what came later, after each trial
         # A context on an accelerator would hold memory there that other processes need.
         return self.run(task) and order.trial.device == "cpu"
 

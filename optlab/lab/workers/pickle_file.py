@@ -31,13 +31,18 @@ class Layout(NamedTuple):
 def dump(value: object, file: BinaryIO) -> Layout:
     """Write an object into an empty file, and return where its parts are.
 
+    What it has computed of itself, members that its class names as ``solved_members``, goes with
+    it, though its state for `pickle` leaves them out: no process computes it again.
+
     Raises
     ------
     Exception
         Where the object cannot be pickled.
     """
     buffers: list[pickle.PickleBuffer] = []
-    body = dumps_by_value(value, buffers)
+    names = getattr(type(value), "solved_members", ())
+    solved = {name: vars(value)[name] for name in names if name in vars(value)}
+    body = dumps_by_value((value, solved), buffers)
     spans = [_append(file, buffer.raw()) for buffer in buffers]
     layout = Layout(_append(file, body), spans)
     file.flush()
@@ -50,7 +55,10 @@ def load(descriptor: int, layout: Layout) -> Any:
     view = memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY))
     at, length = layout.pickle
     parts = (view[start : start + size] for start, size in layout.buffers)
-    return pickle.loads(view[at : at + length], buffers=parts)
+    value, solved = pickle.loads(view[at : at + length], buffers=parts)
+    if solved:
+        vars(value).update(solved)
+    return value
 
 
 def _append(file: BinaryIO, part: bytes | memoryview) -> tuple[int, int]:

@@ -8,10 +8,12 @@ the compiler chooses the order of sums, and may round a product and a sum once.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+import torch
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -19,7 +21,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from optlab.optimizers.fused.cached_njit import cached_njit
-from optlab.optimizers.fused.fused_run import FusedRun, Loop
+from optlab.optimizers.fused.fused_run import FusedRun, Loop, SnapshotLoop
 from optlab.optimizers.fused.linear_loss import HUBER, LOGISTIC, SQUARED
 
 _AHEAD = 6  # rows fetched ahead: a miss of the cache takes some steps
@@ -180,10 +182,12 @@ def _fast_step(_context: Any, w: Any, x: Any, slope: Any, rate: Any, whole: Any)
 def vector_dot(x: Any, w: Any, d: Any, zero: Any, fastmath: bool) -> Any:
     """Return x'w, its sum in eight parts and the rest, by vector instructions."""
     whole = d - d % _EIGHT
-    a = _fast_sums(x, w, np.intp(whole)) if fastmath else _strict_sums(x, w, np.intp(whole))
     rest = zero
     for j in range(whole, d):
         rest += x[j] * w[j]
+    if not whole:
+        return rest
+    a = _fast_sums(x, w, np.intp(whole)) if fastmath else _strict_sums(x, w, np.intp(whole))
     return (((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))) + rest
 
 
@@ -313,7 +317,7 @@ def prefetch_row(X: Any, i: Any, d: Any) -> None:
 def descend_by_rows(
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
 ) -> Any:
-    """Make epochs of plain steps at batch size 1: those of `_descend`, without a gradient.
+    """Make epochs of plain steps at batch size 1: those of `descend_epochs`, without a gradient.
 
     The dot product loads what the step before has stored, by vectors of one width.
     """
@@ -329,18 +333,21 @@ def descend_by_rows(
             z = vector_dot(x, w, d, zero, s.fastmath)
             if len(w) > d:
                 z += w[d]
-            part = s.one * weight[i] if len(weight) else s.one
             slope = slope_of(s.kind, z, y[i], s.delta, s.one)
+            if len(weight):
+                slope *= weight[i]
             if k == samples - 1:
-                loss = part * loss_of(s.kind, z, y[i], s.delta, s.one)
+                loss = loss_of(s.kind, z, y[i], s.delta, s.one)
+                loss *= weight[i] if len(weight) else s.one
             if s.fastmath:
-                fast_step_by_row(w, x, slope * (part * s.rate), d)
+                fast_step_by_row(w, x, slope * s.rate, d)
             else:
-                strict_step_by_row(w, x, part * slope, d, s.rate)
+                strict_step_by_row(w, x, slope, d, s.rate)
     return loss
 
 
-def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
+@numba.njit
+def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
     w: Any, v: Any, u: Any, s: Settings,
 ) -> Any:  # fmt: skip
@@ -394,18 +401,41 @@ def _descend(  # noqa: PLR0912 - in parts it would be slower: calls cost as much
     return loss
 
 
-descend = cached_njit(_descend)
+@cached_njit
+def descend(
+    X: Any, y: Any, weight: Any, orders: Any, ends: Any, points: Any, losses: Any, size: int,
+    samples: int, t: int, w: Any, v: Any, u: Any, s: Settings,
+) -> None:  # fmt: skip
+    """Make epochs up to each of ``ends``, where ``w`` and the loss are copied to a row's place."""
+    begun, steps = 0, -(-samples // size)
+    for k, end in enumerate(ends):
+        own = orders[begun:end] if len(orders) > 1 else orders
+        losses[k] = descend_epochs(
+            X, y, weight, own, end - begun, size, samples, t + begun * steps, w, v, u, s
+        )
+        points[k] = w
+        begun = end
 
 
 def loop(run: FusedRun, size: int, samples: int) -> Loop:
-    """Return a loop that makes some epochs, the trials one after the other.
+    """Return a loop that makes some epochs, the trials one after the other."""
+    advance = snapshot_loop(run, size, samples)
+
+    def advance_all(orders: Tensor | None, epochs: int) -> None:
+        run.losses.copy_(advance(orders, [epochs])[1][:, 0])
+
+    return advance_all
+
+
+def snapshot_loop(run: FusedRun, size: int, samples: int) -> SnapshotLoop:
+    """Return a loop that makes epochs and copies the parameters on the way.
 
     All that can be is made ready here, as a call may be short.
     """
     X, y = run.data.X.numpy(), run.data.y.numpy()
     weight = X[0, :0] if run.data.weight is None else run.data.weight.numpy()
-    theta, velocity, losses = run.theta.numpy(), run.velocity.numpy(), run.losses.numpy()
-    second, steps, made = run.second.numpy(), -(-samples // size), 0
+    theta, velocity, second = (part.numpy() for part in (run.theta, run.velocity, run.second))
+    steps, made = -(-samples // size), 0
     decay, l2, delta, one = map(X.dtype.type, (run.decay, run.loss.l2, run.loss.delta, 1))
     rest: tuple[Any, ...] = (decay, l2, delta, one, run.nesterov, run.fastmath, run.loss.kind)
     rest += (run.moments is not None, *map(float, run.moments or (0, 0, 0)))
@@ -418,11 +448,15 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
 
     natural = np.arange(samples, dtype=np.int32)[None]
 
-    def advance(orders: Tensor | None, epochs: int) -> None:
+    def advance(orders: Tensor | None, ends: Sequence[int]) -> tuple[Tensor, Tensor]:
         nonlocal made
         order = natural if orders is None else orders.numpy()
+        points = np.empty((len(each), len(ends), theta.shape[1]), theta.dtype)
+        losses = np.empty((len(each), len(ends)), theta.dtype)
+        stretches = np.array(ends)
         for i, own in enumerate(each):
-            losses[i] = descend(X, y, weight, order, epochs, size, samples, made, *own)
-        made += epochs * steps
+            descend(X, y, weight, order, stretches, points[i], losses[i], size, samples, made, *own)
+        made += ends[-1] * steps
+        return torch.from_numpy(points), torch.from_numpy(losses)
 
     return advance

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from optlab.optimizers.batches import Batches
-from optlab.optimizers.fused.fused_run import FusedRun, Loop
+from optlab.optimizers.fused.fused_run import FusedRun, Loop, SnapshotLoop
 from optlab.optimizers.fused.linear_loss import LinearLoss
-from optlab.optimizers.optimizer import Iterate
+from optlab.optimizers.optimizer import Iterate, Snapshots
 from optlab.problems import Batch, Problem
 
 _ROWS_AT_ONCE = 1 << 18
 """Rows visited between two iterates at most, so that a trial can be stopped meanwhile."""
+
+_NUMBERS_AT_ONCE = 1 << 16
+"""Parameters of the looks that are passed in one call at most."""
 
 _SIDE_BY_SIDE = 4
 """Trials from which on they are computed by vector instructions over trials, on the CPU."""
@@ -86,12 +91,32 @@ def _kind(batches: Batches) -> Hashable:
 
 
 def advance_run(run: FusedRun, batches: Batches) -> Iterator[Iterate]:
-    """Yield the parameters where the runner looks, and at least every 262 144 rows."""
-    advance = loop(run, batches.rows_a_step, batches.samples)
-    parameters, loss = run.parameters(), run.losses[0]
-    for epochs in batches.epochs_at_once(max(1, _ROWS_AT_ONCE // batches.samples)):
-        advance(batches.orders(epochs), epochs)
-        yield Iterate(parameters, loss, epochs=epochs)
+    """Yield the parameters every 262 144 rows at most, with those where the runner looks."""
+    advance = _snapshot_loop(run, batches.rows_a_step, batches.samples)
+    most = max(1, _ROWS_AT_ONCE // batches.samples)
+    looks = max(1, _NUMBERS_AT_ONCE // run.theta.numel())
+    for ends in batches.stretches(most, looks):
+        points, losses = advance(batches.orders(ends[-1]), ends)
+        snapshots = Snapshots(run.named(points[0]), losses[0], ends)
+        yield Iterate(run.named(points[0, -1]), losses[0, -1], epochs=ends[-1], snapshots=snapshots)
+
+
+def _snapshot_loop(run: FusedRun, size: int, samples: int) -> SnapshotLoop:
+    """Return the loop that makes epochs of one trial and copies the parameters on the way."""
+    if run.theta.device.type == "cpu":
+        made: SnapshotLoop = _module("compiled_descent").snapshot_loop(run, size, samples)
+        return made
+    advance = loop(run, size, samples)
+
+    def advance_to_all(orders: Tensor | None, ends: Sequence[int]) -> tuple[Tensor, Tensor]:
+        found = []
+        for begin, end in pairwise([0, *ends]):
+            advance(None if orders is None else orders[begin:end], end - begin)
+            found.append((run.theta.clone(), run.losses.clone()))
+        points, losses = (torch.stack(parts, 1) for parts in zip(*found, strict=True))
+        return points, losses
+
+    return advance_to_all
 
 
 def loop(run: FusedRun, size: int, samples: int) -> Loop:
@@ -102,6 +127,9 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     name = COMPILERS[run.theta.device.type].module
     if name == "compiled_descent" and len(run.theta) >= _SIDE_BY_SIDE:
         name = "compiled_sweep"
-    module = import_module(f"{__package__}.{name}")
-    made: Loop = module.loop(run, size, samples)
+    made: Loop = _module(name).loop(run, size, samples)
     return made
+
+
+def _module(name: str) -> Any:
+    return import_module(f"{__package__}.{name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -15,6 +15,13 @@ from optlab.problems import Batch, Parameters
 Loop: TypeAlias = Callable[[Tensor | None, int], None]
 """A compiled loop over some epochs: it takes their orders, shape (epochs, n), or None for the rows
 as they lie, and the number of epochs, and changes the run in place.
+"""
+
+SnapshotLoop: TypeAlias = Callable[[Tensor | None, Sequence[int]], tuple[Tensor, Tensor]]
+"""A compiled loop over the epochs up to each of some ends, the last of which ends it.
+
+It takes orders as `Loop` does, and the ends, and returns the parameters at each, (trials, ends, p),
+and the last mini-batch's losses before their updates, (trials, ends).
 """
 
 
@@ -70,8 +77,7 @@ class FusedRun:
         object.__setattr__(self, "second", second)
         object.__setattr__(self, "losses", torch.zeros_like(self.rates))
 
-    def parameters(self, trial: int = 0) -> Parameters:
-        """Return one trial's parameters, as views."""
+    def named(self, theta: Tensor) -> Parameters:
+        """Return parameters of shape (..., p) by name, as views."""
         d = self.data.X.shape[1]
-        theta = self.theta[trial]
-        return {"weight": theta[:d]} | ({"bias": theta[d]} if len(theta) > d else {})
+        return {"weight": theta[..., :d]} | ({"bias": theta[..., d]} if theta.shape[-1] > d else {})

@@ -62,7 +62,7 @@ def advance_together(
     """Yield the parameters of several trials where the runner looks, or after some epochs."""
     groups, like = _groups(settings, problem, batches, starts), starts[0]
     most = max(1, _ROWS_AT_ONCE // (batches[0].samples * len(settings)))
-    for epochs in batches[0].epochs_at_once(most):
+    for (epochs,) in batches[0].stretches(most):
         for group in groups:
             group.advance(group.batches.orders(epochs), epochs)
         points, losses = _in_order(groups)

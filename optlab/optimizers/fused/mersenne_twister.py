@@ -23,7 +23,8 @@ WORDS, MIDDLE = 624, 397
 SHORT = WORDS - MIDDLE + 1
 """The most rows of an epoch whose permutation needs no twist of the whole state: 228."""
 
-_LANES = 8  # twisters seeded at once: their chains of products run beside each other
+_LANES = 128
+"""Twisters seeded at once, by vector instructions: their chains of products run side by side."""
 
 
 def _temper(word: Any) -> Any:
@@ -65,29 +66,44 @@ def _draw_seeds(state: Any, left: int, seeds: Any) -> int:
 
 
 @cached_njit
+def _seed_lanes(lane: Any, n: int, head: Any, tail: Any) -> None:
+    """Seed a twister a lane; keep its first words and those that its first twists mix with them."""
+    head[0] = lane
+    for i in range(1, MIDDLE + n - 1):
+        for j in range(_LANES):
+            lane[j] = np.uint32(1812433253) * (lane[j] ^ (lane[j] >> np.uint32(30)))
+            lane[j] += np.uint32(i)
+        if i < n:
+            head[i] = lane
+        elif i >= MIDDLE:
+            tail[i - MIDDLE] = lane
+
+
+@cached_njit
 def _permute_short(seeds: Any, orders: Any) -> None:
     """Permute up to 228 rows by each seed's first words."""
     n = orders.shape[1]
-    words = min(n + MIDDLE, WORDS)
-    state = np.empty((words, _LANES), np.uint32)
     lane = np.empty(_LANES, np.uint32)
+    head, tail = np.empty((n, _LANES), np.uint32), np.empty((n, _LANES), np.uint32)
+    others = np.empty((n, _LANES), np.int32)
     for first in range(0, len(seeds), _LANES):
         most = min(_LANES, len(seeds) - first)
-        for j in range(_LANES):
-            lane[j] = seeds[first + min(j, most - 1)]
-            state[0, j] = lane[j]
-        for i in range(1, words):
-            for j in range(_LANES):
-                lane[j] = np.uint32(1812433253) * (lane[j] ^ (lane[j] >> np.uint32(30)))
-                lane[j] += np.uint32(i)
-                state[i, j] = lane[j]
+        lane[:most] = seeds[first : first + most]
+        lane[most:] = 0
+        _seed_lanes(lane, n, head, tail)
+        for i in range(n - 1):
+            left = np.float64(n - i)
+            for j in range(most):
+                word = temper(mix(head[i, j], head[i + 1, j], tail[i, j]))
+                # The remainder: the quotient of such whole numbers never rounds up to the next.
+                whole = np.uint32(np.float64(word) / left)
+                others[i, j] = i + np.int32(word - whole * np.uint32(n - i))
         for j in range(most):
             order = orders[first + j]
             for i in range(n):
                 order[i] = i
             for i in range(n - 1):
-                word = temper(mix(state[i, j], state[i + 1, j], state[i + MIDDLE, j]))
-                other = i + np.int64(word % np.uint32(n - i))
+                other = others[i, j]
                 order[i], order[other] = order[other], order[i]
 
 
