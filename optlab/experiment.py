@@ -17,7 +17,6 @@ from optlab.lab.anatomy_table import anatomy_table
 from optlab.lab.execution_options import Execution
 from optlab.lab.grid import Repeats
 from optlab.lab.measure.provenance import provenance
-from optlab.lab.rate_rule import RuleName
 from optlab.lab.rounds import check_tuned, stable_rates, tuning_trials
 from optlab.lab.runner import Listener
 from optlab.lab.store.judge_records import with_best_known
@@ -28,6 +27,7 @@ from optlab.lab.trial.budget import RecordedEpochs
 from optlab.lab.trial.check_stop_at import check_stop_at
 from optlab.lab.trial.record import Trial
 from optlab.lab.trial.stop_at import StopAt
+from optlab.lab.tuning.rate_rule import RuleName
 from optlab.optimizers import BatchSize, Optimizer, Order
 from optlab.problems import Problem
 from optlab.results import Results

@@ -4,8 +4,8 @@ import pytest
 
 import optlab as ol
 from optlab.app.options import Axes
-from optlab.lab.rate_rule import RateRule
 from optlab.lab.runner import Listener
+from optlab.lab.tuning.rate_rule import RateRule
 from optlab.report.findings.all_findings import findings
 from optlab.report.views import views_of
 

@@ -1,4 +1,4 @@
-"""Who beats whom: the share of comparisons that each optimizer wins against each other."""
+"""Share of comparisons that each optimizer wins against each other."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import column_kind
+from optlab.datasets.feature_columns import column_kind
 from optlab.datasets.validation import unwrapped
 
 Labels = np.ndarray[Any, Any]

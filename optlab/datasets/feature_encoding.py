@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import MARKED, marked_numbers
+from optlab.datasets.feature_columns import MARKED, marked_numbers
 from optlab.datasets.rounding import FloatArray
 from optlab.text import pluralize
 

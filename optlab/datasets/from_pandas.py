@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import REMEDIES, column_kind, place, to_floats
 from optlab.datasets.dataset import Dataset
+from optlab.datasets.feature_columns import REMEDIES, column_kind, place, to_floats
 from optlab.datasets.feature_encoding import Encoded, impute, one_hot
 from optlab.datasets.observations import counted_rows, design_notes
 from optlab.datasets.partition import Partition, Positions, partition

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import place, to_floats
+from optlab.datasets.feature_columns import place, to_floats
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.selection import select_features
 from optlab.text import pluralize

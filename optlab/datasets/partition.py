@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.columns import place
+from optlab.datasets.feature_columns import place
 from optlab.text import pluralize
 
 MOST_LISTED = 10  # columns in one sentence

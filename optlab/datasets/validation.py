@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from optlab.datasets.columns import place, to_floats
+from optlab.datasets.feature_columns import place, to_floats
 from optlab.datasets.rounding import FloatArray
 from optlab.remedies import remedy
 from optlab.text import pluralize

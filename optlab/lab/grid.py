@@ -15,8 +15,8 @@ import torch
 
 from optlab.checks import check_count
 from optlab.lab.measure.devices import check_device
-from optlab.lab.rate_rule import RateRule, RuleName
 from optlab.lab.trial.record import Trial
+from optlab.lab.tuning.rate_rule import RateRule, RuleName
 from optlab.lab.tuning.tuned_rates import with_tuned_rates
 from optlab.optimizers import (
     BatchSize,
