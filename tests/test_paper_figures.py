@@ -61,6 +61,11 @@ def test_few_lines_are_named_at_their_ends_and_no_label_overlaps(results):
     boxes = sorted((text.get_window_extent() for text in labels), key=lambda box: box.y0)
     assert all(low.y1 <= high.y0 + 1 for low, high in itertools.pairwise(boxes))
     assert all(box.x1 <= figure.bbox.x1 + 1 for box in boxes)
+    diverged = results.filter(method="SGD", batch="full").plot_convergence(x="epochs")
+    diverged.draw_without_rendering()
+    inside = diverged.bbox.padded(1)
+    for text in diverged.axes[0].texts:  # one line ends far above the axes
+        assert text.get_tightbbox().y1 <= inside.y1
     narrow = chosen.plot_convergence(x="epochs", style="one-column")
     assert narrow.legends  # the names find no room beside it
 

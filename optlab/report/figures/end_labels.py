@@ -40,15 +40,17 @@ def put_end_labels(
     """
     if not ends:
         return
-    inverse = axes.transLimits.transform
-    heights = [float(inverse((0, axes.transScale.transform((1, y))[1]))[1]) for _, y, _, _ in ends]
+    places = [axes.transLimits.transform(axes.transScale.transform(end[:2])) for end in ends]
+    places = [np.clip(place, (0, floor), 1) for place in places]  # a diverged line ends far outside
     figure = axes.get_figure(root=True)
     tall = max(0.8, figure.get_figheight() - 0.7) if figure else 1.0  # inches, about
     apart = 1.3 * paper.font_size / 72 / tall
-    for (x, y, label, colour), height in zip(ends, spread(heights, apart, floor), strict=True):
+    heights = spread([float(y) for _, y in places], apart, floor)
+    for (across, up), (_, _, label, colour), height in zip(places, ends, heights, strict=True):
         axes.annotate(
-            label, (x, y), xytext=(1.04, height), textcoords="axes fraction", va="center",
-            color=colour, fontsize=paper.font_size - 0.5, annotation_clip=False,
+            label, (float(across), float(up)), xycoords="axes fraction", xytext=(1.04, height),
+            textcoords="axes fraction", va="center", color=colour, annotation_clip=False,
+            fontsize=paper.font_size - 0.5,
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6,
                         "shrinkA": 1, "shrinkB": 1},
         )  # fmt: skip
