@@ -39,6 +39,6 @@ def _plain(text: str) -> str:
     Examples
     --------
     >>> _plain("a|b *c* <img>")
-    'a\\\\|b \\\\*c\\\\* \\\\<img\\\\>'
+    'a\\|b \\*c\\* \\<img\\>'
     """
     return re.sub(r"([\\`*_{}\[\]<>|#~$])", r"\\\1", " ".join(text.split()))
