@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.stats import qmc
 
 from optlab.optimizers.ranges import Choice, Range
 
@@ -31,6 +30,8 @@ def design(sampler: str, space: Mapping[str, Range], trials: int) -> list[dict[s
 
 
 def _sobol(dimensions: int, trials: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    from scipy.stats import qmc  # noqa: PLC0415 - it takes long to load, and most experiments tune nothing
+
     sequence = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(SEED))
     # A power of two is balanced, and drawing another number warns.
     points: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
