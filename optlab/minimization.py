@@ -54,6 +54,11 @@ class Solution:
         The trial's record, of which `trace` is made.
     problem
         The problem that was minimised.
+
+    See Also
+    --------
+    minimize : What returns it.
+    Results : Of several trials.
     """
 
     parameters: Parameters
@@ -77,10 +82,19 @@ class Solution:
     def parameter_history(self) -> pd.DataFrame:
         """Return the parameters along the way, as `Results.parameter_history` does.
 
+        Returns
+        -------
+        pandas.DataFrame
+            ``epoch``, and a column for each entry of the parameters.
+
         Raises
         ------
         ValueError
             Where they were not recorded: ask for ``record_parameters=True``.
+
+        See Also
+        --------
+        trace : The losses at these epochs, and at all others that were recorded.
         """
         name = self.record.trial.problem
         facts = {name: ProblemSummary.of(name, self.problem)}
@@ -109,6 +123,11 @@ class Solution:
         ValueError
             For a problem that predicts nothing, and for rows that do not fit its features.
 
+        See Also
+        --------
+        coefficients : What the model is made of.
+        plot : The way to the last iterate.
+
         Examples
         --------
         >>> import optlab as ol
@@ -136,6 +155,10 @@ class Solution:
         ValueError
             For a problem that is no linear model.
 
+        See Also
+        --------
+        predict : Predictions in the units of the data.
+
         Examples
         --------
         >>> import optlab as ol
@@ -154,6 +177,11 @@ class Solution:
         Returns
         -------
         matplotlib.figure.Figure
+
+        See Also
+        --------
+        predict, coefficients : What was found.
+        Results.plot_convergence : Of several optimizers.
 
         Examples
         --------
@@ -241,12 +269,22 @@ def minimize(
     record_parameters
         Keep the parameters of the recorded epochs, at most 4 MiB, for `Solution.parameter_history`.
 
+    Returns
+    -------
+    Solution
+        The last iterate, its evaluation, how the run ended, and the way to it.
+
     Raises
     ------
     ValueError
         For bad arguments, and for a pair of optimizer and problem that cannot run.
     Exception
         Whatever the optimizer raises.
+
+    See Also
+    --------
+    compare : Several optimizers, batch sizes, seeds and devices.
+    Solution : What is returned.
 
     Examples
     --------
