@@ -44,6 +44,7 @@ MEANINGS: Mapping[str, str] = {
     "gradient_norm": "the Euclidean norm of the gradient of the loss",
     "best_suboptimality": "the least suboptimality along the trial; other measures are of its end",
     "best_epoch": "the epoch of the least suboptimality",
+    "best_loss": "the loss at that epoch",
     "stop_scale": "the suboptimality of which stop_at is a share: of the start, or of the best "
                   "constant where that is less, so that an offset of the target is no progress",
     "digits": "the right digits of the parameters: -log10 of the parameter error",

@@ -82,10 +82,19 @@ class Solution:
     def parameter_history(self) -> pd.DataFrame:
         """Return the parameters along the way, as `Results.parameter_history` does.
 
+        Returns
+        -------
+        pandas.DataFrame
+            ``epoch``, and a column for each entry of the parameters.
+
         Raises
         ------
         ValueError
             Where they were not recorded: ask for ``record_parameters=True``.
+
+        See Also
+        --------
+        trace : The losses at these epochs, and at all others that were recorded.
         """
         name = self.record.trial.problem
         facts = {name: ProblemSummary.of(name, self.problem)}

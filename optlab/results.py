@@ -789,10 +789,19 @@ class Results(ResultTables):
         parameters would take more than 4 MiB every second, fourth, ... recorded epoch was kept:
         see `optlab.lab.trial.recorded_parameters`.
 
+        Returns
+        -------
+        pandas.DataFrame
+            ``epoch``, and a column for each entry; weights have the names of their features.
+
         Raises
         ------
         ValueError
             Where there is no such trial, or the experiment had no ``record_parameters=True``.
+
+        See Also
+        --------
+        parameters : Those of one epoch, in their shapes.
 
         Examples
         --------

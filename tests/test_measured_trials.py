@@ -19,12 +19,15 @@ from optlab.report.table_files import all_tables
 from optlab.report.views import views_of
 from optlab.results import Results
 
-OF_TUNING = {"tuning", "tuning_settings", "best_of_k", "tuning_ranks", "plot_tuning"}
+OF_TUNING = {
+    "tuning", "tuning_settings", "best_of_k", "tuning_ranks", "plot_tuning",
+    "scores",  # of k tuning trials
+}  # fmt: skip
 OF_ALL_TRIALS = {
     "filter", "sort", "of_trials",  # selections of rows
-    "parameters", "traceback",  # of the trial that is named
+    "parameters", "parameter_history", "traceback",  # of the trial that is named
     "load", "of", "anatomy",  # which read no tables
-    "to_csv", "export", "report", "save_figures", "figures",  # of what is compared below
+    "to_csv", "export", "report", "save_figures", "figures", "plot_win_rates",  # of what is compared below
 }  # fmt: skip
 
 ANSWERS = {
@@ -34,6 +37,8 @@ ANSWERS = {
     "modes": modes,
     "time_to_target": lambda r: r.time_to_target(0.01),
     "performance_profile": lambda r: r.performance_profile(0.01),
+    "win_rates": lambda r: r.win_rates(0.01),
+    "expected_cost": lambda r: r.expected_cost(0.01),
     "ranking": lambda r: r.ranking(),
     "verdict": lambda r: r.verdict(),
     "best": lambda r: r.best().trials,

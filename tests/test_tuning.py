@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ import optlab as ol
 from optlab.analysis.order_statistics import best_of, expected_attempts
 from optlab.lab.execution_options import Execution
 from optlab.lab.store.store import Store
+from optlab.lab.tuning.range_edge import UNSURE, edge_of
 from optlab.lab.tuning.samplers import design
-from optlab.lab.tuning.scores import Outcome, score
+from optlab.lab.tuning.scores import Outcome, Score, score
 from optlab.lab.tuning.search import Search
 from optlab.optimizers import registry
 from optlab.optimizers.ranges import range_of
@@ -366,6 +368,49 @@ def test_a_planted_optimum_is_censored_where_it_is_outside_and_not_where_it_is_i
         wrong["outside"] += _plant(outside, noise, tuned)._edge("learning_rate") != side
     assert wrong["inside"] <= 10, wrong
     assert wrong["outside"] <= 10, wrong
+
+
+def _planted_scores(places: np.ndarray, peak: float, noise: np.random.Generator) -> list[Score]:
+    """Return scores whose least is at a place of the first of two hyperparameters."""
+    far = (places[:, 0] - peak) * 5
+    far += 1.5 * np.maximum(far, 0.0) ** 2
+    exponent = 0.5 * far**2 + (places[:, 1] - 0.4) ** 2
+    epochs = 50 * np.exp(np.minimum(exponent + 0.02 * noise.standard_normal(len(far)), 100))
+    lost = Score(1, 0, math.inf, 100.0)
+    return [Score(0, 0, value, value) if value < 1e6 else lost for value in epochs.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "trials", "unsure"), [("random", 36, 60), ("sobol", 36, 60), ("grid", 64, 80)]
+)
+def test_with_two_hyperparameters_the_word_is_wrong_in_at_most_5_of_100(sampler, trials, unsure):
+    noise, space = np.random.default_rng(16), {"a": ol.Uniform(0, 1), "b": ol.Uniform(0, 1)}
+    wrong: Counter[str] = Counter()
+    for seed in range(200):
+        places = np.array([[*own.values()] for own in design(sampler, space, trials)])
+        if sampler == "random":
+            places = np.random.default_rng(seed).random(places.shape)
+        inside = _planted_scores(places, noise.uniform(0.05, 0.95), noise)
+        said = [edge_of(places, inside, column) for column in (0, 1)]
+        wrong.update(f"inside, {k}" for k, one in enumerate(said) if one in {"low", "high"})
+        beyond = noise.uniform(0.05, 0.5)
+        peak, side = (1 + beyond, "high") if noise.random() < 0.5 else (-beyond, "low")
+        outside = _planted_scores(places, peak, noise)
+        if all(own.failures for own in outside):
+            continue  # each setting failed: another sentence
+        said = edge_of(places, outside, 0)
+        wrong["outside"] += said not in {side, UNSURE}
+        wrong["unsure"] += said == UNSURE
+    assert max(wrong["inside, 0"], wrong["inside, 1"], wrong["outside"]) <= 10, wrong
+    assert wrong["unsure"] <= unsure
+
+
+def test_too_few_settings_cannot_tell_and_the_page_says_so():
+    two = ol.Tuned(ol.HeavyBall(), trials=4)
+    results = ol.compare(line(), two, epochs=30, stop_at=1e-6)
+    assert UNSURE in set(results.tuning()["edge"])
+    sentences = [s.text for s in tuning_findings(results) if s.kind == "unsure edge"]
+    assert "cannot be told from 4 settings" in sentences[0]
 
 
 def test_extend_finds_an_optimum_outside_the_range():

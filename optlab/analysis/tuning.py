@@ -168,9 +168,10 @@ def tuning(results: ResultTables) -> pd.DataFrame:
         ``problem, optimizer, batch, hyperparameter``, then
 
         - ``best``: the value that was chosen, and measured;
-        - ``edge``: ``"low"`` or ``"high"`` where the best lies at an end of its range, so that the
-          optimum is censored (see `optlab.lab.tuning.range_edge.edge_of`); an end beyond which the
-          optimizer has no values is none;
+        - ``edge``: ``"low"`` or ``"high"`` where the optimum lies beyond that end of the range: it
+          is censored; ``"cannot tell"`` where the settings were too few to say (see
+          `optlab.lab.tuning.range_edge.edge_of`); empty where it lies inside. An end beyond which
+          the optimizer has no values is none;
         - ``low, high``: the range that was searched, extensions included;
         - ``near_low, near_high``: the least and the largest value among the settings whose score
           is within a factor of 2 of the best; ``width``: their ratio where the range is logarithmic
@@ -230,12 +231,15 @@ def _rows(results: ResultTables, search: SearchTable) -> Iterator[dict[str, Any]
         if not isinstance(own, Choice):
             ends = (min(0.0, places[:, column].min()), max(1.0, places[:, column].max()))
             low, high = sorted(map(own.value, ends))
-            if edge and not _goes_on(own, ends[1] if edge == "high" else ends[0], edge):
+            if edge in _OTHER and not _goes_on(own, ends[1] if edge == "high" else ends[0], edge):
                 row["edge"] = ""
-            if row["edge"] and isinstance(own, OneMinus):  # its places run downwards
-                row["edge"] = {"low": "high", "high": "low"}[row["edge"]]
+            if isinstance(own, OneMinus):  # its places run downwards
+                row["edge"] = _OTHER.get(row["edge"], row["edge"])
             row |= {"low": low, "high": high, **_near(own, values.iloc[near].astype(float))}
         yield row
+
+
+_OTHER = {"low": "high", "high": "low"}
 
 
 def _goes_on(own: Range, end: float, edge: str) -> bool:

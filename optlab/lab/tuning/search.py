@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from optlab.lab.tuning.optuna_sampler import TreeOfParzenEstimators
-from optlab.lab.tuning.range_edge import edge_of
+from optlab.lab.tuning.range_edge import UNSURE, edge_of
 from optlab.lab.tuning.samplers import design
 from optlab.lab.tuning.scores import Outcome, Score, best, score
 from optlab.lab.tuning.tuned import Tuned
@@ -120,7 +120,12 @@ class Search:
             return "low" if is_rate_name(name) else ""
         names = list(self.tuned.ranges)
         places = np.array([[one.places[key] for key in names] for one in self.settings])
-        return edge_of(places, self.scores, names.index(name))
+        column = names.index(name)
+        edge = edge_of(places, self.scores, column)
+        if edge == UNSURE:  # settings beyond an outermost best one find out
+            own, chosen = places[:, column], places[best(self.scores), column]
+            return "low" if chosen == own.min() else "high" if chosen == own.max() else ""
+        return edge
 
     def _beyond(self, name: str, edge: str) -> list[Setting]:
         own = [one.places[name] for one in self.settings]

@@ -8,6 +8,7 @@ from typing import Any
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.tuning import tuning, tuning_ranks
+from optlab.lab.tuning.range_edge import UNSURE
 from optlab.report.findings.sentence import Sentence
 from optlab.text import cell_label, number, pluralize
 
@@ -39,6 +40,12 @@ def _value(row: dict[Any, Any]) -> Iterator[Sentence]:
         return
     best = number(row["best"], 4) if isinstance(row["best"], float | int) else str(row["best"])
     text = f"The best {name} of {who} is {best}"
+    if row["edge"] == UNSURE:
+        text += (f"; whether the optimum lies in the range searched ({number(row['low'])} to "
+                 f"{number(row['high'])}) cannot be told from {row['settings']} settings, of which "
+                 f"{row['failed']} diverged or failed.")  # fmt: skip
+        yield Sentence("unsure edge", text, row["problem"], facts)
+        return
     if row["edge"]:
         end = "lower" if row["edge"] == "low" else "upper"
         text += (f", at the {end} end of the range searched ({number(row['low'])} to "
