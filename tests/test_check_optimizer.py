@@ -105,7 +105,7 @@ def test_an_expected_failure_is_reported_with_its_reason_and_one_that_passes_fai
         ({"expected_failures": {"the first step descents": "?"}},
          "expected_failures names the check 'the first step descents', which does not exist"),
         ({"only": ["all"]}, "only names the check 'all', which does not exist"),
-        ({"reference": 3}, "3 is no optimizer"),
+        ({"reference": 3}, "int is no optimizer"),
         ({"seed": "1"}, "seed must be a whole number of at least 0, not '1'"),
         ({"seed": 1.5}, "seed must be a whole number of at least 0, not 1.5"),
         ({"only": "all"}, "only names the check 'all', which does not exist"),
