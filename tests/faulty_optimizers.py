@@ -648,7 +648,11 @@ class YieldsEarly(Descent):
         yield from super().iterates(problem, batches, start)
 
 
-@zoo("yields after two passes", "yields after each pass and counts it")
+@zoo(
+    "yields after two passes",
+    "yields after each pass and counts it",
+    "iterate 1 stands for 1 passes of 3 batches",
+)
 class YieldsLate(Descent):
     def report(self, parameters, loss, epoch, problem, batch):
         if epoch % 2:
@@ -729,7 +733,11 @@ class SaysTrue(Descent):
         return None if isinstance(problem, ol.LinearRegression) else True
 
 
-@zoo("gradients that are not counted", "the cost counts every evaluation")
+@zoo(
+    "gradients that are not counted",
+    "the cost counts every evaluation",
+    "the cost is left out, which says 3 gradients",
+)
 class Uncounted(Descent):
     def slope(self, problem, parameters, batch):
         ol.gradient(problem, parameters, batch)

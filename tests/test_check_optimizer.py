@@ -21,7 +21,7 @@ from optlab.testing import (
     parametrize_with_checks,
     signature,
 )
-from optlab.testing.conformance.check import all_checks, checks_of
+from optlab.testing.conformance.check import LEVELS, all_checks, checks_of
 from optlab.testing.known_rules import known_rule
 from optlab.testing.load_target import load_target
 from optlab.testing.plain_rules import sgd
@@ -396,3 +396,9 @@ def test_the_option_of_pytest_yields_an_item_for_each_check(file, pytestconfig, 
     )
     with pytest.raises(pytest.UsageError, match="--optlab no_such_module:x"):
         next(nothing.collect())
+
+
+def test_a_level_has_its_own_checks_and_those_of_the_lower_ones():
+    levels = {level: {one.level for one in checks_of(level)} for level in LEVELS}
+    quick, full, statistical = LEVELS
+    assert levels == {quick: {quick}, full: {quick, full}, statistical: set(LEVELS)}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 import optlab as ol
+from optlab.optimizers.gauss_newton import _line_search
 from optlab.problems.capabilities import HasCurvature, HasResiduals, gradient
 from optlab.problems.curves.trust_region import LeastSquaresPoint
 from optlab.problems.vector import flatten, unflatten
@@ -355,3 +356,31 @@ def test_a_point_is_finite_where_residuals_and_jacobian_both_are(bad):
     assert LeastSquaresPoint(Fixed([1.0, 2.0], [[1.0], [0.0]]), point).is_finite
     assert not LeastSquaresPoint(Fixed([1.0, bad], [[1.0], [0.0]]), point).is_finite
     assert not LeastSquaresPoint(Fixed([1.0, 2.0], [[1.0], [bad]]), point).is_finite
+
+
+class Straight:
+    """The residuals are the parameters."""
+
+    def residuals(self, point):
+        return point
+
+    def jacobian(self, point):
+        return torch.eye(len(point), dtype=point.dtype)
+
+
+def test_a_step_that_hardly_reduces_the_squares_is_halved():
+    """From 1 to -0.99999 the square falls by 2e-5 of the 4 that the slope promises."""
+    here = LeastSquaresPoint(Straight(), torch.ones(1, dtype=torch.float64))
+    reached = _line_search(here, torch.tensor([-1.99999], dtype=torch.float64))
+    assert reached.point.item() == pytest.approx(5e-6)
+    whole = _line_search(here, torch.tensor([-1.5], dtype=torch.float64))
+    assert whole.point.item() == -0.5
+    assert _line_search(here, torch.tensor([1.0], dtype=torch.float64)) is None  # uphill
+
+
+def test_a_model_that_asks_for_what_the_start_has_not_is_told_its_name():
+    x, y = [0.0, 1.0, 2.0], [1.0, 2.0, 3.0]
+    with pytest.raises(ValueError, match=r"asks for the parameter 'b', .* it has a$"):
+        ol.NonlinearLeastSquares(lambda p, x: p["a"] + p["b"] * x, x, y, start={"a": 1.0})
+    with pytest.raises(ValueError, match="has a; give start as a vector for numbers"):
+        ol.NonlinearLeastSquares(lambda p, x: p[0] * x, x, y, start={"a": 1.0})

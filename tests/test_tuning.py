@@ -12,6 +12,7 @@ import torch
 
 import optlab as ol
 from optlab.analysis.order_statistics import best_of, expected_attempts
+from optlab.analysis.tuning import _is_near
 from optlab.lab.execution_options import Execution
 from optlab.lab.store.store import Store
 from optlab.lab.tuning.range_edge import UNSURE, edge_of
@@ -574,3 +575,13 @@ def test_a_tuned_method_is_never_worse_than_a_tuned_special_case():
             assert epochs.loc[(problem, name), "median"] <= special["max"], (problem, name)
     medians = epochs["median"].unstack()
     assert (medians["momentum"] < 0.7 * medians["SGD"]).any()  # and it is better somewhere
+
+
+def test_near_the_best_are_settings_within_a_factor_of_two_that_fail_as_seldom():
+    best = Score(0, 1, 10.0, 10.0)
+    assert _is_near(Score(0, 1, 20.0, 50.0), best)
+    assert not _is_near(Score(0, 1, 20.1, 20.1), best)
+    assert not _is_near(Score(1, 1, 10.0, 10.0), best)
+    assert not _is_near(Score(0, 2, 10.0, 10.0), best)
+    assert not _is_near(Score(0, 1, -1.0, 1.0), best)  # of no sign but its own
+    assert _is_near(Score(0, 0, -3.0, 1.0), Score(0, 0, -3.0, 1.0))
