@@ -51,6 +51,19 @@ def test_before_the_first_window_the_load_is_not_known(machine):
     assert math.isnan(load.cores_short(threads=CORES))
 
 
+def test_short_trials_do_not_read_the_systems_counts(machine):
+    readings = []
+    load = MachineLoad(lambda: readings.append(1) or machine.read(), lambda: machine.clock)
+    for _ in range(10):
+        load.begin()
+        machine.passes(0.01, everyone=0.01, own=0.01)
+        load.cores_short(threads=1)
+    assert len(readings) == 1
+    machine.passes(0.5, everyone=0.5, own=0.5)
+    assert load.cores_short(threads=CORES) == 0
+    assert len(readings) == 2
+
+
 def test_a_load_of_long_ago_does_not_count(machine):
     load = MachineLoad(machine.read, lambda: machine.clock)
     machine.passes(60.0, everyone=60.0 * CORES, own=0.0)

@@ -8,8 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import optlab as ol
 from optlab.lab.workers import pickle_file
 from optlab.lab.workers.pickling import dumps_by_value
+from optlab.problems.losses.huber import HuberRegression
 
 
 def odd_modules():
@@ -77,6 +79,20 @@ def test_what_is_mapped_may_be_changed_and_nobody_else_sees_it(file):
     assert torch.equal(yours[0], X)
     assert np.array_equal(yours[1], y)
     assert mine[0].data_ptr() % 64 == 0
+
+
+@pytest.mark.parametrize("kind", [ol.LinearRegression, HuberRegression])
+def test_another_process_is_sent_the_solution(file, monkeypatch, kind):
+    problem = kind([[0.0], [1.0], [2.0]], [1.0, 3.0, 6.0])
+    reference = problem.reference()
+    layout = pickle_file.dump(problem, file)
+    for module in ("linear_regression.least_squares", "linear_model.optimum"):
+        monkeypatch.setattr(f"optlab.problems.{module}", None)  # it would be called
+    again = pickle_file.load(file.fileno(), layout)
+    assert repr(again.reference()) == repr(reference)
+    start = problem.start(torch.Generator())
+    assert again.evaluate(start) == problem.evaluate(start)
+    assert "_judge" not in again.__getstate__()  # of which a key is made
 
 
 def test_a_default_device_is_no_matter():

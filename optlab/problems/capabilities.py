@@ -188,7 +188,7 @@ def has(problem: object, capability: Callable[..., Capability]) -> TypeIs[Capabi
     >>> has(ol.LinearRegression(X, y, l1=0.1), HasResiduals)
     False
     """
-    found = _by_class(type(problem), capability)
+    found = _by_class(type(problem), capability)  # type: ignore[arg-type]  # classes have a hash
     # To ask an instance takes long, and is of use only where it has members of its own.
     if found is None or not (found or vars(capability).keys().isdisjoint(_own(problem))):
         found = isinstance(problem, capability)  # type: ignore[arg-type]  # a protocol, for mypy none
