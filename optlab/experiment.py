@@ -360,6 +360,8 @@ def compare(
     recorded_epochs
         The epochs after which an iterate is judged and recorded: ``"growing"``, a number k for
         every k-th, or epochs.
+    record_parameters
+        Keep the parameters of the recorded epochs: see `Results.parameter_history`.
     store
         A file that each trial is written to as it ends; trials that it holds are not run again.
     execution

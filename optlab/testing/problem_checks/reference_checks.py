@@ -161,7 +161,7 @@ def _of_exact_fit(subject: ProblemSubject, reference: Reference, loss: float) ->
     if abs(reference.loss) > subject.gradients.bound_at(reference.parameters, None).loss:
         return 0.0
     least = abs(reference.loss) ** 0.5
-    return 2 * least * (abs(loss) ** 0.5 + least)
+    return float(2 * least * (abs(loss) ** 0.5 + least))
 
 
 def _points(subject: ProblemSubject, reference: Reference) -> list[tuple[Parameters, str]]:
