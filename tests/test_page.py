@@ -455,7 +455,8 @@ CONTRASTS = """() => {
         const c = getComputedStyle(e).backgroundColor; if (!c.startsWith("rgba(")) return c; }
         return "rgb(255, 255, 255)"; };
     return ["h1", "header p", ".findings li", ".caveats li", "nav a", ".question", ".how", "legend",
-            "summary", "td", "dt", "footer", "button", ".only", ".verdict a", ".fastest"].map((s) => {
+            "summary", "td", "dt", "footer", "button", ".only", ".verdict a",
+            ".fastest"].map((s) => {
       const e = document.querySelector(s);
       const a = light(getComputedStyle(e).color), b = light(ground(e));
       return [s, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]; }); }"""
@@ -556,8 +557,8 @@ def test_contents_and_filters_are_a_menu_on_a_small_screen(open_page, results):
 
 def test_of_too_many_lines_the_best_by_rank_are_drawn_the_winner_among_them(open_page):
     names = tuple(f"SGD(learning_rate=0.{n:02})" for n in range(1, 31))
-    many = plant(problems=("line",), optimizers=(*names, "Adam"), direct=(), sizes=(1, 8, "full"),
-                 devices=("cpu",), seeds=1, repeats=1, mishaps=False, epochs=(1, 8, 400))  # fmt: skip
+    many = plant(problems=("line",), optimizers=(*names, "Adam"), direct=(), devices=("cpu",),
+                 seeds=1, repeats=1, mishaps=False, epochs=(1, 8, 400))  # fmt: skip
     ranked = ranked_settings(many)
     page = open_page(many)
     assert "16 of 93 lines are drawn" in show(page, "convergence").inner_text()

@@ -114,8 +114,8 @@ GLOSSARY = (
     ),
     Term(
         "shared",
-        "The trial ran in a sweep: several settings were computed together in one pass. Its seconds "
-        "are a share of that pass, and are never ranked.",
+        "The trial ran in a sweep: several settings were computed together in one pass. Its "
+        "seconds are a share of that pass, and are never ranked.",
         in_texts=False,
     ),
     Term(
@@ -125,8 +125,8 @@ GLOSSARY = (
     ),
     Term(
         "suboptimality",
-        "The loss minus the reference's loss: how much is still to gain. 0 is perfect. In charts it "
-        "is a share of that at the start.",
+        "The loss minus the reference's loss: how much is still to gain. 0 is perfect. In charts "
+        "it is a share of that at the start.",
     ),
     Term(
         "target",
@@ -137,10 +137,10 @@ GLOSSARY = (
     ),
     Term(
         "unstable",
-        "The seconds of a setting differ by more than 10 % between repeats (the interquartile range "
-        "over the median): compare them with care.",
+        "The seconds of a setting differ by more than 10 % between repeats (the interquartile "
+        "range over the median): compare them with care.",
     ),
-)  # fmt: skip
+)
 """The terms, in the order of the alphabet."""
 
 _FORMS = {form: term for term in GLOSSARY for form in (term.word, *term.forms)}
