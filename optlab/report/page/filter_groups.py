@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from optlab.report.answer.method import method_name
+from optlab.text import method_name
 
 
 def filter_groups(optimizers: Iterable[str]) -> list[dict[str, Any]]:
