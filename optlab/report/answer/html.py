@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.html_templates import ENVIRONMENT
 from optlab.report.answer.ranked_rows import (
     INTERVAL,
+    LEAVES_FIRST,
     METHOD,
     SETTINGS,
     TEXTS,
@@ -24,15 +29,23 @@ MOST_ROWS = 20
 MOST_TABLES = 5
 """Of so many problems a notebook shows the ranked tables; the page shows all."""
 
+_LEAVES = (*LEAVES_FIRST, "#", "epochs", "batch size")
+"""The columns that the page leaves out one after the other where it is narrow."""
+
+_WORD_ENDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[(=_,])")
+
 _ANSWER = ENVIRONMENT.from_string(
     files("optlab.report.answer").joinpath("answer.html").read_text(encoding="utf-8")
 )
 
 
-def answer_html(results: ResultTables, *, whole: bool = False) -> str:
+def answer_html(
+    results: ResultTables, *, whole: bool = False, link: Callable[[str, str], str] | None = None
+) -> str:
     """Return the verdict and the ranked table of each problem as HTML, every text escaped.
 
-    At most 20 rows of 5 problems, unless ``whole`` is set.
+    At most 20 rows of 5 problems, unless ``whole`` is set. ``link`` marks the terms in a text of a
+    part of the page, as `optlab.report.glossary.TermLinks` does.
     """
     groups: dict[str, list[Any]] = {}
     for sentence in verdict(results):
@@ -45,7 +58,12 @@ def answer_html(results: ResultTables, *, whole: bool = False) -> str:
         tables=[_table(table, None if whole else MOST_ROWS) for table in shown],
         more_tables=len(tables) - len(shown),
         lines=remarks(results),
+        link=link or _plain,
     )
+
+
+def _plain(text: str, part: str) -> str:  # noqa: ARG001 - where there are no links
+    return text
 
 
 def _table(ranked: RankedRows, most: int | None) -> dict[str, Any]:
@@ -61,11 +79,18 @@ def _table(ranked: RankedRows, most: int | None) -> dict[str, Any]:
     ]
     return {
         "problem": ranked.problem,
-        "head": list(zip(columns, kinds, strict=True)),
+        "head": [(name, kind, _keep(name)) for name, kind in zip(columns, kinds, strict=True)],
         "rows": rows,
         "left": len(ranked.rows) - len(rows),
         "caption": ranked.caption,
     }
+
+
+def _keep(name: str) -> int:
+    """Return the place of a column in the order in which they are kept where room is scarce."""
+    if name in _LEAVES:
+        return 3 + _LEAVES[::-1].index(name)
+    return {METHOD: 0, "seconds": 1}.get(name, 2)
 
 
 def _value(row: list[str], name: str, ranked: RankedRows) -> str | tuple[str, str]:
@@ -73,8 +98,13 @@ def _value(row: list[str], name: str, ranked: RankedRows) -> str | tuple[str, st
     text = row[ranked.columns.index(name)]
     if name != METHOD:
         return text
-    has_settings = SETTINGS in ranked.columns
-    return text, row[ranked.columns.index(SETTINGS)] if has_settings else ""
+    settings = row[ranked.columns.index(SETTINGS)] if SETTINGS in ranked.columns else ""
+    return _breakable(text), _breakable(settings)
+
+
+def _breakable(text: str) -> Markup:
+    """Return a name that may go on in another line between its words."""
+    return Markup("<wbr>").join(map(escape, _WORD_ENDS.split(text)))
 
 
 def _drawn(bar: Any) -> dict[str, Any]:

@@ -22,6 +22,9 @@ METHOD, SETTINGS, INTERVAL = "method", "hyperparameters", "interval"
 TEXTS = (METHOD, SETTINGS, INTERVAL, "batch size", "device", "dtype", "status")
 """Columns that stand to the left; those of numbers stand to the right."""
 
+LEAVES_FIRST = (INTERVAL, "gradient evals", "dtype", "device", "status")
+"""The columns that are left out one after the other where there is no room for all."""
+
 _AXES = {"batch": "batch size", "device": "device", "dtype": "dtype", "status": "status"}
 
 

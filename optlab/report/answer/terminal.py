@@ -17,6 +17,7 @@ from rich.text import Text
 from optlab.analysis.result_tables import ResultTables
 from optlab.report.answer.ranked_rows import (
     INTERVAL,
+    LEAVES_FIRST,
     METHOD,
     SETTINGS,
     TEXTS,
@@ -33,9 +34,6 @@ BAR_WIDTHS = (16, 10, 6)
 
 _FOLDED = {METHOD: 18, SETTINGS: 18, "status": 10}
 """Columns whose texts may go on in further lines, and the widths that they have at least."""
-
-_LEAVES_FIRST = (INTERVAL, "gradient evals", "dtype", "device", "status")
-"""The columns that are left out one after the other where the terminal is too narrow for all."""
 
 NARROW = 100
 """Without a terminal the answer is this wide."""
@@ -131,7 +129,7 @@ class Layout:
 def layout(ranked: RankedRows, width: int) -> Layout:
     """Return the layout that shows most in so many characters."""
     has_settings = SETTINGS in ranked.columns
-    kept = [name for name in _LEAVES_FIRST if name in ranked.columns]
+    kept = [name for name in LEAVES_FIRST if name in ranked.columns]
     choices = [(False, size, 0) for size in BAR_WIDTHS] + [(True, size, 0) for size in BAR_WIDTHS]
     choices += [(True, BAR_WIDTHS[-1], count) for count in range(1, len(kept) + 1)]
     for merged, size, count in choices:

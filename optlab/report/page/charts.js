@@ -2,7 +2,7 @@
 // none is put into a template of plotly's ("%{x}" in a name stays as it is).
 "use strict";
 
-const MOST_LINES = 48; // with more, lines cannot be told apart; the filters choose others
+const MOST_LINES = 16; // in a panel: with more, lines cannot be told apart; the filters choose others
 const MOST_PANELS = 6;
 
 const shown = (value, axis) => (axis.unit === "s" ? duration(value) : number(value));
@@ -32,18 +32,36 @@ function series(view, rows, apart) {
   return [...groups.values()];
 }
 
-/** Return at most MOST_LINES series, evenly over panels, optimizers and batch sizes. */
-function thinned(all) {
-  if (all.length <= MOST_LINES) return all;
-  const kin = new Map();
-  for (const s of all) {
-    const key = JSON.stringify([s.panel, s.optimizer]);
-    kin.set(key, [...(kin.get(key) || []), s]);
+const UNRANKED = 1e9;
+const settingOf = (c, i) => JSON.stringify([c.optimizer[i], c.batch[i], c.device[i], c.dtype[i]]);
+
+/** Return the place of each setting on its problem, and its best on any, of a table in that order. */
+function placesByRank({ columns: c, rows }) {
+  const places = new Map(), counts = {};
+  for (let i = 0; i < rows; i++) {
+    const setting = settingOf(c, i), place = (counts[c.problem[i]] = (counts[c.problem[i]] ?? -1) + 1);
+    places.set(c.problem[i] + setting, place);
+    places.set(setting, Math.min(place, places.get(setting) ?? UNRANKED));
   }
-  const each = Math.max(1, Math.floor(MOST_LINES / kin.size));
-  const kept = [...kin.values()].flatMap((group) =>
-    group.filter((_, i) => group.length <= each || i % Math.ceil(group.length / each) === 0));
-  return kept.slice(0, MOST_LINES);
+  return places;
+}
+
+/** Return the best place in the ranking of the settings that a series shows. */
+function rankOf(view, s) {
+  const c = view.table.columns, place = (i) =>
+    page.places.get((c.problem ? c.problem[i] : "") + settingOf(c, i)) ?? UNRANKED;
+  return s.size === null ? Math.min(...s.rows.map(place)) : place(s.rows[0]);
+}
+
+/** Return the series that are drawn: of too many panels, and of too many lines in each, the best by rank. */
+function chosen(view, all) {
+  const rank = new Map(all.map((s) => [s, rankOf(view, s)])), inPanel = Map.groupBy(all, (s) => s.panel);
+  const first = (list, most, of) => [...list].sort((a, b) => of(a) - of(b)).slice(0, most);
+  const panels = first(inPanel.keys(), MOST_PANELS, (panel) => Math.min(...inPanel.get(panel).map((s) => rank.get(s))));
+  const each = Math.min(MOST_LINES, Math.floor((2 * MOST_LINES) / panels.length));
+  const kept = new Set(panels.flatMap((panel) => first(inPanel.get(panel), each, (s) => rank.get(s))));
+  return { kept: all.filter((s) => kept.has(s)), hidden: inPanel.size - panels.length,
+           of: panels.reduce((sum, panel) => sum + inPanel.get(panel).length, 0) };
 }
 
 /** Return colour, dash and marker of a series on the current background. */
@@ -160,7 +178,7 @@ function placesOf(view, x, rows, order) {
 function tracesOf(view, rows, x, y, page, dark) {
   const categories = x.scale === "category";
   const all = series(view, rows, !bySize(x));
-  const kept = thinned(all), c = view.table.columns;
+  const { kept, of, hidden } = chosen(view, all), c = view.table.columns;
   const places = categories ? placesOf(view, x, rows, page.styles.sizes) : new Map();
   const names = Object.keys(page.styles.optimizers).filter((n) => kept.some((s) => s.optimizer === n));
   const inner = [...new Set(kept.map((s) => s.size))];
@@ -185,7 +203,7 @@ function tracesOf(view, rows, x, y, page, dark) {
                               : lineTraces(view, x, y, s, ink, span);
     traces.forEach((t) => drawn.push({ ...t, panel: s.panel, name: nameOf(s) }));
   }
-  return { drawn, places, kept, of: all.length };
+  return { drawn, places, kept, of, hidden };
 }
 
 /** Return the box of a problem's contours, [[least x, largest x], [least y, largest y]], or null. */
@@ -247,10 +265,8 @@ function ticksOf(names, sizes, room) {
 function figureOf(view, rows, x, y, page, width) {
   const css = getComputedStyle(document.documentElement);
   const tone = (name) => css.getPropertyValue(name).trim();
-  const { drawn, places, kept, of } = tracesOf(view, rows, x, y, page, page.dark());
-  let panels = [...new Set(drawn.map((t) => t.panel))];
-  const hidden = panels.length - MOST_PANELS;
-  panels = panels.slice(0, MOST_PANELS);
+  const { drawn, places, kept, of, hidden } = tracesOf(view, rows, x, y, page, page.dark());
+  const panels = [...new Set(drawn.map((t) => t.panel))];
   const { columns, down, height } = sizeOf(view, panels.length, width);
   const names = ticksOf([...places.keys()], bySize(x), width / columns - 90);
   const layout = { width, height: height + names.extra, margin: { l: width < 640 ? 74 : 84, r: 14, t: 30, b: 52 + names.extra }, showlegend: false,
@@ -298,10 +314,11 @@ function figureOf(view, rows, x, y, page, width) {
     }
   });
   const notes = [];
-  if (kept.length < of) notes.push(`${kept.length} of ${of} lines are drawn; the filters choose others, and the table has all.`);
+  if (kept.length < of) notes.push(`${kept.length} of ${of} lines are drawn: the best of each method, then the others by rank. The filters choose others, and the table has all.`);
   if (hidden > 0) notes.push(`${hidden} more panels are left out; the filters choose others.`);
   if (gone.note) notes.push(gone.note);
   const seen = new Set(drawn.filter((t) => t.showlegend !== false && t.x.length && panels.includes(t.panel)).map((t) => t.name));
   data.forEach((trace) => delete trace.panel);
-  return { data, layout, note: notes.join(" "), series: [...seen].filter((name) => !gone.never.has(name)).length };
+  const legend = new Map(kept.filter((s) => seen.has(nameOf(s)) && !gone.never.has(nameOf(s))).map((s) => [label(s), inkOf(page.styles, s.optimizer, s.size, page.dark())]));
+  return { data, layout, note: notes.join(" "), legend };
 }

@@ -1,4 +1,4 @@
-// The page's behaviour: filters that act on every view, charts drawn when they are scrolled into sight,
+// The page's behaviour: filters that act on every view, charts drawn before they are scrolled to,
 // light and dark theme. Text of users is put into the page by textContent only.
 "use strict";
 
@@ -30,6 +30,7 @@ for (const view of page.views) {
   for (const name of Object.keys(view.extra)) view.extra[name] = decoded(view.extra[name]);
 }
 for (const name of Object.keys(page.tables)) page.tables[name] = decoded(page.tables[name]);
+page.places = placesByRank(decoded(page.order));
 page.printing = false;
 page.dark = () => !page.printing && document.documentElement.dataset.theme === "dark";
 page.state = { problem: page.axes.problem[0], optimizer: new Set(page.axes.optimizer),
@@ -94,7 +95,7 @@ function makeChart(section) {
   scales();
   tools.append(boxes);
   if (view.kind !== "matrix")
-    tools.append(element("span", { className: "last" },
+    $(".head", section).append(element("span", { className: "last" },
       ...["svg", "png"].map((format) => element("button", { type: "button", textContent: format.toUpperCase(),
         ariaLabel: `Save ${view.title} as ${format.toUpperCase()}`, title: `Save this chart as ${format.toUpperCase()}`, onclick: () => saveChart(chart, format) }))));
   chart.behind = makeTable($(".behind", section), view.table, `${page.name}-${view.key}`, () => chartRows(chart),
@@ -146,7 +147,7 @@ function draw(chart, width = chart.box.clientWidth) {
   const { view, box, section } = chart;
   if (view.kind === "matrix") drawMatrix(chart);
   else {
-    const { data, layout, note, series } = figureFor(chart, width);
+    const { data, layout, note, legend } = figureFor(chart, width);
     $(".printed", section).textContent = shownWords(chart);
     box.style.minHeight = "";
     const empty = !data.some((trace) => trace.x && trace.x.length && trace.type === "scatter");
@@ -154,7 +155,9 @@ function draw(chart, width = chart.box.clientWidth) {
     $(".note", section).textContent = empty ? whyEmpty(chart) : note;
     if (empty) { Plotly.purge(box); box.replaceChildren(); }
     else Plotly.react(box, data, layout, { displayModeBar: false, responsive: false });
-    box.setAttribute("aria-label", `${view.title}: ${series} series drawn. ` +
+    $(".legend", section).replaceChildren(...[...legend].map(([name, ink]) =>
+      element("li", {}, swatch(ink), element("span", { textContent: name }))));
+    box.setAttribute("aria-label", `${view.title}: ${legend.size} series drawn. ` +
       "The table below the chart has the numbers.");
   }
   box.dataset.drawn = String(++chart.times);
@@ -198,7 +201,7 @@ function drawMatrix(chart) {
     body.append(line);
   }
   table.append(body);
-  box.replaceChildren(rows.length ? element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: view.title }, table)
+  box.replaceChildren(rows.length ? element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Seconds by batch size and device" }, table)
                                   : element("p", { className: "missing", textContent: whyEmpty(chart) }));
 }
 
@@ -218,35 +221,49 @@ async function saveChart(chart, format) {
   save(`${page.name}-${chart.view.key}.${format}`, await (await fetch(url)).blob());
 }
 
+/** Draw what is in sight at once, and the other charts after it, each in a task of its own. */
 function refresh() {
   for (const chart of charts) {
     chart.stale = true;
-    delete chart.box.dataset.drawn; // until it is in sight again
+    delete chart.box.dataset.drawn;
     if (chart.seen) draw(chart);
     else reserve(chart);
   }
   for (const table of tables) table.refresh();
+  drawNext();
+}
+
+let nextDraw = 0;
+function drawNext() {
+  clearTimeout(nextDraw);
+  nextDraw = setTimeout(() => {
+    const chart = page.printing ? null : charts.find((c) => c.stale);
+    if (chart) { draw(chart); drawNext(); }
+  });
 }
 
 /* ---- theme, sight, print ---- */
 
-const wide = window.matchMedia("(min-width: 901px)");
+const wide = window.matchMedia("(min-width: 1100px)");
 const night = window.matchMedia("(prefers-color-scheme: dark)");
-let chosen = null;
-const theme = () => { document.documentElement.dataset.theme = chosen || (night.matches ? "dark" : "light"); };
+let ownTheme = null;
+const theme = () => { document.documentElement.dataset.theme = ownTheme || (night.matches ? "dark" : "light"); };
 theme();
 $$("section[data-view]").forEach(makeChart);
 for (const box of $$("[data-table]"))
   tables.push(makeTable(box, page.tables[box.dataset.table], `${page.name}-${box.dataset.table}`,
                         () => passing(page.tables[box.dataset.table]),
-                        { open: box.tagName !== "DETAILS", title: box.dataset.title, paper: page.paper[box.dataset.table] }));
+                        { open: box.tagName !== "DETAILS", title: box.dataset.title, paper: page.paper[box.dataset.table], chosen: page.chosen[box.dataset.table] }));
+$$("main .scroll:has(> table th[scope])").filter((scroll) => !scroll.closest("[data-table], .chart")).forEach(fitWritten);
 const rebuildFilters = makeFilters();
 const retheme = () => { theme(); rebuildFilters(); refresh(); };
 night.addEventListener("change", retheme);
-$("#theme").onclick = () => { chosen = document.documentElement.dataset.theme === "dark" ? "light" : "dark"; retheme(); };
+$("#theme").onclick = () => { ownTheme = document.documentElement.dataset.theme === "dark" ? "light" : "dark"; retheme(); };
 $("#print").onclick = () => window.print();
-$("#side").open = wide.matches;
-wide.addEventListener("change", () => { if (!page.printing) $("#side").open = wide.matches; });
+$(".ranking[data-problem]")?.before(element("div", { className: "tools" }, ...problemChoice("ranking-problem")));
+makeContents();
+makeTerms();
+showRanking();
 
 const sight = new IntersectionObserver((entries) => {
   for (const entry of entries) {
@@ -256,6 +273,7 @@ const sight = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "200px" });
 charts.forEach((chart) => sight.observe(chart.box));
+drawNext();
 
 let widthBefore = window.innerWidth, waiting = 0;
 window.addEventListener("resize", () => {
@@ -268,16 +286,17 @@ window.addEventListener("beforeprint", () => {
   const before = document.documentElement.dataset.theme;
   page.printing = true;
   document.documentElement.dataset.theme = "light";
-  $("#side").open = true;
   const closed = $$("details.plain:not([open])");
   closed.forEach((traceback) => { traceback.open = true; });
   for (const chart of charts) { chart.stale = true; draw(chart, 640); }
+  showRanking();
   for (const table of tables) table.refresh();
   window.addEventListener("afterprint", () => {
-    page.printing = false;
+    page.places = placesByRank(decoded(page.order));
+page.printing = false;
     closed.forEach((traceback) => { traceback.open = false; });
     document.documentElement.dataset.theme = before;
-    $("#side").open = wide.matches;
+    showRanking();
     refresh();
   }, { once: true });
 });

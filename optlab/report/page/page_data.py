@@ -14,6 +14,9 @@ import pandas as pd
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, summary
 from optlab.analysis.theory_tables import modes, theory
+from optlab.report.answer.ranking import ranked_settings
+from optlab.report.glossary import terms_of
+from optlab.report.page.filter_groups import filter_groups
 from optlab.report.style import Styles
 from optlab.report.table_files import PAPER
 from optlab.report.views import View, headline
@@ -37,6 +40,16 @@ LABELS = {"low": "from", "high": "to", "seconds_low": "from", "seconds_high": "t
           "measured_epochs": "epochs to stop_at, measured"}  # fmt: skip
 """The headings of columns in tables, where they are not the columns' names."""
 
+CHOSEN = {
+    "summary": ["optimizer", "seconds", "status", "batch", "suboptimality", "epochs", "device",
+                "dtype", "seconds_low", "seconds_high", "trials", "unstable"],
+    "trials": ["optimizer", "seconds", "status", "batch", "suboptimality", "epochs", "seed",
+               "repeat", "device", "dtype", "trial", "message"],
+    "theory": ["optimizer", "batch", "learning_rate", "stable_rate", "stable", "half_life",
+               "noise_floor", "predicted_epochs", "measured_epochs"],
+}  # fmt: skip
+"""The columns that tables open with, as far as there is room; the last leave first."""
+
 SINGLE = ("problem", "device", "dtype", "machine", "file")
 """The columns that tables show only where trials differ in them; their CSV has them always."""
 
@@ -45,12 +58,13 @@ def page_data(results: ResultTables, views: Mapping[str, View]) -> dict[str, Any
     """Return the tables and views of the results, their styles, and the values of the filters."""
     trials, styles = results.trials, Styles.of_results(results)
     tables = {
-        "summary": _ordered(summary(results.trials)),
+        "summary": _ordered(_ranked(results, summary(results.trials))),
         "trials": _ordered(trials),
         "optimizers": _optimizers(trials),
         "theory": theory(results),
         "modes": modes(results),
     }
+    headings = _headings([*tables.values(), *(view.table for view in views.values())])
     return {
         "name": results.name or "experiment",
         "styles": {
@@ -58,15 +72,36 @@ def page_data(results: ResultTables, views: Mapping[str, View]) -> dict[str, Any
             "sizes": styles.batches,
         },
         "axes": axes_of(trials, styles.batches),
+        "methods": filter_groups(styles.by_optimizer),
+        "order": columns_of(drawing_order(results)),
         "target": headline(results),
         "cells": _cell_labels(trials),
-        "headings": _headings([*tables.values(), *(view.table for view in views.values())]),
+        "headings": headings,
+        "terms": terms_of(headings.values()),
+        "chosen": CHOSEN,
         "seconds": SECONDS,
         "paper": {"summary": PAPER["summary"]},
         "single": [c for c in SINGLE if c in trials and len(set(trials[c])) < 2],
         "tables": {name: columns_of(table, digits=None) for name, table in tables.items()},
         "views": [view_data(view) for view in views.values()],
     }
+
+
+def drawing_order(results: ResultTables) -> pd.DataFrame:
+    """Return the settings in the order in which charts draw them where there are too many.
+
+    The best of each method on a problem come first, then the others, each by its rank.
+    """
+    settings = ranked_settings(results)
+    best = ~settings.duplicated(["problem", "method"])
+    return pd.concat([settings[best], settings[~best]])[CELL]
+
+
+def _ranked(results: ResultTables, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table of settings by rank, those that were skipped last."""
+    places = ranked_settings(results)[CELL].assign(place=lambda rows: np.arange(len(rows)))
+    rows = table.merge(places, on=CELL, how="left").sort_values("place", kind="stable")
+    return rows.drop(columns="place")
 
 
 def _cell_labels(trials: pd.DataFrame) -> dict[str, dict[str, str]]:

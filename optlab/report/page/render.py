@@ -17,6 +17,7 @@ from optlab.report.answer.html import answer_html
 from optlab.report.findings.all_findings import findings
 from optlab.report.findings.caveats import caveats
 from optlab.report.findings.sentence import Sentence
+from optlab.report.glossary import GLOSSARY, TermLinks
 from optlab.report.output_file import SOFTWARE, check_output, output_file
 from optlab.report.page.experiment_lines import experiment_lines, tracebacks
 from optlab.report.page.page_data import page_data
@@ -26,11 +27,17 @@ from optlab.report.page.signature_table import SignatureLike, signature_table
 from optlab.report.page.spectrum_lines import spectrum_lines
 from optlab.report.page.tuning_section import tuning_section
 from optlab.report.trial_counts import trial_counts
-from optlab.report.views import views_of
+from optlab.report.views import View, views_of
 from optlab.report.views.cache import measured_trials
 
-SCRIPTS = ("numbers", "tables", "charts", "filters", "page")
+SCRIPTS = ("numbers", "tables", "charts", "filters", "contents", "page")
 """The scripts in the order in which they stand in one function, so that no name is global."""
+
+PICTURES = ("convergence", "target", "digits", "seconds", "fit", "parameters", "phases")
+"""The charts of which the first three that can be drawn follow the answer."""
+
+MOST_NAMES = 6
+"""With more categories on its axis a chart takes the whole width."""
 
 _TEMPLATES = ENVIRONMENT.overlay(loader=PackageLoader("optlab.report.page", ""))
 _TEMPLATES.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
@@ -66,15 +73,22 @@ def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ())
     """Return the page as HTML: findings, caveats, charts, tables, and how it was measured."""
     everything, results = results, measured_trials(results)
     views = views_of(results)
+    drawn = [view for view in views.values() if _is_drawn(view)]
+    pictures = _pictures(drawn)
+    link = TermLinks()
     return _TEMPLATES.get_template("page.html").render(
         title=results.name or "experiment",
         subtitle=_subtitle(everything),
         css=_source("page.css"),
-        answer=Markup(answer_html(everything, whole=True)),
+        answer=Markup(answer_html(everything, whole=True, link=link)),
+        link=link,
+        glossary=GLOSSARY,
         findings=_by_problem(findings(results, views), named=len(results.problems) > 1),
         caveats=caveats(results, views),
-        drawn=[view for view in views.values() if not view.table.empty],
-        not_drawn=[view for view in views.values() if view.table.empty],
+        pictures=pictures,
+        charts=[view for view in drawn if view not in pictures],
+        wide={view.key for view in drawn if _is_wide(view)},
+        not_drawn=[view for view in views.values() if view not in drawn],
         references=[reference_lines(facts) for facts in results.problems.values()],
         spectra=spectrum_lines(results.problems),
         predicted=len(results.predictions) > 0,
@@ -89,6 +103,27 @@ def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ())
         plotly=plotly.offline.get_plotlyjs().replace("</script", "<\\/script"),
         scripts="\n".join(_source(f"{name}.js") for name in SCRIPTS),
     )
+
+
+def _is_drawn(view: View) -> bool:
+    """Return whether a chart has something to show; devices are compared where there are two."""
+    return view.table["device"].nunique() > (view.key == "crossover")
+
+
+def _pictures(drawn: list[View]) -> list[View]:
+    """Return the three charts that follow the answer."""
+    by_key = {view.key: view for view in drawn}
+    return [by_key[key] for key in PICTURES if key in by_key][:3]
+
+
+def _is_wide(view: View) -> bool:
+    """Return whether a chart needs the whole width: for several panels, or for many names."""
+    if view.key == "convergence" or view.kind == "matrix":
+        return True
+    panels = [name for name in view.panels if name in view.table] if view.facets else []
+    several = len(view.table[panels].drop_duplicates()) > 1 if panels else False
+    names = view.x[0].scale == "category" and view.table[view.x[0].column].nunique() > MOST_NAMES
+    return several or bool(names)
 
 
 def _source(name: str) -> str:

@@ -1,4 +1,4 @@
-// Tables that sort, turn pages, and are saved as CSV and LaTeX.
+// Tables that fit their place, sort, turn pages, and are saved as CSV and LaTeX.
 "use strict";
 
 const ROWS = 20;
@@ -68,10 +68,56 @@ function shownCell(name, value, seconds) {
   return page.seconds.includes(name) || seconds.includes(name) ? duration(value) : number(value);
 }
 
+const PAPER_WIDTH = 860; // of a page of paper, in the larger letters of the screen
+
+/** Show the columns of a table that find room, in an order of which the last leave first; return how many are hidden. */
+function fit(grid, order, every) {
+  const count = grid.tHead.rows[0].cells.length, rows = [...grid.rows].filter((row) => row.cells.length === count);
+  const show = (kept) => { for (const row of rows) [...row.cells].forEach((cell, i) => { cell.hidden = !(every || kept.has(i)); }); };
+  show(new Set(order));
+  const widths = [...rows[0].cells].map((cell) => cell.offsetWidth), kept = new Set();
+  let room = page.printing ? PAPER_WIDTH : grid.parentElement.clientWidth;
+  for (const place of order) {
+    room -= widths[place];
+    if (room < 0 && kept.size > 1) break;
+    kept.add(place);
+  }
+  show(kept);
+  return every ? 0 : count - kept.size;
+}
+
+/** Keep a table to the columns that fit, with a button after it that shows all of them. */
+function makeFitting(grid, order, place, title) {
+  const state = { every: false };
+  const more = element("button", { type: "button", className: "more", onclick: () => { state.every = !state.every; refit(); } });
+  const refit = () => {
+    if (!grid.offsetParent) return;
+    const hidden = fit(grid, order(), state.every);
+    more.hidden = !hidden && !state.every;
+    more.textContent = state.every ? "Fewer columns" : `All ${grid.rows[0].cells.length} columns`;
+    more.ariaLabel = `${more.textContent} of ${title}`;
+  };
+  place(more);
+  return refit;
+}
+
+/** Let the tables that are written in the page fit their place; headings say what is kept longest. */
+function fitWritten(scroll) {
+  const grid = $("table", scroll), heads = [...$("thead tr", grid).cells];
+  const order = heads.map((_, i) => i).sort((a, b) => (heads[a].dataset.keep || 0) - (heads[b].dataset.keep || 0));
+  const refit = makeFitting(grid, () => order, (more) => scroll.after(more), scroll.ariaLabel);
+  tables.push({ refresh: refit });
+  const around = scroll.closest("details");
+  if (around) around.addEventListener("toggle", refit);
+  refit();
+}
+
 /** Make a table in a box, in a <details> when that is opened; seconds and paper name columns. */
-function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [], paper } = {}) {
+function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [], paper, chosen = [] } = {}) {
   const state = { sort: null, down: false, at: 0, made: false };
   const names = Object.keys(table.columns).filter((n) => !(page.single.includes(n)));
+  const first = chosen.filter((n) => names.includes(n) && table.columns[n].some((value) => value !== null)), order = () => (first.length ? first : names).map((n) => names.indexOf(n));
+  let refit;
   const grid = element("table"), head = element("tr"), body = element("tbody"), where = element("span", { role: "status" });
   const printed = element("p", { className: "printed", ariaHidden: "true" });
   const numeric = new Set(names.filter((column) => isNumeric(table, column)));
@@ -100,13 +146,16 @@ function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [
             (other === th ? (state.down ? " ▾" : " ▴") : "");
         fill();
       } }));
+      if (page.terms[text]) th.append(element("a", { className: "term", href: `#${page.terms[text]}`, ariaLabel: `Meaning of ${text}` }));
       head.append(th);
     }
+    let more;
+    refit = makeFitting(grid, order, (button) => { more = button; }, title);
     const text = (format, type, make_) => element("button", { type: "button", textContent: format,
       title: `Save all rows that the filters let through as ${format}`, ariaLabel: `Save ${title} as ${format}`,
       onclick: () => save(`${name}.${type}`, new Blob([make_(table, ordered(), type === "tex" ? paper : undefined)], { type: "text/plain;charset=utf-8" })) });
     box.append(element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: title }, grid), printed,
-               element("div", { className: "tools" }, back, where, on,
+               element("div", { className: "tools" }, back, where, on, more,
                        element("span", { className: "last" }, text("CSV", "csv", csv), text("LaTeX", "tex", latex))));
   }
   function fill() {
@@ -127,6 +176,7 @@ function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [
     back.disabled = state.at === 0;
     on.disabled = state.at + ROWS >= rows.length;
     back.hidden = on.hidden = rows.length <= ROWS;
+    refit();
   }
   const shownNow = () => open || box.open;
   const refresh_ = () => { if (!shownNow()) return; if (!state.made) make(); fill(); };

@@ -129,7 +129,7 @@ def crossover_view(results: ResultTables) -> View:
         x=(Axis("device", "device", scale="category"),),
         y=(Axis("seconds", "seconds of work", "s", "log", low="low", high="high"),),
         facets=False,
-        missing="No trial that finished or converged ran alone.",
+        missing="No two devices had trials that finished or converged, and that ran alone.",
     )
 
 
