@@ -12,6 +12,7 @@ from jinja2 import PackageLoader
 from markupsafe import Markup
 
 from optlab.analysis.result_tables import ResultTables
+from optlab.columns import MEANINGS
 from optlab.html_templates import ENVIRONMENT
 from optlab.report.answer.html import answer_html
 from optlab.report.findings.all_findings import findings
@@ -83,6 +84,7 @@ def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ())
         answer=Markup(answer_html(everything, whole=True, link=link)),
         link=link,
         glossary=GLOSSARY,
+        columns=MEANINGS.items(),
         findings=_by_problem(findings(results, views), named=len(results.problems) > 1),
         caveats=caveats(results, views),
         pictures=pictures,
