@@ -63,6 +63,18 @@ def test_the_rounding_of_an_exact_fits_residuals_is_no_fault():
     assert [failure.check for failure in report.failures] == ["suboptimality"]
 
 
+class WrongNearTheReference(ol.LinearRegression):
+    def evaluate(self, parameters):
+        judged = super().evaluate(parameters)
+        near = judged.suboptimality < 1e-3
+        return judged._replace(suboptimality=judged.suboptimality * (1.01 if near else 1.0))
+
+
+def test_every_point_of_a_check_is_looked_at_not_the_first_alone():
+    report = check_problem(linear(WrongNearTheReference))
+    assert [failure.check for failure in report.failures] == ["suboptimality"]
+
+
 class ByHand(NoGradient):
     """No autograd: numpy computes the loss, and the gradient in closed form."""
 
