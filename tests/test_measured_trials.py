@@ -27,7 +27,7 @@ OF_ALL_TRIALS = {
     "filter", "sort", "of_trials",  # selections of rows
     "parameters", "parameter_history", "traceback",  # of the trial that is named
     "load", "of", "anatomy",  # which read no tables
-    "to_csv", "export", "report", "save_figures", "figures", "plot_win_rates",  # of what is compared below
+    "to_csv", "export", "report", "save_figures", "figures", "plot_win_rates",  # of those below
 }  # fmt: skip
 
 ANSWERS = {
