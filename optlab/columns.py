@@ -143,7 +143,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "expected_cost": {"expected": "what all trials spent, over the number that reached it (ERT)"},
     "tuning": {
         "best": "the value that was chosen",
-        "edge": "low or high where it lies at an end of the range: the optimum is censored",
+        "edge": "low or high where the optimum lies beyond that end of the range: it is censored; "
+                "cannot tell where the settings were too few to say",
         "low": "the lower end of the range searched",
         "high": "the upper end of the range searched",
         "near_low": "the least value of settings within a factor of 2 of the best",

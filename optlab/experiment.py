@@ -361,7 +361,7 @@ def compare(
         The epochs after which an iterate is judged and recorded: ``"growing"``, a number k for
         every k-th, or epochs.
     record_parameters
-        Keep the parameters of the recorded epochs: see `Results.parameter_history`.
+        Keep the parameters of measured trials at these epochs, at most 4 MiB a trial.
     store
         A file that each trial is written to as it ends; trials that it holds are not run again.
     execution
