@@ -86,7 +86,7 @@ def _reason(
     """Say why nothing is measured, in a sentence, or return None."""
     if is_direct(optimizer):
         return "answers at once: it makes no steps"
-    if device.type != "cpu":
+    if device.type != "cpu":  # pragma: no cover - an accelerator
         return unavailable(trial.device, dtype) or "steps are taken apart on the CPU only"
     return None
 

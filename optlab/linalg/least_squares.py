@@ -157,7 +157,7 @@ def _with_weights(block: Block, weights: torch.Tensor) -> tuple[Block, int, tupl
     scaled: Any = np.ldexp(weights.cpu().numpy(), -exponent)
     total = math.fsum(scaled)
     weight_sum = total, math.fsum([*scaled, -total])
-    if isinstance(block.X, torch.Tensor):
+    if isinstance(block.X, torch.Tensor):  # pragma: no cover - of an accelerator
         scaled = torch.from_numpy(scaled).to(weights.device)
     kept = scaled > 0.0
     if not kept.all():
@@ -215,7 +215,7 @@ def _checked(
                 f"{name} must have the shape {tuple(high.shape)}, not {tuple(low.shape)}"
             )
         parts.append(None if low is None else _as_float64(name, low))
-    if X.device.type == "cpu":
+    if X.device.type == "cpu":  # pragma: no branch - else of an accelerator
         parts = [None if part is None else part.numpy() for part in parts]
     return Block(*parts)
 

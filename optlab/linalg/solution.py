@@ -82,7 +82,7 @@ def make_solution(
     digits = predicted_digits(found.size, errors)
     values = torch.from_numpy(high)
     lows = torch.from_numpy(low)
-    if device.type != "cpu":
+    if device.type != "cpu":  # pragma: no cover - an accelerator
         values, lows = values.to(device), lows.to(device)
     trusted, message = _verdict(found, digits, errors, rows)
     if found.rank < p:

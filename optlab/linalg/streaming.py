@@ -242,7 +242,7 @@ def _block(X: Any, y: Any, weights: Any = None) -> Block:
     for name, values in given:
         if isinstance(values, torch.Tensor):
             values = values.detach()  # noqa: PLW2901 - the same values, without their history
-            if values.device.type == "cpu":
+            if values.device.type == "cpu":  # pragma: no branch - else of an accelerator
                 values = values.numpy()  # noqa: PLW2901 - likewise
         if str(values.dtype).rsplit(".", maxsplit=1)[-1] not in ("float64", "float32"):
             raise ValueError(f"{name} must be float64 or float32, not {values.dtype}")

@@ -100,6 +100,6 @@ def _captured(run: Callable[[], None], state: Sequence[Tensor]) -> torch.cuda.CU
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         run()
-    for value, before in zip(state, kept, strict=True):
+    for value, before in zip(state, kept, strict=True):  # pragma: no cover - CUDA
         value.copy_(before)
     return graph
