@@ -1,3 +1,4 @@
+from . import columns as columns
 from . import datasets as datasets
 from . import linalg as linalg
 from .experiment import Experiment as Experiment

@@ -85,6 +85,12 @@ class Experiment:
     ValueError
         For an argument that cannot be, before anything runs.
 
+    See Also
+    --------
+    compare : The same in one call.
+    minimize : One optimizer on one problem.
+    Results : What `run` returns.
+
     Examples
     --------
     >>> import optlab as ol
@@ -171,12 +177,22 @@ class Experiment:
         command
             The command that repeats the experiment, for the record.
 
+        Returns
+        -------
+        Results
+            A row for each trial asked for, whatever became of it.
+
         Raises
         ------
         ValueError
             For options about the store where there is none, and for a store that cannot be used.
             Where it cannot be written any more when trials have run (`StoreError`), the exception's
             ``results`` hold a row for each trial.
+
+        See Also
+        --------
+        compare : The same in one call.
+        Results.load : Reads a store.
         """
         execution = execution or Execution()
         if store is None and (execution.fresh or execution.redo):
@@ -230,6 +246,15 @@ class Experiment:
             out.
         on_start
             Called with each trial whose step is measured, before it is.
+
+        Returns
+        -------
+        Anatomy
+            The table of parts, with its figure.
+
+        See Also
+        --------
+        Results.anatomy : The same of results.
         """
         return Anatomy(anatomy_table(self.grid, threads, on_start))
 
@@ -239,6 +264,15 @@ class Experiment:
         The status is 0 when every trial ended in a result, 1 when one did not, 2 for bad input, 3
         where the store or an output could not be written (a full disk, a file that another process
         keeps locked), 130 after Ctrl-C, SIGTERM or SIGHUP.
+
+        Returns
+        -------
+        NoReturn
+            The process ends.
+
+        See Also
+        --------
+        run : Without a command line.
         """
         from optlab.app.execute import main  # noqa: PLC0415 - a library loads no command line
 
@@ -265,12 +299,56 @@ def compare(
 ) -> Results:
     """Compare optimizers on a problem, or on several, in one call.
 
-    The keywords are those of `Experiment` and of `Experiment.run`.
+    Parameters
+    ----------
+    problem
+        A problem or several, of different names.
+    optimizers
+        Optimizers, or a dict of names and optimizers. One in `Tuned` is tuned before it is
+        measured.
+    batch_sizes
+        Rows a mini-batch, or ``"full"``. Direct methods have one trial for the whole axis.
+    devices
+        Where to compute: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"xpu"``.
+    dtypes
+        ``"float32"``, ``"float64"``; the problem's own where left out.
+    seeds
+        A seed draws the start and the batches' order, the same for all optimizers and devices.
+    repeats
+        How often each trial is run.
+    order
+        The order of the rows in each epoch: ``"dataloader"``, bit for bit that of torch's
+        ``DataLoader``, or ``"fast"``.
+    rate_rule, reference_batch_size
+        How learning rates follow the batch size: see `Experiment`.
+    epochs
+        The most passes over the data.
+    stop_at
+        Stop where the suboptimality is at most this share of that of a fit that has learnt
+        nothing, or where a `StopAt` of another measure says.
+    recorded_epochs
+        The epochs after which an iterate is judged and recorded: ``"growing"``, a number k for
+        every k-th, or epochs.
+    store
+        A file that each trial is written to as it ends; trials that it holds are not run again.
+    execution
+        The options that say how the trials are run: see `Execution`.
+
+    Returns
+    -------
+    Results
+        The tables of all trials, with summaries, figures and a page.
 
     Raises
     ------
     ValueError
         For an argument that cannot be, before anything runs.
+
+    See Also
+    --------
+    Experiment : The same as an object, with a command line of its own.
+    minimize : One optimizer on one problem.
+    Results.ranking, Results.plot_convergence : What to look at first.
 
     Examples
     --------

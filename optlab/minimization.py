@@ -54,6 +54,11 @@ class Solution:
         The trial's record, of which `trace` is made.
     problem
         The problem that was minimised.
+
+    See Also
+    --------
+    minimize : What returns it.
+    Results : Of several trials.
     """
 
     parameters: Parameters
@@ -96,6 +101,11 @@ class Solution:
         ValueError
             For a problem that predicts nothing, and for rows that do not fit its features.
 
+        See Also
+        --------
+        coefficients : What the model is made of.
+        plot : The way to the last iterate.
+
         Examples
         --------
         >>> import optlab as ol
@@ -123,6 +133,10 @@ class Solution:
         ValueError
             For a problem that is no linear model.
 
+        See Also
+        --------
+        predict : Predictions in the units of the data.
+
         Examples
         --------
         >>> import optlab as ol
@@ -141,6 +155,11 @@ class Solution:
         Returns
         -------
         matplotlib.figure.Figure
+
+        See Also
+        --------
+        predict, coefficients : What was found.
+        Results.plot_convergence : Of several optimizers.
 
         Examples
         --------
@@ -225,12 +244,22 @@ def minimize(
     recorded_epochs
         Which epochs are recorded and looked at: see `optlab.lab.trial.budget.Budget`.
 
+    Returns
+    -------
+    Solution
+        The last iterate, its evaluation, how the run ended, and the way to it.
+
     Raises
     ------
     ValueError
         For bad arguments, and for a pair of optimizer and problem that cannot run.
     Exception
         Whatever the optimizer raises.
+
+    See Also
+    --------
+    compare : Several optimizers, batch sizes, seeds and devices.
+    Solution : What is returned.
 
     Examples
     --------

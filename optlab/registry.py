@@ -71,6 +71,10 @@ class Registry(Generic[T]):
         ------
         ValueError
             For a name that is taken, and for an object of another kind.
+
+        See Also
+        --------
+        optlab.Experiment, optlab.compare : Take optimizers that are not registered too.
         """
         if name in self._known or self._registered.get(name, value) is not value:
             raise ValueError(f"the {self.kind} name {name!r} is taken")

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Results(ResultTables):
-    """The outcome of an experiment: its tables, with their summaries, figures and report."""
+    """The outcome of an experiment: its tables, with their summaries, figures and report.
+
+    See Also
+    --------
+    Experiment.run, compare : What makes them.
+    """
 
     experiment_anatomy: Callable[[], Anatomy] | None = None  # of the experiment in this process
 
@@ -43,7 +48,17 @@ class Results(ResultTables):
         machine: Mapping[str, str],
         definition: Mapping[str, Any],
     ) -> Self:
-        """Make the two tables from the records of trials."""
+        """Make the two tables from the records of trials.
+
+        Returns
+        -------
+        Results
+            Their tables.
+
+        See Also
+        --------
+        load : From files.
+        """
         return cls(
             name=name,
             trials=trials_table(records, problems),
@@ -69,10 +84,19 @@ class Results(ResultTables):
         optimizers of one name that are not the same in both are told apart by the file's name. Of
         several files the definition holds ``files``, each one's by its name.
 
+        Returns
+        -------
+        Results
+            The trials of all files, judged anew; without the problems' data, which no file holds.
+
         Raises
         ------
         ValueError
             For a file that is missing, damaged, no results file, or from a newer optlab.
+
+        See Also
+        --------
+        Experiment.run : ``store=`` writes such a file as trials end.
         """
         if not paths:
             raise ValueError("name at least one results file")
@@ -289,6 +313,16 @@ class Results(ResultTables):
         """Return a row for each optimizer, batch size, device and dtype: medians and intervals.
 
         The columns are those of `optlab.analysis.summary`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each cell, with medians over seeds and repeats.
+
+        See Also
+        --------
+        ranking : The best setting of each method.
+        ratios : Pairs of optimizers.
         """
         return analysis.summary(self.trials)
 
@@ -298,10 +332,20 @@ class Results(ResultTables):
         The verdict is ``faster``, ``slower``, ``no difference shown`` or ``too few repeats to
         say``: see `optlab.analysis.ratios` for the columns and the method.
 
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each other optimizer in each cell of the baseline.
+
         Raises
         ------
         ValueError
             For a baseline that is none of the optimizers.
+
+        See Also
+        --------
+        ranking : The order of all methods.
+        summary : Seconds with intervals.
         """
         return analysis.ratios(self.trials, baseline)
 
@@ -313,6 +357,16 @@ class Results(ResultTables):
         epochs, the noise floor, and the epochs to ``stop_at``, predicted and measured: see
         `optlab.analysis.theory` for the columns. `plot_theory` draws the curves;
         ``predicted_suboptimality`` in `traces` has them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each setting that theory describes; empty where it describes none.
+
+        See Also
+        --------
+        plot_theory : The same as curves.
+        optlab.testing.oracles : The formulas.
 
         Examples
         --------
@@ -334,6 +388,16 @@ class Results(ResultTables):
         Trials that never get there count as longer than any that do: see
         `optlab.analysis.time_to_target` for ``stop_at`` and `optlab.analysis.target_summary` for
         the columns.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each cell: how many trials reached the target, and their median costs.
+
+        See Also
+        --------
+        performance_profile, scores : Over several problems.
+        expected_cost : With restarts after failures.
         """
         return analysis.target_summary(analysis.time_to_target(self.trials, self.traces, stop_at))
 
@@ -342,9 +406,131 @@ class Results(ResultTables):
 
         ``cost`` is ``"seconds"``, ``"epochs"`` or ``"samples"`` to the target: see
         `optlab.analysis.performance_profile`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each solver and factor, with the share of instances solved within it.
+
+        See Also
+        --------
+        scores : Its area, one number for a method.
+        win_rates : Who beats whom.
         """
         times = analysis.time_to_target(self.trials, self.traces, stop_at)
         return analysis.performance_profile(times, cost)
+
+    def scores(
+        self,
+        stop_at: float | StopAt | None = None,
+        cost: str = "epochs",
+        *,
+        k: int | None = None,
+        limit: float = 4.0,
+    ) -> pd.DataFrame:
+        """Return AlgoPerf's score of each method over the problems, with intervals.
+
+        A method's cost on a problem is that of the best of its settings (of the best of ``k`` of
+        them), the median over seeds: see `optlab.analysis.scores` for the score and the columns.
+
+        Parameters
+        ----------
+        stop_at
+            The target; the experiment's own, if left out.
+        cost
+            ``"epochs"``, ``"samples"``, ``"steps"`` or ``"seconds"`` to the target.
+        k
+            How many settings of a method may be tried, by luck; all of them, if left out. Those of
+            a tuned optimizer are its tuning trials.
+        limit
+            The ratio to the best from which on a method scores nothing.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each method, the best first.
+
+        Raises
+        ------
+        ValueError
+            Without a target, and as `optlab.analysis.attempts` and `optlab.analysis.scores` do.
+
+        See Also
+        --------
+        win_rates : Who beats whom, and how often.
+        expected_cost : What a method costs with restarts.
+        performance_profile : The curve of which this score is the area.
+
+        Examples
+        --------
+        >>> import optlab as ol
+        >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
+        >>> rates = [ol.SGD(0.1), ol.SGD(0.3), ol.Adam(0.1), ol.Adam(1.0)]
+        >>> results = ol.compare(problem, rates, epochs=100, stop_at=1e-3)
+        >>> results.scores()[["method", "score", "solved"]].round(2)
+          method  score  solved
+        0    SGD   1.00       1
+        1   Adam   0.13       1
+        """
+        costs = analysis.attempts(self.trials, self.traces, self._stop_at(stop_at), cost)
+        return analysis.scores(costs, k=k, limit=limit)
+
+    def win_rates(
+        self, stop_at: float | StopAt | None = None, cost: str = "epochs"
+    ) -> pd.DataFrame:
+        """Return how often each optimizer takes less to the target than each other.
+
+        Comparisons are made on each problem at each batch size: see `optlab.analysis.win_rates` for
+        the columns. `plot_win_rates` draws them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each ordered pair of optimizers.
+
+        Raises
+        ------
+        ValueError
+            Without a target.
+
+        See Also
+        --------
+        plot_win_rates : The same as a figure.
+        scores : How large the wins are.
+        """
+        times = analysis.time_to_target(self.trials, self.traces, self._stop_at(stop_at))
+        return analysis.win_rates(times, cost)
+
+    def expected_cost(
+        self, stop_at: float | StopAt | None = None, cost: str = "epochs"
+    ) -> pd.DataFrame:
+        """Return the expected running time (ERT) of each cell: its mean cost to a first success.
+
+        See `optlab.analysis.expected_cost` for the columns.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each cell, with the expected cost and its interval.
+
+        Raises
+        ------
+        ValueError
+            Without a target.
+
+        See Also
+        --------
+        time_to_target : Medians in place of means.
+        """
+        times = analysis.time_to_target(self.trials, self.traces, self._stop_at(stop_at))
+        return analysis.expected_cost(times, cost)
+
+    def _stop_at(self, given: float | StopAt | None) -> float | StopAt:
+        """Return the target asked for, or that of the experiment."""
+        own = StopAt.stored(self.definition.get("stop_at")) if given is None else given
+        if own is None:
+            raise ValueError("the experiment had no stop_at: name a target, such as stop_at=1e-3")
+        return own
 
     def tuning(self) -> pd.DataFrame:
         """Return what tuning found and what it took, a row for each search and hyperparameter.
@@ -352,19 +538,63 @@ class Results(ResultTables):
         The best value, whether it lies at the edge of its range, how sharp the choice is, the share
         of settings that reached ``stop_at``, and the cost: see `optlab.analysis.tuning` for the
         columns. Empty where no optimizer was `optlab.Tuned`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each search and hyperparameter.
+
+        See Also
+        --------
+        tuning_settings : All that was tried.
+        plot_tuning : The same as curves.
+        tuning_ranks : Ranks with the cost of tuning.
         """
         return analysis.tuning(self)
 
     def tuning_settings(self) -> pd.DataFrame:
-        """Return every setting that was tried: see `optlab.analysis.tuning_settings`."""
+        """Return every setting that was tried: see `optlab.analysis.tuning_settings`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each setting and hyperparameter.
+
+        See Also
+        --------
+        tuning : What was found.
+        best_of_k : How much luck is in it.
+        """
         return analysis.tuning_settings(self)
 
     def best_of_k(self) -> pd.DataFrame:
-        """Return how good the best of k settings is: see `optlab.analysis.best_of_k`."""
+        """Return how good the best of k settings is: see `optlab.analysis.best_of_k`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each search and k, with the median and the range of the best of k.
+
+        See Also
+        --------
+        tuning : What was found.
+        scores : Over several problems, by the best of k.
+        """
         return analysis.best_of_k(self)
 
     def tuning_ranks(self) -> pd.DataFrame:
-        """Return ranks with and without the cost of tuning: see `optlab.analysis.tuning_ranks`."""
+        """Return ranks with and without the cost of tuning: see `optlab.analysis.tuning_ranks`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each problem, batch size and optimizer.
+
+        See Also
+        --------
+        ranking : By the measured trials alone.
+        tuning : The cost of each search.
+        """
         return analysis.tuning_ranks(self)
 
     def anatomy(self) -> Anatomy:
@@ -373,10 +603,19 @@ class Results(ResultTables):
         The problems and optimizers are those of the experiment that these results come from; its
         parts, bounds and figure are those of `Experiment.anatomy`.
 
+        Returns
+        -------
+        Anatomy
+            The table of parts, with its figure.
+
         Raises
         ------
         ValueError
             For results that were read from a file, which holds no optimizers.
+
+        See Also
+        --------
+        Experiment.anatomy : The same before any trial ran.
         """
         if self.experiment_anatomy is None:
             raise ValueError(
@@ -388,10 +627,20 @@ class Results(ResultTables):
     def parameters(self, trial: int) -> Mapping[str, np.ndarray[Any, Any]]:
         """Return a trial's final parameters as arrays, in the dtype it computed in.
 
+        Returns
+        -------
+        Mapping[str, numpy.ndarray]
+            The parameters by name.
+
         Raises
         ------
         ValueError
             Where there is no such trial, or it yielded none.
+
+        See Also
+        --------
+        Solution.coefficients : In the units of the data.
+        traceback : Why a trial has none.
         """
         if trial in self.final_parameters:
             return self.final_parameters[trial]
@@ -407,11 +656,26 @@ class Results(ResultTables):
         )
 
     def traceback(self, trial: int) -> str:
-        """Return the traceback of a failed trial, or an empty string."""
+        """Return the traceback of a failed trial, or an empty string.
+
+        Returns
+        -------
+        str
+            The traceback as Python prints it.
+
+        See Also
+        --------
+        parameters : Of a trial that did not fail.
+        """
         return self.tracebacks.get(trial, "")
 
     def to_csv(self, folder: str | Path, *, force: bool = False, raw: bool = False) -> None:
-        """Write the tables of `export` into a folder, as CSV."""
+        """Write the tables of `export` into a folder, as CSV.
+
+        See Also
+        --------
+        export : Other formats too.
+        """
         self.export(folder, "csv", force=force, raw=raw)
 
     def export(
@@ -432,10 +696,20 @@ class Results(ResultTables):
             Write texts into CSV as they are. Without, one that a spreadsheet would run as a formula
             (it begins with ``=``, ``+``, ``-``, ``@``, a tab or a line end) gets an apostrophe.
 
+        Returns
+        -------
+        list of pathlib.Path
+            The files.
+
         Raises
         ------
         ValueError
             For another kind, where pyarrow is missing, and for a file that optlab did not write.
+
+        See Also
+        --------
+        to_csv : CSV only.
+        report : One page.
         """
         return write_tables(self, Path(folder), kind, force=force, raw=raw)
 
@@ -447,10 +721,20 @@ class Results(ResultTables):
         ``problem`` may be left out where there is one; ``measure`` is the suboptimality or a
         further measure of the problem, such as ``"holdout_loss"``.
 
+        Returns
+        -------
+        matplotlib.figure.Figure
+            To show, or to save by ``savefig``.
+
         Raises
         ------
         ValueError
             For a measure that no trial has.
+
+        See Also
+        --------
+        plot_seconds, plot_batch_sizes : Costs in place of curves.
+        save_figures : All figures at once.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - matplotlib is loaded when it is drawn with
 
@@ -461,10 +745,19 @@ class Results(ResultTables):
 
         Its noise floor is dotted. ``problem`` may be left out where there is one.
 
+        Returns
+        -------
+        matplotlib.figure.Figure
+            To show, or to save by ``savefig``.
+
         Raises
         ------
         ValueError
             For a problem on which theory predicts no trial: see `theory`.
+
+        See Also
+        --------
+        theory : The numbers.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
@@ -473,17 +766,37 @@ class Results(ResultTables):
     def plot_fit(self, problem: str | None = None) -> Figure:
         """Draw the points of a one-feature problem and the line of each setting's median trial.
 
+        Returns
+        -------
+        matplotlib.figure.Figure
+            To show, or to save by ``savefig``.
+
         Raises
         ------
         ValueError
             For a problem with several features.
+
+        See Also
+        --------
+        Solution.plot : The way to a solution.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
         return figures.fit(self, self._one(problem))
 
     def plot_seconds(self, problem: str | None = None) -> Figure:
-        """Draw the seconds of each optimizer by batch size, a panel for each device."""
+        """Draw the seconds of each optimizer by batch size, a panel for each device.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            To show, or to save by ``savefig``.
+
+        See Also
+        --------
+        summary : The numbers.
+        plot_batch_sizes : Costs of a target.
+        """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
         return figures.seconds(self, self._one(problem))
@@ -491,10 +804,19 @@ class Results(ResultTables):
     def plot_tuning(self, problem: str | None = None) -> Figure:
         """Draw the epochs to ``stop_at`` (or the loss) of every setting that was tried.
 
+        Returns
+        -------
+        matplotlib.figure.Figure
+            To show, or to save by ``savefig``.
+
         Raises
         ------
         ValueError
             Where no optimizer was tuned.
+
+        See Also
+        --------
+        tuning, tuning_settings : The numbers.
         """
         from optlab.report.figures.tuning_curves import tuning_curves  # noqa: PLC0415 - as above
 
@@ -503,13 +825,47 @@ class Results(ResultTables):
             raise ValueError("no optimizer was tuned: put one into optlab.Tuned")
         return figure
 
+    def plot_win_rates(self, stop_at: float | StopAt | None = None, cost: str = "epochs") -> Figure:
+        """Draw who beats whom: a square for each pair of optimizers, with the share of wins.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            To show, or to save by ``savefig``.
+
+        Raises
+        ------
+        ValueError
+            Without a target, and where no two optimizers were compared.
+
+        See Also
+        --------
+        win_rates : The numbers.
+        """
+        from optlab.report.figures.win_rate_matrix import win_rate_matrix  # noqa: PLC0415 - as above
+
+        table = self.win_rates(stop_at, cost)
+        if table.empty:
+            raise ValueError("no two optimizers ran on the same problem")
+        target = StopAt.of(self._stop_at(stop_at))
+        return win_rate_matrix(table, f"Share of comparisons won, by {cost} to {target}")
+
     def plot_batch_sizes(self, problem: str | None = None) -> Figure:
         """Draw the steps, epochs, samples and seconds to the target by batch size, a panel each.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            To show, or to save by ``savefig``.
 
         Raises
         ------
         ValueError
             Where no trial with batches reached a target.
+
+        See Also
+        --------
+        time_to_target : The numbers.
         """
         from optlab.report.figures.batch_size_figure import batch_size_figure  # noqa: PLC0415 - as above
 
@@ -520,6 +876,15 @@ class Results(ResultTables):
 
         ``convergence, theory, digits, seconds, target, ratio, parameters, fit, phases, crossover,
         profile`` and ``tuning``; ``problem`` may be left out where there is one.
+
+        Returns
+        -------
+        dict of str and matplotlib.figure.Figure
+            The figures by name.
+
+        See Also
+        --------
+        save_figures : Writes them.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
@@ -530,10 +895,20 @@ class Results(ResultTables):
     ) -> list[Path]:
         """Save every figure these results have into a folder and return the files.
 
+        Returns
+        -------
+        list of pathlib.Path
+            The files.
+
         Raises
         ------
         ValueError
             Where a file that optlab did not write has a figure's name, unless ``force`` is set.
+
+        See Also
+        --------
+        figures : Without files.
+        report : One page.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
 
@@ -558,10 +933,20 @@ class Results(ResultTables):
             Invariance signatures that the page shows in a table, as `optlab.testing.signature`
             measures them of each optimizer.
 
+        Returns
+        -------
+        pathlib.Path
+            The page.
+
         Raises
         ------
         ValueError
             Where the file exists and is no page that optlab wrote, unless ``force`` is set.
+
+        See Also
+        --------
+        export : The tables as files.
+        save_figures : The figures as files.
         """
         from optlab.report.page.render import write_page  # noqa: PLC0415 - as above
 

@@ -11,6 +11,9 @@ from typing import Any
 DIRECT = "direct"
 """The value of the column ``batch`` for methods that use no batches."""
 
+LABEL = re.compile(r"(.+?)\((\w+=.*)\)", re.DOTALL)
+"""An optimizer's label: its method, and the hyperparameters that set it apart."""
+
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxlong = 60
 
@@ -18,6 +21,18 @@ _SHORT.maxstring = _SHORT.maxlong = 60
 def encodable(text: str) -> str:
     """Return a text that UTF-8 can hold: a file's name in an error's message may not be one."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def method_name(optimizer: str) -> str:
+    """Return the label of an optimizer without the hyperparameters that set it apart.
+
+    Examples
+    --------
+    >>> method_name("Adam(learning_rate=0.1)"), method_name("Averaged(SGD)"), method_name("mine")
+    ('Adam', 'Averaged(SGD)', 'mine')
+    """
+    found = LABEL.fullmatch(optimizer)
+    return found.group(1) if found else optimizer
 
 
 def without_addresses(text: str) -> str:

@@ -69,6 +69,10 @@ def ratios(trials: pd.DataFrame, baseline: str | Mapping[str, object]) -> pd.Dat
     ValueError
         Where no trial is of the baseline, or several trials are of one cell, seed and repeat.
 
+    See Also
+    --------
+    summary : Each optimizer alone.
+
     Notes
     -----
     The interval is at 95 %: of pairs of equal optimizers, one in twenty is called different. Each

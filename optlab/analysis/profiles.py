@@ -56,6 +56,10 @@ def performance_profile(
         For columns that are none, and for seconds where a solver reached the target of an instance
         in contended trials only: those cannot be ranked.
 
+    See Also
+    --------
+    scores : Its area.
+
     Notes
     -----
     Dolan and Moré (2002), Mathematical Programming 91, 201-213. With more than two solvers the

@@ -110,6 +110,11 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
         - the medians of further measures, such as ``accuracy`` or ``holdout_loss``, where trials
           have some.
 
+    See Also
+    --------
+    ratios : Pairs of optimizers.
+    target_summary : Costs of a target.
+
     Notes
     -----
     The interval's ends are order statistics chosen by their exact coverage (see

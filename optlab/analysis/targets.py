@@ -22,6 +22,8 @@ NEVER = ("diverged", "failed", "crashed")
 COSTS = ("epochs", "samples", "steps", "seconds")
 """The costs of reaching a target."""
 
+_COLUMN = {"epochs": "epoch"}  # where the traces name a cost otherwise
+
 
 def time_to_target(
     trials: pd.DataFrame, traces: pd.DataFrame, stop_at: float | StopAt
@@ -52,13 +54,18 @@ def time_to_target(
           which never gets there, even if it passed the target on its way; NaN for one that never
           ran (skipped, or interrupted before its start). Seconds of contended trials, and of those
           of sweeps, are NaN;
-        - ``spent_seconds``: what it took to the target or to its end, finite for those that never
-          get there too.
+        - ``spent_epochs, spent_samples, spent_steps, spent_seconds``: what it took to the target or
+          to its end, finite for those that never get there too.
 
     Raises
     ------
     ValueError
         For a share that is not above 0 and below 1, or a measure that the traces do not have.
+
+    See Also
+    --------
+    target_summary : A row for each cell.
+    performance_profile, win_rates, expected_cost : Made of this table.
 
     Notes
     -----
@@ -94,16 +101,23 @@ def time_to_target(
     times["shared"], alone = in_sweep(trials).to_numpy(), ran_alone(trials).to_numpy()
     never = times["status"].isin(NEVER)
     times["reached"] = times["trial"].isin(hits["trial"]) & ~never
-    for cost, column in zip(COSTS, ["epoch", "samples", "steps", "seconds"], strict=True):
+    for cost in COSTS:
+        column = _COLUMN.get(cost, cost)
         if column in ends:  # an older file's table may have no steps
             times[cost] = times["trial"].map(ends[column].astype(float)).mask(never, np.inf)
         else:
             times[cost] = np.nan
-    own = last.set_index("trial")["seconds"].astype(float)
-    spent = times["seconds"].mask(never, times["trial"].map(own))
-    times["spent_seconds"] = spent.where(alone)
-    times["seconds"] = times["seconds"].where(alone)
+    _add_spent(times, last.set_index("trial"), never)
+    times.loc[~alone, ["seconds", "spent_seconds"]] = np.nan
     return times
+
+
+def _add_spent(times: pd.DataFrame, last: pd.DataFrame, never: pd.Series[bool]) -> None:
+    """Add what each trial took to the target or to its end, which is finite."""
+    for cost in COSTS:
+        column = _COLUMN.get(cost, cost)
+        own = last[column].astype(float) if column in last else pd.Series(dtype=float)
+        times[f"spent_{cost}"] = times[cost].mask(never, times["trial"].map(own))
 
 
 def _scales(trials: pd.DataFrame, traces: pd.DataFrame, measure: str) -> pd.Series[float]:
@@ -153,6 +167,11 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
           Auger and Hansen, 2005, IEEE Congress on Evolutionary Computation). inf where none did.
 
         Seconds are those of the trials that ran alone, and NaN where none did.
+
+    See Also
+    --------
+    time_to_target : The table that it takes.
+    expected_cost : Means with restarts.
 
     Examples
     --------

@@ -31,22 +31,31 @@ def theory(results: ResultTables) -> pd.DataFrame:
 
     A setting is an optimizer at a batch size on a problem. There is a row for those that theory
     describes: gradient descent at a constant rate, with or without momentum, on a problem whose
-    modes are known. Columns, but for the setting's:
+    modes are known.
 
-    - ``learning_rate, momentum``;
-    - ``stable_rate``, the largest stable learning rate for these data, and ``stable_rate_of``:
-      ``"full batch"``, ``"mean square"`` (the second moment of mini-batch descent is bounded below
-      it) or ``"mean"`` (the limit of the mean, which is necessary and not sufficient);
-      ``stable``, whether the learning rate is below it;
-    - ``half_life``, the epochs in which the slowest mode's mean error halves;
-    - ``noise_floor``, the expected suboptimality in the long run, of batches drawn independently
-      of each other; infinite where there is none, NaN where it is not known;
-    - ``predicted_suboptimality`` and ``suboptimality`` at the trials' last epochs, and
-      ``predicted_epochs`` and ``measured_epochs`` to ``stop_at``, infinite where it is never
-      reached, NaN where there is none: medians over trials;
-    - ``largest_eigenvalue, smallest_eigenvalue, condition`` of the Hessian, L, mu and L / mu (of
-      the modes that change the loss);
-    - ``exact``: False where the loss is no quadratic, and theory holds near the minimiser.
+    Returns
+    -------
+    pandas.DataFrame
+        The setting's columns, then
+
+        - ``learning_rate, momentum``;
+        - ``stable_rate``, the largest stable learning rate for these data, and ``stable_rate_of``:
+          ``"full batch"``, ``"mean square"`` (the second moment of mini-batch descent is bounded
+          below it) or ``"mean"`` (the limit of the mean, which is necessary and not sufficient);
+          ``stable``, whether the learning rate is below it;
+        - ``half_life``, the epochs in which the slowest mode's mean error halves;
+        - ``noise_floor``, the expected suboptimality in the long run, of batches drawn
+          independently of each other; infinite where there is none, NaN where it is not known;
+        - ``predicted_suboptimality`` and ``suboptimality`` at the trials' last epochs, and
+          ``predicted_epochs`` and ``measured_epochs`` to ``stop_at``, infinite where it is never
+          reached, NaN where there is none: medians over trials;
+        - ``largest_eigenvalue, smallest_eigenvalue, condition`` of the Hessian, L, mu and L / mu
+          (of the modes that change the loss);
+        - ``exact``: False where the loss is no quadratic, and theory holds near the minimiser.
+
+    See Also
+    --------
+    modes : A row for each mode.
     """
     rows = _predicted(results)
     if rows.empty:
@@ -72,10 +81,24 @@ def theory(results: ResultTables) -> pd.DataFrame:
 def modes(results: ResultTables, most: int = 12) -> pd.DataFrame:
     """Return the half-life of each mode in each setting that theory describes.
 
-    A row for each setting and mode: ``mode`` (from 1, the largest eigenvalue first),
-    ``eigenvalue``, and ``half_life`` in epochs, infinite where the mode does not shrink. Of more
-    than ``most`` modes that change the loss, as many are taken, evenly, the first and last among
-    them.
+    Parameters
+    ----------
+    results
+        The results of an experiment.
+    most
+        Of more modes that change the loss, as many are taken, evenly, the first and last among
+        them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each setting and mode: the setting's columns, ``mode`` (from 1, the largest
+        eigenvalue first), ``eigenvalue``, and ``half_life`` in epochs, infinite where the mode does
+        not shrink.
+
+    See Also
+    --------
+    theory : A row for each setting.
     """
     rows = _predicted(results)
     tables = []

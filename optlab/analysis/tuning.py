@@ -112,10 +112,17 @@ def _status(statuses: pd.Series[str]) -> str:
 def tuning_settings(results: ResultTables) -> pd.DataFrame:
     """Return a row for each setting that was tried, in long form: a row each hyperparameter.
 
-    Columns: ``problem, optimizer, batch, setting, hyperparameter, value`` (text where it is no
-    number), ``place`` (in its range, 0 to 1, outside where that was widened), ``status`` (the worst
-    over seeds), ``reached`` (the share of seeds that reached ``stop_at``), ``epochs`` (median),
-    ``measure`` (the median of what was tuned for) and ``chosen``.
+    Returns
+    -------
+    pandas.DataFrame
+        ``problem, optimizer, batch, setting, hyperparameter, value`` (text where it is no number),
+        ``place`` (in its range, 0 to 1, outside where that was widened), ``status`` (the worst over
+        seeds), ``reached`` (the share of seeds that reached ``stop_at``), ``epochs`` (median),
+        ``measure`` (the median of what was tuned for) and ``chosen``.
+
+    See Also
+    --------
+    tuning : What was found.
     """
     rows = []
     for search in searches(results):
@@ -170,6 +177,10 @@ def tuning(results: ResultTables) -> pd.DataFrame:
         - ``tuning_trials, tuning_epochs, tuning_seconds``: the cost of the search (of optimizers
           that were tuned in sweeps, their shares of the sweeps' seconds, and ``shared`` is true);
           ``measured_epochs, measured_seconds``: the median of the measured trials.
+
+    See Also
+    --------
+    tuning_settings, best_of_k, tuning_ranks : More of the search.
 
     Examples
     --------
@@ -274,6 +285,10 @@ def best_of_k(results: ResultTables) -> pd.DataFrame:
     pandas.DataFrame
         ``problem, optimizer, batch, what, k, best`` (the median), and ``low, high``: between these
         lies the best of k in at least 90 % of the orders.
+
+    See Also
+    --------
+    tuning, tuning_settings : The search itself.
     """
     rows = []
     for search in searches(results):
@@ -299,6 +314,10 @@ def tuning_ranks(results: ResultTables) -> pd.DataFrame:
         median over seeds and repeats, infinite where half of them or more did not reach it),
         ``tuning_epochs`` (0 for what was not tuned), ``total`` and, within a problem, ``rank`` and
         ``rank_with_tuning``; equal costs share the best rank. Empty without ``stop_at``.
+
+    See Also
+    --------
+    tuning : The search itself.
     """
     columns = [*PLACE, "epochs", "tuning_epochs", "total", "rank", "rank_with_tuning"]
     if StopAt.stored(results.definition.get("stop_at")) is None or results.trials.empty:

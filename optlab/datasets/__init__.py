@@ -1,4 +1,22 @@
-"""Load datasets: built-in sets, tables, data frames, and synthetic data."""
+"""Load datasets: built-in sets, tables, data frames, and synthetic data.
+
+Of your own:
+
+- `from_pandas`: a data frame;
+- `read_table`: a file, such as CSV, Parquet or Excel;
+- `ParquetBlocks`: a Parquet file that does not fit into memory;
+- `Dataset`: arrays.
+
+Built in:
+
+- `tutorial`: the article's ten points;
+- `diabetes`: 442 patients, scikit-learn's;
+- `nist`, `nist_nonlinear`: sets with certified answers;
+- `synthetic`: least squares with a condition number, rank and noise of your choice;
+- `load`, `names`: these by name.
+
+Each returns a `Dataset`, of which ``optlab.LinearRegression.from_dataset`` makes a problem.
+"""
 
 from optlab.datasets.catalogue import load as load
 from optlab.datasets.catalogue import names as names

@@ -28,17 +28,36 @@ registry: Registry[Loader] = Registry(
 
 
 def names() -> list[str]:
-    """Return the names of the datasets that `load` returns."""
+    """Return the names of the datasets that `load` returns.
+
+    Returns
+    -------
+    list of str
+        In the order in which they are listed.
+
+    See Also
+    --------
+    load : Returns one of them.
+    """
     return registry.names()
 
 
 def load(name: str) -> Dataset:
     """Return a dataset by name.
 
+    Returns
+    -------
+    Dataset
+        The one of that name.
+
     Raises
     ------
     ValueError
         For an unknown name, with the nearest known one.
+
+    See Also
+    --------
+    names : What there is.
 
     Examples
     --------

@@ -61,6 +61,11 @@ class Dataset:
         As `optlab.LinearRegression`; for weights that are not finite, below 0 or all 0; for a
         holdout of other columns.
 
+    See Also
+    --------
+    from_pandas, read_table, load : What makes one.
+    optlab.LinearRegression.from_dataset : Makes a problem of it.
+
     Examples
     --------
     >>> import optlab as ol

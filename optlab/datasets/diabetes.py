@@ -10,6 +10,16 @@ def diabetes() -> Dataset:
 
     The columns are the raw ones (age in years, and so on), float64.
 
+    Returns
+    -------
+    Dataset
+        ``X (442, 10)`` and ``y (442,)``, float64.
+
+    See Also
+    --------
+    tutorial, nist : Other built-in sets.
+    load : By name.
+
     References
     ----------
     Efron, Hastie, Johnstone and Tibshirani, Least Angle Regression, Annals of Statistics (2004).

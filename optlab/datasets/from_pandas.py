@@ -72,11 +72,20 @@ def from_pandas(
     name
         The dataset's name.
 
+    Returns
+    -------
+    Dataset
+        In float32 where all columns are float32, else in float64.
+
     Raises
     ------
     ValueError
         For unknown or duplicate names; dates, durations and other columns that are not numbers;
         missing or infinite values; integers that float64 would round; no rows.
+
+    See Also
+    --------
+    read_table : From a file.
 
     Examples
     --------

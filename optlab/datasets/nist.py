@@ -34,10 +34,20 @@ def nist(name: str) -> Dataset:
     where the model has an intercept, ``bias``), ``residual_sd`` and ``r_squared``, as NIST prints
     them; ``known["exact"]`` the parameters solved in rational arithmetic, as strings of 30 digits.
 
+    Returns
+    -------
+    Dataset
+        With the certified coefficients.
+
     Raises
     ------
     ValueError
         For an unknown name, with the nearest known one.
+
+    See Also
+    --------
+    nist_nonlinear : Nonlinear sets.
+    optlab.linalg.least_squares : The reference solver that they test.
 
     References
     ----------

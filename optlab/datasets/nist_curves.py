@@ -35,10 +35,20 @@ def nist_nonlinear(name: str) -> Dataset:
       data of this dataset. Rounding the data alone leaves 12.2 digits of Lanczos2's parameters;
     - ``level`` (``lower``, ``average`` or ``higher`` difficulty) and ``formula``, as NIST has them.
 
+    Returns
+    -------
+    Dataset
+        ``X`` and ``y``, float64; ``known`` has the model, the two starts and the certified answers.
+
     Raises
     ------
     ValueError
         For an unknown name, with the nearest known one.
+
+    See Also
+    --------
+    nist : Linear sets.
+    optlab.NonlinearLeastSquares : The problem that it makes.
 
     References
     ----------

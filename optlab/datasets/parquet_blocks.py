@@ -38,6 +38,11 @@ class ParquetBlocks:
         columns that do not hold numbers; and, while it is iterated, for missing or infinite values
         and integers that float64 would round. Rows are counted from 0 over the whole file.
 
+    See Also
+    --------
+    read_table : A file that fits into memory.
+    optlab.StreamingLstsq : Fits a linear model of it.
+
     Examples
     --------
     >>> import pathlib, tempfile

@@ -48,10 +48,20 @@ def read_table(
     name
         The dataset's name; the file's where none is given.
 
+    Returns
+    -------
+    Dataset
+        As `from_pandas` makes it of the table; ``provenance`` says what was done to each column.
+
     Raises
     ------
     ValueError
         For a file that cannot be read as a table, and as `from_pandas`; the error names the file.
+
+    See Also
+    --------
+    from_pandas : From a data frame.
+    ParquetBlocks : A file larger than memory.
 
     Examples
     --------

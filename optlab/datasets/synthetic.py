@@ -42,10 +42,20 @@ def synthetic(
     seed
         Same seed, same data.
 
+    Returns
+    -------
+    Dataset
+        ``X (n, d)`` and ``y (n,)``; ``known`` has the weights, the bias, the condition number and
+        the rank that it was made of.
+
     Raises
     ------
     ValueError
         For a size, rank, condition number or noise outside these bounds.
+
+    See Also
+    --------
+    tutorial, diabetes : Data that were measured.
 
     Examples
     --------

@@ -10,6 +10,15 @@ from optlab.datasets.dataset import Dataset
 def tutorial() -> Dataset:
     """Return the article's ten points, in float32 as the article has them.
 
+    Returns
+    -------
+    Dataset
+        ``X (10, 1)`` and ``y (10,)``, float32.
+
+    See Also
+    --------
+    diabetes, nist : Other built-in sets.
+
     Examples
     --------
     >>> import optlab as ol

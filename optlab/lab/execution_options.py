@@ -56,6 +56,10 @@ class Execution:
     ValueError
         For values that are not allowed, and for options that exclude each other.
 
+    See Also
+    --------
+    Experiment.run, compare : What takes it.
+
     Examples
     --------
     >>> Execution(isolate=True, time_limit=60, memory_limit="2G").memory_bytes

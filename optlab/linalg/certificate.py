@@ -75,6 +75,11 @@ class Certificate:
         coefficient has a right digit of its own, and the rank is beyond doubt.
     message
         A sentence on rank, digits and trust.
+
+    See Also
+    --------
+    least_squares : What proves.
+    LeastSquaresSolution : What it comes with.
     """
 
     route: str

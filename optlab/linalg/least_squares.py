@@ -71,6 +71,11 @@ def least_squares(
     column_names
         What the certificate's message calls the columns of X where some are linearly dependent.
 
+    Returns
+    -------
+    LeastSquaresSolution
+        The answer and its certificate.
+
     Raises
     ------
     ValueError
@@ -78,6 +83,11 @@ def least_squares(
         column and count are named).
     OverflowError
         Coefficients beyond the range of float64.
+
+    See Also
+    --------
+    streaming_least_squares : Rows that do not fit into memory.
+    Certificate : The proof that comes with it.
 
     Examples
     --------

@@ -40,6 +40,10 @@ class LeastSquaresSolution:
         full route was taken; zero elsewhere.
     certificate
         See :class:`Certificate`.
+
+    See Also
+    --------
+    least_squares, streaming_least_squares : What return it.
     """
 
     weight: torch.Tensor

@@ -67,6 +67,15 @@ def array_blocks(X: Any, y: Any, rows: int | None = None, weights: Any = None) -
     weights
         Of the rows, (n,) like y, or None.
 
+    Returns
+    -------
+    ArrayBlocks
+        An iterable of the blocks, in order and in the dtype given.
+
+    See Also
+    --------
+    streaming_least_squares : What takes them.
+
     Examples
     --------
     >>> [len(y) for _, y in array_blocks(np.zeros((5, 2)), np.zeros(5), rows=2)]
@@ -108,12 +117,22 @@ def streaming_least_squares(
         1 or 2 more passes, in double-double: all the digits the data has. Where these are asked for
         and the first block is well conditioned, the first pass takes the Gram matrix, not QR.
 
+    Returns
+    -------
+    LeastSquaresSolution
+        The answer and its certificate.
+
     Raises
     ------
     ValueError
         Shapes, dtypes or options that are not allowed; no rows; elements that are not finite.
     OverflowError
         Coefficients beyond the range of float64.
+
+    See Also
+    --------
+    least_squares : Data in memory.
+    array_blocks : Cuts arrays into blocks.
 
     Notes
     -----

@@ -34,6 +34,11 @@ class AnalyticSGD:
     ValueError
         For a learning rate that is not positive and finite.
 
+    See Also
+    --------
+    ManualSGD : The same steps by autograd.
+    FusedSGD : The same steps in one compiled loop.
+
     Examples
     --------
     >>> import optlab as ol

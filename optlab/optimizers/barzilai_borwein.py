@@ -51,6 +51,11 @@ class BarzilaiBorwein:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    ExactLineSearch, PolyakStep : Other steps without a learning rate.
+    LBFGS : Curvature from more than one step.
+
     Examples
     --------
     >>> import optlab as ol

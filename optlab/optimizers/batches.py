@@ -54,6 +54,13 @@ class Batches:
     looks
         The epochs after which the iterate is looked at, in order: an optimizer that runs many
         epochs at once need yield no others. Empty: each epoch's.
+    order
+        ``"dataloader"`` or ``"fast"``, as above.
+
+    See Also
+    --------
+    Batch : Rows that are visited together.
+    descend : The loop over batches that rules share.
 
     Examples
     --------

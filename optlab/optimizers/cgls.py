@@ -32,6 +32,11 @@ class CGLS:
     exact arithmetic at most as many iterations are needed as A has distinct singular values. Each
     costs a product with A and one with its transpose, counted as one Hessian product.
 
+    See Also
+    --------
+    LSQR : The same iterates by bidiagonalisation.
+    Lstsq : A direct method.
+
     Examples
     --------
     >>> import optlab as ol

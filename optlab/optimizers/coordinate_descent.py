@@ -31,6 +31,11 @@ class CoordinateDescent:
     whose bound is the loss itself, so that each step is exact; 1/4 for the log loss. An iteration
     is one pass over all coordinates, and costs about one gradient.
 
+    See Also
+    --------
+    FISTA : All coordinates at once.
+    SDCA : Coordinates of the dual.
+
     Examples
     --------
     >>> import optlab as ol

@@ -44,6 +44,11 @@ class CUDAGraph:
     ValueError
         For another kind of optimizer.
 
+    See Also
+    --------
+    FusedSGD : A compiled loop for linear models, on the CPU too.
+    descend : The loop that is captured.
+
     Examples
     --------
     >>> import torch

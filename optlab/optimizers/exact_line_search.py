@@ -27,6 +27,11 @@ class ExactLineSearch:
     shrinks at least by :math:`((\kappa - 1) / (\kappa + 1))^2` an iteration, :math:`\kappa` the
     Hessian's condition number.
 
+    See Also
+    --------
+    BarzilaiBorwein, PolyakStep : Other steps without a learning rate.
+    CGLS : Conjugate directions for the same problems.
+
     Examples
     --------
     >>> import optlab as ol

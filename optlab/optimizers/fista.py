@@ -37,6 +37,11 @@ class FISTA:
         :math:`(y_k - w_k) \cdot (w_k - w_{k-1}) > 0`: convergence is then linear where the loss is
         strongly convex, with no constant to be known.
 
+    See Also
+    --------
+    ProximalGradient : Without acceleration.
+    CoordinateDescent : One coordinate at a time.
+
     Examples
     --------
     >>> import optlab as ol

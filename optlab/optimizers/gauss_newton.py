@@ -37,6 +37,11 @@ class GaussNewton:
 
     Each iterate is a step that was taken. A Jacobian counts as p gradients.
 
+    See Also
+    --------
+    LevenbergMarquardt : Damped, for steps that are too long.
+    ScipyLeastSquares : scipy's methods.
+
     Examples
     --------
     >>> import optlab as ol

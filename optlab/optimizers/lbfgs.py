@@ -45,6 +45,11 @@ class LBFGS:
         For a history that is no whole number of at least 1, and a learning rate that is not
         positive and finite.
 
+    See Also
+    --------
+    Newton : With the Hessian itself.
+    ScipyMinimize : scipy's BFGS and L-BFGS-B.
+
     Examples
     --------
     >>> import optlab as ol

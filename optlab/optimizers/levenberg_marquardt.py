@@ -45,6 +45,11 @@ class LevenbergMarquardt:
     ValueError
         For a radius that is not positive and finite.
 
+    See Also
+    --------
+    GaussNewton : Undamped.
+    ScipyLeastSquares : scipy's methods.
+
     Examples
     --------
     >>> import optlab as ol

@@ -51,6 +51,10 @@ class LinearDescent:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    linear_descent, best_descent, best_heavy_ball, best_nesterov : What return it.
+
     Examples
     --------
     >>> descent = LinearDescent(0.1)
@@ -209,6 +213,15 @@ class LinearDescent:
 def linear_descent(optimizer: object) -> LinearDescent | None:
     """Return the recurrence that an optimizer's error follows on a quadratic, where it says one.
 
+    Returns
+    -------
+    LinearDescent or None
+        The recurrence; None for a method that has none.
+
+    See Also
+    --------
+    predicted_suboptimality : The curve that follows.
+
     Examples
     --------
     >>> import optlab as ol
@@ -251,6 +264,16 @@ def best_descent(smallest: float, largest: float) -> LinearDescent:
 
     The error shrinks by :math:`(k - 1) / (k + 1)` a step, :math:`k = L / \mu`.
 
+    Returns
+    -------
+    LinearDescent
+        Its recurrence.
+
+    See Also
+    --------
+    best_heavy_ball, best_nesterov : With momentum.
+    stable_rate : The largest rate.
+
     Examples
     --------
     >>> round(float(best_descent(1.0, 9.0).contraction([1.0, 9.0]).max()), 6)
@@ -274,6 +297,15 @@ def best_heavy_ball(
 
     The error shrinks by :math:`\sqrt{m}` a step. For a given momentum the best rate is
     :math:`2 (1 + m) / (L + \mu)`: the roots of a and of :math:`2 (1 + m) - a` have one modulus.
+
+    Returns
+    -------
+    LinearDescent
+        Its recurrence.
+
+    See Also
+    --------
+    best_descent, best_nesterov : Other methods at their best.
 
     Examples
     --------
@@ -300,6 +332,15 @@ def best_nesterov(smallest: float, largest: float, momentum: float | None = None
 
     The error shrinks by :math:`1 - 2 / \sqrt{3 k + 1}` a step. For a given momentum the best rate
     is where the largest eigenvalue's mode shrinks as slowly as the smallest's, by bisection.
+
+    Returns
+    -------
+    LinearDescent
+        Its recurrence.
+
+    See Also
+    --------
+    best_descent, best_heavy_ball : Other methods at their best.
 
     Examples
     --------

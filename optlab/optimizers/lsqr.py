@@ -32,6 +32,11 @@ class LSQR:
     an l2 penalty. An iteration costs a product with A and one with its transpose, counted as one
     Hessian product.
 
+    See Also
+    --------
+    CGLS : The same iterates by conjugate gradients.
+    Lstsq : A direct method.
+
     Examples
     --------
     >>> import optlab as ol

@@ -33,6 +33,12 @@ class Lstsq:
         pivot vector there, so rank-deficient problems get wrong answers at random (pytorch #71222,
         #187411). ``driver="gelsy"`` still runs it, for those who want to see.
 
+    See Also
+    --------
+    RefinedLstsq : With residuals in twice the digits.
+    QR, NormalEquations : Other direct methods.
+    SklearnLinearRegression : scikit-learn's.
+
     Notes
     -----
     gels answers rank-deficient problems with nonsense and no warning (pytorch #88101, #117122), so

@@ -33,6 +33,12 @@ class ManualSGD:
     ValueError
         For a learning rate that is not positive and finite.
 
+    See Also
+    --------
+    AnalyticSGD : The same steps from closed-form gradients, without autograd.
+    FusedSGD : The same steps in one compiled loop.
+    TorchSGD : The same by ``torch.optim.SGD``.
+
     Examples
     --------
     >>> import optlab as ol

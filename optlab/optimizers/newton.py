@@ -56,6 +56,11 @@ class Newton:
     ValueError
         For a number of parameters that is no whole number of at least 1.
 
+    See Also
+    --------
+    GaussNewton : First derivatives of residuals only.
+    LBFGS : First derivatives of the loss only.
+
     Examples
     --------
     >>> import optlab as ol

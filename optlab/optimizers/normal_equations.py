@@ -24,6 +24,11 @@ class NormalEquations:
 
     Forming :math:`A'A` squares the condition number: half of the digits are lost that QR keeps.
 
+    See Also
+    --------
+    Lstsq, QR : Slower and more exact.
+    StreamingLstsq : For data that do not fit into memory.
+
     Examples
     --------
     >>> import optlab as ol

@@ -25,6 +25,10 @@ class Cost(NamedTuple):
     A batch of B of n rows counts B / n; numbers are floats for that. ``losses`` counts evaluations
     of the loss, ``gradients`` of the gradient, ``hessian_products`` of products of the Hessian (or
     of the Jacobian and its transpose) with a vector.
+
+    See Also
+    --------
+    Iterate : What carries it.
     """
 
     losses: float = 0.0
@@ -48,6 +52,11 @@ class Iterate:
     cost
         Evaluations since the start. Left out, a pass is one gradient and one loss of each row it
         visits; what a direct method does is not counted then.
+
+    See Also
+    --------
+    Optimizer : What yields it.
+    Cost : What it took, where that is more than its steps.
     """
 
     parameters: Parameters
@@ -86,6 +95,12 @@ class Optimizer(Protocol):
     - ``stable_growth()``, of methods without that, the largest factor by which the suboptimality of
       a stable run can exceed its start's, with full batches on a quadratic loss; beyond the bound
       of either, a run is called diverged.
+
+    See Also
+    --------
+    Iterate : What an optimizer yields.
+    register : Puts it on the command line.
+    optlab.testing.check_optimizer : Checks an optimizer of your own.
     """
 
     uses_batches: ClassVar[bool]

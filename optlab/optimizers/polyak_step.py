@@ -25,6 +25,10 @@ class PolyakStep:
     problem is needed but its least loss. That difference of losses is computed in the data's dtype:
     the suboptimality stalls where it is some roundings of the loss itself.
 
+    See Also
+    --------
+    BarzilaiBorwein, ExactLineSearch : Other steps without a learning rate.
+
     Examples
     --------
     >>> import optlab as ol

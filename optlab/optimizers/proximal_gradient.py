@@ -26,6 +26,11 @@ class ProximalGradient:
     on all data, with the problem's Lipschitz constant L, or one found by backtracking. Without a
     penalty that has kinks it is gradient descent with step size 1 / L.
 
+    See Also
+    --------
+    FISTA : Accelerated.
+    CoordinateDescent : One coordinate at a time.
+
     Examples
     --------
     >>> import optlab as ol

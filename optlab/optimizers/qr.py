@@ -21,6 +21,11 @@ class QR:
 
     .. math:: A = QR, \quad R w = Q' b
 
+    See Also
+    --------
+    Lstsq : For every rank.
+    NormalEquations : Faster and less exact.
+
     Examples
     --------
     >>> import optlab as ol

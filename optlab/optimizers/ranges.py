@@ -38,6 +38,11 @@ class LogUniform:
     ValueError
         Where ``low`` and ``high`` are not positive and finite, or not in this order.
 
+    See Also
+    --------
+    Tuned : Searches ranges.
+    Uniform, Integers, OneMinus, Choice : Other ranges.
+
     Examples
     --------
     >>> rates = LogUniform(1e-4, 1)
@@ -72,6 +77,11 @@ class Uniform:
     ValueError
         Where ``low`` and ``high`` are not finite, or not in this order.
 
+    See Also
+    --------
+    Tuned : Searches ranges.
+    LogUniform, Integers, OneMinus, Choice : Other ranges.
+
     Examples
     --------
     >>> Uniform(0, 0.9).value(0.5)
@@ -103,6 +113,11 @@ class Integers:
     ------
     ValueError
         Where they are no whole numbers, not in this order, or below 1 with ``log``.
+
+    See Also
+    --------
+    Tuned : Searches ranges.
+    LogUniform, Uniform, OneMinus, Choice : Other ranges.
 
     Examples
     --------
@@ -139,6 +154,11 @@ class Integers:
 class OneMinus:
     """A range of 1 - x, x in another range: momenta near 1 differ by their distance from it.
 
+    See Also
+    --------
+    Tuned : Searches ranges.
+    LogUniform, Uniform, Integers, Choice : Other ranges.
+
     Examples
     --------
     >>> momenta = OneMinus(LogUniform(0.01, 1))
@@ -165,6 +185,11 @@ class Choice:
     ------
     ValueError
         For fewer than two values, or a value given twice.
+
+    See Also
+    --------
+    Tuned : Searches ranges.
+    LogUniform, Uniform, Integers, OneMinus : Other ranges.
 
     Examples
     --------

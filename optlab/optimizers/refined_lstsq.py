@@ -34,6 +34,11 @@ class RefinedLstsq:
     ValueError
         For an unknown route.
 
+    See Also
+    --------
+    Lstsq : Without refinement.
+    optlab.linalg.least_squares : The reference, with its certificate.
+
     Examples
     --------
     >>> import optlab as ol

@@ -40,6 +40,11 @@ class SAGA:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    SVRG : With full gradients in place of a table.
+    SDCA : On the dual.
+
     Examples
     --------
     >>> import optlab as ol

@@ -34,6 +34,11 @@ class SDCA:
     coordinate. The dual numbers begin where the weights are the start's, as near to the negative
     slopes as that allows.
 
+    See Also
+    --------
+    SAGA, SVRG : On the primal.
+    CoordinateDescent : Coordinates of the primal.
+
     Examples
     --------
     >>> import optlab as ol

@@ -31,6 +31,11 @@ class SklearnLinearRegression:
     ValueError
         For a tol that is not positive and finite.
 
+    See Also
+    --------
+    SklearnEstimator : Any other linear estimator.
+    Lstsq : The same by torch.
+
     Examples
     --------
     >>> import optlab as ol

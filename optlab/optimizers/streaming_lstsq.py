@@ -33,6 +33,11 @@ class StreamingLstsq:
     ValueError
         For values that are none.
 
+    See Also
+    --------
+    Lstsq : For data in memory.
+    optlab.datasets.ParquetBlocks : Rows on disk.
+
     Examples
     --------
     >>> import optlab as ol

@@ -41,6 +41,11 @@ class SVRG:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    SAGA : With a table of gradients in place of full ones.
+    SDCA : On the dual.
+
     Examples
     --------
     >>> import optlab as ol

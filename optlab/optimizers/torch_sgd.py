@@ -43,6 +43,11 @@ class TorchSGD:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    TorchOptimizer : Any other class of ``torch.optim``.
+    ManualSGD : The same steps, written out.
+
     Examples
     --------
     >>> import optlab as ol

@@ -228,6 +228,11 @@ def gradient(problem: Problem, parameters: Parameters, batch: Batch | None = Non
     -------
     A tensor for each parameter, of its shape; zeros for one that the loss does not depend on.
 
+    See Also
+    --------
+    Problem : What has a loss.
+    optlab.testing.check_gradient : Checks it.
+
     Examples
     --------
     >>> import torch

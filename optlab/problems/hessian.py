@@ -45,6 +45,10 @@ class Modes:
         The flat parameters ``(p,)`` at which they hold.
     quadratic
         Whether the Hessian is the same everywhere.
+
+    See Also
+    --------
+    modes : What returns it.
     """
 
     eigenvalues: np.ndarray[Any, Any]
@@ -93,10 +97,19 @@ def modes(problem: Problem, parameters: Parameters | None = None) -> Modes:
     parameters
         The point; the reference's where left out. A quadratic has one Hessian at all points.
 
+    Returns
+    -------
+    Modes
+        In descending order of the eigenvalues.
+
     Raises
     ------
     ValueError
         For a loss with kinks or buffers; for more than 4 096 parameters; where there is no point.
+
+    See Also
+    --------
+    half_lives, stable_rate : What follows from them.
 
     Examples
     --------

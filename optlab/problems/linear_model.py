@@ -89,6 +89,12 @@ class LinearModel:
         integers that float64 would round; for targets that the loss does not allow; for weights
         below 0, not finite, or all 0; for a holdout of other columns; for l1 or l2 below 0.
 
+    See Also
+    --------
+    LinearRegression, HuberRegression, QuantileRegression : Targets that are numbers.
+    LogisticRegression, SoftmaxRegression : Classes.
+    PoissonRegression : Counts.
+
     Examples
     --------
     >>> from optlab.problems.losses.huber import Huber

@@ -80,6 +80,13 @@ class LinearRegression(SmoothLinearModel):
         masked values), not finite, or integers that float64 would round; for weights below 0, not
         finite, or all 0; for a holdout of other columns; for l1 or l2 below 0.
 
+    See Also
+    --------
+    LinearModel : What all linear models share.
+    HuberRegression, QuantileRegression : Losses that outliers move less.
+    NonlinearLeastSquares : Models that are not linear.
+    optlab.datasets : Where data come from.
+
     Examples
     --------
     >>> import numpy as np

@@ -89,6 +89,11 @@ class ModuleProblem:
         ``validation`` outside (0, 1); a measure whose name is taken;
         parameters that cannot be drawn.
 
+    See Also
+    --------
+    NonlinearLeastSquares : A function of a few parameters.
+    LinearModel : Models with certified answers.
+
     Examples
     --------
     >>> import torch

@@ -70,6 +70,12 @@ class NonlinearLeastSquares:
         model does not use; for starts of different parameters; for a reference without parameters,
         one that is no stationary point, and one that has another loss than its parameters.
 
+    See Also
+    --------
+    LevenbergMarquardt, GaussNewton, ScipyLeastSquares : Methods for it.
+    optlab.datasets.nist_nonlinear : Curves with certified answers.
+    ModuleProblem : A torch module as the model.
+
     Examples
     --------
     >>> import torch

@@ -22,6 +22,11 @@ class Batch(NamedTuple):
     A row is a vector of features for linear models, ``(B, d)``, and of any other shape elsewhere
     (an image, ``(B, channels, height, width)``). ``y`` has shape ``(B,)``, or ``(B, ...)`` where a
     row has several targets, and ``weight`` shape ``(B,)``; the weights' mean over all rows is 1.
+
+    See Also
+    --------
+    Batches : The order in which they are visited.
+    Problem : What takes their loss.
     """
 
     X: Tensor
@@ -33,6 +38,11 @@ class Evaluation(NamedTuple):
     """The evaluation of one point, in float64: see `Problem.evaluate`.
 
     ``more`` holds further measures by name, which become columns of the tables.
+
+    See Also
+    --------
+    Problem : What evaluates.
+    Solution : The evaluation of the last iterate.
     """
 
     loss: float
@@ -72,6 +82,11 @@ class Reference:
         How it was found and how far it can be trusted, in a sentence.
     certificate
         The certificate of a least-squares solution: rank, condition, backward error.
+
+    See Also
+    --------
+    Problem : What it is the reference of.
+    optlab.linalg.Certificate : The proof that a certified one comes with.
     """
 
     kind: ReferenceKind
@@ -96,6 +111,11 @@ class Problem(Protocol):
     - ``is_smooth``, False where the loss has kinks (an l1 penalty); True is taken for granted.
     - ``feature_names``, ``target_name``, ``provenance``, for tables and axes.
     - ``constant_fit()``, the parameters of the best constant prediction.
+
+    See Also
+    --------
+    LinearRegression, ModuleProblem : Problems to begin with.
+    optlab.testing.check_problem : Checks a problem of your own.
     """
 
     @property

@@ -25,10 +25,19 @@ def as_optimizer(given: Any) -> Optimizer:
         optimizer of torch, or a function of parameters that makes one (``functools.partial(Adam,
         lr=0.1)``); a linear estimator of scikit-learn; the name of a registered optimizer.
 
+    Returns
+    -------
+    Optimizer
+        One that an experiment takes.
+
     Raises
     ------
     ValueError
         For anything else, and for a class that needs arguments.
+
+    See Also
+    --------
+    check_optimizer : Takes the same.
 
     Examples
     --------

@@ -71,6 +71,12 @@ def check_optimizer(
         For what is no optimizer, an unknown level, names of unknown checks, and a seed that is no
         whole number of at least 0.
 
+    See Also
+    --------
+    check_problem, check_gradient : Checks of problems.
+    parametrize_with_checks : One pytest test for each check.
+    signature : Which invariances hold.
+
     Examples
     --------
     >>> import optlab as ol

@@ -70,6 +70,11 @@ def check_problem(
     A report: ``report.ok``, ``report.failures``, ``report.raise_if_failed()``. What is no problem
     has the one failure ``"protocol"``.
 
+    See Also
+    --------
+    check_gradient : Its gradient alone.
+    check_optimizer : Checks of optimizers.
+
     Examples
     --------
     >>> import optlab as ol

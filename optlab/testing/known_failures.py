@@ -20,6 +20,15 @@ Reasons = Mapping[str, str]
 def known_failures(optimizer: Any) -> dict[str, str]:
     """Return the reason for each check that an optimizer of the lab may fail, by its name.
 
+    Returns
+    -------
+    dict of str and str
+        Reasons by the name of the check.
+
+    See Also
+    --------
+    check_optimizer : Takes them as ``expected_failures``.
+
     Examples
     --------
     >>> import optlab as ol

@@ -80,10 +80,19 @@ def parametrize_with_checks(
     seed
         Of the data.
 
+    Returns
+    -------
+    Callable
+        The decorator.
+
     Raises
     ------
     ValueError
         For what is no optimizer, and an unknown level.
+
+    See Also
+    --------
+    check_optimizer : All checks in one call.
 
     Examples
     --------

@@ -24,6 +24,10 @@ class CheckResult:
         Of a failure: the theory, the numbers seen, the tolerance and its origin, and a minimal
         example. Of a check that was skipped or expected to fail: the reason. Of one that passed: a
         note, mostly empty.
+
+    See Also
+    --------
+    Report : What holds it.
     """
 
     check: str
@@ -33,7 +37,12 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Failure:
-    """Failure of one check: its name, and the theory, the numbers seen, tolerance and example."""
+    """Failure of one check: its name, and the theory, the numbers seen, tolerance and example.
+
+    See Also
+    --------
+    Report : What holds it.
+    """
 
     check: str
     message: str
@@ -55,6 +64,11 @@ class Report:
         The optimizer, problem or function in words, as it stands in the report's first line.
     checks
         The outcome of each check, in the order in which they ran.
+
+    See Also
+    --------
+    Failure, CheckResult : Its parts.
+    check_optimizer, check_problem, check_gradient : What return it.
 
     Examples
     --------

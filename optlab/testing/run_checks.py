@@ -38,10 +38,20 @@ def run_checks(
         A reason for each check that is known to fail. One that passes is a failure: the reason no
         longer holds.
 
+    Returns
+    -------
+    Report
+        With an outcome for each check.
+
     Raises
     ------
     ValueError
         If a failure is expected of a check that is not among these, or without a reason.
+
+    See Also
+    --------
+    Report : What is returned.
+    check_optimizer, check_problem : What calls it.
 
     Examples
     --------

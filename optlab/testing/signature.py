@@ -24,6 +24,11 @@ class Signature:
         Its name.
     digits
         Digits by invariance, 0 to 15: float64 has about 15.
+
+    See Also
+    --------
+    signature : What measures it.
+    optlab.Results.report : Shows it on the page.
     """
 
     optimizer: str
@@ -61,10 +66,19 @@ def signature(optimizer: Any, *, seed: int = 0, iterates: int = 3) -> Signature:
     iterates
         Iterates that are compared; the least digits count.
 
+    Returns
+    -------
+    Signature
+        The digits by name of the invariance.
+
     Raises
     ------
     ValueError
         For an optimizer that does not solve linear least squares without an intercept.
+
+    See Also
+    --------
+    check_optimizer : Holds a method to what it claims.
 
     Examples
     --------

@@ -44,6 +44,15 @@ def gradient_covariance(
     replacement
         Whether rows are drawn with replacement. A shuffled epoch's batches are drawn without.
 
+    Returns
+    -------
+    numpy.ndarray
+        ``(p, p)``, float64 on the CPU.
+
+    See Also
+    --------
+    noise_scale : One number in place of a matrix.
+
     Examples
     --------
     >>> import torch
@@ -88,6 +97,10 @@ class NoiseScale:
         :math:`e_{max} = |G|^2 / G^T H G`, the best rate of the full gradient.
     decrease
         :math:`\Delta f_{max} = |G|^4 / (2 G^T H G)`, what it decreases the loss by.
+
+    See Also
+    --------
+    noise_scale : What returns it.
 
     Examples
     --------
@@ -136,10 +149,19 @@ def noise_scale(problem: Problem, parameters: Parameters) -> NoiseScale:
 
     Where the loss is not quadratic it is that of its second-order expansion.
 
+    Returns
+    -------
+    NoiseScale
+        The scale and what follows from it.
+
     Raises
     ------
     ValueError
         Where the loss does not curve upwards along the gradient, or the gradient is zero.
+
+    See Also
+    --------
+    gradient_covariance : The matrix behind it.
     """
     exact, at = problem.to("cpu", torch.float64), _as_double(parameters)
     slope = flatten(gradient(exact, at)).detach().numpy()

@@ -35,10 +35,19 @@ def stable_rate(problem: Problem, optimizer: Optimizer | LinearDescent | None = 
     optimizer
         The method, at any rate; plain descent where left out.
 
+    Returns
+    -------
+    float
+        The limit; rates below it are stable.
+
     Raises
     ------
     ValueError
         Where the method has no such limit (Adam, a schedule), or `modes` refuses the problem.
+
+    See Also
+    --------
+    half_lives : How slow the slowest mode is.
 
     Examples
     --------
@@ -71,10 +80,20 @@ def half_lives(
     mini-batches it is the mean of the iterates over all orders that halves, to first order in the
     rate (exactly, where batches are drawn with replacement).
 
+    Returns
+    -------
+    numpy.ndarray
+        ``(r,)``, in epochs; infinite for a mode that does not shrink.
+
     Raises
     ------
     ValueError
         As `stable_rate`; for another batch size.
+
+    See Also
+    --------
+    modes : The eigenvalues.
+    stable_rate : Where the fastest mode does not halve any more.
 
     Examples
     --------
@@ -101,10 +120,20 @@ def expected_parameters(
     (there is no mean to take) and for mini-batches of any size that are drawn independently of each
     other, with or without replacement. In shuffled epochs batches depend on each other.
 
+    Returns
+    -------
+    dict of str and torch.Tensor
+        The parameters.
+
     Raises
     ------
     ValueError
         As `stable_rate`; for a loss that is no quadratic.
+
+    See Also
+    --------
+    descent_limit : After steps without end.
+    SGDMoments : The second moment too.
 
     Examples
     --------
@@ -153,10 +182,20 @@ def predicted_suboptimality(
     epochs
         Passes, of one step each.
 
+    Returns
+    -------
+    numpy.ndarray
+        ``(epochs + 1,)``, float64.
+
     Raises
     ------
     ValueError
         As `stable_rate`; for a loss that is no quadratic.
+
+    See Also
+    --------
+    linear_descent : The recurrence.
+    optlab.Results.theory : Beside what was measured.
 
     Examples
     --------
@@ -193,10 +232,19 @@ def descent_limit(
     ends at the minimiser of least norm, over all parameters, the intercept too. Weight decay is
     ridge regression of all parameters: ``l2`` equal to it, where there is no intercept.
 
+    Returns
+    -------
+    dict of str and torch.Tensor
+        The parameters.
+
     Raises
     ------
     ValueError
         As `stable_rate`; for a loss that is no quadratic.
+
+    See Also
+    --------
+    expected_parameters : Before the limit.
 
     Examples
     --------

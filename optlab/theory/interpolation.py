@@ -33,6 +33,10 @@ class Interpolation:
     smallest, largest
         The eigenvalues of the Hessian between which the others lie.
 
+    See Also
+    --------
+    interpolation : What returns it.
+
     Examples
     --------
     >>> import optlab as ol
@@ -80,11 +84,20 @@ class Interpolation:
 def interpolation(problem: Problem) -> Interpolation:
     """Return the constants of a least-squares problem whose residuals are zero at its minimum.
 
+    Returns
+    -------
+    Interpolation
+        The constants.
+
     Raises
     ------
     ValueError
         Where the rows have gradients at the minimiser: the problem does not interpolate. For a
         problem that is not least squares.
+
+    See Also
+    --------
+    Interpolation : What is returned.
     """
     found = row_gradients(problem)
     curvature = np.einsum("ir,ir->i", found.rows, found.rows)

@@ -26,6 +26,10 @@ class Steps:
         The steps.
     descent
         The method whose expected loss is the least after so many steps.
+
+    See Also
+    --------
+    NoisyQuadraticModel, Interpolation : What return it.
     """
 
     steps: int
@@ -60,6 +64,11 @@ class NoisyQuadraticModel:
     ------
     ValueError
         For eigenvalues that are not positive, or noise or a start below 0.
+
+    See Also
+    --------
+    SGDMoments : The same for linear least squares.
+    optlab.NoisyQuadratic : The problem.
 
     Examples
     --------

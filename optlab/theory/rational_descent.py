@@ -43,10 +43,19 @@ def rational_descent(
     start
         The p parameters before the first step; zeros where left out.
 
+    Yields
+    ------
+    tuple of fractions.Fraction
+        The p parameters after each step.
+
     Raises
     ------
     ValueError
         For floats, shapes that do not fit, an empty batch, or a row that is not there.
+
+    See Also
+    --------
+    optlab.ManualSGD : The same in floating point.
 
     Examples
     --------

@@ -60,6 +60,11 @@ class SGDMoments:
     ValueError
         For another problem or optimizer.
 
+    See Also
+    --------
+    NoisyQuadraticModel : A model in closed form.
+    gradient_covariance : Its noise.
+
     Examples
     --------
     >>> import torch

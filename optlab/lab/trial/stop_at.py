@@ -40,6 +40,11 @@ class StopAt:
         For a share outside of 0 to 1, a limit that is not finite, a share of ``batch_loss`` (which
         has no value at the start), or not exactly one of the three.
 
+    See Also
+    --------
+    minimize, compare, Experiment : What stops.
+    Results.time_to_target : The costs of another target.
+
     Examples
     --------
     >>> StopAt(share=1e-3).reached(0.5, scale=1000.0)

@@ -64,6 +64,11 @@ class Tuned:
         For an optimizer without hyperparameters to tune, a range that it refuses, and other
         arguments that cannot be.
 
+    See Also
+    --------
+    LogUniform, Uniform, Integers, OneMinus, Choice : Ranges.
+    Results.tuning, Results.plot_tuning : What the search found.
+
     Examples
     --------
     >>> import optlab as ol

@@ -58,6 +58,11 @@ class ScipyLeastSquares:
     ValueError
         For any other choice, or a tolerance that is not positive.
 
+    See Also
+    --------
+    LevenbergMarquardt, GaussNewton : Our own.
+    ScipyMinimize : Methods for any loss.
+
     Examples
     --------
     >>> import optlab as ol

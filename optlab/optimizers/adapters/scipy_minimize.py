@@ -50,6 +50,11 @@ class ScipyMinimize:
     ValueError
         For an unknown method, and a tolerance below 0.
 
+    See Also
+    --------
+    ScipyLeastSquares : Methods for residuals.
+    LBFGS : Our own, for every device.
+
     Examples
     --------
     >>> import optlab as ol

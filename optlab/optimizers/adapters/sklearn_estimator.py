@@ -52,6 +52,11 @@ class SklearnEstimator:
     ValueError
         For another estimator, and for settings that the problem decides.
 
+    See Also
+    --------
+    SklearnLinearRegression : The baseline of least squares.
+    TorchOptimizer, ScipyMinimize : Methods of other packages.
+
     Examples
     --------
     >>> from sklearn.linear_model import Lasso

@@ -49,6 +49,11 @@ class TorchOptimizer:
         Where ``cls`` is no optimizer class or does not take these options, and where ``scheduler``
         makes no scheduler of it.
 
+    See Also
+    --------
+    TorchSGD : ``torch.optim.SGD`` with its own fields.
+    ScipyMinimize, SklearnEstimator : Methods of other packages.
+
     Examples
     --------
     >>> import torch

@@ -38,6 +38,10 @@ class AdaGrad:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    RMSprop : With a moving average in place of the sum.
+
     Examples
     --------
     >>> import optlab as ol

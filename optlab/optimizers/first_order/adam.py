@@ -43,6 +43,12 @@ class Adam:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    AdamW : With decoupled weight decay.
+    FusedAdam : The same rule in one compiled loop.
+    RMSprop : Without momentum.
+
     Examples
     --------
     >>> import optlab as ol

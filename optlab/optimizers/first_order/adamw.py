@@ -46,6 +46,11 @@ class AdamW:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    Adam : Without weight decay.
+    Lion : Signs of averages, with the same decay.
+
     Examples
     --------
     >>> import optlab as ol

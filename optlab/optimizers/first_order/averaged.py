@@ -36,6 +36,11 @@ class Averaged:
     ValueError
         For another kind of optimizer, or a value outside these bounds.
 
+    See Also
+    --------
+    SVRG, SAGA : Other ways to less noise in the last iterate.
+    optlab.schedules : Learning rates that fall over the run.
+
     Examples
     --------
     >>> import optlab as ol

@@ -37,6 +37,10 @@ class Clipped:
     ValueError
         For another kind of optimizer, or a value outside these bounds.
 
+    See Also
+    --------
+    Averaged : Another wrapper of a rule.
+
     Examples
     --------
     >>> import optlab as ol

@@ -72,6 +72,16 @@ def descend(
         The epoch, 1 for the first, from whose first step on all points are averaged: the mean is
         yielded instead of the last point.
 
+    Yields
+    ------
+    Iterate
+        The parameters after each epoch.
+
+    See Also
+    --------
+    SGD, Adam : Rules that it steps.
+    descend_together : Several rules in one pass.
+
     Examples
     --------
     A rule of one's own is an optimizer of the lab:

@@ -44,6 +44,16 @@ def descend_together(
     average_from
         For each trial the epoch from which on points are averaged: see `optlab.descend`.
 
+    Yields
+    ------
+    JointIterate
+        The points of all trials, ``(trials, p)``, after each epoch.
+
+    See Also
+    --------
+    descend : One rule.
+    Execution : ``sweep=True`` runs trials together.
+
     Examples
     --------
     >>> import torch

@@ -40,6 +40,11 @@ class HeavyBall:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    SGD : Without momentum.
+    Nesterov : Momentum with the gradient ahead.
+
     Examples
     --------
     >>> import optlab as ol

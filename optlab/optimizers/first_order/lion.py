@@ -43,6 +43,10 @@ class Lion:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    AdamW : Another rule with decoupled weight decay.
+
     Examples
     --------
     >>> import optlab as ol

@@ -39,6 +39,11 @@ class Nesterov:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    HeavyBall : Momentum with the gradient at the iterate.
+    FISTA : Accelerated descent with an l1 penalty.
+
     Examples
     --------
     >>> import optlab as ol

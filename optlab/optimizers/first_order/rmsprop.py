@@ -41,6 +41,11 @@ class RMSprop:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    AdaGrad : With the sum of all squares.
+    Adam : With momentum and bias correction too.
+
     Examples
     --------
     >>> import optlab as ol

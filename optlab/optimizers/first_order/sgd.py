@@ -37,6 +37,12 @@ class SGD:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    HeavyBall, Nesterov : With momentum.
+    ManualSGD : The tutorial's loop, to read first.
+    optlab.schedules : Learning rates that change over the run.
+
     Examples
     --------
     >>> import optlab as ol

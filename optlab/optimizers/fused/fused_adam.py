@@ -65,6 +65,11 @@ class FusedAdam:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    Adam : The same rule for every problem.
+    FusedSGD : The compiled loop of gradient descent.
+
     Examples
     --------
     >>> import optlab as ol

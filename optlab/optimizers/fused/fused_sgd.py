@@ -67,6 +67,12 @@ class FusedSGD:
     ValueError
         For a value outside these bounds.
 
+    See Also
+    --------
+    ManualSGD : The same steps, as a loop to read.
+    FusedAdam : The compiled loop of Adam.
+    CUDAGraph : Fewer launches for any rule on a GPU.
+
     Examples
     --------
     >>> import optlab as ol

@@ -30,6 +30,10 @@ class Beale(BenchmarkFunction):
     ValueError
         For a start of another number of variables.
 
+    See Also
+    --------
+    Himmelblau, Rosenbrock, StyblinskiTang, Rastrigin : Other test functions.
+
     Examples
     --------
     >>> import optlab as ol

@@ -30,6 +30,10 @@ class Himmelblau(BenchmarkFunction):
     ValueError
         For a start of another number of variables.
 
+    See Also
+    --------
+    Beale, Rosenbrock, StyblinskiTang, Rastrigin : Other test functions.
+
     Examples
     --------
     >>> import optlab as ol

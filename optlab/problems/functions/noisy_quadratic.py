@@ -45,6 +45,11 @@ class NoisyQuadratic(BenchmarkFunction):
     ValueError
         For eigenvalues that are none, or another number of rows.
 
+    See Also
+    --------
+    Quadratic : Without noise.
+    optlab.testing.oracles.NoisyQuadraticModel : Its expected loss in closed form.
+
     Examples
     --------
     >>> import optlab as ol

@@ -38,6 +38,11 @@ class Quadratic(BenchmarkFunction):
     ValueError
         For eigenvalues below 0, not finite, or all 0; a start of another number of variables.
 
+    See Also
+    --------
+    NoisyQuadratic : With noisy gradients.
+    Rosenbrock : A function that is not convex.
+
     Examples
     --------
     >>> import optlab as ol

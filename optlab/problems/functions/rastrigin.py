@@ -35,6 +35,11 @@ class Rastrigin(BenchmarkFunction):
     ValueError
         For no variable, or a start of another number of them.
 
+    See Also
+    --------
+    StyblinskiTang : A function of fewer minima.
+    Beale, Himmelblau, Rosenbrock : Other test functions.
+
     Examples
     --------
     >>> import torch

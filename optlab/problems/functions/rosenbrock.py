@@ -34,6 +34,11 @@ class Rosenbrock(BenchmarkFunction):
     ValueError
         For fewer than two variables, or a start of another number of them.
 
+    See Also
+    --------
+    Beale, Himmelblau, StyblinskiTang, Rastrigin : Other test functions.
+    Quadratic : A convex one.
+
     Examples
     --------
     >>> import optlab as ol

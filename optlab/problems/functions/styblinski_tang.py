@@ -39,6 +39,11 @@ class StyblinskiTang(BenchmarkFunction):
     ValueError
         For no variable, or a start of another number of them.
 
+    See Also
+    --------
+    Rastrigin : A function of more minima.
+    Beale, Himmelblau, Rosenbrock : Other test functions.
+
     Examples
     --------
     >>> import optlab as ol

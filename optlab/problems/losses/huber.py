@@ -81,6 +81,11 @@ class HuberRegression(SmoothLinearModel):
     those of our ``delta = epsilon s`` and ``l2 = alpha s / n``. Arguments: those of `LinearModel`,
     and ``delta``, above 0, in the units of y.
 
+    See Also
+    --------
+    LinearModel : What all linear models share.
+    QuantileRegression : The median and other quantiles.
+
     Examples
     --------
     >>> import numpy as np

@@ -58,6 +58,11 @@ class LogisticRegression(LinearClassifier):
     `LinearModel`; y holds labels of two classes, of any one kind (ValueError otherwise), which are
     kept sorted as ``classes``.
 
+    See Also
+    --------
+    LinearModel : What all linear models share.
+    SoftmaxRegression : More than two classes.
+
     Examples
     --------
     >>> import numpy as np

@@ -64,6 +64,11 @@ class PoissonRegression(SmoothLinearModel):
     minimises the same with ``l2 = alpha``. Arguments: those of `LinearModel`; y holds counts, whole
     numbers of at least 0 (ValueError otherwise).
 
+    See Also
+    --------
+    LinearModel : What all linear models share.
+    LinearRegression : Targets that are no counts.
+
     Examples
     --------
     >>> import numpy as np

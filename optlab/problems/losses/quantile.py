@@ -44,6 +44,11 @@ class QuantileRegression(LinearModel):
     scikit-learn's QuantileRegressor minimises the same with ``l1 = alpha``. Arguments: those of
     `LinearModel`, and ``quantile``, between 0 and 1 (ValueError otherwise).
 
+    See Also
+    --------
+    LinearModel : What all linear models share.
+    HuberRegression : A smooth loss that outliers move little.
+
     Examples
     --------
     >>> problem = QuantileRegression([[0], [1], [2], [3], [4]], [0, 1, 2, 3, 100])

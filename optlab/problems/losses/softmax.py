@@ -141,6 +141,11 @@ class SoftmaxRegression(LinearClassifier):
     weights ``1 / (sum(weights) C)``. Arguments: those of `LinearModel`; y holds labels of at least
     two classes, of any one kind (ValueError otherwise), which are kept sorted as ``classes``.
 
+    See Also
+    --------
+    LinearModel : What all linear models share.
+    LogisticRegression : Two classes.
+
     Examples
     --------
     >>> import numpy as np

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields
@@ -14,24 +13,10 @@ import pandas as pd
 
 import optlab
 from optlab.analysis.result_tables import ResultTables
-from optlab.text import number
-
-_LABEL = re.compile(r"(.+?)\((\w+=.*)\)", re.DOTALL)
+from optlab.text import LABEL, method_name, number
 
 RATES = ("learning_rate", "lr")
 """Hyperparameters that are always named."""
-
-
-def method_name(optimizer: str) -> str:
-    """Return the label of an optimizer without the hyperparameters that set it apart.
-
-    Examples
-    --------
-    >>> method_name("Adam(learning_rate=0.1)"), method_name("Averaged(SGD)"), method_name("mine")
-    ('Adam', 'Averaged(SGD)', 'mine')
-    """
-    found = _LABEL.fullmatch(optimizer)
-    return found.group(1) if found else optimizer
 
 
 def hyperparameter_texts(results: ResultTables) -> dict[str, str]:
@@ -62,7 +47,7 @@ def _classes(definition: Mapping[str, Any]) -> dict[str, str]:
 
 def _text(label: str, values: Mapping[Any, Any], classes: Mapping[str, str]) -> str:
     defaults = _defaults(classes.get(label, ""))
-    found = _LABEL.fullmatch(label)
+    found = LABEL.fullmatch(label)
     parts = []
     for column, value in values.items():
         name = str(column).removeprefix("hp_")

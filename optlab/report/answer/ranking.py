@@ -9,7 +9,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ENDED_WELL, summary
 from optlab.analysis.targets import target_summary, time_to_target
 from optlab.lab.trial.stop_at import StopAt
-from optlab.report.answer.method import hyperparameter_texts, method_name
+from optlab.report.answer.method import hyperparameter_texts
 from optlab.report.findings.accuracy_findings import TIE
 from optlab.report.findings.target_findings import compared
 from optlab.report.views import TARGETS, headline
@@ -17,7 +17,7 @@ from optlab.report.views.accuracy import digits_view
 from optlab.report.views.cache import cached
 from optlab.report.views.time_to_target import target_rules, target_text
 from optlab.report.views.timing import seconds_view
-from optlab.text import DIRECT
+from optlab.text import DIRECT, method_name
 
 TIMED, NOT_TIMED, SOMETIMES, NOT_REACHED, NO_ANSWER = range(5)
 """The tiers of the ranking, the best first.

@@ -21,6 +21,7 @@ from optlab.report.output_file import SOFTWARE, check_output, output_file
 from optlab.report.page.experiment_lines import experiment_lines, tracebacks
 from optlab.report.page.page_data import page_data
 from optlab.report.page.reference_lines import reference_lines
+from optlab.report.page.score_section import score_section
 from optlab.report.page.signature_table import SignatureLike, signature_table
 from optlab.report.page.spectrum_lines import spectrum_lines
 from optlab.report.page.tuning_section import tuning_section
@@ -80,6 +81,7 @@ def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ())
         experiments=experiment_lines(results.definition),
         tracebacks=tracebacks(everything),
         tuning=tuning_section(everything),
+        scores=score_section(everything),
         software=SOFTWARE,
         data=page_data(results, views),
         plotly=plotly.offline.get_plotlyjs().replace("</script", "<\\/script"),

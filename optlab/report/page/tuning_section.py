@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from typing import Any, NamedTuple
-
-import pandas as pd
-
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.tuning import tuning, tuning_ranks
 from optlab.report.figures.tuning_curves import tuning_curves
-from optlab.report.findings.sentence import Sentence
 from optlab.report.findings.tuning_findings import tuning_findings
-from optlab.report.output_file import SOFTWARE
-from optlab.text import format_seconds, number
+from optlab.report.page.section import Section, as_image, as_table
 
 MOST_FIGURES = 6
 """Each of so many problems gets its figure; `Results.plot_tuning` draws the others."""
@@ -27,15 +19,7 @@ _HEADS = {"settings": "settings tried", "near_low": "from", "near_high": "to", "
           "tuning_trials": "tuning trials"}  # fmt: skip
 
 
-class TuningSection(NamedTuple):
-    """The parts of the section."""
-
-    sentences: list[Sentence]
-    figures: list[tuple[str, str]]  # a text that describes it, and its address as data
-    tables: list[tuple[str, list[str], list[list[str]]]]  # title, head, rows
-
-
-def tuning_section(results: ResultTables) -> TuningSection | None:
+def tuning_section(results: ResultTables) -> Section | None:
     """Return the section, or None where no optimizer was tuned."""
     table = tuning(results)
     if table.empty:
@@ -43,32 +27,13 @@ def tuning_section(results: ResultTables) -> TuningSection | None:
     figures = []
     for problem in list(results.problems)[:MOST_FIGURES]:
         if figure := tuning_curves(results, problem):
-            file = io.BytesIO()
-            figure.savefig(file, format="svg", metadata={"Creator": SOFTWARE, "Date": None})
-            data = base64.b64encode(file.getvalue()).decode("ascii")
             text = f"Epochs or loss of each setting tried on {problem}, by hyperparameter"
-            figures.append((text, f"data:image/svg+xml;base64,{data}"))
+            figures.append((text, as_image(figure)))
     single = [name for name in ("problem", "batch") if table[name].nunique() < 2]
     ranks = tuning_ranks(results)
-    tables = [_table("Best settings, and the cost of finding them", table, [*single, "shared"])]
+    best = "Best settings, and the cost of finding them"
+    tables = [as_table(best, table, [*single, "shared"], _HEADS)]
     if not ranks.empty:
-        tables.append(_table("Ranks by epochs, without and with those of tuning", ranks, single))
-    return TuningSection(tuning_findings(results), figures, tables)
-
-
-def _table(
-    title: str, table: pd.DataFrame, left_out: list[str]
-) -> tuple[str, list[str], list[list[str]]]:
-    columns = [str(name) for name in table if name not in left_out]
-    rows = [[_text(name, row[name]) for name in columns] for row in table.to_dict("records")]
-    return title, [_HEADS.get(name, name.replace("_", " ")) for name in columns], rows
-
-
-def _text(column: str, value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if column.endswith("seconds"):
-        return format_seconds(value)
-    if column == "share":
-        return f"{value:.0%}"
-    return "∞" if value == float("inf") else number(value, 4)
+        title = "Ranks by epochs, without and with those of tuning"
+        tables.append(as_table(title, ranks, single, _HEADS))
+    return Section(tuning_findings(results), figures, tables)

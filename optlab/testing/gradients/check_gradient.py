@@ -91,6 +91,11 @@ def check_gradient(
     ValueError
         If the loss is no problem and no function, or a function has no parameters.
 
+    See Also
+    --------
+    check_problem : The whole protocol of a problem.
+    optlab.testing.strategies : Problems to draw.
+
     Examples
     --------
     >>> import torch
