@@ -167,9 +167,11 @@ def test_an_error_that_every_check_meets_is_shown_once():
 
 def test_a_known_failure_that_passes_has_a_note():
     name = "gradients are means not sums"
-    found = [check_optimizer(ol.BarzilaiBorwein(), only=[name], seed=s).checks[0] for s in (0, 2)]
-    assert [one.outcome for one in found] == ["expected failure", "passed"]
-    assert "remove the reason" in found[1].message
+    # Which seeds pass is a matter of the processor's last digits.
+    found = [check_optimizer(ol.BarzilaiBorwein(), only=[name], seed=s).checks[0] for s in range(9)]
+    assert {one.outcome for one in found} == {"expected failure", "passed"}
+    passed = next(one for one in found if one.outcome == "passed")
+    assert "remove the reason" in passed.message
 
 
 def test_what_is_no_optimizer_is_refused_in_words():

@@ -160,8 +160,8 @@ def _of_exact_fit(subject: ProblemSubject, reference: Reference, loss: float) ->
         return 0.0
     if abs(reference.loss) > subject.gradients.bound_at(reference.parameters, None).loss:
         return 0.0
-    least = abs(reference.loss) ** 0.5
-    return float(2 * least * (abs(loss) ** 0.5 + least))
+    least = math.sqrt(abs(reference.loss))
+    return 2 * least * (math.sqrt(abs(loss)) + least)
 
 
 def _points(subject: ProblemSubject, reference: Reference) -> list[tuple[Parameters, str]]:
