@@ -104,6 +104,16 @@ def diabetes_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tutorial_run(tmp_path_factory):
+    """The whole tutorial with a few epochs: what came of it, and its folder."""
+    from tests.commands import program
+
+    outputs = "--figures figures --report tutorial.html"
+    command = f"{program('optlab')} run experiments/tutorial.py --epochs 20 {outputs}"
+    return run_once(tmp_path_factory, "tutorial", command)
+
+
+@pytest.fixture(scope="session")
 def tutorial():
     return ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
 

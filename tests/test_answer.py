@@ -23,6 +23,7 @@ from optlab.report.answer.ranking import ranking
 from optlab.report.answer.remarks import remarks
 from optlab.report.answer.terminal import answer_text, fold
 from optlab.report.answer.verdict import verdict
+from optlab.report.glossary import TermLinks
 from optlab.report.page.render import render_page
 from optlab.results import Results
 from optlab.text import format_seconds
@@ -363,7 +364,7 @@ def test_a_hyperparameter_with_braces_stands_in_the_caption(tutorial):
 def test_terminal_notebook_and_page_show_the_same_and_escape_names():
     results = plant(optimizers=(HOSTILE, "Adam", "Lstsq"), direct=("Lstsq",))
     page, notebook = render_page(results), results_of(results)._repr_html_()
-    answer = answer_html(results, whole=True)
+    answer = answer_html(results, whole=True, link=TermLinks())
     assert answer in page
     assert HOSTILE not in answer + notebook
     assert EVIL not in answer + notebook

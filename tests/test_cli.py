@@ -147,15 +147,6 @@ def test_the_tutorial_prints_the_articles_log_and_final_parameters(tmp_path):
     assert [line.split()[1] for line in logged] == [str(epoch) for epoch in range(0, 2000, 10)]
 
 
-@pytest.fixture(scope="module")
-def tutorial_run(tmp_path_factory):
-    """The whole tutorial with a few epochs: what came of it, and its folder."""
-    folder = tmp_path_factory.mktemp("tutorial")
-    outputs = "--figures figures --report tutorial.html"
-    command = f"{program('optlab')} run experiments/tutorial.py --epochs 20 {outputs}"
-    return run_in(folder, command), folder
-
-
 def test_the_tutorial_compares_four_optimizers_at_four_batch_sizes_on_both_devices(tutorial_run):
     done, _ = tutorial_run
     rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
