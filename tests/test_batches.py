@@ -124,8 +124,9 @@ def test_drop_last_that_leaves_nothing_is_refused():
         Batches(*rows(5), 6, seeded(0), drop_last=True)
 
 
-def test_epochs_at_once_end_at_each_look_and_are_single_after_the_last():
+def test_stretches_end_at_each_look_and_are_single_after_the_last():
     X = torch.zeros((4, 1))
     batches = Batches(X, X[:, 0], 2, torch.Generator(), looks=(1, 3, 10))
-    assert list(islice(batches.epochs_at_once(4), 7)) == [1, 2, 4, 3, 1, 1, 1]
-    assert list(islice(batches.epochs_at_once(100), 4)) == [1, 2, 7, 1]
+    assert list(islice(batches.stretches(4), 7)) == [[1], [2], [4], [3], [1], [1], [1]]
+    assert list(islice(batches.stretches(100), 4)) == [[1], [2], [7], [1]]
+    assert list(islice(batches.stretches(100, looks=2), 3)) == [[1], [2, 9], [1]]

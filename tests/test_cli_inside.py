@@ -25,7 +25,7 @@ TUNE_AND_RATE = ["compare", "tutorial", "--tune", "3", "--learning-rate", "0.1"]
             ["compare", "tutorial", "--problem", "rosenbrock"],
             "--problem rosenbrock is not made of a table: use it in a script",
         ),
-        (["export", "r.db"], "name at least one folder: --parquet DIR or --csv DIR"),
+        (["export", "r.db"], "name at least one output: --parquet DIR or --csv DIR"),
         (["export", "--csv", "tables"], "name at least one results file"),
         (["run", "notes.txt"], "notes.txt is no Python file"),
     ],

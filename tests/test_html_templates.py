@@ -64,7 +64,7 @@ def test_the_page_gives_every_text_back(text):
     assert parsed.of("title") == parsed.of("h1") == [text or "experiment"]
     assert text in parsed.of("dt")
     assert text in parsed.of("dd")
-    assert set(parsed.tags) <= {*TAGS, "details", "summary", "pre", "ul", "li", "b", "code"}
+    assert set(parsed.tags) <= {*TAGS, "details", "summary", "pre", "ul", "li", "b", "code", "wbr"}
     data = json.loads(parsed.of("script", id="data")[0])
     assert data["name"] == (text or "experiment")
     assert data["tables"]["trials"]["columns"]["message"]["levels"] == [text]

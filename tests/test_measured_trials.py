@@ -26,7 +26,7 @@ OF_TUNING = {
 OF_ALL_TRIALS = {
     "filter", "sort", "of_trials",  # selections of rows
     "parameters", "parameter_history", "traceback",  # of the trial that is named
-    "load", "of", "anatomy",  # which read no tables
+    "load", "of", "anatomy", "save",  # which read no tables, or write all of them
     "to_csv", "export", "report", "save_figures", "figures",  # of what is compared below
     "plot_win_rates",
 }  # fmt: skip
@@ -40,6 +40,8 @@ ANSWERS = {
     "performance_profile": lambda r: r.performance_profile(0.01),
     "win_rates": lambda r: r.win_rates(0.01),
     "expected_cost": lambda r: r.expected_cost(0.01),
+    "diff": lambda r: r.diff(replace(r, trials=r.trials.assign(seconds=2.0))).table,
+    "to_latex": lambda r: r.to_latex(),
     "ranking": lambda r: r.ranking(),
     "verdict": lambda r: r.verdict(),
     "best": lambda r: r.best().trials,
@@ -53,6 +55,7 @@ ANSWERS = {
     "plot_convergence": lambda r: _drawn(r.plot_convergence()),
     "plot_theory": lambda r: _drawn(r.plot_theory()),
     "plot_fit": lambda r: _drawn(r.plot_fit()),
+    "plot_hyperparameter": lambda r: _drawn(r.plot_hyperparameter("learning_rate")),
     "plot_seconds": lambda r: _drawn(r.plot_seconds()),
     "plot_batch_sizes": lambda r: _drawn(r.plot_batch_sizes()),
 }

@@ -121,7 +121,7 @@ def test_what_an_optimizer_raises_is_raised(problem):
             "start['bias'] must be finite, not inf",
         ),
         ({"start": {"weight": ["a", "b"], "bias": 0.0}}, "start['weight'] must be numbers"),
-        ({"optimizer": ol.ManualSGD}, "did you mean ManualSGD()"),
+        ({"optimizer": ol.ManualSGD}, "did you mean an object of it, such as ol.ManualSGD()"),
     ],
 )
 def test_bad_arguments_are_refused_by_name_and_value(problem, arguments, sentence):

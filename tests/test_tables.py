@@ -114,7 +114,7 @@ def test_the_command_writes_tables_and_figures_of_several_files(stored, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["results.db"], "name at least one folder: --parquet DIR or"),
+        (["results.db"], "name at least one output: --parquet DIR or"),
         (["--csv", "new"], "results file"),
     ],
 )

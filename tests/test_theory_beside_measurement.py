@@ -1,6 +1,7 @@
 """Theory beside measurement: what messages, tables, figures and the page say of trials."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -334,7 +335,7 @@ def test_the_page_shows_signatures_where_they_are_given(results):
     found = [signature(ol.SGD(0.1)), signature(ol.Adam(0.1))]
     page = render_page(results[0], found)
     assert "holds, 15.0" in page
-    assert page.count('<td class="short">-, ') >= 3  # Adam rotates with nothing
+    assert len(re.findall(r"<td[^>]*>-, ", page)) >= 3  # Adam rotates with nothing
     assert "Invariances</h2>" not in render_page(results[0])
 
 

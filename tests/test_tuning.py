@@ -132,7 +132,7 @@ def test_wrapped_and_adapted_optimizers_are_tuned_inside():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"optimizer": ol.SGD}, "optimizer must be one"),
+        ({"optimizer": ol.SGD}, "did you mean an object of it, such as ol.SGD()"),
         ({"space": {"rate": RATES}}, "did you mean|it has learning_rate"),
         ({"space": {"learning_rate": (0.1, 1)}}, "must be a LogUniform"),
         ({"space": {"learning_rate": ol.Uniform(0, 1)}}, "cannot be tuned in Uniform"),

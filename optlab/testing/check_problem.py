@@ -84,7 +84,7 @@ def check_problem(
     >>> print(check_problem(object()))
     object: 1 of 1 checks failed (0 passed)
     FAILED protocol: object is no problem: it has no name, data, loss, start, to, reference, \
-evaluate; LinearRegression(X, y) makes one, README.md shows how to write one
+evaluate; ol.LinearRegression(X, y) makes one, README.md shows how to write one
     """
     check_not_negative("seed", seed)
     protocol = {"protocol": functools.partial(protocol_checks.check_protocol, problem)}
