@@ -492,3 +492,12 @@ def test_a_solution_predicts_and_gives_its_coefficients_in_the_units_of_the_data
     for ask in (valley.predict, valley.coefficients):
         with pytest.raises(ValueError, match="Rosenbrock"):
             ask()
+
+
+def test_a_run_that_only_climbs_is_not_said_to_reach_the_best_known_loss():
+    X = torch.linspace(-1, 1, 16)[:, None]
+    problem = ol.ModuleProblem(torch.nn.Linear(1, 1), torch.nn.MSELoss(), X, 3 * X)
+    results = ol.compare(problem, ol.SGD(4.0), epochs=2, recorded_epochs=1)
+    assert (results.trials["best_epoch"] == 0).all()
+    assert results.verdict().startswith("No method found a lower loss than its start")
+    assert ol.compare(problem, ol.SGD(0.1), epochs=2).verdict().startswith("Use SGD")

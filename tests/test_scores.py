@@ -14,8 +14,10 @@ from optlab.analysis.profiles import performance_profile
 from optlab.analysis.resampling import RESAMPLES, problem_interval
 from optlab.analysis.scoring import attempts, scores
 from optlab.analysis.win_rates import win_rates
+from optlab.report.answer.method import hyperparameter_texts
 from optlab.report.findings.score_findings import score_findings
 from optlab.report.page.score_section import score_section
+from optlab.text import number
 
 INF = math.inf
 
@@ -222,3 +224,15 @@ def test_the_page_has_a_section_on_several_problems(results):
     assert len(rows) == len(best) == 6  # the best setting of three methods on two problems
     assert "reached" in head
     assert score_section(results.filter(problem="tutorial, standardized")) is None
+
+
+def test_a_tuned_optimizer_has_the_hyperparameters_of_each_problem_and_batch_size(results):
+    texts = hyperparameter_texts(results)
+    trials = results.measured.trials
+    rows = trials[trials["optimizer"] == "tuned Adam"].drop_duplicates(["problem", "batch"])
+    for row in rows.to_dict("records"):
+        rate = f"learning_rate={number(row['hp_learning_rate'], 4)}"
+        assert rate in texts[row["problem"], "tuned Adam", row["batch"]]
+    assert rows["hp_learning_rate"].nunique() > 1  # else the test says nothing
+    for row in results.ranking().to_dict("records"):
+        assert row["hyperparameters"] == texts[row["problem"], row["optimizer"], row["batch"]]

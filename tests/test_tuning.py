@@ -132,6 +132,13 @@ def test_wrapped_and_adapted_optimizers_are_tuned_inside():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (
+            {
+                "optimizer": ol.SGD(ol.schedules.Cosine(0.1, epochs=5)),
+                "space": {"learning_rate": RATES},
+            },
+            "is a schedule, which a range would drop: tune a part",
+        ),
         ({"optimizer": ol.SGD}, "did you mean an object of it, such as ol.SGD()"),
         ({"space": {"rate": RATES}}, "did you mean|it has learning_rate"),
         ({"space": {"learning_rate": (0.1, 1)}}, "must be a LogUniform"),

@@ -14,7 +14,7 @@ from optlab.analysis.statistics import CELL, ENDED_WELL, cell_numbers, median_in
 from optlab.analysis.targets import COSTS, time_to_target
 from optlab.checks import did_you_mean
 from optlab.optimizers.rate_text import RATE_FIELDS
-from optlab.report.answer.method import hyperparameter_values
+from optlab.report.answer.method import PLACE, hyperparameter_values, place_of
 from optlab.report.answer.ranking import ranked_settings
 from optlab.report.latex import escape
 from optlab.report.latex_numbers import Cell, cells_of
@@ -113,7 +113,7 @@ def _names(ran: pd.DataFrame, columns: Sequence[str] | None) -> list[str]:
 def _about(results: ResultTables, settings: pd.DataFrame) -> dict[str, list[str]]:
     """Return the columns of texts that tell the settings apart, by heading."""
     values = hyperparameter_values(results)
-    own = [values[str(name)] for name in settings["optimizer"]]
+    own = [values[place_of(row)] for row in settings[PLACE].to_dict("records")]
     own = [{RATE_FIELDS[0] if k in RATE_FIELDS else k: v for k, v in each.items()} for each in own]
     names = list(dict.fromkeys(name for each in own for name in each))
     found = {"problem": list(map(str, settings["problem"]))}

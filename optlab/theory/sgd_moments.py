@@ -163,7 +163,8 @@ class SGDMoments:
         diagonal = states[np.flatnonzero(upper[0] == upper[1])[: self.r]]
         means, offset = states[len(upper[0]) :][: self.r], self.gradients.offset[:, None]
         h = self.gradients.eigenvalues
-        gaps: Array = h @ (diagonal + 2 * offset * means + offset**2) / 2
+        with np.errstate(over="ignore", invalid="ignore"):
+            gaps: Array = h @ (diagonal + 2 * offset * means + offset**2) / 2
         return gaps
 
     def steps_to(self, target: float, start: Parameters, most: int = 1_000_000) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -171,6 +171,7 @@ def _checked(space: object, optimizer: Optimizer) -> dict[str, Range]:
                 f"the range of {hyperparameter} must be a LogUniform, Uniform, Integers, OneMinus "
                 f"or Choice, not {own!r}"
             )
+        _check_no_schedule(name, hyperparameter, getattr(optimizer, hyperparameter, None))
         ends = own.options if isinstance(own, Choice) else (own.value(0.0), own.value(1.0))
         for end in ends:
             try:
@@ -178,6 +179,16 @@ def _checked(space: object, optimizer: Optimizer) -> dict[str, Range]:
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{name} cannot be tuned in {own}: {error}") from None
     return dict(space)
+
+
+def _check_no_schedule(optimizer: str, hyperparameter: str, value: object) -> None:
+    """Refuse a range for a hyperparameter that is a schedule, which the range would replace."""
+    if is_dataclass(value) and not isinstance(value, type) and callable(value):
+        part = f"{hyperparameter}.{fields(value)[0].name}"
+        raise ValueError(
+            f"{hyperparameter} of {optimizer} is a schedule, which a range would drop: tune a "
+            f'part of it by space={{"{part}": ...}}'
+        )
 
 
 def _seeds(seeds: object) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,26 +16,43 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.optimizers.rate_text import RATE_FIELDS
 from optlab.text import LABEL, method_name, number
 
+PLACE = ["problem", "optimizer", "batch"]
+"""The columns by which hyperparameters may differ."""
 
-def hyperparameter_texts(results: ResultTables) -> dict[str, str]:
-    """Return each optimizer's `hyperparameter_values` in words, by its label."""
+Place: TypeAlias = tuple[str, str, str]
+
+
+def hyperparameter_texts(results: ResultTables) -> dict[Place, str]:
+    """Return each setting's `hyperparameter_values` in words, by its place."""
     return {
-        label: ", ".join(f"{name}={value}" for name, value in own.items())
-        for label, own in hyperparameter_values(results).items()
+        place: ", ".join(f"{name}={value}" for name, value in own.items())
+        for place, own in hyperparameter_values(results).items()
     }
 
 
-def hyperparameter_values(results: ResultTables) -> dict[str, dict[str, str]]:
-    """Return the names and values of each optimizer's hyperparameters as texts, by its label.
+def hyperparameter_values(results: ResultTables) -> dict[Place, dict[str, str]]:
+    """Return the names and values of each setting's hyperparameters as texts, by its place.
+
+    The place is the problem, the optimizer and the batch size: a tuned optimizer, and a rate that
+    follows the batch size, has others on another problem and at another batch size.
 
     Those that are not the defaults of its class, where that is one of optlab's, its learning rate,
     and those in which it differs from its namesakes.
     """
     trials = results.measured.trials
     own = [str(name) for name in trials if str(name).startswith("hp_")]
-    rows = trials.drop_duplicates("optimizer").set_index("optimizer")[own].to_dict("index")
+    rows = trials.drop_duplicates(PLACE)[[*PLACE, *own]].to_dict("records")
     classes = optimizer_classes(results.definition)
-    return {str(label): _texts(str(label), values, classes) for label, values in rows.items()}
+    return {
+        place_of(row): _texts(str(row["optimizer"]), {name: row[name] for name in own}, classes)
+        for row in rows
+    }
+
+
+def place_of(row: Mapping[Any, Any]) -> Place:
+    """Return the place of a row of a table: its problem, optimizer and batch size."""
+    problem, optimizer, batch = (str(row[name]) for name in PLACE)
+    return problem, optimizer, batch
 
 
 def optimizer_classes(definition: Mapping[str, Any]) -> dict[str, str]:

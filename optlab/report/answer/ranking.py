@@ -9,7 +9,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ENDED_WELL, summary
 from optlab.analysis.targets import target_summary, time_to_target
 from optlab.lab.trial.stop_at import StopAt
-from optlab.report.answer.method import hyperparameter_texts
+from optlab.report.answer.method import PLACE, hyperparameter_texts, place_of
 from optlab.report.findings.accuracy_findings import TIE
 from optlab.report.findings.target_findings import compared
 from optlab.report.views import TARGETS, headline
@@ -103,7 +103,7 @@ def ranked_settings(results: ResultTables) -> pd.DataFrame:
     rows = _measured(results, ran)
     rows["method"] = [method_name(str(name)) for name in rows["optimizer"]]
     texts = hyperparameter_texts(results)
-    rows["hyperparameters"] = [texts[str(name)] for name in rows["optimizer"]]
+    rows["hyperparameters"] = [texts[place_of(row)] for row in rows[PLACE].to_dict("records")]
     rows["label"] = _labels(rows)
     rows["settings"] = rows.groupby(["problem", "method"])["method"].transform("size")
     places = {name: place for place, name in enumerate(dict.fromkeys(ran["problem"]))}

@@ -28,6 +28,11 @@ from optlab.report.views.cache import measured_trials
 from optlab.report.words import format_ratio, join_names, reference_kind, share
 from optlab.text import DIRECT, format_seconds, number, pluralize
 
+_CLIMBED = (
+    "No method found a lower loss than its start: the gradient may be wrong "
+    "(optlab.testing.check_gradient), or the learning rates too large."
+)
+
 
 def verdict(results: ResultTables) -> list[Sentence]:
     """Return the verdict, from the numbers of `ranking`: of each problem one to three sentences.
@@ -77,6 +82,9 @@ def problem_verdict(results: ResultTables, problem: str) -> Iterator[Sentence]:
     """Yield the verdict on one problem."""
     table = ranking(results)
     rows = table[table["problem"] == problem].reset_index(drop=True)
+    if _only_climbed(results, problem):
+        yield Sentence("nothing", _CLIMBED, problem, {"methods": list(rows["method"])})
+        return
     direct = rows["batch"] == DIRECT
     answers = rows["tier"] < NO_ANSWER
     if direct[0] and answers[0]:
@@ -91,6 +99,14 @@ def problem_verdict(results: ResultTables, problem: str) -> Iterator[Sentence]:
         verb = "has" if len(names) == 1 else "have"
         text = f"{join_names(names)} {verb} no answer."
         yield Sentence("no answer", text, problem, {"methods": list(rows["method"][~answers])})
+
+
+def _only_climbed(results: ResultTables, problem: str) -> bool:
+    """Return whether no trial of a problem found a lower loss than its start, though some moved."""
+    own = results.trials[results.trials["problem"] == problem]
+    moved = own[own["epochs"] > 0]
+    best = reference_kind(results.problems[problem]) == "best known"
+    return best and len(moved) > 0 and bool((moved["best_epoch"] == 0).all())
 
 
 def _direct(results: ResultTables, rows: pd.DataFrame, problem: str) -> Sentence:

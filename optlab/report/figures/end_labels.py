@@ -19,7 +19,7 @@ End = tuple[float, float, str, str]
 def fit_labels(ends: Sequence[End], paper: FigureStyle) -> bool:
     """Return whether lines are few and their names short enough to stand at their ends."""
     longest = max((len(label) for _, _, label, _ in ends), default=0)
-    return 0 < len(ends) <= MOST_LABELS and longest * paper.font_size / 144 < 0.27 * paper.width
+    return 0 < len(ends) <= MOST_LABELS and longest * paper.font_size / 130 < 0.27 * paper.width
 
 
 def put_end_labels(

@@ -75,9 +75,20 @@ def _cautions(diff: RunDifferences) -> Iterator[str]:
         )
     for name, why in diff.problems.items():
         yield f"The problem {name!r} is not compared: {why}."
-    for table, name in zip((diff.only_old, diff.only_new), diff.names, strict=True):
-        if len(table):
-            yield f"Only in {name}: {join_names(setting_labels(diff, table))}."
+    yield from _only_in_one(diff)
+
+
+def _only_in_one(diff: RunDifferences) -> Iterator[str]:
+    old, new = (setting_labels(diff, table) for table in (diff.only_old, diff.only_new))
+    changed = [label for label in old if label in new]
+    if changed:
+        yield (
+            f"Not compared, as their hyperparameters are not those of {diff.names[0]}: "
+            f"{join_names(changed)}."
+        )
+    for labels, name in zip((old, new), diff.names, strict=True):
+        if alone := [label for label in labels if label not in changed]:
+            yield f"Only in {name}: {join_names(alone)}."
 
 
 def _about_seconds(diff: RunDifferences) -> Iterator[str]:
