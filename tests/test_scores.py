@@ -1,6 +1,7 @@
 """Scores over problems, by hand: AlgoPerf's, who beats whom, expected running time."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -227,12 +228,15 @@ def test_the_page_has_a_section_on_several_problems(results):
 
 
 def test_a_tuned_optimizer_has_the_hyperparameters_of_each_problem_and_batch_size(results):
+    place = results.trials[["problem", "batch"]].astype(str).agg(" ".join, axis=1)
+    rates = results.trials["hp_learning_rate"].mask(place.str.endswith("standardized 4"), 0.25)
+    results = replace(results, trials=results.trials.assign(hp_learning_rate=rates))
     texts = hyperparameter_texts(results)
     trials = results.measured.trials
     rows = trials[trials["optimizer"] == "tuned Adam"].drop_duplicates(["problem", "batch"])
     for row in rows.to_dict("records"):
         rate = f"learning_rate={number(row['hp_learning_rate'], 4)}"
         assert rate in texts[row["problem"], "tuned Adam", row["batch"]]
-    assert rows["hp_learning_rate"].nunique() > 1  # else the test says nothing
+    assert len(set(rows["hp_learning_rate"])) > 1  # else the test says nothing
     for row in results.ranking().to_dict("records"):
         assert row["hyperparameters"] == texts[row["problem"], row["optimizer"], row["batch"]]
