@@ -35,7 +35,7 @@ def tests(session: nox.Session) -> None:
     # order, so that small ones are last and both processes end together.
     env = {"PYTHONDONTWRITEBYTECODE": ""}
     side_by_side = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-    session.run("pytest", *side_by_side, "-m", "not alone", env=env)
+    session.run("pytest", *side_by_side, "-m", "not alone", "--durations=30", env=env)
     # Tests that measure time, or that have limits of time, run alone after the others.
     session.run("pytest", "-m", "alone", "tests", env=env)
 
