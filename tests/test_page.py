@@ -519,9 +519,23 @@ def test_nothing_bars_people_from_the_page_at_any_width(open_page, results, widt
         page.wait_for_timeout(200)  # a page waits so long after the last change of its width
         drawn_unseen(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        over = page.evaluate("""() => [...document.querySelectorAll("main .scroll")]
+        over = page.evaluate("""() => [...document.querySelectorAll("main .scroll:has(> table)")]
             .filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.ariaLabel)""")
         assert not over  # every table fits, by the columns it leaves out
+
+
+def test_a_click_draws_what_is_in_sight_and_the_other_charts_after_a_rest(open_page, results):
+    page = open_page(results)
+    drawn_unseen(page)
+    waiting = page.evaluate("""() => {
+        document.querySelector("#filters .only").click();
+        const box = (chart) => chart.getBoundingClientRect();
+        return [...document.querySelectorAll(".chart:not(.text):not([data-drawn])")]
+            .map((chart) => box(chart).top < innerHeight && box(chart).bottom > 0);
+    }""")
+    assert waiting
+    assert not any(waiting)
+    drawn_unseen(page)
 
 
 def test_terms_are_explained_where_they_stand_by_keyboard(light):

@@ -46,12 +46,12 @@ function makeFilters() {
       tick.parentElement.classList.toggle("off", !on);
     }
   };
-  const choose = (axis, own) => { page.state[axis] = new Set(own); sync(); refresh(); };
+  const choose = (axis, own) => { page.state[axis] = new Set(own); sync(); refresh(REST); };
   /** Make the box of some values of an axis, with the button that leaves only these. */
   const value = (axis, own, text, ink, wide, name = text) => {
     const tick = element("input", { type: "checkbox", value: own.length === 1 ? own[0] : "", onchange: () => {
       for (const one of own) tick.checked ? page.state[axis].add(one) : page.state[axis].delete(one);
-      sync(); refresh();
+      sync(); refresh(REST);
     } });
     if (name !== text) tick.ariaLabel = name;
     ticks.push({ tick, axis, own });
@@ -87,7 +87,7 @@ function makeFilters() {
         box.append(axis(name, title, page.axes[name].map((one) => value(name, [one], one, name === "batch" ? shadeOf(one) : null, areLong(page.axes[name])))));
     box.append(element("button", { type: "button", id: "reset", textContent: "Show all", onclick: () => {
       for (const name of ["optimizer", "batch", "device", "dtype"]) page.state[name] = new Set(page.axes[name]);
-      sync(); refresh();
+      sync(); refresh(REST);
     } }));
     sync();
   };
@@ -102,7 +102,7 @@ function problemChoice(id) {
     page.state.problem = page.axes.problem[Number(select.value)];
     for (const other of $$(".problem")) other.value = select.value;
     showRanking();
-    refresh();
+    refresh(REST);
   });
   select.value = String(page.axes.problem.indexOf(page.state.problem));
   select.className = "problem";

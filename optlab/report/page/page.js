@@ -73,8 +73,9 @@ function makeChart(section) {
     tools.append(label);
   };
   if (view.choose) {
-    const { label: name, values, texts, first } = view.choose;
-    const start = view.key === "target" ? Math.max(0, values.indexOf(page.target)) : first;
+    const { column, label: name, values, texts, first } = view.choose;
+    const start = view.key === "target" && view.table.columns[column].some((value, i) => value === page.target && view.table.columns[view.y[0].column][i] !== null)
+      ? values.indexOf(page.target) : first;
     const [label, select] = choiceOf(name, texts, () => { chart.pick = Number(select.value); redraw(); });
     select.value = String(start);
     chart.pick = start;
@@ -117,7 +118,8 @@ function reserve(chart) {
   const { view, box } = chart, c = view.table.columns, rows = chartRows(chart);
   if (view.kind === "matrix") return draw(chart);
   const panels = view.facets ? new Set(rows.map((i) => JSON.stringify(view.panels.map((name) => c[name] && c[name][i])))).size : 1;
-  box.style.minHeight = rows.length ? `${sizeOf(view, panels, box.clientWidth).height}px` : "0";
+  const values = c[view.y[chart.y].column], some = rows.some((i) => values[i] !== null);
+  box.style.minHeight = some ? `${sizeOf(view, panels, box.clientWidth).height}px` : "0";
 }
 
 /** Return the reason why a chart is empty: the view's own, or the filters. */
@@ -144,6 +146,7 @@ function figureFor(chart, width) {
 function draw(chart, width = chart.box.clientWidth) {
   if (!chart.stale) return;
   chart.stale = false;
+  chart.width = width;
   const { view, box, section } = chart;
   if (view.kind === "matrix") drawMatrix(chart);
   else {
@@ -221,8 +224,10 @@ async function saveChart(chart, format) {
   save(`${page.name}-${chart.view.key}.${format}`, await (await fetch(url)).blob());
 }
 
-/** Draw what is in sight at once, and the other charts after it, each in a task of its own. */
-function refresh() {
+const REST = 1000; // ms without a change of the filters
+
+/** Draw what is in sight at once; the other charts follow after a rest, or when they come near. */
+function refresh(rest = 0) {
   for (const chart of charts) {
     chart.stale = true;
     delete chart.box.dataset.drawn;
@@ -230,16 +235,19 @@ function refresh() {
     else reserve(chart);
   }
   for (const table of tables) table.refresh();
-  drawNext();
+  drawNext(rest);
 }
 
 let nextDraw = 0;
-function drawNext() {
+
+/** Draw the charts out of sight, each in a task of its own: at once, or after a rest while the page is idle. */
+function drawNext(rest = 0) {
   clearTimeout(nextDraw);
-  nextDraw = setTimeout(() => {
+  const next = () => {
     const chart = page.printing ? null : charts.find((c) => c.stale);
-    if (chart) { draw(chart); drawNext(); }
-  });
+    if (chart) { draw(chart); drawNext(rest && 1); }
+  };
+  nextDraw = setTimeout(rest && window.requestIdleCallback ? () => requestIdleCallback(next, { timeout: 500 }) : next, rest);
 }
 
 /* ---- theme, sight, print ---- */
@@ -280,7 +288,7 @@ window.addEventListener("resize", () => {
   if (window.innerWidth === widthBefore || page.printing) return;
   widthBefore = window.innerWidth;
   clearTimeout(waiting);
-  waiting = setTimeout(refresh, 120);
+  waiting = setTimeout(() => { if (charts.some((c) => c.width !== c.box.clientWidth)) refresh(); }, 120);
 });
 window.addEventListener("beforeprint", () => {
   const before = document.documentElement.dataset.theme;
@@ -292,8 +300,7 @@ window.addEventListener("beforeprint", () => {
   showRanking();
   for (const table of tables) table.refresh();
   window.addEventListener("afterprint", () => {
-    page.places = placesByRank(decoded(page.order));
-page.printing = false;
+    page.printing = false;
     closed.forEach((traceback) => { traceback.open = false; });
     document.documentElement.dataset.theme = before;
     showRanking();

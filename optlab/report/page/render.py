@@ -76,6 +76,7 @@ def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ())
     views = views_of(results)
     drawn = [view for view in views.values() if _is_drawn(view)]
     pictures = _pictures(drawn)
+    others = [view for view in drawn if view not in pictures]
     link = TermLinks()
     return _TEMPLATES.get_template("page.html").render(
         title=results.name or "experiment",
@@ -88,8 +89,8 @@ def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ())
         findings=_by_problem(findings(results, views), named=len(results.problems) > 1),
         caveats=caveats(results, views),
         pictures=pictures,
-        charts=[view for view in drawn if view not in pictures],
-        wide={view.key for view in drawn if _is_wide(view)},
+        charts=others,
+        wide=_wide(pictures) | _wide(others),
         not_drawn=[view for view in views.values() if view not in drawn],
         references=[reference_lines(facts) for facts in results.problems.values()],
         spectra=spectrum_lines(results.problems),
@@ -113,9 +114,18 @@ def _is_drawn(view: View) -> bool:
 
 
 def _pictures(drawn: list[View]) -> list[View]:
-    """Return the three charts that follow the answer."""
-    by_key = {view.key: view for view in drawn}
+    """Return the three charts that follow the answer; none without a value."""
+    by_key = {view.key: view for view in drawn if view.table[view.y[0].column].notna().any()}
     return [by_key[key] for key in PICTURES if key in by_key][:3]
+
+
+def _wide(views: list[View]) -> set[str]:
+    """Return the keys of the charts that take the whole width; two others stand side by side."""
+    wide: set[str] = set()
+    for is_wide, group in groupby(views, key=_is_wide):
+        keys = [view.key for view in group]
+        wide.update(keys if is_wide else keys[len(keys) // 2 * 2 :])
+    return wide
 
 
 def _is_wide(view: View) -> bool:

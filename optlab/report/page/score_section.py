@@ -14,6 +14,7 @@ from optlab.report.findings.score_findings import score_findings
 from optlab.report.page.section import Section, as_image, as_table
 from optlab.report.views import headline
 from optlab.report.views.time_to_target import target_rules
+from optlab.report.words import share
 from optlab.text import method_name
 
 COST = "epochs"
@@ -36,11 +37,12 @@ def score_section(results: ResultTables) -> Section | None:
     expected = _best_settings(expected_cost(times, COST))
     single = [name for name in ("device", "dtype", "batch") if expected[name].nunique() < 2]
     rounded = table.round({"score": 3, "low": 3, "high": 3})
+    cost = f"{COST} to {share(target)}"
+    best = f"Expected {cost}, with restarts, of the best setting of each method"
     tables = [
-        as_table(f"Scores: 1 is the best on every problem ({COST} to {target})", rounded),
-        as_table(f"Expected {COST} to {target}, with restarts, of the best setting of each method",
-                 expected, [*single, "seeds"]),
-    ]  # fmt: skip
+        as_table(f"Scores: 1 is the best on every problem ({cost})", rounded),
+        as_table(best, expected, [*single, "seeds"]),
+    ]
     return Section(score_findings(table, COST), _matrix(times, target), tables)
 
 
@@ -58,6 +60,6 @@ def _matrix(times: pd.DataFrame, target: str) -> list[tuple[str, str]]:
     wins = win_rates(times, COST)
     if wins.empty:
         return []
-    title = f"Who beats whom: share of comparisons that a row wins, by {COST} to {target}"
+    title = f"Who beats whom: share of comparisons that a row wins, by {COST} to {share(target)}"
     text = "A square for each pair of optimizers with the share of comparisons that the row wins"
     return [(text, as_image(win_rate_matrix(wins, title)))]

@@ -14,13 +14,52 @@ from optlab.report.findings.sentence import Sentence
 from optlab.report.output_file import SOFTWARE
 from optlab.text import format_seconds, number
 
+Table = tuple[str, list[str], list[list[str]], list[int]]
+"""Title, heads, rows of text, and the places of the columns of numbers."""
+
+Groups = list[tuple[str, list[Sentence]]]
+"""The name of a problem, or nothing, and sentences on it."""
+
+MOST_SENTENCES = 6
+"""Of more only the urgent ones stand before the figures."""
+
+_URGENT = ("censored", "unsure edge", "budgets", "tuning ranks")
+"""Kinds of sentences that stand before the figures."""
+
 
 class Section(NamedTuple):
     """The parts of a section."""
 
     sentences: list[Sentence]
     figures: list[tuple[str, str]]  # a text that describes it, and its address as data
-    tables: list[tuple[str, list[str], list[list[str]]]]  # title, head, rows
+    tables: list[Table]
+
+    @property
+    def first(self) -> Groups:
+        """Return the sentences before the figures: all, or of many those on what went wrong."""
+        few = len(self.sentences) <= MOST_SENTENCES
+        return by_problem([s for s in self.sentences if few or s.kind in _URGENT])
+
+    @property
+    def others(self) -> Groups:
+        """Return the sentences after the tables, which have their numbers too."""
+        few = len(self.sentences) <= MOST_SENTENCES
+        return by_problem([s for s in self.sentences if not few and s.kind not in _URGENT])
+
+
+def by_problem(sentences: list[Sentence]) -> Groups:
+    """Return the sentences of each problem, with its name where there are several.
+
+    Examples
+    --------
+    >>> two = [Sentence("tuning", "One.", "a"), Sentence("tuning", "Two.", "b")]
+    >>> [name for name, _ in by_problem(two)], [name for name, _ in by_problem(two[:1])]
+    (['a', 'b'], [''])
+    """
+    groups: dict[str, list[Sentence]] = {}
+    for sentence in sentences:
+        groups.setdefault(sentence.problem, []).append(sentence)
+    return [(name if len(groups) > 1 else "", group) for name, group in groups.items()]
 
 
 def as_image(figure: Figure) -> str:
@@ -35,17 +74,19 @@ def as_table(
     table: pd.DataFrame,
     left_out: Collection[str] = (),
     heads: Mapping[str, str] | None = None,
-) -> tuple[str, list[str], list[list[str]]]:
-    """Return a table as a title, its heads and its rows of text, without the columns left out.
+) -> Table:
+    """Return a table as text, without the columns left out.
 
     Examples
     --------
     >>> as_table("T", pd.DataFrame({"share": [0.5], "seconds": [0.25]}))
-    ('T', ['share', 'seconds'], [['50%', '250 ms']])
+    ('T', ['share', 'seconds'], [['50%', '250 ms']], [0, 1])
     """
     columns = [str(name) for name in table if name not in left_out]
     rows = [[_text(name, row[name]) for name in columns] for row in table.to_dict("records")]
-    return title, [(heads or {}).get(name, name.replace("_", " ")) for name in columns], rows
+    head = [(heads or {}).get(name, name.replace("_", " ")) for name in columns]
+    numbers = [n for n, name in enumerate(columns) if pd.api.types.is_numeric_dtype(table[name])]
+    return title, head, rows, numbers
 
 
 def _text(column: str, value: Any) -> str:

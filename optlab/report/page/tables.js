@@ -68,6 +68,9 @@ function shownCell(name, value, seconds) {
   return page.seconds.includes(name) || seconds.includes(name) ? duration(value) : number(value);
 }
 
+/** Return a text with the places at which a long name may be broken: after a bracket, a comma, an equals sign. */
+const broken = (text) => String(text).split(/(?<=[(=,_])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
+
 const PAPER_WIDTH = 860; // of a page of paper, in the larger letters of the screen
 
 /** Show the columns of a table that find room, in an order of which the last leave first; return how many are hidden. */
@@ -164,7 +167,7 @@ function makeTable(box, table, name, rowsNow, { open = false, title, seconds = [
     const some = rows.slice(state.at, state.at + (page.printing ? 10 * ROWS : ROWS));
     body.replaceChildren(...some.map((i) => element("tr", {}, ...names.map((column) => {
       const value = table.columns[column][i];
-      const cell = element("td", { textContent: shownCell(column, value, seconds) });
+      const cell = element("td", {}, ...broken(shownCell(column, value, seconds)));
       if (numeric.has(column)) cell.className = "number";
       if (typeof value === "number") cell.title = String(value);
       if (column === "message") { cell.className = "long"; if (value) cell.title = value; }
