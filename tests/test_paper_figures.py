@@ -144,3 +144,12 @@ def test_labels_are_spread_and_stay_within_the_axes():
         assert placed.max() <= 1 + 1e-9
         ordered = placed[np.argsort(heights, kind="stable")]
         assert (np.diff(ordered) >= 0.1 - 1e-9).all()
+
+
+def test_a_schedule_is_drawn_over_the_number_that_it_begins_with(tutorial):
+    rates = [ol.SGD(ol.schedules.Cosine(rate, epochs=5)) for rate in (0.01, 0.1, 0.3)]
+    results = ol.compare(tutorial, rates, epochs=5)
+    table = hyperparameter_table(results, tutorial.name)
+    assert sorted(table["value"]) == [0.01, 0.1, 0.3]
+    words = set(results.ranking()["hyperparameters"])
+    assert words <= {f"learning_rate=Cosine(learning_rate={r}, epochs=5)" for r in (0.01, 0.1, 0.3)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -85,11 +85,13 @@ def _texts(label: str, values: Mapping[Any, Any], classes: Mapping[str, str]) ->
 
 
 def _defaults(name: str) -> dict[str, Any]:
-    """Return the defaults of the fields of one of optlab's optimizers, by name; of others none."""
-    if not hasattr(optlab, name):
+    """Return the defaults of the fields of optlab's optimizers and schedules; of others none."""
+    places = (optlab, optlab.schedules)
+    own = next((getattr(place, name) for place in places if name and hasattr(place, name)), None)
+    if not is_dataclass(own):
         return {}
     found = {}
-    for field in fields(getattr(optlab, name)):
+    for field in fields(own):
         made = field.default_factory
         value = field.default if made is MISSING else made()
         if value is not MISSING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import matplotlib as mpl
@@ -77,7 +78,10 @@ def hyperparameter_table(
 
 
 def _numbers(trials: pd.DataFrame, hyperparameter: str) -> pd.Series[float]:
-    """Return the values of a hyperparameter; ``lr`` is a learning rate too."""
+    """Return the values of a hyperparameter; of a schedule the number that it begins with.
+
+    ``lr`` is a learning rate too.
+    """
     names = RATE_FIELDS if hyperparameter in RATE_FIELDS else (hyperparameter,)
     columns = [f"hp_{name}" for name in names if f"hp_{name}" in trials]
     values = pd.Series(np.nan, index=trials.index)
@@ -95,7 +99,15 @@ def _numbers(trials: pd.DataFrame, hyperparameter: str) -> pd.Series[float]:
 
 
 def _floats(column: pd.Series[Any]) -> pd.Series[float]:
-    return pd.to_numeric(column, errors="coerce").astype(float)
+    return pd.to_numeric(column.map(_first_number), errors="coerce").astype(float)
+
+
+def _first_number(value: Any) -> Any:
+    """Return the first number of a schedule, which the tables hold as JSON; else the value."""
+    if not isinstance(value, str) or not value.startswith("{"):
+        return value
+    parts = json.loads(value).values()
+    return next((part for part in parts if isinstance(part, int | float)), np.nan)
 
 
 def has_values(results: ResultTables, problem: str) -> bool:
