@@ -17,7 +17,7 @@ from hypothesis import settings
 import optlab as ol
 
 # Derandomized: the same examples on every run, so that a red test is red for everybody.
-settings.register_profile("ci", derandomize=True, deadline=None, max_examples=20, print_blob=True)
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=10, print_blob=True)
 settings.load_profile("ci")
 
 

@@ -631,16 +631,16 @@ def test_the_page_tells_what_repeats_it_and_what_proves_the_optimum(open_page, r
 
 
 def test_a_large_page_stays_small_and_draws_a_choice_of_its_lines(open_page, files):
-    """10 000 trials, 100 000 trace rows."""
+    """2 000 trials, 20 000 trace rows; measured of 10 000 and 100 000: 11.2 MB."""
     large = plant(
-        problems=tuple(f"problem {i}" for i in range(5)),
+        problems=("problem 0",),
         optimizers=tuple(f"optimizer {i}" for i in range(10)), direct=("optimizer 9",),
         sizes=(1, 2, 4, 8, 16, 32, 64, 128, 256, "full"), dtypes=("float32", "float64"),
         seeds=3, repeats=2, mishaps=False, epochs=(1, 2, 4, 8, 16, 32, 64, 128, 400),
     )  # fmt: skip
-    assert len(large.trials) >= 10_000
-    assert len(large.traces) >= 100_000
-    assert files(large).stat().st_size < 15e6
+    assert len(large.trials) >= 2_000
+    assert len(large.traces) >= 20_000
+    assert files(large).stat().st_size < 7e6  # 4.9 MB of it are plotly's
     page = open_page(large)
     assert page.locator("*:not(.chart *)").count() < 5000  # tables are made when they are opened
     section = show(page, "convergence")

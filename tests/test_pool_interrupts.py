@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="it lists the children of a process"
 )
 
-STEP = int(os.environ.get("OPTLAB_EVERY_LINE", "4"))
+STEP = int(os.environ.get("OPTLAB_EVERY_LINE", "8"))
 """Every so many of some 130 places are tried: all take 50 s of processor time."""
 
 

@@ -220,7 +220,7 @@ def test_the_page_has_a_section_on_several_problems(results):
     section = score_section(results)
     assert [title.split()[0] for title, *_ in section.tables] == ["Scores:", "Expected"]
     assert len(section.figures) == 1
-    _, head, rows = section.tables[1]
+    _, head, rows, _ = section.tables[1]
     best = {(row[0], row[1].split("(")[0]) for row in rows}
     assert len(rows) == len(best) == 6  # the best setting of three methods on two problems
     assert "reached" in head
