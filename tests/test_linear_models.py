@@ -277,9 +277,13 @@ def test_predictions_of_a_frame_are_by_the_names_of_its_columns(cls):
     again = backwards.iloc[:, ::-1]  # a view with negative strides
     assert_same_predictions(problem.predict(best, again), own)
     assert_same_predictions(problem.predict(best, again.to_numpy()), own)
+    wider = backwards.assign(other="text")
+    assert_same_predictions(problem.predict(best, wider), own)
+    held = [cls(FRAME, problem.y, holdout=(frame, problem.y)) for frame in (FRAME, wider)]
+    assert len({one.evaluate(best).more["holdout_loss"] for one in held}) == 1
     for frame, hint in (
-        (backwards, r"not \('c', 'b', 'a'\): take them in this order, X\[\['a', 'b', 'c'\]\]"),
         (FRAME.rename(columns={"a": "d"}), r"not \('d', 'b', 'c'\): rename them, or pass X.to_num"),
+        (FRAME[["a", "a", "b", "c"]], "X names columns twice: 'a'"),
     ):
         with pytest.raises(ValueError, match=hint):
             problem.predict(best, frame)

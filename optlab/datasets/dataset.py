@@ -14,6 +14,7 @@ from optlab.datasets.class_labels import text_labels
 from optlab.datasets.raw_units import Coefficients, raw_coefficients
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.scaling import ColumnScaling
+from optlab.datasets.table_encoding import TableEncoding
 from optlab.datasets.validation import checked_design, checked_sample_weight
 from optlab.html_templates import facts_html
 
@@ -54,12 +55,15 @@ class Dataset:
         Rows of the same columns that are kept back for validation; None where there are none.
     provenance
         What was done to the data on their way here, in plain sentences.
+    encoding
+        The way from a table's columns to those of ``X``, before they were standardized, which
+        `Solution.predict` goes with new tables; None where ``X`` was not made of a table.
 
     Raises
     ------
     ValueError
         As `optlab.LinearRegression`; for weights that are not finite, below 0 or all 0; for a
-        holdout of other columns.
+        holdout or an encoding of other columns.
 
     See Also
     --------
@@ -84,6 +88,7 @@ class Dataset:
     sample_weight: FloatArray | None = None
     holdout: Dataset | None = None
     provenance: tuple[str, ...] = ()
+    encoding: TableEncoding | None = None
 
     def __post_init__(self) -> None:
         labels = text_labels(self.y)
@@ -96,6 +101,11 @@ class Dataset:
         if self.holdout is not None and self.holdout.feature_names != names:
             raise ValueError(
                 f"holdout must have the columns of X, {names}, not {self.holdout.feature_names}"
+            )
+        if self.encoding is not None and self.encoding.encoded_names != names:
+            raise ValueError(
+                f"encoding must make the columns of X, {names}, not {self.encoding.encoded_names}: "
+                "leave it out (encoding=None)"
             )
         checked["provenance"] = tuple(self.provenance)
         for key, value in checked.items():

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.datasets.dataset import Dataset
-from optlab.datasets.validation import check_column_names, checked_design, unwrapped
+from optlab.datasets.validation import checked_design, named_columns, unwrapped
 from optlab.problems.labels import Labels
 from optlab.problems.losses.loss import Loss
 from optlab.problems.problem import Parameters
@@ -54,7 +54,7 @@ class Holdout(NamedTuple):
         else:
             X, y = given
         try:
-            check_column_names(unwrapped(X), names)
+            X = named_columns(unwrapped(X), names)
             design = checked_design(X, loss.encoded(y, classes).y, names)
             loss.check(design.y)
         except ValueError as error:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.datasets.dataset import Dataset
+from optlab.datasets.table_encoding import TableEncoding
 from optlab.datasets.validation import checked_design, checked_features
 from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.certified.linear_reference import LinearOptimum, constant_optimum, optimum
@@ -43,6 +44,7 @@ class ModelOptions(TypedDict, total=False):
     target_name: str
     provenance: Sequence[str]
     standardized: Mapping[str, np.ndarray[Any, Any]] | None
+    encoding: TableEncoding | None
 
 
 class LinearModel:
@@ -82,6 +84,8 @@ class LinearModel:
         What was done to the data, in plain sentences.
     standardized
         The ``mean``, ``mean_low`` and ``deviation`` of each column before it was standardized.
+    encoding
+        The way from a table's columns to those of X, before they were standardized.
 
     Raises
     ------
@@ -123,6 +127,7 @@ class LinearModel:
         target_name: str = "y",
         provenance: Sequence[str] = (),
         standardized: Mapping[str, np.ndarray[Any, Any]] | None = None,
+        encoding: TableEncoding | None = None,
     ) -> None:
         self.penalty = ElasticNet(l1, l2)
         self.l1, self.l2 = float(l1), float(l2)
@@ -147,6 +152,7 @@ class LinearModel:
         self.target_name = target_name
         self.provenance = tuple(provenance)
         self.standardized = standardized
+        self.encoding = encoding
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Write out the options in the signature, for `help` and for the command line."""
@@ -189,6 +195,7 @@ class LinearModel:
             "target_name": dataset.target_name,
             "provenance": dataset.provenance,
             "standardized": dataset.known.get("standardized"),
+            "encoding": dataset.encoding,
         }
         make: Any = cls
         problem: Self = make(dataset.X, dataset.y, **given | options)
@@ -246,13 +253,14 @@ class LinearModel:
     def predict(self, parameters: Parameters, X: Any = None) -> Any:
         """Return the predicted targets of rows ``(B,)``, in the parameters' dtype and device.
 
-        X ``(B, d)`` is an array, a tensor or a data frame, the problem's own rows if None.
+        X ``(B, d)`` is an array, a tensor or a data frame, whose columns are taken by name; the
+        problem's own rows if None.
 
         Raises
         ------
         ValueError
             For rows that are no finite numbers, for another number of columns, and for a data frame
-            whose columns are not those that were fitted, in their order.
+            without one of the columns that were fitted.
         """
         return self.loss_function.mean(
             self.linear_predictor(parameters, self._features(X, parameters))
