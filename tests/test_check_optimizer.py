@@ -1,9 +1,11 @@
 """The conformance check itself: wrong optimizers are caught by name, right ones are not blamed."""
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -27,6 +29,7 @@ from optlab.testing.load_target import load_target
 from optlab.testing.plain_rules import sgd
 from optlab.testing.pytest_plugin import OptimizerCollector
 from optlab.testing.run_checks import CheckFailedError
+from optlab.text import shown_path
 from tests.faulty_optimizers import SGD, ZOO, right_descent
 
 
@@ -152,17 +155,27 @@ def test_a_report_of_which_most_was_skipped_says_so():
     assert not check_optimizer(ol.SGD(), only=["every row counts"]).is_mostly_skipped
 
 
+MINE = shown_path(Path(__file__))
+
+
 class Raises(ThreePasses):
     def iterates(self, problem, batches, start):
         raise KeyError("momentum")
 
 
+RAISES_AT = Raises.iterates.__code__.co_firstlineno + 1
+
+
 def test_an_error_that_every_check_meets_is_shown_once():
     report = check_optimizer(Raises())
-    assert len(report.failures) > 20
-    text = str(report)
-    assert text.count("Traceback") + text.count("File ") <= 4
-    assert "KeyError: 'momentum', as in 'yields parameters like the start'" in text
+    raised = [one for one in report.checks if one.raised]
+    assert len(raised) > 20
+    assert {one.raised.partition(":")[0] for one in raised} == {f"KeyError at {MINE}"}
+    head, shared, *_ = report.shown_failures()[0].splitlines()
+    place = f"KeyError at {MINE}:{RAISES_AT} in iterates:"
+    assert head == f"FAILED {len(raised)} checks, all by the same error, {place}"
+    assert shared.startswith("  yields parameters like the start; ")
+    assert report.shown_failures()[0].count("KeyError: 'momentum'") == 2
 
 
 def test_a_known_failure_that_passes_has_a_note():
@@ -271,9 +284,33 @@ def test_the_command_checks_a_file_and_says_by_its_status_if_all_is_well(file, c
     assert "the first step descends" in capsys.readouterr().out
     assert call(app, ["check", f"{file}:Climbs"]) == 1
     assert "FAILED the first step descends: " in capsys.readouterr().out
+
+
+def test_the_command_overwrites_only_its_own_table(file, capsys):
     table = file.with_name("table.md")
+    checked = ["check", f"{file}:right", "--markdown", str(table)]
     assert call(app, ["check", f"{file}:two", "--markdown", str(table)]) == 0
     assert "| all 2 |" in table.read_text()
+    assert call(app, checked) == 0
+    assert "| all 1 |" in table.read_text()
+    table.write_text("mine")
+    assert call(app, checked) == 2
+    assert "optlab did not write it" in capsys.readouterr().err
+    assert table.read_text() == "mine"
+
+
+def test_the_command_is_told_which_failures_are_expected(file, capsys):
+    checked = ["check", f"{file}:Climbs", "--expect-failure"]
+    reason = "the first step descends = it climbs"
+    assert call(app, [*checked, reason]) == 1
+    shown = capsys.readouterr().out
+    assert re.search("the first step descends  +fails as expected  +it climbs\n", shown)
+    assert "FAILED the first step descends" not in shown
+    assert call(app, ["check", f"{file}:right", "--expect-failure", reason]) == 1
+    assert "was expected to fail (it climbs), but passes" in capsys.readouterr().out
+    for wrong, words in (("the first step descends", "takes CHECK=REASON"), ("a=b", "names the c")):
+        assert call(app, [*checked, wrong]) == 2
+        assert f"--expect-failure {words}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -380,15 +417,18 @@ def test_pytest_sees_checks_pass_fail_be_skipped_and_fail_as_expected():
 
 def test_the_option_of_pytest_yields_an_item_for_each_check(file, pytestconfig, request):
     collector = OptimizerCollector.from_parent(
-        request.session, name="optlab", nodeid="optlab", target=f"{file}:Climbs", level="quick"
-    )
+        request.session, name="optlab", nodeid="optlab", target=f"{file}:Climbs", level="quick",
+        expected=[f"{DESCENDS}=it climbs"],
+    )  # fmt: skip
     items = {item.name.rpartition(": ")[2]: item for item in collector.collect()}
     assert len(items) == len(checks_of("quick"))
-    failing = items[DESCENDS]
+    with pytest.raises(pytest.xfail.Exception, match="it climbs"):
+        items[DESCENDS].runtest()
+    failing = items["iterates go down"]
     with pytest.raises(CheckFailedError) as failed:
         failing.runtest()
     assert failing.repr_failure(failed) == str(failed.value)
-    assert "downhill" in failing.repr_failure(failed)
+    assert "lowers the loss on all rows" in failing.repr_failure(failed)
     with pytest.raises(ZeroDivisionError) as other:
         1 / 0  # noqa: B018 - the error is what is wanted
     assert "ZeroDivisionError" in str(failing.repr_failure(other))

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from optlab.optimizers import Optimizer
+from optlab.optimizers.adapters.torch_methods import torch_method
+from optlab.optimizers.optimizer_registry import registry
 from optlab.testing.as_optimizer import as_optimizer
 from optlab.testing.conformance.spelling import FILE_PREFIX
 
@@ -34,19 +38,57 @@ def load_target(target: str) -> dict[str, Optimizer]:
     >>> load_target("optlab:SGD")
     {'optlab:SGD': SGD(learning_rate=0.001)}
     """
+    return {label: as_optimizer(found) for label, found in _objects(target).items()}
+
+
+def load_classes(target: str) -> dict[str, Any]:
+    """Return what a text names, by labels: a class of optimizers as it is, else an optimizer.
+
+    Of a class several settings can be made. One of `torch.optim` becomes a class with torch's
+    arguments as fields.
+
+    Parameters
+    ----------
+    target
+        As in `load_target`.
+
+    Raises
+    ------
+    ValueError
+        Where it cannot be loaded, or is no optimizer.
+
+    Examples
+    --------
+    >>> load_classes("adam")["adam"].__name__
+    'Adam'
+    """
+    return {label: _class_or_optimizer(found) for label, found in _objects(target).items()}
+
+
+def _class_or_optimizer(found: Any) -> Any:
+    if isinstance(found, str):
+        return registry.get(found)
+    if isinstance(found, type) and issubclass(found, torch.optim.Optimizer):
+        return torch_method(found)
+    is_class = isinstance(found, type) and callable(getattr(found, "iterates", None))
+    return found if is_class else as_optimizer(found)
+
+
+def _objects(target: str) -> dict[str, Any]:
+    """Return the objects that a text names as they are, by labels."""
     if ":" not in target:
         if target.endswith(".py"):
             raise ValueError(f"{target} is a file: say which of its objects, as {target}:MySGD")
-        return {target: as_optimizer(target)}
+        return {target: registry.get(target)}
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise ValueError(f"{target!r} must be MODULE:OBJECT or FILE.py:OBJECT")
     found = _loaded(place, name, target)
     if isinstance(found, Mapping):
-        return {f"{target}[{key!r}]": as_optimizer(value) for key, value in found.items()}
+        return {f"{target}[{key!r}]": value for key, value in found.items()}
     if isinstance(found, list | tuple):
-        return {f"{target}[{i}]": as_optimizer(value) for i, value in enumerate(found)}
-    return {target: as_optimizer(found)}
+        return {f"{target}[{i}]": value for i, value in enumerate(found)}
+    return {target: found}
 
 
 def _loaded(place: str, name: str, target: str) -> Any:
