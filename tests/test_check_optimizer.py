@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -109,6 +110,7 @@ def test_an_expected_failure_is_reported_with_its_reason_and_one_that_passes_fai
          "expected_failures names the check 'the first step descents', which does not exist"),
         ({"only": ["all"]}, "only names the check 'all', which does not exist"),
         ({"reference": 3}, "int is no optimizer"),
+        ({"optimizer": ol.SGD("auto")}, "the learning rate of SGD must be a number, or a schedule"),
         ({"seed": "1"}, "seed must be a whole number of at least 0, not '1'"),
         ({"seed": 1.5}, "seed must be a whole number of at least 0, not 1.5"),
         ({"only": "all"}, "only names the check 'all', which does not exist"),
@@ -117,7 +119,7 @@ def test_an_expected_failure_is_reported_with_its_reason_and_one_that_passes_fai
 )  # fmt: skip
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match="^" + message.replace("?", r"\?")):
-        check_optimizer(ol.SGD(), **arguments)
+        check_optimizer(**{"optimizer": ol.SGD(), **arguments})
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,57 @@ class ThreePasses:
 def test_iterates_of_several_passes_are_not_blamed():
     report = check_optimizer(ThreePasses(), level="full")
     assert report.ok, report
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """Descent at a rate for each pass: right, with a bias, or with a weight that freezes."""
+
+    learning_rate: Any
+    bias: float = 0.0
+    moving: int = 1000
+    uses_batches = True
+
+    def iterates(self, problem, batches, start):
+        for number, epoch in enumerate(batches):
+            rate = self.learning_rate(number)
+            for batch in epoch:
+                slope = ol.gradient(problem, start, batch)
+                step = {name: rate * (value + self.bias) for name, value in slope.items()}
+                step["weight"] *= number < self.moving
+                start = {name: value - step[name] for name, value in start.items()}
+            yield ol.Iterate(start)
+
+
+ALONG = "iterates reach the reference or still descend"
+LATE = "every parameter is updated late in the run too"
+TO_ZERO = partial(torch.optim.lr_scheduler.LinearLR, start_factor=1, end_factor=0, total_iters=30)
+ONE_CYCLE = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.2, total_steps=60)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        ol.Adam(ol.schedules.Cosine(0.05, epochs=40)),
+        ol.Averaged(ol.SGD(ol.schedules.Cosine(0.2, epochs=20))),
+        Scheduled(lambda epoch: 0.2 * max(0, 1 - epoch / 5)),
+        ol.SGD(lambda epoch: 0.2 * (epoch < 2)),
+        ol.SGD(ol.schedules.Step(0.2, every=10)),
+        ol.SGD(ol.schedules.WarmUp(0.2, epochs=4, first=0)),
+        ol.TorchOptimizer(torch.optim.SGD, lr=0.2, scheduler=TO_ZERO),
+        ol.TorchOptimizer(torch.optim.SGD, lr=0.2, scheduler=ONE_CYCLE),
+    ],
+)
+def test_a_schedule_that_ends_or_begins_at_zero_is_not_blamed(optimizer):
+    names = [ALONG, LATE, "the first step descends", "every row counts"]
+    report = check_optimizer(optimizer, only=names)
+    assert report.ok, report
+
+
+def test_faults_under_a_schedule_that_ends_are_caught_before_its_end():
+    ends = ol.schedules.Cosine(0.2, epochs=400)
+    for wrong, check in ((Scheduled(ends, bias=1.0), ALONG), (Scheduled(ends, moving=30), LATE)):
+        assert not check_optimizer(wrong, only=[check]).ok
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import torch
 
 from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.optimizers import optimizer_name
+from optlab.optimizers.resolve_rates import has_rate_text
 from optlab.testing.as_optimizer import as_optimizer
 from optlab.testing.conformance.check import (
     Check,
@@ -73,8 +74,8 @@ def check_optimizer(
     Raises
     ------
     ValueError
-        For what is no optimizer, an unknown level, names of unknown checks, and a seed that is no
-        whole number of at least 0.
+        For what is no optimizer, or one whose learning rate is a text such as ``"auto"``; an
+        unknown level, names of unknown checks, and a seed that is no whole number of at least 0.
 
     See Also
     --------
@@ -151,7 +152,13 @@ def subject_of(optimizer: Any, *, reference: Any = None, seed: int = 0) -> Subje
         raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
     if reference is not None and not hasattr(reference, "descend"):
         reference = as_optimizer(reference)
-    return Subject(as_optimizer(optimizer), seed=int(seed), reference=reference)
+    made = as_optimizer(optimizer)
+    if has_rate_text(made):
+        raise ValueError(
+            f"the learning rate of {optimizer_name(made)} must be a number, or a schedule of "
+            "numbers, to be checked: 'auto', '1/L' and the like are another for each problem"
+        )
+    return Subject(made, seed=int(seed), reference=reference)
 
 
 def run_check(check: Check, subject: Subject) -> None:
