@@ -842,8 +842,9 @@ class Results(ResultTables):
         """Save these results as one file, which `Results.load` reads back equal.
 
         It is a results file as ``store=`` writes it, with the trials that stand in these tables, in
-        their order and numbered from 0. Trials in it are not known again by an experiment: to
-        resume one, give it a ``store``.
+        their order and numbered from 0. Trials in it are not known again by an experiment: that
+        takes hashes of the data and the code, made before the trials run. To resume an experiment,
+        give it a ``store`` from the start.
 
         Parameters
         ----------
