@@ -228,6 +228,7 @@ def test_an_error_that_every_check_meets_is_shown_once():
     place = f"KeyError at {MINE}:{RAISES_AT} in iterates:"
     assert head == f"FAILED {len(raised)} checks, all by the same error, {place}"
     assert shared.startswith("  yields parameters like the start; ")
+    assert f"; and {len(raised) - 8} more\n" in report.shown_failures()[0]
     assert report.shown_failures()[0].count("KeyError: 'momentum'") == 2
 
 
@@ -374,7 +375,8 @@ def test_the_command_is_told_which_failures_are_expected(file, capsys):
         (["nowhere:"], "'nowhere:' must be MODULE:OBJECT or FILE.py:OBJECT"),
         (["nowhere.py:x"], "there is no file nowhere.py"),
         (["nowhere:x"], "nowhere cannot be imported: ModuleNotFoundError"),
-        (["optlab:SDG"], "optlab has no SDG"),
+        (["optlab:SDG"], "optlab has no SDG: did you mean 'SGD'?"),
+        (["mine"], "one of your own is FILE.py:OBJECT or MODULE:OBJECT"),
         (["optlab:Batch"], "Batch is not made without arguments"),
         (["adam", "--markdown", "table.txt"], "--markdown must name a file that ends in .md"),
     ],
@@ -385,8 +387,10 @@ def test_the_command_says_what_is_wrong_with_a_target(arguments, message, capsys
 
 
 def test_a_file_without_an_object_is_asked_for_one(file):
-    with pytest.raises(ValueError, match=r"say which of its objects, as .*mine.py:MySGD"):
+    with pytest.raises(ValueError, match=r"say which of its objects, of .*mine.py:right, \S*:two"):
         load_target(str(file))
+    with pytest.raises(ValueError, match=r"did you mean 'right'\? it has right, two, Climbs$"):
+        load_target(f"{file}:rihgt")
 
 
 def test_a_file_that_exits_is_told_and_ends_nothing(tmp_path):

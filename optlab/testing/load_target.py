@@ -6,11 +6,14 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
 
+from optlab.checks import did_you_mean
 from optlab.optimizers import Optimizer
 from optlab.optimizers.adapters.torch_methods import torch_method
 from optlab.optimizers.optimizer_registry import registry
@@ -77,9 +80,7 @@ def _class_or_optimizer(found: Any) -> Any:
 def _objects(target: str) -> dict[str, Any]:
     """Return the objects that a text names as they are, by labels."""
     if ":" not in target:
-        if target.endswith(".py"):
-            raise ValueError(f"{target} is a file: say which of its objects, as {target}:MySGD")
-        return {target: registry.get(target)}
+        return {target: _registered(target)}
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise ValueError(f"{target!r} must be MODULE:OBJECT or FILE.py:OBJECT")
@@ -91,19 +92,41 @@ def _objects(target: str) -> dict[str, Any]:
     return {target: found}
 
 
+def _registered(name: str) -> Any:
+    if name.endswith(".py"):
+        there = ", ".join(f"{name}:{own}" for own in _own_names(_file(Path(name))))
+        raise ValueError(f"{name} is a file: say which of its objects, of {there}")
+    try:
+        return registry.get(name)
+    except ValueError as error:
+        raise ValueError(f"{error}; one of your own is FILE.py:OBJECT or MODULE:OBJECT") from None
+
+
+def _own_names(module: ModuleType) -> list[str]:
+    """Return the public names of a module that may be optimizers of its own."""
+
+    def may_be_one(value: Any) -> bool:
+        if isinstance(value, type | FunctionType):
+            return value.__module__ == module.__name__
+        return isinstance(value, list | dict | partial) or hasattr(value, "iterates")
+
+    return [k for k, value in vars(module).items() if not k.startswith("_") and may_be_one(value)]
+
+
 def _loaded(place: str, name: str, target: str) -> Any:
     """Return an object of a module or a file."""
     module = _file(Path(place)) if place.endswith(".py") else _module(place)
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            there = ", ".join(key for key in vars(module) if not key.startswith("_"))
-            raise ValueError(f"{place} has no {name}: {target} names none of {there}")
+            hint, own = did_you_mean(name, dir(module)), ", ".join(_own_names(module))
+            there = f"it has {own}" if own else ""
+            raise ValueError(f"{place} has no {name}: {hint}{there}".rstrip(": "))
         found = getattr(found, part)
     return found
 
 
-def _module(place: str) -> Any:
+def _module(place: str) -> ModuleType:
     # As `python -m` does it: what lies in the working folder can be imported.
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -114,7 +137,7 @@ def _module(place: str) -> Any:
         raise ValueError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
 
 
-def _file(path: Path) -> Any:
+def _file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     path = path.resolve()

@@ -6,6 +6,9 @@ import textwrap
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+_NAMED = 8
+"""Checks of one error that are named in a report's text."""
+
 Outcome: TypeAlias = Literal["passed", "failed", "skipped", "expected failure"]
 """The end of one check; a failure that was expected has its reason, and makes no report bad."""
 
@@ -149,7 +152,9 @@ def _shown(failures: list[CheckResult]) -> str:
     first, *others = failures
     if not others:
         return f"FAILED {first.check}: {first.message}"
-    names = textwrap.fill("; ".join(one.check for one in failures), 100, break_on_hyphens=False)
+    told = [one.check for one in failures[:_NAMED]]
+    more = f"; and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
+    names = textwrap.fill("; ".join(told) + more, 98, break_on_hyphens=False)
     return (
         f"FAILED {len(failures)} checks, all by the same error, {first.raised}:\n"
         f"{textwrap.indent(names, '  ')}\nthe first of them: {first.message}"
