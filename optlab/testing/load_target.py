@@ -84,7 +84,7 @@ def _objects(target: str) -> dict[str, Any]:
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise ValueError(f"{target!r} must be MODULE:OBJECT or FILE.py:OBJECT")
-    found = _loaded(place, name, target)
+    found = _loaded(place, name)
     if isinstance(found, Mapping):
         return {f"{target}[{key!r}]": value for key, value in found.items()}
     if isinstance(found, list | tuple):
@@ -113,7 +113,7 @@ def _own_names(module: ModuleType) -> list[str]:
     return [k for k, value in vars(module).items() if not k.startswith("_") and may_be_one(value)]
 
 
-def _loaded(place: str, name: str, target: str) -> Any:
+def _loaded(place: str, name: str) -> Any:
     """Return an object of a module or a file."""
     module = _file(Path(place)) if place.endswith(".py") else _module(place)
     found: Any = module
