@@ -78,7 +78,8 @@ class CategoryColumn:
 
     def encode(self, texts: pd.Series[Any]) -> FloatArray:
         """Return texts ``(n,)``, None where missing, as ``(n, k)``; other levels as the first."""
-        codes = pd.Index(self.levels, dtype=object).get_indexer(self.filled(texts))
+        filled = pd.Index(self.filled(texts), dtype=object)
+        codes = pd.Index(self.levels, dtype=object).get_indexer(filled)
         rows = np.flatnonzero(codes > 0)
         encoded = np.zeros((len(codes), len(self.levels) - 1))
         encoded[rows, codes[rows] - 1] = 1

@@ -71,7 +71,8 @@ def load_classes(target: str) -> dict[str, Any]:
 def _class_or_optimizer(found: Any) -> Any:
     if isinstance(found, str):
         return registry.get(found)
-    if isinstance(found, type) and issubclass(found, torch.optim.Optimizer):
+    is_torch = isinstance(found, type) and issubclass(found, torch.optim.Optimizer)
+    if is_torch:
         return torch_method(found)
     is_class = isinstance(found, type) and callable(getattr(found, "iterates", None))
     return found if is_class else as_optimizer(found)
