@@ -72,6 +72,9 @@ class LinearRegression(SmoothLinearModel):
     standardized
         The ``mean``, ``mean_low`` and ``deviation`` of each column before it was standardized, as
         `optlab.datasets.Dataset.standardized` keeps them: `coefficients` are told in these units.
+    encoding
+        The way from a table's columns to those of X, before they were standardized:
+        `optlab.datasets.Dataset.encoding`.
 
     Raises
     ------
