@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,3 +104,31 @@ def test_an_encoding_of_other_columns_is_refused():
     data = from_pandas(FRAME, **WORDS)
     with pytest.raises(ValueError, match="encoding must make the columns of X"):
         ol.datasets.Dataset("part", data.X[:, :1], data.y, encoding=data.encoding)
+
+
+def kinds(rows):
+    """The same rows in each form that people have them."""
+    array = rows.numpy()
+    return [array, array.tolist(), pd.DataFrame(array, columns=["x"])]
+
+
+def test_a_curve_and_a_module_take_rows_in_every_form():
+    curve = ol.NonlinearLeastSquares.from_dataset(ol.datasets.nist_nonlinear("Misra1a"), start=2)
+    vector = ol.NonlinearLeastSquares(
+        lambda p, x: curve.model(p, x[:, None]), curve.X[:, 0], curve.y, start=curve.starts[0]
+    )
+    module = ol.ModuleProblem(
+        torch.nn.Linear(1, 1), torch.nn.functional.mse_loss, curve.X, curve.y[:, None]
+    )
+    start = curve.starts[0]
+    for problem, point in ((curve, start), (module, module.start(torch.Generator()))):
+        expected = problem.predict(point, curve.X[:3])
+        for rows in kinds(curve.X[:3]):
+            torch.testing.assert_close(problem.predict(point, rows), expected, rtol=0, atol=0)
+        whole = [[100], [200]]
+        exact = problem.predict(point, torch.tensor(whole).double())
+        torch.testing.assert_close(problem.predict(point, whole), exact, rtol=0, atol=0)
+    for rows in (curve.X[:3, 0].numpy(), curve.X[:3, 0].tolist(), curve.X[:3].numpy()):
+        torch.testing.assert_close(vector.predict(start, rows), curve.predict(start)[:3])
+    with pytest.raises(ValueError, match=r"X must have the columns \('x',\), not \('z',\)"):
+        curve.predict(start, pd.DataFrame({"z": [1.0]}))
