@@ -965,7 +965,7 @@ class Results(ResultTables):
         label
             For ``\ref``; ``tab:`` and the name of the results where left out.
         columns
-            Measures of `trials` (``"loss"``, ``"holdout_loss"``, ``"accuracy"``) and costs
+            Measures of `trials` (``"loss"``, ``"validation_loss"``, ``"accuracy"``) and costs
             (``"epochs"``, ``"samples"``, ``"steps"``, ``"seconds"``); where left out the
             suboptimality, epochs and seconds.
         spread
@@ -1042,7 +1042,7 @@ class Results(ResultTables):
         problem
             May be left out where there is one.
         measure
-            The suboptimality or a further measure of the problem, such as ``"holdout_loss"``.
+            The suboptimality or a further measure of the problem, such as ``"validation_loss"``.
         x
             One or several of ``"epochs"``, ``"samples"``, ``"seconds"`` and, where it is counted,
             ``"gradient evaluations"``; the first three where left out, in one column the first.

@@ -38,7 +38,7 @@ def from_pandas(
     missing: Missing = "error",
     categories: Categories = "error",
     weights: str | None = None,
-    holdout: float | None = None,
+    validation: float | None = None,
     seed: int = 0,
     labels: bool = False,
     name: str = "table",
@@ -67,7 +67,7 @@ def from_pandas(
         ``"error"``, or ``"one-hot"``: a column of 0 and 1 for each level but the first.
     weights
         A column of row weights, finite, at least 0, not all 0.
-    holdout
+    validation
         The share of rows, between 0 and 1, that is kept back for validation, at random; these rows
         have no part in means, medians, levels and standardization.
     seed
@@ -104,11 +104,16 @@ def from_pandas(
     (('city=B', 'size'), [[0.0, 1.0], [1.0, 2.0], [1.0, 3.0]])
     """
     frame = unwrapped(frame)
-    _check_words(frame, missing, categories, holdout, seed)
+    _check_words(frame, missing, categories, validation, seed)
     weights = None if weights is None else str(weights)
     table = _table(frame, target, weights, features, drop, categories, labels=labels)
     rows = partition(
-        table.columns, frame.index, needed=table.needed, missing=missing, share=holdout, seed=seed
+        table.columns,
+        frame.index,
+        needed=table.needed,
+        missing=missing,
+        share=validation,
+        seed=seed,
     )
     encoded = [_encoded(table.columns[c], c, rows, missing) for c in table.features]
     data = _dataset(name, table, encoded, rows.training)
@@ -117,7 +122,7 @@ def from_pandas(
     if data.X.dtype != encoded[0].numbers.dtype and all(_is_single(part) for part in encoded):
         notes.append(f"the target {table.target!r} needs float64: features become float64 too")
     notes += design_notes(data.X, data.feature_names)
-    return replace(data, holdout=held, provenance=tuple(notes))
+    return replace(data, validation=held, provenance=tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,7 @@ def _converted_target(
         raise ValueError(sentence) from None
 
 
-def _check_words(frame: Any, missing: str, categories: str, holdout: Any, seed: Any) -> None:
+def _check_words(frame: Any, missing: str, categories: str, validation: Any, seed: Any) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"frame must be a pandas DataFrame, not a {type(frame).__name__}")
     for word, value, allowed in (
@@ -200,8 +205,11 @@ def _check_words(frame: Any, missing: str, categories: str, holdout: Any, seed: 
             raise ValueError(f"{word} must be one of {', '.join(allowed)}, not {value!r}")
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
-    if holdout is not None and not (isinstance(holdout, numbers.Real) and 0 < float(holdout) < 1):
-        raise ValueError(f"holdout must be a share between 0 and 1, such as 0.2, not {holdout!r}")
+    is_share = isinstance(validation, numbers.Real) and 0 < float(validation) < 1
+    if validation is not None and not is_share:
+        raise ValueError(
+            f"validation must be a share between 0 and 1, such as 0.2, not {validation!r}"
+        )
 
 
 def _converted(values: pd.Series[Any], column: str, *, encode: bool) -> FloatArray | pd.Series[Any]:

@@ -15,7 +15,7 @@ from optlab.problems.problem import Parameters
 from optlab.problems.row_weights import given_weights, shares
 
 
-class Holdout(NamedTuple):
+class ValidationRows(NamedTuple):
     """Held-out rows ``X (m, d)`` and ``y (m,)``, float64 on the CPU, and their weights' shares.
 
     The shares ``(m,)`` add up to 1; None where all rows count alike. ``function`` is the loss of a
@@ -34,7 +34,7 @@ class Holdout(NamedTuple):
         names: tuple[str, ...],
         loss: Loss,
         classes: Labels | None = None,
-    ) -> Holdout:
+    ) -> ValidationRows:
         """Check held-out rows against the names of the columns, and the classes, that are fitted.
 
         Raises
@@ -48,7 +48,7 @@ class Holdout(NamedTuple):
         if isinstance(given, Dataset):
             if given.feature_names != names:
                 raise ValueError(
-                    f"holdout must have the columns of X, {names}, not {given.feature_names}"
+                    f"validation must have the columns of X, {names}, not {given.feature_names}"
                 )
             X, y, weights = given.X, given.y, given.sample_weight
         else:
@@ -58,7 +58,7 @@ class Holdout(NamedTuple):
             design = checked_design(X, loss.encoded(y, classes).y, names)
             loss.check(design.y)
         except ValueError as error:
-            raise ValueError(f"holdout: {error}") from None
+            raise ValueError(f"validation: {error}") from None
         weight = given_weights(weights, X, len(design.y))
         X, y = (part.detach().to("cpu").double() for part in (design.X, design.y))
         y = y.long() if loss.outputs else y
