@@ -37,7 +37,7 @@ MEANINGS: Mapping[str, str] = {
     # How near
     "loss": "the mean loss over all fitted rows, penalty included, in float64 (mean squared error "
             "for linear regression; its root is an error in the units of the target)",
-    "holdout_loss": "the same over the rows that were held out",
+    "validation_loss": "the same over the rows that were held out",
     "suboptimality": "the loss minus the reference's, without cancellation where that can be",
     "parameter_error": "distance to the reference's parameters, relative to their norm; missing "
                        "where none are known or the minimiser is not unique",

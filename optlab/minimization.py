@@ -109,7 +109,9 @@ class Solution:
         X
             Rows ``(B, d)``, an array, a tensor or a data frame, in the units of the data: where the
             problem was made of a standardized dataset, they are standardized by its means and
-            deviations first. The rows that were fitted where left out.
+            deviations first. A frame's columns are taken by name, and where the dataset was made of
+            a table, encoded as there: with its levels, and with its fills of missing values. The
+            rows that were fitted where left out.
 
         Returns
         -------
@@ -121,7 +123,8 @@ class Solution:
         Raises
         ------
         ValueError
-            For a problem that predicts nothing, and for rows that do not fit its features.
+            For a problem that predicts nothing, and for rows that do not fit its features: a level
+            that no fitted row has, a column that is missing.
 
         See Also
         --------

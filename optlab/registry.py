@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -65,19 +66,25 @@ class Registry(Generic[T]):
         """Add an object to the registry of this process.
 
         A package adds its own for good by entry points of the registry's group:
-        ``name = "module:attribute"``.
+        ``name = "module:attribute"``. The same class or function, defined again (a notebook's cell
+        that is run again, a module that is reloaded), takes the place of the old one.
 
         Raises
         ------
         ValueError
-            For a name that is taken, and for an object of another kind.
+            For a name that something else has, and for an object of another kind.
 
         See Also
         --------
         optlab.Experiment, optlab.compare : Take optimizers that are not registered too.
         """
-        if name in self._known or self._registered.get(name, value) is not value:
-            raise ValueError(f"the {self.kind} name {name!r} is taken")
+        holder = self._known.get(name, self._registered.get(name, value))
+        if name in self._known or not _is_redefinition(holder, value):
+            shown = holder if isinstance(holder, str) else repr(holder)
+            raise ValueError(
+                f"the {self.kind} name {name!r} is taken by {shown}: register yours under another "
+                f"name, such as {f'my-{name}'!r}"
+            )
         if not self._is_kind(value):
             raise ValueError(f"{value!r} is no {self.kind} that can be registered as {name!r}")
         self._registered[name] = value
@@ -128,6 +135,19 @@ class Registry(Generic[T]):
         """Yield every name and what it stands for."""
         for name in self.names():
             yield name, self.get(name)
+
+
+def _definition(value: object) -> tuple[str, str] | None:
+    """Return the file (or module) and the name of a class or function; None for other objects."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "<lambda>")
+    if module is None or name.endswith("<lambda>"):
+        return None
+    return getattr(sys.modules.get(module), "__file__", None) or module, name
+
+
+def _is_redefinition(old: object, new: object) -> bool:
+    """Return whether an object is another, or the same definition run again."""
+    return new is old or (_definition(new) == _definition(old) is not None)
 
 
 def _plain(name: str) -> str:

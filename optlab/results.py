@@ -842,8 +842,9 @@ class Results(ResultTables):
         """Save these results as one file, which `Results.load` reads back equal.
 
         It is a results file as ``store=`` writes it, with the trials that stand in these tables, in
-        their order and numbered from 0. Trials in it are not known again by an experiment: to
-        resume one, give it a ``store``.
+        their order and numbered from 0. Trials in it are not known again by an experiment: that
+        takes hashes of the data and the code, made before the trials run. To resume an experiment,
+        give it a ``store`` from the start.
 
         Parameters
         ----------
@@ -964,7 +965,7 @@ class Results(ResultTables):
         label
             For ``\ref``; ``tab:`` and the name of the results where left out.
         columns
-            Measures of `trials` (``"loss"``, ``"holdout_loss"``, ``"accuracy"``) and costs
+            Measures of `trials` (``"loss"``, ``"validation_loss"``, ``"accuracy"``) and costs
             (``"epochs"``, ``"samples"``, ``"steps"``, ``"seconds"``); where left out the
             suboptimality, epochs and seconds.
         spread
@@ -1041,7 +1042,7 @@ class Results(ResultTables):
         problem
             May be left out where there is one.
         measure
-            The suboptimality or a further measure of the problem, such as ``"holdout_loss"``.
+            The suboptimality or a further measure of the problem, such as ``"validation_loss"``.
         x
             One or several of ``"epochs"``, ``"samples"``, ``"seconds"`` and, where it is counted,
             ``"gradient evaluations"``; the first three where left out, in one column the first.

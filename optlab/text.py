@@ -6,6 +6,8 @@ import math
 import re
 import reprlib
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 DIRECT = "direct"
@@ -21,6 +23,13 @@ _SHORT.maxstring = _SHORT.maxlong = 60
 def encodable(text: str) -> str:
     """Return a text that UTF-8 can hold: a file's name in an error's message may not be one."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shown_path(path: Path) -> Path:
+    """Return a path as it is told: relative to the folder that we are in, where it is below."""
+    with suppress(OSError, ValueError):
+        return path.absolute().relative_to(Path.cwd())
+    return path
 
 
 def method_name(optimizer: str) -> str:

@@ -1,9 +1,12 @@
 """The conformance check itself: wrong optimizers are caught by name, right ones are not blamed."""
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +30,7 @@ from optlab.testing.load_target import load_target
 from optlab.testing.plain_rules import sgd
 from optlab.testing.pytest_plugin import OptimizerCollector
 from optlab.testing.run_checks import CheckFailedError
+from optlab.text import shown_path
 from tests.faulty_optimizers import SGD, ZOO, right_descent
 
 
@@ -106,6 +110,7 @@ def test_an_expected_failure_is_reported_with_its_reason_and_one_that_passes_fai
          "expected_failures names the check 'the first step descents', which does not exist"),
         ({"only": ["all"]}, "only names the check 'all', which does not exist"),
         ({"reference": 3}, "int is no optimizer"),
+        ({"optimizer": ol.SGD("auto")}, "the learning rate of SGD must be a number, or a schedule"),
         ({"seed": "1"}, "seed must be a whole number of at least 0, not '1'"),
         ({"seed": 1.5}, "seed must be a whole number of at least 0, not 1.5"),
         ({"only": "all"}, "only names the check 'all', which does not exist"),
@@ -114,7 +119,7 @@ def test_an_expected_failure_is_reported_with_its_reason_and_one_that_passes_fai
 )  # fmt: skip
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match="^" + message.replace("?", r"\?")):
-        check_optimizer(ol.SGD(), **arguments)
+        check_optimizer(**{"optimizer": ol.SGD(), **arguments})
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,57 @@ def test_iterates_of_several_passes_are_not_blamed():
 
 
 @dataclass(frozen=True)
+class Scheduled:
+    """Descent at a rate for each pass: right, with a bias, or with a weight that freezes."""
+
+    learning_rate: Any
+    bias: float = 0.0
+    moving: int = 1000
+    uses_batches = True
+
+    def iterates(self, problem, batches, start):
+        for number, epoch in enumerate(batches):
+            rate = self.learning_rate(number)
+            for batch in epoch:
+                slope = ol.gradient(problem, start, batch)
+                step = {name: rate * (value + self.bias) for name, value in slope.items()}
+                step["weight"] *= number < self.moving
+                start = {name: value - step[name] for name, value in start.items()}
+            yield ol.Iterate(start)
+
+
+ALONG = "iterates reach the reference or still descend"
+LATE = "every parameter is updated late in the run too"
+TO_ZERO = partial(torch.optim.lr_scheduler.LinearLR, start_factor=1, end_factor=0, total_iters=30)
+ONE_CYCLE = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.2, total_steps=60)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        ol.Adam(ol.schedules.Cosine(0.05, epochs=40)),
+        ol.Averaged(ol.SGD(ol.schedules.Cosine(0.2, epochs=20))),
+        Scheduled(lambda epoch: 0.2 * max(0, 1 - epoch / 5)),
+        ol.SGD(lambda epoch: 0.2 * (epoch < 2)),
+        ol.SGD(ol.schedules.Step(0.2, every=10)),
+        ol.SGD(ol.schedules.WarmUp(0.2, epochs=4, first=0)),
+        ol.TorchOptimizer(torch.optim.SGD, lr=0.2, scheduler=TO_ZERO),
+        ol.TorchOptimizer(torch.optim.SGD, lr=0.2, scheduler=ONE_CYCLE),
+    ],
+)
+def test_a_schedule_that_ends_or_begins_at_zero_is_not_blamed(optimizer):
+    names = [ALONG, LATE, "the first step descends", "every row counts"]
+    report = check_optimizer(optimizer, only=names)
+    assert report.ok, report
+
+
+def test_faults_under_a_schedule_that_ends_are_caught_before_its_end():
+    ends = ol.schedules.Cosine(0.2, epochs=400)
+    for wrong, check in ((Scheduled(ends, bias=1.0), ALONG), (Scheduled(ends, moving=30), LATE)):
+        assert not check_optimizer(wrong, only=[check]).ok
+
+
+@dataclass(frozen=True)
 class ForNetworks(ThreePasses):
     def unsupported(self, problem, device):
         return None if isinstance(problem, ol.ModuleProblem) else "it fits networks"
@@ -152,17 +208,28 @@ def test_a_report_of_which_most_was_skipped_says_so():
     assert not check_optimizer(ol.SGD(), only=["every row counts"]).is_mostly_skipped
 
 
+MINE = shown_path(Path(__file__))
+
+
 class Raises(ThreePasses):
     def iterates(self, problem, batches, start):
         raise KeyError("momentum")
 
 
+RAISES_AT = Raises.iterates.__code__.co_firstlineno + 1
+
+
 def test_an_error_that_every_check_meets_is_shown_once():
     report = check_optimizer(Raises())
-    assert len(report.failures) > 20
-    text = str(report)
-    assert text.count("Traceback") + text.count("File ") <= 4
-    assert "KeyError: 'momentum', as in 'yields parameters like the start'" in text
+    raised = [one for one in report.checks if one.raised]
+    assert len(raised) > 20
+    assert {one.raised.partition(":")[0] for one in raised} == {f"KeyError at {MINE}"}
+    head, shared, *_ = report.shown_failures()[0].splitlines()
+    place = f"KeyError at {MINE}:{RAISES_AT} in iterates:"
+    assert head == f"FAILED {len(raised)} checks, all by the same error, {place}"
+    assert shared.startswith("  yields parameters like the start; ")
+    assert f"; and {len(raised) - 8} more\n" in report.shown_failures()[0]
+    assert report.shown_failures()[0].count("KeyError: 'momentum'") == 2
 
 
 def test_a_known_failure_that_passes_has_a_note():
@@ -271,9 +338,33 @@ def test_the_command_checks_a_file_and_says_by_its_status_if_all_is_well(file, c
     assert "the first step descends" in capsys.readouterr().out
     assert call(app, ["check", f"{file}:Climbs"]) == 1
     assert "FAILED the first step descends: " in capsys.readouterr().out
+
+
+def test_the_command_overwrites_only_its_own_table(file, capsys):
     table = file.with_name("table.md")
+    checked = ["check", f"{file}:right", "--markdown", str(table)]
     assert call(app, ["check", f"{file}:two", "--markdown", str(table)]) == 0
     assert "| all 2 |" in table.read_text()
+    assert call(app, checked) == 0
+    assert "| all 1 |" in table.read_text()
+    table.write_text("mine")
+    assert call(app, checked) == 2
+    assert "optlab did not write it" in capsys.readouterr().err
+    assert table.read_text() == "mine"
+
+
+def test_the_command_is_told_which_failures_are_expected(file, capsys):
+    checked = ["check", f"{file}:Climbs", "--expect-failure"]
+    reason = "the first step descends = it climbs"
+    assert call(app, [*checked, reason]) == 1
+    shown = capsys.readouterr().out
+    assert re.search("the first step descends  +fails as expected  +it climbs\n", shown)
+    assert "FAILED the first step descends" not in shown
+    assert call(app, ["check", f"{file}:right", "--expect-failure", reason]) == 1
+    assert "was expected to fail (it climbs), but passes" in capsys.readouterr().out
+    for wrong, words in (("the first step descends", "takes CHECK=REASON"), ("a=b", "names the c")):
+        assert call(app, [*checked, wrong]) == 2
+        assert f"--expect-failure {words}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -284,7 +375,8 @@ def test_the_command_checks_a_file_and_says_by_its_status_if_all_is_well(file, c
         (["nowhere:"], "'nowhere:' must be MODULE:OBJECT or FILE.py:OBJECT"),
         (["nowhere.py:x"], "there is no file nowhere.py"),
         (["nowhere:x"], "nowhere cannot be imported: ModuleNotFoundError"),
-        (["optlab:SDG"], "optlab has no SDG"),
+        (["optlab:SDG"], "optlab has no SDG: did you mean 'SGD'?"),
+        (["mine"], "one of your own is FILE.py:OBJECT or MODULE:OBJECT"),
         (["optlab:Batch"], "Batch is not made without arguments"),
         (["adam", "--markdown", "table.txt"], "--markdown must name a file that ends in .md"),
     ],
@@ -295,8 +387,10 @@ def test_the_command_says_what_is_wrong_with_a_target(arguments, message, capsys
 
 
 def test_a_file_without_an_object_is_asked_for_one(file):
-    with pytest.raises(ValueError, match=r"say which of its objects, as .*mine.py:MySGD"):
+    with pytest.raises(ValueError, match=r"say which of its objects, of .*mine.py:right, \S*:two"):
         load_target(str(file))
+    with pytest.raises(ValueError, match=r"did you mean 'right'\? it has right, two, Climbs$"):
+        load_target(f"{file}:rihgt")
 
 
 def test_a_file_that_exits_is_told_and_ends_nothing(tmp_path):
@@ -380,15 +474,18 @@ def test_pytest_sees_checks_pass_fail_be_skipped_and_fail_as_expected():
 
 def test_the_option_of_pytest_yields_an_item_for_each_check(file, pytestconfig, request):
     collector = OptimizerCollector.from_parent(
-        request.session, name="optlab", nodeid="optlab", target=f"{file}:Climbs", level="quick"
-    )
+        request.session, name="optlab", nodeid="optlab", target=f"{file}:Climbs", level="quick",
+        expected=[f"{DESCENDS}=it climbs"],
+    )  # fmt: skip
     items = {item.name.rpartition(": ")[2]: item for item in collector.collect()}
     assert len(items) == len(checks_of("quick"))
-    failing = items[DESCENDS]
+    with pytest.raises(pytest.xfail.Exception, match="it climbs"):
+        items[DESCENDS].runtest()
+    failing = items["iterates go down"]
     with pytest.raises(CheckFailedError) as failed:
         failing.runtest()
     assert failing.repr_failure(failed) == str(failed.value)
-    assert "downhill" in failing.repr_failure(failed)
+    assert "lowers the loss on all rows" in failing.repr_failure(failed)
     with pytest.raises(ZeroDivisionError) as other:
         1 / 0  # noqa: B018 - the error is what is wanted
     assert "ZeroDivisionError" in str(failing.repr_failure(other))

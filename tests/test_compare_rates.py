@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 
 import optlab as ol
-from optlab.app.compare_optimizers import made_optimizers, parsed_settings, usual_epochs
+from optlab.app.cli import app
+from optlab.app.compare_optimizers import (
+    made_optimizers,
+    named_optimizers,
+    parsed_settings,
+    usual_epochs,
+)
+from optlab.app.exit_status import call
 from optlab.optimizers import registry
 from tests.commands import program
 
@@ -93,6 +100,51 @@ def test_refused(names, learning_rate, settings, words):
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the words are compared below
         made(names, learning_rate, *settings)
     assert words in str(error.value)
+
+
+MINE = """
+from dataclasses import dataclass
+
+import optlab as ol
+import torch
+
+
+@dataclass(frozen=True)
+class Mine:
+    learning_rate: float
+    uses_batches = True
+
+    def iterates(self, problem, batches, start):
+        for epoch in batches:
+            for batch in epoch:
+                slope = ol.gradient(problem, start, batch)
+                start = {k: v - self.learning_rate * slope[k] for k, v in start.items()}
+            yield ol.Iterate(start)
+
+
+both = [Mine(0.25), ol.HeavyBall(0.1)]
+Torch = torch.optim.SGD
+"""
+
+
+def test_optimizers_of_ones_own_file(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    named = named_optimizers(["mine.py:Mine", "mine.py:both", "mine.py:Torch", "sgd"])
+    found = made_optimizers(named, {"learning_rate": ["0.5"]})
+    assert [one.learning_rate for one in found[:3]] == [0.5, 0.5, 0.5]
+    assert (found[3].lr, found[4]) == (0.5, ol.SGD(0.5))
+    del named["mine.py:Mine"]
+    assert [getattr(one, "learning_rate", None) for one in made_optimizers(named, {})] == [
+        0.25, 0.1, None, "auto",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"mine.py:Mine cannot be made: .*'learning_rate'; give"):
+        made_optimizers(named_optimizers(["mine.py:Mine"]), {})
+    again = ["compare", "tutorial", "--optimizers", "mine.py:both,lstsq", "--store", "mine.db"]
+    for done in (0, 1):
+        assert call(app, [*again, "--epochs", "3", "--repeats", "1"]) == 0
+        assert ("3 of 3" in capsys.readouterr().err) == done
+    assert ol.Results.load("mine.db").trials["optimizer"].tolist() == ["Mine", "HeavyBall", "Lstsq"]
 
 
 def test_epochs_are_what_some_seconds_allow():

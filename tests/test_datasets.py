@@ -75,15 +75,15 @@ def test_standardized_at_the_ends_of_the_range(X):
     assert exact.std() == pytest.approx(1, rel=tolerance, abs=0)
 
 
-def test_the_holdout_is_standardized_by_the_training_rows():
+def test_the_validation_is_standardized_by_the_training_rows():
     held = datasets.Dataset("a", [[10.0, 5.0], [20.0, 7.0]], [1.0, 2.0])
-    data = datasets.Dataset("a", [[1.0, 5.0], [3.0, 5.0]], [0.0, 1.0], holdout=held)
+    data = datasets.Dataset("a", [[1.0, 5.0], [3.0, 5.0]], [0.0, 1.0], validation=held)
     found = data.standardized()
     np.testing.assert_array_equal(found.X, [[-1, 0], [1, 0]])
-    np.testing.assert_array_equal(found.holdout.X, [[8, 0], [18, 2]])
-    assert found.holdout.known == found.known
-    with pytest.raises(ValueError, match="holdout must have the columns of X"):
-        datasets.Dataset("a", [[1.0]], [1.0], holdout=held)
+    np.testing.assert_array_equal(found.validation.X, [[8, 0], [18, 2]])
+    assert found.validation.known == found.known
+    with pytest.raises(ValueError, match="validation must have the columns of X"):
+        datasets.Dataset("a", [[1.0]], [1.0], validation=held)
 
 
 @given(

@@ -47,9 +47,9 @@ def test_columns_are_chosen_by_name():
         ({"features": []}, "no feature is left"),
         ({"missing": "zero"}, "missing must be one of error, drop, mean, median, not 'zero'"),
         ({"categories": "ordinal"}, "categories must be one of error, one-hot, not 'ordinal'"),
-        ({"holdout": 1}, "holdout must be a share between 0 and 1"),
-        ({"holdout": 20}, "holdout must be a share between 0 and 1"),
-        ({"features": "id", "holdout": 0.01}, "leaves 4 to fit and 0 held out"),
+        ({"validation": 1}, "validation must be a share between 0 and 1"),
+        ({"validation": 20}, "validation must be a share between 0 and 1"),
+        ({"features": "id", "validation": 0.01}, "leaves 4 to fit and 0 held out"),
         ({"features": "id", "weights": "size"}, r"1 of 4 rows have missing values \(column 'size'"),
         ({"target": "city", "categories": "one-hot"}, "column 'city' holds text"),
         ({}, "column 'city' holds text, not numbers .*'Kobe' in row 0, 3 such values, and 1 miss"),
@@ -87,15 +87,15 @@ def test_rows_with_gaps_are_left_out_and_counted():
 @given(
     values=st.lists(st.none() | st.floats(-1e9, 1e9), min_size=4, max_size=12),
     strategy=st.sampled_from(["mean", "median"]),
-    holdout=st.sampled_from([None, 0.3]),
+    validation=st.sampled_from([None, 0.3]),
     seed=st.integers(0, 9),
 )
-def test_gaps_are_filled_as_scikit_learn_does_by_the_training_rows(values, strategy, holdout, seed):
+def test_gaps_are_filled_as_scikit_learn_does_by_training_rows(values, strategy, validation, seed):
     frame = pd.DataFrame({"x": values, "row": np.arange(5.0, len(values) + 5)}, dtype=float)
     frame["y"] = 1.0
-    words = {"target": "y", "missing": strategy, "holdout": holdout, "seed": seed}
+    words = {"target": "y", "missing": strategy, "validation": validation, "seed": seed}
     data = from_pandas(frame.drop(columns="x"), **words)
-    parts = [data, *([data.holdout] if data.holdout else [])]
+    parts = [data, *([data.validation] if data.validation else [])]
     train, *rest = ((part.X[:, 0] - 5).astype(int) for part in parts)
     if frame["x"].isna()[train].all():
         with pytest.raises(ValueError, match="'x' has no value in the training rows"):
@@ -103,7 +103,7 @@ def test_gaps_are_filled_as_scikit_learn_does_by_the_training_rows(values, strat
         return
     found = from_pandas(frame, **words)
     imputer = SimpleImputer(strategy=strategy).fit(frame.loc[train, ["x"]].to_numpy())
-    for part, rows in zip([found, found.holdout], [train, *rest], strict=False):
+    for part, rows in zip([found, found.validation], [train, *rest], strict=False):
         expected = imputer.transform(frame.loc[rows, ["x"]].to_numpy())[:, 0]
         # Twelve numbers summed after a scaling by a power of two, which moves no rounding.
         np.testing.assert_array_equal(part.X[:, 0], expected)
@@ -169,13 +169,13 @@ def test_the_order_of_a_categorical_is_kept():
     assert data.feature_names == ("c=M", "c=L")
 
 
-def test_a_level_that_only_the_holdout_has_is_told():
+def test_a_level_that_only_the_validation_has_is_told():
     frame = pd.DataFrame({"c": list("aabbaabbaz"), "y": np.arange(10.0) ** 2})
     for seed in range(10):
-        data = from_pandas(frame, target="y", categories="one-hot", holdout=0.3, seed=seed)
+        data = from_pandas(frame, target="y", categories="one-hot", validation=0.3, seed=seed)
         if data.feature_names == ("c=b",):
             break
-    unseen = data.holdout.X[data.holdout.y == 81]
+    unseen = data.validation.X[data.validation.y == 81]
     assert unseen.tolist() == [[0]]
     assert "column 'c': 1 held-out row with a level that no training row has, taken as 'a'" in (
         data.provenance
@@ -200,8 +200,9 @@ def test_columns_that_are_no_categories_are_refused(column, sentence):
 
 def test_weights_are_no_feature_and_stay_with_their_rows():
     frame = FRAME.assign(price=FRAME["count"] * 10)
-    data = from_pandas(frame, target="price", features=["id"], weights="count", holdout=0.5, seed=3)
-    for part in (data, data.holdout):
+    words = {"features": ["id"], "weights": "count", "validation": 0.5, "seed": 3}
+    data = from_pandas(frame, target="price", **words)
+    for part in (data, data.validation):
         np.testing.assert_array_equal(part.sample_weight, part.y / 10)
     assert "row weights are column 'count'" in data.provenance
     with pytest.raises(ValueError, match=r"sample_weight must be finite and at least 0, not -1"):
@@ -209,18 +210,18 @@ def test_weights_are_no_feature_and_stay_with_their_rows():
 
 
 @given(n=st.integers(3, 60), share=st.floats(0.05, 0.95), seed=st.integers(0, 99))
-def test_the_holdout_is_a_share_of_the_rows_and_the_rest_trains(n, share, seed):
+def test_the_validation_is_a_share_of_the_rows_and_the_rest_trains(n, share, seed):
     frame = pd.DataFrame({"x": np.arange(n) * 3.0, "y": np.arange(n) * 1.0})
     count = round(share * n)
     if not 0 < count < n:
         with pytest.raises(ValueError, match="each part needs at least one"):
-            from_pandas(frame, target="y", holdout=share, seed=seed)
+            from_pandas(frame, target="y", validation=share, seed=seed)
         return
-    data = from_pandas(frame, target="y", holdout=share, seed=seed)
-    assert len(data.holdout.y) == count
-    assert sorted([*data.y, *data.holdout.y]) == frame["y"].tolist()
-    again = from_pandas(frame, target="y", holdout=share, seed=seed)
-    np.testing.assert_array_equal(again.holdout.y, data.holdout.y)
+    data = from_pandas(frame, target="y", validation=share, seed=seed)
+    assert len(data.validation.y) == count
+    assert sorted([*data.y, *data.validation.y]) == frame["y"].tolist()
+    again = from_pandas(frame, target="y", validation=share, seed=seed)
+    np.testing.assert_array_equal(again.validation.y, data.validation.y)
     assert f"{count} of {n} rows held out at random (seed {seed})" in data.provenance
 
 
@@ -230,9 +231,9 @@ def test_the_held_out_rows_change_nothing_that_is_trained_on(seed, data):
     frame = pd.DataFrame(generator.standard_normal((12, 2)), columns=["a", "y"])
     frame["c"] = [*"ababab", *"ababab"]
     frame.loc[[1, 5], "a"] = np.nan
-    words = {"target": "y", "missing": "mean", "categories": "one-hot", "holdout": 0.25}
+    words = {"target": "y", "missing": "mean", "categories": "one-hot", "validation": 0.25}
     one = from_pandas(frame, **words, seed=seed)
-    held = frame["y"].isin(one.holdout.y)
+    held = frame["y"].isin(one.validation.y)
     changed = frame.copy()
     changed.loc[held, "a"] = data.draw(st.floats(-1e6, 1e6))
     changed.loc[held, "c"] = data.draw(st.sampled_from("abz"))
@@ -283,11 +284,11 @@ def test_float32_stays_where_all_columns_are():
 def test_a_file_goes_the_way_of_a_frame(tmp_path):
     path = tmp_path / "cities.csv"
     FRAME.to_csv(path, index=False)
-    words = {"target": "price", "missing": "mean", "categories": "one-hot", "holdout": 0.25}
+    words = {"target": "price", "missing": "mean", "categories": "one-hot", "validation": 0.25}
     words |= {"weights": "count", "drop": ["id"], "seed": 1}
     read, made = read_table(path, **words), from_pandas(FRAME, **words)
     assert (read.name, read.source, made.name) == ("cities", str(path), "table")
-    for one, other in ((read, made), (read.holdout, made.holdout)):
+    for one, other in ((read, made), (read.validation, made.validation)):
         np.testing.assert_array_equal(one.X, other.X)
         np.testing.assert_array_equal(one.sample_weight, other.sample_weight)
     assert read.provenance == made.provenance
@@ -296,8 +297,8 @@ def test_a_file_goes_the_way_of_a_frame(tmp_path):
 
 
 def test_what_was_done_stands_on_the_card():
-    data = from_pandas(FRAME, target="price", features="id", holdout=0.5).standardized()
-    assert repr(data) == "Dataset('table, standardized', n=2, d=1, float64, holdout=2)"
+    data = from_pandas(FRAME, target="price", features="id", validation=0.5).standardized()
+    assert repr(data) == "Dataset('table, standardized', n=2, d=1, float64, validation=2)"
     assert (
         "2 of 4 rows held out at random (seed 0); each feature standardized" in data._repr_html_()
     )
@@ -337,15 +338,15 @@ def test_a_target_of_text_is_not_to_be_encoded():
 def test_a_target_of_text_can_be_class_labels(kind):
     names = ["no", "yes", None, "yes", "no", "yes"]
     frame = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], "y": pd.Series(names, dtype=kind)})
-    data = ol.datasets.from_pandas(frame, target="y", labels=True, missing="drop", holdout=0.2)
+    data = ol.datasets.from_pandas(frame, target="y", labels=True, missing="drop", validation=0.2)
     given = dict(zip(frame["x"], names, strict=True))
-    for part in (data, data.holdout):
+    for part in (data, data.validation):
         assert part.y.dtype.kind == "U"
         assert [given[x] for x in part.X[:, 0]] == part.y.tolist()
     again = data.standardized()
     assert again.y.tolist() == data.y.tolist()
-    assert again.holdout.y.tolist() == data.holdout.y.tolist()
-    assert repr(data) == "Dataset('table', n=4, d=1, float64, classes=2, holdout=1)"
+    assert again.validation.y.tolist() == data.validation.y.tolist()
+    assert repr(data) == "Dataset('table', n=4, d=1, float64, classes=2, validation=1)"
     with pytest.raises(ValueError, match="1 of 6 rows have missing values"):
         ol.datasets.from_pandas(frame, target="y", labels=True)
     with pytest.raises(ValueError, match="y holds text, not numbers"):

@@ -83,9 +83,9 @@ def test_points_of_large_data_and_of_many_parts_are_the_same(monkeypatch):
 
 
 def test_held_out_rows_are_measured(problem):
-    own = ol.LinearRegression([[0.0], [1.0]], [0.0, 1.0], holdout=([[2.0]], [3.0]))
+    own = ol.LinearRegression([[0.0], [1.0]], [0.0, 1.0], validation=([[2.0]], [3.0]))
     points = {"weight": torch.ones(2, 1), "bias": torch.zeros(2)}
-    assert [found.more["holdout_loss"] for found in own.evaluate_together(points)] == [1.0, 1.0]
+    assert [found.more["validation_loss"] for found in own.evaluate_together(points)] == [1.0, 1.0]
 
 
 def test_an_evaluation_of_ones_own_is_asked_point_by_point(problem, monkeypatch):

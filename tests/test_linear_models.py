@@ -165,7 +165,7 @@ def test_moves_pickles_and_says_what_it_is(cls):
     assert again.reference().loss == problem.reference().loss
     assert repr(problem).startswith(f"{cls.__name__}('few', n=9, d=3, float64, cpu")
     assert "l2=0.5, weighted" in repr(problem)
-    assert {"l1", "l2", "sample_weight", "holdout"} <= set(inspect.signature(cls).parameters)
+    assert {"l1", "l2", "sample_weight", "validation"} <= set(inspect.signature(cls).parameters)
     assert "Examples\n--------\n>>> " in inspect.getdoc(cls)
 
 
@@ -277,14 +277,18 @@ def test_predictions_of_a_frame_are_by_the_names_of_its_columns(cls):
     again = backwards.iloc[:, ::-1]  # a view with negative strides
     assert_same_predictions(problem.predict(best, again), own)
     assert_same_predictions(problem.predict(best, again.to_numpy()), own)
+    wider = backwards.assign(other="text")
+    assert_same_predictions(problem.predict(best, wider), own)
+    held = [cls(FRAME, problem.y, validation=(frame, problem.y)) for frame in (FRAME, wider)]
+    assert len({one.evaluate(best).more["validation_loss"] for one in held}) == 1
     for frame, hint in (
-        (backwards, r"not \('c', 'b', 'a'\): take them in this order, X\[\['a', 'b', 'c'\]\]"),
         (FRAME.rename(columns={"a": "d"}), r"not \('d', 'b', 'c'\): rename them, or pass X.to_num"),
+        (FRAME[["a", "a", "b", "c"]], "X names columns twice: 'a'"),
     ):
         with pytest.raises(ValueError, match=hint):
             problem.predict(best, frame)
-        with pytest.raises(ValueError, match=f"holdout: .*{hint}"):
-            cls(FRAME, problem.y, holdout=(frame, problem.y))
+        with pytest.raises(ValueError, match=f"validation: .*{hint}"):
+            cls(FRAME, problem.y, validation=(frame, problem.y))
     for rows, wrong in (
         (FRAME.to_numpy()[:, :2], "X must have the 3 columns .*, not 2"),
         (FRAME.to_numpy()[0], r"X must have shape \(n, d\), not \(3,\)"),
@@ -303,16 +307,16 @@ def test_accuracy_is_the_share_of_labels_that_are_predicted(cls, fit_intercept):
     X, y = draw.normal(size=(30, 3)), targets(cls, draw, 30)
     weight = np.arange(30) % 3
     held = ol.datasets.Dataset("held", X[:8], y[:8], sample_weight=weight[:8] + 1.0)
-    problem = cls(X, y, sample_weight=weight, holdout=held, fit_intercept=fit_intercept)
+    problem = cls(X, y, sample_weight=weight, validation=held, fit_intercept=fit_intercept)
     single = problem.to("cpu", torch.float32)
     for seed in range(5):
         point = point_of(problem, seed)
         hits = problem.predict(point) == y
         more = problem.evaluate(point).more
-        assert set(more) == {"accuracy", "holdout_accuracy", "holdout_loss"}
+        assert set(more) == {"accuracy", "validation_accuracy", "validation_loss"}
         assert more["accuracy"] == pytest.approx(np.average(hits, weights=weight), rel=1e-14)
         own = np.average(hits[:8], weights=weight[:8] + 1.0)
-        assert more["holdout_accuracy"] == pytest.approx(own, rel=1e-14)
+        assert more["validation_accuracy"] == pytest.approx(own, rel=1e-14)
         at = {name: value.float() for name, value in point.items()}
         assert single.evaluate(at).more["accuracy"] == more["accuracy"]
     assert np.isnan(problem.evaluate({k: v * np.nan for k, v in point.items()}).more["accuracy"])
@@ -321,13 +325,13 @@ def test_accuracy_is_the_share_of_labels_that_are_predicted(cls, fit_intercept):
 def test_held_out_rows_are_measured_by_the_loss_alone():
     X = np.array([[0.0], [1.0], [2.0], [3.0]])
     labels = ["no", "yes", "no", "yes"]
-    problem = ol.LogisticRegression(X, labels, l2=1.0, holdout=(X[:2], labels[:2]))
+    problem = ol.LogisticRegression(X, labels, l2=1.0, validation=(X[:2], labels[:2]))
     zero = {"weight": torch.zeros(1), "bias": torch.zeros(())}
-    assert problem.evaluate(zero).more["holdout_loss"] == pytest.approx(np.log(2), rel=1e-15)
-    with pytest.raises(ValueError, match="holdout: label 'perhaps' is none of the classes"):
-        ol.LogisticRegression(X, labels, holdout=(X[:1], ["perhaps"]))
-    with pytest.raises(ValueError, match="holdout: y must hold counts"):
-        ol.PoissonRegression(X, [1, 2, 3, 4], holdout=(X[:1], [-1]))
+    assert problem.evaluate(zero).more["validation_loss"] == pytest.approx(np.log(2), rel=1e-15)
+    with pytest.raises(ValueError, match="validation: label 'perhaps' is none of the classes"):
+        ol.LogisticRegression(X, labels, validation=(X[:1], ["perhaps"]))
+    with pytest.raises(ValueError, match="validation: y must hold counts"):
+        ol.PoissonRegression(X, [1, 2, 3, 4], validation=(X[:1], [-1]))
 
 
 X4 = np.arange(4.0)[:, None]

@@ -64,12 +64,12 @@ class Solved:
         rows_scaled, y_scaled = A[~held] * root[:, None], y[~held] * root
         self.coefficients = np.linalg.lstsq(rows_scaled, y_scaled, rcond=None)[0]
         squares = (A[held] @ self.coefficients - y[held]) ** 2
-        self.holdout_loss = np.average(squares, weights=w[held])
+        self.validation_loss = np.average(squares, weights=w[held])
 
 
 @pytest.fixture(scope="module")
 def solved(folder, from_pandas):
-    held = from_pandas["data"].holdout
+    held = from_pandas["data"].validation
     pairs = set(zip(held.y.tolist(), held.sample_weight.tolist(), strict=True))
     return Solved(folder / "flats.csv", pairs)
 
@@ -85,8 +85,8 @@ def test_pandas_in_five_lines_finds_the_coefficients_in_the_units_of_the_table(f
     assert gap < 5 * table["raw_standard_error"][1]
     trials = from_pandas["results"].trials
     assert set(trials["status"]) == {"converged"}
-    by_descent, exact = trials["holdout_loss"]
-    assert exact == pytest.approx(solved.holdout_loss, rel=1e-9)
+    by_descent, exact = trials["validation_loss"]
+    assert exact == pytest.approx(solved.validation_loss, rel=1e-9)
     assert by_descent == pytest.approx(exact, rel=0.01)  # it stops at 1e-6 of its start
 
 
@@ -102,7 +102,7 @@ def test_the_shell_prints_the_same_coefficients(folder, solved):
     assert [name for name, _ in rows] == ["intercept", "size", "floor", "city=Oslo", "city=Rome"]
     found = [float(number) for _, number in rows]
     np.testing.assert_allclose(found, solved.coefficients, rtol=1e-5)  # six digits are printed
-    (loss,) = re.findall(r"holdout loss (\d\S*)", done.stdout)
-    assert float(loss) == pytest.approx(solved.holdout_loss, rel=1e-5)
+    (loss,) = re.findall(r"validation loss (\d\S*)", done.stdout)
+    assert float(loss) == pytest.approx(solved.validation_loss, rel=1e-5)
     for sentence in ("decimal comma", "'id', 'date'", "held out at random", "row weights are"):
         assert sentence in done.stderr

@@ -152,7 +152,7 @@ def test_a_further_measure_is_a_column_and_can_end_a_trial():
     ("rule", "sentence"),
     [
         (("medan_error", None, 0.1), "did you mean 'median_error'"),
-        (("holdout_loss", None, 0.1), "'ripples' does not have: it has loss"),
+        (("validation_loss", None, 0.1), "'ripples' does not have: it has loss"),
         (("parameter_error", 0.1, None), "no unique minimiser that is known"),
     ],
 )

@@ -89,6 +89,8 @@ def test_the_commands_it_shows_run(tmp_path, command):
     iris = load_iris(as_frame=True)
     species = iris.target.map(dict(enumerate(iris.target_names)))
     iris.data.assign(species=species).to_csv(tmp_path / "iris.csv", index=False)
+    (own,) = [text for language, text in BLOCKS if "class EpochMean" in text]
+    (tmp_path / "mine.py").write_text(own.partition("ol.register")[0])
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     run(command, tmp_path)
 

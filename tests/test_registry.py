@@ -30,7 +30,7 @@ def test_a_package_adds_names_and_takes_none_of_ours(plugins):
     assert plugins.get("held") is plugins.get("Held") is abs
     assert plugins.get("mine")(27.0) == pytest.approx(3, rel=1e-15)
     for name in ("root", "mine"):
-        with pytest.raises(ValueError, match=f"the function name '{name}' is taken"):
+        with pytest.raises(ValueError, match=f"the function name '{name}' is taken by math:"):
             plugins.register(name, max)
     plugins.register("largest", max)
     plugins.register("largest", max)
@@ -55,6 +55,24 @@ def test_a_name_that_gives_nothing_is_refused(plugins, name, sentence):
 def test_what_is_no_such_thing_cannot_be_registered(plugins):
     with pytest.raises(ValueError, match="5 is no function that can be registered as 'five'"):
         plugins.register("five", 5)
+
+
+def test_what_is_defined_again_at_its_place_takes_the_place_of_the_old(plugins):
+    def cell():
+        class Mine:
+            pass
+
+        return Mine, lambda: None
+
+    (first, one), (second, other) = cell(), cell()
+    plugins.register("mine-too", first)
+    plugins.register("mine-too", second)
+    assert plugins.get("mine-too") is second
+    plugins.register("short", one)
+    for name, value in (("short", other), ("mine-too", max)):
+        words = f"the function name '{name}' is taken by .*: register yours under another name"
+        with pytest.raises(ValueError, match=words):
+            plugins.register(name, value)
 
 
 def test_every_built_in_name_can_be_loaded():

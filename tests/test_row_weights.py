@@ -246,7 +246,7 @@ def test_a_change_of_weights_or_held_out_rows_is_another_problem():
         ol.LinearRegression(X, y),
         ol.LinearRegression(X, y, sample_weight=[1, 2, 3]),
         ol.LinearRegression(X, y, sample_weight=[1, 2, 4]),
-        *(ol.LinearRegression(X, y, holdout=rows) for rows in held),
+        *(ol.LinearRegression(X, y, validation=rows) for rows in held),
     ]
     assert len({problem_fingerprint(problem) for problem in problems}) == len(problems)
 

@@ -159,20 +159,21 @@ def test_the_rule_says_the_same_of_numbers_and_of_arrays(values, scale):
 
 def test_a_limit_of_a_further_measure_that_the_start_has_reached_is_refused():
     held = np.eye(2), np.ones(2)
-    problem = ol.LinearRegression(np.eye(2), np.ones(2), holdout=held, name="p")
+    problem = ol.LinearRegression(np.eye(2), np.ones(2), validation=held, name="p")
     start = {"weight": [0.0, 0.0], "bias": 0.5}  # misses each by 0.5
-    hint = "; where more is better, as with an accuracy, use StopAt('holdout_loss', at_least=...)"
+    hint = "; where more is better, as with an accuracy, use "
+    hint += "StopAt('validation_loss', at_least=...)"
     for limit, more in (({"value": 0.25}, hint), ({"at_least": 0.25}, "")):
-        rule = StopAt("holdout_loss", **limit)
-        where = f"at the start of problem 'p', where holdout_loss is 0.25{more}"
+        rule = StopAt("validation_loss", **limit)
+        where = f"at the start of problem 'p', where validation_loss is 0.25{more}"
         sentence = re.escape(f"stop_at={rule} is already reached {where}") + "$"
         with pytest.raises(ValueError, match=sentence):
             ol.minimize(problem, ol.ManualSGD(), start=start, stop_at=rule)
-    rule = StopAt("holdout_loss", value=0.2)
+    rule = StopAt("validation_loss", value=0.2)
     assert ol.minimize(problem, ol.ManualSGD(0.1), start=start, stop_at=rule).status == "converged"
     with pytest.raises(ValueError, match="already reached at the start"):
         ol.Experiment(
-            problems=problem, optimizers=ol.Adam(), stop_at=StopAt("holdout_loss", value=1e9)
+            problems=problem, optimizers=ol.Adam(), stop_at=StopAt("validation_loss", value=1e9)
         )
 
 

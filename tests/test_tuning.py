@@ -163,7 +163,7 @@ def test_what_cannot_be_tuned_is_refused_where_it_is_written(arguments, said):
     [
         ({"seeds": [3, 0]}, {}, "tuned on seeds that are measured too: 0"),
         ({"by": "epochs to stop_at"}, {}, "give the experiment a stop_at"),
-        ({"by": "holdout_loss"}, {}, "does not have"),
+        ({"by": "validation_loss"}, {}, "does not have"),
     ],
 )
 def test_what_does_not_fit_the_experiment_is_refused_before_anything_runs(tuned, axes, said):

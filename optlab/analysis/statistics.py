@@ -107,7 +107,7 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
           seed was repeated. ``unstable``: whether it is over 10 %;
         - ``contended``: whether any trial ran beside others; ``shared``: whether any ran in a
           sweep;
-        - the medians of further measures, such as ``accuracy`` or ``holdout_loss``, where trials
+        - the medians of further measures, such as ``accuracy`` or ``validation_loss``, where trials
           have some.
 
     See Also

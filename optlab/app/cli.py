@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 import webbrowser
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, Parameter
 
 from optlab import __version__
-from optlab.app.compare_optimizers import made_optimizers, parsed_settings, usual_epochs
-from optlab.app.exit_status import UnavailableError, as_typed, bad_input, call, loading
+from optlab.app.compare_optimizers import (
+    made_optimizers,
+    named_optimizers,
+    parsed_settings,
+    usual_epochs,
+)
+from optlab.app.exit_status import UnavailableError, bad_input, call, loading
 from optlab.app.options import (
     Axes,
     AxesOptions,
@@ -116,7 +120,7 @@ def compare(
     problem: str = "linear",
     optimizers: str | None = None,
     learning_rate: Annotated[str | None, Parameter(name=["--learning-rate", "--lr"])] = None,
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = (),
     tune: int | None = None,
     standardize: bool = True,
     settings: ProblemOptions | None = None,
@@ -143,9 +147,10 @@ def compare(
     problem
         The name of the model and its loss (see `optlab list problems`).
     optimizers
-        Names, with commas between (see `optlab list optimizers`). Where left out, manual-sgd,
-        torch-sgd, lstsq and sklearn; where one of these cannot solve the problem, the others,
-        lbfgs, newton and fista, as far as they can.
+        Names, with commas between (see `optlab list optimizers`), and yours, as FILE.py:OBJECT or
+        MODULE:OBJECT: a class, an optimizer, or a list or dict of these. Where left out,
+        manual-sgd, torch-sgd, lstsq and sklearn; where one of these cannot solve the problem, the
+        others, lbfgs, newton and fista, as far as they can.
     learning_rate
         For every optimizer that has one: a number, a formula of the curvature such as 1/L or
         2/(L+mu), or auto. Several, with commas between, make an optimizer each.
@@ -161,7 +166,6 @@ def compare(
     with loading():
         from optlab.app.execute import execute
         from optlab.experiment import Experiment
-        from optlab.optimizers import registry
         from optlab.report.console import print_note
 
     with bad_input():
@@ -176,13 +180,12 @@ def compare(
             dataset = dataset.standardized()
         made = cls.from_dataset(dataset, **options.given())
         names = usual_optimizers(made) if optimizers is None else optimizers.split(",")
-        classes = {name: registry.get(name) for name in map(str.strip, names)}
         given = parsed_settings(learning_rate, set_)
         sizes = (axes or Axes()).changes().get("batch_sizes", ["full"])
         experiment = Experiment(
             name=f"compare {dataset.name}",
             problems=made,
-            optimizers=tuned_optimizers(made_optimizers(classes, given), tune),
+            optimizers=tuned_optimizers(made_optimizers(named_optimizers(names), given), tune),
             repeats="auto",
             epochs=usual_epochs(made, sizes),
             stop_at=1e-6,
@@ -427,8 +430,10 @@ def check(
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
     level: Literal["quick", "full", "statistical"] = "quick",
     reference: str | None = None,
+    expect_failure: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     seed: int = 0,
     markdown: Path | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Check that optimizers are right: a table of the checks, and the messages of those that fail.
 
@@ -444,39 +449,29 @@ def check(
         quick, full (convergence, invariances, every kind of problem), or statistical.
     reference
         An optimizer that each must follow to rounding, named like a target.
+    expect_failure
+        A check that is known to fail, and why: CHECK=REASON, such as "refuses bad
+        hyperparameters=any rate is allowed"; again for each check. One that passes fails.
     seed
         The seed of the data.
     markdown
         A file for the table, as Markdown.
+    force
+        Overwrite a file that optlab did not write.
     """
     with loading():
-        from optlab.app.conformance_table import markdown as as_markdown
-        from optlab.app.conformance_table import print_counts, print_report
-        from optlab.optimizers.examples import examples
-        from optlab.testing import check_optimizer
-        from optlab.testing.load_target import load_target
+        from optlab.app.check_optimizers import check_optimizers
 
-    with bad_input():
-        if not targets and not all_:
-            raise ValueError("name an optimizer, MODULE:OBJECT or FILE.py:OBJECT, or take --all")
-        named = dict(examples()) if all_ else {}
-        for target in targets:
-            named |= load_target(target)
-        against = None if reference is None else next(iter(load_target(reference).values()))
-        if markdown is not None and markdown.suffix != ".md":
-            raise ValueError(f"--markdown must name a file that ends in .md, not {markdown}")
-    reports = {
-        label: check_optimizer(optimizer, level=level, reference=against, seed=seed)
-        for label, optimizer in named.items()
-    }
-    if len(reports) == 1:
-        print_report(*next(iter(reports.items())))
-    else:
-        print_counts(reports)
-    if markdown is not None:
-        text = as_markdown(reports, level, as_typed())
-        _write([(markdown, partial(markdown.write_text, text, encoding="utf-8"))])
-    return int(not all(one.ok for one in reports.values()))
+    return check_optimizers(
+        targets,
+        all_=all_,
+        level=level,
+        reference=reference,
+        expect_failure=expect_failure,
+        seed=seed,
+        markdown=markdown,
+        force=force,
+    )
 
 
 @app.command

@@ -62,12 +62,23 @@ def parsed_settings(learning_rate: str | None, settings: Sequence[str]) -> dict[
     return found
 
 
-def made_optimizers(
-    classes: Mapping[str, type[Any]], settings: Mapping[str, Sequence[str]]
-) -> list[Optimizer]:
-    """Return an optimizer of each class and combination of the settings that it has.
+def named_optimizers(texts: Iterable[str]) -> dict[str, Any]:
+    """Return the class or the optimizer that each text names: see `load_classes`."""
+    from optlab.testing.load_target import load_classes  # noqa: PLC0415 - the command line loads no torch for its help
 
-    A descent method without a learning rate of its own gets ``"auto"``.
+    found: dict[str, Any] = {}
+    for text in texts:
+        found |= load_classes(text.strip())
+    return found
+
+
+def made_optimizers(
+    named: Mapping[str, Any], settings: Mapping[str, Sequence[str]]
+) -> list[Optimizer]:
+    """Return an optimizer of each class or optimizer, and combination of the settings it has.
+
+    A class of descent methods whose learning rate is not set gets ``"auto"``; an optimizer keeps
+    what is not set.
 
     Raises
     ------
@@ -82,22 +93,34 @@ def made_optimizers(
     >>> made_optimizers(classes, {"momentum": ["0.5", "0.9"]})[1:3]
     [HeavyBall(learning_rate='auto', momentum=0.5), HeavyBall(learning_rate='auto', momentum=0.9)]
     """
-    own = {name: _hyperparameters(cls) for name, cls in classes.items()}
+    own = {name: _hyperparameters(one) for name, one in named.items()}
     for setting in settings:
         if not any(setting in fields for fields in own.values()):
             raise ValueError(_unknown(setting, own))
     made: list[Optimizer] = []
-    for name, cls in classes.items():
+    for name, one in named.items():
         given = {setting: settings[setting] for setting in settings if setting in own[name]}
         choices = [
             [(own[name][setting].name, _value(own[name][setting], text, name)) for text in texts]
             for setting, texts in given.items()
         ]
-        made += [_made(cls, dict(chosen)) for chosen in product(*choices)]
+        made += [_made(name, one, dict(chosen)) for chosen in product(*choices)]
     return made
 
 
-def _made(cls: type[Any], keywords: dict[str, Any]) -> Any:
+def _made(name: str, one: Any, keywords: dict[str, Any]) -> Any:
+    if not isinstance(one, type):
+        return dataclasses.replace(one, **keywords) if keywords else one
+    try:
+        return _with_rate(one, keywords)
+    except TypeError as error:
+        raise ValueError(
+            f"{name} cannot be made: {error}; give its hyperparameters by --set, or name an "
+            "object in place of the class"
+        ) from error
+
+
+def _with_rate(cls: type[Any], keywords: dict[str, Any]) -> Any:
     from optlab.optimizers.linear_descent import linear_descent  # noqa: PLC0415 - the command line loads no torch for its help
 
     made = cls(**keywords)
@@ -108,9 +131,9 @@ def _made(cls: type[Any], keywords: dict[str, Any]) -> Any:
     return cls(**keywords, **{rate.name: "auto"})
 
 
-def _hyperparameters(cls: type[Any]) -> dict[str, dataclasses.Field[Any]]:
-    """Return a class's fields by name; torch's ``lr`` by the name ``learning_rate`` too."""
-    found = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+def _hyperparameters(one: Any) -> dict[str, dataclasses.Field[Any]]:
+    """Return the fields of a class or an object; torch's ``lr`` as ``learning_rate`` too."""
+    found = dataclasses.fields(one) if dataclasses.is_dataclass(one) else ()
     named = {field.name: field for field in found if field.init}
     return named | ({LEARNING_RATE: named["lr"]} if "lr" in named else {})
 
@@ -144,7 +167,8 @@ def _value(field: dataclasses.Field[Any], text: str, optimizer: str) -> Any:
         return text
     if isinstance(default, int | float) and number is None and not is_rate_name(field.name):
         raise ValueError(f"{optimizer}: {field.name} must be a number, not {text!r}")
-    if default is None or isinstance(default, int | float):
+    is_required = default is field.default_factory is dataclasses.MISSING
+    if default is None or is_required or isinstance(default, int | float):
         if default is None and text.lower() in {"none", "auto"}:
             return None
         return text if number is None else number

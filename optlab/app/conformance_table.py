@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from optlab.report.output_file import SOFTWARE
 from optlab.testing.report import CheckResult, Report
 
 _STYLES = {"passed": "green", "failed": "bold red", "expected failure": "yellow", "skipped": "dim"}
@@ -25,11 +26,11 @@ def print_report(label: str, report: Report) -> None:
     console.print(Text(label, style="italic"))
     width = max(len(result.check) for result in report.checks)
     for result in report.checks:  # no table of rich's, which folds reasons into a narrow column
-        reason = "" if result.outcome == "failed" else result.message
+        reason = result.raised if result.outcome == "failed" else result.message
         shown = Text(f"{_SHOWN[result.outcome]:17}", style=_STYLES[result.outcome])
         console.print(Text.assemble(f"{result.check:{width}}  ", shown, f"  {reason}".rstrip()))
-    for check, message in report.shown_failures():
-        console.print(Text(f"\nFAILED {check}: {message}"))
+    for failure in report.shown_failures():
+        console.print(Text(f"\n{failure}"))
     if report.is_mostly_skipped:
         console.print("\nMost checks do not apply to it: little was proven.")
 
@@ -47,8 +48,8 @@ def print_counts(reports: Mapping[str, Report]) -> None:
         table.add_row(Text(label, style=style), *map(str, counts.values()))
     console.print(table)
     for label, report in reports.items():
-        for check, message in report.shown_failures():
-            console.print(Text(f"\n{label}: FAILED {check}: {message}"))
+        for failure in report.shown_failures():
+            console.print(Text(f"\n{label}: {failure}"))
     for label, result in _passed_now(reports):
         console.print(Text(f"{label}: {result.check} {result.message}"))
     few = [label for label, report in reports.items() if report.is_mostly_skipped]
@@ -59,6 +60,8 @@ def print_counts(reports: Mapping[str, Report]) -> None:
 def markdown(reports: Mapping[str, Report], level: str, command: str) -> str:
     """Return the counts of each optimizer, and the reasons of expected failures, as Markdown."""
     lines = [
+        f"<!-- {SOFTWARE} -->",  # by which the file is known as optlab's own
+        "",
         f"# Conformance of optimizers, level {level}",
         "",
         "Each check runs in float64, some in float32 too, on small data drawn from a seed. A check",

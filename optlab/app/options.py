@@ -115,7 +115,7 @@ class Table:
         For columns of text: error, or one-hot (a column of 0 and 1 for each level but the first).
     weights
         A column of row weights, at least 0.
-    holdout
+    validation
         The share of rows that are not fitted but used to measure the loss on new data, such as 0.2.
     """
 
@@ -128,7 +128,7 @@ class Table:
     missing: Literal["error", "drop", "mean", "median"] = "error"
     categories: Literal["error", "one-hot"] = "error"
     weights: str | None = None
-    holdout: float | None = None
+    validation: float | None = None
 
     def keywords(self) -> dict[str, Any]:
         """Return the keywords of `optlab.datasets.read_table` that these options set.

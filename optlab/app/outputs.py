@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from optlab.text import encodable
+from optlab.text import encodable, shown_path
 
 if TYPE_CHECKING:
     from optlab.results import Results
@@ -70,7 +70,7 @@ class Outputs:
             For a folder or file that cannot be written to, that the command reads, or that optlab
             did not write.
         """
-        check_inputs(self._files(), [*inputs, *_module_files()])
+        check_inputs(self._files(), [*inputs, *module_files()])
         if self.csv is not None:
             check_tables(self.csv, "csv", force=self.force)
         if self.figures is not None:
@@ -131,13 +131,6 @@ def write_all(writers: Iterable[Writer]) -> list[str]:
     return failed
 
 
-def shown_path(path: Path) -> Path:
-    """Return a path as it is told: relative to the folder that we are in, where it is below."""
-    with suppress(OSError, ValueError):
-        return path.absolute().relative_to(Path.cwd())
-    return path
-
-
 def say(text: str) -> None:
     """Print a line to stderr, which may be closed, and whose encoding may not hold every name."""
     with suppress(OSError, ValueError):
@@ -181,7 +174,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return (state.st_dev, state.st_ino) if path.is_file() else None
 
 
-def _module_files() -> list[Path]:
+def module_files() -> list[Path]:
     """Return the source files of all modules that are loaded, the script's own included."""
     files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
     return [Path(file) for file in files if isinstance(file, str)]

@@ -14,6 +14,7 @@ from optlab.datasets.class_labels import text_labels
 from optlab.datasets.raw_units import Coefficients, raw_coefficients
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.scaling import ColumnScaling
+from optlab.datasets.table_encoding import TableEncoding
 from optlab.datasets.validation import checked_design, checked_sample_weight
 from optlab.html_templates import facts_html
 
@@ -50,16 +51,19 @@ class Dataset:
     sample_weight
         Weights of the rows, shape ``(n,)``, float64, at least 0 and not all 0; None where all rows
         count alike.
-    holdout
+    validation
         Rows of the same columns that are kept back for validation; None where there are none.
     provenance
         What was done to the data on their way here, in plain sentences.
+    encoding
+        The way from a table's columns to those of ``X``, before they were standardized, which
+        `Solution.predict` goes with new tables; None where ``X`` was not made of a table.
 
     Raises
     ------
     ValueError
         As `optlab.LinearRegression`; for weights that are not finite, below 0 or all 0; for a
-        holdout of other columns.
+        validation rows or an encoding of other columns.
 
     See Also
     --------
@@ -82,8 +86,9 @@ class Dataset:
     source: str = ""
     known: Mapping[str, Any] = field(default_factory=dict)
     sample_weight: FloatArray | None = None
-    holdout: Dataset | None = None
+    validation: Dataset | None = None
     provenance: tuple[str, ...] = ()
+    encoding: TableEncoding | None = None
 
     def __post_init__(self) -> None:
         labels = text_labels(self.y)
@@ -93,9 +98,15 @@ class Dataset:
         checked["y"] = y.numpy() if labels is None else labels
         if self.sample_weight is not None:
             checked["sample_weight"] = checked_sample_weight(self.sample_weight, len(y), self.X)
-        if self.holdout is not None and self.holdout.feature_names != names:
+        if self.validation is not None and self.validation.feature_names != names:
             raise ValueError(
-                f"holdout must have the columns of X, {names}, not {self.holdout.feature_names}"
+                f"validation must have the columns of X, {names}, not "
+                f"{self.validation.feature_names}"
+            )
+        if self.encoding is not None and self.encoding.encoded_names != names:
+            raise ValueError(
+                f"encoding must make the columns of X, {names}, not {self.encoding.encoded_names}: "
+                "leave it out (encoding=None)"
             )
         checked["provenance"] = tuple(self.provenance)
         for key, value in checked.items():
@@ -103,7 +114,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         n, d = self.X.shape
-        held = "" if self.holdout is None else f", holdout={len(self.holdout.y)}"
+        held = "" if self.validation is None else f", validation={len(self.validation.y)}"
         classes = f", classes={len(np.unique(self.y))}" if self.y.dtype.kind == "U" else ""
         return f"Dataset({self.name!r}, n={n}, d={d}, {self.X.dtype}{classes}{held})"
 
@@ -111,8 +122,8 @@ class Dataset:
         n, d = self.X.shape
         names = ", ".join(self.feature_names[:8]) + (", ..." if d > 8 else "")
         facts = {"rows": n, "features": f"{d} ({names})", "target": self.target_name}
-        if self.holdout is not None:
-            facts["held-out rows"] = len(self.holdout.y)
+        if self.validation is not None:
+            facts["held-out rows"] = len(self.validation.y)
         facts |= {"dtype": self.X.dtype, "source": self.source, "known": ", ".join(self.known)}
         facts["provenance"] = "; ".join(self.provenance)
         return facts_html(self.name, {name: value for name, value in facts.items() if value})
@@ -123,9 +134,10 @@ class Dataset:
         ``x' = (x - mean) / deviation`` with divisor n, computed in float64 and rounded once to the
         data's dtype, for all finite data: neither the scale (1e-308 to 1e308) nor an offset that
         dwarfs the spread costs digits. A constant column becomes zeros. The target is not touched;
-        a holdout is transformed by the same means and deviations, which it has no part in. They are
-        kept in ``known["standardized"]``: ``mean``, ``mean_low`` (what float64 rounds off the mean)
-        and ``deviation``, each ``(d,)`` float64. All rows count alike, whatever their weights.
+        validation rows are transformed by the same means and deviations, in which they have no
+        part. These are kept in ``known["standardized"]``: ``mean``, ``mean_low`` (what float64
+        rounds off the mean) and ``deviation``, each ``(d,)`` float64. All rows count alike,
+        whatever their weights.
 
         Examples
         --------
@@ -147,9 +159,9 @@ class Dataset:
                 X[:, j] = scaling.apply(data.X[:, j])
             return replace(data, name=f"{data.name}, standardized", X=X, known=known, **changes)
 
-        holdout = None if self.holdout is None else transformed(self.holdout)
+        validation = None if self.validation is None else transformed(self.validation)
         provenance = (*self.provenance, STANDARDIZED)
-        new: Self = transformed(self, holdout=holdout, provenance=provenance)
+        new: Self = transformed(self, validation=validation, provenance=provenance)
         return new
 
     def raw_coefficients(self, weight: ArrayLike, bias: ArrayLike = 0.0) -> Coefficients:

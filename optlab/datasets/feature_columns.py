@@ -158,6 +158,25 @@ def to_floats(values: pd.Series[Any], name: str, first_row: int = 0) -> FloatArr
     return floats
 
 
+def finite_floats(values: pd.Series[Any], column: str) -> FloatArray:
+    """Return a column of numbers as `to_floats` does, and refuse infinite ones.
+
+    Raises
+    ------
+    ValueError
+        As `to_floats`, and for infinite values, with their count and the first row.
+    """
+    floats = to_floats(values, f"column {column!r}")
+    infinite = np.isinf(floats)
+    if infinite.any():
+        raise ValueError(
+            f"column {column!r} has {pluralize(int(infinite.sum()), 'infinite value')}, the first "
+            f"in {place(values.index, int(infinite.argmax()))} (rows counted from 0); leave these "
+            "rows or the column out"
+        )
+    return floats
+
+
 def place(index: pd.Index[Any], position: int, first_row: int = 0) -> str:
     """Return a row's number, and its label where that is another.
 

@@ -1,14 +1,15 @@
-"""Impute missing values and encode categories, fitted to the training rows."""
+"""Encode a column of a table as columns of numbers, as it was learnt from the training rows."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from optlab.datasets.feature_columns import MARKED, marked_numbers
+from optlab.datasets.feature_columns import MARKED, finite_floats, marked_numbers, place
 from optlab.datasets.rounding import FloatArray
 from optlab.text import pluralize
 
@@ -16,44 +17,132 @@ MOST_LEVELS = 1000
 FEW_LEVELS = 20
 """More levels than `MOST_LEVELS`, or than half of the rows and `FEW_LEVELS`, are identifiers."""
 
+_CENTRES: dict[str, Callable[[FloatArray], Any]] = {"mean": np.nanmean, "median": np.nanmedian}
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A column of numbers, taken as they are.
+
+    Parameters
+    ----------
+    name
+        The column's name.
+    fill
+        The number that stands for missing values; None where none were to be filled.
+    """
+
+    name: str
+    fill: float | None = None
+
+    @property
+    def encoded_names(self) -> tuple[str, ...]:
+        """The names of the columns that are made of it."""
+        return (self.name,)
+
+    def encode(self, numbers: FloatArray) -> FloatArray:
+        """Return numbers ``(n,)``, NaN where missing, as a filled column ``(n, 1)``."""
+        filled = numbers if self.fill is None else np.where(np.isnan(numbers), self.fill, numbers)
+        return filled[:, None].astype(numbers.dtype, copy=False)
+
+    def transform(self, values: pd.Series[Any]) -> FloatArray:
+        """Encode the column of another table; ValueError for what is no finite number."""
+        numbers = finite_floats(values, self.name)
+        if self.fill is None:
+            _refuse_missing(np.isnan(numbers), values, self.name)
+        return self.encode(numbers)
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """A column of categories, one column of 0 and 1 for each level but the first (dummy coding).
+
+    Parameters
+    ----------
+    name
+        The column's name.
+    levels
+        The levels of the training rows, as text.
+    fill
+        The level that stands for missing values; None where none were to be filled.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    fill: str | None = None
+
+    @property
+    def encoded_names(self) -> tuple[str, ...]:
+        """The names of the columns that are made of it."""
+        return tuple(f"{self.name}={level}" for level in self.levels[1:])
+
+    def encode(self, texts: pd.Series[Any]) -> FloatArray:
+        """Return texts ``(n,)``, None where missing, as ``(n, k)``; other levels as the first."""
+        filled = pd.Index(self.filled(texts), dtype=object)
+        codes = pd.Index(self.levels, dtype=object).get_indexer(filled)
+        rows = np.flatnonzero(codes > 0)
+        encoded = np.zeros((len(codes), len(self.levels) - 1))
+        encoded[rows, codes[rows] - 1] = 1
+        return encoded
+
+    def transform(self, values: pd.Series[Any]) -> FloatArray:
+        """Encode the column of another table; ValueError for a level that was not fitted."""
+        texts = self.filled(as_texts(values))
+        _refuse_missing(texts.isna().to_numpy(), values, self.name)
+        unseen = ~texts.isin(self.levels).to_numpy()
+        if unseen.any():
+            first = int(unseen.argmax())
+            listed = ", ".join(map(repr, self.levels[:9])) + (", ..." * (len(self.levels) > 9))
+            raise ValueError(
+                f"column {self.name!r} has the level {texts.iloc[first]!r} in "
+                f"{place(values.index, first)} (rows counted from 0), which no fitted row has; "
+                f"there are {listed}"
+            )
+        return self.encode(texts)
+
+    def filled(self, texts: pd.Series[Any]) -> pd.Series[Any]:
+        """Return the texts with missing ones filled."""
+        return texts if self.fill is None else texts.where(texts.notna(), self.fill)
+
+
+FeatureColumn: TypeAlias = NumberColumn | CategoryColumn
+
 
 class Encoded(NamedTuple):
-    """Columns of numbers ``(n, k)`` made of one column, their names, and what was done."""
+    """Columns of numbers ``(n, k)`` made of one column, the encoding, and what was done."""
 
     numbers: FloatArray
-    names: tuple[str, ...]
-    notes: tuple[str, ...]
+    column: FeatureColumn
+    notes: tuple[str, ...] = ()
 
 
-def impute(values: FloatArray, name: str, training: FloatArray, strategy: str) -> Encoded:
-    """Fill the missing values (NaN) of ``(n,)`` numbers with the training rows' mean or median.
+def encoded_numbers(values: FloatArray, name: str, training: FloatArray, missing: str) -> Encoded:
+    """Encode numbers ``(n,)``, NaN where missing, filled with the training rows' mean or median.
 
-    ``training`` holds the training rows' numbers. scikit-learn's SimpleImputer, on numbers scaled
-    by a power of two, so that no sum overflows.
+    ``training`` holds the training rows' numbers. The mean is that of numbers scaled by a power of
+    two, so that no sum overflows.
     """
-    missing = int(np.isnan(values).sum())
-    if not missing:
-        return Encoded(values[:, None], (name,), ())
-    imputer = _imputer(strategy, np.nan)
+    gaps = int(np.isnan(values).sum())
     if np.isnan(training).all():
         raise ValueError(
-            f"column {name!r} has no value in the training rows to take a {strategy} of: leave it "
+            f"column {name!r} has no value in the training rows to take a {missing} of: leave it "
             f"out with drop=[{name!r}]"
         )
     exponent = int(np.frexp(np.nanmax(np.abs(training)))[1])
-    imputer.fit(np.ldexp(training.astype(np.float64), -exponent)[:, None])
-    fill = np.ldexp(float(imputer.statistics_[0]), exponent).astype(values.dtype)
-    filled = np.where(np.isnan(values), fill, values)
-    gaps = pluralize(missing, "missing value")
-    note = f"column {name!r}: {gaps} filled with the {strategy}, {fill:.6g}"
-    return Encoded(filled[:, None], (name,), (note,))
+    centre = float(_CENTRES[missing](np.ldexp(training.astype(np.float64), -exponent)))
+    column = NumberColumn(name, float(np.ldexp(centre, exponent).astype(values.dtype)))
+    counted = pluralize(gaps, "missing value")
+    note = f"column {name!r}: {counted} filled with the {missing}, {column.fill:.6g}"
+    return Encoded(column.encode(values), column, (note,) if gaps else ())
 
 
-def one_hot(values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]) -> Encoded:
+def encoded_categories(
+    values: pd.Series[Any], name: str, training: np.ndarray[Any, Any], missing: str
+) -> Encoded:
     """Encode a column of categories as 0 and 1, one column a level but the first (dummy coding).
 
-    ``training`` holds the positions of the training rows, whose levels count. A missing value takes
-    the most frequent level. scikit-learn's OneHotEncoder and SimpleImputer.
+    ``training`` holds the positions of the training rows, whose levels count. Where ``missing`` is
+    a mean or median, a missing value takes the most frequent level.
 
     Raises
     ------
@@ -61,33 +150,44 @@ def one_hot(values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]) -
         Where there are no levels, or so many that they are identifiers; where two levels read the
         same; where most of the values are numbers and some are not.
     """
-    from sklearn.preprocessing import OneHotEncoder  # noqa: PLC0415 - a second of import
-
     texts, levels = _levels(values, name, training)
+    counts = texts.iloc[training].value_counts()
+    fill = min(counts.index[counts == counts.max()]) if missing in _CENTRES else None
+    column = CategoryColumn(name, tuple(levels), fill)
     notes = [_encoding_note(name, levels)]
-    filled, unknown = texts.to_numpy(object)[:, None], ~texts.isin(levels).to_numpy()
-    if missing := int(texts.isna().sum()):
-        imputer = _imputer("most_frequent", None).fit(filled[training])
-        fill = imputer.statistics_[0]
-        filled = np.where(texts.isna().to_numpy()[:, None], fill, filled)
-        unknown &= texts.notna().to_numpy()
+    if gaps := int(texts.isna().sum()):
         notes.append(
-            f"column {name!r}: {pluralize(missing, 'missing value')} filled with the most frequent "
+            f"column {name!r}: {pluralize(gaps, 'missing value')} filled with the most frequent "
             f"level, {fill!r}"
         )
-    encoder = OneHotEncoder(
-        categories=[np.array(levels, object)], drop="first", handle_unknown="ignore",
-        sparse_output=False,
-    ).fit(filled[training])  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
-        encoded = encoder.transform(filled)
-    if unknown.any():
+    if unseen := int((texts.notna() & ~texts.isin(levels)).sum()):
         notes.append(
-            f"column {name!r}: {pluralize(int(unknown.sum()), 'held-out row')} with a level that "
+            f"column {name!r}: {pluralize(unseen, 'held-out row')} with a level that "
             f"no training row has, taken as {levels[0]!r}"
         )
-    return Encoded(encoded, tuple(f"{name}={level}" for level in levels[1:]), tuple(notes))
+    return Encoded(column.encode(texts), column, tuple(notes))
+
+
+def as_texts(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return values as text, None where missing.
+
+    Examples
+    --------
+    >>> as_texts(pd.Series(["a", 1, None], dtype=object)).tolist()
+    ['a', '1', None]
+    """
+    pairs = zip(values, values.isna(), strict=True)
+    return pd.Series([None if missing else str(value) for value, missing in pairs], dtype=object)
+
+
+def _refuse_missing(missing: np.ndarray[Any, Any], values: pd.Series[Any], name: str) -> None:
+    if missing.any():
+        where = place(values.index, int(missing.argmax()))
+        raise ValueError(
+            f"column {name!r} has {pluralize(int(missing.sum()), 'missing value')}, the first in "
+            f"{where} (rows counted from 0): fill them, or leave these rows out; datasets made "
+            'with missing="mean" or "median" fill them'
+        )
 
 
 def _encoding_note(name: str, levels: list[str]) -> str:
@@ -100,12 +200,6 @@ def _encoding_note(name: str, levels: list[str]) -> str:
     )
 
 
-def _imputer(strategy: str, missing: Any) -> Any:
-    from sklearn.impute import SimpleImputer  # noqa: PLC0415 - a second of import
-
-    return SimpleImputer(strategy=strategy, missing_values=missing)
-
-
 def _levels(
     values: pd.Series[Any], name: str, training: np.ndarray[Any, Any]
 ) -> tuple[pd.Series[Any], list[str]]:
@@ -113,12 +207,8 @@ def _levels(
     ordered = isinstance(values.dtype, pd.CategoricalDtype)
     if not ordered:
         _refuse_mixed(values, name)
-    objects = [
-        None if missing else value for value, missing in zip(values, values.isna(), strict=True)
-    ]
-    texts = pd.Series([None if v is None else str(v) for v in objects], dtype=object)
-    present = {v for v in objects if v is not None}
-    if len(present) > texts.nunique():
+    texts = as_texts(values)
+    if len(set(values[values.notna()])) > texts.nunique():
         raise ValueError(f"column {name!r} has levels that read the same, such as 1 and '1'")
     seen = set(texts.iloc[training].dropna())
     order = [str(c) for c in values.cat.categories] if ordered else sorted(seen)

@@ -11,14 +11,19 @@ import numpy as np
 import pandas as pd
 
 from optlab.datasets.dataset import Dataset
-from optlab.datasets.feature_columns import REMEDIES, column_kind, place, to_floats
-from optlab.datasets.feature_encoding import Encoded, impute, one_hot
+from optlab.datasets.feature_columns import REMEDIES, column_kind, finite_floats
+from optlab.datasets.feature_encoding import (
+    Encoded,
+    NumberColumn,
+    encoded_categories,
+    encoded_numbers,
+)
 from optlab.datasets.observations import counted_rows, design_notes
 from optlab.datasets.partition import Partition, Positions, partition
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.selection import select_features
+from optlab.datasets.table_encoding import TableEncoding
 from optlab.datasets.validation import unwrapped
-from optlab.text import pluralize
 
 Missing = Literal["error", "drop", "mean", "median"]
 Categories = Literal["error", "one-hot"]
@@ -33,7 +38,7 @@ def from_pandas(
     missing: Missing = "error",
     categories: Categories = "error",
     weights: str | None = None,
-    holdout: float | None = None,
+    validation: float | None = None,
     seed: int = 0,
     labels: bool = False,
     name: str = "table",
@@ -62,7 +67,7 @@ def from_pandas(
         ``"error"``, or ``"one-hot"``: a column of 0 and 1 for each level but the first.
     weights
         A column of row weights, finite, at least 0, not all 0.
-    holdout
+    validation
         The share of rows, between 0 and 1, that is kept back for validation, at random; these rows
         have no part in means, medians, levels and standardization.
     seed
@@ -99,11 +104,16 @@ def from_pandas(
     (('city=B', 'size'), [[0.0, 1.0], [1.0, 2.0], [1.0, 3.0]])
     """
     frame = unwrapped(frame)
-    _check_words(frame, missing, categories, holdout, seed)
+    _check_words(frame, missing, categories, validation, seed)
     weights = None if weights is None else str(weights)
     table = _table(frame, target, weights, features, drop, categories, labels=labels)
     rows = partition(
-        table.columns, frame.index, needed=table.needed, missing=missing, share=holdout, seed=seed
+        table.columns,
+        frame.index,
+        needed=table.needed,
+        missing=missing,
+        share=validation,
+        seed=seed,
     )
     encoded = [_encoded(table.columns[c], c, rows, missing) for c in table.features]
     data = _dataset(name, table, encoded, rows.training)
@@ -112,7 +122,7 @@ def from_pandas(
     if data.X.dtype != encoded[0].numbers.dtype and all(_is_single(part) for part in encoded):
         notes.append(f"the target {table.target!r} needs float64: features become float64 too")
     notes += design_notes(data.X, data.feature_names)
-    return replace(data, holdout=held, provenance=tuple(notes))
+    return replace(data, validation=held, provenance=tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -184,7 +194,7 @@ def _converted_target(
         raise ValueError(sentence) from None
 
 
-def _check_words(frame: Any, missing: str, categories: str, holdout: Any, seed: Any) -> None:
+def _check_words(frame: Any, missing: str, categories: str, validation: Any, seed: Any) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise ValueError(f"frame must be a pandas DataFrame, not a {type(frame).__name__}")
     for word, value, allowed in (
@@ -195,44 +205,41 @@ def _check_words(frame: Any, missing: str, categories: str, holdout: Any, seed: 
             raise ValueError(f"{word} must be one of {', '.join(allowed)}, not {value!r}")
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
-    if holdout is not None and not (isinstance(holdout, numbers.Real) and 0 < float(holdout) < 1):
-        raise ValueError(f"holdout must be a share between 0 and 1, such as 0.2, not {holdout!r}")
+    is_share = isinstance(validation, numbers.Real) and 0 < float(validation) < 1
+    if validation is not None and not is_share:
+        raise ValueError(
+            f"validation must be a share between 0 and 1, such as 0.2, not {validation!r}"
+        )
 
 
 def _converted(values: pd.Series[Any], column: str, *, encode: bool) -> FloatArray | pd.Series[Any]:
     """Return a column as numbers with NaN where missing, or as it is where it is encoded later."""
     if encode and column_kind(values) in {"text", "category"}:
         return values
-    floats = to_floats(values, f"column {column!r}")
-    infinite = np.isinf(floats)
-    if infinite.any():
-        raise ValueError(
-            f"column {column!r} has {pluralize(int(infinite.sum()), 'infinite value')}, the first "
-            f"in {place(values.index, int(infinite.argmax()))} (rows counted from 0); leave these "
-            "rows or the column out"
-        )
-    return floats
+    return finite_floats(values, column)
 
 
 def _encoded(values: Any, column: str, rows: Partition, missing: str) -> Encoded:
     """Return a feature's numbers in all rows; what is filled or encoded is learnt in training."""
-    filled = missing in {"mean", "median"}
-    if isinstance(values, np.ndarray) and not filled:
-        return Encoded(values[:, None], (column,), ())
+    if isinstance(values, np.ndarray) and missing not in {"mean", "median"}:
+        return Encoded(values[:, None], NumberColumn(column))
     used = rows.used
     if isinstance(values, pd.Series):
-        part = one_hot(values.iloc[used], column, np.searchsorted(used, rows.training))
+        training = np.searchsorted(used, rows.training)
+        part = encoded_categories(values.iloc[used], column, training, missing)
     else:
-        part = impute(values[used], column, values[rows.training], missing)
+        part = encoded_numbers(values[used], column, values[rows.training], missing)
     # Back to the rows of the table, so that all columns are told by the same positions.
-    full = np.full((len(values), len(part.names)), np.nan, part.numbers.dtype)
+    full = np.full((len(values), part.numbers.shape[1]), np.nan, part.numbers.dtype)
     full[used] = part.numbers
     return part._replace(numbers=full)
 
 
 def _dataset(name: str, table: _Table, encoded: list[Encoded], rows: Positions) -> Dataset:
-    names = [column for part in encoded for column in part.names]
-    if not names:
+    # One without columns of its own, for it has one level only, is not asked for in new tables.
+    columns = (part.column for part in encoded if part.column.encoded_names)
+    encoding = TableEncoding(tuple(columns))
+    if not encoding.columns:
         raise ValueError("each feature has one level only: there is nothing to fit the target by")
     single = all(_is_single(part) for part in encoded)
     X = np.concatenate([part.numbers[rows] for part in encoded], axis=1)
@@ -241,9 +248,10 @@ def _dataset(name: str, table: _Table, encoded: list[Encoded], rows: Positions) 
         name=name,
         X=X.astype(np.float32 if single else np.float64, copy=False),
         y=np.asarray(table.columns[table.target])[rows],
-        feature_names=tuple(names),
+        feature_names=encoding.encoded_names,
         target_name=table.target,
         sample_weight=weights,
+        encoding=encoding,
     )
 
 

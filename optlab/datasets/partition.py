@@ -67,7 +67,7 @@ def partition(
     count = round(share * len(rows))
     if not 0 < count < len(rows):
         raise ValueError(
-            f"holdout = {share!r} of {len(rows)} rows leaves {len(rows) - count} to fit and "
+            f"validation = {share!r} of {len(rows)} rows leaves {len(rows) - count} to fit and "
             f"{count} held out: each part needs at least one"
         )
     shuffled = np.random.default_rng(seed).permutation(rows)

@@ -26,7 +26,7 @@ def read_table(
     missing: Missing = "error",
     categories: Categories = "error",
     weights: str | None = None,
-    holdout: float | None = None,
+    validation: float | None = None,
     seed: int = 0,
     labels: bool = False,
     name: str | None = None,
@@ -43,7 +43,7 @@ def read_table(
     separator, decimal, encoding, sheet
         The sign between fields, the decimal sign, the encoding of a text, and the sheet of a
         workbook; recognised where they are not given.
-    features, drop, missing, categories, weights, holdout, seed, labels
+    features, drop, missing, categories, weights, validation, seed, labels
         As in `from_pandas`.
     name
         The dataset's name; the file's where none is given.
@@ -81,7 +81,7 @@ def read_table(
     try:
         dataset = from_pandas(
             table.frame, target=target, features=features, drop=unwanted, missing=missing,
-            categories=categories, weights=weights, holdout=holdout, seed=seed,
+            categories=categories, weights=weights, validation=validation, seed=seed,
             labels=labels, name=name or encodable(Path(path).stem),
         )  # fmt: skip
     except ValueError as error:

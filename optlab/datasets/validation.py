@@ -70,11 +70,9 @@ def checked_features(X: ArrayLike | Tensor | pd.DataFrame, names: Sequence[str])
     Raises
     ------
     ValueError
-        As `checked_design`, and for a data frame whose columns are not these names, in this order.
-        Names x0, x1, ... stand for none: then a frame's columns are taken in its order.
+        As `checked_design`, and for a data frame without one of these columns.
     """
-    X = unwrapped(X)
-    check_column_names(X, names)
+    X = named_columns(unwrapped(X), names)
     rows = _as_float_tensor("X", X)
     _check_matrix(rows)
     if rows.shape[1] != len(names):
@@ -83,18 +81,28 @@ def checked_features(X: ArrayLike | Tensor | pd.DataFrame, names: Sequence[str])
     return rows
 
 
-def check_column_names(X: object, names: Sequence[str]) -> None:
-    """Raise ValueError for a data frame with other columns than the names, or in another order."""
+def named_columns(X: Any, names: Sequence[str]) -> Any:
+    """Return a data frame's columns of these names, in their order; anything else as it is.
+
+    Names x0, x1, ... stand for none: then a frame's columns are taken as they stand.
+
+    Raises
+    ------
+    ValueError
+        For a data frame without one of the columns, or with one of them twice.
+    """
     if not isinstance(X, pd.DataFrame) or tuple(names) == checked_names(None, len(names)):
-        return
-    own = tuple(str(name) for name in X.columns)
-    if own == tuple(names):
-        return
-    if set(own) >= set(names):
-        hint = f"take them in this order, X[{list(names)}]"
-    else:
-        hint = "rename them, or pass X.to_numpy() where they are the same columns"
-    raise ValueError(f"X must have the columns {tuple(names)}, not {own}: {hint}")
+        return X
+    own = [str(name) for name in X.columns]
+    if own == list(names):
+        return X
+    if not set(own) >= set(names):
+        raise ValueError(
+            f"X must have the columns {tuple(names)}, not {tuple(own)}: rename them, or pass "
+            "X.to_numpy() where they are the same columns"
+        )
+    refuse_duplicates([name for name in own if name in names], "X")
+    return X.iloc[:, [own.index(name) for name in names]]
 
 
 def checked_names(feature_names: Sequence[str] | None, columns: int) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ class StoreStatus(NamedTuple):
     """Numbers of done trials that could be run again, by kind."""
     others: int
     """Number of further trials in the store, of other settings, data, code, threads or machines."""
+    saved: int = 0
+    """Number of these others that were saved as a whole, without fingerprints of data and code."""
     unknown: Sequence[str] = ()
     """A sentence for each problem and optimizer that has no hash, so that its trials run again."""
 
@@ -133,7 +135,8 @@ class Resume:
         of_kind = {kind: self._store.to_redo(kind).keys() for kind in get_args(Redo)}
         to_redo = {kind: len(done & keys) for kind, keys in of_kind.items()}
         others = held.difference(self._keys.values())
-        return StoreStatus(len(done), to_redo, len(others), self._unknown)
+        saved = others & self._store.saved_keys() if others else others
+        return StoreStatus(len(done), to_redo, len(others), len(saved), self._unknown)
 
     def missing(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """Yield the tasks that are not done, looking again before each: others may write too."""

@@ -142,7 +142,7 @@ def _round_execution(
     measured, first = tasks[0].trial.stage == "measured", tasks[0].trial.repeat == 1
     if not measured or (grid.repeats_short and first):  # others in the store may be asked for later
         tell = listener.known
-        listener = replace(listener, known=lambda status: tell(status._replace(others=0)))
+        listener = replace(listener, known=lambda status: tell(status._replace(others=0, saved=0)))
     if measured:
         return execution, listener
     if by_seconds(tasks, grid):

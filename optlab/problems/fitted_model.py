@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from optlab.datasets.validation import checked_features
+from optlab.datasets.table_encoding import TableEncoding
+from optlab.datasets.validation import checked_features, unwrapped
 from optlab.problems.problem import Parameters, Problem
 
 AT_MINIMUM = 1e-6
@@ -27,6 +28,7 @@ def predict(problem: Problem, parameters: Parameters, X: Any = None) -> Any:
         raise ValueError(
             f"{problem.name!r} predicts nothing: {type(problem).__name__} has no model"
         )
+    X = _encoded(problem, unwrapped(X))
     scaling = getattr(problem, "standardized", None)
     if X is not None and scaling is not None:
         rows = checked_features(X, problem.feature_names).double()  # type: ignore[attr-defined] # of every linear model
@@ -36,6 +38,16 @@ def predict(problem: Problem, parameters: Parameters, X: Any = None) -> Any:
         X = (rows - mean - low) / deviation
     with torch.no_grad():
         return method(parameters, X)
+
+
+def _encoded(problem: Problem, X: Any) -> Any:
+    """Return a table's rows as the columns fitted, if it has not these, and anything else as is."""
+    encoding: TableEncoding | None = getattr(problem, "encoding", None)
+    if encoding is None or not isinstance(X, pd.DataFrame):
+        return X
+    own = {str(column) for column in X.columns}
+    is_encoded = own.issuperset(encoding.encoded_names) and not own.issuperset(encoding.raw_names)
+    return X if is_encoded else encoding.transform(X)
 
 
 def coefficients(problem: Problem, parameters: Parameters, distance: float) -> pd.DataFrame:

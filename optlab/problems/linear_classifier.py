@@ -39,15 +39,15 @@ class LinearClassifier(SmoothLinearModel):
         """Judge a point as `LinearModel.evaluate` does, and by its accuracy.
 
         ``more`` has ``accuracy``, the share of fitted rows (by their weights, where they have some)
-        whose label is predicted, and ``holdout_accuracy``, that of the rows held out; nan where
+        whose label is predicted, and ``validation_accuracy``, that of the rows held out; nan where
         predictions are.
         """
         evaluation = super().evaluate(parameters)
         objective = (self._original or self).objective
         X = objective.design[:, int(self.fit_intercept) :]
         more = {"accuracy": _accuracy(parameters, X, objective.y, objective.share)}
-        if (held := self.holdout) is not None:
-            more["holdout_accuracy"] = _accuracy(parameters, held.X, held.y, held.share)
+        if (held := self.validation) is not None:
+            more["validation_accuracy"] = _accuracy(parameters, held.X, held.y, held.share)
         return evaluation._replace(more=more | dict(evaluation.more))
 
 

@@ -14,16 +14,17 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.datasets.dataset import Dataset
+from optlab.datasets.table_encoding import TableEncoding
 from optlab.datasets.validation import checked_design, checked_features
 from optlab.problems.certified.linear_objective import Objective
 from optlab.problems.certified.linear_reference import LinearOptimum, constant_optimum, optimum
 from optlab.problems.coefficients import coefficient_table
-from optlab.problems.holdout import Holdout
 from optlab.problems.losses.loss import Loss
 from optlab.problems.model_judge import ModelJudge
 from optlab.problems.penalties.elastic_net import ElasticNet
 from optlab.problems.problem import Batch, Evaluation, Parameters, Reference
 from optlab.problems.row_weights import given_weights, mean_one, moderate, share_pairs, times
+from optlab.problems.validation_rows import ValidationRows
 from optlab.remedies import remedy
 
 Values: TypeAlias = ArrayLike | Tensor
@@ -34,7 +35,7 @@ class ModelOptions(TypedDict, total=False):
     """The arguments that every linear model takes: see `LinearModel`."""
 
     sample_weight: Values | None
-    holdout: Dataset | tuple[Values, Values] | None
+    validation: Dataset | tuple[Values, Values] | None
     fit_intercept: bool
     l1: float
     l2: float
@@ -43,6 +44,7 @@ class ModelOptions(TypedDict, total=False):
     target_name: str
     provenance: Sequence[str]
     standardized: Mapping[str, np.ndarray[Any, Any]] | None
+    encoding: TableEncoding | None
 
 
 class LinearModel:
@@ -68,9 +70,9 @@ class LinearModel:
     sample_weight
         Weights of the rows, shape ``(n,)``: at least 0, not all 0, only their ratios count. A row
         of weight 2 counts as the same row twice, one of weight 0 as none.
-    holdout
+    validation
         A dataset, or a pair of X and y, of rows that are not fitted: `evaluate` measures the
-        (weighted) mean loss on them, without the penalty: ``holdout_loss``.
+        (weighted) mean loss on them, without the penalty: ``validation_loss``.
     fit_intercept
         Whether there is a bias.
     l1, l2
@@ -82,13 +84,15 @@ class LinearModel:
         What was done to the data, in plain sentences.
     standardized
         The ``mean``, ``mean_low`` and ``deviation`` of each column before it was standardized.
+    encoding
+        The way from a table's columns to those of X, before they were standardized.
 
     Raises
     ------
     ValueError
         Where the shapes or row labels do not fit, the data are empty, not numbers, not finite, or
         integers that float64 would round; for targets that the loss does not allow; for weights
-        below 0, not finite, or all 0; for a holdout of other columns; for l1 or l2 below 0.
+        below 0, not finite, or all 0; for validation rows of other columns; for l1 or l2 below 0.
 
     See Also
     --------
@@ -114,7 +118,7 @@ class LinearModel:
         loss: Loss,
         *,
         sample_weight: Values | None = None,
-        holdout: Dataset | tuple[Values, Values] | None = None,
+        validation: Dataset | tuple[Values, Values] | None = None,
         fit_intercept: bool = True,
         l1: float = 0.0,
         l2: float = 0.0,
@@ -123,6 +127,7 @@ class LinearModel:
         target_name: str = "y",
         provenance: Sequence[str] = (),
         standardized: Mapping[str, np.ndarray[Any, Any]] | None = None,
+        encoding: TableEncoding | None = None,
     ) -> None:
         self.penalty = ElasticNet(l1, l2)
         self.l1, self.l2 = float(l1), float(l2)
@@ -138,15 +143,17 @@ class LinearModel:
         self.y = design.y.long() if loss.outputs else design.y.clone()
         self.sample_weight = given_weights(sample_weight, X, len(design.y))
         self.row_weight = self.row_weight_as(self.X)
-        self.holdout = None
-        if holdout is not None:
-            self.holdout = Holdout.of(holdout, design.feature_names, loss, self.classes)
+        self.validation = None
+        if validation is not None:
+            names = design.feature_names
+            self.validation = ValidationRows.of(validation, names, loss, self.classes)
         self.fit_intercept = fit_intercept
         self.name = name
         self.feature_names = design.feature_names
         self.target_name = target_name
         self.provenance = tuple(provenance)
         self.standardized = standardized
+        self.encoding = encoding
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Write out the options in the signature, for `help` and for the command line."""
@@ -182,13 +189,14 @@ class LinearModel:
             )
         given: dict[str, Any] = {
             "sample_weight": dataset.sample_weight,
-            "holdout": dataset.holdout,
+            "validation": dataset.validation,
             "fit_intercept": dataset.fit_intercept if fit_intercept is None else fit_intercept,
             "name": name or dataset.name,
             "feature_names": dataset.feature_names,
             "target_name": dataset.target_name,
             "provenance": dataset.provenance,
             "standardized": dataset.known.get("standardized"),
+            "encoding": dataset.encoding,
         }
         make: Any = cls
         problem: Self = make(dataset.X, dataset.y, **given | options)
@@ -219,7 +227,7 @@ class LinearModel:
         extra += f", l1={self.l1:g}" if self.l1 else ""
         extra += f", l2={self.l2:g}" if self.l2 else ""
         extra += ", weighted" if self.sample_weight is not None else ""
-        extra += f", holdout={len(self.holdout.y)}" if self.holdout is not None else ""
+        extra += f", validation={len(self.validation.y)}" if self.validation is not None else ""
         return (
             f"{type(self).__name__}({self.name!r}, n={n}, d={d}, {dtype}, {self.X.device}{extra})"
         )
@@ -246,13 +254,14 @@ class LinearModel:
     def predict(self, parameters: Parameters, X: Any = None) -> Any:
         """Return the predicted targets of rows ``(B,)``, in the parameters' dtype and device.
 
-        X ``(B, d)`` is an array, a tensor or a data frame, the problem's own rows if None.
+        X ``(B, d)`` is an array, a tensor or a data frame, whose columns are taken by name; the
+        problem's own rows if None.
 
         Raises
         ------
         ValueError
             For rows that are no finite numbers, for another number of columns, and for a data frame
-            whose columns are not those that were fitted, in their order.
+            without one of the columns that were fitted.
         """
         return self.loss_function.mean(
             self.linear_predictor(parameters, self._features(X, parameters))
@@ -446,12 +455,12 @@ class LinearModel:
 
         The parameter error is the distance to the reference's parameters over their norm (the
         distance itself where that is zero); nan where the minimiser is not unique. ``more`` has
-        ``holdout_loss`` where rows are held out.
+        ``validation_loss`` where rows are held out.
         """
         evaluation = self._judge(parameters)
-        if self.holdout is None:
+        if self.validation is None:
             return evaluation
-        return evaluation._replace(more={"holdout_loss": self.holdout.loss(parameters)})
+        return evaluation._replace(more={"validation_loss": self.validation.loss(parameters)})
 
     @cached_property
     def _judge(self) -> Callable[[Parameters], Evaluation]:

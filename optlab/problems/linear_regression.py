@@ -52,9 +52,9 @@ class LinearRegression(SmoothLinearModel):
     sample_weight
         Weights of the rows, shape ``(n,)``: at least 0, not all 0, only their ratios count. The
         optimum's standard errors take them for inverse variances.
-    holdout
+    validation
         A dataset, or a pair of X and y, of rows that are not fitted: `evaluate` measures the
-        (weighted) mean squared error on them, ``holdout_loss``.
+        (weighted) mean squared error on them, ``validation_loss``.
     fit_intercept
         Whether there is a bias.
     l1
@@ -72,13 +72,16 @@ class LinearRegression(SmoothLinearModel):
     standardized
         The ``mean``, ``mean_low`` and ``deviation`` of each column before it was standardized, as
         `optlab.datasets.Dataset.standardized` keeps them: `coefficients` are told in these units.
+    encoding
+        The way from a table's columns to those of X, before they were standardized:
+        `optlab.datasets.Dataset.encoding`.
 
     Raises
     ------
     ValueError
         Where the shapes or row labels do not fit, the data are empty, not numbers (dates, text,
         masked values), not finite, or integers that float64 would round; for weights below 0, not
-        finite, or all 0; for a holdout of other columns; for l1 or l2 below 0.
+        finite, or all 0; for validation rows of other columns; for l1 or l2 below 0.
 
     See Also
     --------
@@ -206,7 +209,7 @@ class LinearRegression(SmoothLinearModel):
         >>> [evaluation.loss for evaluation in problem.evaluate_together(points)]
         [2.0, 0.0]
         """
-        if isinstance(self._judge, Judge) and self.holdout is None:
+        if isinstance(self._judge, Judge) and self.validation is None:
             return self._judge.together(points)
         each = zip(*points.values(), strict=True)
         return [self.evaluate(dict(zip(points, point, strict=True))) for point in each]

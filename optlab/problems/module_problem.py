@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -274,13 +275,16 @@ class ModuleProblem:
         """
         return self._evaluation(parameters)
 
-    def predict(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
+    def predict(self, parameters: Parameters, X: Any = None) -> Tensor:
         """Return the module's output for rows ``(B, ...)``, in eval mode, in float64 on the CPU.
 
-        The rows that are fitted where X is left out.
+        X is a tensor, an array or a data frame, whose columns are taken in their order; the rows
+        that are fitted where it is left out.
         """
-        rows = self.data.X if X is None else torch.as_tensor(X)
-        if rows.is_floating_point():
+        rows = self.data.X if X is None else X
+        if not isinstance(rows, Tensor):
+            rows = torch.tensor(np.asarray(rows))  # a copy: a frame's array is read-only
+        if self.data.X.is_floating_point():
             rows = rows.to("cpu", torch.float64)
         return self._evaluation.output(self._evaluation.point(parameters), rows.cpu())
 

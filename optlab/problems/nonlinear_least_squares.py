@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import grad
 
 from optlab.datasets.dataset import Dataset
-from optlab.datasets.validation import checked_design, unwrapped
+from optlab.datasets.validation import checked_design, checked_features, unwrapped
 from optlab.problems.curves.computed_reference import computed_reference
 from optlab.problems.curves.curve_judge import CurveJudge
 from optlab.problems.curves.derivatives import hessian, jacobian
@@ -204,15 +204,23 @@ class NonlinearLeastSquares:
         """Return the weights of mean 1 in a tensor's dtype and on its device, or None."""
         return None if self.sample_weight is None else mean_one(self.sample_weight, like)
 
-    def predict(self, parameters: Parameters, X: Tensor | None = None) -> Tensor:
+    def predict(self, parameters: Parameters, X: Any = None) -> Tensor:
         """Return the model's prediction ``(B,)``, over the problem's own ``X`` by default.
+
+        ``X`` is a tensor, which the model is given as it is, or an array or a data frame, whose
+        columns are taken by name.
 
         Raises
         ------
         ValueError
-            Where the model returns anything else than a tensor of shape ``(B,)``.
+            Where the model returns anything else than a tensor of shape ``(B,)``, and for rows that
+            do not fit the features.
         """
-        X = self.X if X is None else X
+        if X is None:
+            X = self.X
+        elif not isinstance(X, Tensor):
+            rows = checked_features(_as_columns(X)[0], self.feature_names).to(self.X)
+            X = rows[:, 0] if self.X.ndim == 1 else rows
         output: Any = self.model(model_argument(parameters), X)
         expected = (len(X),)
         if not isinstance(output, Tensor) or output.shape != expected:

@@ -110,8 +110,14 @@ class TrialProgress:
     def _print_known(self, known: StoreStatus) -> None:
         if known.done or known.others:
             done = f"{self._known} of {self._bar.task.total:.0f} trials are in the store already"
-            more = f"; {known.others} others in it are of other settings, data, code or threads"
-            self._bar.print(done + (more if known.others else ""))
+            if others := known.others - known.saved:
+                done += f"; {others} others in it are of other settings, data, code or threads"
+            if known.saved:
+                done += (
+                    f"; {known.saved} in it were written by Results.save, which keeps no hash of "
+                    "data and code to know them by: with a store from the start they are"
+                )
+            self._bar.print(done)
         for sentence in known.unknown:
             self._bar.print(sentence)
         for kind, what in _TO_REDO.items():

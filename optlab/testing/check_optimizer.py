@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
@@ -11,11 +11,17 @@ from typing import Any
 
 import torch
 
-from optlab.checks import did_you_mean
 from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.optimizers import optimizer_name
+from optlab.optimizers.resolve_rates import has_rate_text
 from optlab.testing.as_optimizer import as_optimizer
-from optlab.testing.conformance.check import Check, Level, all_checks, checks_of
+from optlab.testing.conformance.check import (
+    Check,
+    Level,
+    all_checks,
+    checks_of,
+    require_checks,
+)
 from optlab.testing.conformance.environment_conformance import process_state_kept
 from optlab.testing.conformance.subject import CPU, Subject
 from optlab.testing.known_failures import BY_CHANCE, known_failures
@@ -68,8 +74,8 @@ def check_optimizer(
     Raises
     ------
     ValueError
-        For what is no optimizer, an unknown level, names of unknown checks, and a seed that is no
-        whole number of at least 0.
+        For what is no optimizer, or one whose learning rate is a text such as ``"auto"``; an
+        unknown level, names of unknown checks, and a seed that is no whole number of at least 0.
 
     See Also
     --------
@@ -110,11 +116,11 @@ def check_optimizer(
             f"not {expected_failures!r}"
         )
     expected = dict(expected_failures or {})
-    _require_names("expected_failures", expected)
+    require_checks("expected_failures", expected)
     if isinstance(only, str):
         only = [only]
     if only is not None:
-        _require_names("only", only)
+        require_checks("only", only)
         checks = [one for one in all_checks() if one.name in only]
     report = run_checks(
         f"{optimizer_name(subject.optimizer)}, level {level}",
@@ -122,17 +128,6 @@ def check_optimizer(
         {name: why for name, why in expected.items() if name in {one.name for one in checks}},
     )
     return _with_reasons(report, known_failures(subject.optimizer))
-
-
-def _require_names(argument: str, names: Iterable[str]) -> None:
-    """Require names of checks, of any level."""
-    known = [one.name for one in all_checks()]
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"{argument} names the check {name!r}, which does not exist; "
-                f"{did_you_mean(str(name), known)}there are: {', '.join(known)}"
-            )
 
 
 def _with_reasons(report: Report, reasons: Mapping[str, str]) -> Report:
@@ -157,7 +152,13 @@ def subject_of(optimizer: Any, *, reference: Any = None, seed: int = 0) -> Subje
         raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
     if reference is not None and not hasattr(reference, "descend"):
         reference = as_optimizer(reference)
-    return Subject(as_optimizer(optimizer), seed=int(seed), reference=reference)
+    made = as_optimizer(optimizer)
+    if has_rate_text(made):
+        raise ValueError(
+            f"the learning rate of {optimizer_name(made)} must be a number, or a schedule of "
+            "numbers, to be checked: 'auto', '1/L' and the like are another for each problem"
+        )
+    return Subject(made, seed=int(seed), reference=reference)
 
 
 def run_check(check: Check, subject: Subject) -> None:

@@ -6,10 +6,17 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
+import torch
+
+from optlab.checks import did_you_mean
 from optlab.optimizers import Optimizer
+from optlab.optimizers.adapters.torch_methods import torch_method
+from optlab.optimizers.optimizer_registry import registry
 from optlab.testing.as_optimizer import as_optimizer
 from optlab.testing.conformance.spelling import FILE_PREFIX
 
@@ -34,34 +41,93 @@ def load_target(target: str) -> dict[str, Optimizer]:
     >>> load_target("optlab:SGD")
     {'optlab:SGD': SGD(learning_rate=0.001)}
     """
+    return {label: as_optimizer(found) for label, found in _objects(target).items()}
+
+
+def load_classes(target: str) -> dict[str, Any]:
+    """Return what a text names, by labels: a class of optimizers as it is, else an optimizer.
+
+    Of a class several settings can be made. One of `torch.optim` becomes a class with torch's
+    arguments as fields.
+
+    Parameters
+    ----------
+    target
+        As in `load_target`.
+
+    Raises
+    ------
+    ValueError
+        Where it cannot be loaded, or is no optimizer.
+
+    Examples
+    --------
+    >>> load_classes("adam")["adam"].__name__
+    'Adam'
+    """
+    return {label: _class_or_optimizer(found) for label, found in _objects(target).items()}
+
+
+def _class_or_optimizer(found: Any) -> Any:
+    if isinstance(found, str):
+        return registry.get(found)
+    is_torch = isinstance(found, type) and issubclass(found, torch.optim.Optimizer)
+    if is_torch:
+        return torch_method(found)
+    is_class = isinstance(found, type) and callable(getattr(found, "iterates", None))
+    return found if is_class else as_optimizer(found)
+
+
+def _objects(target: str) -> dict[str, Any]:
+    """Return the objects that a text names as they are, by labels."""
     if ":" not in target:
-        if target.endswith(".py"):
-            raise ValueError(f"{target} is a file: say which of its objects, as {target}:MySGD")
-        return {target: as_optimizer(target)}
+        return {target: _registered(target)}
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise ValueError(f"{target!r} must be MODULE:OBJECT or FILE.py:OBJECT")
-    found = _loaded(place, name, target)
+    found = _loaded(place, name)
     if isinstance(found, Mapping):
-        return {f"{target}[{key!r}]": as_optimizer(value) for key, value in found.items()}
+        return {f"{target}[{key!r}]": value for key, value in found.items()}
     if isinstance(found, list | tuple):
-        return {f"{target}[{i}]": as_optimizer(value) for i, value in enumerate(found)}
-    return {target: as_optimizer(found)}
+        return {f"{target}[{i}]": value for i, value in enumerate(found)}
+    return {target: found}
 
 
-def _loaded(place: str, name: str, target: str) -> Any:
+def _registered(name: str) -> Any:
+    if name.endswith(".py"):
+        there = ", ".join(f"{name}:{own}" for own in _own_names(_file(Path(name))))
+        raise ValueError(f"{name} is a file: say which of its objects, of {there}")
+    try:
+        return registry.get(name)
+    except ValueError as error:
+        raise ValueError(f"{error}; one of your own is FILE.py:OBJECT or MODULE:OBJECT") from None
+
+
+def _own_names(module: ModuleType) -> list[str]:
+    """Return the public names of a module that may be optimizers of its own."""
+
+    def may_be_one(value: Any) -> bool:
+        if isinstance(value, type | FunctionType):
+            return value.__module__ == module.__name__
+        return isinstance(value, list | dict | partial) or hasattr(value, "iterates")
+
+    return [k for k, value in vars(module).items() if not k.startswith("_") and may_be_one(value)]
+
+
+def _loaded(place: str, name: str) -> Any:
     """Return an object of a module or a file."""
     module = _file(Path(place)) if place.endswith(".py") else _module(place)
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            there = ", ".join(key for key in vars(module) if not key.startswith("_"))
-            raise ValueError(f"{place} has no {name}: {target} names none of {there}")
+            hint, own = did_you_mean(name, dir(module)), ", ".join(_own_names(module))
+            there = f"it has {own}" if own else ""
+            raise ValueError(f"{place} has no {name}: {hint}{there}".rstrip(": "))
         found = getattr(found, part)
     return found
 
 
-def _module(place: str) -> Any:
+def _module(place: str) -> ModuleType:
     # As `python -m` does it: what lies in the working folder can be imported.
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -72,7 +138,7 @@ def _module(place: str) -> Any:
         raise ValueError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
 
 
-def _file(path: Path) -> Any:
+def _file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     path = path.resolve()

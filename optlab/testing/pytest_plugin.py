@@ -5,7 +5,7 @@ The module imports nothing of optlab before the option is used: pytest loads it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -27,16 +27,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=["quick", "full", "statistical"],
         help="which checks: quick, full or statistical",
     )
+    group.addoption(
+        "--optlab-expect-failure",
+        action="append",
+        default=[],
+        metavar="CHECK=REASON",
+        help="a check that is known to fail, and why",
+    )
 
 
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     """Add a test for each check of each optimizer that the option names."""
-    level = config.getoption("--optlab-level")
+    options = {
+        "level": config.getoption("--optlab-level"),
+        "expected": config.getoption("--optlab-expect-failure"),
+    }
     for target in config.getoption("--optlab"):
         collector = OptimizerCollector.from_parent(
-            session, name=f"optlab {target}", nodeid=f"optlab::{target}", target=target, level=level
+            session, name=f"optlab {target}", nodeid=f"optlab::{target}", target=target, **options
         )
         items.extend(collector.collect())
 
@@ -44,17 +54,21 @@ def pytest_collection_modifyitems(
 class OptimizerCollector(pytest.Collector):
     """Collect the checks of the optimizers that a text names."""
 
-    def __init__(self, *, target: str, level: str, **options: Any) -> None:
+    def __init__(
+        self, *, target: str, level: str, expected: Sequence[str] = (), **options: Any
+    ) -> None:
         super().__init__(**options)
-        self.target, self.level = target, level
+        self.target, self.level, self.expected = target, level, expected
 
     def collect(self) -> Iterator[CheckItem]:
         """Yield a test for each check."""
         from optlab.testing.check_optimizer import subject_of  # noqa: PLC0415 - see the module
         from optlab.testing.conformance.check import checks_of  # noqa: PLC0415 - as above
+        from optlab.testing.expected_failures import parsed_reasons  # noqa: PLC0415 - as above
         from optlab.testing.load_target import load_target  # noqa: PLC0415 - as above
 
         try:
+            reasons = parsed_reasons("--optlab-expect-failure", self.expected)
             optimizers = load_target(self.target)
         except ValueError as error:
             raise pytest.UsageError(f"--optlab {self.target}: {error}") from error
@@ -62,21 +76,23 @@ class OptimizerCollector(pytest.Collector):
             subject = subject_of(optimizer)
             for check in checks_of(self.level):  # type: ignore[arg-type]  # one of the choices
                 name = f"{label}: {check.name}"
-                yield CheckItem.from_parent(self, name=name, check=check, subject=subject)
+                yield CheckItem.from_parent(
+                    self, name=name, check=check, subject=subject, reasons=reasons
+                )
 
 
 class CheckItem(pytest.Item):
     """One check of one optimizer, as a test."""
 
-    def __init__(self, *, check: Any, subject: Any, **options: Any) -> None:
+    def __init__(self, *, check: Any, subject: Any, reasons: Any, **options: Any) -> None:
         super().__init__(**options)
-        self.check, self.subject = check, subject
+        self.check, self.subject, self.reasons = check, subject, reasons
 
     def runtest(self) -> None:
         """Run the check."""
         from optlab.testing.parametrize import run_in_pytest  # noqa: PLC0415 - see the module
 
-        run_in_pytest(self.check, self.subject, {})
+        run_in_pytest(self.check, self.subject, self.reasons)
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         """Show the check's message alone, without optlab's own traceback."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import textwrap
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+_NAMED = 8
+"""Checks of one error that are named in a report's text."""
 
 Outcome: TypeAlias = Literal["passed", "failed", "skipped", "expected failure"]
 """The end of one check; a failure that was expected has its reason, and makes no report bad."""
@@ -24,6 +27,8 @@ class CheckResult:
         Of a failure: the theory, the numbers seen, the tolerance and its origin, and a minimal
         example. Of a check that was skipped or expected to fail: the reason. Of one that passed: a
         note, mostly empty.
+    raised
+        Of a check that an error ended: the type of the error, and the file and line that raised it.
 
     See Also
     --------
@@ -33,6 +38,7 @@ class CheckResult:
     check: str
     outcome: Outcome
     message: str = ""
+    raised: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,6 @@ class Failure:
 
     check: str
     message: str
-
-
-def _raised(message: str) -> str:
-    """Return the error that a check's message says was raised, or an empty text."""
-    found = re.search(r"^(?:  seen: |raised )(\w*(?:Error|Exception)\b.*)$", message, re.MULTILINE)
-    return found[1] if found else ""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,11 @@ class Report:
     @property
     def failures(self) -> tuple[Failure, ...]:
         """The checks that failed and were not expected to."""
-        failed = (result for result in self.checks if result.outcome == "failed")
-        return tuple(Failure(result.check, result.message) for result in failed)
+        return tuple(Failure(result.check, result.message) for result in self._failed)
+
+    @property
+    def _failed(self) -> list[CheckResult]:
+        return [result for result in self.checks if result.outcome == "failed"]
 
     @property
     def is_mostly_skipped(self) -> bool:
@@ -101,14 +104,12 @@ class Report:
         skipped = sum(result.outcome == "skipped" for result in self.checks)
         return 2 * skipped > len(self.checks)
 
-    def shown_failures(self) -> list[tuple[str, str]]:
-        """Return the failures with their messages; an error that was shown is not shown again."""
-        shown, first = [], dict[str, str]()
-        for check, message in ((one.check, one.message) for one in self.failures):
-            raised = _raised(message)
-            same = first.setdefault(raised, check) if raised else check
-            shown.append((check, message if same == check else f"{raised}, as in {same!r}"))
-        return shown
+    def shown_failures(self) -> list[str]:
+        """Return a text for each failure; checks that one error ended have one, the first."""
+        groups: dict[str, list[CheckResult]] = {}
+        for result in self._failed:
+            groups.setdefault(result.raised or result.check, []).append(result)
+        return [_shown(group) for group in sorted(groups.values(), key=len, reverse=True)]
 
     def outcome(self, check: str) -> Outcome:
         """Return the outcome of a check by its name.
@@ -134,13 +135,27 @@ class Report:
         for result in self.checks:
             by_outcome.setdefault(result.outcome, []).append(result)
         passed = len(by_outcome.get("passed", []))
-        failed = by_outcome.get("failed", [])
+        failed = self._failed
         head = f"{len(failed)} of {len(self.checks)} checks failed" if failed else "ok"
         skipped = by_outcome.get("skipped", [])
         few = f", most checks ({len(skipped)}) do not apply" if self.is_mostly_skipped else ""
         lines = [f"{self.subject}: {head} ({passed} passed{few})"]
-        lines += [f"FAILED {check}: {message}" for check, message in self.shown_failures()]
+        lines += self.shown_failures()
         for outcome in ("expected failure", "skipped"):
             lines += [f"{outcome} {r.check}: {r.message}" for r in by_outcome.get(outcome, [])]
         lines += [f"note {r.check}: {r.message}" for r in by_outcome.get("passed", []) if r.message]
         return "\n".join(lines)
+
+
+def _shown(failures: list[CheckResult]) -> str:
+    """Return the text of one failure, or of several that one error ended: it is told once."""
+    first, *others = failures
+    if not others:
+        return f"FAILED {first.check}: {first.message}"
+    told = [one.check for one in failures[:_NAMED]]
+    more = f"; and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
+    names = textwrap.fill("; ".join(told) + more, 98, break_on_hyphens=False)
+    return (
+        f"FAILED {len(failures)} checks, all by the same error, {first.raised}:\n"
+        f"{textwrap.indent(names, '  ')}\nthe first of them: {first.message}"
+    )

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Mapping
 
 from optlab.checks import did_you_mean
+from optlab.testing.raised_at import raised_at
 from optlab.testing.report import CheckResult, Report
 
 
@@ -92,7 +93,9 @@ def _run(name: str, check: Callable[[], object], expected: str | None) -> CheckR
         return CheckResult(name, "skipped", str(reason))
     except CheckFailedError as failure:
         message = str(failure)
+        place = "" if failure.__cause__ is None else raised_at(failure.__cause__)
     except Exception as error:
+        place = raised_at(error)
         raised = "".join(traceback.format_exception(error)[-3:]).rstrip()
         message = f"raised {type(error).__name__}: {error}\n{raised}"
     else:
@@ -102,4 +105,4 @@ def _run(name: str, check: Callable[[], object], expected: str | None) -> CheckR
         return CheckResult(name, "failed", message)
     if expected is not None:
         return CheckResult(name, "expected failure", expected)
-    return CheckResult(name, "failed", message)
+    return CheckResult(name, "failed", message, place)

@@ -14,11 +14,8 @@ from optlab.lab.store.archive import copy_in_folder
 from optlab.lab.store.encoding import record_to_row, to_json
 from optlab.lab.store.problem_summary import ARRAYS, ProblemSummary
 from optlab.lab.store.store import Store
-from optlab.lab.store.stored_trial import Fingerprints
+from optlab.lab.store.stored_trial import SAVED, Fingerprints
 from optlab.lab.trial.record import TrialRecord
-
-_SAVED = "saved as a whole"
-"""The surroundings of an experiment that was written by `write_saved`."""
 
 _BUDGET = ("epochs", "stop_at", "recorded_epochs")
 
@@ -35,7 +32,7 @@ def keep_stored_trials(path: Path, *, force: bool) -> None:
     """
     with Store(path, create=False) as store:
         experiments = store.experiments().values()
-        lasting = any(own.fingerprints.surroundings != _SAVED for own in experiments)
+        lasting = any(own.fingerprints.surroundings != SAVED for own in experiments)
     if lasting and not force:
         raise ValueError(
             f"{path} holds trials that an experiment wrote as they ended: name another file, or "
@@ -61,7 +58,7 @@ def write_saved(
     settings = {record.trial.optimizer: _hash(record.optimizer) for record in records}
     setting = ", ".join(f"{k} {definition[k]}" for k in _BUDGET if definition.get(k) is not None)
     hashes = {key: _problem_hash(facts) for key, facts in problems.items()}
-    fingerprints = Fingerprints(hashes, settings, setting, _SAVED)
+    fingerprints = Fingerprints(hashes, settings, setting, SAVED)
     keyed = {
         _hash({"place": place, **_texts(record_to_row(record, record.optimizer))}): record
         for place, record in enumerate(records)

@@ -26,7 +26,7 @@ from optlab.lab.store.plain_values import from_plain
 from optlab.lab.store.problem_summary import ARRAYS, ProblemSummary
 from optlab.lab.store.redo import OF_KIND, Redo
 from optlab.lab.store.store_error import StoreError, store_errors
-from optlab.lab.store.stored_trial import Fingerprints, StoredExperiment, StoredTrial
+from optlab.lab.store.stored_trial import SAVED, Fingerprints, StoredExperiment, StoredTrial
 from optlab.lab.trial.record import Trial, TrialRecord
 
 
@@ -194,6 +194,14 @@ class Store:
         """Return the keys of all trials, the interrupted ones too."""
         with self.errors("read"):
             return {key for (key,) in self._database.execute("SELECT key FROM trials")}
+
+    def saved_keys(self) -> set[str]:
+        """Return the keys of the trials that were saved as a whole: no experiment knows them."""
+        experiments = self.experiments().items()
+        saved = [n for n, one in experiments if one.fingerprints.surroundings == SAVED]
+        with self.errors("read"):
+            query = "SELECT key FROM trials WHERE experiment = ?"
+            return {key for n in saved for (key,) in self._database.execute(query, (n,))}
 
     def done_by(self, key: str) -> int | None:
         """Return the number of the experiment that ran a finished trial, else None."""

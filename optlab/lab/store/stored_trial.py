@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from optlab.lab.trial.record import TrialRecord
 
+SAVED = "saved as a whole"
+"""The surroundings of an experiment that was saved as a whole, of which nothing is known again."""
+
 
 class Fingerprints(NamedTuple):
     """Hashes that tell trials of one name apart."""

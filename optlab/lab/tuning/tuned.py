@@ -47,7 +47,7 @@ class Tuned:
     by
         ``"suboptimality"`` (the loss, where no reference is known), ``"loss"``, ``"epochs to
         stop_at"``, ``"seconds to stop_at"`` (these trials run one by one), or a further measure of
-        the problem, such as ``"holdout_loss"``, of which less is better.
+        the problem, such as ``"validation_loss"``, of which less is better.
     seeds
         The seeds of the tuning trials; one that no measured trial has, where left out.
     sampler

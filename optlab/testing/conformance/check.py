@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from optlab.checks import did_you_mean
 from optlab.testing.run_checks import CheckFailedError, CheckSkipped
 
 if TYPE_CHECKING:
@@ -102,3 +103,20 @@ def checks_of(level: Level) -> list[Check]:
         raise ValueError(f"level must be one of {', '.join(LEVELS)}, not {level!r}")
     allowed = LEVELS[: LEVELS.index(level) + 1]
     return [one for one in all_checks() if one.level in allowed]
+
+
+def require_checks(argument: str, names: Iterable[str]) -> None:
+    """Require names of checks, of any level.
+
+    Raises
+    ------
+    ValueError
+        For another name, with the nearest and all.
+    """
+    known = [one.name for one in all_checks()]
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"{argument} names the check {name!r}, which does not exist; "
+                f"{did_you_mean(str(name), known)}there are: {', '.join(known)}"
+            )

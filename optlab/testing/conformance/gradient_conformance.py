@@ -10,6 +10,7 @@ from optlab.problems import Batch
 from optlab.problems.capabilities import gradient
 from optlab.problems.vector import flatten
 from optlab.testing.conformance.check import check
+from optlab.testing.conformance.declared_rates import first_pass, last_pass
 from optlab.testing.conformance.failing import differ, fail, shown
 from optlab.testing.conformance.protocol_conformance import LONG
 from optlab.testing.conformance.rounding_of_runs import rounding
@@ -40,9 +41,10 @@ def the_first_step_descends(subject: Subject) -> None:
     """The first step on all rows goes against the gradient at the start."""
     if subject.is_direct:
         raise CheckSkipped("it is a direct method")
-    run = subject.setting()
-    start, slope = _start(run), _slope(run)
-    step = subject.run(run)[0].vector - start
+    run = subject.setting(count=first_pass(subject.optimizer))
+    points = [_start(run), *(point.vector for point in subject.run(run))]
+    slope = _slope(run, points[-2])
+    step = points[-1] - points[-2]
     along = float(step @ slope)
     if not along < 0:
         fail(
@@ -52,7 +54,7 @@ def the_first_step_descends(subject: Subject) -> None:
             seen=f"the step {shown(step)}, whose product with it is {along:.6g}",
             tolerance="none: the sign",
             runs=[run],
-            show=["print(start, run[0].parameters)"],
+            show=["print(start, run[-1].parameters)"],
         )
 
 
@@ -155,17 +157,18 @@ def every_parameter_is_updated(subject: Subject) -> None:
 def every_parameter_is_updated_late_in_the_run_too(subject: Subject) -> None:
     """After 40 passes and more each parameter along which the loss has a slope still moves."""
     subject.require(uses_batches=True)
-    run = subject.setting(batch_size="full", count=LONG)
+    passes = last_pass(subject.optimizer, LONG, share=1e-3)
+    run = subject.setting(batch_size="full", count=passes)
     points = subject.run(run)
-    if len(points) < LONG:
+    if len(points) < passes:
         raise CheckSkipped(f"it stopped by itself after {len(points)} passes")
     before, after = points[-4].vector, points[-1].vector
     slope = _slope(run, before)
     if still := _still(before, after, slope, _slope(run)):
         fail(
             subject,
-            theory=f"the gradient after {LONG - 3} passes is {shown(slope)}",
-            seen=f"{_named(run, still)} did not move in the passes {LONG - 2} to {LONG}",
+            theory=f"the gradient after {passes - 3} passes is {shown(slope)}",
+            seen=f"{_named(run, still)} did not move in the passes {passes - 2} to {passes}",
             runs=[run],
             show=["print(run[-1].parameters)", "print(start)"],
         )

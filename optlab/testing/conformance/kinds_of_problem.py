@@ -32,6 +32,9 @@ class LossAlone:
     def __init__(self, X: Tensor, y: Tensor) -> None:
         self.data = Batch(X, y)
 
+    def __repr__(self) -> str:
+        return "LossAlone(X, y)"
+
     def loss(self, parameters: Parameters, batch: Batch | None = None) -> Tensor:
         """Return the mean of squared sines."""
         X, y, _ = batch or self.data

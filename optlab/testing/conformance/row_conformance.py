@@ -7,6 +7,7 @@ from torch import Tensor
 
 from optlab.optimizers import Batches
 from optlab.testing.conformance.check import check
+from optlab.testing.conformance.declared_rates import first_pass
 from optlab.testing.conformance.failing import differ, fail, shown
 from optlab.testing.conformance.rounding_of_runs import rounding
 from optlab.testing.conformance.single_run import Run
@@ -34,7 +35,7 @@ def _counts(subject: Subject, run: Run, row: int, base: Tensor) -> bool:
 @check()
 def every_row_counts(subject: Subject) -> None:
     """A pass visits every row, the last and short batch included: each one changes the iterate."""
-    run = subject.setting(batch_size=3)
+    run = subject.setting(batch_size=3, count=first_pass(subject.optimizer))
     base = subject.run(run)[-1].vector
     unseen = [row for row in range(len(run.y)) if not _counts(subject, run, row, base)]
     if unseen:

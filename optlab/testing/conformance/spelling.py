@@ -8,7 +8,7 @@ from typing import Any
 
 from optlab.optimizers import Optimizer
 
-FILE_PREFIX = "optlab_checked_"
+FILE_PREFIX = "optlab_file_"
 """The names of modules that were loaded from a file begin so, and then have the file's name."""
 
 

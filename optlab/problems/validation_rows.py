@@ -8,14 +8,14 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from optlab.datasets.dataset import Dataset
-from optlab.datasets.validation import check_column_names, checked_design, unwrapped
+from optlab.datasets.validation import checked_design, named_columns, unwrapped
 from optlab.problems.labels import Labels
 from optlab.problems.losses.loss import Loss
 from optlab.problems.problem import Parameters
 from optlab.problems.row_weights import given_weights, shares
 
 
-class Holdout(NamedTuple):
+class ValidationRows(NamedTuple):
     """Held-out rows ``X (m, d)`` and ``y (m,)``, float64 on the CPU, and their weights' shares.
 
     The shares ``(m,)`` add up to 1; None where all rows count alike. ``function`` is the loss of a
@@ -34,7 +34,7 @@ class Holdout(NamedTuple):
         names: tuple[str, ...],
         loss: Loss,
         classes: Labels | None = None,
-    ) -> Holdout:
+    ) -> ValidationRows:
         """Check held-out rows against the names of the columns, and the classes, that are fitted.
 
         Raises
@@ -48,17 +48,17 @@ class Holdout(NamedTuple):
         if isinstance(given, Dataset):
             if given.feature_names != names:
                 raise ValueError(
-                    f"holdout must have the columns of X, {names}, not {given.feature_names}"
+                    f"validation must have the columns of X, {names}, not {given.feature_names}"
                 )
             X, y, weights = given.X, given.y, given.sample_weight
         else:
             X, y = given
         try:
-            check_column_names(unwrapped(X), names)
+            X = named_columns(unwrapped(X), names)
             design = checked_design(X, loss.encoded(y, classes).y, names)
             loss.check(design.y)
         except ValueError as error:
-            raise ValueError(f"holdout: {error}") from None
+            raise ValueError(f"validation: {error}") from None
         weight = given_weights(weights, X, len(design.y))
         X, y = (part.detach().to("cpu").double() for part in (design.X, design.y))
         y = y.long() if loss.outputs else y
