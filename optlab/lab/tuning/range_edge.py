@@ -17,7 +17,7 @@ UNSURE: Final = "cannot tell"
 Edge = Literal["low", "high", "", "cannot tell"]
 
 FINE = 0.2
-"""Where the third setting from an end is nearer to it than this, failures near it tell enough."""
+"""Settings are dense near an end whose third is nearer than this: failures there tell enough."""
 
 
 def edge_of(places: NDArray[np.float64], scores: Sequence[Score], column: int) -> Edge:
