@@ -415,6 +415,15 @@ def test_with_two_hyperparameters_the_word_is_wrong_in_at_most_5_of_100(sampler,
     assert wrong["unsure"] <= unsure
 
 
+def test_an_optimum_just_below_the_range_is_not_inside_where_most_settings_failed():
+    noise, space = np.random.default_rng(1), {"a": ol.Uniform(0, 1), "b": ol.Uniform(0, 1)}
+    places = np.array([[*own.values()] for own in design("sobol", space, 64)])
+    for _ in range(20):
+        scores = _planted_scores(places, -0.08, noise)
+        assert sum(own.failures for own in scores) > 48
+        assert edge_of(places, scores, 0) in {"low", UNSURE}
+
+
 def test_too_few_settings_cannot_tell_and_the_page_says_so():
     two = ol.Tuned(ol.HeavyBall(), trials=4)
     results = ol.compare(line(), two, epochs=30, stop_at=1e-6)
