@@ -23,7 +23,7 @@ class FailsAtOnce:
 @pytest.fixture(scope="module")
 def results(tutorial):
     adam = ol.TorchOptimizer(torch.optim.Adam, lr=0.1, betas=(0.9, 0.99))
-    tuned = ol.Tuned(ol.Adam(), {"learning_rate": ol.LogUniform(1e-3, 1)}, trials=2)
+    tuned = ol.Tuned(ol.SGD(), {"learning_rate": ol.LogUniform(1e-3, 1)}, trials=2)
     methods = [ol.SGD("1/L"), ol.HeavyBall(0.1), adam, ol.Lstsq(), ol.ManualSGD(10.0),
                FailsAtOnce(), tuned]  # fmt: skip
     return ol.compare([tutorial, ol.Rosenbrock()], methods, batch_sizes=[5, "full"], seeds=[1],
@@ -87,6 +87,7 @@ def test_saved_files_are_merged_and_a_trial_in_two_counts_once(results, tmp_path
     found = ["problem", "optimizer", "hyperparameter", "best", "low", "high"]
     assert len(results.tuning())
     assert_frame_equal(merged.tuning()[found], results.tuning()[found])
+    assert merged.definition["stable_rates"] == results.definition["stable_rates"]
 
 
 def test_a_saved_problem_has_its_hash_when_it_is_read_again(results, tmp_path):
