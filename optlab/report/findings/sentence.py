@@ -39,18 +39,21 @@ class Sentence:
 def by_problem(sentences: Iterable[Sentence], problems: Collection[str]) -> Groups:
     """Return the sentences on each problem after its name, which is left out where it is the one.
 
+    Those on no problem in particular come first.
+
     Examples
     --------
     >>> sentences = [Sentence("tuning", "One.", "a"), Sentence("budgets", "Both.")]
     >>> [name for name, _ in by_problem(sentences, ["a", "b"])]
-    ['a', '']
+    ['', 'a']
     >>> [name for name, _ in by_problem(sentences, ["a"])]
     ['', '']
     """
-    groups: dict[str, list[Sentence]] = {}
+    groups: dict[str, list[Sentence]] = {"": []}
     for sentence in sentences:
         groups.setdefault(sentence.problem, []).append(sentence)
-    return [(name if len(problems) > 1 else "", group) for name, group in groups.items()]
+    several = len(problems) > 1
+    return [(name if several else "", group) for name, group in groups.items() if group]
 
 
 def describe_setting(row: Any, views: dict[str, View]) -> str:
