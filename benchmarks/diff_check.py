@@ -1,4 +1,4 @@
-"""How often `optlab diff` calls unchanged code different, and finds what was planted.
+"""Count how often `optlab diff` calls unchanged code different, and finds what was planted.
 
 Runs of one experiment, each in a process of its own and one after the other: five methods, three
 seeds, three repeats, one thread. Each run is compared with the one before: nothing may be named.
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 from statistics import median
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import optlab as ol
 from benchmarks.record import RESULTS
@@ -87,16 +87,25 @@ def made(*, planted: bool = False) -> Results:
     return results
 
 
-def row(diff: RunDiff) -> dict[str, object]:
-    """Return what one comparison found."""
+class Found(NamedTuple):
+    """The outcome of one comparison."""
+
+    named: set[str]  # "method: metric" of each difference
+    status: int
+    ratios: list[float]  # of seconds, of each method
+    drift: float
+
+
+def outcome(diff: RunDiff) -> Found:
+    """Return the outcome of one comparison."""
     named = diff.table[diff.table["regression"] | diff.table["verdict"].isin(["faster", "better"])]
     seconds = diff.table[diff.table["metric"] == "seconds"]
-    return {
-        "named": {f"{r.optimizer}: {r.metric}" for r in named.itertuples()},
-        "status": int(len(diff.regressions()) > 0),
-        "ratios": seconds["ratio"].tolist(),
-        "drift": diff.drift.get("cpu", float("nan")),
-    }
+    return Found(
+        named={f"{r.optimizer}: {r.metric}" for r in named.itertuples()},
+        status=int(len(diff.regressions()) > 0),
+        ratios=seconds["ratio"].tolist(),
+        drift=diff.drift.get("cpu", float("nan")),
+    )
 
 
 def main() -> None:
@@ -104,13 +113,13 @@ def main() -> None:
     numbers = [int(text) for text in sys.argv[1:] if text.isdecimal()]
     comparisons = numbers[0] if numbers else 20
     load = os.getloadavg()[0]
-    found: dict[bool, list[dict[str, object]]] = {False: [], True: []}
+    found: dict[bool, list[Found]] = {False: [], True: []}
     last = made()
     for number in range(comparisons):
         if number % 4 == 0:
-            found[True].append(row(last.diff(made(planted=True))))
+            found[True].append(outcome(last.diff(made(planted=True))))
         before, last = last, made()
-        found[False].append(row(before.diff(last)))
+        found[False].append(outcome(before.diff(last)))
         page = table(found, load)
         if "--save" in sys.argv:  # after each, as this takes a while
             date = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d")
@@ -121,7 +130,7 @@ def main() -> None:
 EXPECTED = {"more epochs: epochs", "more epochs: seconds", "more seconds: seconds"}
 
 
-def table(found: dict[bool, list[dict[str, object]]], load: float) -> str:
+def table(found: dict[bool, list[Found]], load: float) -> str:
     """Return the page in Markdown."""
     facts, today = machine(), f"{dt.datetime.now(dt.UTC):%Y-%m-%d}"
     title = "# What `optlab diff` says of the same code twice, and of two planted regressions"
@@ -138,20 +147,20 @@ def table(found: dict[bool, list[dict[str, object]]], load: float) -> str:
     command = "`python -m benchmarks.diff_check --save`"
     lines = [f"{title} ({today})", "", command, "", about, "", head, "|---" * 8 + "|"]
     for planted, rows in found.items():
-        named = [set(one["named"]) for one in rows]  # type: ignore[call-overload]
+        named = [one.named for one in rows]
         counts = [
             len(rows),
             sum(not names for names in named),
             sum("more epochs: epochs" in names for names in named),
             sum("more seconds: seconds" in names for names in named),
             sum(bool(names - (EXPECTED if planted else set())) for names in named),
-            sum(one["status"] == 0 for one in rows),
-            sum(one["status"] == 1 for one in rows),
+            sum(one.status == 0 for one in rows),
+            sum(one.status == 1 for one in rows),
         ]
         title = "two regressions planted" if planted else "the same code twice"
         lines.append(f"| {title} | {' | '.join(map(str, counts))} |")
-    ratios = [abs(r - 1) for one in found[False] for r in one["ratios"]]  # type: ignore[attr-defined]
-    drifts = [float(one["drift"]) for one in found[False]]  # type: ignore[arg-type]
+    ratios = [abs(r - 1) for one in found[False] for r in one.ratios]
+    drifts = [one.drift for one in found[False]]
     spread = (
         f"Of the same code, the ratio of a method's seconds was off 1 by "
         f"{100 * median(ratios):.1f} % in the median and by {100 * max(ratios):.0f} % at most; the "

@@ -1,4 +1,4 @@
-"""How often the rule of `optlab diff` calls seconds of unchanged code different, by simulation.
+"""Simulate how often the rule of `optlab diff` calls seconds of unchanged code different.
 
 Two runs of some methods; one trial's seconds have log-normal noise, and all of a run a factor of
 their own. In per cent: comparisons in which any unchanged method is named, and those in which one

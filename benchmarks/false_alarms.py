@@ -1,4 +1,4 @@
-"""How often right optimizers are blamed: level quick over many random seeds.
+"""Count how often right optimizers are blamed: level quick over many random seeds.
 
     python benchmarks/false_alarms.py [RUNS]
 

@@ -1,4 +1,4 @@
-"""How the lab's own costs grow with the number of trials, optimizers, experiments and epochs.
+"""Measure how the lab's own costs grow with the trials, optimizers, experiments and epochs.
 
 The optimizer does no work, so all that is measured is the lab's. Each line is measured in a process
 of its own, in seconds of processor time (children included), as wall time says little on a machine

@@ -64,7 +64,7 @@ experiment = ol.Experiment(
 
 @dataclass
 class Seen:
-    """What became of a run that was killed and resumed."""
+    """The outcome of a run that was killed and resumed."""
 
     kills: int = 0
     starts: int = 0
@@ -73,7 +73,7 @@ class Seen:
     run_again: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     torn: int = 0
-    """How many files were killed while their pages were overwritten: whole only with their log."""
+    """The files that were killed while their pages were overwritten: whole only with their log."""
     cut_short: int = 0
     same_tables: bool = False
 

@@ -1,4 +1,4 @@
-"""What the lab itself costs: a recorded iterate of `compare`, and a whole `optlab run`.
+"""Measure the lab's own cost: a recorded iterate of `compare`, and a whole `optlab run`.
 
 Goals: at most 0.2 ms a recorded iterate beyond the optimizer's own work on 10 points, and at most
 1.5 s for a run of four optimizers beyond importing torch and scikit-learn. Interleaved; the

@@ -1,4 +1,4 @@
-"""What the verdict says of real seconds: the same under two names, and one 1.3 times slower.
+"""Count verdicts on real seconds: the same under two names, and one 1.3 times slower.
 
 40 experiments of 5 repeats each. `the same` should be called different in 2 of 40 (its interval
 covers 95 %), `1.3 times slower` be called slower in all; how near that comes is up to how quiet the

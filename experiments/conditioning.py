@@ -1,4 +1,4 @@
-"""What the condition number, and standardising, decide about a learning rate.
+"""The condition number, and standardising, decide which learning rates converge, and how fast.
 
 Full-batch descent on mean squared error contracts the error along each eigenvector of the Hessian
 H = 2 A'A / n (A = [X, 1]) by 1 - lr * eigenvalue at each step. So it converges only while lr is

@@ -1,4 +1,4 @@
-"""Who gets how many digits on the NIST sets, and why.
+"""Count the digits that each method gets right on the NIST sets.
 
 The closed forms, and descent on the raw columns, on all 11 certified sets. The printed table
 counts correct digits against NIST's certified coefficients: the least over a set's coefficients of

@@ -1,4 +1,4 @@
-"""Who solves NIST's curves, in how many steps, and with how many digits.
+"""Solve NIST's curves by several methods, and count their steps and digits.
 
 Five of the 27 nonlinear regression sets, of all three levels of difficulty, from both starts: the
 seed is the number of the start. The printed table counts the correct decimal digits of the worst

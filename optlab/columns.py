@@ -201,7 +201,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "raw_standard_error": "its standard error",
     },
 }  # fmt: skip
-"""What a table's own columns mean, by the method of `optlab.Results` that returns it."""
+"""The meanings of a table's own columns, by the method of `optlab.Results` that returns it."""
 
 
 def meaning(column: str, table: str = "trials") -> str:

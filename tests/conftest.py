@@ -56,7 +56,7 @@ def new_children():
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Where only tests that run alone are asked for, load no file without one."""
+    """Load no file without a test that runs alone where only such tests are asked for."""
     if config.option.markexpr == "alone" and collection_path.suffix == ".py":
         return "mark.alone" not in collection_path.read_text(encoding="utf-8") or None
     return None

@@ -124,6 +124,15 @@ def quiet(**settings):
     return plant(**usual | settings)
 
 
+def test_each_line_of_the_verdict_names_its_problem_where_there_are_several():
+    usual = {"direct": (), "optimizers": ("A", "B")}
+    planted = quiet(**usual), quiet(**usual, problems=("one", "two"))
+    one, two = (ol.Results(**vars(own)) for own in planted)
+    assert one.verdict().splitlines() == texts(one)
+    assert two.verdict().splitlines() == [f"{s.problem}: {s.text}" for s in verdict(two)]
+    assert {line[:5] for line in two.verdict().splitlines()} == {"one: ", "two: "}
+
+
 def test_where_nobody_reaches_a_target_the_nearest_is_named_and_no_winner():
     results = quiet(direct=(), optimizers=("A", "B"), epochs=(1,))
     (text,) = texts(results)

@@ -170,7 +170,7 @@ def test_a_line_a_trial_is_written_to_stderr_when_it_is_no_terminal(tutorial_run
 
 
 def without_seconds(text):
-    """What a run prints, less its timings, the answer they decide, and remarks on the machine."""
+    """Return what a run prints, less its timings, what they decide, and remarks on the machine."""
     heading, settings, rest = text.partition("every setting")
     text = heading.partition("\n")[0] + settings + rest
     text = re.sub(r"^(crowded|unstable): .*\n", "", text, flags=re.MULTILINE)
@@ -348,7 +348,7 @@ def assert_refused(status, out, err, sentences):
 
 @pytest.fixture
 def main(monkeypatch, folder, capsys):
-    """What the command `optlab` calls, without the seconds that loading torch takes each time."""
+    """Call what the command `optlab` calls, without the seconds that loading torch takes."""
 
     def call(*arguments):
         monkeypatch.chdir(folder)

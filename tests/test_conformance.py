@@ -1,4 +1,4 @@
-"""What every registered optimizer must do; a new one is tested by being registered."""
+"""Every registered optimizer is checked; a new one is tested by being registered."""
 
 import dataclasses
 import inspect

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optlab.lab.store import encoding
 from optlab.lab.store.encoding import (
     arrays_to_bytes,
     bytes_to_arrays,
@@ -20,6 +21,7 @@ from optlab.lab.store.encoding import (
     trace_to_bytes,
 )
 from optlab.lab.trial.record import TraceRow
+from optlab.lab.trial.recorded_parameters import RecordedParameters
 from tests.planted_store import COLUMNS, record_of, row
 
 NUMBERS = st.floats(allow_nan=True) | st.sampled_from([5e-324, -0.0, 1.7976931348623157e308])
@@ -90,6 +92,18 @@ def test_parameters_of_no_dimension_and_no_length_survive():
     found = bytes_to_arrays(arrays_to_bytes(arrays))
     assert (found["bias"].shape, found["bias"].dtype) == ((), np.float32)
     assert found["none"].shape == (0, 3)
+
+
+def test_the_arrays_of_a_trial_are_decoded_once(monkeypatch):
+    record = record_of(parameters={"weight": np.arange(2.0)})
+    record.recorded = RecordedParameters([0, 4], [record.parameters] * 2)
+    stored, calls = record_to_row(record, {}), []
+    real = encoding._read_arrays
+    monkeypatch.setattr(encoding, "_read_arrays", lambda blob: calls.append(blob) or real(blob))
+    again = row_to_record(stored)
+    assert calls == [stored["parameters"]]
+    assert again.recorded.epochs == [0, 4]
+    assert again.parameters.keys() == record.parameters.keys() == again.recorded.iterates[1].keys()
 
 
 def test_pickles_are_refused_and_run_nothing(tmp_path):

@@ -64,7 +64,7 @@ def serial(experiment):
 
 
 NOT_NUMBERS = {"contended", "cores_short"}
-"""What tells of who ran beside whom."""
+"""Columns that depend on which trials ran at the same time."""
 
 
 def spawning():

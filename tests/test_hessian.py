@@ -79,7 +79,7 @@ def test_small_eigenvalues_keep_the_digits_that_a_gram_matrix_loses():
 
 
 def test_the_largest_stable_rates_of_two_questions_asked_in_forums():
-    """Where descent "explodes", and nobody says from which rate on."""
+    """Descent "explodes", and nobody says from which rate on."""
     A, y = [[-249.69, -4.1511], [-4.1511, -0.20755]], [0.0, 10.0]
     system = ol.LinearRegression(A, y, fit_intercept=False)
     assert f"{oracles.stable_rate(system):.6e}" == "3.206177e-05"

@@ -93,7 +93,7 @@ BAD = {
 
 
 class Outcomes:
-    """What became of the bad among the good, two at a time."""
+    """The records of the bad among the good, two at a time."""
 
     def __init__(self, problem):
         mixed = []

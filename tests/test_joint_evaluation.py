@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
 from optlab.optimizers.fused import compiled_loops
+from optlab.optimizers.optimizer import Snapshots
 from optlab.problems.joint_evaluation import evaluate_together, joint_evaluation
 from optlab.problems.judge import Judge
 from optlab.problems.losses.huber import HuberRegression
@@ -166,6 +168,31 @@ def test_looks_far_apart_are_the_ends_of_their_own_calls(problem, monkeypatch):
     assert outcome(record_of(problem, ol.FusedSGD(0.001), recorded_epochs=[4, 5, 200])) == (
         outcome(few)
     )
+
+
+class TenAtOnce:
+    """Descent that makes the first epoch, then ten at a time, with a snapshot of each."""
+
+    uses_batches = True
+
+    def iterates(self, problem, batches, start):
+        single = ol.ManualSGD(0.01).iterates(problem, batches, start)
+        yield next(single)
+        while True:
+            made = [({k: v.clone() for k, v in own.parameters.items()}, own.batch_loss)
+                    for own in islice(single, 10)]  # fmt: skip
+            points = {name: torch.stack([point[name] for point, _ in made]) for name in start}
+            taken = Snapshots(points, torch.stack([loss for _, loss in made]), range(1, 11))
+            yield ol.Iterate(*made[-1], epochs=10, snapshots=taken)
+
+
+def test_a_look_that_is_the_only_one_among_snapshots_is_recorded_at_its_epoch(problem):
+    options = {"epochs": 31, "recorded_epochs": [1, 5, 21, 24, 26]}  # 11 is no look, 21 ends a call
+    together = record_of(problem, TenAtOnce(), **options)
+    assert [row.epoch for row in together.trace] == [0, 1, 5, 21, 24, 26, 31]
+    assert outcome(together) == outcome(record_of(problem, ol.ManualSGD(0.01), **options))
+    _, first, inside, end = together.trace[:4]
+    assert first.seconds < inside.seconds < end.seconds
 
 
 def test_an_interrupt_between_snapshots_keeps_those_before(problem):

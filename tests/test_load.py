@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import optlab as ol
-from optlab.lab.store.load import NOT_RUN, read_stores
+from optlab.lab.store.load import NOT_RUN, _all_asked, read_stores
 from optlab.lab.store.store import Store
 from tests.planted_store import plant, record_of, sql
 
@@ -144,6 +144,13 @@ def test_the_definition_of_several_experiments_in_a_file_has_the_axes_of_all(tmp
     assert loaded.definition["repeats"] == 2
     assert list(loaded.definition["optimizers"]) == ["sgd", "Lstsq"]
     assert set(loaded.trials["seed"]) == {1, 2, 5}
+
+
+@pytest.mark.parametrize(
+    ("asked", "merged"), [([1, "auto"], "auto"), (["auto", 1], "auto"), ([3, "auto"], 3)]
+)
+def test_repeats_of_short_trials_are_what_was_asked_for_unless_a_number_was(asked, merged):
+    assert _all_asked([{"repeats": repeats} for repeats in asked]) == {"repeats": merged}
 
 
 def test_without_a_file_there_is_nothing_to_load():

@@ -1,4 +1,4 @@
-"""What is said of an experiment is said of its measured trials, whatever its tuning trials did."""
+"""Tables and sentences are about measured trials, whatever the tuning trials did."""
 
 from __future__ import annotations
 

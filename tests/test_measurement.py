@@ -39,7 +39,7 @@ def clock():
 
 
 class NoisyMachine:
-    """How long work takes on a machine with noise of 3 %, and with moods where asked."""
+    """A machine on which work takes noise of 3 % longer or shorter, and with moods where asked."""
 
     def __init__(self, clock, seed, drift):
         self.clock, self.random = clock, np.random.default_rng(seed)

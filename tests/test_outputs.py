@@ -1,4 +1,4 @@
-"""What commands write: never over an input or a stranger's file, whole or not at all."""
+"""Commands write no file over an input or a stranger's, and each whole or not at all."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What every registered problem must do; a new one is tested by being registered."""
+"""Every registered problem is checked; a new one is tested by being registered."""
 
 import numpy as np
 import pytest

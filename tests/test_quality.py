@@ -3,6 +3,7 @@ import inspect
 import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import grimp
@@ -78,20 +79,23 @@ def test_no_two_modules_have_one_name():
     assert sorted(names) == sorted(set(names))
 
 
+def strings_of(tree):
+    """Yield the docstrings of a module, its classes and functions, and those under attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield str(node.value.value)
+
+
 def test_every_docstring_begins_with_a_plain_sentence():
     """Convention: the thing in the field's own word, not a question about it."""
-    documented = [*PARSED.items(), *functions()]
-    documented += [
-        (path, node)
-        for path, tree in PARSED.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-    ]
-    questions = re.compile(r"(What|How|Who|Which|Whatever|Where|Whose)\b")
+    questions = re.compile(r"\s*(What|How|Who|Which|Whatever|Where|Whose)\b")
+    folders = [ROOT / name for name in ("optlab", "tests", "benchmarks", "experiments")]
     wrong = [
-        f"{path}: {doc.partition(chr(10))[0]}"
-        for path, node in documented
-        if (doc := ast.get_docstring(node)) and questions.match(doc)
+        f"{path.relative_to(ROOT)}: {doc.partition(chr(10))[0]}"
+        for path in chain.from_iterable(folder.rglob("*.py*") for folder in folders)
+        if path.suffix in {".py", ".pyi"}
+        for doc in strings_of(ast.parse(path.read_text(encoding="utf-8")))
+        if questions.match(doc)
     ]
     assert not wrong
 

@@ -1,4 +1,4 @@
-"""What is given in place of a problem, an optimizer or data is answered by what was meant."""
+"""The error for what is no problem, optimizer or data says what was probably meant."""
 
 import re
 from typing import NamedTuple

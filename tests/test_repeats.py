@@ -68,6 +68,8 @@ def test_an_experiment_repeats_and_resumes_the_same_trials(tutorial, tmp_path, m
     assert told[0] == "6 of 6 trials are in the store already"
     assert told[1] == "12 of 12 trials are in the store already"
     assert ", 3 repeats" in str(results)
+    loaded = ol.Results.load(tmp_path / "s.db")
+    assert (results.definition["repeats"], loaded.definition["repeats"]) == ("auto", "auto")
     assert "not yet certain" not in results.verdict()
     with pytest.raises(ValueError, match="repeats must be a whole number"):
         ol.compare(tutorial, methods, repeats="often")

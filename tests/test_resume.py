@@ -18,7 +18,7 @@ from optlab.lab.measure.machine import machine
 from optlab.lab.measure.threads import set_threads, threads_kept
 from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.store.load import NOT_RUN
-from optlab.report.progress import TrialProgress
+from optlab.report.progress import trial_progress
 from tests.commands import program
 
 DATASET = ol.datasets.tutorial().standardized()
@@ -478,10 +478,8 @@ def test_what_cannot_be_known_again_runs_each_time_and_one_line_says_why(
     ran = []
     for _ in range(2):
         loaded, began = load_experiment(tmp_path / "holds.py"), []
-        with TrialProgress(4, 2) as progress:
-            listener = replace(
-                progress.listener(), started=lambda t, began=began: began.append(t.optimizer)
-            )
+        with trial_progress(True, 4, 2) as heard:
+            listener = replace(heard, started=lambda t, began=began: began.append(t.optimizer))
             results = loaded.run(
                 store=tmp_path / "s.db", listener=listener, execution=ol.Execution(threads=1)
             )
@@ -594,8 +592,7 @@ def test_what_the_store_holds_is_told_before_anything_runs(tmp_path, capsys):
         (1, "2 of 2 trials are in the store already\n"),
         (2, "0 of 2 trials are in the store already; 2 others in it are of other settings"),
     ):
-        with TrialProgress(2, 2) as progress:
-            listener = progress.listener()
+        with trial_progress(True, 2, 2) as listener:
             how = ol.Execution(threads=threads)
             experiment.run(store=store, execution=how, listener=listener)
         said = capsys.readouterr().err

@@ -8,6 +8,7 @@ import torch
 from pandas.testing import assert_frame_equal
 
 import optlab as ol
+from optlab.lab.store.save import problem_hash
 from optlab.results import Results
 
 
@@ -22,7 +23,7 @@ class FailsAtOnce:
 @pytest.fixture(scope="module")
 def results(tutorial):
     adam = ol.TorchOptimizer(torch.optim.Adam, lr=0.1, betas=(0.9, 0.99))
-    tuned = ol.Tuned(ol.Adam(), {"learning_rate": ol.LogUniform(1e-3, 1)}, trials=2)
+    tuned = ol.Tuned(ol.SGD(), {"learning_rate": ol.LogUniform(1e-3, 1)}, trials=2)
     methods = [ol.SGD("1/L"), ol.HeavyBall(0.1), adam, ol.Lstsq(), ol.ManualSGD(10.0),
                FailsAtOnce(), tuned]  # fmt: skip
     return ol.compare([tutorial, ol.Rosenbrock()], methods, batch_sizes=[5, "full"], seeds=[1],
@@ -83,6 +84,24 @@ def test_saved_files_are_merged_and_a_trial_in_two_counts_once(results, tmp_path
     merged = Results.load(files[0], other)
     assert set(merged.trials["file"]) == {"a.db", "c.db"}
     check_equal(merged, Results.load(merged.save(tmp_path / "merged.db")))
+    found = ["problem", "optimizer", "hyperparameter", "best", "low", "high"]
+    assert len(results.tuning())
+    assert_frame_equal(merged.tuning()[found], results.tuning()[found])
+    assert merged.definition["stable_rates"] == results.definition["stable_rates"]
+
+
+def test_a_saved_problem_has_its_hash_when_it_is_read_again(results, tmp_path):
+    rows = torch.randn(9, 2, generator=torch.Generator().manual_seed(1))
+    apart = ol.LogisticRegression(rows, rows[:, 0] > 0, name="apart")  # no minimiser: infinities
+    net = ol.ModuleProblem(torch.nn.Linear(2, 1), torch.nn.MSELoss(), rows, rows[:, :1], name="net")
+    others = ol.compare([apart, net], ol.SGD(0.1), epochs=2)
+    for own in (results, others):
+        loaded = Results.load(own.save(tmp_path / f"{len(own.trials)}.db"))
+        assert own.problems.keys() == loaded.problems.keys()
+        for name, facts in own.problems.items():
+            assert problem_hash(facts) == problem_hash(loaded.problems[name])
+            changed = replace(facts, parameters={k: v + 1 for k, v in facts.parameters.items()})
+            assert (problem_hash(changed) == problem_hash(facts)) == (not facts.parameters)
 
 
 def test_no_file_is_lost(tutorial, results, tmp_path):

@@ -54,7 +54,7 @@ def test_designs_of_each_shape_and_rank_are_drawn(wanted):
 
 
 def hashes(strategy):
-    """What a strategy draws in derandomized tests, by content."""
+    """Return hashes of what a strategy draws in derandomized tests."""
     found = []
 
     @settings(derandomize=True, database=None, max_examples=15, phases=[Phase.generate])

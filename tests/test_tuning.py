@@ -22,7 +22,9 @@ from optlab.lab.tuning.search import Search
 from optlab.optimizers import registry
 from optlab.optimizers.ranges import range_of
 from optlab.optimizers.search_space import default_space, with_hyperparameters
+from optlab.report.findings.sentence import Sentence
 from optlab.report.findings.tuning_findings import tuning_findings
+from optlab.report.page.section import Section
 
 RATES = ol.LogUniform(1e-4, 10.0)
 
@@ -413,6 +415,15 @@ def test_with_two_hyperparameters_the_word_is_wrong_in_at_most_5_of_100(sampler,
     assert wrong["unsure"] <= unsure
 
 
+def test_an_optimum_just_below_the_range_is_not_inside_where_most_settings_failed():
+    noise, space = np.random.default_rng(1), {"a": ol.Uniform(0, 1), "b": ol.Uniform(0, 1)}
+    places = np.array([[*own.values()] for own in design("sobol", space, 64)])
+    for _ in range(20):
+        scores = _planted_scores(places, -0.08, noise)
+        assert sum(own.failures for own in scores) > 48
+        assert edge_of(places, scores, 0) in {"low", UNSURE}
+
+
 def test_too_few_settings_cannot_tell_and_the_page_says_so():
     two = ol.Tuned(ol.HeavyBall(), trials=4)
     results = ol.compare(line(), two, epochs=30, stop_at=1e-6)
@@ -457,6 +468,15 @@ def test_the_edge_is_said_in_a_sentence():
     assert "censored" in sentences["censored"]
     assert "at the upper end of the range searched (0.0001 to 0.01)" in sentences["censored"]
     assert "tuned SGD 5, tuned HeavyBall 4" in sentences["budgets"]
+
+
+def test_sentences_name_their_problem_where_the_results_have_several():
+    censored, budgets = Sentence("censored", "At an end.", "a"), Sentence("budgets", "Unequal.")
+    others = [Sentence("tuning", f"Best {k}.", name) for name in "ab" for k in range(3)]
+    section = Section(["a", "b"], [censored, budgets, *others], [], [])
+    assert [name for name, _ in section.first] == ["", "a"]  # before the figures are those of one
+    assert [name for name, _ in section.others] == ["a", "b"]
+    assert [name for name, _ in Section(["a"], [censored, budgets], [], []).first] == ["", ""]
 
 
 def test_the_table_of_an_adapters_search_has_its_options_and_the_edges_that_have_values_beyond():

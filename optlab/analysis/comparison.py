@@ -209,11 +209,15 @@ def _intervals(counted: pd.DataFrame, rows: int) -> Floats:
     return intervals
 
 
-def _messages(pairs: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[str]:
+def left_out_texts(pairs: pd.DataFrame, by: str) -> pd.Series[str]:
+    """Return why pairs were left out, with their number, by the values of a column."""
     left_out = pairs[pairs["left_out"] != ""]
-    counts = left_out.groupby(["row", "left_out"], sort=False).size().rename("count").reset_index()
+    counts = left_out.groupby([by, "left_out"], sort=False).size().rename("count").reset_index()
     words = counts["count"].astype(str) + " " + counts["left_out"]
-    reasons = "pairs left out: " + words.groupby(counts["row"]).agg(", ".join)
-    messages = reasons.reindex(rows.index, fill_value="")
+    return "pairs left out: " + words.groupby(counts[by]).agg(", ".join)
+
+
+def _messages(pairs: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[str]:
+    messages = left_out_texts(pairs, "row").reindex(rows.index, fill_value="")
     missing = rows["baseline"] + " has no trial here to compare with"
     return messages.mask(rows["baseline_cell"] < 0, missing)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from optlab.analysis.intervals import LEVEL
-from optlab.analysis.resampling import RESAMPLES, generator
+from optlab.analysis.resampling import RESAMPLES, generator, percentile_interval
 from optlab.analysis.statistics import CELL
 
 
@@ -60,10 +59,7 @@ def expected_cost(times: pd.DataFrame, cost: str = "epochs") -> pd.DataFrame:
         low = high = np.nan
         if len(sums) > 1:
             drawn = sums[random.integers(0, len(sums), (RESAMPLES, len(sums)))].sum(axis=1)
-            tail = (1 - LEVEL) / 2
-            low, high = np.quantile(
-                _ratio(drawn), [tail, 1 - tail], method="closest_observation"
-            ).tolist()
+            low, high = map(float, percentile_interval(_ratio(drawn)))
         expected = float(_ratio(sums.sum(axis=0)))
         rows.append((*names, len(sums), len(own), int(sums[:, 1].sum()), expected, low, high))
     columns = [*CELL, "seeds", "trials", "reached", "expected", "low", "high"]

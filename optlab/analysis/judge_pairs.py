@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from optlab.analysis.comparison import LEAST_PAIRS, SAME, TOO_FEW
+from optlab.analysis.comparison import LEAST_PAIRS, SAME, TOO_FEW, left_out_texts
 from optlab.analysis.intervals import Floats, holm, trimmed_mean_interval, trimmed_mean_p_value
 
 NOT_COMPARED = "not compared"
@@ -75,7 +75,7 @@ def judge_pairs(
     table[list(ends.values())] = np.exp(table[list(ends)].to_numpy(float))
     medians = counted.groupby("cell")[["old", "new"]].median().reindex(cells)
     table["old"], table["new"] = medians["old"].to_numpy(), medians["new"].to_numpy()
-    table["message"] = _left_out(pairs).reindex(cells, fill_value="").to_numpy()
+    table["message"] = left_out_texts(pairs, "cell").reindex(cells, fill_value="").to_numpy()
     return table[[*COLUMNS, "message"]]
 
 
@@ -89,11 +89,3 @@ def _row(samples: Floats) -> tuple[float, float, float, int, float, float]:
         return mean, np.nan, np.nan, len(samples), np.nan, one_side
     p = float(trimmed_mean_p_value(samples[None])[0])
     return mean, low, high, len(samples), p, one_side
-
-
-def _left_out(pairs: pd.DataFrame) -> pd.Series[str]:
-    """Return each cell's reasons for which pairs were left out, with their number."""
-    rows = pairs[pairs["left_out"] != ""]
-    counts = rows.groupby(["cell", "left_out"], sort=False).size().rename("count").reset_index()
-    words = counts["count"].astype(str) + " " + counts["left_out"]
-    return "pairs left out: " + words.groupby(counts["cell"]).agg(", ".join)

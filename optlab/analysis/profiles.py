@@ -83,11 +83,24 @@ def performance_profile(
     5      B         B  10.0    1.0
     """
     costs, names = _costs(times, cost, solver)
-    best = costs.min(axis=1, keepdims=True, initial=np.inf)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(costs == best, 1.0, costs / best)  # where the best is 0 only it is within
-    ratios[~np.isfinite(costs)] = np.inf
+    ratios = ratios_to_least(costs)
     return _shares(ratios, names, taus)
+
+
+def ratios_to_least(costs: Floats) -> Floats:
+    """Return each cost over the least along the last axis: inf where it is infinite.
+
+    Where the least is 0, others are infinitely far from it.
+
+    Examples
+    --------
+    >>> ratios_to_least(np.array([[2.0, 3.0, np.inf], [0.0, 0.0, 1.0]])).tolist()
+    [[1.0, 1.5, inf], [1.0, 1.0, inf]]
+    """
+    least = costs.min(axis=-1, keepdims=True, initial=np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where(costs == least, 1.0, costs / least)
+    return np.where(np.isfinite(costs), ratios, np.inf)
 
 
 def _costs(times: pd.DataFrame, cost: str, solver: Sequence[str]) -> tuple[Floats, pd.DataFrame]:

@@ -69,6 +69,14 @@ def problem_interval(
     found = statistic(np.take_along_axis(samples, chosen, axis=1))
     if problems == 1:
         return np.full(found.shape[1:], np.nan), np.full(found.shape[1:], np.nan)
+    return percentile_interval(found)
+
+
+def percentile_interval(resampled: Floats) -> tuple[Floats, Floats]:
+    """Return the ends of the 95 % percentile interval of a statistic's resamples, (resamples, ...).
+
+    Both are resamples themselves, so that infinite ones make no NaN.
+    """
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(found, [tail, 1 - tail], axis=0, method="closest_observation")
+    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0, method="closest_observation")
     return low, high

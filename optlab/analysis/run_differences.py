@@ -144,11 +144,10 @@ def _start_losses(tables: Tables) -> pd.Series[float]:
 
 def _limits(new: ResultTables, tables: Tables) -> pd.Series[float]:
     """Return the suboptimality at which each trial stops, NaN where it stops at none."""
-    rule, scale = StopAt.stored(new.definition.get("stop_at")), tables[0].set_index("trial")
+    rule, trials = StopAt.stored(new.definition.get("stop_at")), tables[0].set_index("trial")
     if rule is None or rule.measure != "suboptimality":
-        return pd.Series(np.nan, index=scale.index)
-    limits: pd.Series[float] = rule.limit(scale["stop_scale"].astype(float))
-    return limits if rule.share is not None else pd.Series(limits, index=scale.index)
+        return pd.Series(np.nan, index=trials.index)
+    return pd.Series(rule.limit(trials["stop_scale"].astype(float)), index=trials.index)
 
 
 def _device_drift(seconds: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, float]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from optlab.analysis.intervals import Floats
 from optlab.analysis.order_statistics import best_of
+from optlab.analysis.profiles import ratios_to_least
 from optlab.analysis.resampling import RESAMPLES, generator, problem_interval, resampled_medians
 from optlab.analysis.targets import COSTS, time_to_target
 from optlab.lab.trial.stop_at import StopAt
@@ -205,8 +206,4 @@ def _best_in_each_study(costs: pd.DataFrame, k: int | None) -> pd.DataFrame:
 
 def _score(costs: Floats, limit: float) -> Floats:
     """Return the score of each method, the last axis, from their costs on one problem."""
-    least = costs.min(axis=-1, keepdims=True, initial=np.inf)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(costs == least, 1.0, costs / least)
-    ratios[~np.isfinite(costs)] = np.inf
-    return np.clip((limit - ratios) / (limit - 1), 0.0, None)
+    return np.clip((limit - ratios_to_least(costs)) / (limit - 1), 0.0, None)

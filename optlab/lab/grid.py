@@ -125,7 +125,7 @@ class Grid:
             "devices": self.devices,
             "dtypes": self.dtypes,
             "seeds": self.seeds,
-            "repeats": self.repeats,
+            "repeats": "auto" if self.repeats_short else self.repeats,
             "order": self.order,
             "rate_rule": str(self.rate_rule),
         }

@@ -34,7 +34,7 @@ SHARE, LEAST = 0.1, 0.3
 """Repeats take at most this share of the seconds that all trials took, or so many seconds."""
 
 FIRST_SEED = 1000
-"""Where nothing is said, tuning trials have the first seed from here on that is not measured."""
+"""Without seeds of their own, tuning trials have the first from here on that is not measured."""
 
 
 def rounds(grid: Grid, budget: Budget) -> Rounds:

@@ -19,7 +19,7 @@ _SMALL = 1 << 15
 """Entries of X up to which BLAS uses one thread."""
 
 _FAR = 16
-"""How much larger the terms of the distance must be than a point's own, for these to be used."""
+"""The factor by which the terms of the distance must exceed a point's own for these to be used."""
 
 _AT_ONCE = 1 << 14
 """Predictions of points that are evaluated together: few enough to stay in the cache."""

@@ -6,8 +6,6 @@ import math
 
 import pandas as pd
 
-_ANGLES = {ord("<"): r"\textless{}", ord(">"): r"\textgreater{}", ord("|"): r"\textbar{}"}
-
 
 def latex_table(table: pd.DataFrame) -> str:
     r"""Return a table as a LaTeX tabular with booktabs' rules; nothing in it is taken for TeX.
@@ -27,8 +25,8 @@ def latex_table(table: pd.DataFrame) -> str:
     """
     sides = "".join("r" if kind.kind in "fi" else "l" for kind in table.dtypes)
     style = table.reset_index(drop=True).style.hide(axis="index")
-    style = style.format(_cell, na_rep="--", escape="latex")
-    style = style.format_index(_heading, axis=1, escape="latex")
+    style = style.format(_cell, na_rep="--")
+    style = style.format_index(lambda name: escape(str(name).replace("_", " ")), axis=1)
     return style.to_latex(hrules=True, column_format=sides)
 
 
@@ -54,19 +52,9 @@ def escape(text: object, *, strip: bool = True) -> str:
 
 
 def _cell(value: object) -> str:
-    """Return a cell's text; Styler has escaped strings before."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return _number(value) if isinstance(value, float) else _text(value)
-
-
-def _heading(name: object) -> str:
-    return _text(str(name).replace(r"\_", " "))
-
-
-def _text(value: object) -> str:
-    """Return a text without line ends, and without what TeX's old fonts lack."""
-    return " ".join(str(value).split()).translate(_ANGLES)
+    return _number(value) if isinstance(value, float) else escape(value)
 
 
 def _number(value: float) -> str:

@@ -6,8 +6,6 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import Self
 
 from optlab.lab import TraceRow, Trial, TrialRecord
 from optlab.lab.resume import StoreStatus
@@ -42,8 +40,8 @@ def trial_progress(shown: bool | None, trials: int, epochs: int) -> Iterator[Lis
     if shown is False or (shown is None and not can_draw()):
         yield Listener()
         return
-    with TrialProgress(trials, epochs) as progress:
-        yield progress.listener()
+    with ProgressBar("trials", trials) as bar:
+        yield TrialProgress(bar, epochs).listener()
 
 
 @contextmanager
@@ -61,24 +59,12 @@ def epoch_progress(shown: bool | None, epochs: int) -> Iterator[Watcher | None]:
 
 
 class TrialProgress:
-    """A progress bar of trials, with the running trial's epoch and loss."""
+    """Progress of trials on a bar, with the running trial's epoch and loss."""
 
-    def __init__(self, trials: int, epochs: int) -> None:
+    def __init__(self, bar: ProgressBar, epochs: int) -> None:
         self.epochs = epochs
-        self._bar = ProgressBar("trials", trials)
+        self._bar = bar
         self._known = 0
-
-    def __enter__(self) -> Self:
-        self._bar.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.__exit__(kind, error, trace)
 
     def listener(self) -> Listener:
         """Return the callbacks that update this bar."""

@@ -104,13 +104,6 @@ class NoisyQuadraticModel:
                 raise ValueError(f"{name} must be finite and at least 0, not {value!r}")
             object.__setattr__(self, name, values)
 
-    def second_moments(self, descent: LinearDescent, batch_size: float, steps: int) -> Array:
-        r"""Return :math:`E \theta_i^2` after some steps, ``(d,)``, without weight decay."""
-        with np.errstate(over="ignore", invalid="ignore"):  # beyond 2 / L it leaves float64
-            rates = np.array([descent.learning_rate])
-            moments: Array = self._moments(descent, rates, batch_size, steps)[0]
-        return moments
-
     def expected_loss(self, descent: LinearDescent, batch_size: float, steps: int) -> float:
         """Return the expected loss after some steps; infinite where it leaves float64."""
         return float(self._losses(descent, np.array([descent.learning_rate]), batch_size, steps)[0])

@@ -50,8 +50,7 @@ def row_to_record(row: Mapping[str, Any]) -> TrialRecord:
     values = json.loads(row["record"]) | {name: row[name] for name in ASKED_FOR}
     record = from_plain(TrialRecord, values)
     record.trace = bytes_to_trace(row["trace"])
-    record.parameters = bytes_to_arrays(row["parameters"])
-    record.recorded = bytes_to_recorded(row["parameters"])
+    record.parameters, record.recorded = bytes_to_parameters(row["parameters"])
     return record
 
 
@@ -129,17 +128,18 @@ def parameters_to_bytes(record: TrialRecord) -> bytes:
     return arrays_to_bytes(record.parameters, epochs, *(stacks[name] for name in record.parameters))
 
 
-def bytes_to_recorded(blob: bytes) -> RecordedParameters | None:
-    """Return the parameters recorded along a trial; None where there are none in the npz file."""
+def bytes_to_parameters(blob: bytes) -> tuple[dict[str, Array], RecordedParameters | None]:
+    """Return a trial's last parameters in an npz file, and those recorded along it, if any."""
     names, arrays = _read_arrays(blob)
+    last = dict(zip(names, arrays[: len(names)], strict=True))
     if len(arrays) == len(names):
-        return None
+        return last, None
     epochs, stacks = arrays[len(names)], arrays[len(names) + 1 :]
     if epochs.ndim != 1 or epochs.dtype.kind != "i" or len(stacks) != len(names):
         raise ValueError("the parameters along a trial are not those of its names and epochs")
     if any(own.ndim == 0 or len(own) != len(epochs) for own in stacks):
         raise ValueError("the parameters along a trial are not of as many epochs as it says")
-    return RecordedParameters.unstacked(epochs, dict(zip(names, stacks, strict=True)))
+    return last, RecordedParameters.unstacked(epochs, dict(zip(names, stacks, strict=True)))
 
 
 def arrays_to_bytes(arrays: Mapping[str, Any], *more: Array) -> bytes:

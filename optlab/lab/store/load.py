@@ -131,8 +131,8 @@ def _all_asked(definitions: list[Mapping[str, Any]]) -> dict[str, Any]:
     found = dict(definitions[-1])
     for axis, last in found.items():
         values = [d[axis] for d in definitions if axis in d]
-        if axis == "repeats":
-            found[axis] = max(values)
+        if axis == "repeats":  # a number says more than "auto", but for 1
+            found[axis] = max(values, key=lambda own: 1.5 if own == "auto" else own)
         elif isinstance(last, dict) and axis != "stop_at":
             found[axis] = {k: v for value in values for k, v in value.items()}
         elif isinstance(last, list) and axis != "recorded_epochs":

@@ -186,8 +186,13 @@ def _as_one(definitions: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     if len(each) < 2:
         return dict(*each)
     targets = [definition.get("stop_at") for definition in each]
+    rates: dict[str, dict[str, float]] = {}
+    for definition in each:
+        for problem, own in definition.get("stable_rates", {}).items():
+            rates[problem] = rates.get(problem, {}) | own
     return {
         "files": dict(definitions),
+        **({"stable_rates": rates} if rates else {}),
         "stop_at": targets[0] if all(target == targets[0] for target in targets) else None,
         "started": max(str(definition.get("started", "")) for definition in each),
     }
@@ -199,5 +204,12 @@ def _renamed(
     found = dict(definition)
     for axis, new in names.items():
         if isinstance(found.get(axis), dict):
-            found[axis] = {new.get(name, name): value for name, value in found[axis].items()}
+            found[axis] = _with_keys(found[axis], new)
+    if rates := found.get("stable_rates"):  # by problem and optimizer
+        own = {name: _with_keys(value, names["optimizers"]) for name, value in rates.items()}
+        found["stable_rates"] = _with_keys(own, names["problems"])
     return found
+
+
+def _with_keys(values: Mapping[str, Any], new: Mapping[str, str]) -> dict[str, Any]:
+    return {new.get(name, name): value for name, value in values.items()}

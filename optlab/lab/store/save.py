@@ -7,12 +7,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from optlab.lab.store.archive import copy_in_folder
 from optlab.lab.store.encoding import record_to_row, to_json
-from optlab.lab.store.problem_summary import ARRAYS, ProblemSummary
+from optlab.lab.store.problem_summary import ProblemSummary
 from optlab.lab.store.store import Store
 from optlab.lab.store.stored_trial import SAVED, Fingerprints
 from optlab.lab.trial.record import TrialRecord
@@ -57,7 +58,7 @@ def write_saved(
     """
     settings = {record.trial.optimizer: _hash(record.optimizer) for record in records}
     setting = ", ".join(f"{k} {definition[k]}" for k in _BUDGET if definition.get(k) is not None)
-    hashes = {key: _problem_hash(facts) for key, facts in problems.items()}
+    hashes = {key: problem_hash(facts) for key, facts in problems.items()}
     fingerprints = Fingerprints(hashes, settings, setting, SAVED)
     keyed = {
         _hash({"place": place, **_texts(record_to_row(record, record.optimizer))}): record
@@ -75,17 +76,11 @@ def write_saved(
             shutil.copyfileobj(whole, file)
 
 
-def _problem_hash(facts: ProblemSummary) -> str:
-    plain = {name: value for name, value in vars(facts).items() if name not in ARRAYS}
-    arrays = {
-        f"{name}:{key}": array.tolist()
-        for name in ARRAYS
-        for key, array in dict(
-            getattr(facts, name) if name == "parameters" else {"": getattr(facts, name)}
-        ).items()
-    }
-    reference = None if facts.reference is None else vars(facts.reference)
-    return _hash(plain | arrays | {"reference": reference})
+def problem_hash(facts: ProblemSummary) -> str:
+    """Return a hash of a problem's summary: of one that was saved and read again the same."""
+    plain = asdict(facts)
+    parameters = {name: array.tolist() for name, array in facts.parameters.items()}
+    return _hash(plain | {"parameters": parameters, "x": facts.x.tolist(), "y": facts.y.tolist()})
 
 
 def _texts(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -298,10 +298,10 @@ class _Run:
         taken = iterate.snapshots
         ends = [last - iterate.epochs + passes for passes in taken.epochs] if taken else [last]
         kept = [place for place, end in enumerate(ends) if looks.reached(end)]
-        if taken is None or len(kept) < 2 or not recorder.takes_snapshots:
+        epochs = [ends[place] for place in kept]
+        if taken is None or epochs in ([], [last]) or not recorder.takes_snapshots:
             return recorder.look(last, seconds, iterate)
         each = (seconds - begun) / (last - first)
-        epochs = [ends[place] for place in kept]
         times = [seconds - (last - epoch) * each for epoch in epochs]
         return recorder.look_at_snapshots(epochs, times, iterate, kept)
 

@@ -17,6 +17,7 @@ from optlab.lab.measure.machine import machine_label
 from optlab.lab.measure.machine_load import MACHINE_LOAD
 from optlab.lab.measure.threads import set_threads
 from optlab.lab.trial.baseline import TrivialFits
+from optlab.lab.trial.budget import Looks
 from optlab.lab.trial.record import TrialRecord, Watcher
 from optlab.lab.trial.recorder import Look, Recorder
 from optlab.lab.trial.run import STOPPED, describe_exception, prepare, quiet
@@ -80,8 +81,7 @@ class Sweep:
         ]
         self._device = torch.device(tasks[0].trial.device)
         self._recorders: list[Recorder] = []
-        self._looks = iter(tasks[0].budget.looks)
-        self._next_look: float = next(self._looks)
+        self._looks = Looks(tasks[0].budget.looks)
         self._clock, self._share, self._epoch = Stopwatch(self._device), 0.0, 0
         self._ends: dict[int, End] = {}  # at the present epoch, by the trials' places
         self._kept: list[int] | None = None  # where some have left: the places of the others
@@ -186,12 +186,12 @@ class Sweep:
         """Go on to the next epoch to be recorded; return the records of trials that end there."""
         before, late = self._clock.seconds, False
         self._clock.start()
-        while self._epoch < self._next_look and not late:
+        while self._epoch < self._looks.next and not late:
             joint, self._kept = self._iterates.send(self._kept), None
             self._epoch += passes_of(joint)
             late = time.monotonic() > self._deadline
         self._share += (self._clock.stop() - before) / len(self.tasks)
-        self._next_look = next((look for look in self._looks if look > self._epoch), math.inf)
+        self._looks.reached(self._epoch)
         self._look(joint, late=late)
         gc.collect(0)  # what the optimizer left behind, off the clock
         ends, self._ends = self._ends, {}

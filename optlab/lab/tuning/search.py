@@ -133,21 +133,12 @@ class Search:
         count = max(3, round(WIDENED_BY * self.tuned.trials))
         sign = 1 if edge == "high" else -1
         middle = self.settings[best(self.scores)]
-        found: list[Setting] = []
+        found: list[Mapping[str, float]] = []
         for step in range(1, count + 1):
             places = {**middle.places, name: end + sign * WIDENED_BY * step / count}
             try:
-                found += self._settings_after(found, places)
+                self.tuned.at(places)
             except (ValueError, OverflowError):  # the optimizer has no such values
                 break
-        return found
-
-    def _settings_after(
-        self, found: Sequence[Setting], places: Mapping[str, float]
-    ) -> list[Setting]:
-        new = self._settings([places])
-        return [
-            Setting(one.number + len(found), one.places, one.values, one.optimizer)
-            for one in new
-            if all(one.values != other.values for other in found)
-        ]
+            found.append(places)
+        return self._settings(found)

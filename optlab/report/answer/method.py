@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import optlab
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.optimizers.rate_text import RATE_FIELDS
 from optlab.text import LABEL, method_name, number
@@ -57,15 +58,8 @@ def place_of(row: Mapping[Any, Any]) -> Place:
 
 def optimizer_classes(definition: Mapping[str, Any]) -> dict[str, str]:
     """Return the name of each optimizer's class, by its label, as far as they are known."""
-    parts = [definition, *definition.get("files", {}).values()]
-    settings = [part.get("optimizers") for part in parts]
-    return {
-        str(label): str(own.get("class", ""))
-        for several in settings
-        if isinstance(several, Mapping)
-        for label, own in several.items()
-        if isinstance(own, Mapping)
-    }
+    settings = optimizer_settings(definition).items()
+    return {label: str(own.get("class", "")) for label, own in settings}
 
 
 def _texts(label: str, values: Mapping[Any, Any], classes: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from optlab.analysis.comparison import TOO_FEW
 from optlab.analysis.judge_pairs import NOT_COMPARED
 from optlab.analysis.run_differences import NOT_JUDGED, RunDifferences
 from optlab.report.output_file import SOFTWARE
-from optlab.report.run_diff.diff_rows import describe_difference, setting_labels
+from optlab.report.run_diff.diff_rows import describe_difference, labels_by_cell
 from optlab.report.run_diff.diff_sentences import diff_sentences
 
 _SKIPPED = (NOT_COMPARED, NOT_JUDGED, TOO_FEW)
@@ -26,10 +26,7 @@ def diff_junit(diff: RunDifferences, fail_on: Collection[str]) -> str:
     """
     table = diff.table
     suites = Element("testsuites")
-    failed, skipped = (
-        table["verdict"].isin(fail_on),
-        table["verdict"].isin(_SKIPPED),
-    )
+    failed, skipped = table["verdict"].isin(fail_on), table["verdict"].isin(_SKIPPED)
     counts = {"tests": len(table), "failures": int(failed.sum()), "skipped": int(skipped.sum())}
     texts = {"name": f"{SOFTWARE} diff", **{name: str(count) for name, count in counts.items()}}
     suite = SubElement(suites, "testsuite", texts)
@@ -37,21 +34,14 @@ def diff_junit(diff: RunDifferences, fail_on: Collection[str]) -> str:
     for change in diff.changes:
         value = f"{change.old} -> {change.new}" if change.old else change.new
         SubElement(properties, "property", {"name": _text(change.name), "value": _text(value)})
-    labels = dict(
-        zip(
-            table["cell"].unique(), setting_labels(diff, table.drop_duplicates("cell")), strict=True
-        )
-    )
+    labels = labels_by_cell(diff)
     for row in table.to_dict("records"):
         label = labels[row["cell"]]
         name = {"classname": _text(row["problem"]), "name": _text(f"{label}: {row['metric']}")}
         case = SubElement(suite, "testcase", name)
         if row["verdict"] in fail_on:
-            message = {
-                "message": _text(f"{label} {describe_difference(row)}"),
-                "type": row["verdict"],
-            }
-            SubElement(case, "failure", message)
+            message = _text(f"{label} {describe_difference(row)}")
+            SubElement(case, "failure", {"message": message, "type": row["verdict"]})
         elif row["verdict"] in _SKIPPED:
             SubElement(case, "skipped", {"message": _text(row["message"] or row["verdict"])})
     SubElement(suite, "system-out").text = _text("\n".join(diff_sentences(diff)))

@@ -44,6 +44,12 @@ def setting_labels(
     return found
 
 
+def labels_by_cell(diff: RunDifferences) -> dict[Any, str]:
+    """Return the settings of the differences' table in words, by the number of their cell."""
+    first = diff.table.drop_duplicates("cell")
+    return dict(zip(first["cell"], setting_labels(diff, first), strict=True))
+
+
 def diff_rows(diff: RunDifferences) -> DiffRows:
     """Return the table's texts."""
     groups = [own for _, own in diff.table.groupby("cell", sort=False)]

@@ -10,7 +10,7 @@ import pandas as pd
 from optlab.analysis.comparison import LEAST_PAIRS, TOO_FEW
 from optlab.analysis.judge_pairs import NOT_COMPARED
 from optlab.analysis.run_differences import DIFFERENCES, NOT_JUDGED, RunDifferences
-from optlab.report.run_diff.diff_rows import describe_difference, setting_labels
+from optlab.report.run_diff.diff_rows import describe_difference, labels_by_cell, setting_labels
 from optlab.report.words import format_ratio, join_names
 from optlab.text import pluralize
 
@@ -50,13 +50,10 @@ def _judged(diff: RunDifferences, metric: str) -> bool:
 
 def _named(diff: RunDifferences, rows: pd.DataFrame) -> list[str]:
     """Return a clause for each setting, with its differences."""
+    labels = labels_by_cell(diff)
     clauses = [
-        f"{label} {' and '.join(describe_difference(row) for row in own.to_dict('records'))}"
-        for label, (_, own) in zip(
-            setting_labels(diff, rows.drop_duplicates("cell")),
-            rows.groupby("cell", sort=False),
-            strict=True,
-        )
+        f"{labels[cell]} {' and '.join(map(describe_difference, own.to_dict('records')))}"
+        for cell, own in rows.groupby("cell", sort=False)
     ]
     more = len(clauses) - MOST_NAMED
     return clauses[:MOST_NAMED] + ([f"and {more} more"] if more > 0 else [])

@@ -34,7 +34,7 @@ class Run:
     drop_last: bool = False
     seed: int = 0
     start: Parameters | None = None
-    """Where it starts; drawn by `small_start` where left out."""
+    """The parameters it starts from; drawn by `small_start` where left out."""
     count: int = 1
     dtype: str = "float64"
     looks: tuple[int, ...] = ()

@@ -110,11 +110,6 @@ class Subject:
         (first,) = self.run(self.setting(batch_size=2))
         return self.uses_batches and (first.cost is None or first.cost.gradients <= 1 + 1e-9)
 
-    @cached_property
-    def uses_start(self) -> bool:
-        """Whether it says that it begins at the start: all methods but direct ones."""
-        return not self.is_direct
-
     def setting(self, **changes: Any) -> Run:
         """Return a run on this draw's data, all rows at once, but for some settings."""
         X, y = self.data
