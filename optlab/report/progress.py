@@ -15,7 +15,7 @@ from optlab.lab.runner import Listener
 from optlab.lab.store.redo import Redo
 from optlab.lab.trial.record import Watcher
 from optlab.report.progress_bar import ProgressBar, can_draw
-from optlab.text import DIRECT, cell_label, format_seconds
+from optlab.text import DIRECT, cell_label, format_seconds, pluralize
 
 _TO_REDO: Mapping[Redo, str] = {
     "failed": "failed, crashed or timed out",
@@ -109,16 +109,21 @@ class TrialProgress:
 
     def _print_known(self, known: StoreStatus) -> None:
         if known.done or known.others:
-            done = f"{self._known} of {self._bar.task.total:.0f} trials are in the store already"
-            more = f"; {known.others} others in it are of other settings, data, code or threads"
+            trials = pluralize(int(self._bar.task.total), "trial")
+            verb = "is" if self._known == 1 else "are"
+            done = f"{self._known} of {trials} {verb} in the store already"
+            others = "1 other in it is" if known.others == 1 else f"{known.others} others in it are"
+            more = f"; {others} of other settings, data, code or threads"
             self._bar.print(done + (more if known.others else ""))
         for sentence in known.unknown:
             self._bar.print(sentence)
         for kind, what in _TO_REDO.items():
             count = known.to_redo[kind]
             if count:
-                told = f"{count} of the {known.done} stored trials {what}"
-                self._bar.print(f"{told}; --redo {kind} runs them again")
+                told = f"{count} of the {pluralize(known.done, 'stored trial')} {what}"
+                self._bar.print(
+                    f"{told}; --redo {kind} runs {'it' if count == 1 else 'them'} again"
+                )
 
     def started(self, trial: Trial) -> None:
         """Show which trial runs now."""
