@@ -140,7 +140,8 @@ class Results(ResultTables):
     def verdict(self) -> str:
         """Return one to three sentences that say which method to use, a line each.
 
-        They stand above the ranked table wherever these results are shown.
+        They stand above the ranked table wherever these results are shown. Of several problems
+        each sentence begins with the name of its own.
 
         Returns
         -------
@@ -159,7 +160,11 @@ class Results(ResultTables):
         >>> results.verdict()
         'No trial ended with an answer: 1 diverged.'
         """
-        return "\n".join(sentence.text for sentence in verdict(self))
+        several = len(self.problems) > 1
+        return "\n".join(
+            f"{own.problem}: {own.text}" if several and own.problem else own.text
+            for own in verdict(self)
+        )
 
     def ranking(self) -> pd.DataFrame:
         """Return the best setting of each method on each problem, the best method first.
@@ -211,7 +216,7 @@ class Results(ResultTables):
         >>> rates = [ol.ManualSGD(0.1), ol.ManualSGD(0.01)]
         >>> results = ol.compare(problem, rates, batch_sizes=[1, "full"], epochs=5)
         >>> results.filter(batch=1, hp_learning_rate=lambda rate: rate > 0.05)
-        Results('experiment', 1 trials: 1 finished)
+        Results('experiment', 1 trial: 1 finished)
         """
         asked = dict(conditions)
         chosen = drawn_trials(self.trials, conditions.pop("method", None), None)

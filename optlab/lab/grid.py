@@ -17,6 +17,7 @@ from optlab.checks import check_count
 from optlab.lab.measure.devices import check_device
 from optlab.lab.trial.record import Trial
 from optlab.lab.tuning.rate_rule import RateRule, RuleName
+from optlab.lab.tuning.tuned import Tuned
 from optlab.lab.tuning.tuned_rates import with_tuned_rates
 from optlab.optimizers import (
     BatchSize,
@@ -214,11 +215,22 @@ def named_optimizers(
 
 def _labels(optimizers: Sequence[Optimizer]) -> list[str]:
     """Return a label for each optimizer: its name, and what sets it apart from its namesakes."""
+    names = _names(optimizers)
     namesakes: dict[str, list[Optimizer]] = {}
-    for optimizer in optimizers:
-        namesakes.setdefault(optimizer_name(optimizer), []).append(optimizer)
+    for name, optimizer in zip(names, optimizers, strict=True):
+        namesakes.setdefault(name, []).append(optimizer)
     labels = {name: iter(_labels_of_namesakes(name, own)) for name, own in namesakes.items()}
-    return [next(labels[name]) for name in map(optimizer_name, optimizers)]
+    return [next(labels[name]) for name in names]
+
+
+def _names(optimizers: Sequence[Optimizer]) -> list[str]:
+    """Return each optimizer's name; that of a tuned one with a namesake after ``tuned``."""
+    names = list(map(optimizer_name, optimizers))
+    counts = Counter(names)
+    return [
+        f"tuned {name}" if isinstance(own, Tuned) and counts[name] > 1 else name
+        for name, own in zip(names, optimizers, strict=True)
+    ]
 
 
 def _labels_of_namesakes(name: str, optimizers: Sequence[Optimizer]) -> list[str]:

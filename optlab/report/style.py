@@ -11,7 +11,7 @@ import pandas as pd
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.select_trials import select_trials
 from optlab.checks import did_you_mean
-from optlab.report.answer.method import optimizer_classes
+from optlab.report.answer.method import optimizer_settings
 from optlab.report.oklab import lightness, with_lightness
 from optlab.report.views.view import batches_in
 from optlab.text import DIRECT, method_name
@@ -122,7 +122,7 @@ class Styles:
     def of_results(cls, results: ResultTables) -> Styles:
         """Give each optimizer of some results its style; that of its experiment, where it can."""
         trials = results.trials
-        known = optimizer_classes(results.definition)
+        known = optimizer_settings(results.definition)
         return cls.of(trials["optimizer"], batches_in(trials["batch"]), known)
 
     def __getitem__(self, optimizer: str) -> Style:

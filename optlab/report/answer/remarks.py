@@ -11,6 +11,7 @@ import torch
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
+from optlab.report.answer.method import optimizer_settings
 from optlab.report.words import join_names
 from optlab.text import DIRECT, method_name, number, pluralize
 
@@ -46,8 +47,9 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> str:
 def _other_functions(results: ResultTables) -> Iterator[str]:
     """Yield the sentence on the methods that minimise another function than the problem's loss."""
     decays: dict[str, set[float]] = {}
+    settings = optimizer_settings(results.definition)
     for label in results.trials.loc[results.trials["status"].isin(ENDED_WELL), "optimizer"]:
-        if decay := weight_decay(settings_of(results, str(label))):
+        if decay := weight_decay(settings.get(str(label), {})):
             decays.setdefault(method_name(str(label)), set()).add(decay)
     if decays:
         named = [
@@ -59,13 +61,6 @@ def _other_functions(results: ResultTables) -> Iterator[str]:
             f"{_listed(named)} {verb} another function: decay pulls the parameters towards 0, "
             "away from the minimum of the loss"
         )
-
-
-def settings_of(results: ResultTables, optimizer: str) -> Mapping[str, Any]:
-    """Return an optimizer's class and hyperparameters by its label, as far as they are known."""
-    parts = [results.definition, *results.definition.get("files", {}).values()]
-    found = (part.get("optimizers", {}) for part in parts)
-    return next((own[optimizer] for own in found if optimizer in own), {})
 
 
 def weight_decay(settings: Any) -> float:
