@@ -14,11 +14,11 @@ from optlab.analysis.statistics import CELL, ENDED_WELL, cell_numbers, median_in
 from optlab.analysis.targets import COSTS
 from optlab.checks import did_you_mean
 from optlab.optimizers.rate_text import RATE_FIELDS
-from optlab.report.answer.method import PLACE, hyperparameter_values, place_of
+from optlab.report.answer.method import PLACE, hyperparameter_values, place_of, tuned_optimizers
 from optlab.report.answer.ranking import ranked_settings, times_to_targets
 from optlab.report.latex import escape
 from optlab.report.latex_numbers import Cell, cells_of
-from optlab.report.words import share
+from optlab.report.words import listed, share
 from optlab.text import pluralize
 
 Spread = Literal["interval", "std", "none"]
@@ -92,7 +92,7 @@ def paper_table(
     return PaperTable(
         [*about, *numbers],
         list(map(str, settings["problem"])),
-        [_trials_note(ran, spread), *([", ".join(same)] if same else []), *notes],
+        [_trials_note(ran, spread), ", ".join(same), *notes, _tuned_note(results, settings)],
     )
 
 
@@ -256,6 +256,16 @@ def _goals(targets: Mapping[str, str]) -> str:
         return _target(one) + (of if one[:1].isdigit() else "")
     each = ", ".join(f"{_target(own)} on {escape(name)}" for name, own in targets.items())
     return f"a share{of} ({each})"
+
+
+def _tuned_note(results: ResultTables, settings: pd.DataFrame) -> str:
+    """Return the sentence on the methods whose hyperparameters were tuned; empty without any."""
+    tuned = set(tuned_optimizers(results.definition))
+    names = settings.loc[settings["optimizer"].isin(tuned), "method"].drop_duplicates()
+    if names.empty:
+        return ""
+    whose = "" if settings["optimizer"].isin(tuned).all() else f" of {listed(list(names))}"
+    return escape(f"hyperparameters{whose} were tuned, on other seeds than these")
 
 
 def _trials_note(ran: pd.DataFrame, spread: Spread) -> str:
