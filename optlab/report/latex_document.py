@@ -42,9 +42,7 @@ def table_document(
     name = label if label is not None else "tab:" + re.sub(r"[^a-z0-9]+", "-", title.lower())
     if not name or re.search(r"[{}\\%#~^$&\s]", name):
         raise ValueError(f"label must be letters, digits and :-_. without spaces, not {label!r}")
-    sentences = [
-        note[:1].upper() + note[1:] for note in (caption or title, *filter(None, table.notes))
-    ]
+    sentences = [note[:1].upper() + note[1:] for note in (caption or title, *table.notes)]
     sentences[0] = escape_caption(caption or title)
     bold = any("bfseries" in cell.left for column in table.columns for cell in column.cells)
     sentences += ["Bold: the best of a column"] * bold

@@ -89,11 +89,9 @@ def paper_table(
     names = _names(ran, columns)
     about, same = _split(_about(results, settings))
     numbers, notes = _numbers(results, ran, settings, names, spread)
-    return PaperTable(
-        [*about, *numbers],
-        list(map(str, settings["problem"])),
-        [_trials_note(ran, spread), ", ".join(same), *notes, _tuned_note(results, settings)],
-    )
+    said = [_trials_note(ran, spread), ", ".join(same), *notes, _tuned_note(results, settings)]
+    problems = list(map(str, settings["problem"]))
+    return PaperTable([*about, *numbers], problems, [note for note in said if note])
 
 
 def _names(ran: pd.DataFrame, columns: Sequence[str] | None) -> list[str]:
