@@ -306,12 +306,12 @@ def _axis(name: str, values: object, check: Callable[[object], T]) -> tuple[T, .
 def _check_dtype(value: object) -> str:
     name = str(value).removeprefix("torch.")
     if name not in {"float32", "float64"}:
-        raise ValueError(f"dtypes must be float32 or float64, not {name!r}")
+        raise ValueError(f"dtype must be float32 or float64, not {name!r}")
     return name
 
 
 def _check_seed(value: object) -> int:
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or not 0 <= int(value) < 2**63:  # type: ignore[call-overload]  # whole: a number
-        raise ValueError(f"seeds must be whole numbers from 0 to 2**63 - 1, not {value!r}")
+        raise ValueError(f"seed must be a whole number from 0 to 2**63 - 1, not {value!r}")
     return int(value)  # type: ignore[call-overload,no-any-return]  # as above
