@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.same_problems import different_problems
 from optlab.analysis.statistics import CELL, measured
@@ -74,11 +75,10 @@ def written_optimizers(results: ResultTables) -> dict[str, dict[str, str]]:
 
     Their values are JSON. Where the definition does not say them they are those of the trials.
     """
-    parts = [results.definition, *results.definition.get("files", {}).values()]
-    found: dict[str, dict[str, str]] = {}
-    for part in parts:
-        for name, own in (part.get("optimizers") or {}).items():
-            found[str(name)] = {str(k): json.dumps(v, default=str) for k, v in own.items()}
+    found = {
+        name: {str(k): json.dumps(v, default=str) for k, v in own.items()}
+        for name, own in optimizer_settings(results.definition).items()
+    }
     trials = measured(results.trials).drop_duplicates("optimizer").set_index("optimizer")
     own = [column for column in trials if str(column).startswith("hp_")]
     for name, values in trials[own].to_dict("index").items():

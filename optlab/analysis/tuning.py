@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.order_statistics import best_of, expected_attempts
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL, in_sweep, measured
@@ -45,14 +46,15 @@ def searches(results: ResultTables) -> Iterator[SearchTable]:
     if "stage" not in trials or not (trials["stage"] == "tuning").any():
         return
     rule = StopAt.stored(results.definition.get("stop_at"))
+    settings = optimizer_settings(results.definition)
     tuning = trials[trials["stage"] == "tuning"]
     setting = [tuning[name] for name in [*PLACE, "setting"]]
     stopped = tuning["status"].eq("interrupted").groupby(setting, observed=True).transform("any")
     tuning = tuning[~stopped.astype(bool)]
     for place, rows in tuning.groupby(PLACE, sort=False, observed=True):
-        about = results.definition.get("optimizers", {}).get(place[1], {})
+        about = settings.get(str(place[1]), {})
         if not isinstance(about.get("space"), Mapping):
-            continue  # a merged file, which names its optimizers anew
+            continue  # a definition that does not say what was searched
         ranges = {name: range_of(own) for name, own in about["space"].items()}
         names = (str(place[0]), str(place[1]), str(place[2]))
         table, scores = _settings(rows, ranges, str(about["by"]), rule)

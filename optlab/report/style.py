@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.select_trials import select_trials
 from optlab.checks import did_you_mean
-from optlab.report.answer.method import optimizer_settings
 from optlab.report.oklab import lightness, with_lightness
 from optlab.report.views.view import batches_in
 from optlab.text import DIRECT, method_name

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 import optlab
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.optimizers.rate_text import RATE_FIELDS
 from optlab.text import LABEL, method_name, number
@@ -64,19 +65,6 @@ def place_of(row: Mapping[Any, Any]) -> Place:
     """Return the place of a row of a table: its problem, optimizer and batch size."""
     problem, optimizer, batch = (str(row[name]) for name in PLACE)
     return problem, optimizer, batch
-
-
-def optimizer_settings(definition: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return each optimizer's class and hyperparameters by its label, as far as they are known."""
-    parts = [definition, *definition.get("files", {}).values()]
-    settings = [part.get("optimizers") for part in parts]
-    return {
-        str(label): own
-        for several in settings
-        if isinstance(several, Mapping)
-        for label, own in several.items()
-        if isinstance(own, Mapping)
-    }
 
 
 def tuned_optimizers(definition: Mapping[str, Any]) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import torch
 
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
-from optlab.report.answer.method import optimizer_settings
 from optlab.report.words import join_names, listed
 from optlab.text import DIRECT, method_name, number, pluralize
 

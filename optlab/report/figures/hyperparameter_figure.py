@@ -14,11 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator
 
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
 from optlab.checks import did_you_mean
 from optlab.optimizers.rate_text import RATE_FIELDS
-from optlab.report.answer.method import optimizer_settings
 from optlab.report.figures.legend import legend_height, legend_of, put_legend
 from optlab.report.figures.panels import INK, MARKERS, escape_math, finish, line_style, wrap_title
 from optlab.report.figures.paper import PAGE, FigureStyle, PaperFigure

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
 from optlab.analysis.tuning import tuning_settings
@@ -177,7 +178,7 @@ def is_wide(values: pd.Series[float], factor: float = 20) -> bool:
 
 def _measure(results: ResultTables, table: pd.DataFrame) -> str:
     """Return the measure that the optimizers were tuned for, as a label."""
-    about = results.definition.get("optimizers", {})
+    about = optimizer_settings(results.definition)
     by = {str(about.get(name, {}).get("by", "")) for name in table["optimizer"]}
     plain = {one.replace("_", " ") for one in by if " to " not in one}
     return escape_math(", ".join(sorted(plain))) or "suboptimality"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.tuning import tuning, tuning_ranks
 from optlab.lab.tuning.range_edge import UNSURE
@@ -80,7 +81,7 @@ def _cost(row: dict[Any, Any]) -> Sentence:
 
 def _budgets(results: ResultTables) -> Iterator[Sentence]:
     """Yield a sentence where optimizers were not tuned by the same rule and budget."""
-    about = results.definition.get("optimizers", {})
+    about = optimizer_settings(results.definition)
     tuned = {name: own for name, own in about.items() if own.get("class") == "Tuned"}
     for key, what in (("trials", "numbers of settings"), ("sampler", "samplers"),
                       ("by", "measures"), ("seeds", "seeds")):  # fmt: skip
