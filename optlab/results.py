@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from optlab.lab.trial.recorded_parameters import RecordedParameters
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.ranking import ranked_settings, ranking
 from optlab.report.answer.verdict import verdict
+from optlab.report.findings.sentence import by_problem
 from optlab.report.latex_document import table_document
 from optlab.report.output_file import check_output, is_own_output, output_file
 from optlab.report.paper_table import paper_table
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
     from optlab.report.figures.paper import FigureStyle
     from optlab.report.page.signature_table import SignatureLike
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +144,8 @@ class Results(ResultTables):
     def verdict(self) -> str:
         """Return one to three sentences that say which method to use, a line each.
 
-        They stand above the ranked table wherever these results are shown. Of several problems
-        each sentence begins with the name of its own.
+        Of several problems each line begins with the problem's name. They stand above the ranked
+        table wherever these results are shown.
 
         Returns
         -------
@@ -160,11 +164,9 @@ class Results(ResultTables):
         >>> results.verdict()
         'No trial ended with an answer: 1 diverged.'
         """
-        several = len(self.problems) > 1
-        return "\n".join(
-            f"{own.problem}: {own.text}" if several and own.problem else own.text
-            for own in verdict(self)
-        )
+        groups = by_problem(verdict(self), self.problems)
+        heads = ((f"{name}: " if name else "", said) for name, said in groups)
+        return "\n".join(f"{head}{sentence.text}" for head, said in heads for sentence in said)
 
     def ranking(self) -> pd.DataFrame:
         """Return the best setting of each method on each problem, the best method first.
@@ -1139,11 +1141,8 @@ class Results(ResultTables):
         'final suboptimality'
         """
         from optlab.report.figures import hyperparameter_figure as figures  # noqa: PLC0415 - as above
-        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.hyperparameter_figure(
-            self, self._one(problem), hyperparameter, measure, paper=figure_style(style)
-        )
+        return self._draw(figures.hyperparameter_figure, problem, style, hyperparameter, measure)
 
     def plot_theory(
         self, problem: str | None = None, *, style: str | FigureStyle = "page"
@@ -1168,9 +1167,8 @@ class Results(ResultTables):
         theory : The numbers.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
-        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.theory(self, self._one(problem), paper=figure_style(style))
+        return self._draw(figures.theory, problem, style)
 
     def plot_fit(self, problem: str | None = None, *, style: str | FigureStyle = "page") -> Figure:
         """Draw the points of a one-feature problem and the line of each setting's median trial.
@@ -1192,9 +1190,8 @@ class Results(ResultTables):
         Solution.plot : The way to a solution.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
-        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.fit(self, self._one(problem), paper=figure_style(style))
+        return self._draw(figures.fit, problem, style)
 
     def plot_seconds(
         self, problem: str | None = None, *, style: str | FigureStyle = "page"
@@ -1214,9 +1211,8 @@ class Results(ResultTables):
         plot_batch_sizes : Costs of a target.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
-        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.seconds(self, self._one(problem), paper=figure_style(style))
+        return self._draw(figures.seconds, problem, style)
 
     def plot_tuning(
         self, problem: str | None = None, *, style: str | FigureStyle = "page"
@@ -1239,10 +1235,9 @@ class Results(ResultTables):
         --------
         tuning, tuning_settings : The numbers.
         """
-        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
         from optlab.report.figures.tuning_curves import tuning_curves  # noqa: PLC0415 - as above
 
-        figure = tuning_curves(self, self._one(problem), paper=figure_style(style))
+        figure = self._draw(tuning_curves, problem, style)
         if figure is None:
             raise ValueError("no optimizer was tuned: put one into optlab.Tuned")
         return figure
@@ -1294,9 +1289,8 @@ class Results(ResultTables):
         time_to_target : The numbers.
         """
         from optlab.report.figures.batch_size_figure import batch_size_figure  # noqa: PLC0415 - as above
-        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return batch_size_figure(self, self._one(problem), paper=figure_style(style))
+        return self._draw(batch_size_figure, problem, style)
 
     def figures(
         self, problem: str | None = None, *, style: str | FigureStyle = "page"
@@ -1317,9 +1311,8 @@ class Results(ResultTables):
         save_figures : Writes them.
         """
         from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
-        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
 
-        return figures.all_figures(self, self._one(problem), paper=figure_style(style))
+        return self._draw(figures.all_figures, problem, style)
 
     def save_figures(
         self,
@@ -1392,6 +1385,14 @@ class Results(ResultTables):
         from optlab.report.page.render import write_page  # noqa: PLC0415 - as above
 
         return write_page(self, path, force=force, signatures=signatures)
+
+    def _draw(
+        self, draw: Callable[..., T], problem: str | None, style: str | FigureStyle, *more: str
+    ) -> T:
+        """Return what a function of `optlab.report.figures` draws of one problem in a style."""
+        from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
+
+        return draw(self, self._one(problem), *more, paper=figure_style(style))
 
     def _one(self, problem: str | None) -> str:
         if problem is None and len(self.problems) == 1:

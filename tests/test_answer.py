@@ -138,6 +138,15 @@ def quiet(**settings):
     return plant(**usual | settings)
 
 
+def test_each_line_of_the_verdict_names_its_problem_where_there_are_several():
+    usual = {"direct": (), "optimizers": ("A", "B")}
+    planted = quiet(**usual), quiet(**usual, problems=("one", "two"))
+    one, two = (ol.Results(**vars(own)) for own in planted)
+    assert one.verdict().splitlines() == texts(one)
+    assert two.verdict().splitlines() == [f"{s.problem}: {s.text}" for s in verdict(two)]
+    assert {line[:5] for line in two.verdict().splitlines()} == {"one: ", "two: "}
+
+
 def test_where_nobody_reaches_a_target_the_nearest_is_named_and_no_winner():
     results = quiet(direct=(), optimizers=("A", "B"), epochs=(1,))
     (text,) = texts(results)
@@ -250,12 +259,6 @@ def test_without_stop_at_the_method_that_goes_on_is_first_and_the_coarse_target_
     assert re.search(r"; to 0\.01 [AB] \(.*\) is faster: 1 ms, 1 epoch\.$", text)
     own = replace(results, definition={"stop_at": {"measure": "suboptimality", "share": 0.01}})
     assert "1e-12" not in texts(own)[0]
-
-
-def test_of_several_problems_each_sentence_of_the_verdict_has_the_name_of_its_own():
-    lines = results_of(quiet(problems=("one", "two"), optimizers=("A",))).verdict().split("\n")
-    assert [line.partition(": ")[0] for line in lines] == ["one", "two"]
-    assert not results_of(quiet(optimizers=("A",))).verdict().startswith("one")
 
 
 @pytest.mark.parametrize("mark", ["contended", "shared"])

@@ -22,7 +22,9 @@ from optlab.lab.tuning.search import Search
 from optlab.optimizers import registry
 from optlab.optimizers.ranges import range_of
 from optlab.optimizers.search_space import default_space, with_hyperparameters
+from optlab.report.findings.sentence import Sentence
 from optlab.report.findings.tuning_findings import tuning_findings
+from optlab.report.page.section import Section
 
 RATES = ol.LogUniform(1e-4, 10.0)
 
@@ -457,6 +459,15 @@ def test_the_edge_is_said_in_a_sentence():
     assert "censored" in sentences["censored"]
     assert "at the upper end of the range searched (0.0001 to 0.01)" in sentences["censored"]
     assert "SGD 5, HeavyBall 4" in sentences["budgets"]
+
+
+def test_sentences_name_their_problem_where_the_results_have_several():
+    censored, budgets = Sentence("censored", "At an end.", "a"), Sentence("budgets", "Unequal.")
+    others = [Sentence("tuning", f"Best {k}.", name) for name in "ab" for k in range(3)]
+    section = Section(["a", "b"], [censored, budgets, *others], [], [])
+    assert [name for name, _ in section.first] == ["a", ""]  # all before the figures are of one
+    assert [name for name, _ in section.others] == ["a", "b"]
+    assert [name for name, _ in Section(["a"], [censored, budgets], [], []).first] == ["", ""]
 
 
 def test_the_table_of_an_adapters_search_has_its_options_and_the_edges_that_have_values_beyond():

@@ -22,6 +22,7 @@ from optlab.report.answer.ranked_rows import (
 )
 from optlab.report.answer.remarks import remarks
 from optlab.report.answer.verdict import verdict
+from optlab.report.findings.sentence import by_problem
 
 MOST_ROWS = 20
 """Of each ranked table a notebook shows at most so many rows; the page shows all."""
@@ -47,13 +48,10 @@ def answer_html(
     At most 20 rows of 5 problems, unless ``whole`` is set. ``link`` marks the terms in a text of a
     part of the page, as `optlab.report.glossary.TermLinks` does.
     """
-    groups: dict[str, list[Any]] = {}
-    for sentence in verdict(results):
-        groups.setdefault(sentence.problem, []).append(sentence)
     tables = ranked_rows(results)
     shown = tables if whole else tables[:MOST_TABLES]
     return _ANSWER.render(
-        groups=groups.items(),
+        groups=by_problem(verdict(results), results.problems),
         several=len(tables) > 1,
         tables=[_table(table, None if whole else MOST_ROWS) for table in shown],
         more_tables=len(tables) - len(shown),

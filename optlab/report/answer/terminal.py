@@ -27,6 +27,7 @@ from optlab.report.answer.ranked_rows import (
 )
 from optlab.report.answer.remarks import remarks
 from optlab.report.answer.verdict import verdict
+from optlab.report.findings.sentence import by_problem
 from optlab.report.trial_counts import trial_counts
 
 BAR_WIDTHS = (16, 10, 6)
@@ -60,14 +61,12 @@ def print_answer(console: Console, results: ResultTables) -> None:
 def _parts(console: Console, results: ResultTables) -> Iterator[RenderableType]:
     heading = Text(results.name or "experiment", style="bold", overflow="fold")
     yield heading.append(f"  {trial_counts(results.trials)}", style="not bold dim")
-    several, before = len(results.problems) > 1, ""
-    for sentence in verdict(results):
-        if several and sentence.problem != before:
-            yield Text(f"{sentence.problem}:", style="bold")
-        before = sentence.problem
-        yield Padding(
-            Text(sentence.text, overflow="fold"), (0, 0, 0, 2 if before and several else 0)
-        )
+    for problem, sentences in by_problem(verdict(results), results.problems):
+        if problem:
+            yield Text(f"{problem}:", style="bold")
+        for sentence in sentences:
+            yield Padding(Text(sentence.text, overflow="fold"), (0, 0, 0, 2 if problem else 0))
+    several = len(results.problems) > 1
     tables = ranked_rows(results)
     for place, ranked in enumerate(tables):
         yield Text("")

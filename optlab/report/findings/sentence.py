@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from optlab.analysis.intervals import median_ranks
 from optlab.report.views import View
 from optlab.text import cell_label, format_seconds, pluralize
+
+Groups: TypeAlias = "list[tuple[str, list[Sentence]]]"
+"""The name of a problem, or nothing, and sentences on it."""
 
 SURE = 0.9
 """Intervals that cover in fewer experiments are given as the range of the trials."""
@@ -30,6 +34,23 @@ class Sentence:
     text: str  # plain: names in it are as users wrote them
     problem: str = ""  # that it is about
     numbers: dict[str, Any] = field(default_factory=dict)  # and names in it, unrounded
+
+
+def by_problem(sentences: Iterable[Sentence], problems: Collection[str]) -> Groups:
+    """Return the sentences on each problem after its name, which is left out where it is the one.
+
+    Examples
+    --------
+    >>> sentences = [Sentence("tuning", "One.", "a"), Sentence("budgets", "Both.")]
+    >>> [name for name, _ in by_problem(sentences, ["a", "b"])]
+    ['a', '']
+    >>> [name for name, _ in by_problem(sentences, ["a"])]
+    ['', '']
+    """
+    groups: dict[str, list[Sentence]] = {}
+    for sentence in sentences:
+        groups.setdefault(sentence.problem, []).append(sentence)
+    return [(name if len(problems) > 1 else "", group) for name, group in groups.items()]
 
 
 def describe_setting(row: Any, views: dict[str, View]) -> str:

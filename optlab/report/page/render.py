@@ -17,7 +17,7 @@ from optlab.html_templates import ENVIRONMENT
 from optlab.report.answer.html import answer_html
 from optlab.report.findings.all_findings import findings
 from optlab.report.findings.caveats import caveats
-from optlab.report.findings.sentence import Sentence
+from optlab.report.findings.sentence import by_problem
 from optlab.report.glossary import GLOSSARY, TermLinks
 from optlab.report.output_file import SOFTWARE, check_output, output_file
 from optlab.report.page.experiment_lines import experiment_lines, tracebacks
@@ -86,7 +86,7 @@ def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ())
         link=link,
         glossary=GLOSSARY,
         columns=MEANINGS.items(),
-        findings=_by_problem(findings(results, views), named=len(results.problems) > 1),
+        findings=by_problem(findings(results, views), results.problems),
         caveats=caveats(results, views),
         pictures=pictures,
         charts=others,
@@ -145,9 +145,3 @@ def _source(name: str) -> str:
 def _subtitle(results: ResultTables) -> str:
     started = str(results.definition.get("started", ""))[:16].replace("T", " ")
     return trial_counts(results.trials) + (f"; {started} UTC" if started else "")
-
-
-def _by_problem(sentences: Iterable[Sentence], *, named: bool) -> list[tuple[str, list[Sentence]]]:
-    """Return the sentences of each problem, with its name where there are several."""
-    groups = groupby(sentences, key=lambda sentence: sentence.problem)
-    return [(name if named else "", list(group)) for name, group in groups]

@@ -18,7 +18,7 @@ from optlab.report.words import share
 from optlab.text import method_name
 
 COST = "epochs"
-"""What scores are counted in: the same on every machine, and of sweeps too."""
+"""The cost by which methods are scored: the same on every machine, and of sweeps too."""
 
 MOST_OPTIMIZERS = 30
 """A matrix of more is not drawn: `Results.win_rates` has the numbers."""
@@ -43,7 +43,7 @@ def score_section(results: ResultTables) -> Section | None:
         as_table(f"Scores: 1 is the best on every problem ({cost})", rounded),
         as_table(best, expected, [*single, "seeds"]),
     ]
-    return Section(score_findings(table, COST), _matrix(times, target), tables)
+    return Section(results.problems, score_findings(table, COST), _matrix(times, target), tables)
 
 
 def _best_settings(expected: pd.DataFrame) -> pd.DataFrame:

@@ -10,15 +10,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
-from optlab.report.findings.sentence import Sentence
+from optlab.report.findings.sentence import Groups, Sentence, by_problem
 from optlab.report.output_file import SOFTWARE
 from optlab.text import format_seconds, number
 
 Table = tuple[str, list[str], list[list[str]], list[int]]
 """Title, heads, rows of text, and the places of the columns of numbers."""
-
-Groups = list[tuple[str, list[Sentence]]]
-"""The name of a problem, or nothing, and sentences on it."""
 
 MOST_SENTENCES = 6
 """Of more only the urgent ones stand before the figures."""
@@ -28,8 +25,9 @@ _URGENT = ("censored", "unsure edge", "budgets", "tuning ranks")
 
 
 class Section(NamedTuple):
-    """The parts of a section."""
+    """The parts of a section of results of some problems."""
 
+    problems: Collection[str]
     sentences: list[Sentence]
     figures: list[tuple[str, str]]  # a text that describes it, and its address as data
     tables: list[Table]
@@ -38,28 +36,15 @@ class Section(NamedTuple):
     def first(self) -> Groups:
         """Return the sentences before the figures: all, or of many those on what went wrong."""
         few = len(self.sentences) <= MOST_SENTENCES
-        return by_problem([s for s in self.sentences if few or s.kind in _URGENT])
+        chosen = [s for s in self.sentences if few or s.kind in _URGENT]
+        return by_problem(chosen, self.problems)
 
     @property
     def others(self) -> Groups:
         """Return the sentences after the tables, which have their numbers too."""
         few = len(self.sentences) <= MOST_SENTENCES
-        return by_problem([s for s in self.sentences if not few and s.kind not in _URGENT])
-
-
-def by_problem(sentences: list[Sentence]) -> Groups:
-    """Return the sentences of each problem, with its name where there are several.
-
-    Examples
-    --------
-    >>> two = [Sentence("tuning", "One.", "a"), Sentence("tuning", "Two.", "b")]
-    >>> [name for name, _ in by_problem(two)], [name for name, _ in by_problem(two[:1])]
-    (['a', 'b'], [''])
-    """
-    groups: dict[str, list[Sentence]] = {}
-    for sentence in sentences:
-        groups.setdefault(sentence.problem, []).append(sentence)
-    return [(name if len(groups) > 1 else "", group) for name, group in groups.items()]
+        chosen = [s for s in self.sentences if not few and s.kind not in _URGENT]
+        return by_problem(chosen, self.problems)
 
 
 def as_image(figure: Figure) -> str:

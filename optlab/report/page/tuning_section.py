@@ -36,4 +36,4 @@ def tuning_section(results: ResultTables) -> Section | None:
     if not ranks.empty:
         title = "Ranks by epochs, without and with those of tuning"
         tables.append(as_table(title, ranks, single, _HEADS))
-    return Section(tuning_findings(results), figures, tables)
+    return Section(results.problems, tuning_findings(results), figures, tables)
