@@ -465,7 +465,10 @@ def test_sentences_name_their_problem_where_the_results_have_several():
     censored, budgets = Sentence("censored", "At an end.", "a"), Sentence("budgets", "Unequal.")
     others = [Sentence("tuning", f"Best {k}.", name) for name in "ab" for k in range(3)]
     section = Section(["a", "b"], [censored, budgets, *others], [], [])
-    assert [name for name, _ in section.first] == ["a", ""]  # all before the figures are of one
+    assert [name for name, _ in section.first] == [
+        "a",
+        "All problems",
+    ]  # all before the figures are of one
     assert [name for name, _ in section.others] == ["a", "b"]
     assert [name for name, _ in Section(["a"], [censored, budgets], [], []).first] == ["", ""]
 
