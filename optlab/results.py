@@ -14,6 +14,7 @@ from optlab import analysis
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.run_differences import run_differences
 from optlab.analysis.select_trials import check_column, select_trials
+from optlab.analysis.win_rates import of_best_settings
 from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
@@ -1242,8 +1243,25 @@ class Results(ResultTables):
             raise ValueError("no optimizer was tuned: put one into optlab.Tuned")
         return figure
 
-    def plot_win_rates(self, stop_at: float | StopAt | None = None, cost: str = "epochs") -> Figure:
+    def plot_win_rates(
+        self,
+        stop_at: float | StopAt | None = None,
+        cost: str = "epochs",
+        *,
+        settings: Literal["best", "all"] = "best",
+    ) -> Figure:
         """Draw who beats whom: a square for each pair of optimizers, with the share of wins.
+
+        Parameters
+        ----------
+        stop_at
+            The target; the experiment's where left out.
+        cost
+            ``"epochs"``, ``"samples"``, ``"steps"`` or ``"seconds"``.
+        settings
+            ``"best"``: of each method the setting that wins the largest mean share of its
+            comparisons with all others; it is chosen by the trials that are drawn. ``"all"``: every
+            setting; from 13 on without numbers in the squares.
 
         Returns
         -------
@@ -1253,7 +1271,7 @@ class Results(ResultTables):
         Raises
         ------
         ValueError
-            Without a target, and where no two optimizers were compared.
+            Without a target, for other settings, and where no two optimizers were compared.
 
         See Also
         --------
@@ -1261,11 +1279,15 @@ class Results(ResultTables):
         """
         from optlab.report.figures.win_rate_matrix import win_rate_matrix  # noqa: PLC0415 - as above
 
+        if settings not in {"best", "all"}:
+            raise ValueError(f"settings must be 'best' or 'all', not {settings!r}")
         table = self.win_rates(stop_at, cost)
         if table.empty:
             raise ValueError("no two optimizers ran on the same problem")
+        chosen = of_best_settings(table) if settings == "best" else table
         target = StopAt.of(self._stop_at(stop_at))
-        return win_rate_matrix(table, f"Share of comparisons won, by {cost} to {target}")
+        of = ", the best setting of each method" if len(chosen) < len(table) else ""
+        return win_rate_matrix(chosen, f"Share of comparisons won, by {cost} to {target}{of}")
 
     def plot_batch_sizes(
         self, problem: str | None = None, *, style: str | FigureStyle = "page"
