@@ -1150,8 +1150,9 @@ class Results(ResultTables):
     ) -> Figure:
         """Draw what theory predicts of the suboptimality, dashed, beside what was measured.
 
-        Its noise floor is dotted. ``problem`` may be left out where there is one; for ``style`` see
-        `plot_convergence`.
+        Its noise floor is dotted. Each method has panels of its own, in which the lines go from
+        dark to light with the learning rate. ``problem`` may be left out where there is one; for
+        ``style`` see `plot_convergence`.
 
         Returns
         -------
@@ -1167,9 +1168,9 @@ class Results(ResultTables):
         --------
         theory : The numbers.
         """
-        from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.theory_figure import theory_figure  # noqa: PLC0415 - as above
 
-        return self._draw(figures.theory, problem, style)
+        return self._draw(theory_figure, problem, style)
 
     def plot_fit(self, problem: str | None = None, *, style: str | FigureStyle = "page") -> Figure:
         """Draw the points of a one-feature problem and the line of each setting's median trial.

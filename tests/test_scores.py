@@ -213,12 +213,12 @@ def test_the_finding_names_the_best_and_those_that_may_be_as_good(results):
 def test_the_figure_has_a_square_for_each_pair(results):
     (axes,) = results.plot_win_rates(settings="all").axes
     assert len(axes.patches) == len(results.win_rates())
+    assert len(axes.get_xticklabels()) == 4
     (axes,) = results.plot_win_rates().axes
     methods = [label.get_text().partition(",")[0] for label in axes.get_yticklabels()]
     assert sorted(methods) == ["Adam", "Lstsq", "SGD"]  # each once, by its best setting
     with pytest.raises(ValueError, match="settings must be 'best' or 'all', not 'some'"):
         results.plot_win_rates(settings="some")
-    assert len(axes.get_xticklabels()) == 4
 
 
 def test_the_page_has_a_section_on_several_problems(results):
