@@ -109,7 +109,7 @@ class TrialProgress:
 
     def _print_known(self, known: StoreStatus) -> None:
         if known.done or known.others:
-            trials = pluralize(int(self._bar.task.total), "trial")
+            trials = pluralize(int(self._bar.task.total or 0), "trial")
             verb = "is" if self._known == 1 else "are"
             done = f"{self._known} of {trials} {verb} in the store already"
             others = "1 other in it is" if known.others == 1 else f"{known.others} others in it are"

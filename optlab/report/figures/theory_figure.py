@@ -86,49 +86,50 @@ def _by_rate(results: ResultTables) -> list[str]:
 def _figure(
     view: View, rows: pd.DataFrame, title: str, styles: Styles, paper: FigureStyle
 ) -> Figure:
-    panels = list(rows.groupby(["method", *view.panels], sort=False, observed=True))
+    """Draw the panels, those of each method in rows of their own."""
+    parts = [part for _, part in rows.groupby(["method", *view.panels], sort=False, observed=True)]
     methods = rows["method"].nunique()
-    across = min(-(-len(panels) // methods), 1 if paper.narrow else 3)
-    down = sum(-(-count // across) for count in _counts(panels).values())
-    x, y = view.x[0], view.y[0]
-    labelled = across == 1 and all(fit_labels(_ends(part, styles), paper) for _, part in panels)
+    across = min(-(-len(parts) // methods), 1 if paper.narrow else 3)
+    places = _places([str(part["method"].iloc[0]) for part in parts], across)
+    x, y, down = view.x[0], view.y[0], places[-1][0] + 1
+    labelled = across == 1 and all(fit_labels(_ends(part, styles), paper) for part in parts)
     handles = _handles(rows, styles, labelled=labelled)
-    title = wrap_title(title)
-    height = 0.75 + 2.0 * down + legend_height(handles, paper)
-    height += 0.15 * (1 + title.count("\n")) * paper.title
+    title = wrap_title(title) if paper.title else ""
+    height = 0.75 + 2.0 * down + legend_height(handles, paper) + 0.15 * len(title.splitlines())
     figure = PaperFigure(figsize=(paper.width, height), layout="constrained", style=paper)
     grid = figure.subplots(down, across, sharey=True, squeeze=False)
     set_log_scale(grid[0][0], view, rows, y)  # and with it all, which share it
-    free = iter(grid.flat)
-    done: dict[str, int] = {}
-    for (method, *_), part in panels:
-        axes, place = next(free), done.get(method, 0)
-        if place == 0:  # each method begins a row
-            while axes.get_subplotspec().colspan.start:
-                axes.remove()
-                axes = next(free)
-        done[method] = place + 1
+    for part, place in zip(parts, places, strict=True):
+        axes = grid[place]
         draw(axes, view, part, x, y, styles, {})
         axes.set_xlabel(escape_math(x.title))
-        if place % across == 0:
+        if place[1] == 0:
             axes.set_ylabel(escape_math(y.title))
         axes.set_title(escape_math(_named(rows, part, method=methods > 1)), loc="left")
         if labelled:
             put_end_labels(axes, _ends(part, styles), paper)
-    for axes in free:
-        axes.remove()
-    if paper.title:
+    for place in set(np.ndindex(grid.shape)) - set(places):
+        grid[place].remove()
+    if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=paper.font_size + 1)
     put_legend(figure, handles, paper)
     return figure
 
 
-def _counts(panels: list[Any]) -> dict[str, int]:
-    """Return how many panels each method has."""
-    counts: dict[str, int] = {}
-    for (method, *_), _ in panels:
-        counts[method] = counts.get(method, 0) + 1
-    return counts
+def _places(methods: list[str], across: int) -> list[tuple[int, int]]:
+    """Return the row and column of each panel, by their methods: each method begins a row.
+
+    Examples
+    --------
+    >>> _places(["SGD", "SGD", "SGD", "Adam"], 2)
+    [(0, 0), (0, 1), (1, 0), (2, 0)]
+    """
+    places: list[tuple[int, int]] = []
+    for nth, method in enumerate(methods):
+        row, column = places[-1] if places else (0, -1)
+        new = column + 1 == across or (nth > 0 and method != methods[nth - 1])
+        places.append((row + 1, 0) if new else (row, column + 1))
+    return places
 
 
 def _named(rows: pd.DataFrame, part: pd.DataFrame, *, method: bool) -> str:
