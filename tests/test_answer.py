@@ -237,6 +237,11 @@ def test_the_verdict_says_that_threads_waited_for_cores():
     busy = replace(results, trials=results.trials.assign(cores_short=short))
     doubt = "; in 4 of 12 trials threads waited for busy cores, so who is fastest is not certain."
     assert texts(busy) == [texts(results)[0].removesuffix(".") + doubt]
+    alone = quiet(optimizers=("A",), direct=())
+    alone = replace(alone, trials=alone.trials.assign(cores_short=1.0))
+    assert texts(alone)[0].endswith(
+        "threads waited for busy cores, so the seconds are not certain."
+    )
 
 
 def test_without_stop_at_the_method_that_goes_on_is_first_and_the_coarse_target_is_told_after():

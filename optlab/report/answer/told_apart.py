@@ -59,7 +59,6 @@ def busy_machine(results: ResultTables, rows: pd.DataFrame) -> str:
     waited = int((own["cores_short"].astype(float) > CROWDED_ABOVE).sum())
     if not waited:
         return ""
-    return (
-        f"; in {waited} of {pluralize(len(own), 'trial')} threads waited for busy cores, so who is "
-        "fastest is not certain"
-    )
+    doubt = "who is fastest is" if len(rows) > 1 else "the seconds are"
+    count = pluralize(len(own), "trial")
+    return f"; in {waited} of {count} threads waited for busy cores, so {doubt} not certain"

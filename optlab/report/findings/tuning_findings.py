@@ -40,10 +40,10 @@ def _value(row: dict[Any, Any]) -> Iterator[Sentence]:
     best = number(row["best"], 4) if isinstance(row["best"], float | int) else str(row["best"])
     text = f"The best {name} of {who} is {best}"
     if row["edge"] == UNSURE:
+        lost = f", of which {row['failed']} diverged or failed" if row["failed"] else ""
         text += (f"; whether the optimum lies in the range searched ({number(row['low'])} to "
                  f"{number(row['high'])}) cannot be told from "
-                 f"{pluralize(row['settings'], 'setting')}, of which {row['failed']} diverged or "
-                 "failed.")  # fmt: skip
+                 f"{pluralize(row['settings'], 'setting')}{lost}.")  # fmt: skip
         yield Sentence("unsure edge", text, row["problem"], facts)
         return
     if row["edge"]:
