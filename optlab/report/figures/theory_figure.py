@@ -55,6 +55,7 @@ def theory_figure(results: ResultTables, problem: str, *, paper: FigureStyle = P
     ValueError
         For a problem on which no trial has a prediction.
     """
+    results = results.measured
     view = views.theory_view(results)
     rows = view.table[view.table["problem"] == problem]
     if rows.empty:
