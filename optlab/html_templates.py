@@ -18,7 +18,7 @@ _TABLE = ENVIRONMENT.from_string(
     "<tbody>{% for row in rows %}<tr>{% for value in row %}"
     "{% if loop.first and not columns %}<th>{{ value }}</th>{% else %}<td>{{ value }}</td>"
     "{% endif %}{% endfor %}</tr>{% endfor %}</tbody></table>"
-    "{% if left > 0 %}<p>and {{ left }} more rows</p>{% endif %}"
+    "{% if left > 0 %}<p>and {{ left }} more row{{ 's' if left > 1 }}</p>{% endif %}"
 )
 
 

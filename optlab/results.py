@@ -14,6 +14,7 @@ from optlab import analysis
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.run_differences import run_differences
 from optlab.analysis.select_trials import check_column, select_trials
+from optlab.analysis.win_rates import of_best_settings
 from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
@@ -218,7 +219,7 @@ class Results(ResultTables):
         >>> rates = [ol.ManualSGD(0.1), ol.ManualSGD(0.01)]
         >>> results = ol.compare(problem, rates, batch_sizes=[1, "full"], epochs=5)
         >>> results.filter(batch=1, hp_learning_rate=lambda rate: rate > 0.05)
-        Results('experiment', 1 trials: 1 finished)
+        Results('experiment', 1 trial: 1 finished)
         """
         asked = dict(conditions)
         chosen = drawn_trials(self.trials, conditions.pop("method", None), None)
@@ -1150,8 +1151,9 @@ class Results(ResultTables):
     ) -> Figure:
         """Draw what theory predicts of the suboptimality, dashed, beside what was measured.
 
-        Its noise floor is dotted. ``problem`` may be left out where there is one; for ``style`` see
-        `plot_convergence`.
+        Its noise floor is dotted. Each method has panels of its own, in which the lines go from
+        dark to light with the learning rate. ``problem`` may be left out where there is one; for
+        ``style`` see `plot_convergence`.
 
         Returns
         -------
@@ -1167,9 +1169,9 @@ class Results(ResultTables):
         --------
         theory : The numbers.
         """
-        from optlab.report.figures import draw as figures  # noqa: PLC0415 - as above
+        from optlab.report.figures.theory_figure import theory_figure  # noqa: PLC0415 - as above
 
-        return self._draw(figures.theory, problem, style)
+        return self._draw(theory_figure, problem, style)
 
     def plot_fit(self, problem: str | None = None, *, style: str | FigureStyle = "page") -> Figure:
         """Draw the points of a one-feature problem and the line of each setting's median trial.
@@ -1243,8 +1245,25 @@ class Results(ResultTables):
             raise ValueError("no optimizer was tuned: put one into optlab.Tuned")
         return figure
 
-    def plot_win_rates(self, stop_at: float | StopAt | None = None, cost: str = "epochs") -> Figure:
+    def plot_win_rates(
+        self,
+        stop_at: float | StopAt | None = None,
+        cost: str = "epochs",
+        *,
+        settings: Literal["best", "all"] = "best",
+    ) -> Figure:
         """Draw who beats whom: a square for each pair of optimizers, with the share of wins.
+
+        Parameters
+        ----------
+        stop_at
+            The target; the experiment's where left out.
+        cost
+            ``"epochs"``, ``"samples"``, ``"steps"`` or ``"seconds"``.
+        settings
+            ``"best"``: of each method the setting that wins the largest mean share of its
+            comparisons with all others; it is chosen by the trials that are drawn. ``"all"``: every
+            setting; from 13 on without numbers in the squares.
 
         Returns
         -------
@@ -1254,7 +1273,7 @@ class Results(ResultTables):
         Raises
         ------
         ValueError
-            Without a target, and where no two optimizers were compared.
+            Without a target, for other settings, and where no two optimizers were compared.
 
         See Also
         --------
@@ -1262,11 +1281,15 @@ class Results(ResultTables):
         """
         from optlab.report.figures.win_rate_matrix import win_rate_matrix  # noqa: PLC0415 - as above
 
+        if settings not in {"best", "all"}:
+            raise ValueError(f"settings must be 'best' or 'all', not {settings!r}")
         table = self.win_rates(stop_at, cost)
         if table.empty:
             raise ValueError("no two optimizers ran on the same problem")
+        chosen = of_best_settings(table) if settings == "best" else table
         target = StopAt.of(self._stop_at(stop_at))
-        return win_rate_matrix(table, f"Share of comparisons won, by {cost} to {target}")
+        of = ", the best setting of each method" if len(chosen) < len(table) else ""
+        return win_rate_matrix(chosen, f"Share of comparisons won, by {cost} to {target}{of}")
 
     def plot_batch_sizes(
         self, problem: str | None = None, *, style: str | FigureStyle = "page"

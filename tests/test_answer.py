@@ -9,6 +9,7 @@ import struct
 import subprocess
 import termios
 from dataclasses import replace
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -17,19 +18,22 @@ import pytest
 import torch
 
 import optlab as ol
+from optlab.optimizers.adapters.torch_methods import torch_method
 from optlab.report.answer.html import answer_html
 from optlab.report.answer.ranked_rows import ranked_rows
 from optlab.report.answer.ranking import ranking
 from optlab.report.answer.remarks import remarks
 from optlab.report.answer.terminal import answer_text, fold
+from optlab.report.answer.told_apart import beside_first
 from optlab.report.answer.verdict import verdict
 from optlab.report.glossary import TermLinks
 from optlab.report.page.render import render_page
+from optlab.report.views import TARGETS
 from optlab.results import Results
 from optlab.text import format_seconds
 from tests.commands import program
 from tests.planted_results import EVIL, HOSTILE, plant
-from tests.test_findings import RANDOM, cell_in, cells_of, headline, hits_of, key, ratio_of
+from tests.test_findings import RANDOM, cell_in, cells_of, hits_of, key, ratio_of
 
 WELL = {"finished", "converged"}
 RATES = {
@@ -57,6 +61,15 @@ def plain_keys(results, problem, hits):
     return found
 
 
+def smallest_target(every, problem):
+    """Return the smallest target that a cell with batches reaches in every trial, by loops."""
+    there = []
+    for target, hits in every.items():
+        own = [h for cell, h in hits.items() if cell[0] == problem and cell[2] is not None]
+        there += [target] if any(h and all(hit for _, hit in h) for h in own) else []
+    return min(there)
+
+
 def paired(hits, mine, its):
     seconds = [
         {(t["seed"], t["repeat"]): hit[0] for t, hit in hits[cell] if not t["contended"]}
@@ -70,9 +83,10 @@ def paired(hits, mine, its):
 )
 def test_the_ranking_and_the_verdict_are_those_of_plain_loops(settings):
     results = plant(**settings)
-    table, hits = ranking(results), hits_of(results, headline(results))
+    table, every = ranking(results), {target: hits_of(results, target) for target in TARGETS}
     said = {(s.problem, s.kind): s for s in verdict(results)}
     for problem in results.problems:
+        hits = every[smallest_target(every, problem)]
         keys = plain_keys(results, problem, hits)
         best = {}
         for cell in sorted(keys, key=keys.get):
@@ -179,6 +193,79 @@ def test_a_direct_method_that_is_first_does_not_hide_one_with_more_digits():
     assert second.startswith("The one iterative method, Adam (learning_rate=0.01, ")
 
 
+def test_a_faster_direct_method_of_fewer_digits_is_named_with_its_digits():
+    results = quiet(optimizers=("fast", "right"), direct=("fast", "right"), seeds=1, repeats=1)
+    trials = results.trials
+    errors = trials["optimizer"].map({"fast": 1e-6, "right": 1e-15})
+    seconds = trials["optimizer"].map({"fast": 1e-5, "right": 2e-4})
+    results = replace(results, trials=trials.assign(parameter_error=errors, seconds=seconds),
+                      traces=with_seconds(results, seconds))  # fmt: skip
+    (text,) = texts(results)
+    assert text == (
+        "Use right (learning_rate=0.01): right to 15.0 digits in 200 µs; fast (learning_rate=0.01) "
+        "is right to 6.0 digits only, in 10 µs."
+    )
+
+
+def beside(**second):
+    """Return three rows of a ranking, the second as given, the third not told apart."""
+    row = {"label": "A", "method": "A", "seconds": 1.0, "low": 0.9, "high": 1.1, "timed": 3,
+           "pairs": 3, "ratio": 1.2, "ratio_low": 1.1, "ratio_high": 1.3,
+           "verdict": "slower"}  # fmt: skip
+    third = {"label": "C", "method": "C", "ratio_low": 0.9, "verdict": "no difference shown"}
+    return pd.DataFrame([row, row | {"label": "B", "method": "B"} | second, row | third])
+
+
+def test_the_words_beside_the_first_agree_with_the_medians_and_name_who_may_be_as_fast():
+    text = beside_first(beside())
+    assert text == "B takes 1.20 times as long [1.10, 1.30]; C is not told apart from it"
+    same = {"verdict": "no difference shown", "ratio_low": 0.8}
+    text = "B takes 1.20 times as long [0.800, 1.30] (3 trials each: not told apart; likewise C)"
+    assert beside_first(beside(**same)) == text
+    few = {"verdict": "too few repeats to say", "ratio": 0.135, "ratio_low": np.nan, "pairs": 1,
+           "ratio_high": np.nan, "seconds": 1.35, "timed": 1}  # fmt: skip
+    assert beside_first(beside(**few)) == (
+        "B has a higher median, 1.35 s; trial by trial it takes 0.135 times as long (1 trial in "
+        "common: not yet certain; likewise C)"
+    )
+
+
+def test_the_verdict_says_that_threads_waited_for_cores():
+    results = quiet(optimizers=("A", "B"), direct=())
+    assert "busy" not in texts(results)[0]
+    short = (results.trials["repeat"] == 1).astype(float)
+    busy = replace(results, trials=results.trials.assign(cores_short=short))
+    doubt = "; in 4 of 12 trials threads waited for busy cores, so who is fastest is not certain."
+    assert texts(busy) == [texts(results)[0].removesuffix(".") + doubt]
+    alone = quiet(optimizers=("A",), direct=())
+    alone = replace(alone, trials=alone.trials.assign(cores_short=1.0))
+    assert texts(alone)[0].endswith(
+        "threads waited for busy cores, so the seconds are not certain."
+    )
+
+
+def test_without_stop_at_the_method_that_goes_on_is_first_and_the_coarse_target_is_told_after():
+    """B is at 0.01 at once and stays there; A is exact, later."""
+    results = quiet(optimizers=("A", "B"), direct=(), sizes=(1, 2, 4, "full"))
+    named = results.trials.set_index("trial")
+    traces = results.traces
+    of_a, exact = (
+        traces["trial"].map(named[name]).eq(value).to_numpy()
+        for name, value in (("optimizer", "A"), ("batch", "full"))
+    )
+    start = traces[traces["epoch"] == 0].set_index("trial")["suboptimality"]
+    share = np.where(of_a & exact, np.where(traces["epoch"] < 64, 1.0, 1e-13), 0.01)
+    share[traces["epoch"] == 0] = 1
+    traces = traces.assign(suboptimality=share * traces["trial"].map(start),
+                           seconds=0.001 * traces["epoch"])  # fmt: skip
+    results = replace(results, traces=traces)
+    (text,) = texts(results)
+    assert text.startswith("Use A (learning_rate=0.01, full batch): it alone reaches 1e-12: 64 ms")
+    assert re.search(r"; to 0\.01 [AB] \(.*\) is faster: 1 ms, 1 epoch\.$", text)
+    own = replace(results, definition={"stop_at": {"measure": "suboptimality", "share": 0.01}})
+    assert "1e-12" not in texts(own)[0]
+
+
 @pytest.mark.parametrize("mark", ["contended", "shared"])
 def test_seconds_of_trials_that_did_not_run_alone_rank_nothing(mark):
     results = quiet(optimizers=("A", "B"), direct=())
@@ -188,7 +275,7 @@ def test_seconds_of_trials_that_did_not_run_alone_rank_nothing(mark):
     assert table["seconds"].isna().all()
     (text,) = texts(results)
     how = "in a sweep" if mark == "shared" else "beside others"
-    assert "the first by epochs to 1e-12: " in text
+    assert "needs the fewest epochs to 1e-12: " in text
     assert text.endswith(f"(its trials ran {how}: seconds are not ranked).")
     assert not re.search(r"\d (s|ms|µs)\b", text)
     # Where one method alone was timed, the others have no rank.
@@ -210,10 +297,7 @@ def test_one_trial_each_is_not_yet_certain_and_equal_seconds_are_no_difference()
     tied = replace(several, traces=b_is_a)
     first, second = ranking(tied)[["seconds", "epochs"]].to_numpy()
     assert (first == second).all()
-    assert (
-        "takes 1.00 times as long [1.00, 1.00] (6 trials each: no difference shown)"
-        in texts(tied)[0]
-    )
+    assert "takes 1.00 times as long [1.00, 1.00] (6 trials each: not told apart)" in texts(tied)[0]
 
 
 def test_results_without_any_answer_say_so():
@@ -294,7 +378,7 @@ def test_of_many_problems_the_firsts_are_counted():
     first = ranking(results).query("rank == 1")
     (text,) = texts(results)
     counts = first["method"].value_counts()
-    assert text.startswith(f"{counts.index[0]} is the first to ")
+    assert text.startswith(f"{counts.index[0]} is fastest to 1e-12 on ")
     assert f" on {counts.iloc[0]} of 5 problems" in text
     assert len(ranked_rows(results)) == 5
 
@@ -364,10 +448,19 @@ def test_what_finds_no_room_is_named():
     assert fold("a" * 30, 10) == "a" * 30  # no place to break: the console folds it
 
 
-def test_a_hyperparameter_with_braces_stands_in_the_caption(tutorial):
+def test_the_options_of_an_adapter_stand_for_themselves_in_the_caption(tutorial):
     adam = ol.TorchOptimizer(torch.optim.Adam, lr=0.1, betas=(0.9, 0.99))
-    results = ol.compare(tutorial, [adam], batch_sizes=["full"], epochs=2)
-    assert '"betas": [0.9, 0.99]' in str(results)
+    falling = partial(torch.optim.lr_scheduler.StepLR, step_size=3)
+    others = [torch_method(torch.optim.RMSprop)(lr=0.2), ol.TorchSGD(0.1)]
+    sgd = ol.TorchOptimizer(torch.optim.SGD, lr=0.3, scheduler=falling)
+    results = ol.compare(tutorial, [adam, sgd, *others], batch_sizes=["full"], epochs=2)
+    assert dict(results.ranking()[["method", "hyperparameters"]].to_numpy()) == {
+        "torch Adam": "lr=0.1, betas=[0.9, 0.99]",
+        "torch SGD": "lr=0.3, scheduler=StepLR(step_size=3)",
+        "torch RMSprop": "lr=0.2",
+        "TorchSGD": "learning_rate=0.1",
+    }
+    assert "lr=0.1, betas=[0.9, 0.99]" in str(results.filter(method="torch Adam"))
 
 
 def test_terminal_notebook_and_page_show_the_same_and_escape_names():

@@ -53,7 +53,7 @@ def test_info_names_what_decides_speed_and_digits(capsys):
 def test_a_tuned_comparison_prints_its_table(capsys):
     arguments = ["compare", "tutorial", "--tune", "2", "--optimizers", "sgd,lstsq"]
     assert call(app, [*arguments, "--epochs", "3", "--batch-sizes", "full"]) == 0
-    assert "tuned SGD" in capsys.readouterr().out
+    assert "tuned: learning_" in capsys.readouterr().out
 
 
 def test_a_page_is_shown_and_figures_are_written(tmp_path, monkeypatch):

@@ -64,7 +64,7 @@ def test_what_a_store_holds_and_notes_are_printed_and_are_not_red(
         ol.compare(tutorial, ol.Lstsq(), store=tmp_path / "s.db")
     ol.compare(tutorial, [ol.LBFGS(2), ol.LBFGS(3)], execution=ol.Execution(sweep=True), epochs=2)
     told = capsys.readouterr()
-    assert told.out.startswith("1 of 1 trials are in the store already\nnote: ")
+    assert told.out.startswith("1 of 1 trial is in the store already\nnote: ")
     assert told.err == ""
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,23 @@ def test_what_is_the_same_in_all_rows_stands_in_the_caption(results):
     assert "learning rate" in head
     assert not {"batch size", "device", "dtype"} & set(re.split(r" & | \\\\|\n", head))
     assert r"\label{tab:mine}" in text
+
+
+def test_where_trials_stopped_at_a_target_the_least_cost_to_it_is_bold(results):
+    """What lies further below the target is no better: the next look came later."""
+    rows = body(results.filter(method=["SGD", "HeavyBall"]).to_latex())
+    head = ["method", "rate", "suboptimality", "its spread", "epochs", "its spread", "time"]
+    bold = {name for row in rows for name, cell in zip(head, row, strict=False) if "bfs" in cell}
+    assert {"epochs", "time"} >= bold > set()
+    free = replace(results, trials=results.trials.assign(
+        status=results.trials["status"].replace("converged", "finished")))  # fmt: skip
+    assert "bfs" in body(free.to_latex(columns=["suboptimality"]))[0][-2]
+
+
+def test_the_caption_says_whose_hyperparameters_were_tuned(tutorial):
+    methods = [ol.Tuned(ol.SGD(), trials=2), ol.Tuned(ol.Adam(), trials=2), ol.Lstsq()]
+    text = ol.compare(tutorial, methods, epochs=2).to_latex()
+    assert re.search("Hyperparameters of (SGD and Adam|Adam and SGD) were tuned", text)
 
 
 def test_numbers_are_those_of_the_trials(results):

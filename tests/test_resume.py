@@ -599,7 +599,7 @@ def test_what_the_store_holds_is_told_before_anything_runs(tmp_path, capsys):
         assert said.startswith(told)
         assert ("store" in said) == bool(told)
     results = experiment.run(execution=ol.Execution(threads=1))
-    with TrialProgress(2, 2) as progress:
-        experiment.run(store=results.save(tmp_path / "saved.db"), listener=progress.listener())
+    with trial_progress(True, 2, 2) as listener:
+        experiment.run(store=results.save(tmp_path / "saved.db"), listener=listener)
     told = "0 of 2 trials are in the store already; 2 in it were written by Results.save"
     assert capsys.readouterr().err.startswith(told)

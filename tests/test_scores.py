@@ -169,10 +169,10 @@ def test_the_attempts_of_a_method_are_its_settings_and_of_a_tuned_one_its_search
     table = attempts(results.trials, results.traces, 1e-2)
     first = table[table["problem"] == "tutorial, standardized"]
     counts = first.groupby("method")["attempt"].nunique().to_dict()
-    assert counts == {"Lstsq": 1, "SGD": 4, "tuned Adam": 8}
-    own = results.trials[(results.trials["optimizer"] == "tuned Adam")]
+    assert counts == {"Lstsq": 1, "SGD": 4, "Adam": 8}
+    own = results.trials[(results.trials["optimizer"] == "Adam")]
     tuning = own[own["stage"] == "tuning"]
-    assert set(first.loc[first["method"] == "tuned Adam", "study"]) == set(tuning["seed"])
+    assert set(first.loc[first["method"] == "Adam", "study"]) == set(tuning["seed"])
 
 
 def test_results_score_themselves_by_their_own_target(results):
@@ -211,9 +211,14 @@ def test_the_finding_names_the_best_and_those_that_may_be_as_good(results):
 
 
 def test_the_figure_has_a_square_for_each_pair(results):
-    (axes,) = results.plot_win_rates().axes
+    (axes,) = results.plot_win_rates(settings="all").axes
     assert len(axes.patches) == len(results.win_rates())
     assert len(axes.get_xticklabels()) == 4
+    (axes,) = results.plot_win_rates().axes
+    methods = [label.get_text().partition(",")[0] for label in axes.get_yticklabels()]
+    assert sorted(methods) == ["Adam", "Lstsq", "SGD"]  # each once, by its best setting
+    with pytest.raises(ValueError, match="settings must be 'best' or 'all', not 'some'"):
+        results.plot_win_rates(settings="some")
 
 
 def test_the_page_has_a_section_on_several_problems(results):
@@ -233,10 +238,10 @@ def test_a_tuned_optimizer_has_the_hyperparameters_of_each_problem_and_batch_siz
     results = replace(results, trials=results.trials.assign(hp_learning_rate=rates))
     texts = hyperparameter_texts(results)
     trials = results.measured.trials
-    rows = trials[trials["optimizer"] == "tuned Adam"].drop_duplicates(["problem", "batch"])
+    rows = trials[trials["optimizer"] == "Adam"].drop_duplicates(["problem", "batch"])
     for row in rows.to_dict("records"):
-        rate = f"learning_rate={number(row['hp_learning_rate'], 4)}"
-        assert rate in texts[row["problem"], "tuned Adam", row["batch"]]
+        rate = f"tuned: learning_rate={number(row['hp_learning_rate'], 4)}"
+        assert texts[row["problem"], "Adam", row["batch"]] == rate  # without Adam's defaults
     assert len(set(rows["hp_learning_rate"])) > 1  # else the test says nothing
     for row in results.ranking().to_dict("records"):
         assert row["hyperparameters"] == texts[row["problem"], row["optimizer"], row["batch"]]

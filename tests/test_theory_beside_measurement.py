@@ -16,6 +16,7 @@ from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.task import Task
 from optlab.lab.trial.theory_advice import TheoryAdvice
 from optlab.problems.hessian import modes
+from optlab.report.oklab import lightness
 from optlab.report.page.render import render_page
 from optlab.report.page.spectrum_lines import spectrum_lines
 from optlab.report.views import theory_view
@@ -300,10 +301,8 @@ def test_a_results_file_has_the_same_theory(results):
 def test_the_figure_draws_theory_dashed_beside_each_measured_line(results):
     found, _ = results
     figure = found.plot_theory()
-    assert [axes.get_title("left").split("\n")[-1] for axes in figure.axes] == [
-        "batch size 6, cpu, float64",
-        "batch size full, cpu, float64",
-    ]
+    assert figure.get_suptitle().endswith("cpu, float64")
+    assert [axes.get_title("left") for axes in figure.axes] == ["batch size 6", "full batch"]
     for axes in figure.axes:
         # Floors have two ends, curves a point an epoch.
         lines = [line for line in axes.lines if len(line.get_xdata()) > 2]
@@ -317,6 +316,22 @@ def test_the_figure_draws_theory_dashed_beside_each_measured_line(results):
     assert view.loc[view["batch"] == "full", "floor"].notna().any()  # of the weight decay
     with pytest.raises(ValueError, match="theory predicts no trial on celsius"):
         ol.compare(CELSIUS, [ol.Adam(0.1)], epochs=2).plot_theory()
+
+
+def test_lines_of_several_rates_are_shaded_by_rate_and_named_at_their_ends():
+    rates = (0.4, 0.05, 0.1)  # in the order of the experiment
+    results = ol.compare(SMALL, [ol.SGD(rate) for rate in rates], epochs=10, recorded_epochs=1)
+    (axes,) = results.plot_theory().axes
+    named = {text.get_text(): text.get_color() for text in axes.texts}
+    order = sorted(named, key=lambda text: lightness(named[text]))
+    assert order == [f"learning rate {rate}" for rate in sorted(rates)]
+    steps = np.diff([lightness(named[text]) for text in order])
+    assert steps.min() > 0.15  # a step that is seen, of a range of 0.44
+    two = [rule(rate) for rule in (ol.SGD, ol.HeavyBall) for rate in (0.05, 0.1)]
+    figure = ol.compare(SMALL, two, epochs=10, batch_sizes=[6, "full"]).plot_theory()
+    assert [axes.get_title("left") for axes in figure.axes] == [
+        "SGD, batch size 6", "SGD, full batch", "HeavyBall, batch size 6", "HeavyBall, full batch"
+    ]  # fmt: skip
 
 
 def test_the_page_says_the_rates_that_follow_from_the_spectrum(results):

@@ -338,10 +338,10 @@ def test_a_run_that_was_killed_while_it_tuned_is_loaded_and_goes_on(tmp_path):
 def test_an_optimizer_that_cannot_solve_the_problem_is_not_tuned():
     optimizers = [ol.Tuned(ol.SAGA()), ol.Tuned(ol.SGD(), trials=4)]
     results = ol.compare(ol.Rosenbrock(), optimizers, epochs=5)
-    rows = results.trials[results.trials["optimizer"] == "tuned SAGA"]
+    rows = results.trials[results.trials["optimizer"] == "SAGA"]
     assert rows["status"].item() == "skipped"
     assert "needs" in rows["message"].item()
-    assert (results.trials["optimizer"] == "tuned SGD").sum() == 5
+    assert (results.trials["optimizer"] == "SGD").sum() == 5
 
 
 # --- censored optima
@@ -467,14 +467,14 @@ def test_the_edge_is_said_in_a_sentence():
     sentences = {s.kind: s.text for s in tuning_findings(results)}
     assert "censored" in sentences["censored"]
     assert "at the upper end of the range searched (0.0001 to 0.01)" in sentences["censored"]
-    assert "tuned SGD 5, tuned HeavyBall 4" in sentences["budgets"]
+    assert "SGD 5, HeavyBall 4" in sentences["budgets"]
 
 
 def test_sentences_name_their_problem_where_the_results_have_several():
     censored, budgets = Sentence("censored", "At an end.", "a"), Sentence("budgets", "Unequal.")
     others = [Sentence("tuning", f"Best {k}.", name) for name in "ab" for k in range(3)]
     section = Section(["a", "b"], [censored, budgets, *others], [], [])
-    assert [name for name, _ in section.first] == ["", "a"]  # before the figures are those of one
+    assert [name for name, _ in section.first] == ["a", "All problems"]  # figures are of one
     assert [name for name, _ in section.others] == ["a", "b"]
     assert [name for name, _ in Section(["a"], [censored, budgets], [], []).first] == ["", ""]
 
@@ -501,7 +501,7 @@ def test_the_table_of_an_adapters_search_has_its_options_and_the_edges_that_have
     assert chosen.to_dict() == table["best"].to_dict()
     assert results.tuning_ranks().empty  # without a target there are no epochs to it
     texts = " ".join(sentence.text for sentence in tuning_findings(results))
-    assert "The best momentum of tuned torch SGD" in texts
+    assert "The best momentum of torch SGD" in texts
     assert "at the upper end of the range searched (0.1 to 0.7)" in texts
     labels = {axes.get_xlabel() for axes in results.plot_tuning().axes}
     assert {"momentum", "nesterov"} <= labels
@@ -511,7 +511,7 @@ def test_where_every_setting_diverges_the_range_is_to_be_widened():
     tuned = ol.Tuned(ol.SGD(), {"learning_rate": ol.LogUniform(50, 100)}, trials=3)
     results = ol.compare(line(), tuned, epochs=20)
     texts = " ".join(sentence.text for sentence in tuning_findings(results))
-    assert "Each of the 3 settings of tuned SGD" in texts
+    assert "Each of the 3 settings of SGD" in texts
     assert "diverged or failed: widen the range" in texts
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from optlab.analysis.intervals import Floats
 from optlab.analysis.resampling import RESAMPLES, generator, problem_interval, resampled_medians
-from optlab.text import DIRECT
+from optlab.text import DIRECT, method_name
 
 UNIT = ["problem", "device", "dtype", "batch"]
 """The columns that name a comparison."""
@@ -80,6 +80,26 @@ def win_rates(times: pd.DataFrame, cost: str = "epochs") -> pd.DataFrame:
             row = _pair(pd.Series(problems), seen[..., [i, j]], drawn[..., [i, j]], random)
             found += [(names[i], names[j], *row)] if row else []
     return _by_mean_share(pd.DataFrame(found, columns=COLUMNS))
+
+
+def of_best_settings(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `win_rates` of each method's setting that wins the largest mean share.
+
+    The table as it is where all are settings of one method.
+
+    Examples
+    --------
+    >>> names = ["SGD(lr=1)", "Adam", "SGD(lr=2)"]
+    >>> pairs = [(one, other, 0.5) for one in names for other in names if one != other]
+    >>> table = pd.DataFrame(pairs, columns=["optimizer", "other", "share"])
+    >>> of_best_settings(table)[["optimizer", "other"]].to_numpy().tolist()
+    [['SGD(lr=1)', 'Adam'], ['Adam', 'SGD(lr=1)']]
+    """
+    names = table["optimizer"].drop_duplicates()
+    best = names[~names.map(method_name).duplicated()]
+    if len(best) < 2:
+        return table
+    return _by_mean_share(table[table["optimizer"].isin(best) & table["other"].isin(best)])
 
 
 def _comparisons(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, Floats]]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from optlab.text import encodable, shown_path
+from optlab.text import encodable, pluralize, shown_path
 
 if TYPE_CHECKING:
     from optlab.results import Results
@@ -125,7 +125,7 @@ def write_all(writers: Iterable[Writer]) -> list[str]:
                 say(f"stopped: {stopped} is not written, or not whole")
             raise
         else:
-            count = f"{len(files)} files into " if isinstance(files, list) else ""
+            count = f"{pluralize(len(files), 'file')} into " if isinstance(files, list) else ""
             say(f"wrote {count}{shown_path(path)}")
         del waiting[0]
     return failed

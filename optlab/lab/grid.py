@@ -17,6 +17,7 @@ from optlab.checks import check_count
 from optlab.lab.measure.devices import check_device
 from optlab.lab.trial.record import Trial
 from optlab.lab.tuning.rate_rule import RateRule, RuleName
+from optlab.lab.tuning.tuned import Tuned
 from optlab.lab.tuning.tuned_rates import with_tuned_rates
 from optlab.optimizers import (
     BatchSize,
@@ -214,11 +215,22 @@ def named_optimizers(
 
 def _labels(optimizers: Sequence[Optimizer]) -> list[str]:
     """Return a label for each optimizer: its name, and what sets it apart from its namesakes."""
+    names = _names(optimizers)
     namesakes: dict[str, list[Optimizer]] = {}
-    for optimizer in optimizers:
-        namesakes.setdefault(optimizer_name(optimizer), []).append(optimizer)
+    for name, optimizer in zip(names, optimizers, strict=True):
+        namesakes.setdefault(name, []).append(optimizer)
     labels = {name: iter(_labels_of_namesakes(name, own)) for name, own in namesakes.items()}
-    return [next(labels[name]) for name in map(optimizer_name, optimizers)]
+    return [next(labels[name]) for name in names]
+
+
+def _names(optimizers: Sequence[Optimizer]) -> list[str]:
+    """Return each optimizer's name; that of a tuned one with a namesake after ``tuned``."""
+    names = list(map(optimizer_name, optimizers))
+    counts = Counter(names)
+    return [
+        f"tuned {name}" if isinstance(own, Tuned) and counts[name] > 1 else name
+        for name, own in zip(names, optimizers, strict=True)
+    ]
 
 
 def _labels_of_namesakes(name: str, optimizers: Sequence[Optimizer]) -> list[str]:
@@ -294,12 +306,12 @@ def _axis(name: str, values: object, check: Callable[[object], T]) -> tuple[T, .
 def _check_dtype(value: object) -> str:
     name = str(value).removeprefix("torch.")
     if name not in {"float32", "float64"}:
-        raise ValueError(f"dtypes must be float32 or float64, not {name!r}")
+        raise ValueError(f"dtype must be float32 or float64, not {name!r}")
     return name
 
 
 def _check_seed(value: object) -> int:
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or not 0 <= int(value) < 2**63:  # type: ignore[call-overload]  # whole: a number
-        raise ValueError(f"seeds must be whole numbers from 0 to 2**63 - 1, not {value!r}")
+        raise ValueError(f"seed must be a whole number from 0 to 2**63 - 1, not {value!r}")
     return int(value)  # type: ignore[call-overload,no-any-return]  # as above

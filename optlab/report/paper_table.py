@@ -11,15 +11,14 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ENDED_WELL, cell_numbers, median_intervals, ran_alone
-from optlab.analysis.targets import COSTS, time_to_target
+from optlab.analysis.targets import COSTS
 from optlab.checks import did_you_mean
 from optlab.optimizers.rate_text import RATE_FIELDS
-from optlab.report.answer.method import PLACE, hyperparameter_values, place_of
-from optlab.report.answer.ranking import ranked_settings
+from optlab.report.answer.method import PLACE, hyperparameter_values, place_of, tuned_optimizers
+from optlab.report.answer.ranking import ranked_settings, times_to_targets
 from optlab.report.latex import escape
 from optlab.report.latex_numbers import Cell, cells_of
-from optlab.report.views.time_to_target import target_rules
-from optlab.report.words import share
+from optlab.report.words import listed, share
 from optlab.text import pluralize
 
 Spread = Literal["interval", "std", "none"]
@@ -90,11 +89,9 @@ def paper_table(
     names = _names(ran, columns)
     about, same = _split(_about(results, settings))
     numbers, notes = _numbers(results, ran, settings, names, spread)
-    return PaperTable(
-        [*about, *numbers],
-        list(map(str, settings["problem"])),
-        [_trials_note(ran, spread), *([", ".join(same)] if same else []), *notes],
-    )
+    said = [_trials_note(ran, spread), ", ".join(same), *notes, _tuned_note(results, settings)]
+    problems = list(map(str, settings["problem"]))
+    return PaperTable([*about, *numbers], problems, [note for note in said if note])
 
 
 def _names(ran: pd.DataFrame, columns: Sequence[str] | None) -> list[str]:
@@ -151,10 +148,11 @@ def _numbers(
     spread: Spread,
 ) -> tuple[list[TableColumn], list[str]]:
     """Return the columns of numbers, and sentences on them."""
-    target = str(settings["target"].iloc[0])
-    times = time_to_target(ran, results.traces, target_rules(results)[target])
+    targets = dict(zip(settings["problem"], settings["target"], strict=True))
+    times = times_to_targets(results, ran)
     reached = times.groupby(cell_numbers(ran).to_numpy())["reached"].mean()
     some = bool((reached == 1).any())
+    stopped = bool((ran["status"] == "converged").any())  # then its costs say which is best
     columns, notes = [], []
     place = _places(ran, settings)
     if ((reached > 0) & (reached < 1)).any():  # of others a cost, or none, says it
@@ -170,7 +168,7 @@ def _numbers(
         table = _summed(values, cell_numbers(ran), spread).iloc[place].reset_index(drop=True)
         heading, unit = escape(name.replace("_", " ")), 1.0
         if to:
-            heading += f" to {_target(target)}"
+            heading += f" to {_goal(targets)}"
         if name == "seconds":
             symbol, unit = _unit(table["middle"])
             heading = f"{heading.replace('seconds', 'time')} ({symbol})"
@@ -178,15 +176,14 @@ def _numbers(
         cells = cells_of(
             table / unit, settings["problem"], whole=name in COSTS and name != "seconds",
             plus_minus=spread == "std", missing=words,
-            sign=0 if name in COSTS and not to else _sign(name),
+            sign=0 if (stopped if name not in COSTS else not to) else _sign(name),
         )  # fmt: skip
         if len(cells) > 1 and len(set(cells)) == 1 and cells[0].left != "--":
             notes.append(f"{heading}: {cells[0].left}")
             continue
         columns.append(TableColumn(heading, cells, numeric=True))
     if some and any(name in COSTS for name in names):
-        goal = " of the suboptimality without training" if target[:1].isdigit() else ""
-        notes.append(f"costs are those to {_target(target)}{goal}, where all trials reached it")
+        notes.append(f"costs are those to {_goals(targets)}, where all trials reached it")
     return columns, notes
 
 
@@ -241,6 +238,32 @@ def _target(target: str) -> str:
     if float(exponent[0]) == 1:
         return f"$10^{{{int(exponent[1])}}}$"
     return escape(share(target) or mantissa)
+
+
+def _goal(targets: Mapping[str, str]) -> str:
+    """Return the target for a heading as LaTeX."""
+    several = len(set(targets.values())) > 1
+    return "the target" if several else _target(next(iter(targets.values())))
+
+
+def _goals(targets: Mapping[str, str]) -> str:
+    """Return the target in words, or that of each problem where they differ, as LaTeX."""
+    of = " of the suboptimality without training"
+    one = next(iter(targets.values()))
+    if len(set(targets.values())) == 1:
+        return _target(one) + (of if one[:1].isdigit() else "")
+    each = ", ".join(f"{_target(own)} on {escape(name)}" for name, own in targets.items())
+    return f"a share{of} ({each})"
+
+
+def _tuned_note(results: ResultTables, settings: pd.DataFrame) -> str:
+    """Return the sentence on the methods whose hyperparameters were tuned; empty without any."""
+    tuned = set(tuned_optimizers(results.definition))
+    names = settings.loc[settings["optimizer"].isin(tuned), "method"].drop_duplicates()
+    if names.empty:
+        return ""
+    whose = "" if settings["optimizer"].isin(tuned).all() else f" of {listed(list(names))}"
+    return escape(f"hyperparameters{whose} were tuned, on other seeds than these")
 
 
 def _trials_note(ran: pd.DataFrame, spread: Spread) -> str:

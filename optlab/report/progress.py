@@ -13,7 +13,7 @@ from optlab.lab.runner import Listener
 from optlab.lab.store.redo import Redo
 from optlab.lab.trial.record import Watcher
 from optlab.report.progress_bar import ProgressBar, can_draw
-from optlab.text import DIRECT, cell_label, format_seconds
+from optlab.text import DIRECT, cell_label, format_seconds, pluralize
 
 _TO_REDO: Mapping[Redo, str] = {
     "failed": "failed, crashed or timed out",
@@ -95,12 +95,16 @@ class TrialProgress:
 
     def _print_known(self, known: StoreStatus) -> None:
         if known.done or known.others:
-            done = f"{self._known} of {self._bar.task.total:.0f} trials are in the store already"
+            trials = pluralize(int(self._bar.task.total or 0), "trial")
+            verb = "is" if self._known == 1 else "are"
+            done = f"{self._known} of {trials} {verb} in the store already"
             if others := known.others - known.saved:
-                done += f"; {others} others in it are of other settings, data, code or threads"
+                what = "1 other in it is" if others == 1 else f"{others} others in it are"
+                done += f"; {what} of other settings, data, code or threads"
             if known.saved:
+                what = "was" if known.saved == 1 else "were"
                 done += (
-                    f"; {known.saved} in it were written by Results.save, which keeps no hash of "
+                    f"; {known.saved} in it {what} written by Results.save, which keeps no hash of "
                     "data and code to know them by: with a store from the start they are"
                 )
             self._bar.print(done)
@@ -109,8 +113,10 @@ class TrialProgress:
         for kind, what in _TO_REDO.items():
             count = known.to_redo[kind]
             if count:
-                told = f"{count} of the {known.done} stored trials {what}"
-                self._bar.print(f"{told}; --redo {kind} runs them again")
+                told = f"{count} of the {pluralize(known.done, 'stored trial')} {what}"
+                self._bar.print(
+                    f"{told}; --redo {kind} runs {'it' if count == 1 else 'them'} again"
+                )
 
     def started(self, trial: Trial) -> None:
         """Show which trial runs now."""

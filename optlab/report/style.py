@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.select_trials import select_trials
 from optlab.checks import did_you_mean
-from optlab.report.answer.method import optimizer_classes
 from optlab.report.oklab import lightness, with_lightness
 from optlab.report.views.view import batches_in
 from optlab.text import DIRECT, method_name
@@ -42,6 +42,9 @@ _BANDS = {
 So narrow that no shades of two methods meet, and as dark as a contrast of 3 to white asks (WCAG's
 for graphics).
 """
+
+_ALONE = (0.25, 0.69)
+"""The lightness of a method's shades on a light page where no other method is beside it."""
 
 _DARK_BANDS = {
     "#0072B2": (0.54, 0.68),
@@ -122,8 +125,30 @@ class Styles:
     def of_results(cls, results: ResultTables) -> Styles:
         """Give each optimizer of some results its style; that of its experiment, where it can."""
         trials = results.trials
-        known = optimizer_classes(results.definition)
+        known = optimizer_settings(results.definition)
         return cls.of(trials["optimizer"], batches_in(trials["batch"]), known)
+
+    def by_setting(self, order: Iterable[str]) -> Styles:
+        """Return the styles of panels of one method each, in which shades mean its settings.
+
+        ``order`` is that of the optimizers, from dark to light.
+
+        Examples
+        --------
+        >>> styles = Styles.of(["SGD(lr=2)", "SGD(lr=1)"], ["1", "8", "full"])
+        >>> panels = styles.by_setting(["SGD(lr=1)", "SGD(lr=2)"])
+        >>> panels.methods, panels.colour("SGD(lr=1)", "8"), panels.colour("SGD(lr=2)")
+        ({'SGD': ('SGD(lr=1)', 'SGD(lr=2)')}, '#00243d', '#49a3e6')
+        """
+        places = {name: place for place, name in enumerate(order)}
+        methods = {m: tuple(sorted(own, key=places.__getitem__)) for m, own in self.methods.items()}
+        styles = dict(self.by_optimizer)
+        for method, own in methods.items():
+            for nth, name in enumerate(own if len(own) > 1 else ()):
+                light = _ALONE[0] + (_ALONE[1] - _ALONE[0]) * nth / (len(own) - 1)
+                shade = with_lightness(self.colours[method], light)
+                styles[name] = replace(styles[name], shades=(shade,), dash=())
+        return Styles({name: styles[name] for name in places}, (), methods, self.colours)
 
     def __getitem__(self, optimizer: str) -> Style:
         return self.by_optimizer[optimizer]

@@ -15,12 +15,12 @@ def trial_counts(trials: pd.DataFrame) -> str:
     --------
     >>> stages = {"stage": ["measured", "tuning"], "status": ["finished", "diverged"]}
     >>> trial_counts(pd.DataFrame(stages))
-    '1 trials: 1 finished; 1 to tune'
+    '1 trial: 1 finished; 1 to tune'
     """
     own = measured(trials)
     counts = ", ".join(f"{n} {status}" for status, n in own["status"].value_counts().items())
     more = f"; {len(trials) - len(own)} to tune" if len(own) < len(trials) else ""
-    return f"{len(own)} trials: {counts or 'none measured'}{more}"
+    return f"{pluralize(len(own), 'trial')}: {counts or 'none measured'}{more}"
 
 
 def stopped_while_tuning(trials: pd.DataFrame) -> str:

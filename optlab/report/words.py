@@ -104,6 +104,17 @@ def join_names(names: list[str]) -> str:
     """
     if len(names) > 3:
         return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return listed(names)
+
+
+def listed(names: list[str]) -> str:
+    """Return all names in a row.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(list("abcd"))
+    ('a', 'a, b, c and d')
+    """
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 

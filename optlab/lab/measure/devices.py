@@ -6,6 +6,8 @@ import difflib
 
 import torch
 
+from optlab.text import pluralize
+
 _KNOWN = ("cpu", "cuda", "mps", "xpu")
 
 
@@ -61,7 +63,7 @@ def available_devices() -> dict[str, str]:
     >>> "cpu" in available_devices()
     True
     """
-    found = {"cpu": f"{torch.get_num_threads()} threads"}
+    found = {"cpu": pluralize(torch.get_num_threads(), "thread")}
     for kind in _KNOWN[1:]:
         module = getattr(torch, kind, None)
         if module is None or not module.is_available():

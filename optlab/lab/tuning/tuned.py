@@ -78,7 +78,7 @@ class Tuned:
     >>> results = ol.compare(problem, [tuned, ol.Lstsq()], epochs=100, stop_at=1e-6)
     >>> results.tuning()[["optimizer", "hyperparameter", "best", "edge", "settings"]]
        optimizer hyperparameter    best edge  settings
-    0  tuned SGD  learning_rate  0.3728              8
+    0       SGD  learning_rate  0.3728              8
 
     References
     ----------
@@ -124,8 +124,8 @@ class Tuned:
 
     @property
     def name(self) -> str:
-        """The optimizer's name, after ``tuned``."""
-        return f"tuned {optimizer_name(self.optimizer)}"
+        """The optimizer's own name; where an experiment has two, this one is ``tuned``."""
+        return optimizer_name(self.optimizer)
 
     @property
     def direct(self) -> bool:

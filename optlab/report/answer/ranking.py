@@ -8,14 +8,12 @@ import pandas as pd
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ENDED_WELL, summary
 from optlab.analysis.targets import target_summary, time_to_target
-from optlab.lab.trial.stop_at import StopAt
 from optlab.report.answer.method import PLACE, hyperparameter_texts, place_of
 from optlab.report.findings.accuracy_findings import TIE
 from optlab.report.findings.target_findings import compared
-from optlab.report.views import TARGETS, headline
 from optlab.report.views.accuracy import digits_view
 from optlab.report.views.cache import cached
-from optlab.report.views.time_to_target import target_rules, target_text
+from optlab.report.views.time_to_target import problem_targets, target_rules
 from optlab.report.views.timing import seconds_view
 from optlab.text import DIRECT, method_name
 
@@ -42,10 +40,12 @@ def ranking(results: ResultTables) -> pd.DataFrame:
     """Return the best setting of each method on each problem, the best method first.
 
     Settings of one method differ in hyperparameters, batch size, device and dtype. A setting is
-    better than another if it reached the target (the experiment's ``stop_at``, or the one that the
-    findings report) in every trial and the other did not; of two that did, if its median seconds to
-    the target are fewer. Seconds of trials that ran beside others or in a sweep rank nothing: such
-    settings come after those that were timed, and are ranked by epochs only where none was.
+    better than another if it reached the target (the experiment's ``stop_at``, else the smallest
+    share that some setting reached on the problem) in every trial and the other did not; of two
+    that did, if its median seconds to the target are fewer. Seconds of trials that ran beside
+    others or in a sweep rank nothing: such settings come after those that were timed, and are
+    ranked by epochs only where none was.
+
     After these come settings that reached the target in a larger share of trials, then those of the
     least median suboptimality (of the loss, where no reference is known) at the end. Direct methods
     that are alone on a problem are ranked by seconds where they are within 0.3 digits of the most,
@@ -114,10 +114,11 @@ def ranked_settings(results: ResultTables) -> pd.DataFrame:
 
 
 def _labels(rows: pd.DataFrame) -> list[str]:
-    """Return each setting in words, with its device and dtype where several were tried."""
-    several = [name for name in ("device", "dtype") if len(set(rows[name])) > 1]
+    """Return each setting in words, with its device and dtype where the problem has several."""
+    counts = rows.groupby("problem")[["device", "dtype"]].nunique()
     found = []
     for row in rows.to_dict("records"):
+        several = [name for name in ("device", "dtype") if counts.loc[row["problem"], name] > 1]
         parts = [row["hyperparameters"]] if row["hyperparameters"] else []
         if row["batch"] != DIRECT:
             parts.append("full batch" if row["batch"] == "full" else f"batch size {row['batch']}")
@@ -128,10 +129,9 @@ def _labels(rows: pd.DataFrame) -> list[str]:
 
 def _measured(results: ResultTables, ran: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each cell with its tier, and what it is ranked by."""
-    target = headline(results) or target_text(TARGETS[0])
-    rule = target_rules(results)[target]
-    times = time_to_target(ran, results.traces, rule)
-    at_target = target_summary(times).assign(target=target)
+    times, targets = times_to_targets(results, ran), problem_targets(results)
+    at_target = target_summary(times)
+    at_target["target"] = at_target["problem"].map(targets)
     ends = summary(ran)[[*CELL, "status", "loss", "suboptimality", "epochs"]]
     rows = ends.merge(digits_view(results).table[[*CELL, "digits"]], on=CELL, how="left")
     costs = {"epochs": "to_epochs", "seconds": "to_seconds", "timed": "to_timed"}
@@ -144,9 +144,21 @@ def _measured(results: ResultTables, ran: pd.DataFrame) -> pd.DataFrame:
     for column, at in (("seconds", "to_seconds"), ("low", "seconds_low"), ("high", "seconds_high")):
         rows[column] = rows[at].where(whole, rows[column]).astype(float)
     rows["timed"] = rows["to_timed"].where(whole, rows["timed"]).fillna(0).astype(int)
-    rows["measure"], rows["value"] = _values(ran, rows, rule)
+    rule = target_rules(results)[str(rows["target"].iloc[0])]  # of all it is one measure
+    rows["measure"], rows["value"] = _values(ran, rows, rule.measure)
     rows["tier"] = _tier(ran, rows, whole)
     return rows.drop(columns=[*costs.values(), "seconds_low", "seconds_high"])
+
+
+def times_to_targets(results: ResultTables, ran: pd.DataFrame) -> pd.DataFrame:
+    """Return each trial's time to the target of its problem, in the order of the trials."""
+    rules, target = target_rules(results), ran["problem"].map(problem_targets(results))
+    parts = []
+    for text in target.unique():
+        times = time_to_target(ran, results.traces, rules[text])
+        parts.append(times[(target == text).to_numpy()])
+    order = pd.DataFrame({"trial": ran["trial"].to_numpy()})
+    return order.merge(pd.concat(parts), on="trial", how="left")
 
 
 def _whole(results: ResultTables) -> pd.DataFrame:
@@ -171,24 +183,24 @@ def _evaluations(results: ResultTables, ran: pd.DataFrame, times: pd.DataFrame) 
 
 
 def _values(
-    ran: pd.DataFrame, rows: pd.DataFrame, rule: StopAt
+    ran: pd.DataFrame, rows: pd.DataFrame, measure: str
 ) -> tuple[pd.Series[str], pd.Series[float]]:
     """Return the measure that rows are ranked by where they are not at the target, and its median.
 
     Of a problem whose suboptimality is not known it is the loss.
     """
     ended = ran[ran["status"].isin(ENDED_WELL)]
-    names = [rule.measure] if rule.measure in ran else []
+    names = [measure] if measure in ran else []
     columns = list(dict.fromkeys([*names, "loss"]))
     numbers = ended[columns].astype(float).join(ended[CELL])
     medians = numbers.groupby(CELL, observed=True)[columns].median()
     found = rows[CELL].merge(medians.reset_index(), on=CELL, how="left")
     if not names:
         return pd.Series("loss", index=rows.index), found["loss"].astype(float)
-    own = found[rule.measure].astype(float)
+    own = found[measure].astype(float)
     known = own.notna().groupby(rows["problem"]).transform("any")
-    measure = pd.Series(rule.measure, index=rows.index).where(known, "loss")
-    return measure, own.where(known, found["loss"].astype(float))
+    shown = pd.Series(measure, index=rows.index).where(known, "loss")
+    return shown, own.where(known, found["loss"].astype(float))
 
 
 def _tier(ran: pd.DataFrame, rows: pd.DataFrame, whole: pd.Series[bool]) -> pd.Series[int]:

@@ -12,7 +12,7 @@ import torch
 from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
-from optlab.report.words import join_names
+from optlab.report.words import join_names, listed
 from optlab.text import DIRECT, method_name, number, pluralize
 
 SEVERAL = 1.05
@@ -46,10 +46,10 @@ def _where(rows: pd.DataFrame, trials: pd.DataFrame) -> str:
 
 def _other_functions(results: ResultTables) -> Iterator[str]:
     """Yield the sentence on the methods that minimise another function than the problem's loss."""
-    settings = optimizer_settings(results.definition)
     decays: dict[str, set[float]] = {}
+    settings = optimizer_settings(results.definition)
     for label in results.trials.loc[results.trials["status"].isin(ENDED_WELL), "optimizer"]:
-        if decay := weight_decay(settings.get(str(label))):
+        if decay := weight_decay(settings.get(str(label), {})):
             decays.setdefault(method_name(str(label)), set()).add(decay)
     if decays:
         named = [
@@ -58,7 +58,7 @@ def _other_functions(results: ResultTables) -> Iterator[str]:
         ]
         verb = "minimises" if len(named) == 1 else "minimise"
         yield (
-            f"{_listed(named)} {verb} another function: decay pulls the parameters towards 0, "
+            f"{listed(named)} {verb} another function: decay pulls the parameters towards 0, "
             "away from the minimum of the loss"
         )
 
@@ -106,11 +106,6 @@ def _costly_epochs(trials: pd.DataFrame) -> Iterator[str]:
         named.append(f"{name} ({', '.join(parts)})")
     if named:
         yield (
-            f"An epoch takes more than one gradient of all rows in {_listed(named)}: compare these "
+            f"An epoch takes more than one gradient of all rows in {listed(named)}: compare these "
             "by gradient evaluations, not by epochs"
         )
-
-
-def _listed(names: list[str]) -> str:
-    """Return all names, joined in words."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from optlab.analysis.comparison import FASTER, SLOWER, TOO_FEW
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, in_sweep
 from optlab.report.answer.ranking import (
@@ -17,15 +17,18 @@ from optlab.report.answer.ranking import (
     NOT_TIMED,
     SOMETIMES,
     TIMED,
+    ranked_settings,
     ranking,
     with_ratios,
 )
+from optlab.report.answer.told_apart import beside_first, busy_machine
 from optlab.report.findings.accuracy_findings import TIE
 from optlab.report.findings.all_findings import MOST_PROBLEMS
 from optlab.report.findings.sentence import Sentence
 from optlab.report.trial_counts import stopped_while_tuning
 from optlab.report.views.cache import measured_trials
-from optlab.report.words import format_ratio, join_names, reference_kind, share
+from optlab.report.views.time_to_target import common_target, own_target, target_view
+from optlab.report.words import join_names, reference_kind, share
 from optlab.text import DIRECT, format_seconds, number, pluralize
 
 _CLIMBED = (
@@ -37,10 +40,11 @@ _CLIMBED = (
 def verdict(results: ResultTables) -> list[Sentence]:
     """Return the verdict, from the numbers of `ranking`: of each problem one to three sentences.
 
-    The first names the method to use and its numbers. Where that is a direct method, the second
-    names the best of the iterative ones; the last names the methods without an answer. What is not
-    certain stands in parentheses after the fact. Of more than 3 problems two sentences count how
-    often each method is the first.
+    The first names the method to use and its numbers, what the next costs beside it, and which
+    others may be as fast. Where that is a direct method, the second names the best of the iterative
+    ones; the last names the methods without an answer. What is not certain stands after the fact:
+    seconds that are not told apart, or were measured while threads waited for busy cores. Of more
+    than 3 problems one sentence counts how often each method is the first.
     """
     if said := stopped_while_tuning(results.trials):
         return [Sentence("nothing", said, "", {"tuning trials": len(results.trials)})]
@@ -53,28 +57,33 @@ def verdict(results: ResultTables) -> list[Sentence]:
         return [Sentence("nothing", said, "", {"statuses": dict(counts)})]
     problems = list(dict.fromkeys(table["problem"]))
     if len(problems) > MOST_PROBLEMS:
-        return _overall(table)
+        return _overall(results, table)
     return [s for problem in problems for s in problem_verdict(results, problem)]
 
 
-def _overall(table: pd.DataFrame) -> list[Sentence]:
+def _overall(results: ResultTables, table: pd.DataFrame) -> list[Sentence]:
     """Return the sentences on how often each method is the first, and on how many had no answer."""
     several = table["problem"].nunique()
     first = table[(table["rank"] == 1) & (table["tier"] <= NOT_TIMED)]
     counts = Counter(map(str, first["method"])).most_common()
     numbers = {"problems": several, "first": dict(counts)}
-    share_text = share(str(table["target"].iloc[0]))
+    targets = list(dict.fromkeys(table["target"]))
+    goal = share(str(targets[0])) if len(targets) == 1 else "the best target that any reaches"
     if not counts:
-        text = f"No method reached {share_text} in every trial of any of {several} problems."
+        text = f"No method reached {goal} in every trial of any of {several} problems."
         return [Sentence("overall", text, "", numbers)]
     (best, times), others = counts[0], counts[1:]
-    text = f"{best} is the first to {share_text} on {times} of {several} problems"
+    by = {TIMED: "fastest", NOT_TIMED: "first by epochs"}
+    tiers = set(first["tier"])
+    verb = by[tiers.pop()] if len(tiers) == 1 else "first"
+    text = f"{best} is {verb} to {goal} on {times} of {several} problems"
     if others:
         text += f"; {', '.join(f'{name} on {count}' for name, count in others[:MOST_PROBLEMS])}"
         more = others[MOST_PROBLEMS:]
         text += f" and {len(more)} more on {sum(count for _, count in more)}" if more else ""
     left = several - sum(count for _, count in counts)
     text += f"; on {left} none reaches it in every trial" if left else ""
+    text += busy_machine(results, table[table["tier"] == TIMED])
     return [Sentence("overall", f"{text}.", "", numbers)]
 
 
@@ -87,13 +96,13 @@ def problem_verdict(results: ResultTables, problem: str) -> Iterator[Sentence]:
         return
     direct = rows["batch"] == DIRECT
     answers = rows["tier"] < NO_ANSWER
-    if direct[0] and answers[0]:
-        yield _direct(results, rows, problem)
-        if not direct.all():
-            own = with_ratios(results, rows[~direct].reset_index(drop=True))
-            yield _iterative(results, own, problem, of=" of the iterative methods")
-    else:
-        yield _iterative(results, rows, problem)
+    is_direct = direct[0] and answers[0]
+    first = (_direct if is_direct else _iterative)(results, rows, problem)
+    doubt = busy_machine(results, rows[rows["tier"] == TIMED]) if rows["tier"][0] == TIMED else ""
+    yield replace(first, text=f"{first.text.removesuffix('.')}{doubt}.")
+    if is_direct and not direct.all():
+        own = with_ratios(results, rows[~direct].reset_index(drop=True))
+        yield _iterative(results, own, problem, of=" of the iterative methods")
     if answers.any() and not answers.all():
         names = [f"{row['method']} ({row['status']})" for _, row in rows[~answers].iterrows()]
         verb = "has" if len(names) == 1 else "have"
@@ -125,11 +134,26 @@ def _direct(results: ResultTables, rows: pd.DataFrame, problem: str) -> Sentence
         numbers["more digits"] = _numbers(other)
         text += f"; {other['label']} is {_exactness(other)}"
         text += f" in {format_seconds(other['seconds'])}" if other["tier"] == TIMED else ""
-    elif len(others) and others.iloc[0]["pairs"] > 0:
-        numbers["next"] = _ratio(others.iloc[0])
-        text += f"; {_compare(others.iloc[0])}"
+    elif len(others):
+        words, other = _next_direct(rows.iloc[:1], others)
+        text += words
+        numbers |= other
     text += _not_timed(results, best)
     return Sentence("direct", f"{text}.", problem, numbers)
+
+
+def _next_direct(best: pd.DataFrame, others: pd.DataFrame) -> tuple[str, dict[str, Any]]:
+    """Return the words on the next direct method, of as many digits where there is one."""
+    near = others[~(others["digits"] < best["digits"].iloc[0] - TIE)]
+    if len(near) and near.iloc[0]["pairs"] > 0:
+        same_tier = near[near["tier"] == TIMED]
+        return f"; {beside_first(pd.concat([best, same_tier]))}", {"next": _ratio(near.iloc[0])}
+    other = others.iloc[0]
+    if len(near) or other["tier"] >= NO_ANSWER:
+        return "", {}
+    text = f"; {other['label']} is {_exactness(other)} only"
+    text += f", in {format_seconds(other['seconds'])}" if other["tier"] == TIMED else ""
+    return text, {"fewer digits": _numbers(other)}
 
 
 def _iterative(results: ResultTables, rows: pd.DataFrame, problem: str, of: str = "") -> Sentence:
@@ -165,22 +189,53 @@ def _first(results: ResultTables, rows: pd.DataFrame, goal: str, of: str) -> str
     """Return the words on the first to the target, and on the next."""
     best, name = rows.iloc[0], rows.iloc[0]["label"]
     epochs = pluralize(best["epochs"], "epoch")
-    lead = f"O{of[2:]} {name} is" if of else f"Use {name}:"
+    timed = best["tier"] == TIMED
     others = rows[(rows.index > 0) & (rows["tier"] == best["tier"])]
-    if of and len(rows) == 1:
-        lead = f"The one iterative method, {name}, is"
-    if best["tier"] == NOT_TIMED:
-        few = "at" if len(rows) == 1 else "the first by epochs to"
-        text = f"{lead} {few} {goal}" + (" after" if len(rows) == 1 else ":") + f" {epochs}"
-        if len(others):
-            other = others.iloc[0]
-            as_many = other["epochs"] == best["epochs"]
-            needs = "as many" if as_many else pluralize(other["epochs"], "epoch")
-            text += f"; {other['label']} needs {needs}"
-        return text + _not_timed(results, best)
-    cost = f"{format_seconds(best['seconds'])}, {epochs}"
-    text = f"{lead} at {goal} after {cost}" if len(rows) == 1 else f"{lead} first to {goal}: {cost}"
-    return f"{text}; {_compare(others.iloc[0])}" if len(others) else text
+    alone = not (rows["tier"].iloc[1:] <= NOT_TIMED).any()
+    who = f"Of the iterative methods {name}" if of else f"Use {name}: it"
+    cost = f"{format_seconds(best['seconds'])}, {epochs}" if timed else epochs
+    if len(rows) == 1:
+        lead = f"The one iterative method, {name}, is at" if of else f"Use {name}: at"
+        return f"{lead} {goal} after {cost}{_not_timed(results, best)}"
+    if alone:
+        text = f"{who} alone reaches {goal}: {cost}"
+    elif timed:
+        text = f"{who} is fastest to {goal}: {cost}"
+    else:
+        text = f"{who} needs the fewest epochs to {goal}: {number(best['epochs'])}"
+    if len(others) and timed:
+        text += f"; {beside_first(pd.concat([rows.iloc[:1], others]))}"
+    elif len(others):
+        other = others.iloc[0]
+        as_many = other["epochs"] == best["epochs"]
+        needs = "as many" if as_many else pluralize(other["epochs"], "epoch")
+        text += f"; {other['label']} needs {needs}"
+    return text + _sooner(results, best) + _not_timed(results, best)
+
+
+def _sooner(results: ResultTables, best: Any) -> str:
+    """Return the words on who is faster to a coarse target, where no ``stop_at`` was asked for.
+
+    Of the settings with batches, and to the target that half of them reach in every trial.
+    """
+    if own_target(results):
+        return ""
+    table = target_view(results).table
+    table = table[(table["problem"] == best["problem"]) & (table["batch"] != DIRECT)]
+    coarse = common_target(table)
+    there = table[(table["target"] == coarse) & (table["reached"] == table["trials"])]
+    cost = "seconds" if best["tier"] == TIMED else "epochs"
+    there = there[there[cost].notna()].sort_values(cost, kind="stable")
+    its = there[(there[CELL] == list(best[CELL])).all(axis=1)]
+    if coarse == best["target"] or its.empty or its.index[0] == there.index[0]:
+        return ""
+    first, own = there.iloc[0], its.iloc[0]
+    if not first[cost] < own[cost] or (cost == "seconds" and first["high"] >= own["low"]):
+        return ""
+    labels = ranked_settings(results).merge(first[CELL].to_frame().T, on=CELL)["label"]
+    spent = pluralize(first["epochs"], "epoch")
+    spent = f"{format_seconds(first['seconds'])}, {spent}" if cost == "seconds" else spent
+    return f"; to {share(coarse)} {labels.iloc[0]} is faster: {spent}"
 
 
 def _goal(results: ResultTables, row: Any) -> str:
@@ -207,23 +262,6 @@ def _not_timed(results: ResultTables, row: Any) -> str:
     own = results.trials[(results.trials[CELL] == list(row[CELL])).all(axis=1)]
     how = "in a sweep" if in_sweep(own).any() else "beside others"
     return f" (its trials ran {how}: seconds are not ranked)"
-
-
-def _compare(row: Any) -> str:
-    """Return the words on the seconds of a row beside those of the first one's."""
-    name, pairs = row["label"], row["pairs"]
-    if not pairs > 0:
-        return f"{name} has no trial to compare with it"
-    ratio = f"{format_ratio(row['ratio'])} times as long"
-    each = f"{pluralize(int(pairs), 'trial')} each"
-    ends = f"[{format_ratio(row['ratio_low'])}, {format_ratio(row['ratio_high'])}]"
-    if row["verdict"] == SLOWER:
-        return f"{name} takes {ratio} {ends}"
-    if row["verdict"] == FASTER:
-        return f"{name} has no lower median, but trial by trial takes {ratio} {ends}"
-    if row["verdict"] == TOO_FEW:
-        return f"{name} takes {ratio} ({each}: not yet certain)"
-    return f"{name} takes {ratio} {ends} ({each}: no difference shown)"
 
 
 def _numbers(row: Any) -> dict[str, Any]:

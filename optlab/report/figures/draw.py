@@ -21,8 +21,6 @@ from optlab.report.figures.file_names import check_figures, figure_file
 from optlab.report.figures.hyperparameter_figure import has_values, hyperparameter_figure
 from optlab.report.figures.legend import legend_height, legend_of, put_legend, unstable_handle
 from optlab.report.figures.panels import (
-    DASHED,
-    DOTTED,
     INK,
     draw,
     escape_math,
@@ -31,29 +29,13 @@ from optlab.report.figures.panels import (
     wrap_title,
 )
 from optlab.report.figures.paper import PAGE, FigureStyle, PaperFigure
+from optlab.report.figures.theory_figure import theory_figure
 from optlab.report.figures.tuning_curves import tuning_curves
 from optlab.report.output_file import SOFTWARE, output_file
 from optlab.report.style import Styles
 from optlab.report.views import View
 from optlab.report.views.cache import measured_trials
 from optlab.report.words import share
-
-
-def theory(results: ResultTables, problem: str, *, paper: FigureStyle = PAGE) -> Figure:
-    """Draw what theory predicts, dashed, beside the measured suboptimality.
-
-    Raises
-    ------
-    ValueError
-        For a problem on which no trial has a prediction.
-    """
-    view = views.theory_view(results)
-    if not (view.table["problem"] == problem).any():
-        raise ValueError(
-            f"theory predicts no trial on {problem}: it does for gradient descent at a constant "
-            "rate, with or without momentum, on quadratics of at most 500 parameters"
-        )
-    return figure_of(view, problem, Styles.of_results(results), paper=paper)
 
 
 def seconds(results: ResultTables, problem: str, *, paper: FigureStyle = PAGE) -> Figure:
@@ -121,8 +103,8 @@ def all_figures(
         table = view.table
         if table.empty or ("problem" in table and not (table["problem"] == problem).any()):
             continue
-        if key == "convergence":
-            figures[key] = convergence_figure(results, problem, paper=paper)
+        if key in _OWN:
+            figures[key] = _OWN[key](results, problem, paper=paper)
             continue
         target = views.headline(results) if key == "target" else None
         figures[key] = figure_of(view, problem, styles, target or None, paper=paper)
@@ -131,6 +113,10 @@ def all_figures(
     if curves := tuning_curves(everything, problem, paper=paper):
         figures["tuning"] = curves
     return figures
+
+
+_OWN = {"convergence": convergence_figure, "theory": theory_figure}
+"""Figures that are more than the panels of their view."""
 
 
 def save_all(
@@ -247,13 +233,7 @@ def view_legend(view: View, rows: pd.DataFrame, styles: Styles) -> list[Line2D]:
     one = markers and view.x[0].column not in {"phase", "parameter"}
     shades = () if one or "batch" in view.panels else set(rows["batch"].astype(str))
     solid: dict[str, Any] = {"linestyle": "none"} if markers and not one else {}
-    solid |= {"linestyle": "-", "alpha": 0.45} if view.key == "theory" else {}
     handles = legend_of(styles, set(rows["optimizer"]), shades, markers=markers, **solid)
-    if view.key == "theory":
-        handles.append(Line2D([], [], color=INK, linewidth=1.1, label="dashed: theory", **DASHED))
-        if rows["floor"].notna().any():
-            floor = "dotted: noise floor"
-            handles.append(Line2D([], [], color=INK, linewidth=0.8, label=floor, **DOTTED))
     if "unstable" in rows and rows["unstable"].any():
         handles.append(unstable_handle())
     return handles

@@ -14,11 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator
 
+from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
 from optlab.checks import did_you_mean
 from optlab.optimizers.rate_text import RATE_FIELDS
-from optlab.report.answer.method import optimizer_classes
 from optlab.report.figures.legend import legend_height, legend_of, put_legend
 from optlab.report.figures.panels import INK, MARKERS, escape_math, finish, line_style, wrap_title
 from optlab.report.figures.paper import PAGE, FigureStyle, PaperFigure
@@ -135,7 +135,7 @@ def hyperparameter_figure(
     table = hyperparameter_table(results, problem, hyperparameter, measure)
     trials = results.measured.trials
     methods = dict.fromkeys(method_name(str(name)) for name in trials["optimizer"])
-    known = optimizer_classes(results.definition)
+    known = optimizer_settings(results.definition)
     styles = Styles.of(methods, batches_in(trials["batch"]), known)
     words = hyperparameter.replace("_", " ")
     x = Axis("value", words, scale="log" if is_wide(table["value"]) else "linear")

@@ -29,12 +29,12 @@ def label_of(optimizer: str, most: int = 90) -> str:
     ('SGD, learning rate 0.1', 'Averaged(SGD)')
     """
     method = method_name(optimizer)
-    words = f"{method}, {_setting(optimizer)}" if method != optimizer else method
+    words = f"{method}, {setting_of(optimizer)}" if method != optimizer else method
     return escape_math(shorten(words, most))
 
 
-def _setting(optimizer: str) -> str:
-    """Return the hyperparameters in an optimizer's label in words."""
+def setting_of(optimizer: str) -> str:
+    """Return the hyperparameters in an optimizer's label in words, empty where it has none."""
     inner = optimizer.removeprefix(method_name(optimizer))[1:-1]
     return re.sub(r"(\w+)=", lambda name: name[1].replace("_", " ") + " ", inner)
 
@@ -81,7 +81,7 @@ def legend_of(
     handles = [_handle(styles, text, name, markers=markers, ramp=bool(ramp), **keywords)
                for text, name in entries.items()]  # fmt: skip
     if ramp:
-        return handles + _shades([escape_math(_setting(name)) for name in ramp], ramp, ramp)
+        return handles + _shades([escape_math(setting_of(name)) for name in ramp], ramp, ramp)
     texts = [batch_label(size) for size in styles.batches if size in batches]
     wanted = [size for size in styles.batches if size in batches]
     return handles + (_shades(texts, wanted, styles.batches) if len(styles.batches) > 1 else [])
@@ -102,7 +102,7 @@ def _common_settings(styles: Styles) -> tuple[str, ...]:
     several = [own for own in styles.methods.values() if len(own) > 1]
     if len(styles.batches) > 1 or not several:
         return ()
-    texts = {tuple(map(_setting, own)) for own in several}
+    texts = {tuple(map(setting_of, own)) for own in several}
     alone = [own[0] for own in styles.methods.values() if len(own) == 1]
     plain = all(method_name(name) == name for name in alone)
     return several[0] if len(texts) == 1 and plain else ()

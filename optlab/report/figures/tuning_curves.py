@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
 from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
@@ -24,8 +25,14 @@ from optlab.report.style import Styles
 from optlab.report.ticks import log_ticks, shorten
 from optlab.text import number
 
-_FAILED, _MISSED = 1.06, 0.985
-"""Heights of the marks of settings without a value, in shares of the axes."""
+_MISSED = 0.985
+"""The height of the marks of settings that missed the target, as a share of the axes."""
+
+_FAILED = 5.5
+"""The height of the marks of settings that failed, in points above the axes."""
+
+_ABOVE_FAILED = 11.0
+"""The height of titles, in points above the axes: those marks are 4.5 points tall."""
 
 
 def tuning_curves(
@@ -70,7 +77,7 @@ def tuning_curves(
                 title = f"Tuning on {problem}" if row == 0 and paper.title else ""
                 size = f"batch size {batch}" if len(batches) > 1 else ""
                 axes.set_title("\n".join(filter(None, [wrap_title(title), size])), loc="left",
-                               pad=12)  # fmt: skip
+                               pad=_ABOVE_FAILED)  # fmt: skip
         _set_height(grid[0][0], table, reached=reached)
         handles = _legend(table, styles, limits=bool(limits), reached=reached)
         figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False)
@@ -88,7 +95,8 @@ def _set_height(axes: Axes, table: pd.DataFrame, *, reached: bool) -> None:
     height = _height(table, reached=reached).dropna()
     if height.empty or not (height > 0).all():
         return
-    low, high = height.min() / 1.2, height.max() * 1.3
+    room = max(1.25, (height.max() / height.min()) ** 0.04)  # for the ring around a mark
+    low, high = height.min() / room, height.max() * room
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     axes.yaxis.set_minor_locator(NullLocator())
@@ -136,9 +144,12 @@ def _panel(
 
 def draw_failed(axes: Axes, x: pd.Series[Any], colour: str) -> None:
     """Draw crosses above a panel at the values of settings that diverged or failed."""
-    (crosses,) = axes.plot(x, np.full(len(x), _FAILED), marker="x", clip_on=False, color=colour,
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    up = axes.transAxes + ScaledTranslation(0, _FAILED / 72, figure.dpi_scale_trans)
+    (crosses,) = axes.plot(x, np.ones(len(x)), marker="x", clip_on=False, color=colour,
                            markersize=4.5, linestyle="none",
-                           transform=axes.get_xaxis_transform())  # fmt: skip
+                           transform=blended_transform_factory(axes.transData, up))  # fmt: skip
     crosses.set_in_layout(False)
 
 

@@ -6,9 +6,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from optlab.report.figures.panels import escape_math, wrap_title
+from optlab.report.figures.legend import label_of
+from optlab.report.figures.panels import wrap_title
 from optlab.report.figures.paper import PAGE, PaperFigure
-from optlab.report.ticks import shorten
 
 MOST_TEXTS = 12
 """Squares of more optimizers than this are too small to be written into."""
@@ -21,25 +21,27 @@ def win_rate_matrix(table: pd.DataFrame, title: str) -> Figure:
     """
     names = list(dict.fromkeys(table["optimizer"]))
     places = {name: place for place, name in enumerate(names)}
-    side = min(0.42, (PAGE.width - 2.2) / len(names))
+    texts = [label_of(name, 34) for name in names]
+    few = len(names) <= MOST_TEXTS
+    side, font = (0.42, 8.0) if few else (0.16, 6.5)  # inches and points: names do not overlap
+    beside = 0.0085 * font * max(map(len, texts))
     with mpl.rc_context(PAGE.settings):
-        size = (PAGE.width, 1.5 + side * len(names))
-        figure = PaperFigure(figsize=size, layout="constrained")
+        size = (beside + side * len(names) + 0.3, 0.6 + beside + side * len(names))
+        figure = PaperFigure(figsize=(max(size[0], PAGE.width), size[1]), layout="constrained")
         axes = figure.subplots()
         colours = mpl.colormaps["PuOr"]
         for row in table.to_dict("records"):
             x, y = places[row["other"]], places[row["optimizer"]]
             colour = colours(0.12 + 0.76 * row["share"])
             axes.add_patch(mpl.patches.Rectangle((x - 0.5, y - 0.5), 1, 1, color=colour, lw=0))
-            if len(names) <= MOST_TEXTS:
+            if few:
                 dark = mpl.colors.rgb_to_hsv(colour[:3])[2] < 0.75
                 text = f"{100 * row['share']:.0f} %\nof {row['comparisons']}"
                 axes.text(x, y, text, ha="center", va="center", fontsize=6,
                           color="white" if dark else "black")  # fmt: skip
         axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5), aspect="equal")
-        texts = [escape_math(shorten(name, 34)) for name in names]
-        axes.set_yticks(range(len(names)), texts)
-        axes.set_xticks(range(len(names)), texts, rotation=45, ha="left")
+        axes.set_yticks(range(len(names)), texts, fontsize=font)
+        axes.set_xticks(range(len(names)), texts, fontsize=font, rotation=90)
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)

@@ -49,7 +49,7 @@ def _mishaps(trials: pd.DataFrame) -> Iterator[Sentence]:
         text = f"{status.capitalize()}: {pluralize(len(rows), 'trial')} ({where}): {message}"
         yield Sentence(status, text, "", {"trials": len(rows), "messages": messages})
     if left := sum(map(len, groups[MOST_MISHAPS:])):
-        text = f"{left} more trials ended without an answer; the table of trials has them."
+        text = f"{pluralize(left, 'more trial')} ended without an answer; the table has all trials."
         yield Sentence("more", text, "", {"trials": left})
 
 

@@ -71,7 +71,8 @@ def _listed(named: list[tuple[str, pd.DataFrame]], rest: list[tuple[str, pd.Data
     if rest:
         counts = sorted(Counter(_verdict(rows) for _, rows in rest).items())
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts)
-        texts.append(f"{len(rest)} {'more' if named else 'others'} ({verdicts})")
+        noun = "more" if named else "others" if len(rest) > 1 else "other"
+        texts.append(f"{len(rest)} {noun} ({verdicts})")
     return "; ".join(texts)
 
 

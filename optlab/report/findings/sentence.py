@@ -40,21 +40,23 @@ class Sentence:
 def by_problem(sentences: Iterable[Sentence], problems: Collection[str]) -> Groups:
     """Return the sentences on each problem after its name, which is left out where it is the one.
 
-    Those on no problem in particular come first.
+    Those that are on no one problem come last, after ``"All problems"``.
 
     Examples
     --------
     >>> sentences = [Sentence("tuning", "One.", "a"), Sentence("budgets", "Both.")]
     >>> [name for name, _ in by_problem(sentences, ["a", "b"])]
-    ['', 'a']
+    ['a', 'All problems']
     >>> [name for name, _ in by_problem(sentences, ["a"])]
     ['', '']
     """
-    groups: dict[str, list[Sentence]] = {"": []}
+    groups: dict[str, list[Sentence]] = {}
     for sentence in sentences:
         groups.setdefault(sentence.problem, []).append(sentence)
-    several = len(problems) > 1
-    return [(name if several else "", group) for name, group in groups.items() if group]
+    general = groups.pop("", [])
+    found = [(name if len(problems) > 1 else "", group) for name, group in groups.items()]
+    head = "All problems" if len(problems) > 1 and found else ""
+    return [*found, (head, general)] if general else found
 
 
 def describe_setting(row: Any, views: dict[str, View]) -> str:

@@ -34,17 +34,16 @@ def _value(row: dict[Any, Any]) -> Iterator[Sentence]:
     who, name = cell_label(row, ["optimizer", "batch"]), row["hyperparameter"].replace("_", " ")
     facts = {str(k): v for k, v in row.items()}
     if row["failed"] == row["settings"]:
-        text = (
-            f"Each of the {row['settings']} settings of {who} diverged or failed: widen the range."
-        )
+        text = f"{_every(row['settings'])} of {who} diverged or failed: widen the range."
         yield Sentence("tuning", text, row["problem"], facts)
         return
     best = number(row["best"], 4) if isinstance(row["best"], float | int) else str(row["best"])
     text = f"The best {name} of {who} is {best}"
     if row["edge"] == UNSURE:
+        lost = f", of which {row['failed']} diverged or failed" if row["failed"] else ""
         text += (f"; whether the optimum lies in the range searched ({number(row['low'])} to "
-                 f"{number(row['high'])}) cannot be told from {row['settings']} settings, of which "
-                 f"{row['failed']} diverged or failed.")  # fmt: skip
+                 f"{number(row['high'])}) cannot be told from "
+                 f"{pluralize(row['settings'], 'setting')}{lost}.")  # fmt: skip
         yield Sentence("unsure edge", text, row["problem"], facts)
         return
     if row["edge"]:
@@ -62,16 +61,21 @@ def _value(row: dict[Any, Any]) -> Iterator[Sentence]:
     yield Sentence("tuning", text + ".", row["problem"], facts)
 
 
+def _every(settings: int) -> str:
+    return "The one setting" if settings == 1 else f"Each of the {settings} settings"
+
+
 def _cost(row: dict[Any, Any]) -> Sentence:
     who = cell_label(row, ["optimizer", "batch"])
-    text = (f"To tune {who.removeprefix('tuned ')} took {pluralize(row['tuning_trials'], 'trial')} "
-            f"and {row['tuning_epochs']} epochs")  # fmt: skip
+    text = (f"To tune {who} took {pluralize(row['tuning_trials'], 'trial')} "
+            f"and {pluralize(row['tuning_epochs'], 'epoch')}")  # fmt: skip
     if row["measured_epochs"] > 0:
         times = row["tuning_epochs"] / row["measured_epochs"]
         text += f", {number(times)} times the epochs of a measured trial"
     if row["share"] > 0:
+        attempts = pluralize(row["attempts"], "attempt")
         text += (f"; {row['share']:.0%} of its settings reached stop_at at every seed, so one that "
-                 f"does is found after {number(row['attempts'])} attempts on average")  # fmt: skip
+                 f"does is found after {attempts} on average")  # fmt: skip
     return Sentence("tuning cost", f"{text}.", row["problem"], {str(k): v for k, v in row.items()})
 
 

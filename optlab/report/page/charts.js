@@ -315,7 +315,7 @@ function figureOf(view, rows, x, y, page, width) {
   });
   const notes = [];
   if (kept.length < of) notes.push(`${kept.length} of ${of} lines are drawn: the best of each method, then the others by rank. The filters choose others, and the table has all.`);
-  if (hidden > 0) notes.push(`${hidden} more panels are left out; the filters choose others.`);
+  if (hidden > 0) notes.push(`${hidden} more panel${hidden > 1 ? "s are" : " is"} left out; the filters choose others.`);
   if (gone.note) notes.push(gone.note);
   const seen = new Set(drawn.filter((t) => t.showlegend !== false && t.x.length && panels.includes(t.panel)).map((t) => t.name));
   data.forEach((trace) => delete trace.panel);

@@ -40,17 +40,40 @@ def experiment_lines(definition: Mapping[str, Any], file: str = "") -> list[Expe
 
 def _value(key: str, value: Any) -> str | list[tuple[str, str]]:
     if isinstance(value, Mapping):
-        return [(str(name), _settings(part)) for name, part in value.items()]
+        return [(str(name), settings_text(part)) for name, part in value.items()]
     if value in (None, [None], (None,)):
         return _LEFT_OUT.get(key, "-")
     return format_value(value)
 
 
-def _settings(value: Any) -> str:
+def settings_text(value: Any) -> str:
+    """Return an optimizer's class and hyperparameters as a call, as one writes it.
+
+    Examples
+    --------
+    >>> adapter = {"class": "TorchOptimizer", "cls": "torch.optim.adam.Adam", "options": {"lr": 1}}
+    >>> settings_text(adapter)
+    'TorchOptimizer(torch.optim.adam.Adam, lr=1)'
+    >>> settings_text({"class": "Tuned", "optimizer": {"class": "SGD"}, "space": {"lr": [1, 2]}})
+    'Tuned(optimizer=SGD(), space={lr: [1, 2]})'
+    >>> settings_text({"SGD": 0.5}), settings_text("LinearRegression(...)")
+    ('SGD=0.5', 'LinearRegression(...)')
+    """
+    if isinstance(value, Mapping) and "class" not in value:
+        return ", ".join(f"{name}={_part(own)}" for name, own in value.items())
+    return _part(value) if isinstance(value, Mapping) else str(value)
+
+
+def _part(value: Any) -> str:
     if not isinstance(value, Mapping):
-        return str(value)
-    own = [f"{k}={v!r}" for k, v in value.items() if k != "class"]
-    return f"{value.get('class', '')}({', '.join(own)})"
+        return repr(value)
+    if "class" not in value:
+        return f"{{{', '.join(f'{name}: {_part(own)}' for name, own in value.items())}}}"
+    named = {k: own for k, own in value.items() if k not in {"class", "cls", "options"}}
+    named |= value.get("options") or {}
+    parts = [str(value["cls"])] if "cls" in value else []
+    parts += [f"{name}={_part(own)}" for name, own in named.items()]
+    return f"{value['class']}({', '.join(parts)})"
 
 
 def tracebacks(results: ResultTables) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 from optlab.lab import ProblemSummary
 from optlab.lab.store.problem_summary import ReferenceSummary
 from optlab.report.words import REFERENCES, format_value
-from optlab.text import number
+from optlab.text import number, pluralize
 
 MOST_PARAMETERS = 12
 """At most so many of a problem's parameters are listed."""
@@ -47,9 +47,9 @@ class ReferenceLines(NamedTuple):
 
 def reference_lines(facts: ProblemSummary) -> ReferenceLines:
     """Return the lines on a problem's reference solution, and its parameters where it has some."""
-    columns = f"{facts.d} column" + ("" if facts.d == 1 else "s")
+    size = f"{pluralize(facts.n, 'row')}, {pluralize(facts.d, 'column')}"
     lines: list[tuple[str, Any]] = [
-        ("problem", f"{facts.kind}, {facts.n} rows, {columns}, {facts.dtype}"),
+        ("problem", f"{facts.kind}, {size}, {facts.dtype}"),
         *_of_reference(facts.reference),
         *((f"{k.replace('_', ' ')} there", number(v, 10)) for k, v in facts.measures.items()),
         *_lines(_facts(facts.reference)),

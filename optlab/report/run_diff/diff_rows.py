@@ -129,9 +129,10 @@ def describe_difference(row: Any) -> str:
     if metric == "seconds":
         return f"takes {format_ratio(row['ratio'])} times the seconds{interval}"
     if metric == "epochs" and "never" in values:
-        return f"reached the target after {values[0]} epochs, now {values[1]}".replace(
-            "after never epochs", "never"
+        before = (
+            "never" if values[0] == "never" else f"after {values[0]} epoch{'s' * (row['old'] != 1)}"
         )
+        return f"reached the target {before}, now {values[1]}"
     verb = (
         "needs {} times the epochs" if metric == "epochs" else "ends at {} times the suboptimality"
     )

@@ -15,6 +15,7 @@ from optlab.analysis.run_differences import RunDifferences
 from optlab.report.answer.terminal import NARROW, fold
 from optlab.report.run_diff.diff_rows import DiffRows, diff_rows
 from optlab.report.run_diff.diff_sentences import change_lines, diff_sentences
+from optlab.text import pluralize
 
 MOST_ROWS = 24
 """So many rows are shown at most, and all that differ."""
@@ -42,7 +43,7 @@ def _parts(diff: RunDifferences, width: int) -> Iterator[RenderableType]:
     shown = max(rows.differ, MOST_ROWS)
     yield _table(rows._replace(rows=rows.rows[:shown]), width)
     if (more := len(rows.rows) - shown) > 0:
-        yield Text(f"and {more} more settings without a difference", style="dim")
+        yield Text(f"and {pluralize(more, 'more setting')} without a difference", style="dim")
     old, new = diff.names
     lines = change_lines(diff)
     yield Text("")

@@ -124,6 +124,23 @@ def common_target(table: pd.DataFrame) -> str:
 
 
 @cached
+def problem_targets(results: ResultTables) -> dict[str, str]:
+    """Return the target of each problem, as text, by which its methods are ranked.
+
+    The experiment's own, where it has one. Else the smallest share that some setting with batches
+    reaches in every trial: of two methods that pass a coarse one, the one that goes on is better.
+    Where none is reached so, it is `headline`.
+    """
+    table, usual = target_view(results).table, headline(results) or target_text(TARGETS[0])
+    found = dict.fromkeys(map(str, results.trials["problem"]), usual)
+    if not own_target(results):
+        whole = (table["batch"] != DIRECT) & (table["reached"] == table["trials"])
+        for problem, rows in table[whole].groupby("problem", sort=False):
+            found[str(problem)] = min(map(str, rows["target"]), key=float)
+    return found
+
+
+@cached
 def target_view(results: ResultTables) -> View:
     """Return the view of seconds, epochs, steps and samples to each target."""
     return View(
