@@ -35,6 +35,10 @@ _MOST_FAILED_STARTS = 3
 """Processes in a row that may die before they are ready."""
 
 
+_OPTIMIZERS_USE = tuple(
+    f"optlab.{folder}." for folder in ("linalg", "problems", "optimizers", "theory", "lab")
+)
+
 _SIGNAL_SECONDS = 0.5
 """Seconds of a wait, after which Python answers a signal that came just before it."""
 
@@ -115,6 +119,7 @@ class WorkerPool:
             torch=TorchSettings.current(),
             machine=machine_label(),
             trials_per_process=trials_per_process,
+            modules=_loaded_modules(),
         )
         self._workers: list[WorkerProcess] = []
         self._problems: dict[int, ProblemFile] = {}
@@ -321,6 +326,14 @@ class WorkerPool:
         if worker.task:
             self._workers.append(WorkerProcess(self._setup))
             self._workers[-1].assign(worker.task)
+
+
+def _loaded_modules() -> tuple[str, ...]:
+    """Return the modules that an optimizer is made of, of those of optlab that are loaded here.
+
+    A person's module imports them by ``import optlab``, each of its processes anew.
+    """
+    return tuple(sorted(name for name in sys.modules if name.startswith(_OPTIMIZERS_USE)))
 
 
 def _check(**limits: float | None) -> None:
