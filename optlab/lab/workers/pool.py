@@ -76,8 +76,9 @@ class WorkerPool:
 
     Notes
     -----
-    A server has loaded torch and the modules that optlab's optimizers import (see ``imports`` of
-    `Optimizer`); it runs nothing of an optimizer and unpickles nothing of its. It forks where a new
+    A server has loaded torch, the modules that optlab's optimizers import (see ``imports`` of
+    `Optimizer`), and those of optlab that optimizers are made of and that are loaded here; it runs
+    nothing of an optimizer and unpickles nothing of its. It forks where a new
     process would load torch for seconds. A problem
     is pickled once, into a file from which all processes map its arrays, copy-on-write. What the
     module of a person's own optimizer imports is imported in each process, before the trial begins.
