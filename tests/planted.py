@@ -29,6 +29,11 @@ class Raises(Planted):
         raise ArithmeticError("planted")
 
 
+class TellsModules(Planted):
+    def iterates(self, problem, batches, start):
+        raise ArithmeticError(" ".join(name for name in sys.modules if name.startswith("optlab.")))
+
+
 class TellsSettings(Planted):
     def iterates(self, problem, batches, start):
         yield ol.Iterate(start)

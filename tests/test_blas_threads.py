@@ -1,11 +1,20 @@
 """Small decompositions of the reference solver use one thread, and leave the number as it was."""
 
+import ctypes
+import importlib
+import shutil
+import sys
+from pathlib import Path
+
 import numpy as np
+import psutil
+import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import optlab as ol
 from optlab.linalg import minimum_norm
+from optlab.linalg.blas_threads import controller
 
 
 def threads():
@@ -28,3 +37,15 @@ def test_a_wide_problem_is_decomposed_on_one_thread(monkeypatch):
     assert seen
     assert all(counts == {1} for counts in seen)
     assert reference.loss < 1e-25
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere modules are counted")
+def test_thread_pools_are_looked_for_where_a_library_was_loaded_not_a_module(tmp_path, monkeypatch):
+    before = controller()
+    (tmp_path / "without_a_library.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("without_a_library")
+    assert controller() is before
+    library = next(Path(psutil.__file__).parent.glob("_psutil_linux*.so"))
+    ctypes.CDLL(shutil.copy(library, tmp_path))
+    assert controller() is not before

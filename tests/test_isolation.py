@@ -15,7 +15,8 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab.lab import Budget, Status, Trial, run_trial
+from optlab.app import options
+from optlab.lab import Budget, Status, Trial, execution_options, run_trial
 from optlab.lab.measure import memory as meter
 from optlab.lab.trial import peak_memory
 from optlab.lab.trial.record import TRACE_NUMBERS
@@ -364,6 +365,13 @@ def test_settings_of_torch_go_along(tutorial):
     finally:
         torch.set_default_dtype(before)
     assert record.message == "ArithmeticError: torch.float64"
+
+
+def test_modules_of_optlab_that_are_loaded_here_are_imported_by_no_process_anew(tutorial, pool):
+    (record,) = pool.run(tasks_of(tutorial, [planted.TellsModules()]))
+    loaded = record.message.split()
+    assert execution_options.__name__ in loaded
+    assert options.__name__ not in loaded  # no optimizer is made of it
 
 
 def test_no_trial_feels_what_another_left_behind(tutorial, pool):

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -104,15 +105,23 @@ def test_a_crash_and_a_hang_are_told_of_the_trial_that_did_it(run, tmp_path):
     assert "string_at" not in records[2].traceback
 
 
-def test_a_process_that_dies_while_it_waits_harms_no_trial(run):
-    waiting = ol.ManualSGD(0.01)
+@pytest.mark.parametrize("told", [True, False], ids=["told by its server", "seen first"])
+def test_a_process_that_dies_while_it_waits_harms_no_trial(run, told):
+    waiting, timers = ol.ManualSGD(0.01), []
 
     def kill():
-        for _, pid in run.pool._workers[0]._idle.values():
+        worker = run.pool._workers[0]
+        if not told:
+            os.kill(worker.server.pid, signal.SIGSTOP)
+            timers.append(threading.Timer(0.3, os.kill, (worker.server.pid, signal.SIGCONT)))
+            timers[-1].start()
+        for _, pid in worker._idle.values():
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.1)
 
     records, pids = run([waiting, waiting], between=kill)
+    for timer in timers:
+        timer.join()
     assert [record.status for record in records] == ["finished", "finished"]
     assert pids[0] != pids[1]
 

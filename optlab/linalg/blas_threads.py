@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from threadpoolctl import ThreadpoolController
 
+from optlab.linalg.loaded_libraries import loads
+
 _controllers: dict[int, ThreadpoolController] = {}
 
 
 def controller() -> ThreadpoolController:
     """Return the controller of the libraries that are loaded now."""
-    # Looking for the loaded libraries takes milliseconds, so it is done only when some module has
-    # been imported since.
-    loaded = len(sys.modules)
+    # Looking for thread pools in all libraries takes milliseconds, so it is done only where one has
+    # been loaded since; most modules that are imported bring none.
+    loaded = loads()
     if loaded not in _controllers:
         _controllers.clear()
         _controllers[loaded] = ThreadpoolController()

@@ -47,6 +47,7 @@ class Setup(NamedTuple):
     the parent has dealt with it, so that its work falls beside no trial's clock. ``machine`` is
     the machine's label, which a process that forks must not look for: it would start CUDA.
     ``trials_per_process``: how many trials of one optimizer on one problem one process may run.
+    ``modules`` are optlab's own that the server loads, so that no process that it forks need to.
     """
 
     threads: int
@@ -57,6 +58,7 @@ class Setup(NamedTuple):
     torch: TorchSettings
     machine: str
     trials_per_process: int = 1
+    modules: tuple[str, ...] = ()
 
 
 class Order(NamedTuple):

@@ -51,6 +51,7 @@ def main(control: int, parent: int) -> None:
         keep_machine_label(setup.machine)
         _warm_up()
         set_threads(setup.threads)
+        _load(setup.modules)
         gc.collect()
         use_huge_pages()
         connection.send_bytes(pickle.dumps("ready"))

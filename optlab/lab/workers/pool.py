@@ -35,6 +35,10 @@ _MOST_FAILED_STARTS = 3
 """Processes in a row that may die before they are ready."""
 
 
+_OPTIMIZERS_USE = tuple(
+    f"optlab.{folder}." for folder in ("linalg", "problems", "optimizers", "theory", "lab")
+)
+
 _SIGNAL_SECONDS = 0.5
 """Seconds of a wait, after which Python answers a signal that came just before it."""
 
@@ -72,8 +76,9 @@ class WorkerPool:
 
     Notes
     -----
-    A server has loaded torch and the modules that optlab's optimizers import (see ``imports`` of
-    `Optimizer`); it runs nothing of an optimizer and unpickles nothing of its. It forks where a new
+    A server has loaded torch, the modules that optlab's optimizers import (see ``imports`` of
+    `Optimizer`), and those of optlab that optimizers are made of and that are loaded here; it runs
+    nothing of an optimizer and unpickles nothing of its. It forks where a new
     process would load torch for seconds. A problem
     is pickled once, into a file from which all processes map its arrays, copy-on-write. What the
     module of a person's own optimizer imports is imported in each process, before the trial begins.
@@ -115,6 +120,7 @@ class WorkerPool:
             torch=TorchSettings.current(),
             machine=machine_label(),
             trials_per_process=trials_per_process,
+            modules=_loaded_modules(),
         )
         self._workers: list[WorkerProcess] = []
         self._problems: dict[int, ProblemFile] = {}
@@ -321,6 +327,14 @@ class WorkerPool:
         if worker.task:
             self._workers.append(WorkerProcess(self._setup))
             self._workers[-1].assign(worker.task)
+
+
+def _loaded_modules() -> tuple[str, ...]:
+    """Return the modules that an optimizer is made of, of those of optlab that are loaded here.
+
+    A person's module imports them by ``import optlab``, each of its processes anew.
+    """
+    return tuple(sorted(name for name in sys.modules if name.startswith(_OPTIMIZERS_USE)))
 
 
 def _check(**limits: float | None) -> None:

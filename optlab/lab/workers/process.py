@@ -152,6 +152,8 @@ class WorkerProcess:
 
     def assign(self, task: Task) -> None:
         """Give the server a task, which a process runs when the server is ready."""
+        if self._forked:  # a process that died while it waited, and did not begin the task
+            _close(self._forked)
         self._clear_task()
         self.task, self.record = task, TrialRecord(task.trial)
 
