@@ -19,7 +19,8 @@ from pathlib import Path
 from types import ModuleType
 
 LOADED = (
-    "matplotlib.figure", "sklearn.linear_model",
+    "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "sklearn.linear_model",
+    "torch._dynamo",  # torch's optimizers load it when they are made
     "optlab.app.cli", "optlab.app.execute", "optlab.app.script", "optlab.report.page.render",
 )  # fmt: skip
 
