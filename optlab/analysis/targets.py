@@ -114,7 +114,8 @@ def times_to_targets(
                 f"the traces have no measure {measure!r}: {', '.join(map(str, traces))}"
             )
         if measure not in scales:
-            scales[measure] = _scales(trials, ordered, measure).reindex(known).to_numpy()[path]
+            scale = _scales(trials, ordered, measure).reindex(known)
+            scales[measure] = np.asarray(scale, np.float64)[path]
         there = np.flatnonzero(rule.reached(ordered[measure].to_numpy(float), scales[measure]))
         hits, first = np.unique(path[there], return_index=True)
         ends = last.copy()
