@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 LOADED = (
-    "matplotlib.figure", "sklearn.linear_model",
+    "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "sklearn.linear_model",
     "optlab.app.cli", "optlab.app.execute", "optlab.app.script", "optlab.report.page.render",
 )  # fmt: skip
 
@@ -29,6 +29,11 @@ def load():
     gc.disable()  # as the command does while it loads
     for name in LOADED:
         importlib.import_module(name)
+    # torch's optimizers load it when they are made; without triton, of which a child that frees
+    # nothing of this would tell that it leaks.
+    sys.modules["triton"] = None
+    importlib.import_module("torch._dynamo")
+    del sys.modules["triton"]
     gc.freeze()  # no collection of a child walks over what has been loaded
     gc.enable()
 

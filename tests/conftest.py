@@ -3,7 +3,6 @@ import os
 import pickle
 import shutil
 import subprocess
-import sys
 import time
 from itertools import islice
 from pathlib import Path
@@ -41,7 +40,9 @@ def pytest_xdist_setupnodes():
 def run_in(folder, command):
     """Run a command line as a person types it, in a folder with the experiments."""
     shutil.copytree(ROOT / "experiments", folder / "experiments", dirs_exist_ok=True)
-    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    from tests.commands import program
+
+    scripts = f"{Path(program('optlab')).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         command, cwd=folder, env=os.environ | {"PATH": scripts, "MPLBACKEND": "Agg"},
         capture_output=True, text=True, timeout=250, shell=True, check=False,
@@ -99,8 +100,19 @@ DIABETES = (
 
 @pytest.fixture(scope="session")
 def diabetes_run(tmp_path_factory):
-    """The README's longest command: what came of it, and its folder."""
-    return run_once(tmp_path_factory, "diabetes", DIABETES)
+    """The README's longest command, with a quarter of its epochs: what came of it, its folder."""
+    return run_once(tmp_path_factory, "diabetes", f"{DIABETES} --epochs 100")
+
+
+@pytest.fixture
+def one_figure(monkeypatch):
+    """Let one figure be drawn of a problem, where a test only looks if some were written."""
+    from optlab.report.figures import draw
+
+    def seconds_alone(results, problem, *, paper=draw.PAGE):
+        return {"seconds": draw.seconds(results, problem, paper=paper)}
+
+    monkeypatch.setattr(draw, "all_figures", seconds_alone)
 
 
 @pytest.fixture(scope="session")

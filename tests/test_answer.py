@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from statistics import median
 
 import numpy as np
@@ -40,6 +40,12 @@ RATES = {
     "seed": 9, "optimizers": ("Adam(learning_rate=0.1)", "Adam(learning_rate=0.2)", "SGD", "Lstsq"),
     "devices": ("cpu",), "mishaps": False,
 }  # fmt: skip
+
+
+@cache
+def planted(seed):
+    """Results that no test changes, kept with what is computed of them."""
+    return plant(**next(settings for settings in (*RANDOM, RATES) if settings["seed"] == seed))
 
 
 def plain_keys(results, problem, hits):
@@ -82,7 +88,7 @@ def paired(hits, mine, its):
     "settings", [*RANDOM, RATES], ids=lambda settings: f"seed {settings['seed']}"
 )
 def test_the_ranking_and_the_verdict_are_those_of_plain_loops(settings):
-    results = plant(**settings)
+    results = planted(settings["seed"])
     table, every = ranking(results), {target: hits_of(results, target) for target in TARGETS}
     said = {(s.problem, s.kind): s for s in verdict(results)}
     for problem in results.problems:
@@ -388,7 +394,7 @@ def test_of_many_problems_the_firsts_are_counted():
     "settings", [RANDOM[0], RATES, RANDOM[4]], ids=["two devices", "rates", "dtypes"]
 )
 def test_at_every_width_the_verdict_and_each_column_are_whole(width, settings):
-    results = plant(**settings)
+    results = planted(settings["seed"])
     check_whole(answer_text(results, width), results, width)
 
 
@@ -441,7 +447,7 @@ def test_methods_that_differ_in_kind_are_named_once(tutorial):
 
 
 def test_what_finds_no_room_is_named():
-    results = plant(**RANDOM[0])
+    results = planted(RANDOM[0]["seed"])
     text = answer_text(results, 48)
     assert "left out for width: interval" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 48

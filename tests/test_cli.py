@@ -130,8 +130,18 @@ def folder(tmp_path_factory):
     return folder
 
 
+ARTICLE = """
+import dataclasses
+import runpy
+
+tutorial = runpy.run_path("experiments/tutorial.py")["experiment"]
+experiment = dataclasses.replace(tutorial, optimizers=tutorial.optimizers[:1])
+"""
+
+
 def test_the_tutorial_prints_the_articles_log_and_final_parameters(tmp_path):
-    done = run_in(tmp_path, "optlab run experiments/tutorial.py --batch-sizes 1")
+    (tmp_path / "article.py").write_text(ARTICLE)  # without the methods that the log is not of
+    done = run_in(tmp_path, "optlab run article.py --batch-sizes 1")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     for published in (
@@ -203,24 +213,25 @@ def test_a_script_has_the_options_of_optlab_run_in_its_help(folder):
 
 
 @NO_CUDA
-def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(folder):
-    done = optlab(
+@pytest.mark.usefixtures("one_figure")
+def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(main, folder):
+    status, out, err = main(
         "compare", "some.csv", "--target", "y",
         "--optimizers", "manual-sgd,torch-sgd,lstsq,sklearn",
         "--batch-sizes", "1,32,full", "--devices", "cpu,cuda", "--epochs", "20",
-        "--repeats", "1", "--csv", "tables", "--figures", "drawn", cwd=folder,
+        "--repeats", "1", "--csv", "tables", "--figures", "drawn",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    header = next(line for line in done.stdout.splitlines() if "optimizer" in line)
+    assert status == 0, err
+    header = next(line for line in out.splitlines() if "optimizer" in line)
     assert [cell.strip() for cell in re.split("[┃│|]", header) if cell.strip()] == [
         "optimizer", "batch size", "device", "status", "epochs", "seconds", "loss",
         "suboptimality", "parameter error", "learning rate",
     ]  # fmt: skip
     # Below the table only these, and then the table of coefficients.
-    _, below, _ = re.split("^└.*┘$", done.stdout, flags=re.MULTILINE)
+    _, below, _ = re.split("^└.*┘$", out, flags=re.MULTILINE)
     reasons, _, coefficients = below.partition("coefficients of the reference of some")
     assert re.findall(r"^│ (\w+)", coefficients, re.MULTILINE)[0] == "intercept"
-    assert re.search("^skipped: no (cuda|CUDA) device", done.stdout, re.MULTILINE)
+    assert re.search("^skipped: no (cuda|CUDA) device", out, re.MULTILINE)
     assert all(
         re.match(r"(skipped|finished|crowded): |reference of some", line)
         for line in reasons.split("\n")
@@ -233,10 +244,7 @@ def test_compare_ends_with_the_table_and_cuda_rows_are_skipped_with_the_reason(f
     # Standardized columns are of order 1: closed forms are right to some 100 eps.
     direct = trials[(trials["batch"] == "direct") & (trials["device"] == "cpu")]
     assert (direct["parameter_error"] < 1e-13).all()
-    assert {path.name for path in (folder / "drawn").iterdir()} >= {
-        "convergence.png",
-        "seconds.png",
-    }
+    assert (folder / "drawn" / "seconds.png").exists()
 
 
 @NO_CUDA

@@ -56,6 +56,7 @@ def test_a_tuned_comparison_prints_its_table(capsys):
     assert "tuned: learning_" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_a_page_is_shown_and_figures_are_written(tmp_path, monkeypatch):
     store, page, figures = (tmp_path / name for name in ("r.db", "page.html", "figures"))
     ol.compare(ol.Rosenbrock(), ol.SGD(1e-4), epochs=3, store=store)

@@ -117,6 +117,7 @@ def test_conclude_gets_the_results_unless_interrupted(problem, capsys):
     assert len(seen) == 1
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_options_replace_what_the_script_says(problem, tmp_path, capsys):
     seen = []
     execute(

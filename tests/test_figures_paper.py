@@ -187,7 +187,7 @@ def test_a_batch_size_that_never_gets_there_keeps_its_place_and_unstable_is_expl
     results.traces.loc[late, "suboptimality"] = 4.9
     axes = figures.all_figures(results, "line")["target"].axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "8", "full"]
-    entries = figures.all_figures(results, "line")["seconds"].legends[0].get_texts()
+    entries = figures.seconds(results, "line").legends[0].get_texts()
     assert "hollow: unstable" in [text.get_text() for text in entries]
 
 
@@ -195,7 +195,7 @@ def test_a_method_without_batches_that_is_unstable_shows_it():
     results = plant(problems=("line",), devices=("cpu",), repeats=5, mishaps=False)
     direct = results.trials["optimizer"] == "Lstsq"
     results.trials.loc[direct, "seconds"] *= np.linspace(1, 3, direct.sum())
-    axes = figures.all_figures(results, "line")["seconds"].axes[0]
+    axes = figures.seconds(results, "line").axes[0]
     assert any(line.get_markerfacecolor() == "white" and list(line.get_xdata()) == [0.985]
                for line in axes.get_lines())  # fmt: skip
 

@@ -89,14 +89,37 @@ def open_page(opened):
     assert not wrong
 
 
+ASKED = {"started": "2026-11-24T12:00:00+00:00", "command": "optlab run x.py --epochs 3",
+         "commit": "c0ffee-dirty", "dtypes": [None], "seeds": [1, 2],
+         "optimizers": {"A": {"class": "SGD", "learning_rate": 0.1}}}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def results():
-    return plant(seed=1)
+    return replace(plant(seed=1), definition=ASKED)
 
 
 @pytest.fixture(scope="module")
 def light_page(opened, results):
     return opened[0](results)
+
+
+@pytest.fixture(scope="module")
+def small_page(opened, results):
+    return opened[0](results, width=400, scheme="dark")
+
+
+@pytest.fixture
+def small(small_page, opened):
+    """One small dark page for the tests that leave it as it was."""
+    yield small_page
+    assert not opened[2]
+
+
+@pytest.fixture(scope="module")
+def dark(opened, results):
+    """One page of which the first test with it finds the keyboard's focus nowhere."""
+    return opened[0](results, scheme="dark")
 
 
 @pytest.fixture
@@ -152,8 +175,8 @@ def test_every_view_is_drawn(light):
     check_every_view(light, "rgb(255, 255, 255)")
 
 
-def test_every_view_is_drawn_on_a_small_dark_screen_and_themes_turn(open_page, results):
-    page = open_page(results, width=400, scheme="dark")
+def test_every_view_is_drawn_on_a_small_dark_screen_and_themes_turn(small):
+    page = small
     check_every_view(page, "rgb(18, 22, 27)")
     show(page, "convergence")
     ink = "getComputedStyle(document.querySelector('#convergence .ytick text')).fill"
@@ -163,6 +186,7 @@ def test_every_view_is_drawn_on_a_small_dark_screen_and_themes_turn(open_page, r
     assert page.evaluate(ink) == "rgb(26, 31, 38)"
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == "rgb(255, 255, 255)"
+    page.get_by_role("button", name="Light / dark").click()
 
 
 OF_EXPERIMENTS = {
@@ -361,14 +385,15 @@ LONG = tuple(f"ALongMethod(learning_rate=0.01, momentum=0.9, restart_every_n_epo
 
 
 @pytest.fixture(scope="module")
-def long():
+def long(opened):
     """Long names; whole batch sizes alone; one repeat, so that no spread is known."""
-    return plant(problems=("line",), optimizers=LONG, direct=(), sizes=(5, 7), devices=("cpu",),
-                 seeds=2, repeats=1, epochs=(1, 4, 400), mishaps=False)  # fmt: skip
+    results = plant(problems=("line",), optimizers=LONG, direct=(), sizes=(5, 7), devices=("cpu",),
+                    seeds=2, repeats=1, epochs=(1, 4, 400), mishaps=False)  # fmt: skip
+    return opened[0](results)
 
 
-def test_whole_batch_sizes_and_what_is_not_known(open_page, long):
-    page = open_page(long)
+def test_whole_batch_sizes_and_what_is_not_known(long):
+    page = long
     for key in ("parameters", "fit"):
         assert lines(show(page, key)) + marks(show(page, key)) > 2 * len(LONG), key
     summary = page.locator("[data-table=summary]")
@@ -402,13 +427,15 @@ def test_whole_batch_sizes_and_what_is_not_known(open_page, long):
         assert any(text.startswith(title) for text in texts)
 
 
-def test_long_names_find_room_on_a_small_screen(open_page, long):
-    page = open_page(long, width=400)
+def test_long_names_find_room_on_a_small_screen(long, opened):
+    page = long
+    narrow(page, 400)
     section = show(page, "ratio")
     assert section.locator(".tools label").first.bounding_box()["height"] < 60
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     first = page.locator("[data-table=summary] tbody td").first
     assert first.bounding_box()["width"] < 260
+    assert not opened[2]
 
 
 def test_what_users_wrote_is_text(open_page):
@@ -470,8 +497,8 @@ def test_text_has_contrast(light):
         page.get_by_role("button", name="Light / dark").click()
 
 
-def test_the_keyboard_and_a_screen_reader_get_everywhere(open_page, results):
-    page = open_page(results)
+def test_the_keyboard_and_a_screen_reader_get_everywhere(dark, opened):
+    page = dark
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     for key in DRAWN:
@@ -494,9 +521,12 @@ def test_the_keyboard_and_a_screen_reader_get_everywhere(open_page, results):
     page.locator("#digits .behind summary").focus()
     page.keyboard.press("Enter")
     page.locator("#digits .behind tbody tr").nth(3).wait_for()
+    page.keyboard.press("Enter")
     levels = page.locator("h1, h2, h3").evaluate_all("all => all.map((e) => +e.tagName[1])")
     assert levels[0] == 1
     assert all(b <= a + 1 for a, b in pairwise(levels))
+    box.check()
+    assert not opened[2]
 
 
 def drawn_unseen(page):
@@ -507,25 +537,33 @@ def drawn_unseen(page):
     assert page.evaluate("scrollY") == 0
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
-def test_nothing_bars_people_from_the_page_at_any_width(open_page, results, width, scheme):
+def narrow(page, width):
+    """Give a page another width, and let it draw again what that changes."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(200)  # a page waits so long after the last change of its width
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("small", 400)])
+def test_nothing_bars_people_from_the_page_at_any_width(request, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    page = open_page(results, width=width, scheme=scheme)
+    page = request.getfixturevalue(scheme)
+    page.evaluate("scrollTo(0, 0)")
     drawn_unseen(page)
     found = axe.Axe().run(page).response["violations"]
     assert not [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
     for wide in (width, 800):
-        page.set_viewport_size({"width": wide, "height": 900})
-        page.wait_for_timeout(200)  # a page waits so long after the last change of its width
+        narrow(page, wide)
         drawn_unseen(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         over = page.evaluate("""() => [...document.querySelectorAll("main .scroll:has(> table)")]
             .filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.ariaLabel)""")
         assert not over  # every table fits, by the columns it leaves out
+    narrow(page, width)
 
 
-def test_a_click_draws_what_is_in_sight_and_the_other_charts_after_a_rest(open_page, results):
-    page = open_page(results)
+def test_a_click_draws_what_is_in_sight_and_the_other_charts_after_a_rest(light):
+    page = light
+    page.evaluate("scrollTo(0, 0)")
     drawn_unseen(page)
     waiting = page.evaluate("""() => {
         document.querySelector("#filters .only").click();
@@ -551,8 +589,8 @@ def test_terms_are_explained_where_they_stand_by_keyboard(light):
     assert words == sorted(words)
 
 
-def test_contents_and_filters_are_a_menu_on_a_small_screen(open_page, results):
-    page = open_page(results, width=400)
+def test_contents_and_filters_are_a_menu_on_a_small_screen(small):
+    page = small
     assert not page.locator("#filters").is_visible()
     page.get_by_text("Filters and legend", exact=True).click()
     panel = page.locator("#filters")
@@ -590,8 +628,8 @@ def test_of_too_many_lines_the_best_by_rank_are_drawn_the_winner_among_them(open
     assert whole.evaluate("e => e.indeterminate")
 
 
-def test_paper_shows_every_chart_in_light_and_nothing_to_press(open_page, results, tmp_path):
-    page = open_page(results, scheme="dark")
+def test_paper_shows_every_chart_in_light_and_nothing_to_press(dark, opened):
+    page = dark
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     for key in DRAWN:
@@ -614,13 +652,11 @@ def test_paper_shows_every_chart_in_light_and_nothing_to_press(open_page, result
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.locator("#tracebacks pre:visible").count() == 0
+    assert not opened[2]
 
 
-def test_the_page_tells_what_repeats_it_and_what_proves_the_optimum(open_page, results):
-    asked = {"started": "2026-11-24T12:00:00+00:00", "command": "optlab run x.py --epochs 3",
-             "commit": "c0ffee-dirty", "dtypes": [None], "seeds": [1, 2],
-             "optimizers": {"A": {"class": "SGD", "learning_rate": 0.1}}}  # fmt: skip
-    page = open_page(replace(results, definition=asked))
+def test_the_page_tells_what_repeats_it_and_what_proves_the_optimum(light):
+    page = light
     told = page.locator("#experiment").inner_text()
     for words in ("optlab run x.py --epochs 3", "c0ffee-dirty", "the data's own", "1, 2",
                   "A: SGD(learning_rate=0.1)"):  # fmt: skip

@@ -1,5 +1,6 @@
 import ast
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -27,6 +28,8 @@ SCRIPTS = Path(sys.executable).parent
     ids=lambda command: " ".join([command[0].name, *command[1:]]),
 )
 def test_check_passes(command):
+    if command[0].name == "mypy" and not (ROOT / ".mypy_cache").exists():
+        command = [*command, "--cache-dir", os.devnull]  # to write one takes seconds
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

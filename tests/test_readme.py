@@ -14,7 +14,6 @@ from tests.test_messy_table import COMMAND as MESSY
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
-SCRIPTS = Path(sys.executable).parent
 COMMANDS = [
     line.removeprefix("$ ")
     for language, text in BLOCKS
@@ -26,7 +25,7 @@ COMMANDS = [
 def run(command, folder):
     environment = os.environ | {
         "MPLBACKEND": "Agg",
-        "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{Path(program('optlab')).parent}{os.pathsep}{os.environ['PATH']}",
     }
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200,

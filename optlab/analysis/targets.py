@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from optlab.analysis.intervals import wilson_interval
+from optlab.analysis.intervals import Floats, wilson_interval
 from optlab.analysis.statistics import (
     CELL,
     cell_numbers,
@@ -85,39 +88,59 @@ def time_to_target(
     0  ManualSGD(learning_rate=0.1)  finished     True    14.0    140.0
     1  ManualSGD(learning_rate=2.0)  diverged    False     inf      inf
     """
+    return times_to_targets(trials, traces, [StopAt.of(stop_at)])[0]
+
+
+def times_to_targets(
+    trials: pd.DataFrame, traces: pd.DataFrame, rules: Sequence[StopAt]
+) -> list[pd.DataFrame]:
+    """Return the table of `time_to_target` for each of several targets, read in one pass."""
     trials = measured(trials)
-    rule = StopAt.of(stop_at)
-    if rule.measure not in traces:
-        raise ValueError(
-            f"the traces have no measure {rule.measure!r}: {', '.join(map(str, traces))}"
-        )
     ordered = traces.sort_values(["trial", "epoch"], kind="stable")
-    scale = ordered["trial"].map(_scales(trials, ordered, rule.measure))
-    hits = ordered[rule.reached(ordered[rule.measure], scale)].drop_duplicates("trial")
-    last = ordered.drop_duplicates("trial", keep="last")
-    ends = pd.concat([hits, last]).drop_duplicates("trial").set_index("trial")
     times = trials[["trial", *CELL, "seed", "repeat", "status"]].reset_index(drop=True)
     times["contended"] = trials["contended"].astype(bool).to_numpy()
     times["shared"], alone = in_sweep(trials).to_numpy(), ran_alone(trials).to_numpy()
-    never = times["status"].isin(NEVER)
-    times["reached"] = times["trial"].isin(hits["trial"]) & ~never
-    for cost in COSTS:
-        column = _COLUMN.get(cost, cost)
-        if column in ends:  # an older file's table may have no steps
-            times[cost] = times["trial"].map(ends[column].astype(float)).mask(never, np.inf)
-        else:
-            times[cost] = np.nan
-    _add_spent(times, last.set_index("trial"), never)
-    times.loc[~alone, ["seconds", "spent_seconds"]] = np.nan
-    return times
+    never = times["status"].isin(NEVER).to_numpy()
+    path, known = pd.factorize(ordered["trial"])
+    own = pd.Index(known).get_indexer(times["trial"])  # -1, the place below: nothing recorded
+    last = np.append(np.flatnonzero(np.diff(path, append=-1)), -1)
+    costs, given = _costs(ordered)
+    scales: dict[str, Floats] = {}
+    tables = []
+    for rule in rules:
+        measure = rule.measure
+        if measure not in ordered:
+            raise ValueError(
+                f"the traces have no measure {measure!r}: {', '.join(map(str, traces))}"
+            )
+        if measure not in scales:
+            scale = _scales(trials, ordered, measure).reindex(known)
+            scales[measure] = np.asarray(scale, np.float64)[path]
+        there = np.flatnonzero(rule.reached(ordered[measure].to_numpy(float), scales[measure]))
+        hits, first = np.unique(path[there], return_index=True)
+        ends = last.copy()
+        ends[hits] = there[first]
+        reached = np.isin(own, hits) & ~never
+        found, spent = costs[ends[own]], costs[np.where(never, last[own], ends[own])]
+        found[np.ix_(never, given)] = np.inf
+        found[~alone, -1] = spent[~alone, -1] = np.nan  # seconds
+        columns = dict(zip(COSTS, found.T, strict=True))
+        columns |= {f"spent_{cost}": spent[:, k] for k, cost in enumerate(COSTS)}
+        tables.append(times.assign(reached=reached, **columns))
+    return tables
 
 
-def _add_spent(times: pd.DataFrame, last: pd.DataFrame, never: pd.Series[bool]) -> None:
-    """Add what each trial took to the target or to its end, which is finite."""
-    for cost in COSTS:
-        column = _COLUMN.get(cost, cost)
-        own = last[column].astype(float) if column in last else pd.Series(dtype=float)
-        times[f"spent_{cost}"] = times[cost].mask(never, times["trial"].map(own))
+def _costs(traces: pd.DataFrame) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return each iterate's costs, below them a row of NaN, and which costs the traces have.
+
+    An older file's table may have no steps.
+    """
+    costs = np.full((len(traces) + 1, len(COSTS)), np.nan)
+    names = [_COLUMN.get(cost, cost) for cost in COSTS]
+    given = np.array([name in traces for name in names])
+    for place in np.flatnonzero(given):
+        costs[:-1, place] = traces[names[place]].astype(float)
+    return costs, given
 
 
 def _scales(trials: pd.DataFrame, traces: pd.DataFrame, measure: str) -> pd.Series[float]:
@@ -187,8 +210,13 @@ def target_summary(times: pd.DataFrame) -> pd.DataFrame:
        trials  reached  seconds  expected_seconds
     0       3        2      3.0               7.0
     """
-    cell = cell_numbers(times)
-    rows = times.loc[~cell.duplicated(), CELL].reset_index(drop=True)
+    return summarize_targets(times)
+
+
+def summarize_targets(times: pd.DataFrame, *more: str) -> pd.DataFrame:
+    """Return the table of `target_summary`, with further columns that tell its rows apart."""
+    cell = cell_numbers(times, *more)
+    rows = times.loc[~cell.duplicated(), [*CELL, *more]].reset_index(drop=True)
     ran, reached = times["epochs"].notna(), times["reached"].astype(bool)
     alone = ran & ran_alone(times)
     by_seed = reached[ran].groupby([cell[ran].rename("cell"), times["seed"][ran]]).mean()

@@ -10,7 +10,7 @@ import pandas as pd
 from optlab.analysis.profiles import performance_profile
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ran_alone
-from optlab.analysis.targets import target_summary, time_to_target
+from optlab.analysis.targets import summarize_targets, time_to_target, times_to_targets
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.views.cache import cached
 from optlab.report.views.timing import seconds_view
@@ -83,15 +83,16 @@ def _times(results: ResultTables) -> pd.DataFrame:
     it is missing.
     """
     ran = results.trials[results.trials["status"] != "skipped"]
-    own, parts = own_target(results), []
-    for text, rule in target_rules(results).items():
-        table = target_summary(time_to_target(ran, results.traces, rule))
-        table = table[table["trials"] > 0].assign(target=text)
-        if table["reached"].any() or text == own:
-            parts.append(table.rename(columns={"seconds_low": "low", "seconds_high": "high"}))
-    if not parts:
+    rules = target_rules(results)
+    tables = times_to_targets(ran, results.traces, [*rules.values()])
+    parts = [table.assign(target=text) for text, table in zip(rules, tables, strict=True)]
+    table = summarize_targets(pd.concat(parts, ignore_index=True), "target")
+    table = table[table["trials"] > 0]
+    reached = table["reached"].groupby(table["target"]).transform("any")
+    table = table[reached | (table["target"] == own_target(results))].reset_index(drop=True)
+    if table.empty:
         return pd.DataFrame(columns=[*_COLUMNS, "unstable"])
-    table = pd.concat(parts, ignore_index=True)[_COLUMNS]
+    table = table.rename(columns={"seconds_low": "low", "seconds_high": "high"})[_COLUMNS]
     costs = ["seconds", "low", "high", "epochs", "steps", "samples"]
     table[costs] = table[costs].where(np.isfinite(table[costs]))
     steady = seconds_view(results).table[[*CELL, "unstable"]]
