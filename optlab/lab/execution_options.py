@@ -24,8 +24,8 @@ class Execution:
         isolate or jobs; else it is checked between iterates. A problem whose reference solution
         takes longer is refused before anything runs.
     memory_limit
-        Bytes that a trial may hold beyond the worker process itself, its forks and what it shares
-        included, such as 500M or 2G (Linux only, with isolate or jobs).
+        Bytes that a trial, or a sweep, may hold beyond the worker process itself, its forks and
+        what it shares included, such as 500M or 2G (Linux only, with isolate or jobs).
     measure_memory
         Run each trial once more, untimed, to measure its peak memory.
     isolate
