@@ -6,10 +6,23 @@ nox.options.sessions = ["tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-BENCHMARKS = (
-    "tutorial_loop", "step_speed", "fused_speed", "closed_form_speed", "logistic_speed",
-    "benchopt_peer", "overhead", "accuracy", "nist_nonlinear", "certified_references",
-)  # fmt: skip
+ONCE = ("--rounds", "1")
+BENCHMARKS = {  # with the options of a trial run
+    "tutorial_loop": ONCE,
+    "step_speed": (*ONCE, "--without-compile"),
+    "fused_speed": ONCE,
+    "sweep_speed": ONCE,
+    "device_speed": (*ONCE, "--shapes", "1000x20", "--milliseconds", "5"),
+    "closed_form_speed": (*ONCE, "--shapes", "1000x20,10x1"),
+    "logistic_speed": ONCE,
+    "tuning_cost": ONCE,
+    "benchopt_peer": ONCE,
+    "overhead": ONCE,
+    "growth": ("quick",),
+    "accuracy": (),
+    "nist_nonlinear": ("LevenbergMarquardt",),
+    "certified_references": (),
+}
 EXPERIMENTS = (
     "tutorial", "diabetes", "conditioning", "nist", "nist_nonlinear", "digits_network", "valley",
     "theory", "batch_size", "noise_floor",
@@ -85,14 +98,17 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """The benchmarks; name some (`nox -s bench -- tutorial_loop`) to run them alone.
 
+    With `--quick` each is run once, to see that it runs: no record is written of one round.
     `nox -s bench -- compare OLD NEW` tells what became slower between two records.
     """
     install(session, "test")
     if session.posargs[:1] == ["compare"]:
         session.run("python", "-m", "benchmarks", *session.posargs)
         return
-    for name in session.posargs or [*BENCHMARKS]:
-        session.run("python", "-m", f"benchmarks.{name}")
+    quick = "--quick" in session.posargs
+    for name in [name for name in session.posargs if name != "--quick"] or BENCHMARKS:
+        options = BENCHMARKS.get(name, ()) if quick else ()
+        session.run("python", "-m", f"benchmarks.{name}", *options)
 
 
 @nox.session

@@ -94,7 +94,8 @@ def passes(
     batches.looks = [epochs]
 
     def run() -> None:
-        made, own = 0, {name: value.clone() for name, value in start.items()}
+        # The first passes may have let the start itself require gradients.
+        made, own = 0, {name: value.detach().clone() for name, value in start.items()}
         iterates = optimizer.iterates(problem, batches, own)
         while made < epochs:
             made += next(iterates).epochs

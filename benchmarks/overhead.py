@@ -4,11 +4,12 @@ Goals: at most 0.2 ms a recorded iterate beyond the optimizer's own work on 10 p
 1.5 s for a run of four optimizers beyond importing torch and scikit-learn. Interleaved; the
 difference is taken round by round, and its median and range over the rounds are printed.
 
-    python -m benchmarks.overhead
+    python -m benchmarks.overhead [--rounds 9]
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def differences(
     return median(beyond), beyond[0], beyond[-1]
 
 
-def iterates() -> None:
+def iterates(rounds: int) -> None:
     """Print what a recorded iterate costs."""
     problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
     print("| optimizer | own work, ms/epoch | beyond it, ms/recorded iterate | least | most |")
@@ -70,14 +71,14 @@ def iterates() -> None:
                     problem, o, epochs=EPOCHS, recorded_epochs=1
                 ),
             },
-            rounds=9,
+            rounds,
         )
         own = median(seconds["own"]) / EPOCHS * 1e3
         beyond = [1e3 * value / EPOCHS for value in differences(seconds, "compare", "own")]
         print(f"| {name} | {own:.3f} | {beyond[0]:.3f} | {beyond[1]:.3f} | {beyond[2]:.3f} |")
 
 
-def whole_run() -> None:
+def whole_run(rounds: int) -> None:
     """Print what a whole run costs."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "script.py"
@@ -93,7 +94,7 @@ def whole_run() -> None:
                     OPTLAB, "run", script, "--fresh", "--store", Path(folder) / "results.db"
                 ),
             },
-            rounds=7,
+            rounds,
         )
     print("\n| command | seconds | beyond the imports | least | most |")
     print("|---|---|---|---|---|")
@@ -111,9 +112,12 @@ def _run(*command: str | Path) -> None:
 
 def main() -> None:
     """Print both tables, and how busy the machine was."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    rounds = parser.parse_args().rounds
     print(f"{os.cpu_count()} cores, load before {os.getloadavg()[0]:.1f}\n")
-    iterates()
-    whole_run()
+    iterates(rounds)
+    whole_run(rounds)
     print(f"\nload after {os.getloadavg()[0]:.1f}")
 
 

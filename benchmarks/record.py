@@ -140,8 +140,14 @@ class Record:
         self.cases.append(case)
         print(f"\n{case.table()}", flush=True)
 
-    def save(self, folder: Path = RESULTS) -> Path:
-        """Write ``DATE-BENCHMARK.json`` and ``.md`` into a folder; return the JSON file."""
+    def save(self, folder: Path = RESULTS) -> Path | None:
+        """Write ``DATE-BENCHMARK.json`` and ``.md`` into a folder; return the JSON file.
+
+        Of a single round, as of a trial run, nothing is written: no ratio has an interval.
+        """
+        if max(len(case.seconds[case.baseline]) for case in self.cases) < 2:
+            print("\nnothing written: a round is no measurement")
+            return None
         self.load.append(os.getloadavg()[0])
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.date}-{self.benchmark.replace('_', '-')}.json"

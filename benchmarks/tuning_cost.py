@@ -1,13 +1,13 @@
 """Measure the cost of 64 tuning trials as a sweep against one by one.
 
-Run it as ``python -m benchmarks.tuning_cost [--save]``. The trials of `optlab.Tuned` run as one
+Run it as ``python -m benchmarks.tuning_cost [--rounds 3]``. The trials of `optlab.Tuned` run as one
 sweep, and the same settings as an experiment of 64 optimizers, in turns. Both times are those of
 whole experiments: looks, recording and the choice included.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from time import perf_counter
 
 import numpy as np
@@ -15,7 +15,6 @@ import numpy as np
 import optlab as ol
 from benchmarks.record import Case, Record
 
-ROUNDS = 3
 TRIALS = 64
 
 
@@ -33,7 +32,10 @@ def _seconds(problem: ol.LinearRegression, optimizers: object, batch: int | str)
 
 
 def main() -> None:
-    """Measure, print, and save with ``--save``."""
+    """Print a table a case, and write them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
     record = Record("tuning_cost", "What do 64 tuning trials cost as a sweep, and one by one?")
     for rows, features, batch in ((100, 5, "full"), (2000, 20, 32), (20000, 20, 256)):
         problem = _problem(rows, features)
@@ -43,7 +45,7 @@ def main() -> None:
             settings = [tuned.at({"learning_rate": k / (TRIALS - 1)})[1] for k in range(TRIALS)]
             _seconds(problem, [settings[0], tuned], batch)  # what is loaded and compiled once
             seconds: dict[str, list[float]] = {"one by one": [], "sweep": []}
-            for _ in range(ROUNDS):
+            for _ in range(rounds):
                 seconds["one by one"].append(_seconds(problem, settings, batch))
                 seconds["sweep"].append(_seconds(problem, [tuned], batch))
             record.add(
@@ -55,8 +57,7 @@ def main() -> None:
                     unit="trial",
                 )
             )
-    if "--save" in sys.argv[1:]:
-        record.save()
+    record.save()
 
 
 if __name__ == "__main__":

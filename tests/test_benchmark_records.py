@@ -155,3 +155,9 @@ def test_without_benchopt_nothing_is_measured(
     monkeypatch.delenv(benchopt_peer.VARIABLE, raising=False)
     assert benchopt_peer.main() == 0
     assert "left out: OPTLAB_BENCHOPT_PYTHON" in capsys.readouterr().out
+
+
+def test_of_a_single_round_no_record_is_written(tmp_path: Path) -> None:
+    record = planted(0, rounds=1)
+    assert record.save(tmp_path) is None
+    assert not list(tmp_path.iterdir())

@@ -1,12 +1,8 @@
 """Ctrl-C at every line of the worker pool: each trial has a row, and no process is left behind."""
 
 import os
-import signal
-import subprocess
 import sys
-import time
 from functools import cache
-from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +10,8 @@ import optlab as ol
 from optlab.lab import resume, runner
 from optlab.lab.execution_options import Execution
 from optlab.lab.store.store import Store
-from optlab.lab.workers import fork_server, pool, process
+from optlab.lab.workers import pool
+from tests.forked_server import fork_servers_from_here
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="it lists the children of a process"
@@ -24,48 +21,9 @@ STEP = int(os.environ.get("OPTLAB_EVERY_LINE", "8"))
 """Every so many of some 130 places are tried: all take 50 s of processor time."""
 
 
-class ForkedServer:
-    """A fork server forked from this process, which has loaded torch: a new one takes seconds."""
-
-    def __init__(self, arguments, *, pass_fds, **_):
-        control, parent = int(arguments[-3]), int(arguments[-2])
-        self.returncode, self.pid = None, os.fork()
-        if self.pid == 0:
-            try:
-                sys.settrace(None)
-                os.setsid()
-                fork_server.main(control, parent)
-            finally:
-                os._exit(1)
-
-    def poll(self):
-        if self.returncode is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
-        return self.returncode
-
-    def wait(self, timeout):
-        end = time.monotonic() + timeout
-        while self.poll() is None:
-            if time.monotonic() > end:
-                raise subprocess.TimeoutExpired("server", timeout)
-            time.sleep(0.001)
-
-    def kill(self):
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
-
-
 @pytest.fixture
 def quick(monkeypatch):
-    forked = SimpleNamespace(
-        Popen=ForkedServer,
-        DEVNULL=subprocess.DEVNULL,
-        TimeoutExpired=subprocess.TimeoutExpired,
-    )
-    monkeypatch.setattr(process, "subprocess", forked)
-    monkeypatch.setattr(fork_server, "use_huge_pages", lambda: None)
-    monkeypatch.setattr(fork_server, "_warm_up", lambda: None)
+    fork_servers_from_here(monkeypatch)
     for name in ("machine", "surroundings", "deciding_code"):
         monkeypatch.setattr(resume, name, cache(getattr(resume, name)))
 

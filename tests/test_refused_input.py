@@ -97,10 +97,6 @@ WRONG = {
         lambda: bytes_to_arrays(arrays_to_bytes({"a": np.array(["x"])})),
         "an array holds what is no number",
     ),
-    "a sweep in workers": (
-        lambda: ol.Execution(sweep=True, isolate=True),
-        "sweep, and isolate, jobs or executor, exclude each other",
-    ),
     "names alike": (
         lambda: ol.Experiment(
             problems=ol.Rosenbrock(), optimizers={1: ol.SGD(0.1), "1": ol.SGD(0.2)}

@@ -255,12 +255,6 @@ def test_an_optimizer_that_changes_the_data_is_found(problem):
     assert swept.trials["loss"].iloc[0] == fresh.trials["loss"].iloc[0]
 
 
-@pytest.mark.parametrize("other", [{"isolate": True}, {"jobs": 2}])
-def test_what_excludes_a_sweep_is_refused(other):
-    with pytest.raises(ValueError, match="sweep, and isolate, jobs or executor, exclude"):
-        Execution(sweep=True, **other)
-
-
 def test_older_tables_have_no_sweeps(problem):
     found = results(problem, [ol.SGD(0.1), ol.SGD(0.2)], sweep=False, epochs=2)
     older = summary(found.trials.drop(columns="shared"))

@@ -313,3 +313,20 @@ def test_a_memory_pass_that_exits_costs_neither_its_trial_nor_the_next(tutorial)
 def test_a_name_that_no_file_can_hold_is_refused_at_once(tutorial):
     with pytest.raises(ValueError, match="cannot be described"):
         ol.Experiment(problems=tutorial, optimizers={"caf\udce9": ol.Lstsq()})
+
+
+def test_the_trivial_fits_of_a_problem_are_evaluated_once_for_all_its_trials(monkeypatch):
+    problem = ol.LinearRegression([[0.0], [1.0], [2.0]], [1.0, 3.0, 4.0])
+    calls = []
+    evaluate = type(problem).evaluate
+
+    def counted(self, parameters):
+        calls.append(parameters)
+        return evaluate(self, parameters)
+
+    monkeypatch.setattr(type(problem), "evaluate", counted)
+    first = ol.minimize(problem, ol.ManualSGD(0.1), epochs=1)
+    assert len(calls) == 4  # the start, zero, the best constant, and the only epoch
+    again = ol.minimize(problem, ol.ManualSGD(0.1), epochs=1, dtype="float64")
+    assert len(calls) == 6
+    assert again.record.stop_scale == first.record.stop_scale

@@ -24,12 +24,12 @@ class Execution:
         isolate or jobs; else it is checked between iterates. A problem whose reference solution
         takes longer is refused before anything runs.
     memory_limit
-        Bytes that a trial may hold beyond the worker process itself, its forks and what it shares
-        included, such as 500M or 2G (Linux only, with isolate or jobs).
+        Bytes that a trial, or a sweep, may hold beyond the worker process itself, its forks and
+        what it shares included, such as 500M or 2G (Linux only, with isolate or jobs).
     measure_memory
         Run each trial once more, untimed, to measure its peak memory.
     isolate
-        Run each trial in a process of its own, which may crash or be killed.
+        Run each trial, or each sweep, in a process of its own, which may crash or be killed.
     trials_per_process
         How many trials of one optimizer on one problem may run in one process, with isolate or
         jobs. More than 1 saves some 20 ms a trial, but what an optimizer keeps in its own module or
@@ -38,8 +38,9 @@ class Execution:
         Run together the trials that differ only in hyperparameters (numbers, learning rates) or
         seed, where their optimizer can: one pass over the data serves all. Each trial's results
         are its own, but for the order of sums; its seconds are its share of the sweep's, and are
-        never ranked. A sweep has the time limits of all its trials, and excludes isolate, jobs and
-        executor.
+        never ranked. A sweep has the time limits of all its trials, and with isolate a process of
+        its own; with jobs or executor it is split where workers would have nothing to do. The
+        trials of one that crashes or raises run again by themselves.
     jobs
         Worker processes at once; more than one marks all seconds as contended.
     executor
@@ -95,11 +96,6 @@ class Execution:
             raise ValueError("executor, and isolate or jobs, exclude each other: choose one")
         if self.executor is not None and self.measure_memory:
             raise ValueError("measure_memory is not done on executors or Dask workers")
-        if self.sweep and (self.in_workers or self.executor is not None):
-            raise ValueError(
-                "sweep, and isolate, jobs or executor, exclude each other: the trials of a sweep "
-                "run together in this process"
-            )
         object.__setattr__(self, "redo", check_redo(self.redo))
         if self.fresh and self.redo:
             raise ValueError("fresh and redo exclude each other: fresh runs every trial again")

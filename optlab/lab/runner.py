@@ -23,13 +23,12 @@ from optlab.lab.trial.predict import predict
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.status import Status
-from optlab.lab.trial.sweep import Sweep
-from optlab.lab.trial.task import Task
+from optlab.lab.trial.sweep import Sweep, one_by_one
+from optlab.lab.trial.task import Task, Work
 from optlab.lab.trial.working_copy import WorkingCopy
 from optlab.lab.workers.executors import Cluster, open_executor, run_on_executor
 from optlab.lab.workers.pool import WorkerPool
 from optlab.lab.workers.reference_deadline import check_references
-from optlab.text import pluralize
 
 NOT_STARTED = "not started: the experiment was stopped"
 
@@ -150,8 +149,7 @@ def _round_execution(
             raise ValueError("optimizers are tuned by seconds by trials that run alone: leave jobs "
                              "and executor out, or tune by epochs")  # fmt: skip
         return replace(execution, sweep=False, redo=(), measure_memory=False), listener
-    apart = execution.in_workers or execution.executor is not None
-    how = replace(execution, sweep=not apart, redo=(), measure_memory=False)
+    how = replace(execution, sweep=True, redo=(), measure_memory=False)
     return how, listener if execution.sweep else replace(listener, note=lambda _: None)
 
 
@@ -254,18 +252,36 @@ def _run(
         listener.known(known)
         missing, left = collected.resume.missing, left - known.done
     collected.began = True
-    tasks = missing(waiting)
-    if cluster is not None:
-        return run_on_executor(tasks, cluster, threads=threads, time_limit=execution.time_limit)
-    if left and execution.in_workers:
-        return _run_isolated(tasks, left, execution, threads, listener)
+    work: Iterable[Work] = missing(waiting)
     if execution.sweep:
-        return _run_sweeps(waiting, missing, execution, threads, listener)
-    return _run_here(tasks, execution, threads, listener, WorkingCopy())
+        at_once = execution.jobs if cluster is None else cluster.workers()
+        work = _together(waiting, missing, at_once, listener)
+    if cluster is not None:
+        limit = execution.time_limit
+        return run_on_executor(work, cluster, threads=threads, time_limit=limit,
+                               note=listener.note)  # fmt: skip
+    if left and execution.in_workers:
+        return _run_isolated(work, left, execution, threads, listener)
+    return _run_here(work, execution, threads, listener)
+
+
+def _together(
+    waiting: Sequence[Task],
+    missing: Callable[[Iterable[Task]], Iterable[Task]],
+    at_once: int,
+    listener: Listener,
+) -> Generator[Sequence[Task]]:
+    """Yield the tasks that the store does not hold in groups that run together."""
+    left = list(missing(waiting))
+    if sentence := unswept(left):
+        listener.note(sentence)
+    for group in sweeps(left, at_once):
+        if tasks := list(missing(group)):
+            yield tasks
 
 
 def _run_isolated(
-    tasks: Iterable[Task], left: int, execution: Execution, threads: int, listener: Listener
+    work: Iterable[Work], left: int, execution: Execution, threads: int, listener: Listener
 ) -> Generator[TrialRecord]:
     workers = WorkerPool(
         min(execution.jobs, left),
@@ -277,12 +293,33 @@ def _run_isolated(
     )
     with closing(workers), workers:  # closed twice: Ctrl-C can come where it is closed
         try:
-            yield from workers.run(tasks, started=listener.started, watch=listener.watch)
+            yield from workers.run(
+                work, started=listener.started, watch=listener.watch, note=listener.note
+            )
         except KeyboardInterrupt:
             yield from workers.interrupt()
 
 
 def _run_here(
+    work: Iterable[Work], execution: Execution, threads: int, listener: Listener
+) -> Generator[TrialRecord]:
+    """Run tasks one after the other, and those of a sweep together where they can be."""
+    copy = WorkingCopy()
+    for each in work:
+        tasks = [each] if isinstance(each, Task) else list(each)
+        if len(tasks) > 1:
+            sweep = Sweep(tasks, watch=listener.watch, threads=threads,
+                          time_limit=execution.time_limit, copy=copy)  # fmt: skip
+            if (yield from _run_sweep(sweep, execution, listener, copy)):
+                return
+            tasks = sweep.tasks
+            if tasks:
+                listener.note(one_by_one(len(tasks), f"the sweep raised {sweep.failure}"))
+        if (yield from _run_alone(tasks, execution, threads, listener, copy)):
+            return
+
+
+def _run_alone(
     tasks: Iterable[Task],
     execution: Execution,
     threads: int,
@@ -314,32 +351,6 @@ def _run_here(
         if record.status == Status.INTERRUPTED:
             return True
     return False
-
-
-def _run_sweeps(
-    waiting: Sequence[Task],
-    missing: Callable[[Iterable[Task]], Iterable[Task]],
-    execution: Execution,
-    threads: int,
-    listener: Listener,
-) -> Generator[TrialRecord]:
-    """Run tasks together where they can be, the others one after the other."""
-    copy = WorkingCopy()
-    if sentence := unswept(waiting):
-        listener.note(sentence)
-    for group in sweeps(waiting):
-        tasks = list(missing(group))
-        if len(tasks) > 1:
-            sweep = Sweep(tasks, watch=listener.watch, threads=threads,
-                          time_limit=execution.time_limit, copy=copy)  # fmt: skip
-            if (yield from _run_sweep(sweep, execution, listener, copy)):
-                return
-            if tasks := sweep.tasks:
-                trials = pluralize(len(tasks), "trial")
-                listener.note(f"one by one, not in a sweep: {trials}, as the sweep raised "
-                              f"{sweep.failure}")  # fmt: skip
-        if (yield from _run_here(tasks, execution, threads, listener, copy)):
-            return
 
 
 def _run_sweep(

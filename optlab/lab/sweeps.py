@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
 from optlab.lab.trial.task import Task
@@ -15,12 +15,15 @@ _MOST_ROWS = 1 << 22
 """Rows x trials of a step of a sweep at most: what a network makes of them is held in memory."""
 
 
-def sweeps(tasks: Sequence[Task]) -> list[list[Task]]:
+def sweeps(tasks: Sequence[Task], at_once: int = 1) -> list[list[Task]]:
     """Return the tasks in groups that can be run together, in the order of their first ones.
 
     A group's trials are of one problem, batch size, device, dtype and repeat, and of optimizers of
     one class, and differ in numbers and seeds only. A trial that goes with no other is a group.
+    Where several groups run ``at_once``, none has more than its share of all trials, but two: large
+    ones are split into equal parts.
     """
+    share = max(2, -(-len(tasks) // at_once))
     groups: dict[Hashable, list[Task]] = {}
     for task in tasks:
         key: Hashable = task.trial
@@ -28,9 +31,15 @@ def sweeps(tasks: Sequence[Task]) -> list[list[Task]]:
             key = _place(task), kind_of(task.optimizer)
         groups.setdefault(key, []).append(task)
     ordered = [sorted(group, key=lambda task: task.trial.number) for group in groups.values()]
-    return [group[first : first + _most(group)]
-            for group in ordered
-            for first in range(0, len(group), _most(group))]  # fmt: skip
+    return [part for group in ordered for part in _parts(group, min(share, _most(group)))]
+
+
+def _parts(group: Sequence[Task], most: int) -> Iterator[list[Task]]:
+    """Yield a group in as few parts as can be, as equal as can be."""
+    count = -(-len(group) // most)
+    for part in range(count):
+        first, end = (-(-len(group) * k // count) for k in (part, part + 1))
+        yield list(group[first:end])
 
 
 def unswept(tasks: Sequence[Task]) -> str:

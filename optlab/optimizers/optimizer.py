@@ -116,7 +116,8 @@ class Optimizer(Protocol):
       the runner calls it before the clock starts, and reports its time as ``compile_seconds``.
     - ``iterates_together(optimizers, problem, batches, starts)``, a static method that advances
       several trials in one pass over the data, for sweeps: see `optlab.optimizers.together`; and
-      ``compile_together``, of the same arguments, which compiles what that will run.
+      ``compile_together``, of the same arguments, which compiles what that will run. Modules that
+      it imports when it is first called stand in an attribute ``imports`` of the function.
     - ``linear_descent()``, the `LinearDescent` that its error follows on a quadratic, or None: what
       theory says of it is computed from that.
     - ``stable_growth()``, of methods without that, the largest factor by which the suboptimality of

@@ -84,6 +84,21 @@ def iterates_together(optimizer: Optimizer) -> Together | None:
     return None
 
 
+def imports_of(optimizers: Sequence[Optimizer]) -> tuple[str, ...]:
+    """Return the names of the modules that optimizers import when they first run, or run together.
+
+    Examples
+    --------
+    >>> import optlab as ol
+    >>> imports_of([ol.SGD(0.1)]), imports_of([ol.SGD(0.1), ol.SGD(0.2)])
+    ((), ('torch._dynamo',))
+    """
+    names = tuple(getattr(optimizers[0], "imports", ()))
+    if len(optimizers) > 1:
+        names += tuple(getattr(iterates_together(optimizers[0]), "imports", ()))
+    return tuple(map(str, names))
+
+
 def not_together(optimizer: Optimizer, problem: Problem) -> str | None:
     """Return why trials of an optimizer on a problem cannot be run together, or None.
 

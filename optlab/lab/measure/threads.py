@@ -24,7 +24,9 @@ def set_threads(count: int | None = None) -> int:
     count = count or torch.get_num_threads()
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
-    controller().limit(limits=count)
+    for library in controller().lib_controllers:
+        if library.num_threads != count:  # to ask takes a small part of the time of setting
+            library.set_num_threads(count)
     return count
 
 

@@ -28,7 +28,7 @@ _FLAGS = (
 
 _LEAST_NORMAL = sys.float_info.min
 
-_READ = tuple(attrgetter(flag) for flag in _FLAGS)
+_read = attrgetter(*_FLAGS)
 
 
 class TorchSettings(NamedTuple):
@@ -66,7 +66,7 @@ class TorchSettings(NamedTuple):
             precision,
             torch.are_deterministic_algorithms_enabled(),
             _LEAST_NORMAL / 2 == 0,  # torch does not tell it, but the processor has it
-            tuple(read(torch) for read in _READ),
+            _read(torch),
         )
 
     def apply(self) -> None:

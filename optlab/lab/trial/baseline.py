@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -26,12 +28,27 @@ class TrivialFits(NamedTuple):
 
     @classmethod
     def of(cls, problem: Problem, start: Parameters) -> TrivialFits:
-        """Evaluate a problem's constant and zero fits, off the clock."""
+        """Evaluate a problem's constant and zero fits, off the clock; once for all its trials."""
+        try:
+            known = _known.setdefault(problem, {})
+        except TypeError:  # a problem without a hash
+            known = {}
+        kind = tuple((value.dtype, value.device) for value in start.values())
+        if kind not in known:
+            known[kind] = cls._evaluated(problem, start)
+        return known[kind]
+
+    @classmethod
+    def _evaluated(cls, problem: Problem, start: Parameters) -> TrivialFits:
         zero_loss = problem.evaluate({k: torch.zeros_like(v) for k, v in start.items()}).loss
         constant = None
         if has(problem, HasConstantFit):
             constant = problem.evaluate(problem.constant_fit())
         return cls(zero_loss, constant, _constant_loss(problem, constant))
+
+
+_known: WeakKeyDictionary[Problem, dict[Hashable, TrivialFits]] = WeakKeyDictionary()
+"""The trivial fits of problems, as their references are kept, by the parameters' kinds."""
 
 
 @dataclass(frozen=True)

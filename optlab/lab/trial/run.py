@@ -125,12 +125,17 @@ def prepare(
     drawn = begin_run(local, generator)  # in any case, before the order
     if start is not None:
         drawn = {k: start[k].to(v, copy=True) for k, v in drawn.items()}
+    return _batches(trial, local, budget, generator, shuffle), drawn
+
+
+def _batches(
+    trial: Trial, local: Problem, budget: Budget, generator: torch.Generator, shuffle: bool
+) -> Batches:
     X, y, weight = local.data
-    batches = Batches(
+    return Batches(
         X, y, trial.batch_size or "full", generator, shuffle=shuffle, weight=weight,
         looks=budget.looks, order=trial.order,
     )  # fmt: skip
-    return batches, drawn
 
 
 @dataclass
@@ -174,7 +179,8 @@ class _Run:
             record.status, record.message = Status.SKIPPED, reason
             return
         if callable(prepare := getattr(self.optimizer, "compile", None)):
-            batches = self._prepare()[0]
+            unused = torch.Generator()  # of the kind of the trial's, which no start is drawn from
+            batches = _batches(self.trial, self.local, self.budget, unused, self.shuffle)
             clock = Stopwatch(self.device)
             clock.start()
             prepare(self.local, batches)

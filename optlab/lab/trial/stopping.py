@@ -46,6 +46,10 @@ class StoppingRule:
         self.stop_at = None if budget.stop_at is None else StopAt.of(budget.stop_at)
         self.least, self._least_loss = baseline.start, _loss_or_infinity(baseline.start)
         self._losses = [baseline.start.loss]
+        # Asked at every look, which of a compiled loop are many in little time.
+        self._growth, self._noise = baseline.stable_growth, max(baseline.stop_scale, baseline.drift)
+        growth = self._growth
+        self._most = DIVERGED_ABOVE * max(1.0, 0.0 if math.isnan(growth) else growth)
 
     def check(self, row: TraceRow) -> End | None:
         """Return the end of a trial at this row, or None where it goes on."""
@@ -124,22 +128,20 @@ class StoppingRule:
 
     def _diverged(self, row: TraceRow) -> str:
         """Return how far the loss has grown beyond all bounds, or an empty string."""
-        base, start = self.baseline, self.baseline.start
+        base, start, growth = self.baseline, self.baseline.start, self._growth
         if not math.isfinite(row.loss):
             return f"the loss is {row.loss}"
-        growth = base.stable_growth
         # Above 0: of a start at the optimum no growth can be told from rounding.
-        if row.suboptimality > max(base.stop_scale, base.drift) > 0:
+        if row.suboptimality > self._noise > 0:
             # Half as much again is more than rounding; a run at the very limit tends to its bound.
             if growth == 1 and row.suboptimality > 1.5 * self.least.suboptimality:
                 return f"the loss is {_times(row, self.least)}"
             if growth > 1 and row.suboptimality >= (1 - 1e-9) * growth * start.suboptimality:
                 return f"the loss is {_times(row, start)}"
-        most = DIVERGED_ABOVE * max(1.0, 0.0 if math.isnan(growth) else growth)
-        if row.loss > most * max(base.constant_loss, abs(self.least.loss)):
+        if row.loss > self._most * max(base.constant_loss, abs(self.least.loss)):
             # Losses below zero (a log-likelihood) count by their size.
             usual = max(base.constant_loss, min(abs(start.loss), abs(median(self._losses))))
-            if row.loss > most * usual > 0:
+            if row.loss > self._most * usual > 0:
                 return f"the loss is {_times(row, self.least)}"
         return ""
 

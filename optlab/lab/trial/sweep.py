@@ -30,6 +30,12 @@ from optlab.optimizers import Batches, unsupported
 from optlab.optimizers.together import JointIterate, JointIterates, iterates_together, restricted
 from optlab.problems import Parameters
 from optlab.problems.joint_evaluation import evaluate_together
+from optlab.text import pluralize
+
+
+def one_by_one(trials: int, why: str) -> str:
+    """Return a sentence on the trials of a sweep that are run by themselves."""
+    return f"one by one, not in a sweep: {pluralize(trials, 'trial')}, as {why}"
 
 
 class Sweep:
@@ -74,7 +80,7 @@ class Sweep:
         self._watch, self._threads = watch, threads
         self._copy = copy or WorkingCopy()
         limit = math.inf if time_limit is None else time_limit * len(tasks)
-        self._deadline = time.monotonic() + limit
+        self._left = self._deadline = limit
         self.records = [
             TrialRecord(task.trial, started=time.time(), machine=machine_label(), shared=True)
             for task in tasks
@@ -92,7 +98,8 @@ class Sweep:
 
         After Ctrl-C all that had not ended are interrupted, with their partial traces.
         """
-        process = os.getpid()
+        process, began = os.getpid(), time.monotonic()
+        self._deadline = began + self._left  # what is done between two calls is not the trials'
         try:
             with self._measuring():
                 while self.tasks:
@@ -105,6 +112,7 @@ class Sweep:
         finally:
             if os.getpid() != process:  # a child that the optimizer forked
                 os._exit(0)
+            self._left = self._deadline - time.monotonic()
         return []
 
     def interrupt(self) -> list[TrialRecord]:

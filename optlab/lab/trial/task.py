@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.record import Trial
@@ -27,3 +28,7 @@ class Task:
             "hyperparameters": hyperparameters(self.optimizer),
             "versions": versions(self.optimizer),
         }
+
+
+Work: TypeAlias = Task | Sequence[Task]
+"""A trial that runs by itself, or those of a sweep."""

@@ -28,12 +28,15 @@ def same_bits(original: torch.Tensor, copy: torch.Tensor) -> bool:
     """
     if copy.shape != original.shape:
         return False
+    if original.numel() <= _BLOCK:
+        return _are_equal(original, copy)
+    rows = max(1, _BLOCK // (original.numel() // len(original)))
+    return all(map(_are_equal, original.split(rows), copy.split(rows)))
+
+
+def _are_equal(original: torch.Tensor, copy: torch.Tensor) -> bool:
     bits = _INTEGERS[copy.element_size()]
-    rows = max(1, _BLOCK // max(1, original.numel() // max(1, len(original))))
-    return all(
-        torch.equal(ours.to(copy.device, copy.dtype).view(bits), theirs.view(bits))
-        for ours, theirs in zip(original.split(rows), copy.split(rows), strict=True)
-    )
+    return torch.equal(original.to(copy.device, copy.dtype).view(bits), copy.view(bits))
 
 
 def data_are_untouched(problem: Problem, local: Problem) -> bool:

@@ -1,4 +1,4 @@
-"""Run a trial in a process that was forked for it, and send what comes of it.
+"""Run a trial, or a sweep, in a process that was forked for it, and send what comes of it.
 
 Where trials may share processes, it waits for the next of its optimizer on its problem, as long as
 all is as it was before (see `ProcessState`).
@@ -15,6 +15,7 @@ import os
 import pickle
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -31,6 +32,7 @@ from optlab.lab.trial.peak_memory import peak_bytes
 from optlab.lab.trial.record import TraceRow, Trial, TrialRecord
 from optlab.lab.trial.run import describe_exception, run_trial
 from optlab.lab.trial.status import Status
+from optlab.lab.trial.sweep import Sweep
 from optlab.lab.trial.task import Task
 from optlab.lab.workers.pickle_file import Layout, load
 from optlab.lab.workers.process_state import MOST_GROWTH, ProcessState
@@ -62,22 +64,22 @@ class Setup(NamedTuple):
 
 
 class Order(NamedTuple):
-    """One trial to be run, where its problem lies in its file, and its optimizer, pickled.
+    """Trials to be run, with the place of their problem in its file, and their optimizers, pickled.
 
-    ``imports`` are modules that are loaded before the process is forked; ``process`` is the number
-    by which its server tells of that process.
+    Several are run together, as a sweep. ``imports`` are modules that are loaded before the process
+    is forked; ``process`` is the number by which its server tells of that process.
     """
 
-    trial: Trial
+    trials: tuple[Trial, ...]
     problem: Layout
-    optimizer: bytes
+    optimizers: bytes
     budget: Budget
     imports: tuple[str, ...]
     process: int
 
 
 def run_order(order: Order, descriptors: list[int], setup: Setup) -> None:
-    """Run a trial in this process, which was forked for it, and others that may follow.
+    """Run an order in this process, which was forked for it, and others that may follow.
 
     ``descriptors`` are those of the socket, of the file for tracebacks, and of the file that the
     problem is read from.
@@ -95,9 +97,11 @@ class _Child:
         self.connection, self.setup = connection, setup
         self.is_shared = setup.trials_per_process > 1
         self.state: ProcessState | None = None
+        self.rows: list[tuple[int, TraceRow]] = []
+        self.present: Sequence[Task] = ()
 
     def work(self, order: Order, problem: int) -> None:
-        """Run the trial, and then others as they come, as long as this process is as it was."""
+        """Run the order, and then others as they come, as long as this process is as it was."""
         self.send("forked", os.getpid())
         if self.is_shared:
             _adopt_orphans()
@@ -110,29 +114,37 @@ class _Child:
             order = pickle.loads(self.receive())
 
     def run_order(self, order: Order, problem: int) -> bool:
-        """Run a trial; return whether it ended in a result and without an accelerator."""
+        """Run an order; return whether all ended in a result and without an accelerator."""
         if self.setup.memory_limit is not None:
             _warm_up_blas(self.setup.threads)
             _limit_memory(self.setup.memory_limit, MOST_GROWTH if self.is_shared else 0)
         try:
-            optimizer = pickle.loads(order.optimizer)
-            task = Task(order.trial, load(problem, order.problem), optimizer, order.budget)
+            optimizers = pickle.loads(order.optimizers)
+            loaded = load(problem, order.problem)
         except BaseException as error:  # unpickling runs a person's code
-            self.send("record", _failed(order.trial, error))
+            if len(order.trials) > 1:
+                self.send("failure", f"the sweep raised {describe_exception(error)[0]}")
+            else:
+                self.send("record", _failed(order.trials[0], error))
             return False
+        tasks = [
+            Task(trial, loaded, optimizer, order.budget)
+            for trial, optimizer in zip(order.trials, optimizers, strict=True)
+        ]
         if self.state:
             self.state.restore_generators()
         self.setup.torch.apply()
         if self.is_shared and not self.state:
             self.state = ProcessState()
             gc.freeze()  # it collects what came later, after each trial
+        self.send("started")
+        is_result = self.sweep(tasks) if len(tasks) > 1 else self.run(*tasks)
         # A context on an accelerator would hold memory there that other processes need.
-        return self.run(task) and order.trial.device == "cpu"
+        return is_result and order.trials[0].device == "cpu"
 
     def run(self, task: Task) -> bool:
-        """Send the record of a trial, and its peak memory; return whether it is a result."""
-        setup = self.setup
-        self.send("started")
+        """Run a trial, and send its record; return whether it is a result."""
+        setup, self.present = self.setup, (task,)
         try:
             record = run_trial(
                 task.trial,
@@ -149,18 +161,50 @@ class _Child:
         if record.status == Status.INTERRUPTED:  # Ctrl-C does not come here: the optimizer raised
             record.status, record.message = Status.FAILED, "KeyboardInterrupt"
         self.send("record", record)
-        if setup.peak_memory and record.status.is_result and record.trace:
-            # The record has been sent before, so that a crash in this pass loses nothing of it.
+        self.measure_memory(task, record)
+        return record.status.is_result
+
+    def sweep(self, tasks: Sequence[Task]) -> bool:
+        """Run trials together, and send their records as they end; return whether all are results.
+
+        Those that are left where the sweep fails run by themselves, in other processes.
+        """
+        setup, by_number = self.setup, {task.trial.number: task for task in tasks}
+        sweep = Sweep(tasks, watch=self.watch, threads=setup.threads, time_limit=setup.time_limit)
+        self.present, are_results = sweep.tasks, True
+        while ended := sweep.advance():
+            self.present = sweep.tasks
+            if any(record.status == Status.INTERRUPTED for record in ended):
+                sweep.failure = "KeyboardInterrupt"  # see `run`
+                break
+            for record in ended:
+                self.send("record", replace(record, trace=[]))  # its rows have been sent
+                self.measure_memory(by_number[record.trial.number], record)
+                are_results &= record.status.is_result
+            self.send("ended", [record.trial.number for record in ended])
+        if sweep.failure:
+            self.send("failure", f"the sweep raised {sweep.failure}")
+        return are_results and not sweep.failure
+
+    def measure_memory(self, task: Task, record: TrialRecord) -> None:
+        """Send the peak memory of a trial that gave a result, where it is asked for.
+
+        The record has been sent before, so that a crash in this pass loses nothing of it.
+        """
+        if self.setup.peak_memory and record.status.is_result and record.trace:
             passes = replace(task.budget, epochs=max(1, record.trace[-1].epoch))
             with suppress(BaseException):  # an exception of the second pass is no result
                 peak = peak_bytes(task.trial, task.problem, task.optimizer, passes)
-                self.send("peak", peak)
-        return record.status.is_result
+                self.send("peak", (task.trial.number, peak))
 
-    def watch(self, _: Trial, row: TraceRow) -> None:
-        self.send("row", row)
-        if self.setup.acknowledged:
-            self.receive()
+    def watch(self, trial: Trial, row: TraceRow) -> None:
+        """Send the rows of a look once all present trials have theirs: one message, one answer."""
+        self.rows.append((trial.number, row))
+        if len(self.rows) >= len(self.present):
+            rows, self.rows = self.rows, []
+            self.send("rows", rows)
+            if self.setup.acknowledged:
+                self.receive()
 
     def receive(self) -> bytes:
         try:

@@ -1,4 +1,4 @@
-"""Run trials on any `concurrent.futures.Executor`, or on the workers of a Dask cluster."""
+"""Run trials and sweeps on any `concurrent.futures.Executor`, or on workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import os
 import pickle
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +18,8 @@ import cloudpickle
 from optlab.lab.trial.record import Trial, TrialRecord
 from optlab.lab.trial.run import describe_exception, run_trial
 from optlab.lab.trial.status import Status
-from optlab.lab.trial.task import Task
+from optlab.lab.trial.sweep import Sweep, one_by_one
+from optlab.lab.trial.task import Task, Work
 from optlab.lab.workers.pickling import dumps_by_value
 
 LOOK_SECONDS = 2.0
@@ -96,34 +97,34 @@ def open_executor(executor: str | Executor | None) -> Iterator[Cluster | None]:
 
 
 def run_on_executor(
-    tasks: Iterable[Task],
+    work: Iterable[Work],
     cluster: Cluster,
     *,
     threads: int,
     time_limit: float | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Generator[TrialRecord]:
     """Submit trials, a few for each worker at a time; yield their records, marked as contended.
 
-    The data of a problem go to each worker once. A trial whose worker died, as far as the executor
-    says so, is a crashed record; those that never ran, or whose executor or cluster was lost as a
-    whole, are interrupted. After Ctrl-C what has not begun is cancelled, and what has ended is
-    yielded.
+    The data of a problem go to each worker once. The trials of a sweep are submitted together, and
+    by themselves where that fails, of which ``note`` gets a sentence. A trial whose worker died, as
+    far as the executor says so, is a crashed record; those that never ran, or whose executor or
+    cluster was lost as a whole, are interrupted. After Ctrl-C what has not begun is cancelled, and
+    what has ended is yielded.
     """
-    run = _Submissions(cluster, threads, time_limit)
-    waiting = iter(tasks)
+    run = _Submissions(cluster, threads, time_limit, note)
     try:
-        for task in waiting:
-            if record := run.submit(task):
-                yield record
+        for each in work:
+            yield from run.submit([each] if isinstance(each, Task) else each)
             while run.is_full() or run.has_ended():
                 yield from run.next_records()
         while run.sent:
             yield from run.next_records()
     except KeyboardInterrupt:
         run.cancel()
-        for future, (task, _) in list(run.sent.items()):
+        for future, (tasks, _) in list(run.sent.items()):
             if future.done() and not future.cancelled():
-                yield _record_of(future, task.trial)
+                yield from _ended(future, tasks)[0]
     finally:
         run.cancel()
 
@@ -131,35 +132,50 @@ def run_on_executor(
 class _Submissions:
     """The trials that have been submitted and have not ended."""
 
-    def __init__(self, cluster: Cluster, threads: int, time_limit: float | None) -> None:
-        self.cluster, self.options = cluster, (threads, time_limit)
-        self.sent: dict[Future[bytes], tuple[Task, Executor]] = {}
+    def __init__(
+        self,
+        cluster: Cluster,
+        threads: int,
+        time_limit: float | None,
+        note: Callable[[str], None],
+    ) -> None:
+        self.cluster, self.options, self.note = cluster, (threads, time_limit), note
+        self.sent: dict[Future[bytes], tuple[Sequence[Task], Executor]] = {}
         self.ended: SimpleQueue[Future[bytes]] = SimpleQueue()
         self.gone: str | None = None
         self._problems: dict[int, tuple[Any, str, Path | None]] = {}
 
-    def submit(self, task: Task, *, problem_too: bool = False) -> TrialRecord | None:
-        """Send a trial; return its record where that cannot be done."""
+    def submit(self, tasks: Sequence[Task], *, problem_too: bool = False) -> list[TrialRecord]:
+        """Send a trial, or those of a sweep; return their records where that cannot be done."""
+        trials = [task.trial for task in tasks]
         if self.gone:
-            return TrialRecord(task.trial, Status.INTERRUPTED, self.gone, contended=True)
-        executor = self.cluster.executor_for(task.trial)
+            return [_lost_with_all(trial, self.gone) for trial in trials]
+        executor = self.cluster.executor_for(trials[0])
         if isinstance(executor, str):
-            return TrialRecord(task.trial, Status.SKIPPED, executor)
+            return [TrialRecord(trial, Status.SKIPPED, executor) for trial in trials]
+        problem, optimizers = tasks[0].problem, [task.optimizer for task in tasks]
         try:
-            rest = dumps_by_value((task.trial, task.optimizer, task.budget, *self.options))
-            body = dumps_by_value(task.problem) if problem_too else None
-            key, held = self._hold(task.problem)
+            rest = dumps_by_value((trials, optimizers, tasks[0].budget, *self.options))
+            body = dumps_by_value(problem) if problem_too else None
+            key, held = self._hold(problem)
         except (TypeError, AttributeError, pickle.PicklingError, RecursionError) as error:
-            return _not_sent(task.trial, error)
+            if len(tasks) > 1:
+                return self._submit_alone(tasks, f"the sweep cannot be sent to a worker: {error}")
+            return [_not_sent(trials[0], error)]
         except Exception as error:  # the cluster does not take the data
-            return _never_ran(task.trial, error)
+            return [_never_ran(trial, error) for trial in trials]
         try:
             future = executor.submit(_run_pickled, key, body or held, rest)
         except Exception as error:  # a broken executor refuses what is submitted later
-            return _never_ran(task.trial, error)
-        self.sent[future] = task, executor
+            return [_never_ran(trial, error) for trial in trials]
+        self.sent[future] = tasks, executor
         future.add_done_callback(self.ended.put)
-        return None
+        return []
+
+    def _submit_alone(self, tasks: Sequence[Task], why: str) -> list[TrialRecord]:
+        """Send the trials of a sweep that failed by themselves, which shows whose fault it is."""
+        self.note(one_by_one(len(tasks), why))
+        return [record for task in tasks for record in self.submit([task])]
 
     def _hold(self, problem: Any) -> tuple[str, Path | None]:
         if id(problem) not in self._problems:
@@ -186,17 +202,22 @@ class _Submissions:
             return self._all_lost(self.gone) if self.gone else []
         if future not in self.sent:
             return []
-        task, _ = self.sent.pop(future)
+        tasks, _ = self.sent.pop(future)
         if not future.cancelled() and not future.exception() and future.result() == _MISSING:
-            record = self.submit(task, problem_too=True)
-            return [record] if record else []
-        return [_record_of(future, task.trial)]
+            return self.submit(tasks, problem_too=True)
+        records, failure = _ended(future, tasks)
+        crashed = [record for record in records if record.status == Status.CRASHED]
+        if len(tasks) > 1 and len(crashed) == len(tasks):
+            return self._submit_alone(tasks, f"the sweep crashed: {crashed[0].message}")
+        if failure:
+            self.note(failure)
+        return records
 
     def _all_lost(self, reason: str) -> list[TrialRecord]:
-        lost = [task.trial for task, _ in self.sent.values()]
+        lost = [task.trial for tasks, _ in self.sent.values() for task in tasks]
         self.cancel()
         self.sent.clear()
-        return [TrialRecord(trial, Status.INTERRUPTED, reason, contended=True) for trial in lost]
+        return [_lost_with_all(trial, reason) for trial in lost]
 
     def cancel(self) -> None:
         """Cancel what has not begun."""
@@ -205,13 +226,20 @@ class _Submissions:
                 future.cancel()
 
 
-def _record_of(future: Future[bytes], trial: Trial) -> TrialRecord:
+def _ended(future: Future[bytes], tasks: Sequence[Task]) -> tuple[list[TrialRecord], str]:
+    """Return the records of a future's trials, and a sentence where their sweep failed."""
+    records: list[TrialRecord]
     try:
-        record: TrialRecord = cloudpickle.loads(future.result())
+        records, failure = cloudpickle.loads(future.result())
     except (Exception, CancelledError) as error:
-        return _lost(trial, error)
-    record.contended = True
-    return record
+        return [_lost(task.trial, error) for task in tasks], ""
+    for record in records:
+        record.contended = True
+    return records, failure
+
+
+def _lost_with_all(trial: Trial, reason: str) -> TrialRecord:
+    return TrialRecord(trial, Status.INTERRUPTED, reason, contended=True)
 
 
 def _not_sent(trial: Trial, error: Exception) -> TrialRecord:
@@ -257,7 +285,7 @@ _kept: dict[str, Any] = {}
 
 
 def _run_pickled(key: str, problem: bytes | Path | None, rest: bytes) -> bytes:
-    """Run a trial on a worker; pickled by value, so that classes of scripts travel too."""
+    """Run trials on a worker; pickled by value, so that classes of scripts travel too."""
     ours = _kept.get(key)
     if ours is None:
         try:
@@ -270,6 +298,28 @@ def _run_pickled(key: str, problem: bytes | Path | None, rest: bytes) -> bytes:
         ours = _kept[key] = pickle.loads(body)
         for old in list(_kept)[:-_MOST_PROBLEMS]:
             _kept.pop(old, None)
-    trial, optimizer, budget, threads, time_limit = cloudpickle.loads(rest)
-    record = run_trial(trial, ours, optimizer, budget, threads=threads, time_limit=time_limit)
-    return bytes(cloudpickle.dumps(record))
+    trials, optimizers, budget, threads, time_limit = cloudpickle.loads(rest)
+    pairs = zip(trials, optimizers, strict=True)
+    tasks = [Task(trial, ours, optimizer, budget) for trial, optimizer in pairs]
+    return bytes(cloudpickle.dumps(_run(tasks, threads, time_limit)))
+
+
+def _run(
+    tasks: list[Task], threads: int, time_limit: float | None
+) -> tuple[list[TrialRecord], str]:
+    """Run trials, together as far as they can; return their records, and why some could not."""
+    records: list[TrialRecord] = []
+    failure = ""
+    if len(tasks) > 1:
+        sweep = Sweep(tasks, threads=threads, time_limit=time_limit)
+        while ended := sweep.advance():
+            records += ended
+        tasks = sweep.tasks
+        if tasks:
+            failure = one_by_one(len(tasks), f"the sweep raised {sweep.failure}")
+    records += [
+        run_trial(task.trial, task.problem, task.optimizer, task.budget,
+                  threads=threads, time_limit=time_limit)
+        for task in tasks
+    ]  # fmt: skip
+    return records, failure

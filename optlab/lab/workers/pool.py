@@ -1,4 +1,4 @@
-"""A worker pool: hand each trial to a process of its own, and collect the records."""
+"""A worker pool: hand each trial, or sweep, to a process of its own, and collect the records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Self
 
@@ -19,7 +19,8 @@ from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.trial.record import Trial, TrialRecord, Watcher
 from optlab.lab.trial.run import STOPPED
 from optlab.lab.trial.status import Status
-from optlab.lab.trial.task import Task
+from optlab.lab.trial.sweep import one_by_one
+from optlab.lab.trial.task import Task, Work
 from optlab.lab.workers.child import Setup
 from optlab.lab.workers.pickling import dumps_by_value
 from optlab.lab.workers.process import GRACE, LOOK_SECONDS, ProblemFile, WorkerProcess
@@ -46,9 +47,9 @@ _SIGNAL_SECONDS = 0.5
 class WorkerPool:
     """A pool of fork servers, each of which forks a process for each trial.
 
-    A trial gives the numbers of `run_trial`, bit for bit. What an optimizer changes in its process
-    (a global, a setting of torch, a method of the lab's own) is there for no other trial, unless
-    ``trials_per_process`` is more than 1.
+    A trial gives the numbers of `run_trial`, bit for bit, and a sweep, which has one process, those
+    of `Sweep`. What an optimizer changes in its process (a global, a setting of torch, a method of
+    the lab's own) is there for no other trial, unless ``trials_per_process`` is more than 1.
 
     Parameters
     ----------
@@ -56,8 +57,9 @@ class WorkerPool:
         How many trials run at a time. Those that ran beside another, or beside the start of another
         process, are marked contended.
     time_limit
-        Seconds a trial may take. One that yields no iterate by then, in an endless loop of Python
-        or C, is killed within a second, with its partial trace kept.
+        Seconds a trial may take; a sweep has as many times this as it has trials. One that yields
+        no iterate by then, in an endless loop of Python or C, is killed within a second, with its
+        partial trace kept.
     threads
         Of torch, BLAS and OpenMP in each process; as many as torch has here by default.
     memory_limit
@@ -86,6 +88,9 @@ class WorkerPool:
     The memory limit is the kernel's for each process (RLIMIT_DATA). Forks of it and memory that it
     shares are added up every `LOOK_SECONDS` seconds, and a trial that is above its limit then is
     killed; in between it can take more.
+
+    The trials of a sweep whose process dies, or that raised, run by themselves, one a process: what
+    crashes is found so, and the others end as if it had not been there.
 
     Shared processes save the fork and the page faults after it, most of what a short trial costs.
     Nothing passes from one optimizer to another. A process ends, and the next trial gets a new one,
@@ -124,9 +129,12 @@ class WorkerPool:
         )
         self._workers: list[WorkerProcess] = []
         self._problems: dict[int, ProblemFile] = {}
-        self._optimizers: dict[int, tuple[Optimizer, bytes]] = {}
+        self._optimizers: dict[tuple[int, ...], tuple[list[Optimizer], bytes]] = {}
+        self._alone: deque[Task] = deque()
+        """Those of sweeps that failed, to be run by themselves."""
         self._ended: deque[TrialRecord] = deque()
         self._failed_starts = 0
+        self._note: Callable[[str], None] = lambda _: None
 
     def __enter__(self) -> Self:
         # The processes load torch while the caller is still reading data.
@@ -139,16 +147,18 @@ class WorkerPool:
 
     def run(
         self,
-        tasks: Iterable[Task],
+        tasks: Iterable[Work],
         *,
         started: Starting = lambda _: None,
         watch: Watcher = lambda *_: None,
+        note: Callable[[str], None] = lambda _: None,
     ) -> Iterator[TrialRecord]:
-        """Run tasks and yield the record of each as it ends.
+        """Run tasks, and sweeps of them, and yield the record of each task as it ends.
 
-        Tasks are asked for one at a time. With one process, nothing is computed here while a trial
+        They are asked for one at a time. With one process, nothing is computed here while a trial
         is under the clock: it waits for ``watch``, called at each recorded iterate, and the next
-        begins when the next record is asked for.
+        begins when the next record is asked for. ``note`` is called with a sentence where the
+        trials of a sweep run by themselves.
 
         Raises
         ------
@@ -158,15 +168,16 @@ class WorkerPool:
             Where no process can be started.
         """
         waiting = iter(tasks)
+        self._note = note
         while True:
             while self._ended:
                 # Removed only when the next is asked for: writing it may be interrupted.
                 yield self._ended[0]
                 self._ended.popleft()
             self._hand_out(waiting)
-            if any(worker.task for worker in self._workers):
+            if any(worker.tasks for worker in self._workers):
                 self._listen(started, watch)
-            elif not self._ended:
+            elif not (self._ended or self._alone):
                 return
 
     def interrupt(self) -> list[TrialRecord]:
@@ -178,10 +189,11 @@ class WorkerPool:
         self._ended.clear()
         known = {record.trial.number for record in records}
         for worker in self._workers:
-            if worker.started and worker.task and worker.task.trial.number not in known:
+            if worker.started and worker.tasks:
                 worker.record_end(Status.INTERRUPTED, STOPPED)
                 worker.end_child()
-                records.append(worker.take_record())
+                running = worker.take_records()
+                records += [record for record in running if record.trial.number not in known]
         self.close()
         return records
 
@@ -193,34 +205,44 @@ class WorkerPool:
         while self._problems:
             self._problems.popitem()[1].file.close()
 
-    def _hand_out(self, waiting: Iterator[Task]) -> None:
-        for dead in [w for w in self._workers if w.task is None and not w.is_alive]:
+    def _hand_out(self, waiting: Iterator[Work]) -> None:
+        for dead in [w for w in self._workers if not (w.tasks or w.is_alive)]:
             self._replace(dead)
         for worker in self._workers:
-            if worker.task is None and (task := next(waiting, None)):
-                worker.assign(task)
+            if not worker.tasks and (tasks := self._next(waiting)):
+                worker.assign(tasks)
                 if worker.ready:
                     self._send(worker)
-        while len(self._workers) < self.count and (task := next(waiting, None)):
+        while len(self._workers) < self.count and (tasks := self._next(waiting)):
             self._workers.append(WorkerProcess(self._setup))
-            self._workers[-1].assign(task)
-        busy = [worker for worker in self._workers if worker.task or not worker.ready]
+            self._workers[-1].assign(tasks)
+        busy = [worker for worker in self._workers if worker.tasks or not worker.ready]
         for worker in busy:
             worker.contended |= len(busy) > 1
 
+    def _next(self, waiting: Iterator[Work]) -> Sequence[Task]:
+        """Return the tasks of the next process; none where no more come."""
+        work: Work = self._alone.popleft() if self._alone else next(waiting, ())
+        return [work] if isinstance(work, Task) else work
+
     def _send(self, worker: WorkerProcess) -> None:
-        assert worker.task is not None
-        problem, optimizer = worker.task.problem, worker.task.optimizer
+        tasks = list(worker.tasks.values())
+        problem, optimizers = tasks[0].problem, [task.optimizer for task in tasks]
+        ids = tuple(map(id, optimizers))
         try:
             if id(problem) not in self._problems:
                 problem.reference()  # solved once, here, not by every process
                 self._problems[id(problem)] = ProblemFile(problem)
-            if id(optimizer) not in self._optimizers:  # kept alive: no other gets its id
-                self._optimizers[id(optimizer)] = optimizer, dumps_by_value(optimizer)
-            worker.send_task(self._problems[id(problem)], self._optimizers[id(optimizer)][1])
+            if ids not in self._optimizers:  # kept alive: no others get their ids
+                self._optimizers[ids] = optimizers, dumps_by_value(optimizers)
+            worker.send_tasks(self._problems[id(problem)], self._optimizers[ids][1])
         except Exception as error:
+            if worker.is_sweep:
+                worker.failure = f"the sweep cannot be sent to a process: {error}"
+                self._keep_records(worker)
+                return
             worker.record_end(Status.FAILED, f"cannot be sent to a process: {error}")
-            record = worker.take_record()
+            (record,) = worker.take_records()
             record.traceback = "".join(traceback.format_exception(error))
             self._ended.append(record)
 
@@ -264,56 +286,66 @@ class WorkerPool:
             self._note_death(worker)
         elif worker.ready and not was_ready:
             self._failed_starts = 0
-            if worker.task:
+            if worker.tasks:
                 self._send(worker)
 
     def _note_death(self, worker: WorkerProcess) -> None:
-        """Keep the record of a task whose process has ended, or let a new process run it."""
+        """Keep the records of tasks whose process has ended, or let a new process run them."""
         how = worker.end_child(wait=_EXIT_SECONDS)
-        if worker.task and worker.is_reused and not worker.started:
+        if worker.tasks and worker.is_reused and not worker.started:
             # It may have died while it waited: that is not this trial's doing.
-            worker.assign(worker.task)
+            worker.assign(list(worker.tasks.values()))
             self._send(worker)
         else:
             self._keep_end(worker, Status.CRASHED, how)
 
     def _receive(self, worker: WorkerProcess, started: Starting, watch: Watcher) -> None:
-        task, record = worker.task, worker.record
         assert worker.connection is not None
-        assert task is not None
-        assert record is not None
         try:
             kind, what = pickle.loads(worker.connection.recv_bytes())
         except Exception:  # the process died, or its message cannot be unpickled
             self._note_death(worker)
             return
         match kind:
-            case "forked":
-                worker.note_fork(what)
             case "started":
-                worker.started, record.started = True, time.time()
+                worker.started = True
                 worker.limit_time(GRACE)
-                started(task.trial)
-            case "row":
-                record.trace.append(what)
-                watch(task.trial, what)
+                for record in worker.records.values():
+                    record.started = time.time()
+                    started(record.trial)
+            case "rows":
+                for number, row in what:
+                    worker.records[number].trace.append(row)
+                    watch(worker.records[number].trial, row)
                 worker.acknowledge()
-            case "record":
-                what.trace = what.trace or record.trace  # the trace is lost where memory ran out
-                worker.record, worker.measured = what, True
-                worker.limit_time(GRACE)  # for measuring the peak memory
-            case "peak":
-                record.peak_bytes = what
+            case "ended":
+                self._ended += worker.take(what)
             case "done":
                 if what:  # it waits for another
                     worker.keep_child()
                 else:
                     worker.end_child()
-                self._ended.append(worker.take_record())
+                self._keep_records(worker)
+            case _:
+                worker.note_message(kind, what)
 
     def _keep_end(self, worker: WorkerProcess, status: Status, message: str) -> None:
-        worker.record_end(status, message)
-        self._ended.append(worker.take_record())
+        """Keep the records of tasks whose process was killed or died."""
+        if worker.is_sweep and status == Status.CRASHED:
+            worker.failure = f"the sweep crashed: {message}"
+        else:
+            worker.record_end(status, message)
+        self._keep_records(worker)
+
+    def _keep_records(self, worker: WorkerProcess) -> None:
+        """Keep the records of tasks that have ended; where their sweep failed, run the others."""
+        if worker.failure:
+            left = [number for number in worker.records if number not in worker.measured]
+            self._alone += [worker.tasks[number] for number in left]
+            worker.take(left)
+            if left:
+                self._note(one_by_one(len(left), worker.failure))
+        self._ended += worker.take_records()
 
     def _replace(self, worker: WorkerProcess) -> None:
         """Replace a server that died; its task, which had not begun, is given to the next."""
@@ -324,9 +356,9 @@ class WorkerPool:
             self._failed_starts += 1
             if self._failed_starts >= _MOST_FAILED_STARTS:
                 raise RuntimeError(f"no process can be started to run trials in: {how}")
-        if worker.task:
+        if worker.tasks:
             self._workers.append(WorkerProcess(self._setup))
-            self._workers[-1].assign(worker.task)
+            self._workers[-1].assign(list(worker.tasks.values()))
 
 
 def _loaded_modules() -> tuple[str, ...]:

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from optlab.lab.trial.record import TrialRecord
 from optlab.lab.trial.status import Status
@@ -24,6 +25,7 @@ from optlab.lab.trial.task import Task
 from optlab.lab.workers.child import TRACEBACK_SIGNAL, Order, Setup
 from optlab.lab.workers.group_memory import group_memory
 from optlab.lab.workers.pickle_file import Layout, dump
+from optlab.optimizers.together import imports_of
 
 # The search path comes first: `-m optlab.lab.workers.fork_server` would look elsewhere for optlab.
 _BOOT = """\
@@ -85,23 +87,26 @@ class _Forked(NamedTuple):
 
 
 class WorkerProcess:
-    """A fork server, its present task, and the process that was forked for it.
+    """A fork server, its present task or tasks, and the process that was forked for them.
 
-    Where trials may share processes, it keeps those that wait for another trial of their optimizer
-    on their problem.
+    The tasks of a sweep have one process, and leave one by one. Where trials may share processes,
+    it keeps those that wait for another trial of their optimizer on their problem.
 
     Attributes
     ----------
-    task
-        The task it has been given; None while it is idle.
-    record
-        The record of its trial so far; complete once ``measured``.
+    tasks
+        Those it has been given, by number; none while it is idle.
+    records
+        The records of their trials so far, but for those that were taken; complete once
+        ``measured`` has the number.
+    is_sweep, failure
+        Whether they run together, and why that could not go on.
     pid
-        The number of the process that runs the trial; None before it has told it.
+        The number of the process that runs them; None before it has told it.
     deadline
         The time, by `time.monotonic`, at which that process is ended.
     ready, started
-        Whether the server has loaded all, and whether the trial has begun.
+        Whether the server has loaded all, and whether the tasks have begun.
     is_reused
         Whether the process has run another trial before.
     """
@@ -124,20 +129,23 @@ class WorkerProcess:
         self.control = Connection(os.dup(ours.fileno()))
         self._forks = 0
         self._exits: dict[int, int] = {}  # exit codes of processes whose end the server has told
-        self._idle: dict[tuple[int, int], tuple[_Forked, int]] = {}
+        self._idle: dict[tuple[int, ...], tuple[_Forked, int]] = {}
         self._clear_task()
         with suppress(OSError):  # a server that has ended is seen by the pool
             self.control.send_bytes(pickle.dumps(setup))
 
     def _clear_task(self) -> None:
-        self.task: Task | None = None
-        self.record: TrialRecord | None = None
+        self.tasks: dict[int, Task] = {}
+        self.records: dict[int, TrialRecord] = {}
+        self.measured: set[int] = set()
+        self.failure = ""
+        self._count = 0
         self._forked: _Forked | None = None
-        self._key = (0, 0)
+        self._key: tuple[int, ...] = ()
         self.pid: int | None = None
         self._next_look = 0.0
         self._held_before = 0
-        self.started = self.measured = self.contended = self.is_reused = False
+        self.started = self.contended = self.is_reused = False
         self.deadline = math.inf
 
     @property
@@ -150,23 +158,33 @@ class WorkerProcess:
         """Whether the server is running."""
         return self.server.poll() is None
 
-    def assign(self, task: Task) -> None:
-        """Give the server a task, which a process runs when the server is ready."""
+    @property
+    def is_sweep(self) -> bool:
+        """Whether the tasks run together."""
+        return self._count > 1
+
+    def assign(self, tasks: Sequence[Task]) -> None:
+        """Give the server tasks of one process, which runs them when the server is ready."""
         if self._forked:  # a process that died while it waited, and did not begin the task
             _close(self._forked)
         self._clear_task()
-        self.task, self.record = task, TrialRecord(task.trial)
+        self._count = len(tasks)
+        self.tasks = {task.trial.number: task for task in tasks}
+        self.records = {
+            number: TrialRecord(task.trial, shared=self.is_sweep)
+            for number, task in self.tasks.items()
+        }
 
-    def send_task(self, problem: ProblemFile, optimizer: bytes) -> None:
-        """Let a process run the task: one that waits for such a task, or a new one.
+    def send_tasks(self, problem: ProblemFile, optimizers: bytes) -> None:
+        """Let a process run the tasks: one that waits for such ones, or a new one.
 
-        The optimizer comes pickled.
+        The optimizers come pickled.
         """
-        assert self.task is not None
-        task = self.task
-        self._key = id(task.problem), id(task.optimizer)
-        imports = tuple(map(str, getattr(task.optimizer, "imports", ())))
-        order = Order(task.trial, problem.layout, optimizer, task.budget, imports, self._forks)
+        first, *_ = tasks = list(self.tasks.values())
+        self._key = id(first.problem), *(id(task.optimizer) for task in tasks)
+        imports = imports_of([task.optimizer for task in tasks])
+        trials = tuple(task.trial for task in tasks)
+        order = Order(trials, problem.layout, optimizers, first.budget, imports, self._forks)
         with suppress(EOFError, OSError):  # a server that has ended is seen by the pool
             while self.control.poll(0):  # one that waited may have died
                 self.hear()
@@ -235,17 +253,37 @@ class WorkerProcess:
         return self._forked is not None and self._forked.number in self._exits
 
     def limit_time(self, grace: float) -> None:
-        """Set the deadline: the time limit and a grace period from now."""
+        """Set the deadline: the tasks' time limits and a grace period from now."""
         if self.setup.time_limit is not None:
-            self.deadline = time.monotonic() + self.setup.time_limit + grace
+            self.deadline = time.monotonic() + self._count * self.setup.time_limit + grace
 
     def timeout_message(self) -> str:
         """Return the reason for killing the process at its deadline."""
-        limit = self.setup.time_limit or math.inf
+        limit = self._count * (self.setup.time_limit or math.inf)
         if self.started:
-            return f"killed at its time limit of {limit:g} s"
+            whose = "its sweep's" if self.is_sweep else "its"
+            return f"killed at {whose} time limit of {limit:g} s"
         seconds = limit + _UNPICKLING_SECONDS
         return f"killed: not unpickled {seconds:g} s after it was sent to its process"
+
+    def note_message(self, kind: str, what: Any) -> None:
+        """Take note of a message on the process, on a trial's record, or on the sweep."""
+        match kind:
+            case "forked":
+                self.note_fork(what)
+            case "record":
+                number = what.trial.number
+                # Those of a sweep come without their trace; another's is lost where memory ran out.
+                what.trace = what.trace or self.records[number].trace
+                self.records[number] = what
+                self.measured.add(number)
+                if self.setup.peak_memory:
+                    self.limit_time(GRACE)
+            case "peak":
+                number, peak = what
+                self.records[number].peak_bytes = peak
+            case "failure":
+                self.failure = what
 
     def note_fork(self, pid: int) -> None:
         """Take note of the process that was forked, and of the memory held before its trial."""
@@ -270,30 +308,33 @@ class WorkerProcess:
             f"its memory limit is {most / 2**20:.0f} MiB"
         )
 
-    def take_record(self) -> TrialRecord:
-        """Return the record of the task, whose process has ended or waits, and make this idle."""
-        assert self.record is not None
-        record = replace(self.record, contended=self.contended)
+    def take(self, numbers: Iterable[int]) -> list[TrialRecord]:
+        """Return the records of tasks that have left their sweep."""
+        return [replace(self.records.pop(n), contended=self.contended) for n in numbers]
+
+    def take_records(self) -> list[TrialRecord]:
+        """Return the records of the tasks, whose process has ended or waits, and make this idle."""
+        records = self.take(list(self.records))
         if self._forked:
             _close(self._forked)
         self._clear_task()
-        return record
+        return records
 
     def keep_child(self) -> None:
-        """Let the process of the task wait for another of the same optimizer and problem."""
+        """Let the process of the tasks wait for others of the same optimizers and problem."""
         assert self._forked is not None
         assert self.pid is not None
         self._idle[self._key] = self._forked, self.pid
         self._forked = self.pid = None
 
     def record_end(self, status: Status, message: str) -> None:
-        """Record how a trial ended whose process could not report it."""
-        if self.record is None or self.measured:
-            return
-        self.record.status, self.record.message = status, message
-        self.record.traceback = self._crash_text()
-        if self.record.trace:
-            self.record.seconds = self.record.trace[-1].seconds
+        """Record how trials ended whose process could not report it."""
+        crash_text = self._crash_text()
+        for number, record in self.records.items():
+            if number not in self.measured:
+                record.status, record.message, record.traceback = status, message, crash_text
+                if record.trace:
+                    record.seconds = record.trace[-1].seconds
 
     def end_child(self, *, wait: float = 0.0) -> str:
         """End the process of the task and its group, and return how it ended, in words.
@@ -328,7 +369,7 @@ class WorkerProcess:
         with suppress(OSError):  # a server that has ended is seen by the pool
             self.control.send_bytes(pickle.dumps(forked.number))
 
-    def _end_idle(self, key: tuple[int, int]) -> None:
+    def _end_idle(self, key: tuple[int, ...]) -> None:
         """End a process that waits for another trial."""
         assert self._forked is None
         self._forked, self.pid = self._idle.pop(key)

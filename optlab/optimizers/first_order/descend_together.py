@@ -106,6 +106,9 @@ def descend_together(
             places = list(range(len(w)))
 
 
+descend_together.imports = ("torch._dynamo",)  # type: ignore[attr-defined]  # by `make_fx`'s traces
+
+
 class _epochs_of:  # noqa: N801 - an iterator with one more method
     """The mini-batches of several trials, epoch by epoch, and whether they are one for all."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,9 @@ from optlab.problems.vector import flatten, unflatten
 
 _traces: WeakKeyDictionary[Problem, dict[object, Any]] = WeakKeyDictionary()
 """The traces of a problem, by what is computed and the tensors' shapes."""
+
+_tracing = Lock()
+"""Torch records in one thread at a time; an executor of threads may run several sweeps."""
 
 
 class JointGradient:
@@ -75,7 +79,8 @@ class JointGradient:
         function = self._vectorised(*key[:2], weighted=len(given) > 3)
         found = function(*given)
         if calls == 0:
-            self._known[key] = 1, make_fx(function)(*given)
+            with _tracing:
+                self._known[key] = 1, make_fx(function)(*given)
         else:
             same = all(map(_same_numbers, found, trace(*given)))
             self._known[key] = 2, trace if same else function

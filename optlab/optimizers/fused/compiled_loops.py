@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
@@ -131,5 +132,6 @@ def loop(run: FusedRun, size: int, samples: int) -> Loop:
     return made
 
 
+@cache
 def _module(name: str) -> Any:
     return import_module(f"{__package__}.{name}")
