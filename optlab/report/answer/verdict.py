@@ -203,6 +203,7 @@ def _first(results: ResultTables, rows: pd.DataFrame, goal: str, of: str) -> str
         text = f"{who} is fastest to {goal}: {cost}"
     else:
         text = f"{who} needs the fewest epochs to {goal}: {number(best['epochs'])}"
+    text += _not_timed(results, best)
     if len(others) and timed:
         text += f"; {beside_first(pd.concat([rows.iloc[:1], others]))}"
     elif len(others):
@@ -210,7 +211,7 @@ def _first(results: ResultTables, rows: pd.DataFrame, goal: str, of: str) -> str
         as_many = other["epochs"] == best["epochs"]
         needs = "as many" if as_many else pluralize(other["epochs"], "epoch")
         text += f"; {other['label']} needs {needs}"
-    return text + _sooner(results, best) + _not_timed(results, best)
+    return text + _sooner(results, best)
 
 
 def _sooner(results: ResultTables, best: Any) -> str:
