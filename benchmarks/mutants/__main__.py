@@ -13,11 +13,12 @@ import os
 import random
 import shutil
 import tempfile
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.mutants.covering_tests import CoveringTests
-from benchmarks.mutants.mutations import Mutation, mutations, sample
+from benchmarks.mutants.mutations import RULES, Mutation, mutations, sample
 from benchmarks.mutants.table import table
 from benchmarks.mutants.trial import Outcome, compile_tests, run_tests
 
@@ -48,7 +49,9 @@ def main() -> None:
         for path in sorted((ROOT / "optlab" / folder).rglob("*.py"))
         if not any(path.is_relative_to(ROOT / "optlab" / out) for out in chosen.without)
     ]
-    places = [place for path in paths for place in mutations(ROOT, path)]
+    found = [mutations(ROOT, path) for path in paths]
+    places = [place for its, _ in found for place in its]
+    left_out = sum((counts for _, counts in found), Counter())
     drawn = sample(places, chosen.size, random.Random(chosen.seed))
     RESULTS.parent.mkdir(exist_ok=True)
     for name in WARM:
@@ -66,6 +69,8 @@ def main() -> None:
         without = run_tests(copy, killers, 3600) if killers else Outcome(killed=False)
         assert not without.killed, f"{without.by} fails without a mutant too"
     print(f"{len(places)} places in {len(paths)} files, {len(drawn)} drawn, seed {chosen.seed}\n")
+    for rule, reason in RULES.items():
+        print(f"left out, {left_out[rule]} places: {reason}")
     print(table(_known()))
 
 
