@@ -25,8 +25,8 @@ RULES = {
     "decorator": "`@overload` and `@cache`: for type checkers, and to keep what is computed anyway",
     "guard": "zip's `strict`, and `frozen` and `eq` of dataclasses: they refuse what a right "
     "program never does",
-    "seed": "numbers in the seed of a generator (`manual_seed(0)`, `default_rng([seed, 2])`, "
-    "`seed=1`): with another seed the program is as right",
+    "seed": "numbers in the seed of a generator (`manual_seed(0)`, `default_rng([seed, 2])`): "
+    "with another the program is as right",
 }
 """What is left out, by the name of its rule, with the reason."""
 BITS = {"BitOr", "BitAnd", "BitXor", "LShift", "RShift"}
@@ -137,15 +137,13 @@ def _name(call: ast.Call) -> str:
     return ast.unparse(call.func).rpartition(".")[2]
 
 
-def _seeds(call: ast.Call) -> Iterator[ast.Constant]:
-    """Find the number literals of a seed that a call is given: alone, in a list, or in a term."""
-    waiting = [*call.args] if _name(call) in GENERATORS else []
-    waiting += [word.value for word in call.keywords if word.arg == "seed"]
-    while waiting:
-        match waiting.pop():
-            case ast.Constant(value=int()) as number:
-                yield number
-            case ast.List(elts=parts) | ast.Tuple(elts=parts):
-                waiting += parts
-            case ast.BinOp(left=left, right=right):
-                waiting += [left, right]
+def _seeds(call: ast.Call) -> list[ast.expr]:
+    """Return the numbers that seed a generator, alone or in a list.
+
+    Not those in a term: ``seed + 1`` tells a seed from another, which ``seed + 0`` does not.
+    """
+    if _name(call) not in GENERATORS or not call.args:
+        return []
+    seed = call.args[0]
+    parts = seed.elts if isinstance(seed, ast.List) else [seed]
+    return [part for part in parts if isinstance(part, ast.Constant)]
