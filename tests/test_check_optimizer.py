@@ -1,5 +1,6 @@
 """The conformance check itself: wrong optimizers are caught by name, right ones are not blamed."""
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,6 +29,19 @@ from optlab.testing.plain_rules import sgd
 from optlab.testing.pytest_plugin import OptimizerCollector
 from optlab.testing.run_checks import CheckFailedError
 from tests.faulty_optimizers import SGD, ZOO, right_descent
+from tests.kept_messages import message_and_code, output_of, require_kept
+
+SHOWN = {
+    "follows its rule", "gradients are means not sums",
+    "the short last batch counts by its rows", "stays at the optimum",
+    "the default dtype makes no difference",
+    "only rows of the batch count", "a full batch is indifferent to row order",
+    "begins at the start", "weights of rows count",
+    "another order of batches gives another iterate", "float32 agrees with float64",
+}  # fmt: skip
+"""The checks whose code to paste prints the iterates that the message has."""
+
+NUMBERS = r"-?\d+\.\d*(?:e[+-]\d+)?"
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -35,11 +49,21 @@ def test_a_fault_is_caught_by_the_check_that_names_it(name):
     fault = ZOO[name]
     report = check_optimizer(fault.make(), reference=fault.reference, only=[fault.check])
     assert [failure.check for failure in report.failures] == [fault.check]
-    message = report.failures[0].message
+    message, code = message_and_code(report.failures[0])
     assert fault.says in message
     assert "theory: " in message
     assert "seen: " in message
     assert "tolerance: " in message
+    require_kept(f"{name} | {fault.check}", message, is_chance=" of " in name and "noise" in name)
+    if not code or "# yours" in code or "Claims(" in code:
+        return  # not run, or an object that no code is known for
+    shown = output_of(code)
+    assert shown.strip()
+    if fault.check in SHOWN:
+        printed = [float(number) for number in re.findall(NUMBERS, shown)]
+        for vector in re.findall(r"\[(-?\d[^\[\]]*)\]", message.partition("seen: ")[2]):
+            for number in map(float, vector.split(", ")):
+                assert any(number == pytest.approx(p, rel=1e-3, abs=1e-4) for p in printed)
 
 
 def test_every_check_has_a_fault_that_it_catches():
