@@ -10,6 +10,10 @@ import os
 import re
 from pathlib import Path
 
+import torch
+
+from optlab.lab.measure.torch_settings import torch_settings_for
+
 GOLDEN = Path(__file__).parent / "data" / "failures.md"
 HEADER = """# The messages of failed checks
 
@@ -29,8 +33,9 @@ def shortened(text, is_chance=False):
         return "#" if is_chance or 0 < abs(value) < 1e-6 else f"{value:.3g}"
 
     own, _, _ = text.partition('\n  File "')  # without the lines that raised an error
-    # Another package's words after the name of its error.
-    return NUMBER.sub(number, re.sub(r"(\w+Error): .*", r"\1", own))
+    # Neither an object's address, nor another package's words after the name of its error.
+    own = re.sub(r" at 0x\w+", "", re.sub(r"(\w+Error): .*", r"\1", own))
+    return NUMBER.sub(number, own)
 
 
 def message_and_code(failure):
@@ -40,9 +45,16 @@ def message_and_code(failure):
 
 
 def output_of(code, **names):
-    """What code to paste prints; where it raises, the error."""
-    shown = io.StringIO()
-    with contextlib.redirect_stdout(shown):
+    """What code to paste prints; where it raises, the error. Settings that it changes are reset."""
+    shown, threads = io.StringIO(), torch.get_num_threads()
+    settings = (
+        torch_settings_for(torch.device("cpu")), torch.enable_grad(),
+        torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(shown),
+    )  # fmt: skip
+    with contextlib.ExitStack() as restored:
+        restored.callback(torch.set_num_threads, threads)
+        for setting in settings:
+            restored.enter_context(setting)
         try:
             exec(code, names)
         except RuntimeError as error:

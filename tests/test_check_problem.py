@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.testing import check_problem, strategies
 from tests.kept_messages import message_and_code, output_of, require_kept
 from tests.open_problem import Ripples
@@ -26,8 +25,7 @@ def test_a_planted_fault_is_caught_by_the_check_that_names_it(fault):
         if failure.check == fault.check:
             require_kept(f"{fault.cls.__name__} | {fault.check}", words)
         if code:  # an error has its own lines
-            with torch_settings_for(torch.device("cpu")):  # an example sets torch's default dtype
-                assert output_of(code, problem=fault.problem()).strip()
+            assert output_of(code, problem=fault.problem()).strip()
 
 
 def test_counts_that_are_all_zero_have_no_constant_fit_to_blame():
