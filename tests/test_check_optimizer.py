@@ -537,3 +537,17 @@ def test_an_error_in_other_words_is_passed_on_and_another_error_is_told():
     assert check_optimizer(Retells(), only=only).ok
     failure = check_optimizer(FailsByItself(), only=only).failures[0]
     assert "ZeroDivisionError: of its own" in failure.message
+
+
+def test_a_rule_is_held_without_a_reference_and_a_reference_without_a_rule():
+    def follows(optimizer, reference=None):
+        return check_optimizer(optimizer, reference=reference, only=["follows its rule"]).checks[0]
+
+    assert follows(ol.SGD(0.1)).outcome == "passed"
+    assert follows(right_descent(), right_descent()).outcome == "passed"
+    wrong = follows(ZOO["half the gradient"].make(), right_descent())
+    assert wrong.outcome == "failed"
+    assert f"theory: {optimizer_name(right_descent())} is at [" in wrong.message
+    unknown = follows(right_descent())
+    assert unknown.outcome == "skipped"
+    assert unknown.message == "it claims no known rule: name one by reference="
