@@ -88,6 +88,7 @@ def test_the_code_of_a_function_imports_it_and_runs_alone(capsys):
             assert line in code
             code = code.replace(line, short)
         exec(dedented(code), {"cube": cube, "wrong_cube_gradient": wrong_cube_gradient})
+        assert "# data" not in code
     closed, taylor = capsys.readouterr().out.splitlines()[0], report.failures[-1]
     assert closed == "closed form 6.751 autograd 6.75"
     assert taylor.check == "Taylor remainder"
@@ -133,6 +134,7 @@ def test_a_function_of_parameters_and_a_batch_is_checked_over_batches():
         return slopes(parameters, batch._replace(weight=torch.ones_like(batch.y)))
 
     text = message(check_gradient(weighted, point, unweighted, data=DATA), "closed form")
+    assert "# data: those that were given" in text
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown):
         code = dedented(text.partition("to see it again:\n")[2])
