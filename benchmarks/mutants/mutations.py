@@ -17,12 +17,13 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 
 UNUSED = ("variable_replacer", "variable_inserter", "no_op")  # the first two need names given
-SILENT = ("overload", "cache")
+SILENT = ("overload", "final", "cache")
 GUARDS = {"zip": ("strict",), "dataclass": ("frozen", "eq")}
 GENERATORS = ("manual_seed", "default_rng")
 RULES = {
     "annotation": "annotations, which nothing computes with",
-    "decorator": "`@overload` and `@cache`: for type checkers, and to keep what is computed anyway",
+    "decorator": "`@overload`, `@final` and `@cache`: for type checkers, and to keep what is "
+    "computed anyway",
     "guard": "zip's `strict`, and `frozen` and `eq` of dataclasses: they refuse what a right "
     "program never does",
     "seed": "numbers in the seed of a generator (`manual_seed(0)`, `default_rng([seed, 2])`): "
