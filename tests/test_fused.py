@@ -258,6 +258,8 @@ def test_a_loss_or_a_device_without_a_compiled_loop_is_refused():
 
     mine = Mine([[1.0], [2.0]], [1.0, 2.0])
     assert "no compiled loop for a Mine" in ol.FusedSGD().unsupported(mine, torch.device("cpu"))
+    no_model = ol.FusedSGD().unsupported(ol.Quadratic([1.0]), torch.device("cpu"))
+    assert no_model == "FusedSGD has no compiled loop for a Quadratic"
     problem = problem_of("squared", 5, 2, 1)
     assert "not mps" in ol.FusedSGD().unsupported(problem, torch.device("mps"))
 
