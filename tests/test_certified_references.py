@@ -33,6 +33,8 @@ def test_mpmath_confirms_the_reference_to_the_digits_it_claims(cls, options):
     reference, exact = problem.reference(), solved(problem)
     assert reference.kind == "certified"
     assert reference.unique
+    assert "unique" not in reference.message
+    assert "not proven" not in reference.message
     if reference.certificate is None:
         assert abs(float(reference.loss - exact.loss)) <= reference.bound
         assert reference.bound <= 1e-14 * max(1.0, reference.loss)

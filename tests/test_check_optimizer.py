@@ -31,7 +31,26 @@ from optlab.testing.plain_rules import sgd
 from optlab.testing.pytest_plugin import OptimizerCollector
 from optlab.testing.run_checks import CheckFailedError
 from optlab.text import shown_path
-from tests.faulty_optimizers import SGD, ZOO, right_descent
+from tests.faulty_optimizers import SGD, ZOO, Descent, right_descent
+from tests.kept_messages import message_and_code, output_of, require_kept
+
+SHOWN = {
+    "follows its rule", "gradients are means not sums",
+    "the short last batch counts by its rows", "stays at the optimum",
+    "the default dtype makes no difference",
+    "only rows of the batch count", "a full batch is indifferent to row order",
+    "begins at the start", "weights of rows count",
+    "another order of batches gives another iterate", "float32 agrees with float64",
+}  # fmt: skip
+"""The checks whose code to paste prints the iterates that the message has."""
+
+
+def is_chance(name, fault):
+    """Whether a message's numbers are drawn by another generator, or what float32 rounds."""
+    return name.startswith("noise of") or fault.check == "float64 is float64"
+
+
+NUMBERS = r"-?\d+\.\d*(?:e[+-]\d+)?"
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -39,11 +58,21 @@ def test_a_fault_is_caught_by_the_check_that_names_it(name):
     fault = ZOO[name]
     report = check_optimizer(fault.make(), reference=fault.reference, only=[fault.check])
     assert [failure.check for failure in report.failures] == [fault.check]
-    message = report.failures[0].message
+    message, code = message_and_code(report.failures[0])
     assert fault.says in message
     assert "theory: " in message
     assert "seen: " in message
     assert "tolerance: " in message
+    require_kept(f"{name} | {fault.check}", message, is_chance=is_chance(name, fault))
+    if not code or "# yours" in code or "Claims(" in code:
+        return  # not run, or an object that no code is known for
+    shown = output_of(code)
+    assert shown.strip()
+    if fault.check in SHOWN:
+        printed = [float(number) for number in re.findall(NUMBERS, shown)]
+        for vector in re.findall(r"\[(-?\d[^\[\]]*)\]", message.partition("seen: ")[2]):
+            for number in map(float, vector.split(", ")):
+                assert any(number == pytest.approx(p, rel=1e-3, abs=1e-4) for p in printed)
 
 
 def test_every_check_has_a_fault_that_it_catches():
@@ -501,3 +530,120 @@ def test_a_level_has_its_own_checks_and_those_of_the_lower_ones():
     levels = {level: {one.level for one in checks_of(level)} for level in LEVELS}
     quick, full, statistical = LEVELS
     assert levels == {quick: {quick}, full: {quick, full}, statistical: set(LEVELS)}
+
+
+class HalfTheGradients(Descent):
+    def report(self, parameters, loss, epoch, problem, batch):
+        yield ol.Iterate(parameters, loss, cost=ol.Cost(losses=0.5, gradients=0.5))
+
+
+class OwnSlopes(Descent):
+    """Asks the problem for losses, and computes gradients of rows by itself."""
+
+    def slope(self, problem, parameters, batch):
+        gaps = batch.X @ parameters["weight"] + parameters["bias"] - batch.y
+        slopes = {"weight": 2 * batch.X.T @ gaps / len(gaps), "bias": 2 * gaps.mean()}
+        return problem.loss(parameters, batch), slopes
+
+
+class Wanders:
+    """Takes no mini-batches, and draws its steps from the trial's generator."""
+
+    uses_batches = False
+
+    def iterates(self, problem, batches, start):
+        draw = torch.randn(len(start["weight"]), generator=batches.generator).double()
+        yield ol.Iterate(start | {"weight": start["weight"] + draw})
+
+
+class LogisticOnly(Descent):
+    def unsupported(self, problem, device):
+        return None if isinstance(problem, ol.LogisticRegression) else "for classes only"
+
+
+ONCE, ORDER = (
+    "every row of a pass is used once", "the batches of a pass are visited one after the other"
+)  # fmt: skip
+REST = ("iterates reach the reference or still descend", "stays at the optimum")
+MOVED = "its weight decay moves the minimum"
+SKIPPED = [
+    (HalfTheGradients(), ONCE, "its cost says that it takes fewer gradients than rows"),
+    (OwnSlopes(), ONCE, "its gradients are not the problem's"),
+    (OwnSlopes(), ORDER, "its gradients are not the problem's"),
+    (OwnSlopes(), "invariance to sign", "it claims none: optlab.testing.signature measures them"),
+    (ol.Adam(), "invariance to rotation", "it does not claim it"),
+    (ZOO["ends after 10 passes"].make(), "every parameter is updated late in the run too",
+     "it stopped by itself after 10 passes"),
+    (Wanders(), "another order of batches gives another iterate",
+     "it draws from the trial's seed, and uses no mini-batches"),
+    (ol.Lstsq(), "the cost counts every evaluation",
+     "it does not ask the problem for losses or gradients"),
+    (ol.Lstsq(), "iterates go down", "it is a direct method"),
+    (ol.Lstsq(), ONCE, "it uses no mini-batches"),
+    (ol.SGD(), "a direct method solves the problem", "it is no direct method"),
+    (ol.SVRG(), ONCE, "its cost says that it takes gradients of other rows too"),
+    (ol.Lion(), "float64 is float64",
+     "small changes of the data change nothing: it takes signs or classes"),
+    (LogisticOnly(), "stays at the optimum",
+     "it does not minimise plain linear regression, where rows fit exactly"),
+    (LogisticOnly(), "each mode contracts as theory says",
+     "it says no linear recurrence of its error: linear_descent()"),
+    (ol.TorchSGD(0.1, weight_decay=0.1), "each mode contracts as theory says",
+     "it says no linear recurrence of its error: linear_descent()"),
+    (ol.SGD(), "a cuda device makes the same iterates", "there is no such device"),
+    *((one, check, MOVED) for check in REST for one in (
+        ol.TorchSGD(0.1, weight_decay=0.1), ol.Averaged(ol.AdamW(0.1)),
+        ol.TorchOptimizer(torch.optim.SGD, lr=0.1, weight_decay=0.1),
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("optimizer", "check", "reason"), SKIPPED)
+def test_a_check_that_does_not_apply_says_why(optimizer, check, reason):
+    (result,) = check_optimizer(optimizer, level="statistical", only=[check]).checks
+    if check == "a cuda device makes the same iterates":
+        assert result.outcome == ("passed" if torch.cuda.is_available() else "skipped")
+    else:
+        assert (result.outcome, result.message) == ("skipped", reason)
+
+
+class Retells(Descent):
+    """Tells the problem's error in words of its own."""
+
+    def slope(self, problem, parameters, batch):
+        try:
+            return super().slope(problem, parameters, batch)
+        except RuntimeError:
+            raise ValueError("the loss could not be computed")  # noqa: B904 - its context tells it
+
+
+class FailsByItself(Descent):
+    """Swallows the problem's error, and fails later of something else."""
+
+    def slope(self, problem, parameters, batch):
+        try:
+            return super().slope(problem, parameters, batch)
+        except RuntimeError:
+            pass
+        raise ZeroDivisionError("of its own")
+
+
+def test_an_error_in_other_words_is_passed_on_and_another_error_is_told():
+    only = ["an error of the problem is passed on"]
+    assert check_optimizer(Retells(), only=only).ok
+    failure = check_optimizer(FailsByItself(), only=only).failures[0]
+    assert "ZeroDivisionError: of its own" in failure.message
+
+
+def test_a_rule_is_held_without_a_reference_and_a_reference_without_a_rule():
+    def follows(optimizer, reference=None):
+        return check_optimizer(optimizer, reference=reference, only=["follows its rule"]).checks[0]
+
+    assert follows(ol.SGD(0.1)).outcome == "passed"
+    assert follows(right_descent(), right_descent()).outcome == "passed"
+    wrong = follows(ZOO["half the gradient"].make(), right_descent())
+    assert wrong.outcome == "failed"
+    assert f"theory: {optimizer_name(right_descent())} is at [" in wrong.message
+    unknown = follows(right_descent())
+    assert unknown.outcome == "skipped"
+    assert unknown.message == "it claims no known rule: name one by reference="

@@ -1,17 +1,15 @@
 """`check_problem` finds planted faults by the check that names them, and blames nothing right."""
 
-import contextlib
-import io
 import math
 
 import pytest
 import torch
 
 import optlab as ol
-from optlab.lab.measure.torch_settings import torch_settings_for
 from optlab.testing import check_problem, strategies
+from tests.kept_messages import message_and_code, output_of, require_kept
 from tests.open_problem import Ripples
-from tests.test_check_gradient import dedented, message
+from tests.test_check_gradient import message
 from tests.wrong_problems import GRADIENTS, PROBLEMS, WEIGHT, NoGradient, Right, linear
 
 planted = pytest.mark.parametrize("fault", PROBLEMS, ids=lambda fault: fault.cls.__name__)
@@ -23,14 +21,11 @@ def test_a_planted_fault_is_caught_by_the_check_that_names_it(fault):
     assert not report.ok
     assert fault.words in message(report, fault.check)
     for failure in report.failures:
-        _, found, code = failure.message.partition("to see it again:\n")
-        if not found:
-            continue  # an error has its own lines
-        shown = io.StringIO()
-        cpu = torch.device("cpu")  # an example sets torch's default dtype
-        with contextlib.redirect_stdout(shown), torch_settings_for(cpu):
-            exec(dedented(code), {"problem": fault.problem()})
-        assert shown.getvalue().strip()
+        words, code = message_and_code(failure)
+        if failure.check == fault.check:
+            require_kept(f"{fault.cls.__name__} | {fault.check}", words)
+        if code:  # an error has its own lines
+            assert output_of(code, problem=fault.problem()).strip()
 
 
 def test_counts_that_are_all_zero_have_no_constant_fit_to_blame():

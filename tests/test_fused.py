@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import optlab as ol
-from optlab.optimizers.fused import dataloader_order
+from optlab.optimizers.fused import dataloader_order, joint_runs
 from optlab.optimizers.fused.cached_njit import cached_njit
 from optlab.optimizers.fused.fused_run import FusedRun
 from optlab.optimizers.fused.linear_loss import LinearLoss
@@ -258,6 +258,8 @@ def test_a_loss_or_a_device_without_a_compiled_loop_is_refused():
 
     mine = Mine([[1.0], [2.0]], [1.0, 2.0])
     assert "no compiled loop for a Mine" in ol.FusedSGD().unsupported(mine, torch.device("cpu"))
+    no_model = ol.FusedSGD().unsupported(ol.Quadratic([1.0]), torch.device("cpu"))
+    assert no_model == "FusedSGD has no compiled loop for a Quadratic"
     problem = problem_of("squared", 5, 2, 1)
     assert "not mps" in ol.FusedSGD().unsupported(problem, torch.device("mps"))
 
@@ -307,3 +309,20 @@ def test_without_a_place_for_a_cache_loops_are_compiled_all_the_same(monkeypatch
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(lambda x: x)
     assert cached_njit(lambda x: x + 1)(1) == 2
+
+
+def test_trials_without_momentum_and_those_with_one_have_loops_of_their_own():
+    problem = problem_of("squared", 6, 2, 1)
+    X, y, weight = problem.data
+    momenta = (0.0, 0.9, 0.0, 1.0)
+    starts = [problem.start(torch.Generator().manual_seed(1)) for _ in momenta]
+    batches = [
+        ol.Batches(X, y, 1, torch.Generator().manual_seed(1), weight=weight) for _ in momenta
+    ]
+    groups = joint_runs._groups(
+        [joint_runs.Settings(0.1, momentum) for momentum in momenta], problem, batches, starts
+    )
+    assert [(group.trials, group.run.momenta.tolist()) for group in groups] == [
+        ([0, 2], [0.0, 0.0]),
+        ([1, 3], pytest.approx([0.9, 1.0])),
+    ]

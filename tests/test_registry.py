@@ -1,12 +1,15 @@
 """The one registry of optimizers, problems and datasets, and what other packages add to it."""
 
+import re
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
 import optlab as ol
 import optlab.registry
 from optlab import datasets, optimizers, problems
+from optlab.optimizers.examples import examples
 from optlab.registry import Registry
 
 
@@ -81,3 +84,11 @@ def test_every_built_in_name_can_be_loaded():
     assert datasets.registry.get("tutorial") is datasets.tutorial
     groups = {r.group for r in (optimizers.registry, problems.registry, datasets.registry)}
     assert groups == {"optlab.optimizers", "optlab.problems", "optlab.datasets"}
+
+
+def test_the_kept_table_of_conformance_has_a_row_for_each_example():
+    kept = sorted((Path(__file__).parents[1] / "benchmarks" / "results").glob("*-conformance.md"))[
+        -1
+    ]
+    rows = re.findall(r"^\| `(.*?)` \|", kept.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted(examples())

@@ -151,6 +151,24 @@ class Viewed(ol.LinearRegression):
         return super().gradient(parameters, rows._replace(X=rows.X.view(-1).view(rows.X.shape)))
 
 
+def as_contiguous(values):
+    """The numbers that lie at the places of a contiguous tensor, whatever this one's strides."""
+    strides = [math.prod(values.shape[k + 1 :]) for k in range(values.ndim)]
+    return values.as_strided(values.shape, strides)
+
+
+class LossOfStrides(ol.LinearRegression):
+    def loss(self, parameters, batch=None):
+        X, y, weight = batch or self.data
+        return super().loss(parameters, Batch(as_contiguous(X), y, weight))
+
+
+class GradientOfStrides(ol.LinearRegression):
+    def gradient(self, parameters, batch=None):
+        X, y, weight = batch or self.data
+        return super().gradient(parameters, Batch(as_contiguous(X), y, weight))
+
+
 class NoGradient:
     """A problem whose gradient is autograd's: mean squared error without intercept."""
 
@@ -462,6 +480,8 @@ GRADIENTS = [
     _planted(DataChanged, "inputs", "gradient leaves the parameters, the batch and the data"),
     _planted(ParametersChanged, "inputs", "parameter weight[0] was"),
     _planted(Viewed, "memory layout", "use reshape()"),
+    _planted(LossOfStrides, "memory layout", "for contiguous tensors, at"),
+    _planted(GradientOfStrides, "memory layout", "entries differ, at"),
     _planted(Broadcast, "broadcasting", "the mean over all 64 pairs of a row and a target"),
     _planted(SumLoss, "mean", "a sum over the rows"),
     _planted(OverAllRows, "mean", "by another number than the batch's rows"),

@@ -13,11 +13,12 @@ import os
 import random
 import shutil
 import tempfile
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.mutants.covering_tests import CoveringTests
-from benchmarks.mutants.mutations import Mutation, mutations, sample
+from benchmarks.mutants.mutations import RULES, Mutation, mutations, sample
 from benchmarks.mutants.table import table
 from benchmarks.mutants.trial import Outcome, compile_tests, run_tests
 
@@ -48,15 +49,16 @@ def main() -> None:
         for path in sorted((ROOT / "optlab" / folder).rglob("*.py"))
         if not any(path.is_relative_to(ROOT / "optlab" / out) for out in chosen.without)
     ]
-    places = [place for path in paths for place in mutations(ROOT, path)]
+    found = [mutations(ROOT, path) for path in paths]
+    places = [place for its, _ in found for place in its]
+    left_out = sum((counts for _, counts in found), Counter())
     drawn = sample(places, chosen.size, random.Random(chosen.seed))
     RESULTS.parent.mkdir(exist_ok=True)
     for name in WARM:
         __import__(name)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
-        left_out = shutil.ignore_patterns(".git", ".nox", ".venv", "results", ".*_cache")
-        shutil.copytree(ROOT, copy, ignore=left_out)
+        shutil.copytree(ROOT, copy, ignore=_left_out)
         compile_tests(copy)
         random.Random(chosen.seed).shuffle(drawn)  # so that a part of the run is a sample too
         for mutation in drawn:
@@ -66,7 +68,15 @@ def main() -> None:
         without = run_tests(copy, killers, 3600) if killers else Outcome(killed=False)
         assert not without.killed, f"{without.by} fails without a mutant too"
     print(f"{len(places)} places in {len(paths)} files, {len(drawn)} drawn, seed {chosen.seed}\n")
+    for rule, reason in RULES.items():
+        print(f"left out, {left_out[rule]} places: {reason}")
     print(table(_known()))
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """Return what of a folder is not copied; ``results/`` is what runs have left at the top."""
+    own = shutil.ignore_patterns(".git", ".nox", ".venv", ".*_cache")(folder, names)
+    return own | ({"results"} if Path(folder) == ROOT else set())
 
 
 def _try(copy: Path, mutation: Mutation, covering: CoveringTests) -> tuple[Outcome, int]:

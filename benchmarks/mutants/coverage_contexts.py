@@ -1,7 +1,8 @@
 """A plugin of pytest, for `nox -s coverage`: notes which test runs which line, and its seconds.
 
-The contexts of `.coverage` are tests without their parameters; `.coverage-seconds.json` has the
-processor time of those that passed. `nox -s mutants` reads both.
+The contexts of `.coverage` are tests, one for each parameter, so that a mutant is tried on those
+that run its line; `.coverage-seconds.json` has the processor time of those that passed.
+`nox -s mutants` reads both.
 """
 
 import fcntl
@@ -21,7 +22,7 @@ failed: set[str] = set()
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """Make the test the context of the lines it runs, and time it."""
-    name = item.nodeid.partition("[")[0]
+    name = item.nodeid
     if measuring := coverage.Coverage.current():
         measuring.switch_context(name)
     begin = time.process_time()
@@ -33,7 +34,7 @@ def pytest_runtest_protocol(item):
 def pytest_runtest_logreport(report):
     """Note a test that failed."""
     if report.failed:
-        failed.add(report.nodeid.partition("[")[0])
+        failed.add(report.nodeid)
 
 
 def pytest_sessionfinish():

@@ -28,14 +28,14 @@ class CoveringTests:
     def of(self, path: str, line: int) -> list[str]:
         """Return the tests that run a line; of a line run at import, those that run the file.
 
-        Of a line that no test is seen to run, as numba's are compiled: the tests of the files that
+        Of a line that is compiled, or that no test is seen to run: the tests of the files that
         import it.
         """
         contexts = self.data.contexts_by_lineno(str(self.root / path))
         lines = _lines_of_function(self.root / path, line)
         names = {name for number in lines or contexts for name in contexts.get(number, ())}
         names &= self.seconds.keys()
-        if not names:
+        if not names or _is_compiled(self.root / path, line):
             names = {name for user in self._users(path) for name in self._of_file(user)}
         return sorted(names & self.seconds.keys(), key=lambda name: self.seconds[name])
 
@@ -57,6 +57,17 @@ class CoveringTests:
             file,
             *(other for other in others if words.search(other.read_text(encoding="utf-8"))),
         ]
+
+
+def _is_compiled(path: Path, line: int) -> bool:
+    """Tell whether a line is of a function that numba or Triton compiles."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(
+        "jit" in ast.unparse(decorator)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or 0)
+        for decorator in node.decorator_list
+    )
 
 
 def _lines_of_function(path: Path, line: int) -> range | None:

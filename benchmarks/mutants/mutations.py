@@ -1,8 +1,11 @@
-"""The mutations of a source file: those of cosmic-ray's operators, outside annotations."""
+"""The mutations of a source file: cosmic-ray's operators, but where no result can depend on them.
+
+Left out by rules of the syntax tree, never by single lines: see `RULES`.
+"""
 
 import ast
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +17,19 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 
 UNUSED = ("variable_replacer", "variable_inserter", "no_op")  # the first two need names given
-SILENT = ("overload", "cache")
+SILENT = ("overload", "final", "cache")
+GUARDS = {"zip": ("strict",), "dataclass": ("frozen", "eq")}
+GENERATORS = ("manual_seed", "default_rng")
+RULES = {
+    "annotation": "annotations, which nothing computes with",
+    "decorator": "`@overload`, `@final` and `@cache`: for type checkers, and to keep what is "
+    "computed anyway",
+    "guard": "zip's `strict`, and `frozen` and `eq` of dataclasses: they refuse what a right "
+    "program never does",
+    "seed": "numbers in the seed of a generator (`manual_seed(0)`, `default_rng([seed, 2])`): "
+    "with another the program is as right",
+}
+"""What is left out, by the name of its rule, with the reason."""
 BITS = {"BitOr", "BitAnd", "BitXor", "LShift", "RShift"}
 Place = tuple[int, int]
 
@@ -59,20 +74,23 @@ def operators() -> dict[str, Any]:
     }
 
 
-def mutations(root: Path, path: str) -> list[list[Mutation]]:
-    """Return the mutations of one file, as one list for each place in the source."""
+def mutations(root: Path, path: str) -> tuple[list[list[Mutation]], Counter[str]]:
+    """Return the mutations of one file by places in the source, and the places left out by rule."""
     source = (root / path).read_text(encoding="utf-8")
-    annotated = list(_annotations(ast.parse(source)))
+    spans = list(_left_out(ast.parse(source)))
     places: dict[Place, list[Mutation]] = defaultdict(list)
+    left_out: dict[Place, str] = {}
     counts: dict[str, int] = defaultdict(int)
     for node in ast_nodes(get_ast(source)):
         for name, operator in operators().items():
             for start, _ in operator.mutation_positions(node):
-                annotation = any(first <= start < last for first, last in annotated)
-                if not annotation and not _is_punctuation(node):
+                rule = next((rule for rule, first, last in spans if first <= start < last), None)
+                if rule:
+                    left_out[start] = rule
+                elif not _is_punctuation(node):
                     places[start].append(Mutation(path, *start, name, counts[name]))
                 counts[name] += 1
-    return [places[start] for start in sorted(places)]
+    return [places[start] for start in sorted(places)], Counter(left_out.values())
 
 
 def sample(places: list[list[Mutation]], size: int, draw: random.Random) -> list[Mutation]:
@@ -93,18 +111,40 @@ def _is_punctuation(node: Any) -> bool:
     return node.type == "operator" and node.parent.type in kinds
 
 
-def _annotations(tree: ast.Module) -> Iterator[tuple[Place, Place]]:
-    """Find the spans of what makes no difference to any result of a right program.
-
-    Annotations, decorators that only type checkers read or that keep results (``@cache``), and
-    zip's ``strict``, which guards what is of one length.
-    """
+def _left_out(tree: ast.Module) -> Iterator[tuple[str, Place, Place]]:
+    """Find the spans that `RULES` leave out, each with its rule."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg == "strict":
-            yield (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
-        spans = [getattr(node, "annotation", None), getattr(node, "returns", None)]
-        spans += getattr(node, "decorator_list", [])
-        for span in spans:
-            if span is None or (span in spans[2:] and ast.unparse(span) not in SILENT):
-                continue
-            yield (span.lineno, span.col_offset - 1), (span.end_lineno, span.end_col_offset)
+        for name in ("annotation", "returns"):
+            if span := getattr(node, name, None):
+                yield "annotation", *_span(span)
+        for decorator in getattr(node, "decorator_list", []):
+            if ast.unparse(decorator) in SILENT:
+                yield "decorator", *_span(decorator)
+        if isinstance(node, ast.Call):
+            guards = GUARDS.get(_name(node), ())
+            spans = [("guard", word) for word in node.keywords if word.arg in guards]
+            spans += [("seed", number) for number in _seeds(node)]
+            for rule, span in spans:
+                yield rule, *_span(span)
+
+
+def _span(node: Any) -> tuple[Place, Place]:
+    """Return where a node begins, with the sign before it (``@``, ``:``), and where it ends."""
+    return (node.lineno, node.col_offset - 1), (node.end_lineno, node.end_col_offset)
+
+
+def _name(call: ast.Call) -> str:
+    """Return the last word of what is called."""
+    return ast.unparse(call.func).rpartition(".")[2]
+
+
+def _seeds(call: ast.Call) -> list[ast.expr]:
+    """Return the numbers that seed a generator, alone or in a list.
+
+    Not those in a term: ``seed + 1`` tells a seed from another, which ``seed + 0`` does not.
+    """
+    if _name(call) not in GENERATORS or not call.args:
+        return []
+    seed = call.args[0]
+    parts = seed.elts if isinstance(seed, ast.List) else [seed]
+    return [part for part in parts if isinstance(part, ast.Constant)]

@@ -36,14 +36,7 @@ def check_protocol(problem: Problem) -> None:
         require_problem(problem)
     except ValueError as error:
         raise CheckFailedError(str(error)) from error
-    X, y, weight = problem.data
-    rows = {len(part) for part in (X, y, weight) if part is not None}
-    require(
-        len(rows) == 1,
-        "X, y and the weights have one row each for each observation",
-        f"{', '.join(str(tuple(p.shape)) for p in (X, y, weight) if p is not None)}",
-        example=f"{HEAD}print([None if p is None else p.shape for p in problem.data])",
-    )
+    _, y, weight = problem.data
     if weight is not None:
         mean = float(weight.double().mean())
         unit = len(y) * torch.finfo(weight.dtype).eps
