@@ -43,7 +43,7 @@ def table_html(
     Examples
     --------
     >>> table_html("t", ["x"], [["<1"], ["2"]], most=1).partition("<tbody>")[2]
-    '<tr><td>&lt;1</td></tr></tbody></table><p>and 1 more rows</p>'
+    '<tr><td>&lt;1</td></tr></tbody></table><p>and 1 more row</p>'
     """
     every = list(rows)
     return _TABLE.render(title=title, columns=columns, rows=every[:most], left=len(every) - most)

@@ -59,7 +59,7 @@ def test_what_is_the_same_in_all_rows_stands_in_the_caption(results):
 
 
 def test_where_trials_stopped_at_a_target_the_least_cost_to_it_is_bold(results):
-    """What lies further below the target is no better: the next look came later."""
+    """A look after the target that lies further below it is no better."""
     rows = body(results.filter(method=["SGD", "HeavyBall"]).to_latex())
     head = ["method", "rate", "suboptimality", "its spread", "epochs", "its spread", "time"]
     bold = {name for row in rows for name, cell in zip(head, row, strict=False) if "bfs" in cell}
