@@ -58,7 +58,7 @@ class HangsInPython(Planted):
         yield ol.Iterate(start)
         yield ol.Iterate(start)
         while True:
-            pass
+            time.sleep(0.01)
 
 
 class HangsInC(Planted):
