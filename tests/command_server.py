@@ -2,7 +2,8 @@
 
 A fork takes milliseconds where a new process takes seconds to load torch. What is forked is a
 process like any other: it has the arguments, environment, folder and streams of the command, gets
-its signals, and ends as an interpreter ends. It can also be the fork server of a worker pool. See `tests/commands.py`.
+its signals, and ends as an interpreter ends. It can also be the fork server of a worker pool. See
+`tests/commands.py`.
 """
 
 import gc

@@ -71,9 +71,7 @@ NOT_NUMBERS = {"contended", "cores_short"}
 def forking():
     # A fork of this process, which has used torch's threads, could hang.
     context = get_context("forkserver")
-    context.set_forkserver_preload(
-        [__name__, "sklearn.linear_model"]
-    )  # they all take it from there
+    context.set_forkserver_preload([__name__, "sklearn.linear_model"])
     return ProcessPoolExecutor(2, mp_context=context)
 
 

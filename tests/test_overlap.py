@@ -14,6 +14,7 @@ import optlab as ol
 from optlab.lab import Status
 from optlab.lab.runner import Listener
 from optlab.lab.store.store import Store
+from tests.forked_server import fork_servers
 from tests.planted_store import plant, record_of, sql, tutorial_experiment
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of open files are Linux's")
@@ -44,7 +45,8 @@ def test_trials_of_two_processes_that_ran_at_the_same_time_are_contended(tmp_pat
         assert contended(path)["after"]
 
 
-def test_the_processes_of_one_file_mark_each_others_trials(tmp_path):
+def test_the_processes_of_one_file_mark_each_others_trials(tmp_path, monkeypatch):
+    fork_servers(monkeypatch)
     path = tmp_path / "s.db"
 
     def started(trial):
@@ -63,6 +65,7 @@ def test_the_processes_of_one_file_mark_each_others_trials(tmp_path):
 def test_a_clock_that_goes_backwards_loses_nothing_and_makes_nothing_contended(
     tmp_path, monkeypatch, isolate
 ):
+    fork_servers(monkeypatch)
     path, ticks = tmp_path / "s.db", itertools.count()
     real = time.time()
     monkeypatch.setattr(time, "time", lambda: real - 3600 * next(ticks))  # an hour at each look
