@@ -325,10 +325,11 @@ def cluster(tmp_path_factory):
     cluster.stop()
 
 
-@pytest.fixture
-def own_cluster(tmp_path):
+@pytest.fixture(scope="module")
+def own_cluster(tmp_path_factory):
+    """The cluster of the tests that lose it, its scheduler last."""
     pytest.importorskip("distributed")
-    cluster = Cluster(tmp_path)
+    cluster = Cluster(tmp_path_factory.mktemp("lost"))
     yield cluster
     cluster.stop()
 
@@ -431,7 +432,7 @@ class Signals:
 
 @dask
 @pytest.mark.alone
-@pytest.mark.parametrize("lost", ["scheduler", "workers"])
+@pytest.mark.parametrize("lost", ["workers", "scheduler"])
 def test_a_cluster_that_is_lost_interrupts_what_had_not_ended(
     own_cluster, tutorial, tmp_path, lost, monkeypatch
 ):

@@ -157,7 +157,7 @@ def test_a_crash_and_a_hang_say_where(outcomes):
 
 
 @pytest.mark.alone
-def test_time_limit_is_kept(tutorial):
+def test_time_limit_is_kept(forked, tutorial):
     endless = Budget(epochs=10**6, recorded_epochs=range(1, 100))
     begun, seconds = {}, {}
 

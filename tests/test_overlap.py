@@ -102,6 +102,27 @@ def hold(path, prefix=()):
     return process
 
 
+ASKS = """
+import sys
+from tests.test_overlap import is_beside
+for key in sys.stdin:
+    print(is_beside(sys.argv[1], key.strip()), flush=True)
+"""
+
+
+def ask(path, prefix):
+    """Start a process that says of each key whether its trial is beside another."""
+    return subprocess.Popen(
+        [*prefix, sys.executable, "-c", ASKS, str(path)], cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def answer(process, key):
+    print(key, file=process.stdin, flush=True)
+    return process.stdout.readline()
+
+
 def is_beside(path, key):
     with Store(path) as store:
         store.lock_running(5)
@@ -125,16 +146,9 @@ def test_processes_of_two_containers_see_each_other_and_no_dead_one(tmp_path):
     if not shutil.which("unshare") or subprocess.run([*apart, "true"], check=False).returncode:
         pytest.skip("no process may have process numbers of its own here (unshare --pid)")
     path = plant(tmp_path / "s.db")
-    # In each container the first process has the number 1, whoever had it before.
-    code = "from tests.test_overlap import is_beside; import sys; print(is_beside(*sys.argv[1:]))"
-
-    def in_container(key):
-        command = [*apart, sys.executable, "-c", code, path, key]
-        root = Path(__file__).parents[1]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-
-    with hold(path, apart) as process:
-        assert in_container("while") == "True\n"
+    # In each container the first process has the number 1.
+    with hold(path, apart) as process, ask(path, apart) as other:
+        assert answer(other, "while") == "True\n"
         process.kill()
         process.wait()
-        assert in_container("after") == "False\n"
+        assert answer(other, "after") == "False\n"
