@@ -142,6 +142,8 @@ def serve_forks(path, control):
 
 def run(program, arguments):
     """Run `optlab ...`, `python script ...` or `python -c code ...`."""
+    if "OPTLAB_FORKS" in os.environ:
+        fork_servers_of_this_command()
     main = sys.modules["__main__"] = ModuleType("__main__")
     if program == "optlab":
         sys.argv = [program, *arguments]
@@ -161,6 +163,9 @@ def run(program, arguments):
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal, for who runs the tests
     load()
+    sys.path[0] = str(Path(__file__).parents[1])
+    from tests.forked_server import fork_servers_of_this_command
+
     server = Server(sys.argv[1])
     request, streams = server.serve()
     server.listener.close()

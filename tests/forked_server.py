@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 from optlab.lab.workers import fork_server, process
@@ -19,21 +20,30 @@ def fork_servers(monkeypatch):
     A server has loaded more than one that was started; beyond that it is like any other.
     """
     if sys.platform == "linux":
-        replace_start(monkeypatch, ForkedServer)
+        monkeypatch.setattr(process, "subprocess", starting(ForkedServer))
 
 
 def fork_servers_from_here(monkeypatch):
     """Let worker pools fork their servers from this process: no other knows of them."""
-    replace_start(monkeypatch, ServerForkedHere)
+    monkeypatch.setattr(process, "subprocess", starting(ServerForkedHere))
     monkeypatch.setattr(fork_server, "use_huge_pages", lambda: None)
     monkeypatch.setattr(fork_server, "_warm_up", lambda: None)
 
 
-def replace_start(monkeypatch, start):
-    forked = SimpleNamespace(
-        Popen=start, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired
+def forks():
+    """The environment of a command of `tests/commands.py` whose pools get servers by a fork too."""
+    return {"OPTLAB_FORKS": str(Path(program("python")).parent)}
+
+
+def fork_servers_of_this_command():
+    process.subprocess = starting(ForkedServer)
+
+
+def starting(kind):
+    """The module `subprocess`, as a worker process uses it, with another kind of server."""
+    return SimpleNamespace(
+        Popen=kind, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired
     )
-    monkeypatch.setattr(process, "subprocess", forked)
 
 
 class ForkedServer:
@@ -41,7 +51,7 @@ class ForkedServer:
 
     def __init__(self, arguments, *, pass_fds, **_):
         self.returncode = None
-        folder = os.path.dirname(program("python"))  # noqa: PTH120 - a socket's path is text
+        folder = os.environ.get("OPTLAB_FORKS") or Path(program("python")).parent
         request = {
             "program": "fork server", "arguments": json.loads(arguments[-1]), "streams": [1, 2],
             "folder": os.getcwd(), "environment": dict(os.environ),  # noqa: PTH109 - likewise

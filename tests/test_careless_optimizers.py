@@ -21,6 +21,7 @@ from optlab.lab.trial import validate
 from optlab.lab.trial.validate import same_bits
 from optlab.optimizers import registry
 from tests.commands import program
+from tests.forked_server import forks
 
 PROBLEM = ol.LinearRegression(np.arange(6.0).reshape(6, 1), np.arange(6.0) * 2 + 1)
 
@@ -225,7 +226,8 @@ def run(folder, careless, *arguments):
     (folder / "exp.py").write_text(SCRIPT.format(careless=careless), encoding="utf-8")
     return subprocess.run(
         [program("optlab"), "run", "exp.py", *arguments],
-        check=False, cwd=folder, capture_output=True, text=True, timeout=100,
+        check=False, cwd=folder, env=os.environ | forks(), capture_output=True, text=True,
+        timeout=100,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from optlab.lab.trial.task import Task
 from optlab.lab.workers import process as worker_process
 from optlab.lab.workers.pool import WorkerPool
 from tests.commands import program
-from tests.forked_server import fork_servers
+from tests.forked_server import fork_servers, forks
 
 LIMIT = 3.0
 BUDGET = Budget(epochs=20, recorded_epochs=1)
@@ -311,7 +311,7 @@ with WorkerPool(2) as workers:
 
 
 @pytest.fixture
-def running_script(tmp_path):
+def running_script(tmp_path, request):
     """A script with two trials that hang in C, and the processes it runs them in."""
     (tmp_path / "sibling.py").write_text(
         "import ctypes\ndef hang():\n    ctypes.PyDLL(None).sleep(1000)\n"
@@ -319,7 +319,10 @@ def running_script(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     command = [program("python"), str(script)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    more = forks() if hasattr(request, "param") else {}
+    with subprocess.Popen(
+        command, env=os.environ | more, stdout=subprocess.PIPE, text=True
+    ) as process:
         said = [process.stdout.readline() for _ in range(2)]
         pids = [int(pid) for pid in said[-1].split()[1:]]
         assert len(pids) == 4
@@ -328,6 +331,7 @@ def running_script(tmp_path):
         process.kill()
 
 
+@pytest.mark.parametrize("running_script", ["forked servers"], indirect=True)
 def test_ctrl_c_keeps_what_was_running(running_script):
     process, pids = running_script
     process.send_signal(signal.SIGINT)
