@@ -105,7 +105,7 @@ class Allocates(Planted):
         yield ol.Iterate(start)
         hoard = []
         while True:
-            hoard.append(torch.ones(1 << 22))
+            hoard.append(torch.empty(1 << 22))  # its pages need not be there to count
 
 
 class Hoards(Planted):

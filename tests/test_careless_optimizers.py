@@ -116,10 +116,13 @@ def bits_of_all_trials():
         ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized()),
         ol.LinearRegression(np.random.default_rng(0).standard_normal((30, 2)), np.arange(30.0)),
     ]
-    results = ol.compare(problems, methods, batch_sizes=[7, "full"], epochs=3, stop_at=1e-9)
-    assert set(results.trials["status"]) <= {"finished", "converged"}, results.trials["message"]
-    numbers = results.trials["trial"]
-    return [{k: v.tobytes() for k, v in results.parameters(n).items()} for n in numbers]
+    bits = []
+    for problem, batch_size in zip(problems, ("full", 7), strict=True):
+        results = ol.compare(problem, methods, batch_sizes=[batch_size], epochs=3, stop_at=1e-9)
+        assert set(results.trials["status"]) <= {"finished", "converged"}, results.trials["message"]
+        answers = map(results.parameters, results.trials["trial"])
+        bits += [{k: v.tobytes() for k, v in answer.items()} for answer in answers]
+    return bits
 
 
 @pytest.fixture(scope="module")
