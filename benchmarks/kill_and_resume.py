@@ -30,7 +30,7 @@ TRIALS = 200
 OPTLAB = Path(sys.executable).with_name("optlab")
 
 # Each start of a trial is a line in a file: of the cold pass, and of the solve.
-SCRIPT = f"""
+SCRIPT = """
 import os
 import time
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Logged:
 
     def iterates(self, problem, batches, start):
         with open(os.environ["STARTED"], "a") as file:
-            file.write(f"{{os.getpid()}} {{self.number}}\\n")
+            file.write(f"{os.getpid()} {self.number}\\n")
         time.sleep(0.002)
         yield from ol.ManualSGD(0.001 * (1 + self.number)).iterates(problem, batches, start)
 
@@ -54,7 +54,7 @@ class Logged:
 experiment = ol.Experiment(
     name="killed",
     problems=ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized()),
-    optimizers={{str(number): Logged(number) for number in range({TRIALS})}},
+    optimizers={str(number): Logged(number) for number in range(TRIALS)},
     batch_sizes=[5],
     epochs=5,
     recorded_epochs=1,
@@ -78,10 +78,12 @@ class Seen:
     same_tables: bool = False
 
 
-def kill_and_resume(folder: Path, kills: int, seed: int = 0, optlab: Path | str = OPTLAB) -> Seen:
+def kill_and_resume(
+    folder: Path, kills: int, seed: int = 0, optlab: Path | str = OPTLAB, trials: int = TRIALS
+) -> Seen:
     """Kill a run so often, let it end, and compare it with one that was left alone."""
     script, store, alone = folder / "script.py", folder / "killed.db", folder / "alone.db"
-    script.write_text(SCRIPT, encoding="utf-8")
+    script.write_text(SCRIPT.replace("TRIALS", str(trials)), encoding="utf-8")
     chance, seen = random.Random(seed), Seen()
     done: set[str] = set()
     while True:
@@ -90,7 +92,7 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 0, optlab: Path | str 
         seen.starts += 1
         if seen.kills < kills:
             # So that about half of the trials is left for the last, undisturbed start.
-            most = max(1, TRIALS // (kills + 1))
+            most = max(1, trials // (kills + 1))
             _wait_for_trials(process, log, chance.randint(1, most))
             time.sleep(chance.uniform(0, 0.02))
             _kill(log)

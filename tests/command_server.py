@@ -2,7 +2,8 @@
 
 A fork takes milliseconds where a new process takes seconds to load torch. What is forked is a
 process like any other: it has the arguments, environment, folder and streams of the command, gets
-its signals, and ends as an interpreter ends. See `tests/commands.py`.
+its signals, and ends as an interpreter ends. It can also be the fork server of a worker pool. See
+`tests/commands.py`.
 """
 
 import gc
@@ -20,7 +21,8 @@ from types import ModuleType
 
 LOADED = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "sklearn.linear_model",
-    "optlab.app.cli", "optlab.app.execute", "optlab.app.script", "optlab.report.page.render",
+    "optlab.app.cli", "optlab.app.execute", "optlab.app.script", "optlab.lab.workers.fork_server",
+    "optlab.report.page.render",
 )  # fmt: skip
 
 
@@ -65,6 +67,8 @@ class Server:
                     if pid == 0:
                         return request, streams
                     self.children[os.pidfd_open(pid)] = pid, connection
+                    if request["program"] == "fork server":
+                        connection.sendall(b"%010d" % pid)
                     for stream in streams:
                         os.close(stream)
                 elif ready in self.children:
@@ -91,7 +95,7 @@ class Server:
 
 def received(connection):
     """Return a command, and the numbers of its open streams here."""
-    text, streams, _, _ = socket.recv_fds(connection, 65536, 3)
+    text, streams, _, _ = socket.recv_fds(connection, 65536, 4)
     while not text.endswith(b"\n"):
         text += connection.recv(65536)
     return json.loads(text), streams
@@ -103,7 +107,7 @@ def become(request, streams):
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    given = dict(zip(request["streams"], streams, strict=True))
+    given = dict(zip(request["streams"], streams, strict=False))
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         os.close(number)
         if number in given:
@@ -127,8 +131,19 @@ def text_stream(number):
     )
 
 
+def serve_forks(path, control):
+    """Be the fork server of a worker pool, which finds modules by its path."""
+    os.setsid()
+    sys.path[:] = path
+    fork_server = sys.modules["optlab.lab.workers.fork_server"]
+    fork_server.use_huge_pages = lambda: None  # what it saves is less than what it costs here
+    fork_server.main(control, os.getppid())
+
+
 def run(program, arguments):
     """Run `optlab ...`, `python script ...` or `python -c code ...`."""
+    if "OPTLAB_FORKS" in os.environ:
+        fork_servers_of_this_command()
     main = sys.modules["__main__"] = ModuleType("__main__")
     if program == "optlab":
         sys.argv = [program, *arguments]
@@ -148,10 +163,15 @@ def run(program, arguments):
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal, for who runs the tests
     load()
+    sys.path[0] = str(Path(__file__).parents[1])
+    from tests.forked_server import fork_servers_of_this_command
+
     server = Server(sys.argv[1])
     request, streams = server.serve()
     server.listener.close()
     for _, connection in server.children.values():
         connection.close()
     become(request, streams)
+    if request["program"] == "fork server":
+        serve_forks(request["arguments"], streams[-1])
     run(request["program"], request["arguments"])

@@ -1,29 +1,90 @@
-"""Fork servers that are forked from the test's process, which has loaded torch."""
+"""Fork servers of worker pools that are forked from a process which has loaded torch."""
 
+import json
 import os
-import signal
+import select
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 from optlab.lab.workers import fork_server, process
+from tests.commands import program
+
+
+def fork_servers(monkeypatch):
+    """Let worker pools get their servers by a fork, where a start takes seconds to load torch.
+
+    A server has loaded more than one that was started; beyond that it is like any other.
+    """
+    if sys.platform == "linux":
+        monkeypatch.setattr(process, "subprocess", starting(ForkedServer))
 
 
 def fork_servers_from_here(monkeypatch):
-    """Let worker pools start their servers by a fork: a new process takes seconds."""
-    forked = SimpleNamespace(
-        Popen=ForkedServer,
-        DEVNULL=subprocess.DEVNULL,
-        TimeoutExpired=subprocess.TimeoutExpired,
-    )
-    monkeypatch.setattr(process, "subprocess", forked)
+    """Let worker pools fork their servers from this process: no other knows of them."""
+    monkeypatch.setattr(process, "subprocess", starting(ServerForkedHere))
     monkeypatch.setattr(fork_server, "use_huge_pages", lambda: None)
     monkeypatch.setattr(fork_server, "_warm_up", lambda: None)
 
 
+def forks():
+    """The environment of a command of `tests/commands.py` whose pools get servers by a fork too."""
+    return {"OPTLAB_FORKS": str(Path(program("python")).parent)}
+
+
+def fork_servers_of_this_command():
+    process.subprocess = starting(ForkedServer)
+
+
+def starting(kind):
+    """The module `subprocess`, as a worker process uses it, with another kind of server."""
+    return SimpleNamespace(
+        Popen=kind, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired
+    )
+
+
 class ForkedServer:
-    """A fork server forked from this process, which has loaded torch: a new one takes seconds."""
+    """A fork server that `tests/command_server.py` forks, as the pool uses its `Popen`."""
+
+    def __init__(self, arguments, *, pass_fds, **_):
+        self.returncode = None
+        folder = os.environ.get("OPTLAB_FORKS") or Path(program("python")).parent
+        request = {
+            "program": "fork server", "arguments": json.loads(arguments[-1]), "streams": [1, 2],
+            "folder": os.getcwd(), "environment": dict(os.environ),  # noqa: PTH109 - likewise
+        }  # fmt: skip
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.connect(f"{folder}/socket")
+        text = json.dumps(request).encode() + b"\n"
+        sent = socket.send_fds(self.server, [text], [1, 2, *pass_fds])
+        self.server.sendall(text[sent:])
+        self.pid = int(self.server.recv(10))
+
+    def poll(self):
+        """The exit code, or the negative number of a signal, once it has ended."""
+        if self.returncode is None and select.select([self.server], [], [], 0)[0]:
+            self.returncode = int(self.server.recv(16))
+            self.server.close()
+        return self.returncode
+
+    def wait(self, timeout=None):
+        if self.returncode is None and not select.select([self.server], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("server", timeout)
+        return self.poll()
+
+    def kill(self):
+        if self.poll() is None:
+            self.server.sendall(bytes([9]))
+
+    def __del__(self):
+        self.server.close()
+
+
+class ServerForkedHere:
+    """A fork server forked from this process."""
 
     def __init__(self, arguments, *, pass_fds, **_):
         control, parent = int(arguments[-3]), int(arguments[-2])
@@ -51,4 +112,4 @@ class ForkedServer:
 
     def kill(self):
         if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, 9)

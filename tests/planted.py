@@ -58,7 +58,7 @@ class HangsInPython(Planted):
         yield ol.Iterate(start)
         yield ol.Iterate(start)
         while True:
-            pass
+            time.sleep(0.01)
 
 
 class HangsInC(Planted):
@@ -105,7 +105,7 @@ class Allocates(Planted):
         yield ol.Iterate(start)
         hoard = []
         while True:
-            hoard.append(torch.empty(1 << 22))
+            hoard.append(torch.empty(1 << 22))  # its pages need not be there to count
 
 
 class Hoards(Planted):

@@ -21,6 +21,7 @@ from optlab.lab.trial import validate
 from optlab.lab.trial.validate import same_bits
 from optlab.optimizers import registry
 from tests.commands import program
+from tests.forked_server import forks
 
 PROBLEM = ol.LinearRegression(np.arange(6.0).reshape(6, 1), np.arange(6.0) * 2 + 1)
 
@@ -115,10 +116,13 @@ def bits_of_all_trials():
         ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized()),
         ol.LinearRegression(np.random.default_rng(0).standard_normal((30, 2)), np.arange(30.0)),
     ]
-    results = ol.compare(problems, methods, batch_sizes=[7, "full"], epochs=3, stop_at=1e-9)
-    assert set(results.trials["status"]) <= {"finished", "converged"}, results.trials["message"]
-    numbers = results.trials["trial"]
-    return [{k: v.tobytes() for k, v in results.parameters(n).items()} for n in numbers]
+    bits = []
+    for problem, batch_size in zip(problems, ("full", 7), strict=True):
+        results = ol.compare(problem, methods, batch_sizes=[batch_size], epochs=3, stop_at=1e-9)
+        assert set(results.trials["status"]) <= {"finished", "converged"}, results.trials["message"]
+        answers = map(results.parameters, results.trials["trial"])
+        bits += [{k: v.tobytes() for k, v in answer.items()} for answer in answers]
+    return bits
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +229,8 @@ def run(folder, careless, *arguments):
     (folder / "exp.py").write_text(SCRIPT.format(careless=careless), encoding="utf-8")
     return subprocess.run(
         [program("optlab"), "run", "exp.py", *arguments],
-        check=False, cwd=folder, capture_output=True, text=True, timeout=100,
+        check=False, cwd=folder, env=os.environ | forks(), capture_output=True, text=True,
+        timeout=100,
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from optlab.testing.plain_rules import sgd
 from optlab.testing.pytest_plugin import OptimizerCollector
 from optlab.testing.run_checks import CheckFailedError
 from optlab.text import shown_path
+from tests.commands import program
 from tests.faulty_optimizers import SGD, ZOO, Descent, right_descent
 from tests.kept_messages import message_and_code, output_of, require_kept
 
@@ -431,8 +432,8 @@ def test_a_file_that_exits_is_told_and_ends_nothing(tmp_path):
 def test_pytest_has_an_option_that_adds_the_checks_of_an_optimizer(file):
     plugin = ["-p", "no:optlab", "-p", "optlab.testing.pytest_plugin", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *plugin, "--optlab", "mine.py:Climbs", "-q",
-         "-k", "descends or yields", "mine.py"],
+        [program("python"), "-c", "import pytest, sys; sys.exit(pytest.main())", *plugin,
+         "--optlab", "mine.py:Climbs", "-q", "-k", "descends or yields", "mine.py"],
         check=False, cwd=file.parent, capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr

@@ -18,6 +18,7 @@ import torch
 import optlab as ol
 from optlab.lab.workers.dask_cluster import MOST_RERUNS
 from tests.commands import program
+from tests.forked_server import fork_servers
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,17 @@ NOT_NUMBERS = {"contended", "cores_short"}
 """Columns that depend on which trials ran at the same time."""
 
 
-def spawning():
+def forking():
     # A fork of this process, which has used torch's threads, could hang.
-    return ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__, "sklearn.linear_model"])
+    return ProcessPoolExecutor(2, mp_context=context)
 
 
 @pytest.fixture(scope="module")
 def processes():
     """Two processes, which no test harms: it takes them seconds to load torch."""
-    with spawning() as executor:
+    with forking() as executor:
         yield executor
 
 
@@ -171,11 +174,14 @@ def test_memory_is_not_measured_on_executors_and_that_is_said(experiment):
         experiment.run(execution=ol.Execution(executor=executor, measure_memory=True))
 
 
-def test_trials_of_an_executor_that_broke_are_interrupted_and_run_again(tutorial, tmp_path):
+def test_trials_of_an_executor_that_broke_are_interrupted_and_run_again(
+    tutorial, tmp_path, monkeypatch
+):
+    fork_servers(monkeypatch)
     optimizers = {"kills": KillsItsProcess(), "good": ol.ManualSGD(0.01)}
     experiment = experiment_of(tutorial, optimizers, repeats=3)
     store = tmp_path / "s.db"
-    with spawning() as executor:
+    with forking() as executor:
         trials = experiment.run(
             store=store, execution=ol.Execution(executor=executor, threads=1)
         ).trials
@@ -319,10 +325,11 @@ def cluster(tmp_path_factory):
     cluster.stop()
 
 
-@pytest.fixture
-def own_cluster(tmp_path):
+@pytest.fixture(scope="module")
+def own_cluster(tmp_path_factory):
+    """The cluster of the tests that lose it, its scheduler last."""
     pytest.importorskip("distributed")
-    cluster = Cluster(tmp_path)
+    cluster = Cluster(tmp_path_factory.mktemp("lost"))
     yield cluster
     cluster.stop()
 
@@ -331,7 +338,7 @@ def own_cluster(tmp_path):
 dask = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
-def hundred(problem, folder, count=100):
+def many(problem, folder, count):
     return experiment_of(problem, Slow(str(folder)), batch_sizes=[5], seeds=range(count), epochs=3)
 
 
@@ -346,22 +353,22 @@ def test_a_dask_worker_killed_half_way_costs_no_trial(cluster, tutorial, tmp_pat
 
     def finished(record):
         told.append(record)
-        if len(told) == 50:
+        if len(told) == 15:
             assert (runs / number).exists()  # it had its share
             victim.send_signal(signal.SIGKILL)
 
     from optlab.lab.runner import Listener
 
-    results = hundred(tutorial, runs).run(
+    results = many(tutorial, runs, 30).run(
         listener=Listener(finished=finished),
         execution=ol.Execution(executor=cluster.address, threads=1),
     )
     assert victim.wait(timeout=10) == -signal.SIGKILL
-    assert len(results.trials) == 100
+    assert len(results.trials) == 30
     assert set(results.trials["status"]) == {"finished"}
     assert results.trials["contended"].all()
     # The hyperparameters name the folder; it decides no number.
-    serial = hundred(tutorial, alone).run(execution=ol.Execution(threads=1))
+    serial = many(tutorial, alone, 30).run(execution=ol.Execution(threads=1))
     for each in (results, serial):
         each.trials["hp_folder"] = ""
     assert_same_numbers(results, serial)
@@ -425,7 +432,7 @@ class Signals:
 
 @dask
 @pytest.mark.alone
-@pytest.mark.parametrize("lost", ["scheduler", "workers"])
+@pytest.mark.parametrize("lost", ["workers", "scheduler"])
 def test_a_cluster_that_is_lost_interrupts_what_had_not_ended(
     own_cluster, tutorial, tmp_path, lost, monkeypatch
 ):
@@ -440,7 +447,7 @@ def test_a_cluster_that_is_lost_interrupts_what_had_not_ended(
     victims = [own_cluster.processes[name] for name in lost_ones]
     began = time.monotonic()
     trials = (
-        hundred(tutorial, runs, 40)
+        many(tutorial, runs, 40)
         .run(
             store=tmp_path / "s.db",
             listener=Listener(finished=Signals(5, *victims)),

@@ -24,6 +24,7 @@ from optlab.lab.trial.task import Task
 from optlab.lab.workers import process as worker_process
 from optlab.lab.workers.pool import WorkerPool
 from tests.commands import program
+from tests.forked_server import fork_servers, forks
 
 LIMIT = 3.0
 BUDGET = Budget(epochs=20, recorded_epochs=1)
@@ -156,7 +157,7 @@ def test_a_crash_and_a_hang_say_where(outcomes):
 
 
 @pytest.mark.alone
-def test_time_limit_is_kept(tutorial):
+def test_time_limit_is_kept(forked, tutorial):
     endless = Budget(epochs=10**6, recorded_epochs=range(1, 100))
     begun, seconds = {}, {}
 
@@ -180,11 +181,28 @@ def test_contention_is_marked(outcomes):
     assert sum(record.contended for record in outcomes.records.values()) > len(BAD)
 
 
+@pytest.fixture
+def forked(monkeypatch):
+    """Pools get their servers in milliseconds."""
+    fork_servers(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def pool():
     """One process without limits, replaced when a test has harmed it."""
-    with WorkerPool(threads=2) as workers:
-        yield workers
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        fork_servers(monkeypatch)
+        with WorkerPool(threads=2) as workers:
+            yield workers
+
+
+@pytest.fixture(scope="module")
+def started():
+    """One process whose server has been started, for tests of what such a server holds."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(worker_process, "subprocess", subprocess)  # `pool` may replace it
+        with WorkerPool(threads=2) as workers:
+            yield workers
 
 
 class NeverArrives(ol.Lstsq):
@@ -192,7 +210,7 @@ class NeverArrives(ol.Lstsq):
         return time.sleep, (1000,)
 
 
-def test_a_task_that_never_arrives_ends_too(tutorial, monkeypatch):
+def test_a_task_that_never_arrives_ends_too(forked, tutorial, monkeypatch):
     monkeypatch.setattr("optlab.lab.workers.process._UNPICKLING_SECONDS", 1.0)
     tasks = tasks_of(tutorial, [NeverArrives(), ol.Lstsq()])
     with WorkerPool(time_limit=0.5) as workers:
@@ -293,7 +311,7 @@ with WorkerPool(2) as workers:
 
 
 @pytest.fixture
-def running_script(tmp_path):
+def running_script(tmp_path, request):
     """A script with two trials that hang in C, and the processes it runs them in."""
     (tmp_path / "sibling.py").write_text(
         "import ctypes\ndef hang():\n    ctypes.PyDLL(None).sleep(1000)\n"
@@ -301,7 +319,10 @@ def running_script(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     command = [program("python"), str(script)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    more = forks() if hasattr(request, "param") else {}
+    with subprocess.Popen(
+        command, env=os.environ | more, stdout=subprocess.PIPE, text=True
+    ) as process:
         said = [process.stdout.readline() for _ in range(2)]
         pids = [int(pid) for pid in said[-1].split()[1:]]
         assert len(pids) == 4
@@ -310,6 +331,7 @@ def running_script(tmp_path):
         process.kill()
 
 
+@pytest.mark.parametrize("running_script", ["forked servers"], indirect=True)
 def test_ctrl_c_keeps_what_was_running(running_script):
     process, pids = running_script
     process.send_signal(signal.SIGINT)
@@ -356,7 +378,7 @@ def test_modules_that_no_search_finds_travel_by_value(tutorial, pool, tmp_path, 
     assert [record.message for record in records] == ["ArithmeticError: planted"] * 2
 
 
-def test_settings_of_torch_go_along(tutorial):
+def test_settings_of_torch_go_along(forked, tutorial):
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -367,8 +389,8 @@ def test_settings_of_torch_go_along(tutorial):
     assert record.message == "ArithmeticError: torch.float64"
 
 
-def test_modules_of_optlab_that_are_loaded_here_are_imported_by_no_process_anew(tutorial, pool):
-    (record,) = pool.run(tasks_of(tutorial, [planted.TellsModules()]))
+def test_modules_of_optlab_that_are_loaded_here_are_imported_by_no_process_anew(tutorial, started):
+    (record,) = started.run(tasks_of(tutorial, [planted.TellsModules()]))
     loaded = record.message.split()
     assert execution_options.__name__ in loaded
     assert options.__name__ not in loaded  # no optimizer is made of it
@@ -391,9 +413,9 @@ def test_no_trial_feels_what_another_left_behind(tutorial, pool):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are listed on Linux only")
-def test_the_server_has_no_thread_that_a_fork_would_lose(tutorial, pool):
-    list(pool.run(tasks_of(tutorial, [ol.TorchSGD(0.01), ol.SklearnLinearRegression()])))
-    server = psutil.Process(pool._workers[0].server.pid)
+def test_the_server_has_no_thread_that_a_fork_would_lose(tutorial, started):
+    list(started.run(tasks_of(tutorial, [ol.TorchSGD(0.01), ol.SklearnLinearRegression()])))
+    server = psutil.Process(started._workers[0].server.pid)
     names = [path.read_text().strip() for path in Path(f"/proc/{server.pid}/task").glob("*/comm")]
     # OpenBLAS ends its threads before a fork, jemalloc (of pyarrow) repairs its own after one.
     assert len([name for name in names if name != "jemalloc_bg_thd"]) == 1, names
@@ -402,7 +424,7 @@ def test_the_server_has_no_thread_that_a_fork_would_lose(tutorial, pool):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
-def test_shared_maps_and_forks_count_to_the_memory_limit(tutorial):
+def test_shared_maps_and_forks_count_to_the_memory_limit(forked, tutorial):
     size = 400 * 2**20
     large = [planted.SharesMemory(size), planted.SharesMemory(size, forks=4)]
     with WorkerPool(memory_limit=size // 2) as workers:
@@ -435,7 +457,7 @@ def peak(task):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the resident set is known on Linux")
-def test_peak_memory(tutorial):
+def test_peak_memory(forked, tutorial):
     size = 200 * 2**20
     with WorkerPool(peak_memory=True) as workers:
         tasks = tasks_of(tutorial, [planted.Borrows(size), planted.Borrows(1), planted.Raises()])
@@ -455,7 +477,7 @@ def test_peak_memory_is_none_where_it_cannot_be_known(tutorial, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
 @pytest.mark.parametrize("threads", [None, 8])  # more than BLAS begins with: it takes more memory
-def test_what_the_process_itself_needs_is_no_part_of_the_memory_limit(tutorial, threads):
+def test_what_the_process_itself_needs_is_no_part_of_the_memory_limit(forked, tutorial, threads):
     with WorkerPool(memory_limit=5 * 2**20, threads=threads) as workers:
         (record,) = workers.run(tasks_of(tutorial, [ol.ManualSGD(0.1)]))
     assert record.status == "finished", record.traceback

@@ -18,6 +18,7 @@ from optlab.optimizers import Cost, is_direct, unsupported
 from optlab.problems import capabilities, loss_and_gradient
 from optlab.report.findings.caveats import caveats
 from optlab.report.views import convergence_view, views_of
+from tests.forked_server import fork_servers
 from tests.open_problem import Ripples
 
 METHODS = [ol.ManualSGD(0.05), ol.TorchSGD(0.05, momentum=0.9), ol.Lstsq()]
@@ -36,7 +37,9 @@ def experiment(**axes):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("open") / "open.db"
-    return experiment().run(store=path, execution=ol.Execution(isolate=True)), path
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        fork_servers(monkeypatch)
+        return experiment().run(store=path, execution=ol.Execution(isolate=True)), path
 
 
 def test_trials_are_judged_by_the_least_loss_that_any_of_them_recorded(run):

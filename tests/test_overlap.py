@@ -14,6 +14,7 @@ import optlab as ol
 from optlab.lab import Status
 from optlab.lab.runner import Listener
 from optlab.lab.store.store import Store
+from tests.forked_server import fork_servers
 from tests.planted_store import plant, record_of, sql, tutorial_experiment
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="locks of open files are Linux's")
@@ -44,7 +45,8 @@ def test_trials_of_two_processes_that_ran_at_the_same_time_are_contended(tmp_pat
         assert contended(path)["after"]
 
 
-def test_the_processes_of_one_file_mark_each_others_trials(tmp_path):
+def test_the_processes_of_one_file_mark_each_others_trials(tmp_path, monkeypatch):
+    fork_servers(monkeypatch)
     path = tmp_path / "s.db"
 
     def started(trial):
@@ -63,6 +65,7 @@ def test_the_processes_of_one_file_mark_each_others_trials(tmp_path):
 def test_a_clock_that_goes_backwards_loses_nothing_and_makes_nothing_contended(
     tmp_path, monkeypatch, isolate
 ):
+    fork_servers(monkeypatch)
     path, ticks = tmp_path / "s.db", itertools.count()
     real = time.time()
     monkeypatch.setattr(time, "time", lambda: real - 3600 * next(ticks))  # an hour at each look
@@ -99,6 +102,27 @@ def hold(path, prefix=()):
     return process
 
 
+ASKS = """
+import sys
+from tests.test_overlap import is_beside
+for key in sys.stdin:
+    print(is_beside(sys.argv[1], key.strip()), flush=True)
+"""
+
+
+def ask(path, prefix):
+    """Start a process that says of each key whether its trial is beside another."""
+    return subprocess.Popen(
+        [*prefix, sys.executable, "-c", ASKS, str(path)], cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def answer(process, key):
+    print(key, file=process.stdin, flush=True)
+    return process.stdout.readline()
+
+
 def is_beside(path, key):
     with Store(path) as store:
         store.lock_running(5)
@@ -122,16 +146,11 @@ def test_processes_of_two_containers_see_each_other_and_no_dead_one(tmp_path):
     if not shutil.which("unshare") or subprocess.run([*apart, "true"], check=False).returncode:
         pytest.skip("no process may have process numbers of its own here (unshare --pid)")
     path = plant(tmp_path / "s.db")
-    # In each container the first process has the number 1, whoever had it before.
-    code = "from tests.test_overlap import is_beside; import sys; print(is_beside(*sys.argv[1:]))"
-
-    def in_container(key):
-        command = [*apart, sys.executable, "-c", code, path, key]
-        root = Path(__file__).parents[1]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-
-    with hold(path, apart) as process:
-        assert in_container("while") == "True\n"
+    # In each container the first process has the number 1.
+    with hold(path, apart) as process, ask(path, apart) as other:
+        assert answer(other, "while") == "True\n"
         process.kill()
         process.wait()
-        assert in_container("after") == "False\n"
+        # Only `unshare` has ended for certain; the kernel then kills what it had started.
+        said = (answer(other, f"after {k}") for k in range(100) if not time.sleep(0.1))
+        assert "False\n" in said

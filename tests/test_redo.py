@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 
 import optlab as ol
+from tests.forked_server import fork_servers
 from tests.test_load import DATASET, run
 
 
 @pytest.mark.parametrize("kind", ["failed", "contended", "unmeasured"])
-def test_redo_runs_again_what_is_of_its_kind_alone(tmp_path, kind):
+def test_redo_runs_again_what_is_of_its_kind_alone(tmp_path, kind, monkeypatch):
+    fork_servers(monkeypatch)
     path, log = tmp_path / "s.db", tmp_path / "log"
     both = {"good": Counts(str(log), fails=False), "bad": Counts(str(log), fails=True)}
     experiment = ol.Experiment(

@@ -20,6 +20,7 @@ from optlab.lab.measure.torch_settings import TorchSettings
 from optlab.lab.store.load import NOT_RUN
 from optlab.report.progress import trial_progress
 from tests.commands import program
+from tests.forked_server import fork_servers
 
 DATASET = ol.datasets.tutorial().standardized()
 
@@ -411,7 +412,8 @@ CHANGES = {
 }
 
 
-def test_threads_that_jobs_share_are_written_down(tmp_path):
+def test_threads_that_jobs_share_are_written_down(tmp_path, monkeypatch):
+    fork_servers(monkeypatch)
     found = {}
     with threads_kept():
         set_threads(4)  # as many as a larger machine has
@@ -516,36 +518,36 @@ def started(folder, log="started"):
 
 
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_is_run_twice(tmp_path):
-    # The benchmark kills 50 times, and starts the command itself.
-    seen = kill_and_resume(tmp_path, kills=2, seed=1, optlab=program("optlab"))
-    assert (seen.kills, seen.starts, seen.stored_after[-1]) == (2, 3, 200)
-    assert seen.stored_after[0] < seen.stored_after[-2] < 200
+    # The benchmark kills 50 times in 200 trials, and starts the command itself.
+    seen = kill_and_resume(tmp_path, kills=2, seed=1, optlab=program("optlab"), trials=60)
+    assert (seen.kills, seen.starts, seen.stored_after[-1]) == (2, 3, 60)
+    assert seen.stored_after[0] < seen.stored_after[-2] < 60
     assert (seen.lost, seen.run_again, seen.damaged) == ([], [], [])
     assert seen.same_tables
 
 
 def test_two_processes_that_write_one_store_give_the_union(tmp_path):
     both = [
-        start(tmp_path, range(120), log="one", name="script"),
-        start(tmp_path, range(80, 200), log="two", name="script_two"),
+        start(tmp_path, range(40), log="one", name="script"),
+        start(tmp_path, range(25, 60), log="two", name="script_two"),
     ]
     for process in both:
         out, _ = process.communicate(timeout=200)
         assert process.returncode == 0, out
     trials = ol.Results.load(tmp_path / "results.db").trials
-    assert sorted(trials["optimizer"].astype(int)) == list(range(200))
+    assert sorted(trials["optimizer"].astype(int)) == list(range(60))
     assert set(trials["status"]) == {"finished"}
 
 
 def test_two_processes_of_one_experiment_have_each_trial_once(tmp_path, monkeypatch):
     # Both first write a new file, then race for every trial.
-    both = [start(tmp_path, range(100), log=log) for log in ("one", "two")]
+    both = [start(tmp_path, range(50), log=log) for log in ("one", "two")]
     for process in both:
         out, _ = process.communicate(timeout=200)
         assert process.returncode == 0, out
     results = ol.Results.load(tmp_path / "results.db")
-    assert sorted(results.trials["optimizer"].astype(int)) == list(range(100))
-    assert len(results.traces) == 600
+    assert sorted(results.trials["optimizer"].astype(int)) == list(range(50))
+    assert len(results.traces) == 300
     assert results.trials["contended"].any()  # they ran beside each other
     results.trials["contended"] = False
     monkeypatch.setenv("STARTED", str(tmp_path / "alone"))

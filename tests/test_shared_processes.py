@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from optlab.lab import Budget, Trial, run_trial
 from optlab.lab.trial.task import Task
 from optlab.lab.workers import process
 from optlab.lab.workers.pool import WorkerPool
+from tests.forked_server import fork_servers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks at processes by /proc")
 
@@ -58,8 +60,11 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def pool():
-    with WorkerPool(threads=1, trials_per_process=3, time_limit=5.0, memory_limit=1 << 30) as pool:
-        yield pool
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        fork_servers(monkeypatch)
+        limits = {"time_limit": 5.0, "memory_limit": 1 << 30}
+        with WorkerPool(threads=1, trials_per_process=3, **limits) as pool:
+            yield pool
 
 
 @pytest.fixture
@@ -134,7 +139,8 @@ def test_as_many_processes_wait_as_are_allowed(run, monkeypatch):
     assert len(run.pool._workers[0]._idle) == 1
 
 
-def test_no_process_is_left(tutorial, new_children):
+def test_no_process_is_left(tutorial, new_children, monkeypatch):
+    monkeypatch.setattr(process, "subprocess", subprocess)  # its server is a child of this process
     with WorkerPool(threads=1, trials_per_process=9) as pool:
         Runs(pool, tutorial)([ol.ManualSGD(0.01), ol.ManualSGD(0.1)])
         assert len(pool._workers[0]._idle) == 2

@@ -7,12 +7,12 @@ import signal
 import sqlite3
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from optlab.lab.store.store import Store, StoreError
+from tests.commands import program
 from tests.planted_store import plant, record_of, sql
 
 PAGE, SECTOR, NONCE = 4096, 512, 12345
@@ -153,7 +153,7 @@ for _ in sys.stdin:
 @pytest.fixture
 def writers(tmp_path):
     """A process that forks others, which write into a file."""
-    command = [sys.executable, "-c", WRITES, str(tmp_path / "r.db")]
+    command = [program("python"), "-c", WRITES, str(tmp_path / "r.db")]
     with subprocess.Popen(
         command, cwd=Path(__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         text=True,
