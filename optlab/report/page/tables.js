@@ -68,8 +68,8 @@ function shownCell(name, value, seconds) {
   return page.seconds.includes(name) || seconds.includes(name) ? duration(value) : number(value);
 }
 
-/** Return a text with the places at which a long name may be broken: after a bracket, a comma, an equals sign. */
-const broken = (text) => String(text).split(/(?<=[(=,_])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
+/** Return a text with the places at which a long name may be broken: after a bracket, a comma, an equals sign, a word. */
+const broken = (text) => String(text).split(/(?<=[(=,_])|(?<=[a-z])(?=[A-Z])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
 
 const PAPER_WIDTH = 860; // of a page of paper, in the larger letters of the screen
 
