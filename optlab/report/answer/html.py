@@ -77,7 +77,9 @@ def _table(ranked: RankedRows, most: int | None) -> dict[str, Any]:
     ]
     return {
         "problem": ranked.problem,
-        "head": [(name, kind, _keep(name, columns)) for name, kind in zip(columns, kinds, strict=True)],
+        "head": [
+            (name, kind, _keep(name, columns)) for name, kind in zip(columns, kinds, strict=True)
+        ],
         "rows": rows,
         "left": len(ranked.rows) - len(rows),
         "caption": ranked.caption,

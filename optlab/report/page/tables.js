@@ -107,6 +107,7 @@ function makeFitting(grid, order, place, title) {
 /** Let the tables that are written in the page fit their place; headings say what is kept longest. */
 function fitWritten(scroll) {
   const grid = $("table", scroll), heads = [...$("thead tr", grid).cells];
+  for (const cell of $$("tbody td:not(:has(*))", grid)) cell.replaceChildren(...broken(cell.textContent));
   const order = heads.map((_, i) => i).sort((a, b) => (heads[a].dataset.keep || 0) - (heads[b].dataset.keep || 0));
   const refit = makeFitting(grid, () => order, (more) => scroll.after(more), scroll.ariaLabel);
   tables.push({ refresh: refit });
