@@ -32,7 +32,7 @@ problem = ol.ModuleProblem(
     digits.target,
     validation=0.2,
     measures={"accuracy": accuracy},
-    name="digits",
+    name="handwriting",
 )
 
 

@@ -1,7 +1,7 @@
 """Two functions with a known minimum, and the way of five optimizers to it in the plane.
 
 Rosenbrock's valley is curved: descent falls into it at once and then creeps; the ill-conditioned
-bowl shows why momentum helps. See the section "Way in the plane" of the page.
+bowl shows why momentum helps. See the section "Path in the plane" of the page.
 
     optlab run experiments/valley.py --report valley.html
 """

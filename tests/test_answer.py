@@ -279,6 +279,7 @@ def test_seconds_of_trials_that_did_not_run_alone_rank_nothing(mark):
     table = ranking(results)
     assert table["epochs"].is_monotonic_increasing
     assert table["seconds"].isna().all()
+    assert "seconds" not in ranked_rows(results)[0].columns
     (text,) = texts(results)
     how = "in a sweep" if mark == "shared" else "beside others"
     assert "needs the fewest epochs to 1e-12: " in text

@@ -85,6 +85,8 @@ def test_page_tables_and_figures_say_what_the_reference_is(run, tmp_path):
     assert "No reference of ripples is known, and its trials are judged against" in page
     assert "best known: the least loss that any trial recorded" in page
     assert "object at 0x" not in page
+    drawn = views_of(results)["convergence"].table.query("problem == 'ripples'")
+    assert (drawn[["suboptimality", "low"]] > 1e-16).all(axis=None)  # the best iterate's 0 is not
     missing = views_of(results)["digits"].missing
     assert missing == (
         "Of ripples no parameters to compare with are known; of the others no trial ended with an "

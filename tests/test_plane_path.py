@@ -1,4 +1,4 @@
-"""The way in the plane: its view and figure, from results and from a store."""
+"""The path in the plane: its view and figure, from results and from a store."""
 
 import numpy as np
 import pytest

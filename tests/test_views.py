@@ -14,6 +14,7 @@ from optlab.analysis.targets import target_summary, time_to_target
 from optlab.lab.tables import batch_column
 from optlab.report import views
 from optlab.report.findings.all_findings import findings
+from optlab.report.page.render import render_page
 from optlab.report.style import DASHES, MARKERS, PALETTE, Styles
 from optlab.report.views.accuracy import digits_view
 from optlab.report.views.time_to_target import profile_view, target_view
@@ -58,6 +59,16 @@ def test_convergence_is_the_median_over_trials_relative_to_each_start(results):
     assert (row["low"], row["high"]) == pytest.approx((min(shares), max(shares)))
     assert (view["suboptimality"] >= views.FLOOR).all()
     assert set(view.loc[view["direct"], "optimizer"]) == {"Lstsq"}
+
+
+def test_what_a_sweep_cannot_rank_is_not_drawn(results):
+    swept = replace(results, trials=results.trials.assign(shared=True))
+    view = target_view(swept)
+    assert view.title == "Epochs to a target"
+    assert [axis.column for axis in view.y] == ["epochs", "steps", "samples"]
+    page = render_page(swept)
+    assert 'data-view="target"' in page
+    assert 'data-view="ratio"' not in page
 
 
 def test_a_trial_that_ended_counts_on_with_its_last_iterate():

@@ -107,7 +107,7 @@ class BenchmarkFunction:
 
         The parameter error is the distance to the minimiser over its norm (the distance itself
         where that is zero); NaN where there are several. Of a function of two variables, ``more``
-        has both, so that the way in the plane can be drawn.
+        has both, so that the path in the plane can be drawn.
         """
         x = parameters["x"].detach().to("cpu", torch.float64, copy=True)
         exact = self.to("cpu", torch.float64)

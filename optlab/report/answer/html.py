@@ -77,18 +77,21 @@ def _table(ranked: RankedRows, most: int | None) -> dict[str, Any]:
     ]
     return {
         "problem": ranked.problem,
-        "head": [(name, kind, _keep(name)) for name, kind in zip(columns, kinds, strict=True)],
+        "head": [
+            (name, kind, _keep(name, columns)) for name, kind in zip(columns, kinds, strict=True)
+        ],
         "rows": rows,
         "left": len(ranked.rows) - len(rows),
         "caption": ranked.caption,
     }
 
 
-def _keep(name: str) -> int:
+def _keep(name: str, columns: list[str]) -> int:
     """Return the place of a column in the order in which they are kept where room is scarce."""
-    if name in _LEAVES:
-        return 3 + _LEAVES[::-1].index(name)
-    return {METHOD: 0, "seconds": 1}.get(name, 2)
+    cost = "seconds" if "seconds" in columns else "epochs"
+    if name in {METHOD, cost}:
+        return int(name == cost)
+    return 3 + _LEAVES[::-1].index(name) if name in _LEAVES else 2
 
 
 def _value(row: list[str], name: str, ranked: RankedRows) -> str | tuple[str, str]:

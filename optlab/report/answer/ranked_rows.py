@@ -150,9 +150,10 @@ def _bars(rows: pd.DataFrame) -> list[Bar | None]:
 
 
 def _constant(cells: dict[str, list[str]]) -> list[str]:
-    """Return the columns that are told once, in the caption."""
+    """Return the columns that are told once, in the caption; of numbers also those all unknown."""
     kept = {"#", METHOD, "seconds", "epochs", "digits", INTERVAL, "batch size"}
     same = [name for name, texts in cells.items() if len(set(texts)) == 1 and name not in kept]
+    same += [name for name in ("seconds", "epochs") if set(cells[name]) == {"-"}]
     if cells["batch size"] and set(cells["batch size"]) == {"full"}:
         same.append("batch size")
     return same

@@ -319,6 +319,8 @@ function figureOf(view, rows, x, y, page, width) {
   if (gone.note) notes.push(gone.note);
   const seen = new Set(drawn.filter((t) => t.showlegend !== false && t.x.length && panels.includes(t.panel)).map((t) => t.name));
   data.forEach((trace) => delete trace.panel);
-  const legend = new Map(kept.filter((s) => seen.has(nameOf(s)) && !gone.never.has(nameOf(s))).map((s) => [label(s), inkOf(page.styles, s.optimizer, s.size, page.dark())]));
+  const place = (s) => [Object.keys(page.styles.optimizers).indexOf(s.optimizer), page.styles.sizes.indexOf(s.size)];
+  const inOrder = kept.toSorted((a, b) => place(a)[0] - place(b)[0] || place(a)[1] - place(b)[1]); // as the filters have them
+  const legend = new Map(inOrder.filter((s) => seen.has(nameOf(s)) && !gone.never.has(nameOf(s))).map((s) => [label(s), inkOf(page.styles, s.optimizer, s.size, page.dark())]));
   return { data, layout, note: notes.join(" "), legend };
 }

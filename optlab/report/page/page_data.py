@@ -41,11 +41,11 @@ LABELS = {"low": "from", "high": "to", "seconds_low": "from", "seconds_high": "t
 """The headings of columns in tables, where they are not the columns' names."""
 
 CHOSEN = {
-    "summary": ["optimizer", "seconds", "status", "batch", "suboptimality", "epochs", "device",
+    "summary": ["optimizer", "batch", "seconds", "suboptimality", "status", "epochs", "device",
                 "dtype", "seconds_low", "seconds_high", "trials", "unstable"],
-    "trials": ["optimizer", "seconds", "status", "batch", "suboptimality", "epochs", "seed",
+    "trials": ["optimizer", "batch", "seconds", "suboptimality", "status", "epochs", "seed",
                "repeat", "device", "dtype", "trial", "message"],
-    "theory": ["optimizer", "batch", "learning_rate", "stable_rate", "stable", "half_life",
+    "theory": ["optimizer", "batch", "stable_rate", "stable", "learning_rate", "half_life",
                "noise_floor", "predicted_epochs", "measured_epochs"],
 }  # fmt: skip
 """The columns that tables open with, as far as there is room; the last leave first."""

@@ -109,13 +109,14 @@ def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ())
 
 
 def _is_drawn(view: View) -> bool:
-    """Return whether a chart has something to show; devices are compared where there are two."""
-    return view.table["device"].nunique() > (view.key == "crossover")
+    """Return whether a chart has a value to show; devices are compared where there are two."""
+    values = view.table[[axis.column for axis in view.y]].notna().to_numpy()
+    return bool(values.any()) and view.table["device"].nunique() > (view.key == "crossover")
 
 
 def _pictures(drawn: list[View]) -> list[View]:
-    """Return the three charts that follow the answer; none without a value."""
-    by_key = {view.key: view for view in drawn if view.table[view.y[0].column].notna().any()}
+    """Return the three charts that follow the answer."""
+    by_key = {view.key: view for view in drawn}
     return [by_key[key] for key in PICTURES if key in by_key][:3]
 
 

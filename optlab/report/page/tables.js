@@ -68,8 +68,8 @@ function shownCell(name, value, seconds) {
   return page.seconds.includes(name) || seconds.includes(name) ? duration(value) : number(value);
 }
 
-/** Return a text with the places at which a long name may be broken: after a bracket, a comma, an equals sign. */
-const broken = (text) => String(text).split(/(?<=[(=,_])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
+/** Return a text with the places at which a long name may be broken: after a bracket, a comma, an equals sign, a word. */
+const broken = (text) => String(text).split(/(?<=[(=,_])|(?<=[a-z])(?=[A-Z])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
 
 const PAPER_WIDTH = 860; // of a page of paper, in the larger letters of the screen
 
@@ -107,6 +107,7 @@ function makeFitting(grid, order, place, title) {
 /** Let the tables that are written in the page fit their place; headings say what is kept longest. */
 function fitWritten(scroll) {
   const grid = $("table", scroll), heads = [...$("thead tr", grid).cells];
+  for (const cell of $$("tbody td:not(:has(*))", grid)) cell.replaceChildren(...broken(cell.textContent));
   const order = heads.map((_, i) => i).sort((a, b) => (heads[a].dataset.keep || 0) - (heads[b].dataset.keep || 0));
   const refit = makeFitting(grid, () => order, (more) => scroll.after(more), scroll.ariaLabel);
   tables.push({ refresh: refit });

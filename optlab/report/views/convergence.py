@@ -10,7 +10,7 @@ from optlab.analysis.statistics import CELL, cell_numbers
 from optlab.lab.trial.record import LEARNING_RATE, TRACE_NUMBERS
 from optlab.report.views.cache import cached
 from optlab.report.views.view import Axis, View
-from optlab.report.words import describe_references
+from optlab.report.words import describe_references, reference_kind
 from optlab.text import DIRECT
 
 FLOOR = 1e-16
@@ -46,6 +46,7 @@ def _medians(results: ResultTables) -> pd.DataFrame:
         view[[*_band(name)[1:]]] = groups[name].agg(["min", "max"])
     names = trials[CELL].assign(cell=cell)[~cell.duplicated()]
     table = names.merge(view[np.isfinite(view["suboptimality"])].reset_index(), on="cell")
+    table = _without_best_known(table, results).reset_index(drop=True)
     return table.assign(direct=table["batch"] == DIRECT).drop(columns="cell")
 
 
@@ -88,6 +89,19 @@ def _relative(traces: pd.DataFrame) -> pd.DataFrame:
     return judged
 
 
+def _without_best_known(table: pd.DataFrame, results: ResultTables) -> pd.DataFrame:
+    """Return the medians, without those of iterates that are themselves the best known loss.
+
+    Their suboptimality is 0 by definition, which a logarithmic axis would show as if it had been
+    reached; where only the least over the trials is, the band ends at the median.
+    """
+    facts = results.problems
+    names = [name for name in facts if reference_kind(facts[name]) == "best known"]
+    known = table["problem"].isin(names)
+    low = table["low"].mask(known & (table["low"] <= FLOOR), table["suboptimality"])
+    return table.assign(low=low)[~known | (table["suboptimality"] > FLOOR)]
+
+
 def _filled(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each trial at each epoch its cell has, the last recorded carried on."""
     epochs = rows[["cell", "epoch"]].drop_duplicates().sort_values(["cell", "epoch"])
@@ -108,8 +122,9 @@ def convergence_view(results: ResultTables) -> View:
         title="Convergence",
         question="How does the loss fall?",
         how="Loss minus the reference's loss, as a share of what it was at the start; 1e-16 stands "
-        "for anything below. Lines are medians over seeds and repeats, bands reach from the least "
-        "to the most. Direct methods are horizontal lines." + describe_references(results.problems),
+        "for anything below, and an iterate that is itself the best known loss is left out. Lines "
+        "are medians over seeds and repeats, bands reach from the least to the most. Direct "
+        "methods are horizontal lines." + describe_references(results.problems),
         kind="lines",
         table=_medians(results),
         x=(

@@ -1,4 +1,4 @@
-"""The view of the way in the plane: iterates of a function of two variables, over its contours."""
+"""The view of the path in the plane: iterates of a function of two variables, over its contours."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def path_view(results: ResultTables) -> View:
     drawn = {name: facts for name, facts in results.problems.items() if facts.contours}
     return View(
         key="path",
-        title="Way in the plane",
+        title="Path in the plane",
         question="Which way do the iterates go?",
         how="The recorded iterates of each setting's trial of median loss, of those that finished "
         "or converged, from the start on, over contours of the suboptimality, which are a constant "
@@ -34,7 +34,7 @@ def path_view(results: ResultTables) -> View:
         table=_iterates(results, list(drawn)),
         x=(Axis(X1, X1),),
         y=(Axis(X2, X2),),
-        missing="A way in the plane needs a function of two variables, such as optlab.Rosenbrock, "
+        missing="A path in the plane needs a function of two variables, such as optlab.Rosenbrock, "
         "and a trial of it that finished or converged.",
         extra={"contours": _contours(drawn), "minimum": _minima(drawn)},
     )

@@ -34,6 +34,12 @@ _COLUMNS = [
     "trials",
     "timed",
 ]
+_COSTS = (
+    Axis("seconds", "seconds to the target", "s", "log", "linear", "low", "high"),
+    Axis("epochs", "epochs to the target", "", "log", "linear"),
+    Axis("steps", "steps to the target", "", "log", "linear"),
+    Axis("samples", "samples touched to the target", "", "log", "linear"),
+)
 _SOLVER = ["optimizer", "batch", "device", "dtype"]
 _INSTANCE = ["problem", "seed"]
 
@@ -143,10 +149,12 @@ def problem_targets(results: ResultTables) -> dict[str, str]:
 
 @cached
 def target_view(results: ResultTables) -> View:
-    """Return the view of seconds, epochs, steps and samples to each target."""
+    """Return the view of seconds, epochs, steps and samples to each target, as far as known."""
+    table = _times(results)
+    axes = tuple(axis for axis in _COSTS if table[axis.column].notna().any()) or _COSTS
     return View(
         key="target",
-        title="Seconds to a target",
+        title=f"{axes[0].column.capitalize()} to a target",
         question="How long until the answer is near enough?",
         how="The time until the first recorded iterate whose suboptimality is at most the target's "
         "share of that without training: the start's, or the best constant fit's where that is "
@@ -155,14 +163,9 @@ def target_view(results: ResultTables) -> View:
         "mark is drawn, and the table gives the number that did. Hollow marks: the seconds of the "
         "setting are unstable." + describe_references(results.problems),
         kind="points",
-        table=_times(results),
+        table=table,
         x=(Axis("batch", "batch size", scale="category"),),
-        y=(
-            Axis("seconds", "seconds to the target", "s", "log", "linear", "low", "high"),
-            Axis("epochs", "epochs to the target", "", "log", "linear"),
-            Axis("steps", "steps to the target", "", "log", "linear"),
-            Axis("samples", "samples touched to the target", "", "log", "linear"),
-        ),
+        y=axes,
         choose=("target", "target"),
         missing="No trial reached a tenth of its suboptimality without training.",
     )

@@ -172,5 +172,6 @@ def ratio_view(results: ResultTables) -> View:
         x=(Axis("at", "batch size", scale="category"),),
         y=(Axis("ratio", "seconds / baseline's", "", "log", "linear", "low", "high", 1.0),),
         choose=("baseline", "baseline"),
-        missing="A ratio needs two optimizers with timed answers on the same device.",
+        missing="A ratio needs two optimizers with timed answers on the same device, of which both "
+        "or neither reached stop_at.",
     )
