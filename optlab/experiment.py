@@ -80,7 +80,8 @@ class Experiment:
         they run: they spend their epochs, and are judged when all have ended.
     recorded_epochs
         The epochs after which an iterate is judged and recorded:
-        ``"growing"``: some 100 epochs at growing distances; a number k: every k-th; or epochs.
+        ``"growing"``: some 100 epochs at growing distances, with ``stop_at`` each of the first 100
+        and then at most 2 % apart; a number k: every k-th; or epochs.
     record_parameters
         Keep the parameters of measured trials at every recorded epoch, for
         `Results.parameter_history`; at most 4 MiB a trial, which then has fewer epochs.
