@@ -37,7 +37,7 @@ def test_the_shortest_are_repeated_as_far_as_a_tenth_of_the_time_goes():
     assert planned({"a": 2.0, "b": 3.0}) == []
 
 
-@pytest.mark.parametrize("first, seconds", [(2.8, 0.002), (0.002, 0.8)])
+@pytest.mark.parametrize(("first", "seconds"), [(2.8, 0.002), (0.002, 0.8)])
 def test_a_direct_method_that_imported_or_stalled_once_is_repeated(first, seconds):
     """A run of 10 s: two repeats of both passes, of which one took longer, would be above 1 s."""
     passes = {"first_pass_seconds": first, "seconds": seconds}
