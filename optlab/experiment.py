@@ -80,7 +80,8 @@ class Experiment:
         they run: they spend their epochs, and are judged when all have ended.
     recorded_epochs
         The epochs after which an iterate is judged and recorded:
-        ``"growing"``: some 100 epochs at growing distances; a number k: every k-th; or epochs.
+        ``"growing"``: some 100 epochs at growing distances, with ``stop_at`` each of the first 100
+        and then at most 2 % apart; a number k: every k-th; or epochs.
     record_parameters
         Keep the parameters of measured trials at every recorded epoch, for
         `Results.parameter_history`; at most 4 MiB a trial, which then has fewer epochs.
@@ -232,12 +233,12 @@ class Experiment:
                 )
         except StoreError as error:
             if error.records:
-                error.results = self._results(error.records, about)
+                error.results = self._results(error.records, about, execution)
             raise
         try:
-            return self._results(records, about)
+            return self._results(records, about, execution)
         except KeyboardInterrupt:  # a moment's work, which loses nothing when it is done again
-            return self._results(records, about)
+            return self._results(records, about, execution)
 
     def _heard(
         self, progress: bool | None, listener: Listener | None
@@ -251,13 +252,16 @@ class Experiment:
             raise ValueError("progress and listener exclude each other: leave one out")
         return nullcontext(listener)
 
-    def _results(self, records: Sequence[TrialRecord], about: Mapping[str, object]) -> Results:
+    def _results(
+        self, records: Sequence[TrialRecord], about: Mapping[str, object], execution: Execution
+    ) -> Results:
         problems = self.grid.problems.items()
         summaries = {name: ProblemSummary.of(name, problem) for name, problem in problems}
         references = {name: summary.reference_loss for name, summary in summaries.items()}
         judge_against_best_known(records, references, self.budget.stop_at)
         summaries = with_best_known(records, summaries)
-        results = Results.of(self.name, records, summaries, machine(), about)
+        facts = machine(execution.threads, execution.threads_used)
+        results = Results.of(self.name, records, summaries, facts, about)
         return replace(results, experiment_anatomy=self.anatomy)
 
     def anatomy(

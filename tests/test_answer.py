@@ -293,6 +293,11 @@ def test_seconds_of_trials_that_did_not_run_alone_rank_nothing(mark):
 def test_one_trial_each_is_not_yet_certain_and_equal_seconds_are_no_difference():
     single = quiet(optimizers=("A", "B"), direct=(), seeds=1, repeats=1)
     assert texts(single)[0].endswith("(1 trial each: not yet certain).")
+    busy = replace(single, trials=single.trials.assign(cores_short=1.0))
+    assert re.search(
+        r"; [AB] \([^)]*\) took \S+ m?s \(1 trial each: not compared\)", texts(busy)[0]
+    )
+    assert "times as long" not in texts(busy)[0]
     several = quiet(optimizers=("A", "B"), direct=(), seeds=1, repeats=6)
     same = {(row["repeat"], row["epoch"]): row["seconds"] for row in
             several.traces.merge(several.trials[["trial", "repeat", "optimizer"]])

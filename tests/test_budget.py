@@ -33,6 +33,15 @@ def test_growing_records_every_epoch_of_few():
     assert Budget(epochs=20).looks == tuple(range(1, 21))
 
 
+@given(st.integers(1, 10**6))
+def test_where_a_trial_may_stop_epochs_are_near_whatever_the_budget(epochs):
+    recorded = Budget(epochs=epochs, stop_at=1e-6).looks
+    assert recorded[:100] == tuple(range(1, min(epochs, 100) + 1))
+    assert all(b - a <= max(1, a / 50) for a, b in itertools.pairwise(recorded))
+    assert set(recorded[:-1]) <= set(Budget(epochs=10**6, stop_at=1e-6).looks)
+    assert len(recorded) <= 600
+
+
 @given(epochs=st.integers(1, 500), distance=st.integers(1, 600))
 def test_a_distance_records_every_so_many_from_the_first(epochs, distance):
     recorded = Budget(epochs=epochs, recorded_epochs=distance).looks

@@ -37,6 +37,18 @@ def test_the_shortest_are_repeated_as_far_as_a_tenth_of_the_time_goes():
     assert planned({"a": 2.0, "b": 3.0}) == []
 
 
+@pytest.mark.parametrize(("first", "seconds"), [(2.8, 0.002), (0.002, 0.8)])
+def test_a_direct_method_that_imported_or_stalled_once_is_repeated(first, seconds):
+    """A run of 10 s: two repeats of both passes, of which one took longer, would be above 1 s."""
+    passes = {"first_pass_seconds": first, "seconds": seconds}
+    assert planned({"a": 1.0, "b": 10.0}, a=passes) == [("a", 2, 0), ("a", 3, 0)]
+
+
+def test_what_imported_is_repeated_where_it_makes_many_passes():
+    passes = {"first_pass_seconds": 2.8, "trace": [ROW, ROW._replace(epoch=9)]}
+    assert planned({"a": 0.1, "b": 10.0}, a=passes) == [("a", 2, 0), ("a", 3, 0)]
+
+
 def test_seeds_count_as_repeats():
     seconds = {"a": 0.01, "b": 0.01}
     assert planned(seconds, seeds=(0, 1)) == [(o, 2, s) for o in "ab" for s in (0, 1)]

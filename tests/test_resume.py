@@ -420,10 +420,19 @@ def test_threads_that_jobs_share_are_written_down(tmp_path, monkeypatch):
         for jobs in (1, 2):
             problem = ol.LinearRegression.from_dataset(DATASET)
             asked = ol.Experiment(problems=problem, optimizers=ol.Lstsq(), repeats=jobs)
-            asked.run(store=tmp_path / f"{jobs}.db", execution=ol.Execution(jobs=jobs))
+            own = asked.run(store=tmp_path / f"{jobs}.db", execution=ol.Execution(jobs=jobs))
             machine = ol.Results.load(tmp_path / f"{jobs}.db").machine
+            assert own.machine == machine
             found[jobs] = machine.get("threads of a trial")
     assert found == {1: None, 2: "2"}
+
+
+def test_results_name_the_threads_that_their_trials_had():
+    with threads_kept():
+        set_threads(2)
+        problem = ol.LinearRegression.from_dataset(DATASET)
+        found = ol.compare(problem, ol.Lstsq(), execution=ol.Execution(threads=1)).machine
+    assert (found["torch threads"], found["device cpu"]) == ("1", "1 thread")
 
 
 def test_after_a_change_exactly_what_it_decides_is_run_again(tmp_path, monkeypatch):

@@ -26,6 +26,8 @@ Written by `OPTLAB_GOLDEN=write python -m pytest tests/test_sentences.py`. A hea
 results that the sentences are made from: see that file.
 """
 
+ONE_THREAD = {"torch threads": "4", "threads of a trial": "1"}
+
 FAST, MIDDLE, SLOW = ([start + 0.1 * i for i in range(5)] for start in (1.0, 1.5, 2.0))
 
 
@@ -199,6 +201,9 @@ def found_alone():
     failed = cells({"A": 5.0})
     failed.trials["status"] = "failed"
     yield "no answer", of_kinds(failed, "nothing")
+    busy = cells({"A": 5.0})
+    busy.trials["cores_short"] = 0.5
+    yield "crowded on one thread", of_kinds(replace(busy, machine=ONE_THREAD), "crowded")
     four = plant(problems=tuple("abcd"), optimizers=("A",), direct=(), sizes=(8,), seeds=1,
                  repeats=1, devices=("cpu",), mishaps=False)  # fmt: skip
     yield "four problems", of_kinds(four, "more")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+import torch
+
 from optlab.checks import check_bytes, check_count, check_positive
 from optlab.lab.store.redo import check_redo
 
@@ -107,6 +109,11 @@ class Execution:
         """The memory limit in bytes."""
         limit = self.memory_limit
         return None if limit is None else check_bytes("memory_limit", limit)
+
+    @property
+    def threads_used(self) -> int:
+        """The threads of each trial: those that run at once share torch's present number."""
+        return self.threads or max(1, torch.get_num_threads() // self.jobs)
 
     @property
     def in_workers(self) -> bool:

@@ -79,9 +79,7 @@ class Resume:
         self._facts = {
             problems[key]: ProblemSummary.of(key, problem) for key, problem in grid.problems.items()
         }
-        about_machine = machine()
-        if threads_used != threads:
-            about_machine["threads of a trial"] = str(threads_used)
+        about_machine = machine(threads, threads_used)
         setting = _setting(budget, threads, grid.order)
         fingerprints = Fingerprints(problems, optimizers, setting, self._around, deciding_code())
         self._about = name, definition, about_machine, fingerprints

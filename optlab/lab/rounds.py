@@ -84,7 +84,8 @@ def repeats_of_short(
 
     They are numbered from ``number`` on. What they take is judged by the seconds of the trials that
     ended, so that a resumed experiment repeats the same ones; trials without an answer, and those
-    whose seconds are never ranked, are not repeated.
+    whose seconds are never ranked, are not repeated. Imports and compiling, which a process does
+    once, do not count.
     """
     settings: dict[tuple[object, ...], list[Task]] = {}
     for task in tasks:
@@ -115,12 +116,16 @@ def _setting(task: Task) -> tuple[object, ...]:
 
 
 def _cost(record: TrialRecord) -> float:
-    """Return the seconds of a trial, with its first pass; infinite where it is not repeated."""
+    """Return the seconds that a trial takes again; infinite where it is not repeated."""
     ranked = record.trace and record.status.is_result and not (record.contended or record.shared)
     if not ranked or not math.isfinite(record.seconds):
         return math.inf
-    first = record.first_pass_seconds
-    return record.seconds + (first if math.isfinite(first) else 0.0)
+    if not math.isfinite(record.first_pass_seconds):
+        return record.seconds
+    # A first pass that takes longer than the trial itself imported or compiled something.
+    first = min(record.seconds, record.first_pass_seconds)
+    is_one_pass = record.trace[-1].epoch == 1  # twice the same work: the longer was disturbed
+    return 2 * first if is_one_pass else record.seconds + first
 
 
 def untuned_tasks(grid: Grid, budget: Budget) -> list[Task]:

@@ -88,9 +88,8 @@ def run_grid(
     execution, listener = execution or Execution(), listener or Listener()
     if execution.time_limit is not None:
         check_references(grid.problems, execution.time_limit)
-    threads = asked = set_threads(execution.threads)
-    if execution.threads is None:  # trials that run at once share the processor
-        threads = max(1, asked // execution.jobs)
+    asked = set_threads(execution.threads)
+    threads = execution.threads_used
     about = definition if definition is not None else grid.definition() | budget.definition()
     collected = _Collected(untuned_tasks(grid, budget))
     try:

@@ -13,12 +13,16 @@ from pathlib import Path
 import torch
 
 from optlab.lab.measure.devices import available_devices
+from optlab.text import pluralize
 
 _PACKAGES = ("optlab", "torch", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
 
 
-def machine() -> dict[str, str]:
+def machine(threads: int | None = None, used: int | None = None) -> dict[str, str]:
     """Return the facts that decide speed and last digits: processor, libraries, devices.
+
+    ``threads`` are those of trials that run alone, torch's present number where left out; ``used``
+    those that each trial has where several run at once.
 
     Examples
     --------
@@ -35,8 +39,12 @@ def machine() -> dict[str, str]:
     # Optional: its absence is a fact that readers of the results are told of.
     numba = "not installed" if find_spec("numba") is None else _installed_version("numba")
     found["numba"] = numba
-    found["torch threads"] = str(torch.get_num_threads())
+    threads = threads or torch.get_num_threads()
+    found["torch threads"] = str(threads)
     found |= {f"device {name}": what for name, what in available_devices().items()}
+    found["device cpu"] = pluralize(threads, "thread")
+    if used not in (None, threads):
+        found["threads of a trial"] = str(used)
     return found
 
 

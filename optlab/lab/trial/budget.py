@@ -34,9 +34,10 @@ class Budget:
         the suboptimality of a fit that has learnt nothing (above 0, below 1), or a
         `optlab.lab.trial.stop_at.StopAt`. A plain number becomes a `StopAt`.
     recorded_epochs
-        ``"growing"``: some 100 epochs at growing distances; a whole number k: every k-th epoch
-        from the first; a sequence: these epochs. The start (epoch 0), the first and the last are
-        always recorded.
+        ``"growing"``: some 100 epochs at growing distances, or with ``stop_at`` every epoch up to
+        100 and then epochs at most 2 % apart, whatever ``epochs`` is: a trial stops that near to
+        the epoch that reaches it. A whole number k: every k-th epoch from the first. A sequence:
+        these epochs. The start (epoch 0), the first and the last are always recorded.
     record_parameters
         Keep the parameters of every recorded iterate of a measured trial, in the dtype computed in.
         Of one whose parameters would take more than 4 MiB (see
@@ -109,7 +110,7 @@ class Budget:
         if isinstance(self.recorded_epochs, int):
             chosen = set(range(1, self.epochs + 1, self.recorded_epochs))
         elif isinstance(self.recorded_epochs, str):
-            chosen = _growing(self.epochs)
+            chosen = (_growing if self.stop_at is None else _near)(self.epochs)
         else:
             chosen = {epoch for epoch in self.recorded_epochs if epoch <= self.epochs}
         return tuple(sorted(chosen | {1, self.epochs}))
@@ -119,6 +120,16 @@ class Budget:
 def _growing(epochs: int) -> set[int]:
     """Return some 100 epochs at growing distances."""
     return set(np.rint(np.geomspace(1, epochs, 100)).astype(int).tolist())
+
+
+@cache
+def _near(epochs: int) -> set[int]:
+    """Return every epoch up to 100, and then epochs at most 2 % apart."""
+    chosen, epoch = set[int](), 1
+    while epoch <= epochs:
+        chosen.add(epoch)
+        epoch += max(1, epoch // 50)
+    return chosen
 
 
 class Looks:

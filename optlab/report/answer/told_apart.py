@@ -14,16 +14,20 @@ from optlab.report.words import format_ratio, join_names
 from optlab.text import format_seconds, pluralize
 
 
-def beside_first(rows: pd.DataFrame) -> str:
+def beside_first(rows: pd.DataFrame, *, crowded: bool = False) -> str:
     """Return the words on the seconds of the second of some rows, and on who may be as fast.
 
     ``rows`` are in the order of their median seconds and have the paired ratios to the first. A
     setting may be as fast where the interval of its ratio holds 1; with too few pairs for that,
-    where the interval of its median reaches that of the first's.
+    where the interval of its median reaches that of the first's. ``crowded`` says that threads of
+    these trials waited for busy cores: one trial each then tells no ratio.
     """
     first, second, more = rows.iloc[0], rows.iloc[1], rows.iloc[2:]
     few = (more["verdict"] == TOO_FEW) & (more["low"] <= first["high"])
     near = [str(name) for name in more.loc[(more["verdict"] == SAME) | few, "method"]]
+    if crowded and second["pairs"] == 1:
+        took = f"{second['label']} took {format_seconds(second['seconds'])}"
+        return f"{took} (1 trial {_whose(second, first)}: not compared)"
     if second["verdict"] in {SAME, TOO_FEW} and second["pairs"] > 0:
         return _compare(second, first, f"; likewise {join_names(near)}" if near else "")
     verb = "is" if len(near) == 1 else "are"
@@ -42,12 +46,16 @@ def _compare(row: Any, first: Any, likewise: str = "") -> str:
         text += f" [{format_ratio(row['ratio_low'])}, {format_ratio(row['ratio_high'])}]"
     if row["verdict"] == SLOWER:
         return f"{name} {text}"
-    whole = pairs == row["timed"] == first["timed"]
-    count = f"{pluralize(int(pairs), 'trial')} {'each' if whole else 'in common'}"
+    count = f"{pluralize(int(pairs), 'trial')} {_whose(row, first)}"
     doubt = "not yet certain" if row["verdict"] == TOO_FEW else "not told apart"
     if row["verdict"] == FASTER or row["ratio"] < 1:  # the medians say the opposite
         text = f"has a higher median, {format_seconds(row['seconds'])}; trial by trial it {text}"
     return f"{name} {text} ({count}: {doubt}{likewise})"
+
+
+def _whose(row: Any, first: Any) -> str:
+    """Return whether the trials of a pair of settings are all that each has, in words."""
+    return "each" if row["pairs"] == row["timed"] == first["timed"] else "in common"
 
 
 def busy_machine(results: ResultTables, rows: pd.DataFrame) -> str:

@@ -135,19 +135,27 @@ def _direct(results: ResultTables, rows: pd.DataFrame, problem: str) -> Sentence
         text += f"; {other['label']} is {_exactness(other)}"
         text += f" in {format_seconds(other['seconds'])}" if other["tier"] == TIMED else ""
     elif len(others):
-        words, other = _next_direct(rows.iloc[:1], others)
+        words, other = _next_direct(results, rows.iloc[:1], others)
         text += words
         numbers |= other
     text += _not_timed(results, best)
     return Sentence("direct", f"{text}.", problem, numbers)
 
 
-def _next_direct(best: pd.DataFrame, others: pd.DataFrame) -> tuple[str, dict[str, Any]]:
+def _beside(results: ResultTables, best: pd.DataFrame, others: pd.DataFrame) -> str:
+    """Return the clause on the seconds of other settings beside those of the best."""
+    rows = pd.concat([best, others])
+    return f"; {beside_first(rows, crowded=bool(busy_machine(results, rows.iloc[:2])))}"
+
+
+def _next_direct(
+    results: ResultTables, best: pd.DataFrame, others: pd.DataFrame
+) -> tuple[str, dict[str, Any]]:
     """Return the words on the next direct method, of as many digits where there is one."""
     near = others[~(others["digits"] < best["digits"].iloc[0] - TIE)]
     if len(near) and near.iloc[0]["pairs"] > 0:
         same_tier = near[near["tier"] == TIMED]
-        return f"; {beside_first(pd.concat([best, same_tier]))}", {"next": _ratio(near.iloc[0])}
+        return _beside(results, best, same_tier), {"next": _ratio(near.iloc[0])}
     other = others.iloc[0]
     if len(near) or other["tier"] >= NO_ANSWER:
         return "", {}
@@ -205,7 +213,7 @@ def _first(results: ResultTables, rows: pd.DataFrame, goal: str, of: str) -> str
         text = f"{who} needs the fewest epochs to {goal}: {number(best['epochs'])}"
     text += _not_timed(results, best)
     if len(others) and timed:
-        text += f"; {beside_first(pd.concat([rows.iloc[:1], others]))}"
+        text += _beside(results, rows.iloc[:1], others)
     elif len(others):
         other = others.iloc[0]
         as_many = other["epochs"] == best["epochs"]

@@ -30,7 +30,7 @@ def caveats(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
         *_unstable(views),
         *_contended(results.trials),
         *_shared(results.trials),
-        *_crowded(results.trials),
+        *_crowded(results),
         *_once(views, results.trials),
         *_files(results),
         *_machines(results),
@@ -218,17 +218,20 @@ def _shared(trials: pd.DataFrame) -> Iterator[Sentence]:
         yield Sentence("shared", text, "", {"trials": count})
 
 
-def _crowded(trials: pd.DataFrame) -> Iterator[Sentence]:
+def _crowded(results: ResultTables) -> Iterator[Sentence]:
     """Yield the number of timed trials that lacked cores, which other processes used."""
+    trials, machine = results.trials, results.machine
     if "cores_short" not in trials:
         return
     short = trials.loc[timed(trials), "cores_short"].astype(float)
     many = short[short > CROWDED_ABOVE]
     if len(many):
+        threads = machine.get("threads of a trial", machine.get("torch threads"))
+        fewer = "" if threads == "1" else "Ask for one thread, or run "
         text = (
             f"While {pluralize(len(many), 'trial')} ran, other processes used cores that their "
-            f"threads needed, up to {many.max():.1f}: seconds may be those of a busy machine. Ask "
-            "for one thread, or run them when nothing else does."
+            f"threads needed, up to {many.max():.1f}: seconds may be those of a busy machine. "
+            f"{fewer or 'Run '}them when nothing else does."
         )
         yield Sentence("crowded", text, "", {"trials": len(many), "most": float(many.max())})
 
