@@ -442,7 +442,7 @@ def test_what_users_wrote_is_text(open_page):
     names = (HOSTILE, EVIL, "Lstsq", "=1+1<a href='javascript:alert(3)'>link</a>")
     hostile = plant(name=EVIL, problems=(HOSTILE, EVIL), optimizers=names, devices=("cpu",),
                     mishaps=False)  # fmt: skip
-    hostile.trials.loc[hostile.trials["seed"] == 0, ["status", "message"]] = ["failed", EVIL]
+    hostile.trials.loc[hostile.trials["repeat"] == 1, ["status", "message"]] = ["failed", EVIL]
     hostile.machine["processor"] = EVIL
     hostile.definition.update(
         {"command": f"optlab run {EVIL}", HOSTILE: [EVIL], EVIL: {HOSTILE: EVIL}}

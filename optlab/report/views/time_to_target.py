@@ -167,7 +167,8 @@ def target_view(results: ResultTables) -> View:
         x=(Axis("batch", "batch size", scale="category"),),
         y=axes,
         choose=("target", "target"),
-        missing="No trial reached a tenth of its suboptimality without training.",
+        missing="No setting reached a tenth of its suboptimality without training in more than "
+        "half of its trials.",
     )
 
 
