@@ -233,7 +233,7 @@ def test_a_rate_that_there_is_not_is_told_once(
     short: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = tmp_path / "s.py"
-    curved = SCRIPT.replace("LinearRegression", "LogisticRegression").replace("2.0, 3.0]", "0.0, 1.0]")
+    curved = SCRIPT.replace("LinearRegression", "LogisticRegression").replace("2.0, 3", "0.0, 1")
     script.write_text(curved.replace("ManualSGD(0.01)", "SGD('2/(L+mu)')"), encoding="utf-8")
     command = ["profile", str(script), "--batch-sizes", "1,full"]
     assert app(command, result_action="return_value") == 1
