@@ -425,9 +425,10 @@ def test_methods_that_differ_in_kind_are_named_once(tutorial):
         ol.TorchSGD(0.1, weight_decay=0.5), ol.SVRG(0.1), ol.Newton(), ol.Lstsq(),
     ]  # fmt: skip
     results = ol.compare(tutorial, methods, batch_sizes=[5, "full"], epochs=4)
-    slow, decay, costs = remarks(results)
+    slow, noisy, decay, costs = remarks(results)
+    assert noisy.startswith("SGD (learning_rate=0.1, batch size 5) stays above ")
     assert slow == (
-        "SGD (learning_rate=0.1, full batch) misses 0.1 in 4 epochs: the error's slowest mode "
+        "SGD (learning_rate=0.1, full batch) misses 1e-12 in 4 epochs: the error's slowest mode "
         "halves every 3.11 epochs at the learning rate 0.1 (1/L = 0.5 is faster) and the condition "
         "number 1"
     )
@@ -448,7 +449,8 @@ def test_methods_that_differ_in_kind_are_named_once(tutorial):
     for text in (str(results), results._repr_html_(), render_page(results)):
         packed = re.sub(r"\s", "", text)
         assert [packed.count(re.sub(r"\s", "", remark)) for remark in (decay, costs)] == [1, 1]
-    assert remarks(results.filter(optimizer=["SGD", "Lstsq"])) == [slow]
+    (alone,) = remarks(results.filter(optimizer=["SGD", "Lstsq"]))
+    assert alone == slow.replace("1e-12", "0.1")
 
 
 def test_what_keeps_descent_slow_is_said_in_two_sentences():
@@ -468,6 +470,9 @@ def test_what_keeps_descent_slow_is_said_in_two_sentences():
     level = float(re.search(r"keeps it near (\S+) of the suboptimality", noisy)[1])
     assert level == pytest.approx(batches["noise_floor"] / scale, rel=0.06)
     assert batches["noise_floor"] > 1e-8 * scale
+    html = render_page(results)
+    assert '<a href="#coefficients">Coefficients</a>' in html
+    assert html.count('<table class="parameters">') == 1 == html.count("60 rows fitted")
     several = ol.compare([problem], ol.SGD(0.01), epochs=20, stop_at=1e-8)
     (line,) = remarks(several)
     assert "in 20 epochs" in line
@@ -613,16 +618,14 @@ def test_a_solution_predicts_and_gives_its_coefficients_in_the_units_of_the_data
     problem = ol.LinearRegression.from_dataset(data.standardized())
     solution = ol.minimize(problem, ol.Lstsq())
     table = solution.coefficients()
-    raw = table["raw_coefficient"].to_numpy()
+    raw = table["coefficient"].to_numpy()
     by_hand = raw[0] + np.asarray(data.X) @ raw[1:]
     np.testing.assert_allclose(solution.predict(data.X).numpy(), by_hand, rtol=1e-9)
     np.testing.assert_allclose(solution.predict().numpy(), by_hand, rtol=1e-9)
-    np.testing.assert_array_equal(
-        table["raw_standard_error"], problem.coefficients()["raw_standard_error"]
-    )
+    np.testing.assert_array_equal(table["standard_error"], problem.coefficients()["standard_error"])
     # A point that is no minimiser has coefficients, but no standard errors.
     far = ol.minimize(problem, ol.ManualSGD(0.01), epochs=3)
-    assert far.coefficients()["standard_error"].isna().all()
+    assert far.coefficients()["standard_error_as_fitted"].isna().all()
     assert far.plot().axes
     valley = ol.minimize(ol.Rosenbrock(), ol.LBFGS(), epochs=5)
     for ask in (valley.predict, valley.coefficients):

@@ -63,7 +63,7 @@ def test_a_new_row_is_encoded_filled_and_scaled_as_the_rows_that_were_fitted(sol
     # Oslo is the most frequent level and 50 the median; "only" has one level, and no coefficient.
     filled = new.assign(city=["Rome", "Oslo", "Lima"], size=[50.0, 60, 60])
     np.testing.assert_array_equal(solution.predict(new), solution.predict(filled))
-    table = solution.coefficients().set_index("name")["raw_coefficient"]
+    table = solution.coefficients().set_index("name")["coefficient"]
     expected = table["intercept"] + table["lift"] + 50 * table["size"] + table["city=Rome"]
     assert float(solution.predict(new)[0]) == pytest.approx(expected, rel=1e-12)
     encoded = pd.DataFrame({"city=Oslo": [0.0], "city=Rome": 1, "size": 50, "lift": 1})

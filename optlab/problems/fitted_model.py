@@ -69,6 +69,6 @@ def coefficients(problem: Problem, parameters: Parameters, distance: float) -> p
     table: pd.DataFrame = tabulate(parameters)
     if distance <= AT_MINIMUM:
         own = tabulate()
-        for name in ("standard_error", "raw_standard_error"):
+        for name in ("standard_error_as_fitted", "standard_error"):
             table[name] = own[name]
     return table
