@@ -126,6 +126,11 @@ class Solution:
             For a problem that predicts nothing, and for rows that do not fit its features: a level
             that no fitted row has, a column that is missing.
 
+        Warns
+        -----
+        UserWarning
+            Which missing values of a table were filled, and by what.
+
         See Also
         --------
         coefficients : What the model is made of.

@@ -29,8 +29,8 @@ def counted_rows(columns: Mapping[str, Any]) -> list[str]:
             continue
         if np.array_equal(values, values[0] + np.arange(len(values))):
             notes.append(
-                f"column {name!r} counts the rows, {values[0] + 0.0:.0f} to {values[-1]:.0f}: if it "
-                f"is an index, drop=[{name!r}] (--drop) leaves it out"
+                f"column {name!r} counts the rows, {values[0] + 0.0:.0f} to {values[-1]:.0f}: if "
+                f"it is an index, drop=[{name!r}] (--drop) leaves it out"
             )
     return notes
 
