@@ -365,3 +365,25 @@ def test_labels_that_are_numbers_stay_numbers():
 def test_a_dataset_refuses_missing_labels():
     with pytest.raises(ValueError, match="1 missing class labels, the first in row 1"):
         ol.datasets.Dataset("a", [[1.0], [2.0]], ["yes", None])
+
+
+def test_all_that_is_refused_is_told_at_once_with_the_options_that_settle_it():
+    frame = pd.DataFrame({
+        "id": [5, 3, 9, 1], "sold": ["2023-01-01", "2023-02-01", "2023-03-01", "2023-04-01"],
+        "city": ["Oslo", "Rome", None, "Oslo"], "size": [1.0, None, 3.0, 4.0], "y": [1, 2, 4, 3],
+    })  # fmt: skip
+    with pytest.raises(ValueError, match="'sold' holds dates") as told:
+        from_pandas(frame, target="y", drop="id")
+    *_, gaps, together = str(told.value).splitlines()
+    assert "\ncolumn 'city' holds text" in str(told.value)
+    assert gaps == "column 'size' has 1 missing value"
+    keywords = "drop=['id', 'sold'], categories='one-hot', missing='median'"
+    assert together == (
+        f"together: --drop id,sold --categories one-hot --missing median, or {keywords}"
+    )
+    options = {"drop": ["id", "sold"], "categories": "one-hot", "missing": "median"}
+    assert from_pandas(frame, target="y", **options).feature_names == ("city=Rome", "size")
+    # No options settle a column of objects: its own sentence says what to do.
+    with pytest.raises(ValueError, match="'x' holds complex") as told:
+        from_pandas(frame.assign(x=1j), target="y")
+    assert "together" not in str(told.value)
