@@ -195,10 +195,10 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     },
     "coefficients": {
         "name": "the feature, or the intercept",
-        "coefficient": "as fitted",
+        "coefficient": "in the units of the data before they were standardized",
         "standard_error": "its standard error; missing where the minimiser was not reached",
-        "raw_coefficient": "in the units of the data before they were standardized",
-        "raw_standard_error": "its standard error",
+        "as_fitted": "the coefficient of the columns as they were fitted, standardized or not",
+        "standard_error_as_fitted": "its standard error",
     },
 }  # fmt: skip
 """The meanings of a table's own columns, by the method of `optlab.Results` that returns it."""

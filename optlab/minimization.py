@@ -126,6 +126,11 @@ class Solution:
             For a problem that predicts nothing, and for rows that do not fit its features: a level
             that no fitted row has, a column that is missing.
 
+        Warns
+        -----
+        UserWarning
+            Which missing values of a table were filled, and by what.
+
         See Also
         --------
         coefficients : What the model is made of.
@@ -142,16 +147,16 @@ class Solution:
         return predict(self.problem, self.parameters, X)
 
     def coefficients(self) -> pd.DataFrame:
-        """Return a linear model's coefficients as fitted and in the units of the data.
+        """Return a linear model's coefficients in the units of the data and as fitted.
 
         Returns
         -------
         pandas.DataFrame
-            A row for the intercept and for each feature: ``name, coefficient, standard_error`` (as
-            fitted), ``raw_coefficient, raw_standard_error`` (in the units of the columns before
-            they were standardized). Standard errors are those of least squares without a penalty:
-            they are given where the last iterate is the minimiser to 6 digits, and NaN elsewhere,
-            where they would be errors of a point that was not reached.
+            A row for the intercept and for each feature: ``name, coefficient, standard_error`` (in
+            the units of the columns before they were standardized), ``as_fitted,
+            standard_error_as_fitted``. Standard errors are those of least squares without a
+            penalty: they are given where the last iterate is the minimiser to 6 digits, and NaN
+            elsewhere, where they would be errors of a point that was not reached.
 
         Raises
         ------
@@ -167,7 +172,7 @@ class Solution:
         >>> import optlab as ol
         >>> problem = ol.LinearRegression.from_dataset(ol.datasets.diabetes().standardized())
         >>> table = ol.minimize(problem, ol.Lstsq()).coefficients()
-        >>> table.loc[3, ["name", "raw_coefficient", "raw_standard_error"]].tolist()[0]
+        >>> table.loc[3, ["name", "coefficient", "standard_error"]].tolist()[0]
         'bmi'
         """
         return coefficients(self.problem, self.parameters, self.parameter_error)

@@ -119,6 +119,19 @@ def test_planted_work_is_found_in_its_part(place: str, short: None) -> None:
     assert sum(found.seconds.values()) == pytest.approx(found.step)
 
 
+RATE_TEXTS = [
+    ol.ManualSGD("auto"),
+    ol.SGD(ol.schedules.Cosine("1/L", epochs=9)),
+    ol.Averaged(ol.SGD("auto")),
+    ol.TorchOptimizer(torch.optim.Adam, lr="auto"),
+]
+
+
+@pytest.mark.parametrize("optimizer", RATE_TEXTS, ids=repr)
+def test_rates_that_are_text_get_their_numbers(optimizer: ol.Optimizer, short: None) -> None:
+    assert step_parts(problem(), optimizer, 2, 0).step > 0
+
+
 def test_no_part_is_left_patched_and_the_problem_is_untouched(short: None) -> None:
     before = torch.Tensor.backward, torch.autograd.grad, DataLoader.__iter__
     subject = problem()
@@ -214,6 +227,17 @@ import optlab as ol
 problem = ol.LinearRegression([[1.0], [2.0], [4.0]], [1.0, 2.0, 3.0], name="line")
 experiment = ol.Experiment(problems=problem, optimizers=[ol.ManualSGD(0.01), ol.Lstsq()])
 """
+
+
+def test_a_rate_that_there_is_not_is_told_once(
+    short: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "s.py"
+    curved = SCRIPT.replace("LinearRegression", "LogisticRegression").replace("2.0, 3", "0.0, 1")
+    script.write_text(curved.replace("ManualSGD(0.01)", "SGD('2/(L+mu)')"), encoding="utf-8")
+    command = ["profile", str(script), "--batch-sizes", "1,full"]
+    assert app(command, result_action="return_value") == 1
+    assert capsys.readouterr().err.count("SGD on line: has no learning rate: the loss of") == 1
 
 
 def test_the_command(short: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -283,7 +283,7 @@ def test_seconds_of_trials_that_did_not_run_alone_rank_nothing(mark):
     (text,) = texts(results)
     how = "in a sweep" if mark == "shared" else "beside others"
     assert "needs the fewest epochs to 1e-12: " in text
-    assert f" (its trials ran {how}: seconds are not ranked); " in text  # said of the first
+    assert f" (its trials ran {how}: seconds are not ranked); A (" in text
     assert not re.search(r"\d (s|ms|µs)\b", text)
     # Where one method alone was timed, the others have no rank.
     some = results.trials.assign(**{mark: results.trials["optimizer"] == "A"})
@@ -431,7 +431,13 @@ def test_methods_that_differ_in_kind_are_named_once(tutorial):
         ol.TorchSGD(0.1, weight_decay=0.5), ol.SVRG(0.1), ol.Newton(), ol.Lstsq(),
     ]  # fmt: skip
     results = ol.compare(tutorial, methods, batch_sizes=[5, "full"], epochs=4)
-    decay, costs = remarks(results)
+    slow, noisy, decay, costs = remarks(results)
+    assert noisy.startswith("SGD (learning_rate=0.1, batch size 5) stays above ")
+    assert slow == (
+        "SGD (learning_rate=0.1, full batch) misses 1e-12 in 4 epochs: the error's slowest mode "
+        "halves every 3.11 epochs at the learning rate 0.1 (1/L = 0.5 is faster) and the condition "
+        "number 1"
+    )
     assert decay == (
         "AdamW (weight decay 0.02), Averaged(Lion) (weight decay 0.3), torch AdamW (weight decay "
         "0.01) and TorchSGD (weight decay 0.5) minimise another function: decay pulls the "
@@ -449,7 +455,34 @@ def test_methods_that_differ_in_kind_are_named_once(tutorial):
     for text in (str(results), results._repr_html_(), render_page(results)):
         packed = re.sub(r"\s", "", text)
         assert [packed.count(re.sub(r"\s", "", remark)) for remark in (decay, costs)] == [1, 1]
-    assert remarks(results.filter(optimizer=["SGD", "Lstsq"])) == []
+    (alone,) = remarks(results.filter(optimizer=["SGD", "Lstsq"]))
+    assert alone == slow.replace("1e-12", "0.1")
+
+
+def test_what_keeps_descent_slow_is_said_in_two_sentences():
+    X = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None].repeat(1, 2)
+    X[:, 1] = torch.linspace(-1, 1, 60).square() * 4
+    problem = ol.LinearRegression(X, X.sum(1) + torch.linspace(0, 40, 60).sin(), name="curved")
+    results = ol.compare(
+        problem, [ol.SGD("auto"), ol.TorchSGD("auto"), ol.Lstsq()], batch_sizes=[4, "full"],
+        epochs=400, stop_at=1e-8,
+    )  # fmt: skip
+    slow, noisy = remarks(results)
+    rows = results.theory().set_index(["optimizer", "batch"])
+    full, batches = rows.loc[("SGD", "full")], rows.loc[("SGD", "4")]
+    assert f"halves every {full['half_life']:.3g} epochs" in slow
+    assert f"condition number {full['condition']:.3g}" in slow
+    scale = results.trials["stop_scale"].iloc[0]
+    level = float(re.search(r"keeps it near (\S+) of the suboptimality", noisy)[1])
+    assert level == pytest.approx(batches["noise_floor"] / scale, rel=0.06)
+    assert batches["noise_floor"] > 1e-8 * scale
+    html = render_page(results)
+    assert '<a href="#coefficients">Coefficients</a>' in html
+    assert html.count('<table class="parameters">') == 1 == html.count("60 rows fitted")
+    several = ol.compare([problem], ol.SGD(0.01), epochs=20, stop_at=1e-8)
+    (line,) = remarks(several)
+    assert "in 20 epochs" in line
+    assert "1/L = " in line
 
 
 def test_what_finds_no_room_is_named():
@@ -591,16 +624,14 @@ def test_a_solution_predicts_and_gives_its_coefficients_in_the_units_of_the_data
     problem = ol.LinearRegression.from_dataset(data.standardized())
     solution = ol.minimize(problem, ol.Lstsq())
     table = solution.coefficients()
-    raw = table["raw_coefficient"].to_numpy()
+    raw = table["coefficient"].to_numpy()
     by_hand = raw[0] + np.asarray(data.X) @ raw[1:]
     np.testing.assert_allclose(solution.predict(data.X).numpy(), by_hand, rtol=1e-9)
     np.testing.assert_allclose(solution.predict().numpy(), by_hand, rtol=1e-9)
-    np.testing.assert_array_equal(
-        table["raw_standard_error"], problem.coefficients()["raw_standard_error"]
-    )
+    np.testing.assert_array_equal(table["standard_error"], problem.coefficients()["standard_error"])
     # A point that is no minimiser has coefficients, but no standard errors.
     far = ol.minimize(problem, ol.ManualSGD(0.01), epochs=3)
-    assert far.coefficients()["standard_error"].isna().all()
+    assert far.coefficients()["standard_error_as_fitted"].isna().all()
     assert far.plot().axes
     valley = ol.minimize(ol.Rosenbrock(), ol.LBFGS(), epochs=5)
     for ask in (valley.predict, valley.coefficients):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import optlab as ol
 from optlab.app.summary_table import print_coefficients
 from optlab.lab import ProblemSummary
+from optlab.report.views.accuracy import parameters_view
 
 
 def made(seed, offset, scale, **options):
@@ -38,12 +39,11 @@ def test_raw_coefficients_are_those_of_the_raw_columns(seed, offset, scale, weig
     # A column rounded at standardizing is off by eps of its spread: 40 rows, and the offset over
     # the spread (at most 1e3 / 2e-4) multiplies what the intercept bears.
     rel = 1e-9 * max(1.0, offset / (0.2 * scale))
-    np.testing.assert_allclose(found["raw_coefficient"][1:], raw["coefficient"][1:], rtol=rel)
-    np.testing.assert_allclose(found["raw_standard_error"], raw["standard_error"], rtol=rel)
-    gap = abs(found["raw_coefficient"][0] - raw["coefficient"][0])
-    assert gap <= rel * abs(raw["coefficient"] * [1, offset, offset, offset]).sum() + rel
-    for name in ("coefficient", "standard_error"):  # nothing was standardized
-        np.testing.assert_allclose(raw[f"raw_{name}"], raw[name], rtol=1e-9)
+    np.testing.assert_allclose(found["coefficient"][1:], raw["as_fitted"][1:], rtol=rel)
+    np.testing.assert_allclose(found["standard_error"], raw["standard_error_as_fitted"], rtol=rel)
+    gap = abs(found["coefficient"][0] - raw["as_fitted"][0])
+    assert gap <= rel * abs(raw["as_fitted"] * [1, offset, offset, offset]).sum() + rel
+    np.testing.assert_allclose(raw.iloc[:, 1:3], raw.iloc[:, 3:], rtol=1e-9)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -57,8 +57,8 @@ def test_standard_errors_are_the_textbooks(weighted):
     r = data.y - A @ c
     expected = np.sqrt((r @ W @ r) / (40 - 4) * covariance.diagonal())
     found = table(data)
-    np.testing.assert_allclose(found["coefficient"], c, rtol=1e-9)
-    np.testing.assert_allclose(found["standard_error"], expected, rtol=1e-9)
+    np.testing.assert_allclose(found["as_fitted"], c, rtol=1e-9)
+    np.testing.assert_allclose(found["standard_error_as_fitted"], expected, rtol=1e-9)
 
 
 def test_rows_of_weight_zero_are_no_observations():
@@ -73,7 +73,7 @@ def test_rows_of_weight_zero_are_no_observations():
 
 def test_standard_errors_are_missing_where_they_mean_nothing():
     data = made(1, 0.0, 1.0).standardized()
-    errors = ["standard_error", "raw_standard_error"]
+    errors = ["standard_error_as_fitted", "standard_error"]
     assert table(data)[errors].notna().all(axis=None)
     assert table(data, l2=0.1)[errors].isna().all(axis=None)
     few = ol.datasets.Dataset("few", data.X[:4], data.y[:4])
@@ -90,16 +90,16 @@ def test_a_fit_without_an_intercept_has_one_in_raw_units_only():
     assert table(data, fit_intercept=False)["name"].tolist() == ["a", "b", "c"]
     found = table(data.standardized(), fit_intercept=False)
     assert found["name"].tolist() == ["intercept", "a", "b", "c"]
-    assert np.isnan(found["coefficient"][0])
-    raw = data.standardized().raw_coefficients(found["coefficient"][1:].to_numpy())
-    assert found["raw_coefficient"].tolist() == [raw.bias, *raw.weight]
-    assert found["raw_standard_error"].notna().all()
+    assert np.isnan(found["as_fitted"][0])
+    raw = data.standardized().raw_coefficients(found["as_fitted"][1:].to_numpy())
+    assert found["coefficient"].tolist() == [raw.bias, *raw.weight]
+    assert found["standard_error"].notna().all()
 
 
 def test_coefficients_beyond_float64_are_missing():
     found = table(made(1, 0.0, 1e-308).standardized())
-    assert found["coefficient"].notna().all()
-    assert found["raw_coefficient"].isna().all()
+    assert found["as_fitted"].notna().all()
+    assert found["coefficient"].isna().all()
 
 
 def test_a_results_file_keeps_coefficients_and_provenance(tmp_path):
@@ -111,13 +111,15 @@ def test_a_results_file_keeps_coefficients_and_provenance(tmp_path):
         (facts,) = found.problems.values()
         pd.testing.assert_frame_equal(facts.coefficient_table(), problem.coefficients())
         assert list(facts.provenance) == list(data.provenance) != []
+    named = parameters_view(results).extra["reference"]["parameter"]
+    assert list(named) == ["a", "b", "c", "intercept"]
 
 
 def test_a_summarys_coefficients_are_values_that_json_can_hold():
     problem = ol.LinearRegression.from_dataset(made(1, 3.0, 1.0), l2=1.0)
     facts = ProblemSummary.of("p", problem)
     assert json.loads(json.dumps(facts.coefficients, allow_nan=False)) == facts.coefficients
-    assert facts.coefficient_table()["standard_error"].isna().all()
+    assert facts.coefficient_table()["standard_error_as_fitted"].isna().all()
 
 
 @pytest.mark.parametrize(("d", "more"), [(19, ""), (20, "and 1 more\n"), (30, "and 11 more\n")])
@@ -128,5 +130,6 @@ def test_the_terminal_shows_twenty_coefficients_and_counts_the_others(capsys, d,
     assert capsys.readouterr().out == ""
     print_coefficients(facts, every=True)
     out = capsys.readouterr().out
+    assert "(50 rows fitted)" in out
     assert sum(line.startswith("│") for line in out.splitlines()) == 20
     assert out.endswith("┘\n" + more)

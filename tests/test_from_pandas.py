@@ -115,7 +115,7 @@ def test_a_missing_target_is_never_made_up():
     assert data.y.tolist() == [1, 3, 4]
     assert data.X[:, 1].tolist() == [1, 3, 5]
     assert data.X[:, 2].tolist() == [0, 0, 1]  # the missing city is filled with one of two levels
-    assert data.provenance[0] == (
+    assert data.provenance[1] == (
         "left out: 1 of 4 rows have missing values (column 'price': 1 missing, the first in row 1)"
     )
 
@@ -257,10 +257,14 @@ def test_odd_columns_are_told():
         notes[-1],
     )
     assert notes[0] == (
-        "column 'Unnamed: 0' counts the rows, from 0 to 7: if it is an index, leave it out with "
-        "drop=['Unnamed: 0']"
+        "column 'Unnamed: 0' counts the rows, 0 to 7: if it is an index, "
+        "drop=['Unnamed: 0'] (--drop) leaves it out"
     )
     assert notes[-1].startswith("columns that depend linearly on the others: ")
+    numbered = pd.DataFrame({"id": np.arange(1001, 1001 + len(n)), "half": n + 0.5, "y": n**2})
+    first, *others = from_pandas(numbered, target="y").provenance
+    assert first.startswith(f"column 'id' counts the rows, 1001 to {1000 + len(n)}: if it is an")
+    assert not any("'half' counts" in note for note in others)
     few = from_pandas(pd.DataFrame(np.eye(3)).assign(y=n[:3]), target="y").provenance
     assert "3 rows for 3 features and an intercept: the weights are not unique" in few
 
@@ -361,3 +365,25 @@ def test_labels_that_are_numbers_stay_numbers():
 def test_a_dataset_refuses_missing_labels():
     with pytest.raises(ValueError, match="1 missing class labels, the first in row 1"):
         ol.datasets.Dataset("a", [[1.0], [2.0]], ["yes", None])
+
+
+def test_all_that_is_refused_is_told_at_once_with_the_options_that_settle_it():
+    frame = pd.DataFrame({
+        "id": [5, 3, 9, 1], "sold": ["2023-01-01", "2023-02-01", "2023-03-01", "2023-04-01"],
+        "city": ["Oslo", "Rome", None, "Oslo"], "size": [1.0, None, 3.0, 4.0], "y": [1, 2, 4, 3],
+    })  # fmt: skip
+    with pytest.raises(ValueError, match="'sold' holds dates") as told:
+        from_pandas(frame, target="y", drop="id")
+    *_, gaps, together = str(told.value).splitlines()
+    assert "\ncolumn 'city' holds text" in str(told.value)
+    assert gaps == "column 'size' has 1 missing value"
+    keywords = "drop=['id', 'sold'], categories='one-hot', missing='median'"
+    assert together == (
+        f"together: --drop id,sold --categories one-hot --missing median, or {keywords}"
+    )
+    options = {"drop": ["id", "sold"], "categories": "one-hot", "missing": "median"}
+    assert from_pandas(frame, target="y", **options).feature_names == ("city=Rome", "size")
+    # No options settle a column of objects: its own sentence says what to do.
+    with pytest.raises(ValueError, match="'x' holds complex") as told:
+        from_pandas(frame.assign(x=1j), target="y")
+    assert "together" not in str(told.value)

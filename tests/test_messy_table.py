@@ -78,11 +78,11 @@ def test_pandas_in_five_lines_finds_the_coefficients_in_the_units_of_the_table(f
     table = from_pandas["flat_prices"].coefficients()
     assert table["name"].tolist() == ["intercept", "size", "floor", "city=Oslo", "city=Rome"]
     # Both solvers are backward stable on columns of condition below 1e4: 1e4 eps, and some more.
-    np.testing.assert_allclose(table["raw_coefficient"], solved.coefficients, rtol=1e-10)
-    assert (table["raw_standard_error"] > 0).all()
+    np.testing.assert_allclose(table["coefficient"], solved.coefficients, rtol=1e-10)
+    assert (table["standard_error"] > 0).all()
     # The truth is 2.5 a square metre, a price 40 higher in Rome than in Oslo.
-    gap = abs(table["raw_coefficient"][1] - 2.5)
-    assert gap < 5 * table["raw_standard_error"][1]
+    gap = abs(table["coefficient"][1] - 2.5)
+    assert gap < 5 * table["standard_error"][1]
     trials = from_pandas["results"].trials
     assert set(trials["status"]) == {"converged"}
     by_descent, exact = trials["validation_loss"]

@@ -30,6 +30,7 @@ def solution():
     return solved(from_pandas(FRAME, **WORDS).standardized())
 
 
+@pytest.mark.filterwarnings("ignore:.* as in the table that was fitted")
 @given(
     missing=st.sampled_from(["drop", "mean", "median"]),
     standardized=st.booleans(),
@@ -62,10 +63,16 @@ def test_a_new_row_is_encoded_filled_and_scaled_as_the_rows_that_were_fitted(sol
     new = pd.DataFrame({"lift": [True] * 3, "city": ["Rome", None, "Lima"], "size": [None, 60, 60]})
     # Oslo is the most frequent level and 50 the median; "only" has one level, and no coefficient.
     filled = new.assign(city=["Rome", "Oslo", "Lima"], size=[50.0, 60, 60])
-    np.testing.assert_array_equal(solution.predict(new), solution.predict(filled))
-    table = solution.coefficients().set_index("name")["raw_coefficient"]
+    told = (
+        "1 missing value of column 'size' filled with 50, 1 missing value of column 'city' filled "
+        "with 'Oslo', as in the table that was fitted"
+    )
+    with pytest.warns(UserWarning, match=f"^{told}$") as warned:
+        np.testing.assert_array_equal(solution.predict(new), solution.predict(filled))
+    assert [warning.filename for warning in warned] == [__file__]
+    table = solution.coefficients().set_index("name")["coefficient"]
     expected = table["intercept"] + table["lift"] + 50 * table["size"] + table["city=Rome"]
-    assert float(solution.predict(new)[0]) == pytest.approx(expected, rel=1e-12)
+    assert float(solution.predict(filled)[0]) == pytest.approx(expected, rel=1e-12)
     encoded = pd.DataFrame({"city=Oslo": [0.0], "city=Rome": 1, "size": 50, "lift": 1})
     assert float(solution.predict(encoded)[0]) == pytest.approx(expected, rel=1e-12)
     # Numbers alone are rows of the encoded columns.

@@ -23,16 +23,20 @@ def test_a_certificate_is_given_in_words():
     assert (lines["to be trusted"], lines["found"]) == ("yes", known["message"])
     bmi = facts.parameters["weight"][2], known["standard_errors"]["weight"][2]
     data = ol.datasets.diabetes().X[:, 2]  # a unit of the raw column is 1 / its deviation
-    both = [number(value, 10) for value in (*bmi, *(value / data.std() for value in bmi))]
+    both = [number(value, 10) for value in (*(value / data.std() for value in bmi), *bmi)]
     assert ("bmi", *both) in shown.rows
-    assert shown.head[3:] == ["in the units of the data", "standard error in these units"]
+    assert shown.head[1:] == [
+        "coefficient", "standard error", "as fitted", "standard error as fitted"
+    ]  # fmt: skip
     assert lines["preparation of the data"][-1][1].startswith("each feature standardized")
 
 
 def test_coefficients_of_raw_columns_are_given_once():
     problem = ol.LinearRegression.from_dataset(ol.datasets.diabetes())
     shown = reference_lines(ProblemSummary.of("diabetes", problem))
-    assert shown.head == ["parameter", "reference", "standard error"]
+    assert (shown.head, shown.fitted) == (
+        ["name", "coefficient", "standard error"], "442 rows fitted"
+    )  # fmt: skip
 
 
 def test_missing_facts_are_left_out_and_others_shown_as_they_are():
@@ -44,7 +48,7 @@ def test_missing_facts_are_left_out_and_others_shown_as_they_are():
     lines = dict(shown.lines)
     assert (lines["own fact"], lines["rank"]) == ("0.25", "3")
     assert "backward error" not in lines
-    assert shown.head == ["parameter", "reference"]
+    assert shown.head == ["name", "coefficient"]
     assert (len(shown.rows), shown.parameters) == (MOST_PARAMETERS, 30)
 
 

@@ -291,6 +291,9 @@ def test_a_run_that_ends_above_the_best_constant_says_so_and_what_to_try():
     newton = ol.minimize(raw, ol.Newton(), epochs=1)
     assert newton.message.endswith(above + "standardize the features, or try more epochs")
     scaled = ol.LogisticRegression(z, z[:, 0] > 0, l2=0.1)
+    slow = ol.minimize(scaled, ol.Adam(1e-9), epochs=100, stop_at=1e-3)
+    fell = "in 100 epochs the suboptimality fell by 0.0% only"
+    assert slow.message.endswith(f"; try another learning rate ({fell})")
     start = {"weight": [-9.0, 9.0], "bias": 0.0}
     newton = ol.minimize(scaled, ol.SGD(1e-12), epochs=1, start=start)
     assert newton.message.endswith(above + "try more epochs, or another learning rate")

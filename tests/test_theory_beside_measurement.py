@@ -134,7 +134,7 @@ def test_noise_and_weight_decay_are_blamed_where_they_are_to_blame():
     # 200 epochs at this rate: nothing of the start is left, and all is noise.
     _, words = message(SMALL, ol.AnalyticSGD(0.05), batch_size=4, stop_at=1e-9)
     floor = oracles.SGDMoments(SMALL, ol.AnalyticSGD(0.05), 4, replacement=False).noise_floor()
-    assert f"(the noise floor of independent batches at this rate is {floor:.3g})" in words
+    assert f"scatter about the noise floor, {floor:.3g} on average for independent" in words
     _, words = message(SMALL, ol.AnalyticSGD(0.001), batch_size=4, stop_at=1e-9, epochs=50)
     assert "slowest mode halves every" in words
     assert "noise of mini-batches" not in words

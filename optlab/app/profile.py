@@ -94,7 +94,8 @@ def _print(anatomy: Anatomy) -> None:
                 f"runs of one optimizer differed by up to {worst:.0%} of the least: something else "
                 "used the machine; the least is what is shown"
             )
-    for _, row in table[table["step_seconds"].isna()].iterrows():
+    missing = table.loc[table["step_seconds"].isna(), ["optimizer", "problem", "message"]]
+    for _, row in missing.drop_duplicates().iterrows():  # once, whatever the batch sizes
         print_note(f"{row['optimizer']} on {row['problem']}: {row['message']}")
 
 

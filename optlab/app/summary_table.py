@@ -17,7 +17,7 @@ from optlab.datasets.dataset import STANDARDIZED
 from optlab.lab import ProblemSummary
 from optlab.report.answer.terminal import print_answer
 from optlab.report.console import RaisingConsole
-from optlab.text import cell_label, format_bytes, format_seconds, number
+from optlab.text import cell_label, format_bytes, format_seconds, number, pluralize
 
 if TYPE_CHECKING:
     from optlab.results import Results
@@ -74,6 +74,7 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
             continue
         of = f" ({facts.quantity})" if facts.quantity else ""
         title = f"coefficients of the reference of {name}{of}, in the units of the data"
+        title += f" ({pluralize(facts.n, 'row')} fitted)"
         table = Table(title=Text(title), title_justify="left", header_style="bold")
         table.add_column("name", no_wrap=True)
         for heading in ("coefficient", "standard error", "as fitted"):
@@ -81,9 +82,9 @@ def print_coefficients(problems: Mapping[str, ProblemSummary], *, every: bool) -
         for _, row in found[:MOST_COEFFICIENTS].iterrows():
             table.add_row(
                 Text(row["name"]),
-                number(row["raw_coefficient"], digits=6),
-                number(row["raw_standard_error"], digits=3),
                 number(row["coefficient"], digits=6),
+                number(row["standard_error"], digits=3),
+                number(row["as_fitted"], digits=6),
             )
         console.width = max(console.width, console.measure(table).maximum)
         console.print(table)

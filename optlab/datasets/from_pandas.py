@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -20,6 +20,7 @@ from optlab.datasets.feature_encoding import (
 )
 from optlab.datasets.observations import counted_rows, design_notes
 from optlab.datasets.partition import Partition, Positions, partition
+from optlab.datasets.refused_columns import refusal, refused
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.selection import select_features
 from optlab.datasets.table_encoding import TableEncoding
@@ -106,7 +107,7 @@ def from_pandas(
     frame = unwrapped(frame)
     _check_words(frame, missing, categories, validation, seed)
     weights = None if weights is None else str(weights)
-    table = _table(frame, target, weights, features, drop, categories, labels=labels)
+    table = _table(frame, target, weights, features, drop, categories, missing, labels=labels)
     rows = partition(
         table.columns,
         frame.index,
@@ -147,6 +148,7 @@ def _table(
     features: Iterable[str] | str | None,
     drop: Iterable[str] | str,
     categories: str,
+    missing: str,
     *,
     labels: bool,
 ) -> _Table:
@@ -157,21 +159,41 @@ def _table(
     )
     if frame.empty:
         raise ValueError("the table has a header but no rows")
-    columns = {}
-    for column in (*chosen, str(target), *([] if weights is None else [weights])):
-        encode = categories == "one-hot" and column in chosen
-        values = frame.iloc[:, names.index(column)]
-        columns[column] = (
-            _converted_target(values, column, labels=labels)
-            if column == str(target)
-            else _converted(values, column, encode=encode)
-        )
+    used = (*chosen, str(target), *([] if weights is None else [weights]))
+    series = {column: frame.iloc[:, names.index(column)] for column in used}
+    columns = _features(series, chosen, drop, missing, encode=categories == "one-hot")
+    columns[str(target)] = _converted_target(series[str(target)], str(target), labels=labels)
+    if weights is not None:
+        columns[weights] = _converted(series[weights], weights, encode=False)
     left = [repr(column) for column in names if column not in columns]
     notes = [f"columns left out: {', '.join(left)}"] if left else []
     notes += [f"the index {index!r} is no feature"] if index else []
     notes += counted_rows({column: columns[column] for column in chosen})
     notes += [] if weights is None else [f"row weights are column {weights!r}"]
     return _Table(columns, chosen, str(target), weights, tuple(notes))
+
+
+def _features(
+    series: Mapping[str, pd.Series[Any]],
+    chosen: Sequence[str],
+    drop: Iterable[str] | str,
+    missing: str,
+    *,
+    encode: bool,
+) -> dict[str, FloatArray | pd.Series[Any]]:
+    """Return the features' columns; ValueError for all that are refused, together."""
+    columns, wrong = {}, {}
+    for column in chosen:
+        try:
+            columns[column] = _converted(series[column], column, encode=encode)
+        except ValueError as error:
+            wrong[column] = refused(str(error), series[column])
+    if wrong:
+        gaps = {name: int(values.isna().sum()) for name, values in series.items()}
+        gaps = {name: count for name, count in gaps.items() if count}
+        left = [drop] if isinstance(drop, str) else [str(name) for name in drop]
+        raise ValueError(refusal(wrong, gaps, left, missing))
+    return columns
 
 
 def _converted_target(

@@ -16,21 +16,21 @@ _SAMPLE_ROWS = 1000
 
 
 def counted_rows(columns: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each column of numbers that merely counts the rows, from 0 or 1.
+    """Return a sentence for each column of numbers that merely counts the rows, from any number.
 
     Examples
     --------
     >>> counted_rows({"id": np.array([1.0, 2.0, 3.0]), "x": np.array([2.0, 1.0, 3.0])})
-    ["column 'id' counts the rows, from 1 to 3: if it is an index, leave it out with drop=['id']"]
+    ["column 'id' counts the rows, 1 to 3: if it is an index, drop=['id'] (--drop) leaves it out"]
     """
     notes = []
     for name, values in columns.items():
-        if not isinstance(values, np.ndarray) or len(values) < 3 or values[0] not in {0.0, 1.0}:
+        if not isinstance(values, np.ndarray) or len(values) < 3 or values[0] % 1:
             continue
         if np.array_equal(values, values[0] + np.arange(len(values))):
             notes.append(
-                f"column {name!r} counts the rows, from {abs(values[0]):.0f} to {values[-1]:.0f}: "
-                f"if it is an index, leave it out with drop=[{name!r}]"
+                f"column {name!r} counts the rows, {values[0] + 0.0:.0f} to {values[-1]:.0f}: if "
+                f"it is an index, drop=[{name!r}] (--drop) leaves it out"
             )
     return notes
 

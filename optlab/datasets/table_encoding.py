@@ -11,6 +11,7 @@ import pandas as pd
 from optlab.checks import did_you_mean
 from optlab.datasets.feature_encoding import FeatureColumn
 from optlab.datasets.rounding import FloatArray
+from optlab.text import number, pluralize
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,25 @@ class TableEncoding:
             column.transform(frame.iloc[:, names.index(column.name)]) for column in self.columns
         ]
         return np.concatenate(parts, axis=1, dtype=np.float64)
+
+    def gaps(self, frame: pd.DataFrame) -> str:
+        """Return in words which missing values `transform` fills, and by what; "" for none.
+
+        Examples
+        --------
+        >>> from optlab.datasets.feature_encoding import NumberColumn
+        >>> encoding = TableEncoding((NumberColumn("floor", 4.0),))
+        >>> encoding.gaps(pd.DataFrame({"floor": [1.0, None]}))
+        "1 missing value of column 'floor' filled with 4"
+        """
+        names, texts = [str(column) for column in frame.columns], []
+        for column in self.columns:
+            count = int(frame.iloc[:, names.index(column.name)].isna().sum())
+            if count and (fill := column.fill) is not None:
+                by = repr(fill) if isinstance(fill, str) else number(fill, 6)
+                counted = pluralize(count, "missing value")
+                texts.append(f"{counted} of column {column.name!r} filled with {by}")
+        return ", ".join(texts)
 
     def _refuse(self, name: str, names: Iterable[str]) -> None:
         if name in names:

@@ -17,6 +17,7 @@ from optlab.lab.step_anatomy import PARTS, StepParts, step_parts
 from optlab.lab.tables import batch_column
 from optlab.lab.trial.record import Trial
 from optlab.optimizers import Batches, Optimizer, is_direct, unsupported
+from optlab.optimizers.curvature import UnknownCurvatureError
 from optlab.problems import Problem
 from optlab.problems.capabilities import IsLinearModel, has
 
@@ -74,6 +75,8 @@ def _row(trial: Trial, problem: Problem, optimizer: Optimizer, threads: int) -> 
     batches = Batches(*local.data[:2], size, torch.Generator(), weight=local.data.weight)
     try:
         found = step_parts(local, optimizer, size, trial.seed)
+    except UnknownCurvatureError as error:
+        return row | {"message": f"has no learning rate: {error}"}
     except Exception as error:  # one that raises leaves the others their rows
         return row | {"message": f"{type(error).__name__}: {error}"}
     row |= {"batch_size": batches.rows_a_step, "message": ""} | _bounds(local, batches, threads)

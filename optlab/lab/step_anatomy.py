@@ -29,7 +29,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol
 from unittest.mock import patch
@@ -40,6 +40,7 @@ from torch.utils.data import dataloader
 from optlab.lab.measure.clock import current_clock
 from optlab.lab.measure.phase_timer import PhaseTimer
 from optlab.optimizers import Batches, BatchSize, Optimizer
+from optlab.optimizers.resolve_rates import has_rate_text, resolve_rates
 from optlab.problems import Batch, Problem
 from optlab.problems.capabilities import begin_run
 
@@ -95,9 +96,16 @@ def step_parts(
 ) -> StepParts:
     """Measure the parts of a step of an optimizer that iterates, on the CPU.
 
-    ``problem`` is in the dtype to compute in; it is neither copied nor changed.
+    ``problem`` is in the dtype to compute in; it is neither copied nor changed. Learning rates that
+    are text get their numbers before anything is timed.
+
+    Raises
+    ------
+    UnknownCurvatureError
+        Where the problem gives a text no number.
     """
-    setting = _Setting(problem, optimizer, batch_size, seed)
+    setting = _with_rates(_Setting(problem, optimizer, batch_size, seed))
+    optimizer = setting.optimizer
     prepare = getattr(optimizer, "compile", None)
     if callable(prepare):
         prepare(problem, setting.batches())
@@ -181,6 +189,15 @@ class _Setting:
         found[UPDATE] = max(0.0, seconds - timer.own_seconds() - sum(found.values()))
         made = max(1, made)
         return {phase: value / made for phase, value in found.items()}, seconds / made
+
+
+def _with_rates(setting: _Setting) -> _Setting:
+    """Return a setting whose learning rates are numbers, as those of its trial are."""
+    if not has_rate_text(setting.optimizer):
+        return setting
+    start = begin_run(setting.problem, torch.Generator().manual_seed(setting.seed))
+    resolved = resolve_rates(setting.optimizer, setting.problem, setting.batches(), start)
+    return replace(setting, optimizer=resolved.optimizer)
 
 
 def _run(setting: _Setting, problem: Problem, batches: Batches, epochs: int) -> tuple[float, int]:

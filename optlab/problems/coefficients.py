@@ -43,17 +43,18 @@ def coefficient_table(
     table = pd.DataFrame(
         {
             "name": [INTERCEPT, *feature_names],
-            "coefficient": [bias, *weight],
-            "standard_error": fitted,
-            "raw_coefficient": raw,
-            "raw_standard_error": raw_errors,
+            "coefficient": raw,
+            "standard_error": raw_errors,
+            "as_fitted": [bias, *weight],
+            "standard_error_as_fitted": fitted,
         }
     )
     if has_bias:
         return table
     if standardized is None:
         return table[1:].reset_index(drop=True)
-    table.loc[0, ["coefficient", "standard_error"]] = math.nan  # only the raw columns have one
+    # There is an intercept in the units of the data only.
+    table.loc[0, ["as_fitted", "standard_error_as_fitted"]] = math.nan
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pandas as pd
@@ -22,6 +23,11 @@ def predict(problem: Problem, parameters: Parameters, X: Any = None) -> Any:
     ------
     ValueError
         For a problem that predicts nothing, and for rows that do not fit its features.
+
+    Warns
+    -----
+    UserWarning
+        Which missing values of a table were filled, and by what.
     """
     method = getattr(problem, "predict", None)
     if method is None:
@@ -47,7 +53,12 @@ def _encoded(problem: Problem, X: Any) -> Any:
         return X
     own = {str(column) for column in X.columns}
     is_encoded = own.issuperset(encoding.encoded_names) and not own.issuperset(encoding.raw_names)
-    return X if is_encoded else encoding.transform(X)
+    if is_encoded:
+        return X
+    encoded = encoding.transform(X)
+    if filled := encoding.gaps(X):
+        warnings.warn(f"{filled}, as in the table that was fitted", stacklevel=4)
+    return encoded
 
 
 def coefficients(problem: Problem, parameters: Parameters, distance: float) -> pd.DataFrame:
@@ -69,6 +80,6 @@ def coefficients(problem: Problem, parameters: Parameters, distance: float) -> p
     table: pd.DataFrame = tabulate(parameters)
     if distance <= AT_MINIMUM:
         own = tabulate()
-        for name in ("standard_error", "raw_standard_error"):
+        for name in ("standard_error_as_fitted", "standard_error"):
             table[name] = own[name]
     return table

@@ -393,7 +393,7 @@ class LinearModel:
         return self._optimum.reference
 
     def coefficients(self, parameters: Parameters | None = None) -> pd.DataFrame:
-        """Return a table of coefficients, as fitted and in the units of the data.
+        """Return a table of coefficients, in the units of the data and as fitted.
 
         Parameters
         ----------
@@ -403,21 +403,22 @@ class LinearModel:
         Returns
         -------
         A row for the intercept and for each feature: ``name``, ``coefficient`` and
-        ``standard_error`` as fitted, ``raw_coefficient`` and ``raw_standard_error`` in the units
-        of the columns before they were standardized. Standard errors are the optimum's, classical
+        ``standard_error`` in the units of the columns before they were standardized, ``as_fitted``
+        and ``standard_error_as_fitted`` in those of the fit. Standard errors are the optimum's,
+        classical
         (independent residuals of one variance; with row weights, of variances in inverse proportion
         to these), and NaN for other parameters, with a penalty, where the rank is deficient, and
-        where there are no more rows than coefficients. Raw numbers beyond float64 are NaN.
+        where there are no more rows than coefficients. Numbers beyond float64 are NaN.
 
         Examples
         --------
         >>> import optlab as ol
         >>> data = ol.datasets.Dataset("a", [[10.0], [20.0], [40.0]], [1.0, 2.0, 4.0])
         >>> table = ol.LinearRegression.from_dataset(data.standardized()).coefficients()
-        >>> table[["name", "coefficient", "raw_coefficient"]].round(6)
-                name  coefficient  raw_coefficient
-        0  intercept     2.333333              0.0
-        1         x0     1.247219              0.1
+        >>> table[["name", "coefficient", "as_fitted"]].round(6)
+                name  coefficient  as_fitted
+        0  intercept          0.0   2.333333
+        1         x0          0.1   1.247219
 
         References
         ----------

@@ -165,8 +165,9 @@ class ProblemSummary:
 
         Without rows where the problem has none.
         """
-        table = pd.DataFrame(dict(self.coefficients), columns=COEFFICIENTS)
-        return table.astype(dict.fromkeys(COEFFICIENTS[1:], "float64"))
+        table = pd.DataFrame(dict(self.coefficients), columns=list(COEFFICIENTS.values()))
+        table.columns = pd.Index(COEFFICIENTS)
+        return table.astype(dict.fromkeys(table.columns[1:], "float64"))
 
     def parameter_names(self, key: str, size: int) -> list[str]:
         """Return the names of a parameter's entries: weights have the names of their features.
@@ -199,14 +200,14 @@ def data_hash(data: Batch) -> str:
     return digest.hexdigest()
 
 
-COEFFICIENTS = (
-    "name",
-    "coefficient",
-    "standard_error",
-    "raw_coefficient",
-    "raw_standard_error",
-)
-"""The columns of a table of coefficients: see `optlab.LinearRegression.coefficients`."""
+COEFFICIENTS = {
+    "name": "name",
+    "coefficient": "raw_coefficient",
+    "standard_error": "raw_standard_error",
+    "as_fitted": "coefficient",
+    "standard_error_as_fitted": "standard_error",
+}
+"""The columns of a table of coefficients, with the names that results files have for them."""
 
 
 def _coefficients(problem: Problem) -> dict[str, Any]:
@@ -214,7 +215,7 @@ def _coefficients(problem: Problem) -> dict[str, Any]:
     tabulate = getattr(problem, "coefficients", None)
     if tabulate is None:
         return {}
-    table = tabulate().astype(object)
+    table = tabulate().rename(columns=COEFFICIENTS).astype(object)
     plain: dict[str, Any] = table.where(table.notna(), None).to_dict("list")
     return plain
 

@@ -20,6 +20,9 @@ from optlab.theory.setting_theory import setting_theory
 UNSCALED_ABOVE = 10.0
 """A feature whose root mean square is above this was not standardized: that makes it 1."""
 
+MANY_EPOCHS, HARDLY = 100, 0.1
+"""Where so many epochs take less than this share off the suboptimality, more are no remedy."""
+
 
 @dataclass(frozen=True, eq=False)
 class Advice:
@@ -49,10 +52,17 @@ class Advice:
             return f"try a smaller learning rate{self._or_standardize}"
         return self.standardize() or "try another start"
 
-    def more(self) -> str:
-        """Return what to try where the budget was too small."""
-        rate = ", or another learning rate" if has_rate(hyperparameters(self.optimizer)) else ""
-        return f"try more epochs{rate}"
+    def more(self, epochs: int = 0, fall: float = math.nan) -> str:
+        """Return what to try where the budget was too small.
+
+        ``fall`` is by what share of the start's the suboptimality fell in so many ``epochs``.
+        """
+        if not has_rate(hyperparameters(self.optimizer)):
+            return "try more epochs"
+        if epochs >= MANY_EPOCHS and fall < HARDLY:
+            fell = f"in {epochs} epochs the suboptimality fell by {max(fall, 0.0):.1%} only"
+            return f"try another learning rate ({fell})"
+        return "try more epochs, or another learning rate"
 
     def slow(self, row: TraceRow, limit: float) -> str:
         """Return what keeps a trial from a suboptimality, by theory, or nothing."""

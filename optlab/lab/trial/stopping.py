@@ -64,7 +64,8 @@ class StoppingRule:
             return End(Status.CONVERGED, f"stop_at={self.stop_at} reached after epoch {row.epoch}")
         if row.epoch >= self.budget.epochs:
             reason = f"budget spent after epoch {row.epoch}"
-            return self.finish(row, reason, more=self.advice.more())
+            fall = 1 - row.suboptimality / (self.baseline.start.suboptimality or math.nan)
+            return self.finish(row, reason, more=self.advice.more(row.epoch, fall))
         return None
 
     def finish(

@@ -74,7 +74,8 @@ class TheoryAdvice:
         if floor <= limit:
             return ""
         known = "" if math.isnan(floor) else (
-            f" (the noise floor of independent batches at this rate is {number(floor)})"
+            f" (single iterates scatter about the noise floor, {number(floor)} on average for "
+            "independent batches at this rate)"
         )  # fmt: skip
         return (
             f"the noise of mini-batches keeps it above this limit{known}: take a smaller learning "

@@ -43,6 +43,7 @@ class ReferenceLines(NamedTuple):
     head: list[str]
     rows: list[tuple[str, ...]]
     parameters: int  # how many there are
+    fitted: str = ""  # of what the parameters are coefficients, in words
 
 
 def reference_lines(facts: ProblemSummary) -> ReferenceLines:
@@ -57,8 +58,11 @@ def reference_lines(facts: ProblemSummary) -> ReferenceLines:
     if facts.provenance:
         steps = [(str(place), step) for place, step in enumerate(facts.provenance, start=1)]
         lines.append(("preparation of the data", steps))
-    head, rows = _coefficients(facts) if len(facts.coefficient_table()) else _parameters(facts)
-    return ReferenceLines(facts.name, lines, head, rows[:MOST_PARAMETERS], len(rows))
+    has_coefficients = len(facts.coefficient_table()) > 0
+    head, rows = _coefficients(facts) if has_coefficients else _parameters(facts)
+    of = f"of {facts.quantity}, " if facts.quantity else ""
+    fitted = f"{of}{pluralize(facts.n, 'row')} fitted" if has_coefficients else ""
+    return ReferenceLines(facts.name, lines, head, rows[:MOST_PARAMETERS], len(rows), fitted)
 
 
 def _of_reference(reference: ReferenceSummary | None) -> Iterator[tuple[str, str]]:
@@ -87,17 +91,12 @@ def _facts(reference: ReferenceSummary | None) -> Mapping[str, Any]:
 
 
 def _coefficients(facts: ProblemSummary) -> Table:
-    """Return the coefficients as fitted, and in the units of the data where these differ."""
+    """Return the coefficients in the units of the data, and as fitted where these differ."""
     table = facts.coefficient_table().set_index("name")
-    columns = {"coefficient": "reference", "standard_error": "standard error"}
-    if not np.array_equal(table["coefficient"], table["raw_coefficient"], equal_nan=True):
-        columns |= {
-            "raw_coefficient": "in the units of the data",
-            "raw_standard_error": "standard error in these units",
-        }
-    shown = table[list(columns)].dropna(axis="columns", how="all")
+    same = np.array_equal(table["coefficient"], table["as_fitted"], equal_nan=True)
+    shown = (table.iloc[:, :2] if same else table).dropna(axis="columns", how="all")
     rows = [(str(name), *(number(v, 10) for v in values)) for name, *values in shown.itertuples()]
-    return ["parameter", *(columns[str(column)] for column in shown)], rows
+    return ["name", *(str(column).replace("_", " ") for column in shown)], rows
 
 
 def _parameters(facts: ProblemSummary) -> Table:

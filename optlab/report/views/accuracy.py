@@ -11,6 +11,7 @@ import pandas as pd
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, by_cell
 from optlab.lab import ProblemSummary
+from optlab.problems.coefficients import INTERCEPT
 from optlab.report.views.cache import cached
 from optlab.report.views.view import Axis, View, answered, one_feature
 from optlab.report.words import describe_references, join_names
@@ -174,13 +175,18 @@ def _typed(rows: list[dict[str, Any]], columns: list[str], results: ResultTables
 def _parameter_names(facts: ProblemSummary) -> list[tuple[str, str, int]]:
     """Return label, key and place of the parameters that are shown."""
     names = [
-        (label, key, place)
+        (_as_in_coefficients(label, facts), key, place)
         for key, values in facts.parameters.items()
         for place, label in enumerate(facts.parameter_names(key, np.size(values)))
     ]
     size = [abs(float(np.ravel(facts.parameters[key])[j])) for _, key, j in names]
     largest = set(np.argsort(size)[::-1][:MOST_PARAMETERS].tolist())
     return [name for place, name in enumerate(names) if place in largest]
+
+
+def _as_in_coefficients(label: str, facts: ProblemSummary) -> str:
+    """Return a parameter's name; a linear model's bias is called as among its coefficients."""
+    return INTERCEPT if label == "bias" and facts.coefficients else label
 
 
 @cached
