@@ -26,7 +26,7 @@ def at_edges(results: ResultTables) -> Iterator[str]:
     of the method's best setting. One that diverged or failed was tried: inside it is no edge.
     """
     settings, values = ranked_settings(results), _values(results.trials)
-    several = settings["problem"].nunique() > 1
+    several = len(set(settings["problem"])) > 1
     found: dict[tuple[str, str, bool], dict[str, float]] = {}
     for (problem, method), rows in settings.groupby(["problem", "method"], sort=False):
         for name, value, largest in _edges(rows, values):

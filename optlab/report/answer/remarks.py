@@ -1,4 +1,4 @@
-"""The remarks below the ranked tables, each told once: settings not run, edges, methods of other kinds."""
+"""The remarks below the ranked tables, each told once: of settings, grids and kinds of methods."""
 
 from __future__ import annotations
 
