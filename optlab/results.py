@@ -556,7 +556,8 @@ class Results(ResultTables):
 
         The best value, whether it lies at the edge of its range, how sharp the choice is, the share
         of settings that reached ``stop_at``, and the cost: see `optlab.analysis.tuning` for the
-        columns. Empty where no optimizer was `optlab.Tuned`.
+        columns. Empty where no optimizer was `optlab.Tuned`: of a grid that is written by hand
+        `best` has the best settings, and the answer says where one is at an edge.
 
         Returns
         -------
@@ -1099,15 +1100,18 @@ class Results(ResultTables):
         self,
         hyperparameter: str = "learning_rate",
         problem: str | None = None,
-        measure: str = "suboptimality",
+        measure: str | None = None,
         *,
         style: str | FigureStyle = "page",
     ) -> Figure:
-        """Draw the final error of every setting against a hyperparameter, a line a method.
+        """Draw the cost or the final error of every setting against a hyperparameter.
 
-        Marks are medians over seeds and repeats, bars reach from the least to the most. Crosses in
-        the band at the top diverged or failed; the least of each line has a ring. Where settings
-        differ in other hyperparameters too, each value stands with the best of them.
+        A line is a method. Marks are medians over seeds and repeats, bars reach from the least to
+        the most. In the band at the top crosses diverged or failed, and three-pointed marks did not
+        reach the target in every trial. The best of each line has a ring: the first by `ranking`,
+        as in `best`, or of another ``measure`` the least. Where settings differ in other
+        hyperparameters too, each value stands with the best of them. A ring at an edge of the
+        values says that the best may lie beyond it.
 
         Parameters
         ----------
@@ -1116,7 +1120,9 @@ class Results(ResultTables):
         problem
             May be left out where there is one.
         measure
-            A column of `trials`.
+            ``"epochs"``, to the experiment's target where it has one, or another column of
+            `trials`, at the end. Where left out: the epochs, where some trial reached the target,
+            else the suboptimality.
         style
             ``"page"``, ``"one-column"`` or ``"two-column"``, or an `optlab.FigureStyle`.
 
@@ -1411,7 +1417,11 @@ class Results(ResultTables):
         return write_page(self, path, force=force, signatures=signatures)
 
     def _draw(
-        self, draw: Callable[..., T], problem: str | None, style: str | FigureStyle, *more: str
+        self,
+        draw: Callable[..., T],
+        problem: str | None,
+        style: str | FigureStyle,
+        *more: str | None,
     ) -> T:
         """Return what a function of `optlab.report.figures` draws of one problem in a style."""
         from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above
