@@ -14,7 +14,7 @@ from optlab import analysis
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.run_differences import run_differences
 from optlab.analysis.select_trials import check_column, select_trials
-from optlab.analysis.win_rates import of_best_settings
+from optlab.analysis.win_rates import of_best_settings, scaled_errors
 from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
@@ -1260,6 +1260,8 @@ class Results(ResultTables):
     ) -> Figure:
         """Draw who beats whom: a square for each pair of optimizers, with the share of wins.
 
+        A tie counts half: neither reached the target, or both took the same. Ties are told.
+
         Parameters
         ----------
         stop_at
@@ -1268,8 +1270,9 @@ class Results(ResultTables):
             ``"epochs"``, ``"samples"``, ``"steps"`` or ``"seconds"``.
         settings
             ``"best"``: of each method the setting that wins the largest mean share of its
-            comparisons with all others; it is chosen by the trials that are drawn. ``"all"``: every
-            setting; from 13 on without numbers in the squares.
+            comparisons with all others, the same on all problems, and where several win the same
+            share the one of the least suboptimality; it is chosen by the trials that are drawn.
+            ``"all"``: every setting; from 13 on without numbers in the squares.
 
         Returns
         -------
@@ -1292,9 +1295,13 @@ class Results(ResultTables):
         table = self.win_rates(stop_at, cost)
         if table.empty:
             raise ValueError("no two optimizers ran on the same problem")
-        chosen = of_best_settings(table) if settings == "best" else table
+        best = settings == "best"
+        chosen = of_best_settings(table, scaled_errors(self.measured.trials)) if best else table
         target = StopAt.of(self._stop_at(stop_at))
-        of = ", the best setting of each method" if len(chosen) < len(table) else ""
+        of = ""
+        if len(chosen) < len(table):
+            everywhere = ", the same on all problems" if len(self.problems) > 1 else ""
+            of = f", the best setting of each method{everywhere}"
         return win_rate_matrix(chosen, f"Share of comparisons won, by {cost} to {target}{of}")
 
     def plot_batch_sizes(

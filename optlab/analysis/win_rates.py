@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import permutations
 
 import numpy as np
@@ -82,20 +82,24 @@ def win_rates(times: pd.DataFrame, cost: str = "epochs") -> pd.DataFrame:
     return _by_mean_share(pd.DataFrame(found, columns=COLUMNS))
 
 
-def of_best_settings(table: pd.DataFrame) -> pd.DataFrame:
+def of_best_settings(table: pd.DataFrame, errors: Mapping[str, float]) -> pd.DataFrame:
     """Return the rows of `win_rates` of each method's setting that wins the largest mean share.
 
-    The table as it is where all are settings of one method.
+    One setting of a method is taken for all problems; of several that win the same share the one
+    with the least of ``errors``. The table as it is where all are settings of one method.
 
     Examples
     --------
     >>> names = ["SGD(lr=1)", "Adam", "SGD(lr=2)"]
     >>> pairs = [(one, other, 0.5) for one in names for other in names if one != other]
     >>> table = pd.DataFrame(pairs, columns=["optimizer", "other", "share"])
-    >>> of_best_settings(table)[["optimizer", "other"]].to_numpy().tolist()
-    [['SGD(lr=1)', 'Adam'], ['Adam', 'SGD(lr=1)']]
+    >>> of_best_settings(table, {"SGD(lr=1)": 3.0, "SGD(lr=2)": 2.0})["optimizer"].tolist()
+    ['SGD(lr=2)', 'Adam']
     """
-    names = table["optimizer"].drop_duplicates()
+    share = table.groupby("optimizer", sort=False)["share"].mean().round(12)  # sums round
+    names = share.index.to_series()
+    keys = pd.DataFrame({"share": -share, "error": names.map(errors).astype(float)})
+    names = names.loc[keys.sort_values(["share", "error"], kind="stable").index]
     best = names[~names.map(method_name).duplicated()]
     if len(best) < 2:
         return table
@@ -147,3 +151,18 @@ def _by_mean_share(table: pd.DataFrame) -> pd.DataFrame:
     keys = pd.DataFrame({name: -table[name].map(mean) for name in ("optimizer", "other")})
     order = keys.astype(float).sort_values(["optimizer", "other"], kind="stable").index
     return table.loc[order].reset_index(drop=True)
+
+
+def scaled_errors(trials: pd.DataFrame) -> dict[str, float]:
+    """Return each optimizer's median suboptimality over all problems, as shares of ``stop_scale``.
+
+    Infinite for a trial that has none.
+
+    Examples
+    --------
+    >>> rows = [("A", 0.5, 1.0), ("A", 3.0, 2.0), ("B", float("nan"), 1.0)]
+    >>> scaled_errors(pd.DataFrame(rows, columns=["optimizer", "suboptimality", "stop_scale"]))
+    {'A': 1.0, 'B': inf}
+    """
+    shares = (trials["suboptimality"] / trials["stop_scale"]).astype(float).fillna(np.inf)
+    return {str(k): float(v) for k, v in shares.groupby(trials["optimizer"]).median().items()}
