@@ -917,7 +917,10 @@ class Results(ResultTables):
         Parameters
         ----------
         folder
-            Where to write ``trials``, ``traces``, ``summary``, ``parameters`` and ``references``.
+            Where to write ``trials``, ``traces``, ``summary``, ``parameters`` and ``references``;
+            but for LaTeX also those of ``ranking``, ``scores``, ``win_rates``, ``expected_cost``,
+            ``theory`` and ``tuning`` that are not empty, as the methods of these names return them
+            for the experiment's own target. The file of one that is empty now is removed.
         kind
             ``"csv"``, ``"parquet"`` (needs the extra ``optlab[parquet]``) or ``"latex"``, which has
             the columns that find room on paper.

@@ -62,7 +62,8 @@ def _edges(rows: pd.DataFrame, values: pd.DataFrame) -> Iterator[tuple[str, floa
     own = table.iloc[0]
     same = (table == own) | (table.isna() & own.isna())
     for name in table:
-        numbers = pd.to_numeric(table.loc[same.drop(columns=name).all(axis=1), name].map(_number))
+        alike = same.drop(columns=name).all(axis=1)
+        numbers = pd.to_numeric(table[name][alike].map(_number))
         least, most, value = numbers.min(), numbers.max(), numbers.iloc[0]
         if numbers.nunique() < ENOUGH or value not in {least, most}:
             continue
