@@ -162,7 +162,7 @@ def test_epochs_are_what_some_seconds_allow():
 
 
 def test_a_rate_of_whole_numbers_is_the_float_that_a_script_writes():
-    made = made_optimizers(named_optimizers("sgd"), parsed_settings("0.1,1", []))
+    made = made_optimizers(named_optimizers(["sgd"]), parsed_settings("0.1,1", []))
     assert repr(made) == repr([ol.SGD(0.1), ol.SGD(1.0)])
     mixed = ol.compare(ol.Rosenbrock(), [ol.SGD(0.1), ol.SGD(1)], epochs=1)
     assert mixed.trials["optimizer"].tolist() == [

@@ -46,3 +46,8 @@ def test_the_least_value_is_an_edge_too(tutorial):
     assert (
         text == "the best learning rate of SGD is the least that was tried (0.5): try smaller ones"
     )
+
+
+def test_a_hyperparameter_that_only_some_methods_have_is_no_obstacle(tutorial):
+    methods = [ol.SGD("auto"), ol.TorchSGD(0.1), ol.SklearnLinearRegression(), ol.HeavyBall(0.1)]
+    assert edges(tutorial, methods) == []

@@ -58,12 +58,12 @@ def _edges(rows: pd.DataFrame, values: pd.DataFrame) -> Iterator[tuple[str, floa
     if best["tier"] >= NO_ANSWER:
         return
     rows = rows[(rows[_BESIDE] == best[_BESIDE]).all(axis=1)]
-    table = values.loc[rows["optimizer"]]
-    own = table.iloc[0]
-    same = (table == own) | (table.isna() & own.isna())
+    table = values.loc[rows["optimizer"]].astype(object)
+    texts = table.map(repr)  # missing values have no truth
+    same = texts == texts.iloc[0]
     for name in table:
         alike = same.drop(columns=name).all(axis=1)
-        numbers = pd.to_numeric(table[name][alike].map(_number))
+        numbers = table[name][alike].map(_number).astype(float)
         least, most, value = numbers.min(), numbers.max(), numbers.iloc[0]
         if numbers.nunique() < ENOUGH or value not in {least, most}:
             continue
