@@ -14,7 +14,7 @@ from optlab import analysis
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.run_differences import run_differences
 from optlab.analysis.select_trials import check_column, select_trials
-from optlab.analysis.win_rates import of_best_settings, scaled_errors
+from optlab.analysis.win_rates import mean_places, of_best_settings
 from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
@@ -1299,7 +1299,7 @@ class Results(ResultTables):
         if table.empty:
             raise ValueError("no two optimizers ran on the same problem")
         best = settings == "best"
-        chosen = of_best_settings(table, scaled_errors(self.measured.trials)) if best else table
+        chosen = of_best_settings(table, mean_places(self.measured.trials)) if best else table
         target = StopAt.of(self._stop_at(stop_at))
         of = ""
         if len(chosen) < len(table):

@@ -8,7 +8,7 @@ from optlab.analysis.expected_cost import expected_cost
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.scoring import attempts, scores
 from optlab.analysis.targets import time_to_target
-from optlab.analysis.win_rates import of_best_settings, scaled_errors, win_rates
+from optlab.analysis.win_rates import mean_places, of_best_settings, win_rates
 from optlab.report.figures.win_rate_matrix import win_rate_matrix
 from optlab.report.findings.score_findings import score_findings
 from optlab.report.page.section import Section, as_image, as_table
@@ -59,7 +59,7 @@ def _best_settings(expected: pd.DataFrame) -> pd.DataFrame:
 def _matrix(results: ResultTables, times: pd.DataFrame, target: str) -> list[tuple[str, str]]:
     if not 2 <= times["optimizer"].nunique() <= MOST_OPTIMIZERS:
         return []
-    wins = of_best_settings(win_rates(times, COST), scaled_errors(results.trials))
+    wins = of_best_settings(win_rates(times, COST), mean_places(results.trials))
     if wins.empty:
         return []
     title = f"Who beats whom: share of comparisons that a row wins, by {COST} to {share(target)}"
