@@ -247,7 +247,8 @@ class Experiment:
 
         if listener is None:
             trials = len(self.grid.trials()) + tuning_trials(self.grid)
-            return trial_progress(progress, trials, self.epochs)
+            several = len(self.grid.problems) > 1
+            return trial_progress(progress, trials, self.epochs, several=several)
         if progress:
             raise ValueError("progress and listener exclude each other: leave one out")
         return nullcontext(listener)

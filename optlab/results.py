@@ -14,7 +14,7 @@ from optlab import analysis
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.run_differences import run_differences
 from optlab.analysis.select_trials import check_column, select_trials
-from optlab.analysis.win_rates import of_best_settings
+from optlab.analysis.win_rates import mean_places, of_best_settings
 from optlab.anatomy import Anatomy
 from optlab.lab import ProblemSummary, TrialRecord, traces_table, trials_table
 from optlab.lab.store.load import read_stores
@@ -556,7 +556,8 @@ class Results(ResultTables):
 
         The best value, whether it lies at the edge of its range, how sharp the choice is, the share
         of settings that reached ``stop_at``, and the cost: see `optlab.analysis.tuning` for the
-        columns. Empty where no optimizer was `optlab.Tuned`.
+        columns. Empty where no optimizer was `optlab.Tuned`: of a grid that is written by hand
+        `best` has the best settings, and the answer says where one is at an edge.
 
         Returns
         -------
@@ -916,7 +917,10 @@ class Results(ResultTables):
         Parameters
         ----------
         folder
-            Where to write ``trials``, ``traces``, ``summary``, ``parameters`` and ``references``.
+            Where to write ``trials``, ``traces``, ``summary``, ``parameters`` and ``references``;
+            but for LaTeX also those of ``ranking``, ``scores``, ``win_rates``, ``expected_cost``,
+            ``theory`` and ``tuning`` that are not empty, as the methods of these names return them
+            for the experiment's own target. The file of one that is empty now is removed.
         kind
             ``"csv"``, ``"parquet"`` (needs the extra ``optlab[parquet]``) or ``"latex"``, which has
             the columns that find room on paper.
@@ -1099,15 +1103,18 @@ class Results(ResultTables):
         self,
         hyperparameter: str = "learning_rate",
         problem: str | None = None,
-        measure: str = "suboptimality",
+        measure: str | None = None,
         *,
         style: str | FigureStyle = "page",
     ) -> Figure:
-        """Draw the final error of every setting against a hyperparameter, a line a method.
+        """Draw the cost or the final error of every setting against a hyperparameter.
 
-        Marks are medians over seeds and repeats, bars reach from the least to the most. Crosses in
-        the band at the top diverged or failed; the least of each line has a ring. Where settings
-        differ in other hyperparameters too, each value stands with the best of them.
+        A line is a method. Marks are medians over seeds and repeats, bars reach from the least to
+        the most. In the band at the top crosses diverged or failed, and three-pointed marks did not
+        reach the target in every trial. The best of each line has a ring: the first by `ranking`,
+        as in `best`, or of another ``measure`` the least. Where settings differ in other
+        hyperparameters too, each value stands with the best of them. A ring at an edge of the
+        values says that the best may lie beyond it.
 
         Parameters
         ----------
@@ -1116,7 +1123,9 @@ class Results(ResultTables):
         problem
             May be left out where there is one.
         measure
-            A column of `trials`.
+            ``"epochs"``, to the experiment's target where it has one, or another column of
+            `trials`, at the end. Where left out: the epochs, where some trial reached the target,
+            else the suboptimality.
         style
             ``"page"``, ``"one-column"`` or ``"two-column"``, or an `optlab.FigureStyle`.
 
@@ -1254,6 +1263,8 @@ class Results(ResultTables):
     ) -> Figure:
         """Draw who beats whom: a square for each pair of optimizers, with the share of wins.
 
+        A tie counts half: neither reached the target, or both took the same. Ties are told.
+
         Parameters
         ----------
         stop_at
@@ -1262,8 +1273,9 @@ class Results(ResultTables):
             ``"epochs"``, ``"samples"``, ``"steps"`` or ``"seconds"``.
         settings
             ``"best"``: of each method the setting that wins the largest mean share of its
-            comparisons with all others; it is chosen by the trials that are drawn. ``"all"``: every
-            setting; from 13 on without numbers in the squares.
+            comparisons with all others, the same on all problems, and where several win the same
+            share the one of the least suboptimality; it is chosen by the trials that are drawn.
+            ``"all"``: every setting; from 13 on without numbers in the squares.
 
         Returns
         -------
@@ -1286,9 +1298,13 @@ class Results(ResultTables):
         table = self.win_rates(stop_at, cost)
         if table.empty:
             raise ValueError("no two optimizers ran on the same problem")
-        chosen = of_best_settings(table) if settings == "best" else table
+        best = settings == "best"
+        chosen = of_best_settings(table, mean_places(self.measured.trials)) if best else table
         target = StopAt.of(self._stop_at(stop_at))
-        of = ", the best setting of each method" if len(chosen) < len(table) else ""
+        of = ""
+        if len(chosen) < len(table):
+            everywhere = ", the same on all problems" if len(self.problems) > 1 else ""
+            of = f", the best setting of each method{everywhere}"
         return win_rate_matrix(chosen, f"Share of comparisons won, by {cost} to {target}{of}")
 
     def plot_batch_sizes(
@@ -1411,7 +1427,11 @@ class Results(ResultTables):
         return write_page(self, path, force=force, signatures=signatures)
 
     def _draw(
-        self, draw: Callable[..., T], problem: str | None, style: str | FigureStyle, *more: str
+        self,
+        draw: Callable[..., T],
+        problem: str | None,
+        style: str | FigureStyle,
+        *more: str | None,
     ) -> T:
         """Return what a function of `optlab.report.figures` draws of one problem in a style."""
         from optlab.report.figures.paper import figure_style  # noqa: PLC0415 - as above

@@ -69,10 +69,12 @@ def shortened(value: object) -> str:
 def as_shown(values: Sequence[object]) -> list[str]:
     """Return the values of a setting as text: floats in six digits, where these tell them apart.
 
+    An integer among floats is shown as one of them.
+
     Examples
     --------
-    >>> as_shown([0.1, 1e-05 / 3, 1.0, "svd"]), as_shown([0.1, 0.1 + 1e-9])
-    (['0.1', '3.33333e-06', '1.0', "'svd'"], ['0.1', '0.100000001'])
+    >>> as_shown([0.1, 1e-05 / 3, 1, "svd"]), as_shown([0.1, 0.1 + 1e-9]), as_shown([1, 2])
+    (['0.1', '3.33333e-06', '1.0', "'svd'"], ['0.1', '0.100000001'], ['1', '2'])
 
     A number of numpy is shown as a plain one:
 
@@ -80,12 +82,29 @@ def as_shown(values: Sequence[object]) -> list[str]:
     >>> as_shown([np.float64(0.25), np.int64(3), (np.float32(0.5),)])
     ['0.25', '3', '(0.5,)']
     """
+    if any(isinstance(value, float) for value in values):
+        floats = [as_float(value) for value in values]
+        if len(set(map(repr, floats))) == len(set(map(repr, values))):
+            values = floats
     exact = [re.sub(r"\bnp\.u?(?:int|float)\d+\(([^()]*)\)", r"\1", repr(v)) for v in values]
     short = [
         repr(float(f"{v:.6g}")) if isinstance(v, float) else text
         for v, text in zip(values, exact, strict=True)
     ]
     return short if len(set(short)) == len(set(exact)) else exact
+
+
+def as_float(value: object) -> object:
+    """Return an integer that a float equals as that float, and anything else as it is.
+
+    Examples
+    --------
+    >>> as_float(1), as_float(True), as_float("1"), as_float(2**53 + 1)
+    (1.0, True, '1', 9007199254740993)
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53:
+        return float(value)
+    return value
 
 
 def number(value: float, digits: int = 3) -> str:

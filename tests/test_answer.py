@@ -218,16 +218,21 @@ def beside(**second):
     row = {"label": "A", "method": "A", "seconds": 1.0, "low": 0.9, "high": 1.1, "timed": 3,
            "pairs": 3, "ratio": 1.2, "ratio_low": 1.1, "ratio_high": 1.3,
            "verdict": "slower"}  # fmt: skip
+    second = {"label": "B", "method": "B", "seconds": 1.2} | second
     third = {"label": "C", "method": "C", "ratio_low": 0.9, "verdict": "no difference shown"}
-    return pd.DataFrame([row, row | {"label": "B", "method": "B"} | second, row | third])
+    return pd.DataFrame([row, row | second, row | third])
 
 
 def test_the_words_beside_the_first_agree_with_the_medians_and_name_who_may_be_as_fast():
     text = beside_first(beside())
     assert text == "B takes 1.20 times as long [1.10, 1.30]; C is not told apart from it"
+    text = "B takes, trial by trial, 1.20 times as long [1.10, 1.30]; C is not told apart from it"
+    assert beside_first(beside(seconds=1.6)) == text
     same = {"verdict": "no difference shown", "ratio_low": 0.8}
     text = "B takes 1.20 times as long [0.800, 1.30] (3 trials each: not told apart; likewise C)"
     assert beside_first(beside(**same)) == text
+    wide = same | {"ratio_low": 0.05, "ratio_high": 50.0}
+    assert beside_first(beside(**wide)) == "B is not told apart from it (3 trials each; likewise C)"
     few = {"verdict": "too few repeats to say", "ratio": 0.135, "ratio_low": np.nan, "pairs": 1,
            "ratio_high": np.nan, "seconds": 1.35, "timed": 1}  # fmt: skip
     assert beside_first(beside(**few)) == (
@@ -569,7 +574,7 @@ def test_in_a_pseudo_terminal_the_answer_is_whole_at_each_width(tmp_path, tutori
     told = child.stderr.read().decode()
     child.stderr.close()
     assert child.wait() == 0, told
-    assert told.splitlines() == ["wrote 5 files into tables"] * 3
+    assert told.splitlines() == ["wrote 10 files into tables"] * 3
     shown = re.sub(r"\x1b\[[0-9;]*m", "", written.decode()).replace("\r\n", "\n").split("=" * 8)
     for width, text in zip((80, 100, 200), shown, strict=False):
         answer, _, settings = text.strip().partition("every setting")

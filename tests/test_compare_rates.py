@@ -159,3 +159,13 @@ def test_epochs_are_what_some_seconds_allow():
     assert usual_epochs(Rows(442, 10), [1, "full"]) == 113
     assert usual_epochs(Rows(10**6, 100), ["full"]) == 100
     assert usual_epochs(Rows(10**5, 20), ["full"]) == 1000
+
+
+def test_a_rate_of_whole_numbers_is_the_float_that_a_script_writes():
+    made = made_optimizers(named_optimizers(["sgd"]), parsed_settings("0.1,1", []))
+    assert repr(made) == repr([ol.SGD(0.1), ol.SGD(1.0)])
+    mixed = ol.compare(ol.Rosenbrock(), [ol.SGD(0.1), ol.SGD(1)], epochs=1)
+    assert mixed.trials["optimizer"].tolist() == [
+        "SGD(learning_rate=0.1)",
+        "SGD(learning_rate=1.0)",
+    ]

@@ -315,7 +315,7 @@ def test_files_whose_names_are_no_utf8_are_read_and_written(command, folder):
         "--repeats", "1", "--csv", name, "--report", f"{name}.html", "--store", f"{name}.db",
     )  # fmt: skip
     assert status == 0, err
-    assert r"wrote 5 files into" in err
+    assert r"wrote 6 files into" in err
     assert len(pd.read_csv(folder / name / "trials.csv")) == 1
     assert (folder / f"{name}.html").exists()
 
@@ -338,7 +338,7 @@ def test_the_summary_is_printed_before_outputs_fail_and_each_is_told(command, fo
     status, out, err = command(*line.split())
     assert status == 3
     assert "Lstsq" in out
-    assert "wrote 5 files into" in err
+    assert "wrote 6 files into" in err
     assert re.search(r"error: .*page.html is not written, or not whole: .*No space left", err)
     assert "with --store FILE.db every trial is kept" in err
     status, _, err = command(*line.split(), "--store", "kept.db")

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 
 import optlab as ol
 from optlab.report.figures.end_labels import spread
-from optlab.report.figures.hyperparameter_figure import hyperparameter_table
+from optlab.report.figures.hyperparameter_table import hyperparameter_table
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +115,8 @@ def test_the_final_error_over_a_hyperparameter_is_the_trials_median(results):
     lost = table[table["height"].isna()]
     assert set(zip(lost["method"], lost["value"], strict=True)) == {("SGD", 1000.0)}
     best = table[table["best"]]
+    ranked = set(results.ranking()["optimizer"]) - {"Lstsq"}
+    assert ranked <= set(best["method"] + best["value"].map("(learning_rate={})".format))
     assert (best.groupby(["method", "batch"], observed=True).size() == 1).all()
     with pytest.raises(ValueError, match="no trial has a number for the hyperparameter 'rate'"):
         results.plot_hyperparameter("rate")
@@ -133,6 +135,21 @@ def test_what_diverged_stands_in_a_band_above_all_heights(results):
     assert share < lowest
     assert len({line.get_ydata()[0] for line in crosses}) == len(crosses)  # none hides another
     assert any(text.get_text() == "diverged" for text in axes.texts)
+
+
+def test_with_a_target_its_epochs_are_drawn_and_a_setting_that_missed_it_has_no_height(tutorial):
+    rates = [ol.SGD(rate) for rate in (0.001, 0.1, 0.3, 100.0)]
+    results = ol.compare(tutorial, rates, batch_sizes=["full"], epochs=30, stop_at=1e-2)
+    table = hyperparameter_table(results, tutorial.name).set_index("value")
+    epochs = results.trials.set_index("hp_learning_rate")["epochs"]
+    assert table["height"].dropna().to_dict() == epochs[[0.1, 0.3]].to_dict()
+    assert table["lost"].to_dict() == {0.001: False, 0.1: False, 0.3: False, 100.0: True}
+    assert table.index[table["best"]].tolist() == results.best().trials["hp_learning_rate"].tolist()
+    (axes,) = results.plot_hyperparameter(style="one-column").axes
+    assert axes.get_ylabel() == "epochs to 0.01"
+    assert any(text.get_text() == "not reached" for text in axes.texts)
+    (axes,) = results.plot_hyperparameter(measure="suboptimality", style="one-column").axes
+    assert axes.get_ylabel() == "final suboptimality"
 
 
 def test_labels_are_spread_and_stay_within_the_axes():

@@ -129,6 +129,19 @@ def test_code_that_changed_is_told():
     assert line in " ".join(diff_text(diff, 200).split())
 
 
+def test_of_a_file_that_was_saved_the_code_is_not_known():
+    hashes = {"optlab": {"checks.py": "1"}, "optimizers": {"m0": "1"}}
+    diff = run(code={"optlab": {}, "optimizers": {"m0": "2"}}).diff(
+        run(seed=1, code=hashes), names=("py.db", "cli.db")
+    )
+    text = " ".join(diff_text(diff, 200).split())
+    assert text.endswith("code: that of py.db is not known (written by results.save)")
+
+
+def test_an_integer_is_the_float_that_equals_it():
+    assert len(run(sgd(SGD=1)).diff(run(sgd(SGD=1.0), seed=1)).only_new) == 0
+
+
 def test_two_settings_cannot_tell_the_machines_drift():
     two = {name: CELLS[name] for name in ("m0", "m1")}
     diff = run(two).diff(run(two, seed=1, drift=1.4))

@@ -14,7 +14,7 @@ from optlab.analysis.expected_cost import expected_cost
 from optlab.analysis.profiles import performance_profile
 from optlab.analysis.resampling import RESAMPLES, problem_interval
 from optlab.analysis.scoring import attempts, scores
-from optlab.analysis.win_rates import win_rates
+from optlab.analysis.win_rates import of_best_settings, win_rates
 from optlab.report.answer.method import hyperparameter_texts
 from optlab.report.findings.score_findings import score_findings
 from optlab.report.page.score_section import score_section
@@ -121,6 +121,15 @@ def test_wins_are_counted_by_hand_and_direct_methods_meet_each_batch_size():
     both = table["share"] + table["share"].swaplevel().reindex(table.index)
     np.testing.assert_allclose(both, 1, rtol=1e-15)
     assert table.index[0][0] == "D"  # the best first
+
+
+def test_of_settings_that_win_the_same_share_the_one_of_least_error_is_a_methods_best():
+    names = ["A(r=1)", "B", "A(r=2)", "A(r=3)"]
+    times = times_of([("p", n, "1", 0, 1.0 if n == "B" else INF) for n in names])
+    chosen = of_best_settings(
+        win_rates(times), {"A(r=1)": 3.0, "A(r=2)": 1.0, "A(r=3)": INF, "B": 0.0}
+    )
+    assert set(chosen["optimizer"]) == {"A(r=2)", "B"}
 
 
 def test_without_a_common_problem_there_is_no_comparison():

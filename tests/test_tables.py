@@ -16,6 +16,7 @@ from tests.commands import program
 from tests.planted_results import EVIL
 
 NAMES = {"trials", "traces", "summary", "parameters", "references"}
+ANSWERS = {"ranking", "theory"}
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,21 @@ def stored(tmp_path_factory):
 )
 def test_every_table_is_written_in_each_format(stored, tmp_path, kind, suffix):
     files = stored[1].export(tmp_path / "new", kind)
-    assert {path.name for path in files} == {f"{name}.{suffix}" for name in NAMES}
+    names = NAMES if kind == "latex" else NAMES | ANSWERS
+    assert {path.name for path in files} == {f"{name}.{suffix}" for name in names}
     assert all(path.stat().st_size > 0 for path in files)
+
+
+def test_the_tables_of_a_target_are_written_and_removed_where_another_run_has_none(
+    stored, tmp_path
+):
+    methods = [ol.SGD(0.1), ol.Lstsq()]
+    ol.compare(stored[2], methods, epochs=3, stop_at=0.5).to_csv(tmp_path)
+    wins = pd.read_csv(tmp_path / "win_rates.csv")
+    assert wins[["wins", "losses"]].sum(axis=1).eq(wins["comparisons"] - wins["ties"]).all()
+    assert {"scores.csv", "expected_cost.csv"} <= {path.name for path in tmp_path.iterdir()}
+    stored[1].to_csv(tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == NAMES | ANSWERS
 
 
 def test_parquet_and_csv_hold_the_same_numbers(stored, tmp_path):
@@ -107,7 +121,7 @@ def test_the_command_writes_tables_and_figures_of_several_files(
         cli.main()
     said = capsys.readouterr().err
     assert ended.value.code == 0, said
-    assert f"wrote 5 files into {folders['csv']}" in said
+    assert f"wrote 7 files into {folders['csv']}" in said
     held = pd.read_csv(folders["csv"] / "trials.csv")
     assert len(held) == len(stored[1].trials)  # a copy is no new evidence
     assert r"\label{tab:l}" in (tmp_path / "paper.tex").read_text()

@@ -12,7 +12,7 @@ from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.same_problems import different_problems
 from optlab.analysis.statistics import CELL, measured
-from optlab.text import DIRECT
+from optlab.text import DIRECT, as_float
 
 SETTING = [*CELL, "order"]
 """The columns that a cell of one results has in common with one of another."""
@@ -73,16 +73,19 @@ def _plain(results: ResultTables) -> pd.DataFrame:
 def written_optimizers(results: ResultTables) -> dict[str, dict[str, str]]:
     """Return each optimizer's class and hyperparameters as the user wrote them, by its name.
 
-    Their values are JSON. Where the definition does not say them they are those of the trials.
+    Their values are JSON, an integer as the float that equals it. Where the definition does not say
+    them they are those of the trials.
     """
     found = {
-        name: {str(k): json.dumps(v, default=str) for k, v in own.items()}
+        name: {str(k): json.dumps(as_float(v), default=str) for k, v in own.items()}
         for name, own in optimizer_settings(results.definition).items()
     }
     trials = measured(results.trials).drop_duplicates("optimizer").set_index("optimizer")
     own = [column for column in trials if str(column).startswith("hp_")]
     for name, values in trials[own].to_dict("index").items():
-        texts = {str(k).removeprefix("hp_"): str(v) for k, v in values.items() if pd.notna(v)}
+        texts = {
+            str(k).removeprefix("hp_"): str(as_float(v)) for k, v in values.items() if pd.notna(v)
+        }
         found.setdefault(str(name), texts)
     return found
 

@@ -28,8 +28,13 @@ class Change(NamedTuple):
     new: str
 
 
-def run_changes(old: ResultTables, new: ResultTables) -> list[Change]:
-    """Return what changed, each once: versions, then code, the machine, and the experiment."""
+def run_changes(
+    old: ResultTables, new: ResultTables, names: tuple[str, str] = ("old", "new")
+) -> list[Change]:
+    """Return what changed, each once: versions, then code, the machine, and the experiment.
+
+    ``names`` are what the results are called.
+    """
     facts = dict.fromkeys([*old.machine, *new.machine])
     changed = [name for name in facts if old.machine.get(name) != new.machine.get(name)]
     about = {name: (old.machine.get(name), new.machine.get(name)) for name in changed}
@@ -38,7 +43,7 @@ def run_changes(old: ResultTables, new: ResultTables) -> list[Change]:
     versions = [n for n in changed if n not in MACHINE and not n.startswith("device ")]
     return [
         *(Change("version", name, *map(_text, about[name])) for name in versions),
-        *_code(old, new),
+        *_code(old, new, names),
         *(Change("machine", name, *map(_text, about[name])) for name in of_machine),
         *_definition(old, new),
     ]
@@ -49,13 +54,18 @@ def machine_changes(changes: list[Change]) -> list[Change]:
     return [change for change in changes if change.kind == "machine" and change.name != "system"]
 
 
-def _code(old: ResultTables, new: ResultTables) -> Iterator[Change]:
+def _code(old: ResultTables, new: ResultTables, names: tuple[str, str]) -> Iterator[Change]:
     """Yield the files of optlab, and the optimizers of a person's own, whose code changed."""
-    if not (old.code and new.code):  # they were not loaded from files: nothing is known
+    if not (old.code and new.code):  # they were not loaded from files
         return
     files = [hashes.get("optlab", {}) for hashes in (old.code, new.code)]
-    names = sorted(files[0].keys() | files[1].keys())
-    changed = [name for name in names if files[0].get(name) != files[1].get(name)]
+    unknown = [name for name, hashes in zip(names, files, strict=True) if not hashes]
+    for name in unknown:
+        yield Change("code", f"that of {name} is not known (written by results.save)", "", "")
+    if unknown:
+        return
+    paths = sorted(files[0].keys() | files[1].keys())
+    changed = [name for name in paths if files[0].get(name) != files[1].get(name)]
     if changed:
         more = f" and {len(changed) - _MOST_FILES} more" if len(changed) > _MOST_FILES else ""
         yield Change("code", "optlab's", "", f"({', '.join(changed[:_MOST_FILES])}{more})")

@@ -70,7 +70,7 @@ def run_differences(
     pairs = trial_pairs(first[0], second[0])
     _check_runs(pairs)
     target = common_target(old, new) if stop_at is None else StopAt.of(stop_at)
-    changes, drift = run_changes(old, new), dict[str, float]()
+    changes, drift = run_changes(old, new, names), dict[str, float]()
     parts = [status_changes(pairs, (old.machine, new.machine)).assign(metric=STATUS)]
     for metric in asked:
         if metric == "epochs":

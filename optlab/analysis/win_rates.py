@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import permutations
 
 import numpy as np
@@ -82,20 +82,24 @@ def win_rates(times: pd.DataFrame, cost: str = "epochs") -> pd.DataFrame:
     return _by_mean_share(pd.DataFrame(found, columns=COLUMNS))
 
 
-def of_best_settings(table: pd.DataFrame) -> pd.DataFrame:
+def of_best_settings(table: pd.DataFrame, places: Mapping[str, float]) -> pd.DataFrame:
     """Return the rows of `win_rates` of each method's setting that wins the largest mean share.
 
-    The table as it is where all are settings of one method.
+    One setting of a method is taken for all problems; of several that win the same share the one
+    with the least of ``places``. The table as it is where all are settings of one method.
 
     Examples
     --------
     >>> names = ["SGD(lr=1)", "Adam", "SGD(lr=2)"]
     >>> pairs = [(one, other, 0.5) for one in names for other in names if one != other]
     >>> table = pd.DataFrame(pairs, columns=["optimizer", "other", "share"])
-    >>> of_best_settings(table)[["optimizer", "other"]].to_numpy().tolist()
-    [['SGD(lr=1)', 'Adam'], ['Adam', 'SGD(lr=1)']]
+    >>> sorted(of_best_settings(table, {"SGD(lr=1)": 3.0, "SGD(lr=2)": 2.0})["optimizer"])
+    ['Adam', 'SGD(lr=2)']
     """
-    names = table["optimizer"].drop_duplicates()
+    share = table.groupby("optimizer", sort=False)["share"].mean().round(12)  # sums round
+    names = share.index.to_series()
+    keys = pd.DataFrame({"share": -share, "place": names.map(places).astype(float)})
+    names = names.loc[keys.sort_values(["share", "place"], kind="stable").index]
     best = names[~names.map(method_name).duplicated()]
     if len(best) < 2:
         return table
@@ -147,3 +151,20 @@ def _by_mean_share(table: pd.DataFrame) -> pd.DataFrame:
     keys = pd.DataFrame({name: -table[name].map(mean) for name in ("optimizer", "other")})
     order = keys.astype(float).sort_values(["optimizer", "other"], kind="stable").index
     return table.loc[order].reset_index(drop=True)
+
+
+def mean_places(trials: pd.DataFrame) -> dict[str, float]:
+    """Return each optimizer's place by median suboptimality on a problem, the mean over problems.
+
+    An optimizer without any is the last.
+
+    Examples
+    --------
+    >>> rows = [("p", "A", 0.5), ("p", "B", 0.1), ("q", "A", 9), ("q", "B", 3), ("q", "C", None)]
+    >>> mean_places(pd.DataFrame(rows, columns=["problem", "optimizer", "suboptimality"]))
+    {'A': 2.0, 'B': 1.0, 'C': 3.0}
+    """
+    errors = trials["suboptimality"].astype(float)
+    medians = errors.groupby([trials["problem"], trials["optimizer"]], observed=True).median()
+    places = medians.groupby(level="problem").rank(na_option="bottom")
+    return {str(k): float(v) for k, v in places.groupby(level="optimizer").mean().items()}

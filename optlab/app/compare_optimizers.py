@@ -159,6 +159,8 @@ def _value(field: dataclasses.Field[Any], text: str, optimizer: str) -> Any:
 
     words = {"true": True, "yes": True, "false": False, "no": False, "none": None}
     number, default = _number(text), field.default
+    if isinstance(default, float) or is_rate_name(field.name) or field.type in {"float", float}:
+        number = None if number is None else float(number)  # 1 is 1.0, as a script writes it
     if isinstance(default, bool):
         if not isinstance(words.get(text.lower()), bool):
             raise ValueError(f"{optimizer}: {field.name} must be true or false, not {text!r}")

@@ -33,6 +33,8 @@ def synthetic(
         Rows and columns.
     condition
         The 2-norm condition number of X, at least 1 (of its rank part where ``rank`` is given).
+        That of the Hessian of the squared error, which decides how fast descent is, is its square:
+        10 000 for ``condition=100``.
     noise
         Standard deviation of the noise, at least 0.
     rank
@@ -76,7 +78,7 @@ def synthetic(
     weight, bias = generator.standard_normal(d), generator.standard_normal()
     y = X @ weight + bias + noise * generator.standard_normal(n)
     return Dataset(
-        name=f"synthetic {n} x {d}, condition {condition:g}" + (f", rank {r}" if r < d else ""),
+        name=f"synthetic {n} x {d}, condition of X {condition:g}" + f", rank {r}" * (r < d),
         X=X.astype(dtype),
         y=y.astype(dtype),
         source=f"synthetic({n}, {d}, {condition=:g}, {noise=:g}, rank={r}, {seed=})",

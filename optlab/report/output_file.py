@@ -22,7 +22,8 @@ MARKS: Mapping[str, re.Pattern[bytes]] = {
     # A table has no place for a name: its header says what it is.
     "csv": re.compile(
         rb"\A(trial,problem,optimizer,(hp_|batch,)|trial,epoch,samples,seconds,loss,"
-        rb"|problem,optimizer,batch,|problem,kind,n,d,dtype,reference,loss,)"
+        rb"|problem,optimizer,batch,|problem,rank,method,label,|method,score,low,high,"
+        rb"|optimizer,other,wins,ties,losses,|problem,kind,n,d,dtype,reference,loss,)"
     ),
     "parquet": re.compile(rb'"software": "optlab '),
     "latex": re.compile(rb"\A% optlab "),

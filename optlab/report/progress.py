@@ -26,7 +26,9 @@ _TELL_TIME = 5.0
 
 
 @contextmanager
-def trial_progress(shown: bool | None, trials: int, epochs: int) -> Iterator[Listener]:
+def trial_progress(
+    shown: bool | None, trials: int, epochs: int, *, several: bool = False
+) -> Iterator[Listener]:
     """Show the progress of trials, and give the listener that it hears by.
 
     Parameters
@@ -36,12 +38,14 @@ def trial_progress(shown: bool | None, trials: int, epochs: int) -> Iterator[Lis
         it is None, as a bar or not at all.
     trials, epochs
         How many trials are expected, and the most epochs of each.
+    several
+        Whether there are several problems, so that each trial's is named.
     """
     if shown is False or (shown is None and not can_draw()):
         yield Listener()
         return
     with ProgressBar("trials", trials) as bar:
-        yield TrialProgress(bar, epochs).listener()
+        yield TrialProgress(bar, epochs, several=several).listener()
 
 
 @contextmanager
@@ -61,8 +65,8 @@ def epoch_progress(shown: bool | None, epochs: int) -> Iterator[Watcher | None]:
 class TrialProgress:
     """Progress of trials on a bar, with the running trial's epoch and loss."""
 
-    def __init__(self, bar: ProgressBar, epochs: int) -> None:
-        self.epochs = epochs
+    def __init__(self, bar: ProgressBar, epochs: int, *, several: bool = False) -> None:
+        self.epochs, self.several = epochs, several
         self._bar = bar
         self._known = 0
 
@@ -120,11 +124,11 @@ class TrialProgress:
 
     def started(self, trial: Trial) -> None:
         """Show which trial runs now."""
-        self._bar.show(_describe(trial))
+        self._bar.show(self._describe(trial))
 
     def watch(self, trial: Trial, row: TraceRow) -> None:
         """Show the running trial's epoch and loss."""
-        now = f"{_describe(trial)}  epoch {row.epoch}/{self.epochs}  loss {row.loss:.4g}"
+        now = f"{self._describe(trial)}  epoch {row.epoch}/{self.epochs}  loss {row.loss:.4g}"
         self._bar.show(now, at_once=row.epoch == self.epochs)
 
     def finished(self, record: TrialRecord) -> None:
@@ -138,14 +142,15 @@ class TrialProgress:
         task, trial = self._bar.task, record.trial
         worked = record.status.is_result and not math.isnan(record.seconds)
         spent = f" in {format_seconds(record.seconds)}" if worked else ""
-        line = f"{task.completed:.0f}/{task.total:.0f} {_describe(trial)}"
+        line = f"{task.completed:.0f}/{task.total:.0f} {self._describe(trial)}"
         line += f" seed {trial.seed} repeat {trial.repeat}: {record.status}{spent}"
         passed, left = task.elapsed, task.time_remaining
         if passed is not None and passed >= _TELL_TIME:
             line += f" ({passed:.0f} s passed" + (f", {left:.0f} s to go)" if left else ")")
         return line
 
-
-def _describe(trial: Trial) -> str:
-    batch = DIRECT if trial.batch_size is None else trial.batch_size
-    return cell_label({"optimizer": trial.optimizer, "batch": batch, "device": trial.device})
+    def _describe(self, trial: Trial) -> str:
+        """Return a trial's setting in words, with its problem where there are several."""
+        batch = DIRECT if trial.batch_size is None else trial.batch_size
+        row = {"optimizer": trial.optimizer, "batch": batch, "device": trial.device}
+        return f"{trial.problem}: {cell_label(row)}" if self.several else cell_label(row)

@@ -12,38 +12,68 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
+from optlab.analysis.expected_cost import expected_cost
 from optlab.analysis.result_tables import ResultTables
+from optlab.analysis.scoring import attempts, scores
 from optlab.analysis.statistics import CELL, summary
+from optlab.analysis.targets import time_to_target
+from optlab.analysis.theory_tables import theory
+from optlab.analysis.tuning import tuning
+from optlab.analysis.win_rates import win_rates
 from optlab.lab.store.problem_summary import CERTIFICATE
+from optlab.lab.trial.stop_at import StopAt
+from optlab.report.answer.ranking import ranking
 from optlab.report.latex import latex_table
-from optlab.report.output_file import SOFTWARE, check_output, output_file
+from optlab.report.output_file import SOFTWARE, check_output, is_own_output, output_file
 from optlab.report.words import reference_kind
 from optlab.text import encodable
 
 
-def all_tables(results: ResultTables) -> dict[str, pd.DataFrame]:
-    """Return every table, by name.
+def all_tables(results: ResultTables, kind: str = "csv") -> dict[str, pd.DataFrame]:
+    """Return every table that is written as a kind of file, by name.
 
     ``trials`` and ``traces``; ``summary``, a row for each cell; ``parameters``, a row for each
     trial's each final parameter, with its ``value`` and the ``reference``'s (missing where none
     is known); ``references``, a row for each problem (``problem, kind, n, d, dtype``, the kind of
     its ``reference`` with ``loss, bound, digits, unique, trusted, message``, and its certificate).
+    Further, but not as LaTeX, those of `ANSWERS` that are not empty; ``scores``, ``win_rates`` and
+    ``expected_cost`` are of the experiment's own target.
     """
-    return {
+    tables = {
         "trials": results.trials,
         "traces": results.traces,
         "summary": summary(results.trials),
         "parameters": _parameters(results.measured),
         "references": _references(results),
     }
+    answers = {} if kind == "latex" else _answers(results)
+    return tables | {name: table for name, table in answers.items() if len(table)}
+
+
+def _answers(results: ResultTables) -> dict[str, pd.DataFrame]:
+    """Return the tables that answer who is best, some of which may be empty."""
+    found = {"ranking": ranking(results), "theory": theory(results), "tuning": tuning(results)}
+    own = StopAt.stored(results.definition.get("stop_at"))
+    if own is None or found["ranking"].empty:
+        return found
+    trials, traces = results.trials, results.traces
+    times = time_to_target(trials, traces, own)
+    return found | {
+        "scores": scores(attempts(trials, traces, own)),
+        "win_rates": win_rates(times),
+        "expected_cost": expected_cost(times),
+    }
 
 
 TABLES = ("trials", "traces", "summary", "parameters", "references")
-"""The names of all tables."""
+"""The names of the tables that are always written."""
+
+ANSWERS = ("ranking", "scores", "win_rates", "expected_cost", "theory", "tuning")
+"""The names of the tables that are written as CSV and Parquet where they are not empty."""
 
 
 def table_files(folder: Path, kind: str) -> dict[str, Path]:
-    """Return the files of all tables in a folder, by the table's name.
+    """Return the files that all tables in a folder may have, by the table's name.
 
     Raises
     ------
@@ -55,13 +85,16 @@ def table_files(folder: Path, kind: str) -> dict[str, Path]:
     if kind == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ValueError("writing Parquet needs pyarrow: pip install 'optlab[parquet]'")
     suffix = "tex" if kind == "latex" else kind
-    return {name: folder / f"{name}.{suffix}" for name in TABLES}
+    names = TABLES if kind == "latex" else TABLES + ANSWERS
+    return {name: folder / f"{name}.{suffix}" for name in names}
 
 
 def write_tables(
     results: ResultTables, folder: Path, kind: str, *, force: bool = False, raw: bool = False
 ) -> list[Path]:
     """Write every table into a folder, made where it is missing, and return the files.
+
+    A file of an earlier export whose table is empty now is removed.
 
     Parameters
     ----------
@@ -83,7 +116,11 @@ def write_tables(
     for path in files.values():
         check_output(path, kind, force=force)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, table in all_tables(results).items():
+    tables = all_tables(results, kind)
+    for name in files.keys() - tables.keys():
+        if (old := files.pop(name)).is_file() and is_own_output(old, kind):
+            old.unlink()
+    for name, table in tables.items():
         shown = table
         if kind == "latex":
             shown = table[PAPER.get(name, list(table))]

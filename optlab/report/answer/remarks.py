@@ -1,4 +1,4 @@
-"""The remarks below the ranked tables, each told once: what did not run, is slow, or differs."""
+"""The remarks below the ranked tables, each told once: of what did not run, edges, and kinds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
+from optlab.report.answer.grid_edge import at_edges
 from optlab.report.answer.slow_remarks import slow_remarks
 from optlab.report.words import join_names, listed
 from optlab.text import DIRECT, method_name, number, pluralize
@@ -26,6 +27,7 @@ def remarks(results: ResultTables) -> list[str]:
     return [
         *_skipped(results.trials),
         *slow_remarks(results),
+        *at_edges(results),
         *_other_functions(results),
         *_costly_epochs(results.trials),
     ]

@@ -13,6 +13,12 @@ from optlab.analysis.statistics import CELL, CROWDED_ABOVE, timed
 from optlab.report.words import format_ratio, join_names
 from optlab.text import format_seconds, pluralize
 
+UNKNOWN = 2
+"""An interval of a ratio from 1 / UNKNOWN or less to UNKNOWN or more says nothing of the ratio."""
+
+ALIKE = 1.1
+"""A ratio of pairs that differs more from that of the medians is said to be one of pairs."""
+
 
 def beside_first(rows: pd.DataFrame, *, crowded: bool = False) -> str:
     """Return the words on the seconds of the second of some rows, and on who may be as fast.
@@ -41,16 +47,21 @@ def _compare(row: Any, first: Any, likewise: str = "") -> str:
     name, pairs = row["label"], row["pairs"]
     if not pairs > 0:
         return f"{name} has no trial to compare with it"
-    text = f"takes {format_ratio(row['ratio'])} times as long"
+    count = f"{pluralize(int(pairs), 'trial')} {_whose(row, first)}"
+    if row["verdict"] == SAME and row["ratio_low"] <= 1 / UNKNOWN and row["ratio_high"] >= UNKNOWN:
+        return f"{name} is not told apart from it ({count}{likewise})"
+    by_pairs = row["seconds"] / first["seconds"] / row["ratio"]
+    takes = "takes" if 1 / ALIKE <= by_pairs <= ALIKE else "takes, trial by trial,"
+    text = f"{format_ratio(row['ratio'])} times as long"
     if np.isfinite([row["ratio_low"], row["ratio_high"]]).all():
         text += f" [{format_ratio(row['ratio_low'])}, {format_ratio(row['ratio_high'])}]"
     if row["verdict"] == SLOWER:
-        return f"{name} {text}"
-    count = f"{pluralize(int(pairs), 'trial')} {_whose(row, first)}"
+        return f"{name} {takes} {text}"
     doubt = "not yet certain" if row["verdict"] == TOO_FEW else "not told apart"
     if row["verdict"] == FASTER or row["ratio"] < 1:  # the medians say the opposite
-        text = f"has a higher median, {format_seconds(row['seconds'])}; trial by trial it {text}"
-    return f"{name} {text} ({count}: {doubt}{likewise})"
+        median = format_seconds(row["seconds"])
+        takes = f"has a higher median, {median}; trial by trial it takes"
+    return f"{name} {takes} {text} ({count}: {doubt}{likewise})"
 
 
 def _whose(row: Any, first: Any) -> str:

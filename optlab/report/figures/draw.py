@@ -18,7 +18,8 @@ from optlab.report.figures.convergence_figure import convergence_figure
 from optlab.report.figures.device_table import device_table
 from optlab.report.figures.empty_figure import empty_figure
 from optlab.report.figures.file_names import check_figures, figure_file
-from optlab.report.figures.hyperparameter_figure import has_values, hyperparameter_figure
+from optlab.report.figures.hyperparameter_figure import hyperparameter_figure
+from optlab.report.figures.hyperparameter_table import has_values
 from optlab.report.figures.legend import legend_height, legend_of, put_legend, unstable_handle
 from optlab.report.figures.panels import (
     INK,

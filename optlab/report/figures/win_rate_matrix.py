@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from optlab.report.figures.legend import label_of
 from optlab.report.figures.panels import wrap_title
 from optlab.report.figures.paper import PAGE, PaperFigure
+from optlab.text import pluralize
 
 MOST_TEXTS = 12
 """Squares of more optimizers than this are too small to be written into."""
@@ -17,7 +18,7 @@ MOST_TEXTS = 12
 def win_rate_matrix(table: pd.DataFrame, title: str) -> Figure:
     """Draw the table of `optlab.analysis.win_rates`: a row wins against a column.
 
-    In each square stand the share of comparisons won, ties half, and their number.
+    In each square stand the share of comparisons won, ties half, their number, and that of ties.
     """
     names = list(dict.fromkeys(table["optimizer"]))
     places = {name: place for place, name in enumerate(names)}
@@ -37,6 +38,7 @@ def win_rate_matrix(table: pd.DataFrame, title: str) -> Figure:
             if few:
                 dark = mpl.colors.rgb_to_hsv(colour[:3])[2] < 0.75
                 text = f"{100 * row['share']:.0f} %\nof {row['comparisons']}"
+                text += f"\n{pluralize(row['ties'], 'tie')}" if row["ties"] else ""
                 axes.text(x, y, text, ha="center", va="center", fontsize=6,
                           color="white" if dark else "black")  # fmt: skip
         axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5), aspect="equal")

@@ -8,7 +8,7 @@ from optlab.analysis.expected_cost import expected_cost
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.scoring import attempts, scores
 from optlab.analysis.targets import time_to_target
-from optlab.analysis.win_rates import of_best_settings, win_rates
+from optlab.analysis.win_rates import mean_places, of_best_settings, win_rates
 from optlab.report.figures.win_rate_matrix import win_rate_matrix
 from optlab.report.findings.score_findings import score_findings
 from optlab.report.page.section import Section, as_image, as_table
@@ -43,7 +43,9 @@ def score_section(results: ResultTables) -> Section | None:
         as_table(f"Scores: 1 is the best on every problem ({cost})", rounded),
         as_table(best, expected, [*single, "seeds"]),
     ]
-    return Section(results.problems, score_findings(table, COST), _matrix(times, target), tables)
+    return Section(
+        results.problems, score_findings(table, COST), _matrix(results, times, target), tables
+    )
 
 
 def _best_settings(expected: pd.DataFrame) -> pd.DataFrame:
@@ -54,10 +56,10 @@ def _best_settings(expected: pd.DataFrame) -> pd.DataFrame:
     return expected.loc[ordered.index[first]].sort_index()
 
 
-def _matrix(times: pd.DataFrame, target: str) -> list[tuple[str, str]]:
+def _matrix(results: ResultTables, times: pd.DataFrame, target: str) -> list[tuple[str, str]]:
     if not 2 <= times["optimizer"].nunique() <= MOST_OPTIMIZERS:
         return []
-    wins = of_best_settings(win_rates(times, COST))
+    wins = of_best_settings(win_rates(times, COST), mean_places(results.trials))
     if wins.empty:
         return []
     title = f"Who beats whom: share of comparisons that a row wins, by {COST} to {share(target)}"
