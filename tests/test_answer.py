@@ -446,6 +446,22 @@ def test_methods_that_differ_in_kind_are_named_once(tutorial):
     assert remarks(results.filter(optimizer=["SGD", "Lstsq"])) == []
 
 
+def test_default_learning_rates_are_told_on_every_surface(tutorial):
+    methods = [ol.Adam(), ol.Lion(), ol.TorchOptimizer(torch.optim.Adam), ol.SGD("auto"),
+               ol.RMSprop(), ol.RMSprop(0.1), ol.Lstsq()]  # fmt: skip
+    results = ol.compare(tutorial, methods, epochs=4)
+    (told,) = remarks(results)
+    assert told == (
+        "Adam (0.001), Lion (0.0001) and torch Adam (0.001) ran at their default learning rate: "
+        "others, or tuning, may do better (--lr, --tune; in Python Tuned)"
+    )
+    for text in (str(results), results._repr_html_(), render_page(results)):
+        assert re.sub(r"\s", "", text).count(re.sub(r"\s", "", told)) == 1
+    (one,) = remarks(results.filter(optimizer=["Adam", "Lstsq"]))
+    assert one.startswith("Adam ran at its default learning rate, 0.001: ")
+    assert remarks(results.filter(optimizer=["SGD", "Lstsq"])) == []
+
+
 def test_what_finds_no_room_is_named():
     results = planted(RANDOM[0]["seed"])
     text = answer_text(results, 48)

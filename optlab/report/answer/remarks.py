@@ -1,4 +1,4 @@
-"""The remarks below the ranked tables, each told once: settings not run, methods of other kinds."""
+"""The remarks below the ranked tables, each told once: settings not run, default rates, other kinds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
+from optlab.report.answer.default_rates import default_rates
 from optlab.report.words import join_names, listed
 from optlab.text import DIRECT, method_name, number, pluralize
 
@@ -22,7 +23,12 @@ SEVERAL = 1.05
 def remarks(results: ResultTables) -> list[str]:
     """Return the remarks, a sentence each."""
     results = results.measured
-    return [*_skipped(results.trials), *_other_functions(results), *_costly_epochs(results.trials)]
+    return [
+        *_skipped(results.trials),
+        *default_rates(results),
+        *_other_functions(results),
+        *_costly_epochs(results.trials),
+    ]
 
 
 def _skipped(trials: pd.DataFrame) -> Iterator[str]:
