@@ -154,7 +154,8 @@ def compare(
         others, lbfgs, newton and fista, as far as they can.
     learning_rate
         For every optimizer that has one: a number, a formula of the curvature such as 1/L or
-        2/(L+mu), or auto, which is the default of methods such as adam. Several, with commas between, make an optimizer each.
+        2/(L+mu), or auto, which is the default of methods such as adam. Several, with commas
+        between, make an optimizer each.
     set_
         A hyperparameter, such as momentum=0.9, for every optimizer that has it; several values,
         with commas between, make an optimizer each.

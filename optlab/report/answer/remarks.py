@@ -1,4 +1,4 @@
-"""The remarks below the ranked tables, each told once: settings not run, default rates, other kinds."""
+"""The remarks below the ranked tables, each told once: settings not run, defaults, other kinds."""
 
 from __future__ import annotations
 
