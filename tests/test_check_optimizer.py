@@ -461,7 +461,14 @@ def test_the_command_is_told_which_failures_are_expected(file, capsys):
     assert "FAILED the first step descends" not in shown
     assert call(app, ["check", f"{file}:right", "--expect-failure", reason]) == 1
     assert "was expected to fail (it climbs), but passes" in capsys.readouterr().out
-    for wrong, words in (("the first step descends", "takes CHECK=REASON"), ("a=b", "names the c")):
+    several = ["check", f"{file}:right", f"{file}:Climbs", "--expect-failure"]
+    assert call(app, [*several, f"Climbs:{reason}"]) == 1
+    assert "but passes" not in capsys.readouterr().out
+    for wrong, words in (
+        ("the first step descends", "takes CHECK=REASON"),
+        ("a=b", "names the c"),
+        (f"Other:{reason}", "names 'Other', which is none of "),
+    ):
         assert call(app, [*checked, wrong]) == 2
         assert f"--expect-failure {words}" in capsys.readouterr().err
 

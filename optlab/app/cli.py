@@ -453,7 +453,8 @@ def check(
         An optimizer that each must follow to rounding, named like a target.
     expect_failure
         A check that is known to fail, and why: CHECK=REASON, such as "refuses bad
-        hyperparameters=any rate is allowed"; again for each check. One that passes fails.
+        hyperparameters=any rate is allowed", or OBJECT:CHECK=REASON for one of several; again for
+        each check. One that passes fails.
     seed
         The seed of the data.
     markdown

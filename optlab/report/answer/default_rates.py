@@ -32,10 +32,10 @@ def default_rates(results: ResultTables) -> Iterator[str]:
         return
     same = len(set(found.values())) == 1
     names = list(found) if same else [f"{name} ({number(rate)})" for name, rate in found.items()]
-    rate = f", {number(next(iter(found.values())))}" if same else ""
+    one = f", {number(next(iter(found.values())))}" if same else ""
     their = "its" if len(found) == 1 else "their"
     yield (
-        f"{listed(names)} ran at {their} default learning rate{rate}: others, or tuning, may do "
+        f"{listed(names)} ran at {their} default learning rate{one}: others, or tuning, may do "
         "better (--lr, --tune; in Python Tuned)"
     )
 
