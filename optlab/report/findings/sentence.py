@@ -25,10 +25,10 @@ class Sentence:
 
     Its ``kind`` is its subject. Of the verdict: ``overall, direct, first, not reached, no answer,
     broken, nothing``; of findings ``accuracy, iterative accuracy, reached, fastest, not ranked,
-    batch size, batch sizes, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., without numba,
-    reference, beaten, unstable, contended, shared, crowded, once, not repeated, one seed, files,
-    machines, settings, left out``; of tuning ``tuning, censored, unsure edge, tuning cost, budgets,
-    tuning ranks``; of scores ``score, score order``.
+    batch size, batch sizes, ratio, device, nothing, more``; of caveats ``skipped, failed, ...,
+    without numba, reference, beaten, unstable, contended, shared, crowded, once, not repeated, one
+    seed, files, machines, settings, left out``; of tuning ``tuning, censored, unsure edge, tuning
+    cost, budgets, tuning ranks``; of scores ``score, score order``.
     """
 
     kind: str
