@@ -586,6 +586,16 @@ class WrongAdaGrad(Descent):
         return w - self.learning_rate * g / (state["s"] + 0.1)
 
 
+@zoo("Lion: the momentum before the sign", RULE, "mixed with the new momentum",
+     reference=ol.Lion(0.01))  # fmt: skip
+class WrongLion(Descent):
+    learning_rate: float = 0.01
+
+    def step(self, w, g, state, t, batch, batches):
+        m = state["m"] = 0.99 * state.get("m", 0) + 0.01 * g
+        return w - 0.01 * (0.9 * m + 0.1 * g).sign()
+
+
 @zoo("a division by zero at the optimum", "stays at the optimum")
 class NormalisedGradient(Descent):
     def step(self, w, g, state, t, batch, batches):

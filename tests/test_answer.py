@@ -8,8 +8,9 @@ import re
 import struct
 import subprocess
 import termios
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -30,7 +31,7 @@ from optlab.report.glossary import TermLinks
 from optlab.report.page.render import render_page
 from optlab.report.views import TARGETS
 from optlab.results import Results
-from optlab.text import format_seconds
+from optlab.text import format_seconds, shown_path
 from tests.commands import program
 from tests.planted_results import EVIL, HOSTILE, plant
 from tests.test_findings import RANDOM, cell_in, cells_of, hits_of, key, ratio_of
@@ -157,7 +158,9 @@ def test_where_nobody_reaches_a_target_the_nearest_is_named_and_no_winner():
     results = quiet(direct=(), optimizers=("A", "B"), epochs=(1,))
     (text,) = texts(results)
     least = results.trials.groupby("optimizer")["suboptimality"].median()
-    assert text.startswith("No method reached 0.1 in every trial: ")
+    tenth = "0.1 (a tenth of what there was to gain)"
+    assert text.startswith(f"No method reached {tenth} in every trial: ")
+    assert f"none reached {tenth}" in ranked_rows(results)[0].caption
     assert f"{least.idxmin()} (learning_rate=0.01, full batch) is nearest" in text
     assert f"suboptimality {least.min():.2g} after 1 epoch." in text
     assert ranking(results)["rank"].tolist() == [1, 2]
@@ -385,9 +388,33 @@ def test_a_direct_method_that_did_not_run_alone_has_no_seconds():
     assert not re.search(r"\d (s|ms|µs)\b", text)
 
 
+@dataclass(frozen=True)
+class Breaks(ol.SGD):
+    """An SGD that raises at one rate."""
+
+    def iterates(self, problem, batches, start):
+        for iterate in super().iterates(problem, batches, start):
+            if self.learning_rate == 0.2:
+                raise RuntimeError("my bug")
+            yield iterate
+
+
+def test_failed_trials_of_a_method_with_an_answer_are_told_with_their_line(tutorial):
+    methods = [Breaks(0.1), Breaks(0.2)]
+    results = ol.compare(tutorial, methods, epochs=3, seeds=[1, 2])
+    *_, told = texts(results)
+    assert told == "Breaks failed in 2 of 4 trials."
+    line = Breaks.iterates.__code__.co_firstlineno + 3
+    place = f"{shown_path(Path(__file__))}:{line}"
+    messages = results.trials.loc[results.trials["status"] == "failed", "message"]
+    assert set(messages) == {f"RuntimeError: my bug ({place})"}
+
+
 def test_where_no_problem_is_solved_none_is_the_first():
     results = quiet(problems=tuple("abcde"), optimizers=("A",), direct=(), epochs=(1,))
-    assert texts(results) == ["No method reached 0.1 in every trial of any of 5 problems."]
+    (text,) = texts(results)
+    tenth = "0.1 (a tenth of what there was to gain)"
+    assert text == f"No method reached {tenth} in every trial of any of 5 problems."
 
 
 def test_of_many_problems_the_firsts_are_counted():
@@ -488,6 +515,23 @@ def test_what_keeps_descent_slow_is_said_in_two_sentences():
     (line,) = remarks(several)
     assert "in 20 epochs" in line
     assert "1/L = " in line
+
+
+def test_default_learning_rates_are_told_on_every_surface(tutorial):
+    methods = [ol.Adam(), ol.Lion(), ol.TorchOptimizer(torch.optim.Adam), ol.SGD("auto"),
+               ol.RMSprop(), ol.RMSprop(0.1), ol.Lstsq()]  # fmt: skip
+    results = ol.compare(tutorial, methods, epochs=4)
+    (told,) = (remark for remark in remarks(results) if "default" in remark)
+    assert told == (
+        "Adam (0.001), Lion (0.0001) and torch Adam (0.001) ran at their default learning rate: "
+        "others, or tuning, may do better (--lr, --tune; in Python Tuned)"
+    )
+    for text in (str(results), results._repr_html_(), render_page(results)):
+        assert re.sub(r"\s", "", text).count(re.sub(r"\s", "", told)) == 1
+    one = remarks(results.filter(optimizer=["Adam", "Lstsq"]))[0]
+    assert one.startswith("Adam ran at its default learning rate, 0.001: ")
+    rest = remarks(results.filter(optimizer=["SGD", "Lstsq"]))
+    assert not any("default" in remark for remark in rest)
 
 
 def test_what_finds_no_room_is_named():

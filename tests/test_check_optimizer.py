@@ -14,6 +14,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 
 import optlab as ol
 from optlab.app.cli import app
+from optlab.app.conformance_table import print_report
 from optlab.app.exit_status import call
 from optlab.optimizers.optimizer import optimizer_name
 from optlab.problems import loss_and_gradient
@@ -225,6 +226,36 @@ def test_faults_under_a_schedule_that_ends_are_caught_before_its_end():
 
 
 @dataclass(frozen=True)
+class LowersItself(Descent):
+    """An SGD whose rate ends at 0 after 20 passes, though no field says so."""
+
+    def step(self, w, g, state, t, batch, batches):
+        return w - ENDS((t - 1) / batches.steps) * g
+
+
+ENDS = ol.schedules.Cosine(0.2, epochs=20)
+
+
+def test_the_schedule_of_a_reference_that_it_follows_is_its_own():
+    def outcome(reference):
+        return check_optimizer(LowersItself(), reference=reference, only=[ALONG])
+
+    assert "if its learning rate ends at 0" in outcome(None).failures[0].message
+    assert outcome(ol.SGD(ENDS)).ok
+    assert outcome(sgd(ENDS)).ok
+    assert not outcome(ol.SGD(ol.schedules.Cosine(0.1, epochs=20))).ok
+
+
+def test_other_settings_of_a_reference_are_told_as_such():
+    report = check_optimizer(Descent(0.1), reference=ol.SGD(0.001), only=["follows its rule"])
+    said = "likely: other settings: learning_rate 0.1 here, 0.001 in the reference"
+    assert said in report.failures[0].message
+    half = ZOO["half the gradient"].make()
+    report = check_optimizer(half, reference=ol.SGD(0.001), only=["follows its rule"])
+    assert "other settings" not in report.failures[0].message
+
+
+@dataclass(frozen=True)
 class ForNetworks(ThreePasses):
     def unsupported(self, problem, device):
         return None if isinstance(problem, ol.ModuleProblem) else "it fits networks"
@@ -236,6 +267,45 @@ def test_a_report_of_which_most_was_skipped_says_so():
     assert report.is_mostly_skipped
     assert "do not apply)" in str(report).partition("\n")[0]
     assert not check_optimizer(ol.SGD(), only=["every row counts"]).is_mostly_skipped
+
+
+def test_a_report_says_that_no_rule_was_followed(capsys):
+    only = ["follows its rule", "every row counts"]
+    said = "Nothing wrong found in 1 checks; its rule was not checked: reference=OPTIMIZER"
+    assert str(check_optimizer(Descent(), only=only)).splitlines()[-1] == said
+    print_report("mine", check_optimizer(Descent(), only=only))
+    assert capsys.readouterr().out.splitlines()[-1] == said.replace(
+        "reference=OPTIMIZER", "--reference FILE.py:OBJECT"
+    )
+    for optimizer, reference in ((Descent(), SGD), (ol.SGD(), None), (ol.Lstsq(), None)):
+        report = check_optimizer(optimizer, reference=reference, only=only)
+        assert "Nothing wrong" not in str(report)
+    wrong = check_optimizer(ZOO["drops the last batch"].make(), only=only)
+    assert "Nothing wrong" not in str(wrong)
+
+
+class Keeps(Descent):
+    """A descent whose velocity outlives the run."""
+
+    def begin(self, w):
+        return self.__dict__.setdefault("kept", {})
+
+    def step(self, w, g, state, t, batch, batches):
+        state["v"] = 0.5 * state.get("v", 0) + g
+        return w - self.learning_rate * state["v"]
+
+
+def test_state_that_outlives_a_run_is_told_first_and_what_follows_from_it_in_short():
+    only = ["the order of batches is respected", "no state outlives a run"]
+    only += ["gradients are means not sums"]
+    report = check_optimizer(Keeps(), only=only)
+    assert len(report.failures) == 3
+    (text,) = report.shown_failures()
+    assert text.startswith("FAILED no state outlives a run: ")
+    assert text.endswith(
+        "FAILED 2 more, probably its consequences: mend it first, then see\n"
+        "  the order of batches is respected; gradients are means not sums"
+    )
 
 
 MINE = shown_path(Path(__file__))
@@ -392,7 +462,14 @@ def test_the_command_is_told_which_failures_are_expected(file, capsys):
     assert "FAILED the first step descends" not in shown
     assert call(app, ["check", f"{file}:right", "--expect-failure", reason]) == 1
     assert "was expected to fail (it climbs), but passes" in capsys.readouterr().out
-    for wrong, words in (("the first step descends", "takes CHECK=REASON"), ("a=b", "names the c")):
+    several = ["check", f"{file}:right", f"{file}:Climbs", "--expect-failure"]
+    assert call(app, [*several, f"Climbs:{reason}"]) == 1
+    assert "but passes" not in capsys.readouterr().out
+    for wrong, words in (
+        ("the first step descends", "takes CHECK=REASON"),
+        ("a=b", "names the c"),
+        (f"Other:{reason}", "names 'Other', which is none of "),
+    ):
         assert call(app, [*checked, wrong]) == 2
         assert f"--expect-failure {words}" in capsys.readouterr().err
 

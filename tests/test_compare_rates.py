@@ -122,6 +122,12 @@ class Mine:
             yield ol.Iterate(start)
 
 
+@dataclass(frozen=True)
+class Strict(Mine):
+    def __post_init__(self):
+        assert self.learning_rate > 0
+
+
 both = [Mine(0.25), ol.HeavyBall(0.1)]
 Torch = torch.optim.SGD
 """
@@ -140,6 +146,8 @@ def test_optimizers_of_ones_own_file(tmp_path, monkeypatch, capsys):
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"mine.py:Mine cannot be made: .*'learning_rate'; give"):
         made_optimizers(named_optimizers(["mine.py:Mine"]), {})
+    with pytest.raises(ValueError, match=r"takes no text as learning_rate: 'auto' is computed for"):
+        made_optimizers(named_optimizers(["mine.py:Strict"]), {"learning_rate": ["auto"]})
     again = ["compare", "tutorial", "--optimizers", "mine.py:both,lstsq", "--store", "mine.db"]
     for done in (0, 1):
         assert call(app, [*again, "--epochs", "3", "--repeats", "1"]) == 0

@@ -375,7 +375,7 @@ def test_modules_that_no_search_finds_travel_by_value(tutorial, pool, tmp_path, 
 
     pool.close()  # where modules are looked for is known to processes that start now
     records = list(pool.run(tasks_of(tutorial, [module.Raises(), beside.Raises()])))
-    assert [record.message for record in records] == ["ArithmeticError: planted"] * 2
+    assert all(record.message.startswith("ArithmeticError: planted (") for record in records)
 
 
 def test_settings_of_torch_go_along(forked, tutorial):
@@ -386,7 +386,7 @@ def test_settings_of_torch_go_along(forked, tutorial):
             (record,) = workers.run(tasks_of(tutorial, [planted.TellsSettings()]))
     finally:
         torch.set_default_dtype(before)
-    assert record.message == "ArithmeticError: torch.float64"
+    assert record.message.startswith("ArithmeticError: torch.float64 (")
 
 
 def test_modules_of_optlab_that_are_loaded_here_are_imported_by_no_process_anew(tutorial, started):

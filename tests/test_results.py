@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.lab import Trial, TrialRecord, trials_table
+from optlab.text import shown_path
 
 TRIALS = [
     "trial", "problem", "optimizer", "hp_learning_rate", "hp_driver", "batch", "batch_size",
@@ -172,7 +174,9 @@ def test_the_summary_counts_statuses_that_differ_and_gives_the_bad_ones_message(
     counts = sorted(part.split()[1] for part in row["status"].split(", "))
     assert counts == ["failed", "finished"]
     assert sum(int(part.split()[0]) for part in row["status"].split(", ")) == len(seeds)
-    assert row["message"] == "ZeroDivisionError: on purpose"
+    line = Moody.iterates.__code__.co_firstlineno + 2
+    place = f"{shown_path(Path(__file__))}:{line}"
+    assert row["message"] == f"ZeroDivisionError: on purpose ({place})"
 
 
 def test_results_show_their_name_and_statuses(results):

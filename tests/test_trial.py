@@ -274,7 +274,7 @@ def test_whatever_an_optimizer_raises_the_others_go_on(tutorial, error, message)
 
     trials = ol.compare(tutorial, {"bad": Bad(), "good": ol.Lstsq()}).trials
     assert list(trials["status"]) == ["failed", "finished"]
-    assert trials["message"][0] == message
+    assert trials["message"][0].startswith(message)
 
 
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.int64])

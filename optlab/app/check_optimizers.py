@@ -14,7 +14,7 @@ from optlab.optimizers.examples import examples
 from optlab.report.output_file import check_output, output_file
 from optlab.testing import Report, check_optimizer
 from optlab.testing.conformance.check import Level
-from optlab.testing.expected_failures import parsed_reasons
+from optlab.testing.expected_failures import parsed_failures, reasons_of
 from optlab.testing.load_target import load_target
 
 
@@ -39,14 +39,23 @@ def check_optimizers(
         Where the file could not be written; the outcomes are printed all the same.
     """
     with bad_input():
-        reasons = parsed_reasons("--expect-failure", expect_failure)
+        expected = parsed_failures("--expect-failure", expect_failure)
         named = _named(targets, all_=all_)
+        for one in expected:
+            if not any(map(one.is_of, named)):
+                raise ValueError(
+                    f"--expect-failure names {one.of!r}, which is none of {', '.join(named)}"
+                )
         against = None if reference is None else next(iter(load_target(reference).values()))
         if markdown is not None:
             _check_markdown(markdown, force=force)
     reports = {
         label: check_optimizer(
-            optimizer, level=level, reference=against, expected_failures=reasons, seed=seed
+            optimizer,
+            level=level,
+            reference=against,
+            expected_failures=reasons_of(label, expected),
+            seed=seed,
         )
         for label, optimizer in named.items()
     }

@@ -133,8 +133,9 @@ def compare(
 
     Where left out, the batch size is full, the device cpu, the seed 0, and a trial stops at 1e-6
     (see --stop-at) or after the epochs that some seconds allow, 100 to 10000. Short trials are run
-    3 times (see --repeats). Learning rates are computed of the problem's curvature, as a part of
-    each trial.
+    3 times (see --repeats). Learning rates of gradient descent, with or without momentum, are
+    computed of the problem's curvature, as a part of each trial; other methods, such as adam and
+    lion, run at their defaults.
 
     Parameters
     ----------
@@ -153,7 +154,8 @@ def compare(
         others, lbfgs, newton and fista, as far as they can.
     learning_rate
         For every optimizer that has one: a number, a formula of the curvature such as 1/L or
-        2/(L+mu), or auto. Several, with commas between, make an optimizer each.
+        2/(L+mu), or auto, which is the default of methods such as adam. Several, with commas
+        between, make an optimizer each.
     set_
         A hyperparameter, such as momentum=0.9, for every optimizer that has it; several values,
         with commas between, make an optimizer each.
@@ -451,7 +453,8 @@ def check(
         An optimizer that each must follow to rounding, named like a target.
     expect_failure
         A check that is known to fail, and why: CHECK=REASON, such as "refuses bad
-        hyperparameters=any rate is allowed"; again for each check. One that passes fails.
+        hyperparameters=any rate is allowed", or OBJECT:CHECK=REASON for one of several; again for
+        each check. One that passes fails.
     seed
         The seed of the data.
     markdown

@@ -109,15 +109,28 @@ def made_optimizers(
 
 
 def _made(name: str, one: Any, keywords: dict[str, Any]) -> Any:
+    from optlab.optimizers.rate_text import is_rate_text  # noqa: PLC0415 - the command line loads no torch for its help
+
     if not isinstance(one, type):
         return dataclasses.replace(one, **keywords) if keywords else one
     try:
         return _with_rate(one, keywords)
     except TypeError as error:
+        texts = {key: value for key, value in keywords.items() if is_rate_text(value)}
+        if texts:
+            raise ValueError(_no_text(name, *texts.popitem())) from error
         raise ValueError(
             f"{name} cannot be made: {error}; give its hyperparameters by --set, or name an "
             "object in place of the class"
         ) from error
+
+
+def _no_text(name: str, rate: str, text: str) -> str:
+    return (
+        f"{name} takes no text as {rate}: {text!r} is computed for classes that take it "
+        "where they check their hyperparameters, and that say what their descent is by a member "
+        "linear_descent() or automatic_rate(); give a number, or --tune"
+    )
 
 
 def _with_rate(cls: type[Any], keywords: dict[str, Any]) -> Any:

@@ -33,6 +33,8 @@ def print_report(label: str, report: Report) -> None:
         console.print(Text(f"\n{failure}"))
     if report.is_mostly_skipped:
         console.print("\nMost checks do not apply to it: little was proven.")
+    elif conclusion := report.conclusion("--reference FILE.py:OBJECT"):
+        console.print(Text(f"\n{conclusion}"))
 
 
 def print_counts(reports: Mapping[str, Report]) -> None:

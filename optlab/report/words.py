@@ -43,6 +43,23 @@ def share(target: str) -> str:
     return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
 
 
+_PARTS = {0.1: "a tenth", 0.01: "a hundredth", 1e-3: "a thousandth"}
+
+
+def explained_share(target: str) -> str:
+    """Return a share that nobody asked for with what it is a share of.
+
+    Examples
+    --------
+    >>> explained_share("1e-01"), explained_share("1e-06")
+    ('0.1 (a tenth of what there was to gain)', '1e-6 (of what there was to gain)')
+    """
+    if not _is_number(target):
+        return share(target)
+    part = _PARTS.get(float(target), "")
+    return f"{share(target)} ({f'{part} of' if part else 'of'} what there was to gain)"
+
+
 def describe_target(target: str) -> str:
     """Return a target as a phrase.
 

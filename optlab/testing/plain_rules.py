@@ -307,8 +307,8 @@ def _lion(beta1: float, beta2: float, decay: float, kind: str = "") -> Callable[
 
         def direction(g: Vector, w: Vector, t: int) -> Vector:
             nonlocal m
-            mixed = beta1 * m + (1 - beta1) * g
-            m = beta2 * m + (1 - beta2) * g
+            before, m = m, beta2 * m + (1 - beta2) * g
+            mixed = beta1 * (m if kind == "updated first" else before) + (1 - beta1) * g
             return np.asarray(np.sign(m if kind == "one beta" else mixed) + decay * w)
 
         return direction
@@ -320,8 +320,10 @@ def lion(
     learning_rate: Any, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0.0
 ) -> PlainRule:
     """Return Lion: ``d = sign(b1 m + (1 - b1) g) + lambda w``, then ``m = b2 m + (1 - b2) g``."""
+    late = _lion(beta1, beta2, weight_decay, "updated first")
     mistakes = (
         ("the sign of the new momentum", _lion(beta1, beta2, weight_decay, "one beta")),
+        ("a gradient mixed with the new momentum", late),
         ("beta1 and beta2 swapped", _lion(beta2, beta1, weight_decay)),
     )
     name = f"Lion({learning_rate!r}, {beta1}, {beta2}, weight_decay={weight_decay:g})"

@@ -31,8 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--optlab-expect-failure",
         action="append",
         default=[],
-        metavar="CHECK=REASON",
-        help="a check that is known to fail, and why",
+        metavar="[OBJECT:]CHECK=REASON",
+        help="a check that is known to fail (of one of several objects), and why",
     )
 
 
@@ -64,20 +64,28 @@ class OptimizerCollector(pytest.Collector):
         """Yield a test for each check."""
         from optlab.testing.check_optimizer import subject_of  # noqa: PLC0415 - see the module
         from optlab.testing.conformance.check import checks_of  # noqa: PLC0415 - as above
-        from optlab.testing.expected_failures import parsed_reasons  # noqa: PLC0415 - as above
+        from optlab.testing.expected_failures import (  # noqa: PLC0415 - as above
+            parsed_failures,
+            reasons_of,
+        )
         from optlab.testing.load_target import load_target  # noqa: PLC0415 - as above
 
         try:
-            reasons = parsed_reasons("--optlab-expect-failure", self.expected)
+            expected = parsed_failures("--optlab-expect-failure", self.expected)
             optimizers = load_target(self.target)
         except ValueError as error:
             raise pytest.UsageError(f"--optlab {self.target}: {error}") from error
         for label, optimizer in optimizers.items():
             subject = subject_of(optimizer)
+            reasons = reasons_of(label, expected)
             for check in checks_of(self.level):  # type: ignore[arg-type]  # one of the choices
                 name = f"{label}: {check.name}"
                 yield CheckItem.from_parent(
-                    self, name=name, check=check, subject=subject, reasons=reasons
+                    self,
+                    name=name,
+                    check=check,
+                    subject=subject,
+                    reasons=reasons,
                 )
 
 

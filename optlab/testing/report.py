@@ -9,6 +9,12 @@ from typing import Literal, TypeAlias
 _NAMED = 8
 """Checks of one error that are named in a report's text."""
 
+STATE = "no state outlives a run"
+"""The check whose failure makes those fail that compare two runs of an optimizer."""
+
+NO_RULE = "it claims no known rule"
+"""The reason for which an optimizer was held against no rule, in short."""
+
 Outcome: TypeAlias = Literal["passed", "failed", "skipped", "expected failure"]
 """The end of one check; a failure that was expected has its reason, and makes no report bad."""
 
@@ -104,12 +110,39 @@ class Report:
         skipped = sum(result.outcome == "skipped" for result in self.checks)
         return 2 * skipped > len(self.checks)
 
+    def conclusion(self, how: str = "reference=OPTIMIZER") -> str:
+        """Return the sentence that a report without failures ends with if no rule was followed.
+
+        Parameters
+        ----------
+        how
+            The spelling of the argument that names a rule.
+        """
+        unchecked = any(
+            one.outcome == "skipped" and one.message.startswith(NO_RULE) for one in self.checks
+        )
+        if not self.ok or not unchecked:
+            return ""
+        passed = sum(one.outcome == "passed" for one in self.checks)
+        return f"Nothing wrong found in {passed} checks; its rule was not checked: {how}"
+
     def shown_failures(self) -> list[str]:
-        """Return a text for each failure; checks that one error ended have one, the first."""
+        """Return a text for each failure; checks that one error ended have one, the first.
+
+        State that outlives a run is told first: other checks, which compare two runs, fail by it.
+        These are named alone, until it is mended.
+        """
+        failed = self._failed
+        state = [result for result in failed if result.check == STATE and not result.raised]
+        others = [result for result in failed if result not in state and not result.raised]
+        if state and others:
+            head = f"{_shown(state)}\n\n{_consequences(others)}"
+            failed = [result for result in failed if result.raised]
         groups: dict[str, list[CheckResult]] = {}
-        for result in self._failed:
+        for result in failed:
             groups.setdefault(result.raised or result.check, []).append(result)
-        return [_shown(group) for group in sorted(groups.values(), key=len, reverse=True)]
+        texts = [_shown(group) for group in sorted(groups.values(), key=len, reverse=True)]
+        return [head, *texts] if state and others else texts
 
     def outcome(self, check: str) -> Outcome:
         """Return the outcome of a check by its name.
@@ -144,7 +177,7 @@ class Report:
         for outcome in ("expected failure", "skipped"):
             lines += [f"{outcome} {r.check}: {r.message}" for r in by_outcome.get(outcome, [])]
         lines += [f"note {r.check}: {r.message}" for r in by_outcome.get("passed", []) if r.message]
-        return "\n".join(lines)
+        return "\n".join([*lines, *filter(None, [self.conclusion()])])
 
 
 def _shown(failures: list[CheckResult]) -> str:
@@ -152,10 +185,20 @@ def _shown(failures: list[CheckResult]) -> str:
     first, *others = failures
     if not others:
         return f"FAILED {first.check}: {first.message}"
-    told = [one.check for one in failures[:_NAMED]]
-    more = f"; and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
-    names = textwrap.fill("; ".join(told) + more, 98, break_on_hyphens=False)
     return (
         f"FAILED {len(failures)} checks, all by the same error, {first.raised}:\n"
-        f"{textwrap.indent(names, '  ')}\nthe first of them: {first.message}"
+        f"{_names(failures, _NAMED)}\nthe first of them: {first.message}"
     )
+
+
+def _consequences(failures: list[CheckResult]) -> str:
+    """Return the text of the failures beside state that outlives a run: their names."""
+    head = f"FAILED {len(failures)} more, probably its consequences: mend it first, then see"
+    return f"{head}\n{_names(failures, len(failures))}"
+
+
+def _names(failures: list[CheckResult], most: int) -> str:
+    told = [one.check for one in failures[:most]]
+    more = f"; and {len(failures) - most} more" if len(failures) > most else ""
+    names = textwrap.fill("; ".join(told) + more, 98, break_on_hyphens=False)
+    return textwrap.indent(names, "  ")

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Mapping
 
 from optlab.checks import did_you_mean
-from optlab.testing.raised_at import raised_at
+from optlab.raised_at import raised_at
 from optlab.testing.report import CheckResult, Report
 
 

@@ -31,6 +31,7 @@ from optlab.optimizers.curvature import UnknownCurvatureError
 from optlab.optimizers.resolve_rates import has_rate_text, resolve_rates
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import begin_run
+from optlab.raised_at import own_line
 from optlab.text import encodable
 
 STOPPED = "stopped by Ctrl-C or SIGTERM"
@@ -104,11 +105,16 @@ def run_trial(
 
 
 def describe_exception(error: BaseException) -> tuple[str, str]:
-    """Return an exception's message and traceback; its own text may raise another."""
+    """Return an exception's message and traceback; its own text may raise another.
+
+    The message has the line of the author's own file that it passed through last.
+    """
     kind = type(error).__name__
     try:
         lines = "".join(traceback.format_exception(error))
-        return encodable(f"{kind}: {error}"), encodable(lines)
+        place = own_line(error)
+        where = f" ({place})" if place else ""
+        return encodable(f"{kind}: {error}{where}"), encodable(lines)
     except Exception as another:
         return f"{kind}, whose text raises {type(another).__name__}", ""
 

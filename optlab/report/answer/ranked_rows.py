@@ -14,7 +14,7 @@ from optlab.analysis.statistics import CELL
 from optlab.report.answer.ranking import NOT_TIMED, ranked_settings, ranking
 from optlab.report.views.cache import cached
 from optlab.report.views.time_to_target import own_target
-from optlab.report.words import share
+from optlab.report.words import explained_share, share
 from optlab.text import format_seconds, number
 
 METHOD, SETTINGS, INTERVAL = "method", "hyperparameters", "interval"
@@ -173,7 +173,11 @@ def _caption(
         if (text and text != "-") or name in told:
             plain = text if name in {*_AXES.values(), SETTINGS} else f"{name} {text}"
             said = words.get(text, plain)
-            parts.append(f"{said} {name}" if reached and text in words else said)
+            if reached and said == "none" and not own_target(results):
+                said = f"none reached {explained_share(str(rows['target'].iloc[0]))}"
+            elif reached and text in words:
+                said = f"{said} {name}"
+            parts.append(said)
     seeds = sorted(set(own["seed"]))
     parts.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds")
     if (repeats := len(set(own["repeat"]))) > 1:

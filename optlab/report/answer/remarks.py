@@ -1,4 +1,4 @@
-"""The remarks below the ranked tables, each told once: of what did not run, edges, and kinds."""
+"""The remarks below the ranked tables, each told once: not run, slow, at an edge, of defaults."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
+from optlab.report.answer.default_rates import default_rates
 from optlab.report.answer.grid_edge import at_edges
 from optlab.report.answer.slow_remarks import slow_remarks
 from optlab.report.words import join_names, listed
@@ -26,6 +27,7 @@ def remarks(results: ResultTables) -> list[str]:
     results = results.measured
     return [
         *_skipped(results.trials),
+        *default_rates(results),
         *slow_remarks(results),
         *at_edges(results),
         *_other_functions(results),

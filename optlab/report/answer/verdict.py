@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, in_sweep
+from optlab.lab import Status
 from optlab.report.answer.ranking import (
     NO_ANSWER,
     NOT_TIMED,
@@ -28,8 +29,11 @@ from optlab.report.findings.sentence import Sentence
 from optlab.report.trial_counts import stopped_while_tuning
 from optlab.report.views.cache import measured_trials
 from optlab.report.views.time_to_target import common_target, own_target, target_view
-from optlab.report.words import join_names, reference_kind, share
-from optlab.text import DIRECT, format_seconds, number, pluralize
+from optlab.report.words import explained_share, join_names, listed, reference_kind, share
+from optlab.text import DIRECT, format_seconds, method_name, number, pluralize
+
+BROKEN = (Status.FAILED, Status.CRASHED)
+"""The statuses of trials that an error ended."""
 
 _CLIMBED = (
     "No method found a lower loss than its start: the gradient may be wrong "
@@ -70,6 +74,8 @@ def _overall(results: ResultTables, table: pd.DataFrame) -> list[Sentence]:
     targets = list(dict.fromkeys(table["target"]))
     goal = share(str(targets[0])) if len(targets) == 1 else "the best target that any reaches"
     if not counts:
+        if len(targets) == 1 and not own_target(results):
+            goal = explained_share(str(targets[0]))
         text = f"No method reached {goal} in every trial of any of {several} problems."
         return [Sentence("overall", text, "", numbers)]
     (best, times), others = counts[0], counts[1:]
@@ -84,7 +90,9 @@ def _overall(results: ResultTables, table: pd.DataFrame) -> list[Sentence]:
     left = several - sum(count for _, count in counts)
     text += f"; on {left} none reaches it in every trial" if left else ""
     text += busy_machine(results, table[table["tier"] == TIMED])
-    return [Sentence("overall", f"{text}.", "", numbers)]
+    answered = set(table["method"][table["tier"] < NO_ANSWER])
+    broken = _broken(results.trials, "", answered)
+    return [Sentence("overall", f"{text}.", "", numbers), *broken]
 
 
 def problem_verdict(results: ResultTables, problem: str) -> Iterator[Sentence]:
@@ -108,6 +116,25 @@ def problem_verdict(results: ResultTables, problem: str) -> Iterator[Sentence]:
         verb = "has" if len(names) == 1 else "have"
         text = f"{join_names(names)} {verb} no answer."
         yield Sentence("no answer", text, problem, {"methods": list(rows["method"][~answers])})
+    own = results.trials[results.trials["problem"] == problem]
+    yield from _broken(own, problem, set(rows["method"][answers]))
+
+
+def _broken(trials: pd.DataFrame, problem: str, answered: Collection[str]) -> Iterator[Sentence]:
+    """Yield the sentence on the methods with an answer of which other trials failed or crashed."""
+    ran = trials[trials["status"] != Status.SKIPPED]
+    methods = ran["optimizer"].map(lambda label: method_name(str(label)))
+    told, numbers = [], {}
+    for method, own in ran.groupby(methods, sort=False):
+        counts = {str(s): int((own["status"] == s).sum()) for s in BROKEN}
+        counts = {status: count for status, count in counts.items() if count}
+        if not counts or method not in answered:
+            continue
+        parts = [f"{status} in {count}" for status, count in counts.items()]
+        told.append(f"{method} {' and '.join(parts)} of {pluralize(len(own), 'trial')}")
+        numbers[str(method)] = counts
+    if told:
+        yield Sentence("broken", f"{listed(told)}.", problem, numbers)
 
 
 def _only_climbed(results: ResultTables, problem: str) -> bool:
@@ -183,6 +210,8 @@ def _iterative(results: ResultTables, rows: pd.DataFrame, problem: str, of: str 
             numbers["next"] = _ratio(others.iloc[0])
         return Sentence("first", f"{text}.", problem, numbers)
     what = "iterative method" if of else "method"
+    if not own_target(results):
+        goal = goal.replace(share(best["target"]), explained_share(best["target"]), 1)
     text = f"No {what} reached {goal} in every trial: {name} "
     if best["tier"] == SOMETIMES:
         text += f"did in {best['reached']} of {best['trials']}"

@@ -24,11 +24,11 @@ class Sentence:
     """A sentence and the numbers it was made from.
 
     Its ``kind`` is its subject. Of the verdict: ``overall, direct, first, not reached, no answer,
-    nothing``; of findings ``accuracy, iterative accuracy, reached, fastest, not ranked, batch size,
-    batch sizes, ratio, device, nothing, more``; of caveats ``skipped, failed, ..., without numba,
-    reference, beaten, unstable, contended, shared, crowded, once, not repeated, one seed, files,
-    machines, settings, left out``; of tuning ``tuning, censored, unsure edge, tuning cost, budgets,
-    tuning ranks``; of scores ``score, score order``.
+    broken, nothing``; of findings ``accuracy, iterative accuracy, reached, fastest, not ranked,
+    batch size, batch sizes, ratio, device, nothing, more``; of caveats ``skipped, failed, ...,
+    without numba, reference, beaten, unstable, contended, shared, crowded, once, not repeated, one
+    seed, files, machines, settings, left out``; of tuning ``tuning, censored, unsure edge, tuning
+    cost, budgets, tuning ranks``; of scores ``score, score order``.
     """
 
     kind: str

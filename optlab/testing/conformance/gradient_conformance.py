@@ -41,7 +41,7 @@ def the_first_step_descends(subject: Subject) -> None:
     """The first step on all rows goes against the gradient at the start."""
     if subject.is_direct:
         raise CheckSkipped("it is a direct method")
-    run = subject.setting(count=first_pass(subject.optimizer))
+    run = subject.setting(count=first_pass(subject))
     points = [_start(run), *(point.vector for point in subject.run(run))]
     slope = _slope(run, points[-2])
     step = points[-1] - points[-2]
@@ -157,7 +157,7 @@ def every_parameter_is_updated(subject: Subject) -> None:
 def every_parameter_is_updated_late_in_the_run_too(subject: Subject) -> None:
     """After 40 passes and more each parameter along which the loss has a slope still moves."""
     subject.require(uses_batches=True)
-    passes = last_pass(subject.optimizer, LONG, share=1e-3)
+    passes = last_pass(subject, LONG, share=1e-3)
     run = subject.setting(batch_size="full", count=passes)
     points = subject.run(run)
     if len(points) < passes:

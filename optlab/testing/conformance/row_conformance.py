@@ -35,7 +35,7 @@ def _counts(subject: Subject, run: Run, row: int, base: Tensor) -> bool:
 @check()
 def every_row_counts(subject: Subject) -> None:
     """A pass visits every row, the last and short batch included: each one changes the iterate."""
-    run = subject.setting(batch_size=3, count=first_pass(subject.optimizer))
+    run = subject.setting(batch_size=3, count=first_pass(subject))
     base = subject.run(run)[-1].vector
     unseen = [row for row in range(len(run.y)) if not _counts(subject, run, row, base)]
     if unseen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 
 from optlab.text import shown_path
 
@@ -29,11 +30,27 @@ def raised_at(error: BaseException) -> str:
     kind = type(error).__name__
     if not frames:
         return kind
-    own = [
+    frame, line = (_own(frames) or frames)[-1]
+    code = frame.f_code
+    return f"{kind} at {shown_path(Path(code.co_filename))}:{line} in {code.co_name}"
+
+
+def own_line(error: BaseException) -> str:
+    """Return the file and the last line of an author's own file that an error passed through.
+
+    Empty where there is none: of a notebook's cell, whose file is made up, and of libraries.
+    """
+    for frame, line in reversed(_own(list(traceback.walk_tb(error.__traceback__)))):
+        file = Path(frame.f_code.co_filename)
+        if file.is_file():
+            return f"{shown_path(file)}:{line}"
+    return ""
+
+
+def _own(frames: list[tuple[FrameType, int]]) -> list[tuple[FrameType, int]]:
+    """Return the frames that are no library's."""
+    return [
         (frame, line)
         for frame, line in frames
         if str(frame.f_globals.get("__name__")).partition(".")[0] not in _LIBRARIES
     ]
-    frame, line = (own or frames)[-1]
-    code = frame.f_code
-    return f"{kind} at {shown_path(Path(code.co_filename))}:{line} in {code.co_name}"
