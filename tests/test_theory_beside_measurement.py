@@ -144,9 +144,9 @@ def test_noise_and_weight_decay_are_blamed_where_they_are_to_blame():
 
 def test_methods_without_a_recurrence_and_other_measures_keep_the_old_words():
     for optimizer in (ol.Adam(1e-4), ol.SGD(ol.schedules.Cosine(1e-7, epochs=200))):
-        _, words = message(CELSIUS, optimizer, stop_at=1e-6)
+        _, words = message(CELSIUS, optimizer, stop_at=1e-6, epochs=50)
         assert words.endswith("try more epochs, or another learning rate")
-    _, words = message(CELSIUS, ol.SGD(1e-7), stop_at=ol.StopAt("loss", value=1e-3))
+    _, words = message(CELSIUS, ol.SGD(1e-7), stop_at=ol.StopAt("loss", value=1e-3), epochs=50)
     assert words.endswith("try more epochs, or another learning rate")
     status, words = message(CELSIUS, ol.Adam(1e9), epochs=50)
     assert status == "diverged"
