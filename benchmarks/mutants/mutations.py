@@ -29,7 +29,7 @@ RULES = {
     "seed": "numbers in the seed of a generator (`manual_seed(0)`, `default_rng([seed, 2])`): "
     "with another the program is as right",
 }
-"""What is left out, by the name of its rule, with the reason."""
+"""The rules of what is left out, by name, each with its reason."""
 BITS = {"BitOr", "BitAnd", "BitXor", "LShift", "RShift"}
 Place = tuple[int, int]
 

@@ -21,7 +21,7 @@ UNSCALED_ABOVE = 10.0
 """A feature whose root mean square is above this was not standardized: that makes it 1."""
 
 MANY_EPOCHS, HARDLY = 100, 0.1
-"""Where so many epochs take less than this share off the suboptimality, more are no remedy."""
+"""More epochs are no remedy where so many take less than this share off the suboptimality."""
 
 
 @dataclass(frozen=True, eq=False)
