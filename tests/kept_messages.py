@@ -47,7 +47,7 @@ def message_and_code(failure):
 
 
 def output_of(code, **names):
-    """What code to paste prints; where it raises, the error. Settings that it changes are reset."""
+    """Return the output of code to paste, or its error; settings that it changes are reset."""
     shown, threads = io.StringIO(), torch.get_num_threads()
     settings = (
         torch_settings_for(torch.device("cpu")), torch.enable_grad(),

@@ -21,7 +21,7 @@ SMALL = 1e-6
 
 
 def larger(found, by=SMALL):
-    """What a method returned, all numbers in it larger by a share."""
+    """The answer of a method, with all its numbers larger by a share."""
     if isinstance(found, dict):
         return {name: (1 + by) * value for name, value in found.items()}
     return (1 + by) * found

@@ -55,7 +55,7 @@ def has_wide_seeds(found):
 
 
 def residuals(problem):
-    """What the best fit of rows without weights leaves of y."""
+    """The residuals of the best fit of rows without weights."""
     X = problem.X.double().numpy()
     A = np.c_[X, np.ones(len(X))] if problem.fit_intercept else X
     y = problem.y.double().numpy()
