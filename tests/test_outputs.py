@@ -315,7 +315,7 @@ def test_files_whose_names_are_no_utf8_are_read_and_written(command, folder):
         "--repeats", "1", "--csv", name, "--report", f"{name}.html", "--store", f"{name}.db",
     )  # fmt: skip
     assert status == 0, err
-    assert r"wrote 6 files into" in err
+    assert r"wrote 8 files into" in err
     assert len(pd.read_csv(folder / name / "trials.csv")) == 1
     assert (folder / f"{name}.html").exists()
 
