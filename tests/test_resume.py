@@ -614,3 +614,11 @@ def test_what_the_store_holds_is_told_before_anything_runs(tmp_path, capsys):
         experiment.run(store=results.save(tmp_path / "saved.db"), listener=listener)
     told = "0 of 2 trials are in the store already; 2 in it were written by Results.save"
     assert capsys.readouterr().err.startswith(told)
+
+
+def test_lines_of_progress_name_the_problem_where_there_are_several(tutorial, capsys):
+    other = ol.Rosenbrock()
+    ol.compare(tutorial, ol.Lstsq(), progress=True)
+    assert capsys.readouterr().err.startswith("1/1 Lstsq on cpu seed 0")
+    ol.compare([tutorial, other], ol.SGD(1e-4), batch_sizes=["full"], epochs=1, progress=True)
+    assert f"2/2 {other.name}: SGD at batch size full on cpu seed 0" in capsys.readouterr().err
