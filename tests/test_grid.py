@@ -67,7 +67,7 @@ def test_an_axis_value_given_twice_is_run_once():
         ([ol.TorchOptimizer(torch.optim.Adam, lr=0.1), ol.TorchOptimizer(torch.optim.LBFGS)],
          ["torch Adam", "torch LBFGS"]),
         ([ol.TorchOptimizer(torch.optim.Adam, lr=0.1), ol.TorchOptimizer(torch.optim.Adam, lr=1)],
-         ["torch Adam(lr=0.1)", "torch Adam(lr=1)"]),
+         ["torch Adam(lr=0.1)", "torch Adam(lr=1.0)"]),
         ([ol.Tuned(ol.SGD()), ol.Tuned(ol.Adam()), ol.Adam()], ["SGD", "tuned Adam", "Adam"]),
         ([ol.Tuned(ol.SGD(), trials=4), ol.Tuned(ol.SGD(), trials=8)],
          ["tuned SGD(trials=4)", "tuned SGD(trials=8)"]),

@@ -173,7 +173,7 @@ def test_machines_and_names_are_those_of_the_experiments_that_ran_the_trials(tmp
     one, two = tmp_path / "one.db", tmp_path / "two.db"
     run(one, experiment="at home")
     monkeypatch.setattr("optlab.lab.trial.run.machine_label", lambda: "abacus, 1 core")
-    monkeypatch.setattr("optlab.lab.resume.machine", lambda: {"processor": "abacus"})
+    monkeypatch.setattr("optlab.lab.resume.machine", lambda *_: {"processor": "abacus"})
     run(two, experiment="away")
     loaded = ol.Results.load(one, two)
     assert loaded.name == "at home + away"

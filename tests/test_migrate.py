@@ -43,7 +43,8 @@ def test_there_is_a_sample_of_every_schema_and_it_can_be_read_reported_and_expor
     assert (results.definition["epochs"], results.definition["recorded_epochs"]) == (30, "growing")
     assert results.definition["stop_at"] is None
     assert "old" in results.report(tmp_path / "page.html").read_text(encoding="utf-8")
-    assert len(results.export(tmp_path / "csv", "csv")) == 5
+    written = {path.stem for path in results.export(tmp_path / "csv", "csv")}
+    assert written >= {"trials", "traces", "summary", "parameters", "references"}
 
 
 @pytest.mark.parametrize("version", WITH_COLUMNS)

@@ -118,6 +118,9 @@ RULES = {
         plain.lion(0.1, B1, B2, DECAY), lion(B1, B2),
         {
             "the sign of the new momentum": lambda g, w, t: np.sign(mean(B2, g)) + DECAY * w,
+            "a gradient mixed with the new momentum": (
+                lambda g, w, t: np.sign(B1 * mean(B2, g) + (1 - B1) * g[-1]) + DECAY * w
+            ),
             "beta1 and beta2 swapped": lion(B2, B1),
         },
     ),

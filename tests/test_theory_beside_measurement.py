@@ -301,7 +301,7 @@ def test_a_results_file_has_the_same_theory(results):
 def test_the_figure_draws_theory_dashed_beside_each_measured_line(results):
     found, _ = results
     figure = found.plot_theory()
-    assert figure.get_suptitle().endswith("cpu, float64")
+    assert " ".join(figure.get_suptitle().split()).endswith("cpu, float64")
     assert [axes.get_title("left") for axes in figure.axes] == ["batch size 6", "full batch"]
     for axes in figure.axes:
         # Floors have two ends, curves a point an epoch.

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-import torch
-
 from optlab.checks import check_bytes, check_count, check_positive
 from optlab.lab.store.redo import check_redo
 
@@ -113,6 +111,8 @@ class Execution:
     @property
     def threads_used(self) -> int:
         """The threads of each trial: those that run at once share torch's present number."""
+        import torch  # noqa: PLC0415 - the command line's help needs no torch
+
         return self.threads or max(1, torch.get_num_threads() // self.jobs)
 
     @property
