@@ -45,7 +45,8 @@ def table_document(
     sentences = [note[:1].upper() + note[1:] for note in (caption or title, *table.notes)]
     sentences[0] = escape_caption(caption or title)
     bold = any("bfseries" in cell.left for column in table.columns for cell in column.cells)
-    sentences += ["Bold: the best of a column"] * bold
+    of = " on each problem" if len(set(table.problems)) > 1 else ""
+    sentences += [f"Bold: the best of a column{of}, where one is compared"] * bold
     told = " ".join(f"{sentence.rstrip('.')}." for sentence in sentences)
     long = len(table.problems) > MOST_ROWS if long is None else long
     spec = "".join(r"r@{\;}l" if _is_wide(c) else "r" if c.numeric else "l" for c in table.columns)
