@@ -85,9 +85,10 @@ def counts_of(sampler: str, count: int, settings: int, searches: int) -> Counter
     for _ in range(searches):
         places = places_of(sampler, count, settings, rng)
         inside = scores_of(places, rng.uniform(0.05, 0.95), rng)
-        for column in range(count):
-            found[f"{column} inside, wrong"] += edge_of(places, inside, column) in {"low", "high"}
-        found["inside, unsure"] += edge_of(places, inside, 0) == UNSURE
+        edges = [edge_of(places, inside, column) for column in range(count)]
+        for column, edge in enumerate(edges):
+            found[f"{column} inside, wrong"] += edge in {"low", "high"}
+        found["inside, unsure"] += edges[0] == UNSURE
         side, outside = beyond_an_end(places, rng)
         said = edge_of(places, outside, 0)
         found["outside, wrong"] += said not in {side, UNSURE}

@@ -1,4 +1,4 @@
-"""The cost of an isolated trial, by how many may share a process: processor and wall time.
+"""Measure the processor and wall time of an isolated trial, by how many may share a process.
 
 The optimizer does no work, so all that is measured is the lab's. Processor time is that of all
 processes: this one's, the fork server's, and the trials', also of those that are killed in the end

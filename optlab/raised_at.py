@@ -1,4 +1,4 @@
-"""The place of an error: the line of an author's own code that it passed through last."""
+"""Find the place of an error: the line of an author's own code that it passed through last."""
 
 from __future__ import annotations
 

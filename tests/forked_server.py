@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -77,7 +78,7 @@ class ForkedServer:
 
     def kill(self):
         if self.poll() is None:
-            self.server.sendall(bytes([9]))
+            self.server.sendall(bytes([signal.SIGKILL]))
 
     def __del__(self):
         self.server.close()
@@ -112,4 +113,4 @@ class ServerForkedHere:
 
     def kill(self):
         if self.poll() is None:
-            os.kill(self.pid, 9)
+            os.kill(self.pid, signal.SIGKILL)

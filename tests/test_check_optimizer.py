@@ -271,7 +271,7 @@ def test_a_report_of_which_most_was_skipped_says_so():
 
 def test_a_report_says_that_no_rule_was_followed(capsys):
     only = ["follows its rule", "every row counts"]
-    said = "Nothing wrong found in 1 checks; its rule was not checked: reference=OPTIMIZER"
+    said = "Nothing wrong found in 1 check; its rule was not checked: reference=OPTIMIZER"
     assert str(check_optimizer(Descent(), only=only)).splitlines()[-1] == said
     print_report("mine", check_optimizer(Descent(), only=only))
     assert capsys.readouterr().out.splitlines()[-1] == said.replace(
@@ -483,6 +483,7 @@ def test_the_command_is_told_which_failures_are_expected(file, capsys):
         (["nowhere.py:x"], "there is no file nowhere.py"),
         (["nowhere:x"], "nowhere cannot be imported: ModuleNotFoundError"),
         (["optlab:SDG"], "optlab has no SDG: did you mean 'SGD'?"),
+        (["adam", "--seed", "-1"], "seed must be a whole number of at least 0"),
         (["mine"], "one of your own is FILE.py:OBJECT or MODULE:OBJECT"),
         (["optlab:Batch"], "Batch is not made without arguments"),
         (["adam", "--markdown", "table.txt"], "--markdown must name a file that ends in .md"),
@@ -602,6 +603,13 @@ def test_the_option_of_pytest_yields_an_item_for_each_check(file, pytestconfig, 
     )
     with pytest.raises(pytest.UsageError, match="--optlab no_such_module:x"):
         next(nothing.collect())
+    (file.parent / "named.py").write_text("import optlab as ol\nrate = ol.SGD('auto')\n")
+    text = OptimizerCollector.from_parent(
+        request.session, name="optlab", nodeid="text", level="quick",
+        target=f"{file.parent / 'named.py'}:rate",
+    )  # fmt: skip
+    with pytest.raises(pytest.UsageError, match=r"named\.py:rate: "):
+        next(text.collect())
 
 
 def test_a_level_has_its_own_checks_and_those_of_the_lower_ones():

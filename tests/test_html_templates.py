@@ -63,7 +63,7 @@ def tags():
     return set(parsed_page(SMALL).tags)
 
 
-@settings(max_examples=2)
+@settings(max_examples=5)
 @example(EVIL)
 @example("</script><!--<script>\u2028")
 @given(TEXTS)

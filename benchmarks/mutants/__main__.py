@@ -58,7 +58,7 @@ def main() -> None:
         __import__(name)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
-        shutil.copytree(ROOT, copy, ignore=_left_out)
+        shutil.copytree(ROOT, copy, ignore=_not_copied)
         compile_tests(copy)
         random.Random(chosen.seed).shuffle(drawn)  # so that a part of the run is a sample too
         for mutation in drawn:
@@ -73,7 +73,7 @@ def main() -> None:
     print(table(_known()))
 
 
-def _left_out(folder: str, names: list[str]) -> set[str]:
+def _not_copied(folder: str, names: list[str]) -> set[str]:
     """Return what of a folder is not copied; ``results/`` is what runs have left at the top."""
     own = shutil.ignore_patterns(".git", ".nox", ".venv", ".*_cache")(folder, names)
     return own | ({"results"} if Path(folder) == ROOT else set())

@@ -13,6 +13,7 @@ from optlab.optimizers import Optimizer
 from optlab.optimizers.examples import examples
 from optlab.report.output_file import check_output, output_file
 from optlab.testing import Report, check_optimizer
+from optlab.testing.check_optimizer import subject_of
 from optlab.testing.conformance.check import Level
 from optlab.testing.expected_failures import parsed_failures, reasons_of
 from optlab.testing.load_target import load_target
@@ -47,6 +48,8 @@ def check_optimizers(
                     f"--expect-failure names {one.of!r}, which is none of {', '.join(named)}"
                 )
         against = None if reference is None else next(iter(load_target(reference).values()))
+        for optimizer in named.values():
+            subject_of(optimizer, reference=against, seed=seed)
         if markdown is not None:
             _check_markdown(markdown, force=force)
     reports = {

@@ -62,7 +62,7 @@ class Dataset:
     Raises
     ------
     ValueError
-        As `optlab.LinearRegression`; for weights that are not finite, below 0 or all 0; for a
+        As `optlab.LinearRegression`; for weights that are not finite, below 0 or all 0; for
         validation rows or an encoding of other columns.
 
     See Also

@@ -20,7 +20,7 @@ from optlab.datasets.feature_encoding import (
 )
 from optlab.datasets.observations import counted_rows, design_notes
 from optlab.datasets.partition import Partition, Positions, partition
-from optlab.datasets.refused_columns import refusal, refused
+from optlab.datasets.refused_columns import Refused, refusal
 from optlab.datasets.rounding import FloatArray
 from optlab.datasets.selection import select_features
 from optlab.datasets.table_encoding import TableEncoding
@@ -187,7 +187,7 @@ def _features(
         try:
             columns[column] = _converted(series[column], column, encode=encode)
         except ValueError as error:
-            wrong[column] = refused(str(error), series[column])
+            wrong[column] = Refused(str(error), column_kind(series[column]))
     if wrong:
         gaps = {name: int(values.isna().sum()) for name, values in series.items()}
         gaps = {name: count for name, count in gaps.items() if count}

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import pandas as pd
-
-from optlab.datasets.feature_columns import REMEDIES, Kind, column_kind
+from optlab.datasets.feature_columns import REMEDIES, Kind
 from optlab.text import pluralize
 
 
@@ -26,11 +24,6 @@ class Refused(NamedTuple):
     def is_encoded(self) -> bool:
         """Whether its levels can be encoded: numbers that are written as text cannot."""
         return self.kind in {"text", "category"} and REMEDIES[self.kind] in self.sentence
-
-
-def refused(sentence: str, values: pd.Series[Any]) -> Refused:
-    """Return a refused feature."""
-    return Refused(sentence, column_kind(values))
 
 
 def refusal(

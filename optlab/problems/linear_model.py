@@ -405,10 +405,10 @@ class LinearModel:
         A row for the intercept and for each feature: ``name``, ``coefficient`` and
         ``standard_error`` in the units of the columns before they were standardized, ``as_fitted``
         and ``standard_error_as_fitted`` in those of the fit. Standard errors are the optimum's,
-        classical
-        (independent residuals of one variance; with row weights, of variances in inverse proportion
-        to these), and NaN for other parameters, with a penalty, where the rank is deficient, and
-        where there are no more rows than coefficients. Numbers beyond float64 are NaN.
+        classical (independent residuals of one variance; with row weights, of variances in inverse
+        proportion to these), and NaN for other parameters, with a penalty, where the rank is
+        deficient, and where there are no more rows than coefficients. Numbers beyond float64 are
+        NaN.
 
         Examples
         --------

@@ -109,7 +109,7 @@ class TrialProgress:
                 what = "was" if known.saved == 1 else "were"
                 done += (
                     f"; {known.saved} in it {what} written by Results.save, which keeps no hash of "
-                    "data and code to know them by: with a store from the start they are"
+                    "data and code to know them by: give the experiment a store from the start"
                 )
             self._bar.print(done)
         for sentence in known.unknown:

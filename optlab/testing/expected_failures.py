@@ -57,7 +57,7 @@ def parsed_failures(option: str, texts: Iterable[str]) -> list[ExpectedFailure]:
                 f"{option} takes CHECK=REASON, such as 'refuses bad hyperparameters=any rate is "
                 f"allowed', or OBJECT:CHECK=REASON, not {text!r}"
             )
-        found.append(ExpectedFailure(of, check.strip(), reason))
+        found.append(ExpectedFailure(of.strip(), check.strip(), reason))
     require_checks(option, [one.check for one in found])
     return found
 

@@ -96,7 +96,9 @@ def _objects(target: str) -> dict[str, Any]:
 def _registered(name: str) -> Any:
     if name.endswith(".py"):
         there = ", ".join(f"{name}:{own}" for own in _own_names(_file(Path(name))))
-        raise ValueError(f"{name} is a file: say which of its objects, of {there}")
+        raise ValueError(
+            f"{name} is a file: say which of its objects" + f", of {there}" * bool(there)
+        )
     try:
         return registry.get(name)
     except ValueError as error:

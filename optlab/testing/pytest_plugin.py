@@ -72,11 +72,11 @@ class OptimizerCollector(pytest.Collector):
 
         try:
             expected = parsed_failures("--optlab-expect-failure", self.expected)
-            optimizers = load_target(self.target)
+            found = load_target(self.target)
+            subjects = {label: subject_of(optimizer) for label, optimizer in found.items()}
         except ValueError as error:
             raise pytest.UsageError(f"--optlab {self.target}: {error}") from error
-        for label, optimizer in optimizers.items():
-            subject = subject_of(optimizer)
+        for label, subject in subjects.items():
             reasons = reasons_of(label, expected)
             for check in checks_of(self.level):  # type: ignore[arg-type]  # one of the choices
                 name = f"{label}: {check.name}"

@@ -6,6 +6,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from optlab.text import pluralize
+
 _NAMED = 8
 """Checks of one error that are named in a report's text."""
 
@@ -124,7 +126,9 @@ class Report:
         if not self.ok or not unchecked:
             return ""
         passed = sum(one.outcome == "passed" for one in self.checks)
-        return f"Nothing wrong found in {passed} checks; its rule was not checked: {how}"
+        return (
+            f"Nothing wrong found in {pluralize(passed, 'check')}; its rule was not checked: {how}"
+        )
 
     def shown_failures(self) -> list[str]:
         """Return a text for each failure; checks that one error ended have one, the first.
@@ -135,14 +139,15 @@ class Report:
         failed = self._failed
         state = [result for result in failed if result.check == STATE and not result.raised]
         others = [result for result in failed if result not in state and not result.raised]
+        texts = []
         if state and others:
-            head = f"{_shown(state)}\n\n{_consequences(others)}"
+            texts.append(f"{_shown(state)}\n\n{_consequences(others)}")
             failed = [result for result in failed if result.raised]
         groups: dict[str, list[CheckResult]] = {}
         for result in failed:
             groups.setdefault(result.raised or result.check, []).append(result)
-        texts = [_shown(group) for group in sorted(groups.values(), key=len, reverse=True)]
-        return [head, *texts] if state and others else texts
+        texts += [_shown(group) for group in sorted(groups.values(), key=len, reverse=True)]
+        return texts
 
     def outcome(self, check: str) -> Outcome:
         """Return the outcome of a check by its name.

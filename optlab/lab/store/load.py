@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.lab.store.judge_records import with_best_known
-from optlab.lab.store.merge import LoadedFile, MergedFiles
+from optlab.lab.store.merge import LoadedFile, MergedFiles, stable_rates_of
 from optlab.lab.store.store import Store
 from optlab.lab.store.store_error import StoreError
 from optlab.lab.store.stored_trial import StoredExperiment
@@ -131,10 +131,10 @@ def _all_asked(definitions: list[Mapping[str, Any]]) -> dict[str, Any]:
     found = dict(definitions[-1])
     for axis, last in found.items():
         values = [d[axis] for d in definitions if axis in d]
-        if axis == "repeats":  # a number says more than "auto", but for 1
+        if axis == "repeats":  # a number says more than "auto", which is above 1 and below 2
             found[axis] = max(values, key=lambda own: 1.5 if own == "auto" else own)
         elif isinstance(last, dict) and axis != "stop_at":
             found[axis] = {k: v for value in values for k, v in value.items()}
         elif isinstance(last, list) and axis != "recorded_epochs":
             found[axis] = list(dict.fromkeys(v for value in values for v in value))
-    return found
+    return found | stable_rates_of(definitions)

@@ -181,18 +181,31 @@ def _drop_copies(files: Sequence[LoadedFile]) -> int:
     return copies
 
 
+def stable_rates_of(definitions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the largest stable rates of all definitions, by problem and optimizer, as an entry.
+
+    Empty where none has any.
+
+    Examples
+    --------
+    >>> stable_rates_of([{"stable_rates": {"p": {"A": 0.1}}}, {"stable_rates": {"p": {"B": 0.2}}}])
+    {'stable_rates': {'p': {'A': 0.1, 'B': 0.2}}}
+    """
+    rates: dict[str, dict[str, float]] = {}
+    for definition in definitions:
+        for problem, own in definition.get("stable_rates", {}).items():
+            rates[problem] = rates.get(problem, {}) | own
+    return {"stable_rates": rates} if rates else {}
+
+
 def _as_one(definitions: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     each = list(definitions.values())
     if len(each) < 2:
         return dict(*each)
     targets = [definition.get("stop_at") for definition in each]
-    rates: dict[str, dict[str, float]] = {}
-    for definition in each:
-        for problem, own in definition.get("stable_rates", {}).items():
-            rates[problem] = rates.get(problem, {}) | own
     return {
         "files": dict(definitions),
-        **({"stable_rates": rates} if rates else {}),
+        **stable_rates_of(each),
         "stop_at": targets[0] if all(target == targets[0] for target in targets) else None,
         "started": max(str(definition.get("started", "")) for definition in each),
     }

@@ -47,8 +47,7 @@ class StoppingRule:
         self.least, self._least_loss = baseline.start, _loss_or_infinity(baseline.start)
         self._losses = [baseline.start.loss]
         # Asked at every look, which of a compiled loop are many in little time.
-        self._growth, self._noise = baseline.stable_growth, max(baseline.stop_scale, baseline.drift)
-        growth = self._growth
+        growth, self._noise = baseline.stable_growth, max(baseline.stop_scale, baseline.drift)
         self._most = DIVERGED_ABOVE * max(1.0, 0.0 if math.isnan(growth) else growth)
 
     def check(self, row: TraceRow) -> End | None:
@@ -129,7 +128,7 @@ class StoppingRule:
 
     def _diverged(self, row: TraceRow) -> str:
         """Return how far the loss has grown beyond all bounds, or an empty string."""
-        base, start, growth = self.baseline, self.baseline.start, self._growth
+        base, start, growth = self.baseline, self.baseline.start, self.baseline.stable_growth
         if not math.isfinite(row.loss):
             return f"the loss is {row.loss}"
         # Above 0: of a start at the optimum no growth can be told from rounding.

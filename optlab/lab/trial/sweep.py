@@ -98,8 +98,9 @@ class Sweep:
 
         After Ctrl-C all that had not ended are interrupted, with their partial traces.
         """
-        process, began = os.getpid(), time.monotonic()
-        self._deadline = began + self._left  # what is done between two calls is not the trials'
+        process = os.getpid()
+        # What is done between two calls is not the trials'.
+        self._deadline = time.monotonic() + self._left
         try:
             with self._measuring():
                 while self.tasks:

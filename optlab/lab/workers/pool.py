@@ -35,10 +35,10 @@ _EXIT_SECONDS = 0.5
 _MOST_FAILED_STARTS = 3
 """Processes in a row that may die before they are ready."""
 
-
 _OPTIMIZERS_USE = tuple(
     f"optlab.{folder}." for folder in ("linalg", "problems", "optimizers", "theory", "lab")
 )
+"""The folders of optlab whose loaded modules a server loads too, before it forks."""
 
 _SIGNAL_SECONDS = 0.5
 """Seconds of a wait, after which Python answers a signal that came just before it."""
@@ -342,7 +342,7 @@ class WorkerPool:
         if worker.failure:
             left = [number for number in worker.records if number not in worker.measured]
             self._alone += [worker.tasks[number] for number in left]
-            worker.take(left)
+            worker.take(left)  # dropped: these trials begin anew
             if left:
                 self._note(one_by_one(len(left), worker.failure))
         self._ended += worker.take_records()

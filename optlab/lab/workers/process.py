@@ -139,7 +139,6 @@ class WorkerProcess:
         self.records: dict[int, TrialRecord] = {}
         self.measured: set[int] = set()
         self.failure = ""
-        self._count = 0
         self._forked: _Forked | None = None
         self._key: tuple[int, ...] = ()
         self.pid: int | None = None
@@ -161,14 +160,13 @@ class WorkerProcess:
     @property
     def is_sweep(self) -> bool:
         """Whether the tasks run together."""
-        return self._count > 1
+        return len(self.tasks) > 1
 
     def assign(self, tasks: Sequence[Task]) -> None:
         """Give the server tasks of one process, which runs them when the server is ready."""
         if self._forked:  # a process that died while it waited, and did not begin the task
             _close(self._forked)
         self._clear_task()
-        self._count = len(tasks)
         self.tasks = {task.trial.number: task for task in tasks}
         self.records = {
             number: TrialRecord(task.trial, shared=self.is_sweep)
@@ -255,11 +253,11 @@ class WorkerProcess:
     def limit_time(self, grace: float) -> None:
         """Set the deadline: the tasks' time limits and a grace period from now."""
         if self.setup.time_limit is not None:
-            self.deadline = time.monotonic() + self._count * self.setup.time_limit + grace
+            self.deadline = time.monotonic() + len(self.tasks) * self.setup.time_limit + grace
 
     def timeout_message(self) -> str:
         """Return the reason for killing the process at its deadline."""
-        limit = self._count * (self.setup.time_limit or math.inf)
+        limit = len(self.tasks) * (self.setup.time_limit or math.inf)
         if self.started:
             whose = "its sweep's" if self.is_sweep else "its"
             return f"killed at {whose} time limit of {limit:g} s"

@@ -106,7 +106,8 @@ def descend_together(
             places = list(range(len(w)))
 
 
-descend_together.imports = ("torch._dynamo",)  # type: ignore[attr-defined]  # by `make_fx`'s traces
+# `make_fx` imports it when it first traces.
+descend_together.imports = ("torch._dynamo",)  # type: ignore[attr-defined]  # of a function
 
 
 class _epochs_of:  # noqa: N801 - an iterator with one more method

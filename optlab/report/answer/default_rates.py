@@ -22,7 +22,8 @@ def default_rates(results: ResultTables) -> Iterator[str]:
     """Yield the sentence: a default is a guess, which the problem has no part in."""
     rates: dict[str, set[float | None]] = {}
     settings = optimizer_settings(results.definition)
-    for label in results.trials.loc[results.trials["status"].isin(ENDED_WELL), "optimizer"]:
+    ended = results.trials["status"].isin(ENDED_WELL)
+    for label in results.trials.loc[ended, "optimizer"].unique():
         rate = default_rate(settings.get(str(label), {}))
         rates.setdefault(method_name(str(label)), set()).add(rate)
     found = {
@@ -54,7 +55,9 @@ def default_rate(settings: Mapping[str, Any]) -> float | None:
     >>> default_rate({"class": "TorchOptimizer", "cls": "torch.optim.adam.Adam", "options": {}})
     0.001
     """
-    adapted = getattr(torch.optim, str(settings.get("cls", "")).rpartition(".")[2], None)
+    path = str(settings.get("cls", ""))
+    own_class = path.startswith("torch.optim.")  # others may have a name of torch's
+    adapted = getattr(torch.optim, path.rpartition(".")[2], None) if own_class else None
     if adapted is not None:
         usual = inspect.signature(adapted).parameters["lr"].default
         own = (settings.get("options") or {}).get("lr", usual)

@@ -16,7 +16,7 @@ from optlab.text import number
 ENOUGH = 3
 """From so many values of a hyperparameter on, the best should have one on either side."""
 
-_BESIDE = ["batch", "device", "dtype"]
+_FIXED = ["batch", "device", "dtype"]
 
 
 def at_edges(results: ResultTables) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _edges(rows: pd.DataFrame, values: pd.DataFrame) -> Iterator[tuple[str, floa
     best = rows.iloc[0]
     if best["tier"] >= NO_ANSWER:
         return
-    rows = rows[(rows[_BESIDE] == best[_BESIDE]).all(axis=1)]
+    rows = rows[(rows[_FIXED] == best[_FIXED]).all(axis=1)]
     table = values.loc[rows["optimizer"]].astype(object)
     texts = table.map(repr)  # missing values have no truth
     same = texts == texts.iloc[0]

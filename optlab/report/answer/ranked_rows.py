@@ -173,7 +173,7 @@ def _caption(
         if (text and text != "-") or name in told:
             plain = text if name in {*_AXES.values(), SETTINGS} else f"{name} {text}"
             said = words.get(text, plain)
-            if reached and said == "none" and not own_target(results):
+            if reached and text == "no" and not own_target(results):
                 said = f"none reached {explained_share(str(rows['target'].iloc[0]))}"
             elif reached and text in words:
                 said = f"{said} {name}"

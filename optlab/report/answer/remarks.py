@@ -58,7 +58,8 @@ def _other_functions(results: ResultTables) -> Iterator[str]:
     """Yield the sentence on the methods that minimise another function than the problem's loss."""
     decays: dict[str, set[float]] = {}
     settings = optimizer_settings(results.definition)
-    for label in results.trials.loc[results.trials["status"].isin(ENDED_WELL), "optimizer"]:
+    ended = results.trials["status"].isin(ENDED_WELL)
+    for label in results.trials.loc[ended, "optimizer"].unique():
         if decay := weight_decay(settings.get(str(label), {})):
             decays.setdefault(method_name(str(label)), set()).add(decay)
     if decays:

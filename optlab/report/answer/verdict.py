@@ -198,10 +198,10 @@ def _iterative(results: ResultTables, rows: pd.DataFrame, problem: str, of: str 
     numbers = _numbers(best)
     if best["tier"] == NO_ANSWER:
         counts = Counter(map(str, rows["status"]))
-        listed = ", ".join(f"{count} {status}" for status, count in counts.items())
+        each = ", ".join(f"{count} {status}" for status, count in counts.items())
         what = "iterative method" if of else "method"
         numbers = {"statuses": dict(counts)}
-        text = f"No {what} ended with an answer ({listed})"
+        text = f"No {what} ended with an answer ({each})"
         return Sentence("nothing", f"{text}.", problem, numbers)
     if best["tier"] in {TIMED, NOT_TIMED}:
         text = _first(results, rows, goal, of)
@@ -273,7 +273,8 @@ def _sooner(results: ResultTables, best: Any) -> str:
     labels = ranked_settings(results).merge(first[CELL].to_frame().T, on=CELL)["label"]
     spent = pluralize(first["epochs"], "epoch")
     spent = f"{format_seconds(first['seconds'])}, {spent}" if cost == "seconds" else spent
-    return f"; to {share(coarse)} {labels.iloc[0]} is faster: {spent}"
+    verb = "is faster" if cost == "seconds" else "needs fewer"
+    return f"; to {share(coarse)} {labels.iloc[0]} {verb}: {spent}"
 
 
 def _goal(results: ResultTables, row: Any) -> str:
