@@ -33,7 +33,8 @@ def test_the_best_value_at_an_edge_of_a_grid_is_told_once_for_each_problem(tutor
     [
         ((0.01, 0.1, 100.0), (0.0,)),  # what is beyond the best diverged
         ((0.01, 0.1), (0.0,)),  # two are no grid
-        ((0.5,), (0.0, 0.95, 0.99)),  # nothing is below 0
+        ((0.4,), (0.0, 0.95, 0.99)),  # nothing is below 0
+        ((0.5,), (0.9, 0.95, 0.99)),  # the first step ends it: with any momentum after one epoch
         ((0.01, 0.1), (0.0, 0.5)),  # of each value with the same others there are two
     ],
 )

@@ -347,6 +347,43 @@ def descend_by_rows(
 
 
 @numba.njit
+def descend_one_column(
+    X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
+) -> Any:
+    """Make the steps of `descend_by_rows` for data of one column, without a load or store of w.
+
+    Each step needs the parameters of the one before: what is left is the time from one to the next.
+    """
+    zero, loss = s.one - s.one, s.one - s.one
+    slant, level, has_level = w[0], zero, len(w) > 1
+    if has_level:
+        level = w[1]
+    for epoch in range(epochs):
+        order = orders[min(epoch, len(orders) - 1)]
+        for k in range(samples):
+            if k + _AHEAD < samples:
+                _prefetch(X, np.uintp(order[k + _AHEAD]), np.uintp(0))
+            i = np.uintp(order[k])
+            x = X[i, 0]
+            z = x * slant
+            if has_level:
+                z += level
+            slope = slope_of(s.kind, z, y[i], s.delta, s.one)
+            if len(weight):
+                slope *= weight[i]
+            if k == samples - 1:
+                loss = loss_of(s.kind, z, y[i], s.delta, s.one)
+                loss *= weight[i] if len(weight) else s.one
+            slant -= x * slope * s.rate
+            if has_level:
+                level -= slope * s.rate
+    w[0] = slant
+    if has_level:
+        w[1] = level
+    return loss
+
+
+@numba.njit
 def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
     w: Any, v: Any, u: Any, s: Settings,
@@ -360,6 +397,8 @@ def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost a
     ``t`` is the number of steps made before.
     """
     if size == 1 and not (s.adaptive or s.momentum != 0 or s.decay != 0 or s.l2 != 0):
+        if X.shape[1] == 1:
+            return descend_one_column(X, y, weight, orders, epochs, samples, w, s)
         return descend_by_rows(X, y, weight, orders, epochs, samples, w, s)
     d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
     zero = s.one - s.one

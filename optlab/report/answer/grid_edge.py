@@ -9,7 +9,7 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.optimizers.rate_text import RATE_FIELDS
-from optlab.report.answer.ranking import NO_ANSWER, ranked_settings
+from optlab.report.answer.ranking import NO_ANSWER, NOT_TIMED, ranked_settings
 from optlab.report.words import join_names, listed
 from optlab.text import number
 
@@ -23,7 +23,8 @@ def at_edges(results: ResultTables) -> Iterator[str]:
     """Yield a sentence for each hyperparameter whose best value is the largest or least tried.
 
     Values are compared where all other hyperparameters, the batch size, device and dtype are those
-    of the method's best setting. One that diverged or failed was tried: inside it is no edge.
+    of the method's best setting. One that diverged or failed was tried: inside it is no edge. Nor
+    is a best value where another took as few epochs to the target: seconds alone tell them apart.
     """
     settings, values = ranked_settings(results), _values(results.trials)
     several = len(set(settings["problem"])) > 1
@@ -67,8 +68,17 @@ def _edges(rows: pd.DataFrame, values: pd.DataFrame) -> Iterator[tuple[str, floa
         least, most, value = numbers.min(), numbers.max(), numbers.iloc[0]
         if numbers.nunique() < ENOUGH or value not in {least, most}:
             continue
+        if _as_few_epochs(rows[alike.to_numpy()]):
+            continue
         if value == most or value != 0:  # nothing is less than no momentum, no decay
             yield str(name), float(value), bool(value == most)
+
+
+def _as_few_epochs(rows: pd.DataFrame) -> bool:
+    """Return whether the first setting is ranked by a target that another reached as early."""
+    best, others = rows.iloc[0], rows.iloc[1:]
+    rivals = others[(others["tier"] == best["tier"]) & (others["epochs"] <= best["epochs"])]
+    return bool(best["tier"] <= NOT_TIMED and len(rivals))
 
 
 def _number(value: Any) -> float | None:
