@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,16 +23,6 @@ from optlab.problems.capabilities import HasBuffers, has
 from optlab.problems.joint_evaluation import evaluate_together
 from optlab.text import pluralize
 from optlab.theory.setting_theory import PARAMETERS
-
-
-class Look(NamedTuple):
-    """An iterate that is recorded, before it is evaluated."""
-
-    epoch: int
-    seconds: float
-    parameters: Parameters
-    batch_loss: float
-    cost: Cost | None
 
 
 class Recorder:
@@ -83,8 +73,7 @@ class Recorder:
         self._seen: tuple[Parameters, int | None] = ({}, None)  # the last ones recorded
         if budget.record_parameters and record.trial.stage == "measured":
             record.recorded = RecordedParameters()
-        self._row = self._evaluated(Look(0, 0.0, self._all(start), math.nan, None))
-        self.keep_parameters()
+        self._write(0, 0.0, self._all(start), math.nan)
         fits = fits or TrivialFits.of(problem, start)
         baseline = Baseline.of(record.trial, problem, optimizer, self._row, fits)
         record.stop_scale = baseline.stop_scale
@@ -102,9 +91,7 @@ class Recorder:
         """Record an iterate; return the end of the trial, or None where it goes on."""
         self.check(iterate, epoch)
         loss = math.nan if iterate.batch_loss is None else float(iterate.batch_loss)
-        look = Look(epoch, seconds, self._all(iterate.parameters), loss, iterate.cost)
-        self._row = self._evaluated(look)
-        self.keep_parameters()
+        self._write(epoch, seconds, self._all(iterate.parameters), loss, iterate.cost)
         return self._stopping.check(self._row)
 
     def check(self, iterate: Iterate, epoch: int) -> None:
@@ -120,23 +107,31 @@ class Recorder:
         taken, end = iterate.snapshots.at(kept), None
         points, losses = taken.parameters, taken.batch_losses.tolist()
         found = evaluate_together(self._problem, points)
-        looks = zip(epochs, seconds, losses, found, strict=True)
+        looks = zip(epochs, seconds, losses, found, range(len(kept)), strict=True)
         try:
-            for place, (epoch, at, loss, point) in enumerate(looks):
-                if end := self.write(Look(epoch, at, points, loss, None), point, place):
+            for epoch, at, loss, point, place in looks:
+                if end := self.write(epoch, at, points, loss, point, place):
                     break
         finally:  # where it was stopped, the record holds what was recorded last
             self.keep_parameters()
         return end
 
-    def write(self, look: Look, point: Evaluation, place: int | None = None) -> End | None:
+    def write(
+        self,
+        epoch: int,
+        seconds: float,
+        points: Parameters,
+        batch_loss: float,
+        point: Evaluation,
+        place: int,
+    ) -> End | None:
         """Record an evaluated iterate; return the end of the trial, or None where it goes on.
 
-        Where the look's parameters are those of several trials, ``place`` is the trial's among
-        them. They may not be changed later, and are copied by `keep_parameters`.
+        The parameters are those of several iterates, of which this one is at ``place``. They may
+        not be changed later, and are copied by `keep_parameters`.
         """
-        self._row = self._written(look, point, place)
-        return self._stopping.check(self._row)
+        row = self._add(epoch, seconds, batch_loss, point, (points, place))
+        return self._stopping.check(row)
 
     def timed_out(self) -> End:
         """Return the end of a trial whose time limit ran out after the last recorded iterate."""
@@ -166,14 +161,32 @@ class Recorder:
     def _all(self, parameters: Parameters) -> Parameters:
         return parameters if self._buffered is None else parameters | self._buffered.buffers()
 
-    def _evaluated(self, look: Look) -> TraceRow:
-        return self._written(look, self._problem.evaluate(look.parameters), None)
+    def _write(
+        self,
+        epoch: int,
+        seconds: float,
+        parameters: Parameters,
+        batch_loss: float,
+        cost: Cost | None = None,
+    ) -> None:
+        """Evaluate and record an iterate, and copy its parameters."""
+        point = self._problem.evaluate(parameters)
+        self._add(epoch, seconds, batch_loss, point, (parameters, None), cost)
+        self.keep_parameters()
 
-    def _written(self, look: Look, point: Evaluation, place: int | None) -> TraceRow:
-        epoch, seconds, parameters, batch_loss, cost = look
+    def _add(
+        self,
+        epoch: int,
+        seconds: float,
+        batch_loss: float,
+        point: Evaluation,
+        seen: tuple[Parameters, int | None],
+        cost: Cost | None = None,
+    ) -> TraceRow:
+        """Add the row of an evaluated iterate to the record, and return it."""
         more = getattr(point, "more", None)
         # By place: the names of all would take as long as the rest of a compiled loop's look.
-        row = TraceRow(
+        self._row = row = TraceRow(
             epoch,
             epoch * self._samples,
             seconds,
@@ -186,8 +199,7 @@ class Recorder:
             *self._evaluations(epoch, cost),
             more={**more, **self._more} if more else self._more,
         )
-        self._seen = parameters, place
-        record = self.record
+        self._seen, record = seen, self.record
         record.trace.append(row)
         if record.recorded is not None:
             record.recorded.add(epoch, self._copied())

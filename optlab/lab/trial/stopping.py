@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from functools import cached_property
 from statistics import median
 from typing import NamedTuple
@@ -48,7 +49,9 @@ class StoppingRule:
         self._losses = [baseline.start.loss]
         # Asked at every look, which of a compiled loop are many in little time.
         growth, self._noise = baseline.stable_growth, max(baseline.stop_scale, baseline.drift)
-        self._most = DIVERGED_ABOVE * max(1.0, 0.0 if math.isnan(growth) else growth)
+        self._has_growth = not math.isnan(growth)
+        self._most = DIVERGED_ABOVE * (max(1.0, growth) if self._has_growth else 1.0)
+        self._ceiling = self._ceiling_above(baseline.start.loss)
 
     def check(self, row: TraceRow) -> End | None:
         """Return the end of a trial at this row, or None where it goes on."""
@@ -56,7 +59,9 @@ class StoppingRule:
             self._losses.append(row.loss)
             if row.loss < self._least_loss:  # NaN never is
                 self.least, self._least_loss = row, row.loss
-            if grown := self._diverged(row):
+                self._ceiling = self._ceiling_above(row.loss)
+            is_in_doubt = self._has_growth or not row.loss <= self._ceiling  # NaN never is
+            if is_in_doubt and (grown := self._diverged(row)):
                 reason = f"{grown} after epoch {row.epoch}: {self.advice.smaller()}"
                 return End(Status.DIVERGED, reason)
         if self.stop_at is not None and self._reached(row):
@@ -138,12 +143,17 @@ class StoppingRule:
                 return f"the loss is {_times(row, self.least)}"
             if growth > 1 and row.suboptimality >= (1 - 1e-9) * growth * start.suboptimality:
                 return f"the loss is {_times(row, start)}"
-        if row.loss > self._most * max(base.constant_loss, abs(self.least.loss)):
+        if row.loss > self._ceiling:
             # Losses below zero (a log-likelihood) count by their size.
             usual = max(base.constant_loss, min(abs(start.loss), abs(median(self._losses))))
             if row.loss > self._most * usual > 0:
                 return f"the loss is {_times(row, self.least)}"
         return ""
+
+    def _ceiling_above(self, least: float) -> float:
+        """Return the loss above which a run may have diverged, finite, from its least loss."""
+        ceiling = self._most * max(self.baseline.constant_loss, abs(least))
+        return min(ceiling, sys.float_info.max)  # NaN stays
 
     def _is_above_constant(self, row: TraceRow) -> bool:
         """Return whether the loss is above the best constant's, by more than rounding."""

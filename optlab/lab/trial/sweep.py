@@ -19,7 +19,7 @@ from optlab.lab.measure.threads import set_threads
 from optlab.lab.trial.baseline import TrivialFits
 from optlab.lab.trial.budget import Looks
 from optlab.lab.trial.record import TrialRecord, Watcher
-from optlab.lab.trial.recorder import Look, Recorder
+from optlab.lab.trial.recorder import Recorder
 from optlab.lab.trial.run import STOPPED, describe_exception, prepare, quiet
 from optlab.lab.trial.status import Status
 from optlab.lab.trial.stopping import End
@@ -213,8 +213,7 @@ class Sweep:
         found = evaluate_together(self.tasks[0].problem, points)
         each = zip(self._recorders, found, joint.batch_losses.tolist(), strict=True)
         for k, (recorder, point, loss) in enumerate(each):
-            look = Look(self._epoch, self._share, points, loss, None)
-            if end := recorder.write(look, point, k):
+            if end := recorder.write(self._epoch, self._share, points, loss, point, k):
                 self._ends[k] = end
             elif late:
                 self._ends[k] = recorder.timed_out()
