@@ -139,14 +139,14 @@ def test_a_sweep_that_hangs_is_killed_at_its_limit_and_keeps_its_traces(
     workers, tutorial, monkeypatch
 ):
     (worker,) = workers._workers
-    monkeypatch.setattr(worker, "setup", worker.setup._replace(time_limit=0.3))
+    monkeypatch.setattr(worker, "setup", worker.setup._replace(time_limit=0.7))
     own = [ol.SGD(0.1), ol.SGD(Ends(0.1, "hang")), ol.SGD(1e30)]
     began = time.monotonic()
     records = by_number(list(workers.run([tasks_of(tutorial, own)])))
-    assert time.monotonic() - began >= 3 * 0.3
+    assert time.monotonic() - began >= 3 * 0.7
     assert [str(record.status) for record in records] == ["timed out", "timed out", "diverged"]
     for record in records[:2]:
-        assert record.message == "killed at its sweep's time limit of 0.9 s"
+        assert record.message == "killed at its sweep's time limit of 2.1 s"
         assert [row.epoch for row in record.trace] == [0, 1, 2]
         assert record.shared
 
