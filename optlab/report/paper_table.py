@@ -248,7 +248,7 @@ def _goal(targets: Mapping[str, str]) -> str:
 
 def _goals(targets: Mapping[str, str]) -> str:
     """Return the target in words, or that of each problem where they differ, as LaTeX."""
-    of = " of the suboptimality without training (the start's, or the best constant's if less)"
+    of = " of the suboptimality at the start (or of the best constant prediction's, if less)"
     one = next(iter(targets.values()))
     if len(set(targets.values())) == 1:
         return _target(one) + (of if one[:1].isdigit() else "")
