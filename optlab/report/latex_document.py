@@ -7,6 +7,7 @@ import re
 from optlab.report.latex import escape
 from optlab.report.output_file import SOFTWARE
 from optlab.report.paper_table import PaperTable, TableColumn
+from optlab.text import capitalized
 
 MOST_ROWS = 40
 """More rows find no room on a page: the table is a ``longtable``."""
@@ -42,7 +43,7 @@ def table_document(
     name = label if label is not None else "tab:" + re.sub(r"[^a-z0-9]+", "-", title.lower())
     if not name or re.search(r"[{}\\%#~^$&\s]", name):
         raise ValueError(f"label must be letters, digits and :-_. without spaces, not {label!r}")
-    sentences = [note[:1].upper() + note[1:] for note in (caption or title, *table.notes)]
+    sentences = [capitalized(note) for note in (caption or title, *table.notes)]
     sentences[0] = escape_caption(caption or title)
     bold = any("bfseries" in cell.left for column in table.columns for cell in column.cells)
     of = " on each problem" if len(set(table.problems)) > 1 else ""
