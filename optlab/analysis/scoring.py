@@ -111,10 +111,10 @@ def scores(costs: pd.DataFrame, *, k: int | None = None, limit: float = LIMIT) -
     """Return AlgoPerf's score of each method: its performance profile, integrated.
 
     In each study a method costs what the best of its settings does, which may be another in another
-    study; on a problem, the median over studies; its score there is ``(limit - r) / (limit - 1)`` for the ratio r of that cost to the
-    least of all methods, and 0 from the limit on. The mean over problems is the area under the
-    performance profile from 1 to the limit, over ``limit - 1``: 1 for a method that is the best on
-    every problem.
+    study; on a problem, the median over studies. Its score there is ``(limit - r) / (limit - 1)``
+    for the ratio r of that cost to the least of all methods, and 0 from the limit on. The mean over
+    problems is the area under the performance profile from 1 to the limit, over ``limit - 1``: 1
+    for a method that is the best on every problem.
 
     Parameters
     ----------

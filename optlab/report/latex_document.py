@@ -101,11 +101,14 @@ def _head(table: PaperTable) -> str:
 
 
 def _rows(table: PaperTable) -> list[str]:
-    """Return a line for each row, with room between problems."""
+    """Return a line for each row; of several problems each has its name above its rows, once."""
+    several = len(set(table.problems)) > 1
+    width = sum(1 + _is_wide(column) for column in table.columns)
     lines = []
     for nth, problem in enumerate(table.problems):
-        if nth and problem != table.problems[nth - 1]:
-            lines.append(r"\addlinespace")
+        if several and (nth == 0 or problem != table.problems[nth - 1]):
+            name = rf"\multicolumn{{{width}}}{{l}}{{\emph{{{escape(problem)}}}}} \\*"
+            lines += [r"\midrule", name] if nth else [name]
         texts = []
         for column in table.columns:
             cell = column.cells[nth]

@@ -56,6 +56,8 @@ def paper_table(
 ) -> PaperTable:
     """Return the table of every setting that ran; what is the same in all rows is in the notes.
 
+    The rows of a problem stand together.
+
     Parameters
     ----------
     results
@@ -86,6 +88,8 @@ def paper_table(
     if not sort:
         order = ran[CELL].drop_duplicates()
         settings = order.merge(settings, on=CELL, how="left")
+        together = pd.factorize(settings["problem"])[0].argsort(kind="stable")
+        settings = settings.iloc[together].reset_index(drop=True)
     names = _names(ran, columns)
     about, same = _split(_about(results, settings))
     numbers, notes = _numbers(results, ran, settings, names, spread)
@@ -113,8 +117,7 @@ def _about(results: ResultTables, settings: pd.DataFrame) -> dict[str, list[str]
     own = [values[place_of(row)] for row in settings[PLACE].to_dict("records")]
     own = [{RATE_FIELDS[0] if k in RATE_FIELDS else k: v for k, v in each.items()} for each in own]
     names = list(dict.fromkeys(name for each in own for name in each))
-    found = {"problem": list(map(str, settings["problem"]))}
-    found["method"] = list(map(str, settings["method"]))
+    found = {"method": list(map(str, settings["method"]))}
     if len(names) > MOST_HYPERPARAMETERS:
         found["hyperparameters"] = [", ".join(f"{k}={v}" for k, v in each.items()) for each in own]
     else:
@@ -131,8 +134,8 @@ def _split(about: Mapping[str, list[str]]) -> tuple[list[TableColumn], list[str]
     columns, same = [], []
     for heading, texts in about.items():
         if heading != "method" and len(set(texts)) == 1:
-            words = {"device": "on", "dtype": "in", "problem": ""}.get(heading, heading)
-            said = f"{words} {texts[0]}" if words and texts[0] else ""
+            words = {"device": "on", "dtype": "in"}.get(heading, heading)
+            said = f"{words} {texts[0]}" if texts[0] else ""
             same.append(escape("full batch" if said == "batch size full" else said))
             continue
         cells = [Cell(escape(text) or "--") for text in texts]
