@@ -14,8 +14,8 @@ from optlab.analysis.statistics import CELL, ENDED_WELL, cell_numbers, median_in
 from optlab.analysis.targets import COSTS
 from optlab.checks import did_you_mean
 from optlab.optimizers.rate_text import RATE_FIELDS
-from optlab.report.answer.method import PLACE, hyperparameter_values, place_of, tuned_optimizers
-from optlab.report.answer.ranking import ranked_settings, times_to_targets
+from optlab.report.answer.method import PLACE, hyperparameter_values, place_of, tuned_labels
+from optlab.report.answer.ranking import ranked_settings, times_to_problem_targets
 from optlab.report.latex import escape
 from optlab.report.latex_numbers import Cell, cells_of
 from optlab.report.words import listed, share
@@ -152,7 +152,7 @@ def _numbers(
 ) -> tuple[list[TableColumn], list[str]]:
     """Return the columns of numbers, and sentences on them."""
     targets = dict(zip(settings["problem"], settings["target"], strict=True))
-    times = times_to_targets(results, ran)
+    times = times_to_problem_targets(results, ran)
     reached = times.groupby(cell_numbers(ran).to_numpy())["reached"].mean()
     some = bool((reached == 1).any())
     stopped = bool((ran["status"] == "converged").any())  # then its costs say which is best
@@ -261,7 +261,7 @@ def _goals(targets: Mapping[str, str]) -> str:
 
 def _tuned_note(results: ResultTables, settings: pd.DataFrame) -> str:
     """Return the sentence on the methods whose hyperparameters were tuned; empty without any."""
-    tuned = set(tuned_optimizers(results.definition))
+    tuned = set(tuned_labels(results.definition))
     names = settings.loc[settings["optimizer"].isin(tuned), "method"].drop_duplicates()
     if names.empty:
         return ""
