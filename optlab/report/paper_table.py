@@ -13,7 +13,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ENDED_WELL, cell_numbers, median_intervals, ran_alone
 from optlab.analysis.targets import COSTS
 from optlab.checks import did_you_mean
-from optlab.optimizers.rate_text import RATE_FIELDS
+from optlab.optimizers.rate_text import common_name
 from optlab.report.answer.method import PLACE, hyperparameter_values, place_of, tuned_labels
 from optlab.report.answer.ranking import ranked_settings, times_to_problem_targets
 from optlab.report.latex import escape
@@ -115,7 +115,7 @@ def _about(results: ResultTables, settings: pd.DataFrame) -> dict[str, list[str]
     """Return the columns of texts that tell the settings apart, by heading."""
     values = hyperparameter_values(results)
     own = [values[place_of(row)] for row in settings[PLACE].to_dict("records")]
-    own = [{RATE_FIELDS[0] if k in RATE_FIELDS else k: v for k, v in each.items()} for each in own]
+    own = [{common_name(k): v for k, v in each.items()} for each in own]
     names = list(dict.fromkeys(name for each in own for name in each))
     found = {"method": list(map(str, settings["method"]))}
     if len(names) > MOST_HYPERPARAMETERS:
