@@ -106,7 +106,7 @@ def cells_of(found: Counter[str], count: int) -> list[int]:
 
 def main() -> None:
     """Print the table, save it where that is asked for; exit with 1 where too many are wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("searches", type=int, nargs="?", default=200)
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()

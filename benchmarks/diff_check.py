@@ -110,7 +110,7 @@ def outcome(diff: RunDiff) -> Found:
 
 def main() -> None:
     """Run the comparisons, print the table, and save it where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("comparisons", type=int, nargs="?", default=20)
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
