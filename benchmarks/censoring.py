@@ -13,6 +13,7 @@ way: else the exit status is 1.
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import math
 import sys
@@ -105,8 +106,11 @@ def cells_of(found: Counter[str], count: int) -> list[int]:
 
 def main() -> None:
     """Print the table, save it where that is asked for; exit with 1 where too many are wrong."""
-    numbers = [int(text) for text in sys.argv[1:] if text.isdecimal()]
-    searches = numbers[0] if numbers else 200
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("searches", type=int, nargs="?", default=200)
+    parser.add_argument("--save", action="store_true")
+    options = parser.parse_args()
+    searches = options.searches
     today = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}"
     title = f"# How often a planted optimum is called censored, of {searches} searches ({today})"
     lines = [title, "", "`python -m benchmarks.censoring --save`", "", HEAD, "|---" * 8 + "|"]
@@ -120,7 +124,7 @@ def main() -> None:
     lines += ["", f"At most {most} of {searches} wrong either way."]
     page = "\n".join(lines) + "\n"
     print(page)
-    if "--save" in sys.argv:
+    if options.save:
         (RESULTS / f"{today}-censoring.md").write_text(page, encoding="utf-8")
     sys.exit(most > MOST_WRONG * searches)
 

@@ -11,9 +11,9 @@ and no other.
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe, get_context
@@ -110,18 +110,20 @@ def outcome(diff: RunDiff) -> Found:
 
 def main() -> None:
     """Run the comparisons, print the table, and save it where that is asked for."""
-    numbers = [int(text) for text in sys.argv[1:] if text.isdecimal()]
-    comparisons = numbers[0] if numbers else 20
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("comparisons", type=int, nargs="?", default=20)
+    parser.add_argument("--save", action="store_true")
+    options = parser.parse_args()
     load = os.getloadavg()[0]
     found: dict[bool, list[Found]] = {False: [], True: []}
     last = made()
-    for number in range(comparisons):
+    for number in range(options.comparisons):
         if number % 4 == 0:
             found[True].append(outcome(last.diff(made(planted=True))))
         before, last = last, made()
         found[False].append(outcome(before.diff(last)))
         page = table(found, load)
-        if "--save" in sys.argv:  # after each, as this takes a while
+        if options.save:  # after each, as this takes a while
             date = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d")
             (RESULTS / f"{date}-diff-check.md").write_text(page, encoding="utf-8")
     print(page)

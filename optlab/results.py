@@ -272,7 +272,7 @@ class Results(ResultTables):
         """Return the results of the best setting of each optimizer, or of each value of a column.
 
         The settings that are compared differ in all but ``per`` and the problem; the best is the
-        first by the rules of `ranking`.
+        first by the rules of `ranking`, one for all seeds (`scores` takes the best of each seed).
 
         Parameters
         ----------
@@ -451,6 +451,8 @@ class Results(ResultTables):
 
         A method's cost on a problem is that of the best of its settings (of the best of ``k`` of
         them), the median over seeds: see `optlab.analysis.scores` for the score and the columns.
+        The best is another one for each seed, as AlgoPerf takes it; ``results.best().scores()`` is
+        the score of one setting of each method on each problem, the same for all seeds.
 
         Parameters
         ----------

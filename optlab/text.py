@@ -122,6 +122,17 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def capitalized(text: str) -> str:
+    """Return a text whose first letter is a capital, the others as they are.
+
+    Examples
+    --------
+    >>> capitalized("epochs on X")
+    'Epochs on X'
+    """
+    return text[:1].upper() + text[1:]
+
+
 def pluralize(count: float, noun: str) -> str:
     """Return a count with its noun; whole numbers have all their digits.
 

@@ -40,9 +40,14 @@ def shortened(text, is_chance=False):
     return NUMBER.sub(number, own)
 
 
-def message_and_code(failure):
-    """The words of a failure's message, and its code to paste."""
-    words, _, code = failure.message.partition("to see it again:\n")
+def message(report, check):
+    """The message of a check that failed."""
+    return next(failure.message for failure in report.failures if failure.check == check)
+
+
+def words_and_code(text):
+    """The words of a message, and its code to paste."""
+    words, _, code = text.partition("to see it again:\n")
     return words.rstrip(), "\n".join(line.removeprefix("    ") for line in code.splitlines())
 
 
@@ -64,12 +69,17 @@ def output_of(code, **names):
     return shown.getvalue()
 
 
+def kept_messages():
+    """The messages that are kept, by heading."""
+    if not GOLDEN.exists():
+        return {}
+    parts = GOLDEN.read_text(encoding="utf-8").split("\n## ")[1:]
+    return dict(part.partition("\n")[::2] for part in parts)
+
+
 def require_kept(heading, text, is_chance=False):
     """Require that a message is the one that is kept under a heading."""
-    kept = dict(
-        part.partition("\n")[::2]
-        for part in GOLDEN.read_text(encoding="utf-8").split("\n## ")[1:]
-    ) if GOLDEN.exists() else {}  # fmt: skip
+    kept = kept_messages()
     lines = [line.strip() for line in shortened(text, is_chance).splitlines()]
     text = "\n".join(f"- {line}" for line in lines if line) + "\n"
     if os.environ.get("OPTLAB_GOLDEN") == "write":

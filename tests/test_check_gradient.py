@@ -10,14 +10,10 @@ import torch
 
 import optlab as ol
 from optlab.testing import check_gradient
-from tests.kept_messages import message_and_code, output_of, require_kept
+from tests.kept_messages import message, output_of, require_kept, words_and_code
 from tests.wrong_problems import GRADIENTS, NoGradient, Right, linear
 
 planted = pytest.mark.parametrize("fault", GRADIENTS, ids=lambda fault: fault.cls.__name__)
-
-
-def message(report, check):
-    return next(failure.message for failure in report.failures if failure.check == check)
 
 
 @planted
@@ -30,16 +26,12 @@ def test_a_planted_fault_is_caught_by_the_check_that_names_it(fault):
     assert "to see it again:" in seen
     # The code to paste runs, with nothing but the problem at hand.
     for failure in report.failures:
-        words, code = message_and_code(failure)
+        words, code = words_and_code(failure.message)
         if failure.check == fault.check:
             chance = "precision" in fault.check  # what float32 loses differs between machines
             require_kept(f"{fault.cls.__name__} | {fault.check}", words, is_chance=chance)
         if code:
             assert output_of(code, problem=fault.problem()).strip()
-
-
-def dedented(code):
-    return "\n".join(line.removeprefix("    ") for line in code.splitlines())
 
 
 @pytest.mark.parametrize("make", [NoGradient, lambda: linear(Right)])
@@ -79,7 +71,7 @@ def test_the_code_of_a_function_imports_it_and_runs_alone(capsys):
     assert f"from {__name__} import wrong_cube_gradient as gradient" in text
     for failure in report.failures:
         # This module's place among the tests is known here, and not to a new interpreter.
-        code = failure.message.partition("to see it again:\n")[2]
+        _, code = words_and_code(failure.message)
         own = {
             f"from {__name__} import {name} as {use}": f"{use} = {name}"
             for name, use in [("cube", "loss"), ("wrong_cube_gradient", "gradient")]
@@ -87,7 +79,7 @@ def test_the_code_of_a_function_imports_it_and_runs_alone(capsys):
         for line, short in own.items():
             assert line in code
             code = code.replace(line, short)
-        exec(dedented(code), {"cube": cube, "wrong_cube_gradient": wrong_cube_gradient})
+        exec(code, {"cube": cube, "wrong_cube_gradient": wrong_cube_gradient})
         assert "# data" not in code
     closed, taylor = capsys.readouterr().out.splitlines()[0], report.failures[-1]
     assert closed == "closed form 6.751 autograd 6.75"
@@ -137,7 +129,7 @@ def test_a_function_of_parameters_and_a_batch_is_checked_over_batches():
     assert "# data: those that were given" in text
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown):
-        code = dedented(text.partition("to see it again:\n")[2])
+        _, code = words_and_code(text)
         code = code.replace(f"from {__name__} import weighted as loss\n", "")
         exec(code, {"loss": weighted, "gradient": unweighted, "data": DATA})
     assert shown.getvalue().startswith("closed form")
@@ -277,7 +269,7 @@ def test_the_code_of_many_parameters_takes_them_from_where_they_are(is_at_start)
         return right + 1e-3 if at_start == is_at_start else right
 
     text = message(check_gradient(cube, LONG, gradient), "closed form")
-    code = dedented(text.partition("to see it again:\n")[2])
+    _, code = words_and_code(text)
     assert ("near(" in code) != is_at_start
     code = code.replace(f"from {__name__} import cube as loss", "")
     shown = io.StringIO()

@@ -7,9 +7,9 @@ import torch
 
 import optlab as ol
 from optlab.testing import check_problem, strategies
-from tests.kept_messages import message_and_code, output_of, require_kept
+from tests.faulty_optimizers import ZOO
+from tests.kept_messages import kept_messages, message, output_of, require_kept, words_and_code
 from tests.open_problem import Ripples
-from tests.test_check_gradient import message
 from tests.wrong_problems import GRADIENTS, PROBLEMS, WEIGHT, NoGradient, Right, linear
 
 planted = pytest.mark.parametrize("fault", PROBLEMS, ids=lambda fault: fault.cls.__name__)
@@ -21,7 +21,7 @@ def test_a_planted_fault_is_caught_by_the_check_that_names_it(fault):
     assert not report.ok
     assert fault.words in message(report, fault.check)
     for failure in report.failures:
-        words, code = message_and_code(failure)
+        words, code = words_and_code(failure.message)
         if failure.check == fault.check:
             require_kept(f"{fault.cls.__name__} | {fault.check}", words)
         if code:  # an error has its own lines
@@ -104,6 +104,12 @@ def test_each_check_has_a_planted_fault():
     checks = {result.check for result in check_problem(linear(Right, l1=0.05)).checks}
     assert {fault.check for fault in [*GRADIENTS, *PROBLEMS]} == checks
     assert len([*GRADIENTS, *PROBLEMS]) >= 40
+
+
+def test_every_message_that_is_kept_is_of_a_fault_that_is_planted():
+    optimizers = {f"{name} | {fault.check}" for name, fault in ZOO.items()}
+    problems = {f"{fault.cls.__name__} | {fault.check}" for fault in [*GRADIENTS, *PROBLEMS]}
+    assert kept_messages().keys() == optimizers | problems
 
 
 @pytest.mark.parametrize(

@@ -373,7 +373,7 @@ def test_all_that_is_refused_is_told_at_once_with_the_options_that_settle_it():
         "city": ["Oslo", "Rome", None, "Oslo"], "size": [1.0, None, 3.0, 4.0], "y": [1, 2, 4, 3],
     })  # fmt: skip
     with pytest.raises(ValueError, match="'sold' holds dates") as told:
-        from_pandas(frame, target="y", drop="id")
+        from_pandas(frame, target="y", drop=iter(["id"]))
     *_, gaps, together = str(told.value).splitlines()
     assert "\ncolumn 'city' holds text" in str(told.value)
     assert gaps == "column 'size' has 1 missing value"

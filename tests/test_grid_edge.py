@@ -3,6 +3,7 @@
 import pytest
 
 import optlab as ol
+from optlab.report.answer.default_rates import default_rates
 from optlab.report.answer.grid_edge import at_edges
 
 
@@ -54,3 +55,16 @@ def test_the_least_value_is_an_edge_too(tutorial):
 def test_a_hyperparameter_that_only_some_methods_have_is_no_obstacle(tutorial):
     methods = [ol.SGD("auto"), ol.TorchSGD(0.1), ol.SklearnLinearRegression(), ol.HeavyBall(0.1)]
     assert edges(tutorial, methods) == []
+
+
+def test_of_values_whose_trials_were_left_out_nothing_false_is_told(tutorial):
+    rates = [ol.SGD(rate) for rate in (0.001, 0.01, 0.1, 0.2)]
+    results = ol.compare(tutorial, [*rates, ol.Adam(), ol.Adam(0.1)], batch_sizes=["full"],
+                         epochs=4, stop_at=1e-3)  # fmt: skip
+    (edge,) = at_edges(results)
+    assert "SGD is the largest that was tried (0.2)" in edge
+    assert list(at_edges(results.filter(hp_learning_rate=[0.001, 0.01, 0.1]))) == []
+    (edge,) = at_edges(results.filter(hp_learning_rate=[0.01, 0.1, 0.2]))
+    assert "(0.2)" in edge
+    assert list(at_edges(results.best())) == []
+    assert list(default_rates(results.filter(method="Adam", hp_learning_rate=0.001))) == []

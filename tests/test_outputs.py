@@ -177,6 +177,15 @@ def test_each_kind_of_table_is_known_again(results, tmp_path, kind):
     check_known_again(lambda: results.export(tmp_path, kind))
 
 
+def test_a_file_of_the_name_of_a_table_that_is_empty_is_neither_refused_nor_touched(
+    results, tmp_path
+):
+    mine = tmp_path / "tuning.csv"
+    mine.write_text("mine")
+    assert mine not in results.export(tmp_path, "csv")
+    assert mine.read_text() == "mine"
+
+
 @pytest.mark.usefixtures("one_figure")
 def test_figures_are_known_again_where_their_format_names_the_software(results, tmp_path):
     check_known_again(lambda: results.save_figures(tmp_path, ["png", "svg", "pdf"]))

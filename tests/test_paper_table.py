@@ -111,6 +111,22 @@ def test_a_long_table_breaks_over_pages(results):
     assert r"\begin{longtable}" in table_document(paper_table(many), "t", None, None, long=None)
 
 
+def test_of_several_problems_each_has_its_name_once_above_its_rows():
+    planted = plant(optimizers=("A", "B"), direct=(), sizes=(1, 8), seeds=1, repeats=1, epochs=(1,),
+                    problems=("x_1", "y"), devices=("cpu",), mishaps=False)  # fmt: skip
+    mixed = planted.trials.sort_values(["optimizer", "problem"], ignore_index=True)
+    for sort in (True, False):
+        table = paper_table(replace(planted, trials=mixed), sort=sort)
+        assert table.problems == ["x_1"] * 4 + ["y"] * 4
+        text = table_document(table, "t", None, "tab:t", long=False)
+        lines = text.partition(r"\midrule")[2].partition(r"\bottomrule")[0].splitlines()[1:]
+        width = f"\\multicolumn{{{columns_of(text)}}}{{l}}"
+        assert [k for k, line in enumerate(lines) if not line.endswith(r"\\")] == [0, 5, 6]
+        names = [rf"{width}{{\emph{{x\_1}}}} \\*", r"\midrule", rf"{width}{{\emph{{y}}}} \\*"]
+        assert [lines[0], *lines[5:7]] == names
+        assert "problem" not in text.partition(r"\toprule")[2].partition(r"\midrule")[0]
+
+
 def test_special_characters_are_printed(results):
     planted = plant(optimizers=(EVIL, "a_b & 5 %"), direct=(), problems=("x^2 #1",), mishaps=False)
     text = table_document(paper_table(planted), "On x^2 #1 at 5 %", None, "tab:x", long=False)

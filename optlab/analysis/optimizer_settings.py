@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from optlab.text import method_name
 
 
 def optimizer_settings(definition: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -23,3 +25,23 @@ def optimizer_settings(definition: Mapping[str, Any]) -> dict[str, Mapping[str, 
         for label, own in (part.get("optimizers") or {}).items()
         if isinstance(own, Mapping)
     }
+
+
+def settings_left_out(
+    definition: Mapping[str, Any], kept: Collection[str]
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Return by method the settings of an experiment that are not among the labels kept.
+
+    They were asked for, though `Results.filter` or `Results.best` left their trials out.
+
+    Examples
+    --------
+    >>> own = {f"SGD(learning_rate={rate})": {"learning_rate": rate} for rate in (0.1, 1.0)}
+    >>> settings_left_out({"optimizers": own}, ["SGD(learning_rate=0.1)"])
+    {'SGD': [{'learning_rate': 1.0}]}
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for label, own in optimizer_settings(definition).items():
+        if label not in kept:
+            found.setdefault(method_name(label), []).append(own)
+    return found

@@ -110,11 +110,11 @@ def _settings(trials: pd.DataFrame) -> list[str]:
 def scores(costs: pd.DataFrame, *, k: int | None = None, limit: float = LIMIT) -> pd.DataFrame:
     """Return AlgoPerf's score of each method: its performance profile, integrated.
 
-    In each study a method costs what the best of its settings does; on a problem, the median over
-    studies; its score there is ``(limit - r) / (limit - 1)`` for the ratio r of that cost to the
-    least of all methods, and 0 from the limit on. The mean over problems is the area under the
-    performance profile from 1 to the limit, over ``limit - 1``: 1 for a method that is the best on
-    every problem.
+    In each study a method costs what the best of its settings does, which may be another in another
+    study; on a problem, the median over studies. Its score there is ``(limit - r) / (limit - 1)``
+    for the ratio r of that cost to the least of all methods, and 0 from the limit on. The mean over
+    problems is the area under the performance profile from 1 to the limit, over ``limit - 1``: 1
+    for a method that is the best on every problem.
 
     Parameters
     ----------

@@ -114,7 +114,7 @@ def times_to_targets(
                 f"the traces have no measure {measure!r}: {', '.join(map(str, traces))}"
             )
         if measure not in scales:
-            scale = _scales(trials, ordered, measure).reindex(known)
+            scale = target_scales(trials, ordered, measure).reindex(known)
             scales[measure] = np.asarray(scale, np.float64)[path]
         there = np.flatnonzero(rule.reached(ordered[measure].to_numpy(float), scales[measure]))
         hits, first = np.unique(path[there], return_index=True)
@@ -143,7 +143,7 @@ def _costs(traces: pd.DataFrame) -> tuple[Floats, NDArray[np.bool_]]:
     return costs, given
 
 
-def _scales(trials: pd.DataFrame, traces: pd.DataFrame, measure: str) -> pd.Series[float]:
+def target_scales(trials: pd.DataFrame, traces: pd.DataFrame, measure: str) -> pd.Series[float]:
     """Return the value, by trial, of which a share is the target.
 
     A file of an older version holds no scale of any trial; there it is the start's value.

@@ -76,7 +76,7 @@ def writers_of(
             continue
         written = [(f"--{kind}", path) for path in table_files(folder, kind).values()]
         check_inputs(written, inputs)
-        check_tables(folder, kind, force=force)
+        check_tables(folder, kind, force=force, always=True)
         write = partial(results.export, folder, kind, force=force, raw=raw)
         writers.append((folder, write))
     if table is not None:

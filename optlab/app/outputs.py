@@ -180,15 +180,19 @@ def module_files() -> list[Path]:
     return [Path(file) for file in files if isinstance(file, str)]
 
 
-def check_tables(folder: Path, kind: str, *, force: bool = False) -> None:
-    """Make a folder for tables, and refuse it where it holds other files of their names."""
+def check_tables(folder: Path, kind: str, *, force: bool = False, always: bool = False) -> None:
+    """Make a folder for tables, and refuse it where it holds other files of their names.
+
+    Which tables will be empty, and so not written, is not known before the trials. With ``always``
+    only the names of those that are always written are refused.
+    """
     from optlab.report.output_file import check_output  # noqa: PLC0415 - as above
-    from optlab.report.table_files import table_files  # noqa: PLC0415 - as above
+    from optlab.report.table_files import TABLES, table_files  # noqa: PLC0415 - as above
 
     files = table_files(folder, kind)
     check_folder(folder)
-    for path in files.values():
-        check_output(path, kind, force=force)
+    for name in TABLES if always else files:
+        check_output(files[name], kind, force=force)
 
 
 def check_figure_folder(

@@ -22,7 +22,7 @@ from optlab.datasets.observations import counted_rows, design_notes
 from optlab.datasets.partition import Partition, Positions, partition
 from optlab.datasets.refused_columns import Refused, refusal
 from optlab.datasets.rounding import FloatArray
-from optlab.datasets.selection import select_features
+from optlab.datasets.selection import names_in, select_features
 from optlab.datasets.table_encoding import TableEncoding
 from optlab.datasets.validation import unwrapped
 
@@ -154,6 +154,7 @@ def _table(
 ) -> _Table:
     names = [str(column) for column in frame.columns]
     index = "" if frame.index.name is None else str(frame.index.name)
+    drop = names_in(drop)
     chosen = select_features(
         names, target=str(target), features=features, drop=drop, weights=weights, index=index
     )
@@ -176,7 +177,7 @@ def _table(
 def _features(
     series: Mapping[str, pd.Series[Any]],
     chosen: Sequence[str],
-    drop: Iterable[str] | str,
+    drop: Sequence[str],
     missing: str,
     *,
     encode: bool,
@@ -191,8 +192,7 @@ def _features(
     if wrong:
         gaps = {name: int(values.isna().sum()) for name, values in series.items()}
         gaps = {name: count for name, count in gaps.items() if count}
-        left = [drop] if isinstance(drop, str) else [str(name) for name in drop]
-        raise ValueError(refusal(wrong, gaps, left, missing))
+        raise ValueError(refusal(wrong, gaps, drop, missing))
     return columns
 
 

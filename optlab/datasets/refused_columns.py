@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -36,11 +37,11 @@ def refusal(
 
     Examples
     --------
-    >>> day = Refused("column 'day' holds dates", "date")
-    >>> print(refusal({"day": day}, {"size": 2}, ["id"], "error"))
-    column 'day' holds dates
+    >>> day = Refused("column 'sold on' holds dates", "date")
+    >>> print(refusal({"sold on": day}, {"size": 2}, ["id"], "error"))
+    column 'sold on' holds dates
     column 'size' has 2 missing values
-    together: --drop id,day --missing median, or drop=['id', 'day'], missing='median'
+    together: --drop 'id,sold on' --missing median, or drop=['id', 'sold on'], missing='median'
     """
     dropped = [name for name, column in columns.items() if column.is_dropped]
     kept = {name: count for name, count in gaps.items() if name not in dropped}
@@ -62,5 +63,5 @@ def refusal(
 
 
 def _argument(value: Sequence[str] | str) -> str:
-    text = value if isinstance(value, str) else ",".join(value)
-    return f'"{text}"' if " " in text else text
+    """Return an option's value as a shell takes it."""
+    return shlex.quote(value if isinstance(value, str) else ",".join(value))

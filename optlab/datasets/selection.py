@@ -33,8 +33,8 @@ def select_features(
     ('x',)
     """
     refuse_duplicates(columns, "the table")
-    chosen = None if features is None else _listed(features)
-    left_out = _listed(drop)
+    chosen = None if features is None else names_in(features)
+    left_out = names_in(drop)
     parts = {"target": (target,), "features": chosen or (), "drop": left_out}
     parts |= {"weights": () if weights is None else (weights,)}
     for part, names in parts.items():
@@ -52,7 +52,8 @@ def select_features(
     return chosen
 
 
-def _listed(names: Iterable[str] | str) -> tuple[str, ...]:
+def names_in(names: Iterable[str] | str) -> tuple[str, ...]:
+    """Return names, or one name, as a tuple."""
     one = isinstance(names, str) or not isinstance(names, Iterable)
     return (str(names),) if one else tuple(str(name) for name in names)
 

@@ -78,7 +78,7 @@ def synthetic(
     weight, bias = generator.standard_normal(d), generator.standard_normal()
     y = X @ weight + bias + noise * generator.standard_normal(n)
     return Dataset(
-        name=f"synthetic {n} x {d}, condition of X {condition:g}" + f", rank {r}" * (r < d),
+        name=f"synthetic {n} x {d}, X of condition {condition:g}" + f", rank {r}" * (r < d),
         X=X.astype(dtype),
         y=y.astype(dtype),
         source=f"synthetic({n}, {d}, {condition=:g}, {noise=:g}, rank={r}, {seed=})",

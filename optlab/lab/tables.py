@@ -63,14 +63,25 @@ def trials_table(
     own = [record.optimizer.get("hyperparameters", {}) for record in records]
     names = dict.fromkeys(name for values in own for name in values)
     columns = {f"hp_{n}": _hyperparameter([values.get(n) for values in own]) for n in names}
+    given = pd.DataFrame(columns, index=table.index)
     more = pd.DataFrame([dict(r.trace[-1].more) if r.trace else {} for r in records])
     if LEARNING_RATE in more:  # of other trials the rate is what was given
-        for field in RATE_FIELDS:
-            given = pd.to_numeric(pd.Series(columns.get(f"hp_{field}"), dtype=object), "coerce")
-            more[LEARNING_RATE] = more[LEARNING_RATE].fillna(given)
+        numbers = pd.to_numeric(given_rates(given), errors="coerce")
+        more[LEARNING_RATE] = more[LEARNING_RATE].fillna(numbers)
     place = table.columns.get_loc("batch")
-    parts = [table.iloc[:, :place], pd.DataFrame(columns, index=table.index), table.iloc[:, place:]]
-    return pd.concat([*parts, more], axis=1)
+    return pd.concat([table.iloc[:, :place], given, table.iloc[:, place:], more], axis=1)
+
+
+def given_rates(trials: pd.DataFrame) -> pd.Series[Any]:
+    """Return each trial's learning rate as it was given: a number, a text, a schedule, or missing.
+
+    Where a class has torch's name for it, it is in the column ``hp_lr``.
+    """
+    rates = pd.Series(pd.NA, index=trials.index, dtype=object)
+    for name in RATE_FIELDS:
+        if f"hp_{name}" in trials:
+            rates = rates.where(rates.notna(), trials[f"hp_{name}"].astype(object))
+    return rates
 
 
 def batch_column(sizes: Iterable[object]) -> pd.Categorical[str]:

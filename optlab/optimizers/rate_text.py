@@ -17,6 +17,17 @@ RATE_FIELDS = ("learning_rate", "lr")
 """The names of hyperparameters that are learning rates."""
 
 
+def common_name(name: str) -> str:
+    """Return the name of a hyperparameter in tables and figures that compare methods.
+
+    Examples
+    --------
+    >>> common_name("lr"), common_name("momentum")
+    ('learning_rate', 'momentum')
+    """
+    return RATE_FIELDS[0] if name in RATE_FIELDS else name
+
+
 def is_rate_name(name: str) -> bool:
     """Return whether a hyperparameter is a learning rate, of a wrapped rule too.
 

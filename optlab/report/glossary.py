@@ -120,8 +120,8 @@ GLOSSARY = (
     ),
     Term(
         "stop_at",
-        "The goal at which a trial stops before its budget is spent: a share of the suboptimality "
-        "without training, or the value of a measure.",
+        "The goal at which a trial stops before its budget is spent: a share of what there was to "
+        "gain (see target), or the value of a measure.",
     ),
     Term(
         "suboptimality",
@@ -130,8 +130,9 @@ GLOSSARY = (
     ),
     Term(
         "target",
-        "How near the reference an answer must be to count: a share of the suboptimality without "
-        "training. 1e-6 means that a millionth of it is left.",
+        "How near the reference an answer must be to count: a share of what there was to gain. "
+        "1e-6: a millionth is left of the suboptimality at the start, or of that of the best "
+        "constant prediction where it is less.",
         ("targets",),
         in_texts=False,
     ),

@@ -7,6 +7,7 @@ import re
 from optlab.report.latex import escape
 from optlab.report.output_file import SOFTWARE
 from optlab.report.paper_table import PaperTable, TableColumn
+from optlab.text import capitalized
 
 MOST_ROWS = 40
 """More rows find no room on a page: the table is a ``longtable``."""
@@ -42,7 +43,7 @@ def table_document(
     name = label if label is not None else "tab:" + re.sub(r"[^a-z0-9]+", "-", title.lower())
     if not name or re.search(r"[{}\\%#~^$&\s]", name):
         raise ValueError(f"label must be letters, digits and :-_. without spaces, not {label!r}")
-    sentences = [note[:1].upper() + note[1:] for note in (caption or title, *table.notes)]
+    sentences = [capitalized(note) for note in (caption or title, *table.notes)]
     sentences[0] = escape_caption(caption or title)
     bold = any("bfseries" in cell.left for column in table.columns for cell in column.cells)
     of = " on each problem" if len(set(table.problems)) > 1 else ""
@@ -100,11 +101,14 @@ def _head(table: PaperTable) -> str:
 
 
 def _rows(table: PaperTable) -> list[str]:
-    """Return a line for each row, with room between problems."""
+    """Return a line for each row; of several problems each has its name above its rows, once."""
+    several = len(set(table.problems)) > 1
+    width = sum(1 + _is_wide(column) for column in table.columns)
     lines = []
     for nth, problem in enumerate(table.problems):
-        if nth and problem != table.problems[nth - 1]:
-            lines.append(r"\addlinespace")
+        if several and (nth == 0 or problem != table.problems[nth - 1]):
+            name = rf"\multicolumn{{{width}}}{{l}}{{\emph{{{escape(problem)}}}}} \\*"
+            lines += [r"\midrule", name] if nth else [name]
         texts = []
         for column in table.columns:
             cell = column.cells[nth]

@@ -13,9 +13,9 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ENDED_WELL, cell_numbers, median_intervals, ran_alone
 from optlab.analysis.targets import COSTS
 from optlab.checks import did_you_mean
-from optlab.optimizers.rate_text import RATE_FIELDS
-from optlab.report.answer.method import PLACE, hyperparameter_values, place_of, tuned_optimizers
-from optlab.report.answer.ranking import ranked_settings, times_to_targets
+from optlab.optimizers.rate_text import common_name
+from optlab.report.answer.method import PLACE, hyperparameter_values, place_of, tuned_labels
+from optlab.report.answer.ranking import ranked_settings, times_to_problem_targets
 from optlab.report.latex import escape
 from optlab.report.latex_numbers import Cell, cells_of
 from optlab.report.words import listed, share
@@ -56,6 +56,8 @@ def paper_table(
 ) -> PaperTable:
     """Return the table of every setting that ran; what is the same in all rows is in the notes.
 
+    The rows of a problem stand together.
+
     Parameters
     ----------
     results
@@ -86,6 +88,8 @@ def paper_table(
     if not sort:
         order = ran[CELL].drop_duplicates()
         settings = order.merge(settings, on=CELL, how="left")
+        together = pd.factorize(settings["problem"])[0].argsort(kind="stable")
+        settings = settings.iloc[together].reset_index(drop=True)
     names = _names(ran, columns)
     about, same = _split(_about(results, settings))
     numbers, notes = _numbers(results, ran, settings, names, spread)
@@ -111,10 +115,9 @@ def _about(results: ResultTables, settings: pd.DataFrame) -> dict[str, list[str]
     """Return the columns of texts that tell the settings apart, by heading."""
     values = hyperparameter_values(results)
     own = [values[place_of(row)] for row in settings[PLACE].to_dict("records")]
-    own = [{RATE_FIELDS[0] if k in RATE_FIELDS else k: v for k, v in each.items()} for each in own]
+    own = [{common_name(k): v for k, v in each.items()} for each in own]
     names = list(dict.fromkeys(name for each in own for name in each))
-    found = {"problem": list(map(str, settings["problem"]))}
-    found["method"] = list(map(str, settings["method"]))
+    found = {"method": list(map(str, settings["method"]))}
     if len(names) > MOST_HYPERPARAMETERS:
         found["hyperparameters"] = [", ".join(f"{k}={v}" for k, v in each.items()) for each in own]
     else:
@@ -131,8 +134,8 @@ def _split(about: Mapping[str, list[str]]) -> tuple[list[TableColumn], list[str]
     columns, same = [], []
     for heading, texts in about.items():
         if heading != "method" and len(set(texts)) == 1:
-            words = {"device": "on", "dtype": "in", "problem": ""}.get(heading, heading)
-            said = f"{words} {texts[0]}" if words and texts[0] else ""
+            words = {"device": "on", "dtype": "in"}.get(heading, heading)
+            said = f"{words} {texts[0]}" if texts[0] else ""
             same.append(escape("full batch" if said == "batch size full" else said))
             continue
         cells = [Cell(escape(text) or "--") for text in texts]
@@ -149,7 +152,7 @@ def _numbers(
 ) -> tuple[list[TableColumn], list[str]]:
     """Return the columns of numbers, and sentences on them."""
     targets = dict(zip(settings["problem"], settings["target"], strict=True))
-    times = times_to_targets(results, ran)
+    times = times_to_problem_targets(results, ran)
     reached = times.groupby(cell_numbers(ran).to_numpy())["reached"].mean()
     some = bool((reached == 1).any())
     stopped = bool((ran["status"] == "converged").any())  # then its costs say which is best
@@ -248,7 +251,7 @@ def _goal(targets: Mapping[str, str]) -> str:
 
 def _goals(targets: Mapping[str, str]) -> str:
     """Return the target in words, or that of each problem where they differ, as LaTeX."""
-    of = " of the suboptimality without training (the start's, or the best constant's if less)"
+    of = " of the suboptimality at the start (or of the best constant prediction's, if less)"
     one = next(iter(targets.values()))
     if len(set(targets.values())) == 1:
         return _target(one) + (of if one[:1].isdigit() else "")
@@ -258,7 +261,7 @@ def _goals(targets: Mapping[str, str]) -> str:
 
 def _tuned_note(results: ResultTables, settings: pd.DataFrame) -> str:
     """Return the sentence on the methods whose hyperparameters were tuned; empty without any."""
-    tuned = set(tuned_optimizers(results.definition))
+    tuned = set(tuned_labels(results.definition))
     names = settings.loc[settings["optimizer"].isin(tuned), "method"].drop_duplicates()
     if names.empty:
         return ""

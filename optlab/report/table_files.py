@@ -110,13 +110,13 @@ def write_tables(
     Raises
     ------
     ValueError
-        For another kind, where pyarrow is missing, and for files that optlab did not write.
+        For another kind, where pyarrow is missing, and for files to overwrite that optlab did not
+        write.
     """
-    files = table_files(folder, kind)
-    for path in files.values():
-        check_output(path, kind, force=force)
+    files, tables = table_files(folder, kind), all_tables(results, kind)
+    for name in tables:
+        check_output(files[name], kind, force=force)
     folder.mkdir(parents=True, exist_ok=True)
-    tables = all_tables(results, kind)
     for name in files.keys() - tables.keys():
         if (old := files.pop(name)).is_file() and is_own_output(old, kind):
             old.unlink()

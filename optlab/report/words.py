@@ -37,7 +37,7 @@ def share(target: str) -> str:
     """
     if not target:
         return "a share"
-    if not _is_number(target):  # a limit of another measure
+    if not is_share(target):  # a limit of another measure
         return target
     value = float(target)
     return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
@@ -52,12 +52,12 @@ def explained_share(target: str) -> str:
     Examples
     --------
     >>> explained_share("1e-01"), explained_share("1e-06")
-    ('0.1 (a tenth of what there was to gain)', '1e-6 (of what there was to gain)')
+    ('0.1 (a tenth left of what there was to gain)', '1e-6 (left of what there was to gain)')
     """
-    if not _is_number(target):
+    if not is_share(target):
         return share(target)
     part = _PARTS.get(float(target), "")
-    return f"{share(target)} ({f'{part} of' if part else 'of'} what there was to gain)"
+    return f"{share(target)} ({f'{part} left' if part else 'left'} of what there was to gain)"
 
 
 def describe_target(target: str) -> str:
@@ -66,11 +66,11 @@ def describe_target(target: str) -> str:
     Examples
     --------
     >>> describe_target("1e-06"), describe_target("loss <= 2")
-    ('1e-6 of the suboptimality without training', 'loss <= 2')
+    ('1e-6 of what there was to gain', 'loss <= 2')
     """
-    if target and not _is_number(target):
+    if target and not is_share(target):
         return target
-    return f"{share(target)} of the suboptimality without training"
+    return f"{share(target)} of what there was to gain"
 
 
 REFERENCES = {
@@ -103,9 +103,10 @@ def reference_kind(facts: ProblemSummary) -> str:
     return "" if facts.reference is None else facts.reference.kind
 
 
-def _is_number(text: str) -> bool:
+def is_share(target: str) -> bool:
+    """Return whether a target is a share, not a limit of a measure."""
     try:
-        float(text)
+        float(target)
     except ValueError:
         return False
     return True

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from optlab.analysis.optimizer_settings import optimizer_settings
+from optlab.analysis.optimizer_settings import optimizer_settings, settings_left_out
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
 from optlab.optimizers import registry
@@ -19,15 +19,21 @@ from optlab.text import method_name, number
 
 
 def default_rates(results: ResultTables) -> Iterator[str]:
-    """Yield the sentence: a default is a guess, which the problem has no part in."""
+    """Yield the sentence: a default is a guess, which the problem has no part in.
+
+    Of a method whose other settings were left out of the results nothing is said.
+    """
     rates: dict[str, set[float | None]] = {}
     settings = optimizer_settings(results.definition)
     ended = results.trials["status"].isin(ENDED_WELL)
     for label in results.trials.loc[ended, "optimizer"].unique():
         rate = default_rate(settings.get(str(label), {}))
         rates.setdefault(method_name(str(label)), set()).add(rate)
+    left_out = settings_left_out(results.definition, set(results.trials["optimizer"].map(str)))
     found = {
-        name: rate for name, (rate, *others) in rates.items() if rate is not None and not others
+        name: rate
+        for name, (rate, *others) in rates.items()
+        if rate is not None and not others and name not in left_out
     }
     if not found:
         return

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
+from optlab.analysis.optimizer_settings import settings_left_out
 from optlab.analysis.result_tables import ResultTables
-from optlab.optimizers.rate_text import RATE_FIELDS
+from optlab.lab.tables import given_rates
+from optlab.optimizers.rate_text import RATE_FIELDS, common_name
 from optlab.report.answer.ranking import NO_ANSWER, NOT_TIMED, ranked_settings
 from optlab.report.words import join_names, listed
 from optlab.text import number
@@ -25,13 +27,17 @@ def at_edges(results: ResultTables) -> Iterator[str]:
     Values are compared where all other hyperparameters, the batch size, device and dtype are those
     of the method's best setting. One that diverged or failed was tried: inside it is no edge. Nor
     is a best value where another took as few epochs to the target: seconds alone tell them apart.
+    Nor one beyond which a value was tried whose trials were left out of these results.
     """
     settings, values = ranked_settings(results), _values(results.trials)
     several = len(set(settings["problem"])) > 1
+    left_out = settings_left_out(results.definition, set(results.trials["optimizer"].map(str)))
     found: dict[tuple[str, str, bool], dict[str, float]] = {}
     for (problem, method), rows in settings.groupby(["problem", "method"], sort=False):
         for name, value, largest in _edges(rows, values):
-            found.setdefault((str(problem), name, largest), {})[str(method)] = value
+            others = [_of_name(own, name) for own in left_out.get(str(method), [])]
+            if not any(v > value if largest else v < value for v in others if v is not None):
+                found.setdefault((str(problem), name, largest), {})[str(method)] = value
     for (problem, name, largest), best in found.items():
         where = f" on {problem}" if several else ""
         tried = listed(list(dict.fromkeys(number(value, 6) for value in best.values())))
@@ -44,12 +50,11 @@ def at_edges(results: ResultTables) -> Iterator[str]:
 
 def _values(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the hyperparameters of each optimizer by its label; torch's ``lr`` as the rate."""
-    columns = [str(name) for name in trials if str(name).startswith("hp_")]
-    table = trials.drop_duplicates("optimizer").set_index("optimizer")[columns]
+    own = trials.drop_duplicates("optimizer").set_index("optimizer")
+    table = own[[name for name in own if str(name).startswith("hp_")]]
     table.columns = table.columns.str.removeprefix("hp_")
     rate, *others = RATE_FIELDS
-    for other in set(others) & set(table):
-        table[rate] = table[rate].fillna(table[other]) if rate in table else table[other]
+    table = table.assign(**{rate: given_rates(own)})
     return table.drop(columns=others, errors="ignore")
 
 
@@ -79,6 +84,11 @@ def _as_few_epochs(rows: pd.DataFrame) -> bool:
     best, others = rows.iloc[0], rows.iloc[1:]
     rivals = others[(others["tier"] == best["tier"]) & (others["epochs"] <= best["epochs"])]
     return bool(best["tier"] <= NOT_TIMED and len(rivals))
+
+
+def _of_name(settings: Mapping[str, Any], name: str) -> float | None:
+    """Return an optimizer's hyperparameter by its common name, where it is a number."""
+    return next((_number(own) for key, own in settings.items() if common_name(key) == name), None)
 
 
 def _number(value: Any) -> float | None:

@@ -28,7 +28,7 @@ Place: TypeAlias = tuple[str, str, str]
 
 def hyperparameter_texts(results: ResultTables) -> dict[Place, str]:
     """Return each setting's `hyperparameter_values` in words, by its place; those tuned as such."""
-    tuned = tuned_optimizers(results.definition)
+    tuned = tuned_labels(results.definition)
     found = {}
     for place, own in hyperparameter_values(results).items():
         text = ", ".join(f"{name}={value}" for name, value in own.items())
@@ -67,7 +67,7 @@ def place_of(row: Mapping[Any, Any]) -> Place:
     return problem, optimizer, batch
 
 
-def tuned_optimizers(definition: Mapping[str, Any]) -> list[str]:
+def tuned_labels(definition: Mapping[str, Any]) -> list[str]:
     """Return the labels of the optimizers whose hyperparameters were tuned."""
     settings = optimizer_settings(definition)
     return [label for label, own in settings.items() if own.get("class") == "Tuned"]

@@ -129,7 +129,7 @@ def _labels(rows: pd.DataFrame) -> list[str]:
 
 def _measured(results: ResultTables, ran: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each cell with its tier, and what it is ranked by."""
-    times, targets = times_to_targets(results, ran), problem_targets(results)
+    times, targets = times_to_problem_targets(results, ran), problem_targets(results)
     at_target = target_summary(times)
     at_target["target"] = at_target["problem"].map(targets)
     ends = summary(ran)[[*CELL, "status", "loss", "suboptimality", "epochs"]]
@@ -150,7 +150,7 @@ def _measured(results: ResultTables, ran: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns=[*costs.values(), "seconds_low", "seconds_high"])
 
 
-def times_to_targets(results: ResultTables, ran: pd.DataFrame) -> pd.DataFrame:
+def times_to_problem_targets(results: ResultTables, ran: pd.DataFrame) -> pd.DataFrame:
     """Return each trial's time to the target of its problem, in the order of the trials."""
     rules, target = target_rules(results), ran["problem"].map(problem_targets(results))
     parts = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
-from optlab.analysis.statistics import CELL, in_sweep
+from optlab.analysis.statistics import CELL, ENDED_WELL, in_sweep
+from optlab.analysis.targets import target_scales
 from optlab.lab import Status
 from optlab.report.answer.ranking import (
     NO_ANSWER,
@@ -28,7 +29,12 @@ from optlab.report.findings.all_findings import MOST_PROBLEMS
 from optlab.report.findings.sentence import Sentence
 from optlab.report.trial_counts import stopped_while_tuning
 from optlab.report.views.cache import measured_trials
-from optlab.report.views.time_to_target import common_target, own_target, target_view
+from optlab.report.views.time_to_target import (
+    common_target,
+    own_target,
+    target_rules,
+    target_view,
+)
 from optlab.report.words import explained_share, join_names, listed, reference_kind, share
 from optlab.text import DIRECT, format_seconds, method_name, number, pluralize
 
@@ -194,7 +200,6 @@ def _next_direct(
 def _iterative(results: ResultTables, rows: pd.DataFrame, problem: str, of: str = "") -> Sentence:
     """Return the sentence on the best of some rows; ``of`` says of which where not of all."""
     best, name = rows.iloc[0], rows.iloc[0]["label"]
-    goal = _goal(results, best)
     numbers = _numbers(best)
     if best["tier"] == NO_ANSWER:
         counts = Counter(map(str, rows["status"]))
@@ -204,27 +209,39 @@ def _iterative(results: ResultTables, rows: pd.DataFrame, problem: str, of: str 
         text = f"No {what} ended with an answer ({each})"
         return Sentence("nothing", f"{text}.", problem, numbers)
     if best["tier"] in {TIMED, NOT_TIMED}:
-        text = _first(results, rows, goal, of)
+        text = _first(results, rows, of)
         others = rows[(rows.index > 0) & (rows["tier"] == best["tier"])]
         if len(others) and best["tier"] == TIMED:
             numbers["next"] = _ratio(others.iloc[0])
         return Sentence("first", f"{text}.", problem, numbers)
     what = "iterative method" if of else "method"
-    if not own_target(results):
-        goal = goal.replace(share(best["target"]), explained_share(best["target"]), 1)
+    goal = _goal(results, best, share if own_target(results) else explained_share)
     text = f"No {what} reached {goal} in every trial: {name} "
     if best["tier"] == SOMETIMES:
         text += f"did in {best['reached']} of {best['trials']}"
     else:
-        value = number(best["value"], 2 if best["measure"] == "suboptimality" else 4)
-        text += f"is nearest, with {best['measure'].replace('_', ' ')} {value} after "
-        text += pluralize(best["epochs"], "epoch")
+        text += f"is nearest, {_end(results, best)} after {pluralize(best['epochs'], 'epoch')}"
     return Sentence("not reached", f"{text}.", problem, numbers)
 
 
-def _first(results: ResultTables, rows: pd.DataFrame, goal: str, of: str) -> str:
+def _end(results: ResultTables, row: Any) -> str:
+    """Return in words where a setting ended: at a share, where the target is one."""
+    rule, measure = target_rules(results)[str(row["target"])], str(row["measure"])
+    if rule.share is not None and measure == rule.measure:
+        trials = results.trials
+        own = trials[(trials[CELL] == list(row[CELL])).all(axis=1)]
+        own = own[own["status"].isin(ENDED_WELL)]
+        scales = own["trial"].map(target_scales(trials, results.traces, measure))
+        part = float((own[measure].astype(float) / scales).median())
+        if np.isfinite(part):
+            return f"at {number(part)}"
+    return f"with {measure.replace('_', ' ')} {number(row['value'], 4)}"
+
+
+def _first(results: ResultTables, rows: pd.DataFrame, of: str) -> str:
     """Return the words on the first to the target, and on the next."""
     best, name = rows.iloc[0], rows.iloc[0]["label"]
+    goal = _goal(results, best)
     epochs = pluralize(best["epochs"], "epoch")
     timed = best["tier"] == TIMED
     others = rows[(rows.index > 0) & (rows["tier"] == best["tier"])]
@@ -277,12 +294,10 @@ def _sooner(results: ResultTables, best: Any) -> str:
     return f"; to {share(coarse)} {labels.iloc[0]} {verb}: {spent}"
 
 
-def _goal(results: ResultTables, row: Any) -> str:
-    """Return the target in words."""
-    text = share(row["target"])
-    facts = results.problems[row["problem"]]
-    known = reference_kind(facts)
-    return f"{text} (from the best known loss)" if known == "best known" else text
+def _goal(results: ResultTables, row: Any, words: Callable[[str], str] = share) -> str:
+    """Return the target in words, and from where it is measured if that is not certain."""
+    best_known = reference_kind(results.problems[row["problem"]]) == "best known"
+    return f"{words(row['target'])}{' (from the best known loss)' if best_known else ''}"
 
 
 def _exactness(row: Any) -> str:

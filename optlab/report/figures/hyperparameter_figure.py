@@ -29,7 +29,7 @@ from optlab.report.style import Styles
 from optlab.report.views.time_to_target import own_target
 from optlab.report.views.view import Axis, batches_in
 from optlab.report.words import share
-from optlab.text import method_name
+from optlab.text import capitalized, method_name
 
 LOST, MISSED = "x", "2"
 """The marks of settings that diverged or failed, and that did not reach the target each time."""
@@ -78,7 +78,7 @@ def hyperparameter_figure(
             axes.set_xlabel(escape_math(x.title))
             if place % across == 0:
                 axes.set_ylabel(escape_math(y.title))
-            title = [wrap_title(f"{y.title} by {words} on {problem}".capitalize())]
+            title = [wrap_title(capitalized(f"{y.title} by {words} on {problem}"))]
             heading = title * (paper.title and place == 0)
             heading += [", ".join(map(str, named))] * (paper.title or len(panels) > 1)
             axes.set_title("\n".join(heading), loc="left")

@@ -12,6 +12,7 @@ from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ENDED_WELL
 from optlab.analysis.targets import time_to_target
 from optlab.checks import did_you_mean
+from optlab.lab.tables import given_rates
 from optlab.optimizers.rate_text import RATE_FIELDS
 from optlab.report.answer.ranking import ranked_settings
 from optlab.report.views.time_to_target import own_target, target_rules
@@ -118,11 +119,9 @@ def _numbers(trials: pd.DataFrame, hyperparameter: str) -> pd.Series[float]:
 
     ``lr`` is a learning rate too.
     """
-    names = RATE_FIELDS if hyperparameter in RATE_FIELDS else (hyperparameter,)
-    columns = [f"hp_{name}" for name in names if f"hp_{name}" in trials]
-    values = pd.Series(np.nan, index=trials.index)
-    for column in columns:
-        values = values.fillna(_floats(trials[column]))
+    is_rate = hyperparameter in RATE_FIELDS
+    own = given_rates(trials) if is_rate else trials.get(f"hp_{hyperparameter}")
+    values = pd.Series(np.nan, index=trials.index) if own is None else _floats(own)
     if values.notna().any():
         return values
     there = [str(n).removeprefix("hp_") for n in trials if str(n).startswith("hp_")]

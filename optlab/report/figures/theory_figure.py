@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from optlab.analysis.result_tables import ResultTables
-from optlab.optimizers.rate_text import RATE_FIELDS
+from optlab.lab.tables import given_rates
+from optlab.lab.trial.record import LEARNING_RATE
 from optlab.report import views
 from optlab.report.figures.end_labels import fit_labels, put_end_labels
 from optlab.report.figures.legend import (
@@ -76,10 +77,8 @@ def theory_figure(results: ResultTables, problem: str, *, paper: FigureStyle = P
 def _by_rate(results: ResultTables) -> list[str]:
     """Return the optimizers in the order of their learning rates, those of unknown ones last."""
     trials = results.trials
-    rates = pd.Series(np.nan, index=trials.index)
-    for column in ("learning_rate", *(f"hp_{name}" for name in RATE_FIELDS)):
-        if column in trials:
-            rates = rates.fillna(pd.to_numeric(trials[column], errors="coerce").astype(float))
+    rates = trials[LEARNING_RATE] if LEARNING_RATE in trials else given_rates(trials)
+    rates = pd.to_numeric(rates, errors="coerce").astype(float)
     first = rates.groupby(trials["optimizer"].astype(str), sort=False).first()
     return [str(name) for name in first.sort_values(kind="stable").index]
 

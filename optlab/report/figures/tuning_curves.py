@@ -18,7 +18,7 @@ from optlab.analysis.optimizer_settings import optimizer_settings
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import ENDED_WELL
 from optlab.analysis.tuning import tuning_settings
-from optlab.optimizers.rate_text import is_rate_name
+from optlab.optimizers.rate_text import common_name, is_rate_name
 from optlab.report.figures.panels import INK, MARKERS, escape_math, line_style, wrap_title
 from optlab.report.figures.paper import PAGE, FigureStyle, PaperFigure
 from optlab.report.style import Styles
@@ -48,6 +48,7 @@ def tuning_curves(
     """
     table = tuning_settings(results)
     table = table[table["problem"] == problem]
+    table = table.assign(hyperparameter=table["hyperparameter"].map(common_name))
     if table.empty:
         return None
     several = table.groupby("optimizer")["hyperparameter"].transform("nunique")

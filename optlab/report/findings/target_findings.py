@@ -15,7 +15,7 @@ from optlab.report.findings.sentence import Sentence, describe_median, describe_
 from optlab.report.views import TARGETS, View
 from optlab.report.views.time_to_target import own_target, target_rules, target_text
 from optlab.report.views.view import answered
-from optlab.report.words import describe_target, format_ratio, reference_kind, share
+from optlab.report.words import describe_target, format_ratio, is_share, reference_kind, share
 from optlab.text import DIRECT, pluralize
 
 
@@ -35,11 +35,11 @@ def reached_findings(
         return
     good = int((rows["reached"] == rows["trials"]).sum())
     some = int(((rows["reached"] > 0) & (rows["reached"] < rows["trials"])).sum())
-    verb, where = "came down to", describe_target(target)
+    verb, where = "came down to" if is_share(target) else "reached", describe_target(target)
     if reference_kind(results.problems[problem]) == "best known":
         where += " (measured from the best known loss)"
     if target == own_target(results):
-        verb, where = "reached", f"the experiment's target, {where},"
+        where = f"the experiment's target, {where},"
     count = f"{good} of {pluralize(settings, 'setting')} of iterative methods"
     text = f"{count} {verb} {where} in every trial" + (f", {some} in some" if some else "")
     numbers = {"target": target, "good": good, "some": some, "settings": settings}

@@ -15,6 +15,7 @@ from optlab.problems.coefficients import INTERCEPT
 from optlab.report.views.cache import cached
 from optlab.report.views.view import Axis, View, answered, one_feature
 from optlab.report.words import describe_references, join_names
+from optlab.text import capitalized
 
 MOST_DIGITS = 15.95
 """-log10 of float64's eps: no distance below it is told apart from none."""
@@ -75,7 +76,7 @@ def _why_nothing(
     if len(unknown) + len(named) < len(results.problems) or not reasons:
         reasons = [*reasons, f"of the others {otherwise}" if reasons else otherwise]
     text = "; ".join(reasons)
-    return f"{text[0].upper()}{text[1:]}."
+    return f"{capitalized(text)}."
 
 
 def median_trials(trials: pd.DataFrame) -> pd.DataFrame:

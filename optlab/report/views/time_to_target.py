@@ -1,4 +1,4 @@
-"""The views of targets: time to a share of the suboptimality without training; profiles."""
+"""The views of targets: the costs of coming down to a share of the start; performance profiles."""
 
 from __future__ import annotations
 
@@ -157,18 +157,19 @@ def target_view(results: ResultTables) -> View:
         title=f"{axes[0].column.capitalize()} to a target",
         question="How long until the answer is near enough?",
         how="The time until the first recorded iterate whose suboptimality is at most the target's "
-        "share of that without training: the start's, or the best constant fit's where that is "
-        "less. Medians over seeds and repeats, with intervals as for the seconds. Trials that did "
-        "not reach the target count as longer than all that did; where half or more did not, no "
-        "mark is drawn, and the table gives the number that did. Hollow marks: the seconds of the "
-        "setting are unstable." + describe_references(results.problems),
+        "share of what there was to gain: of the suboptimality at the start, or of that of the "
+        "best constant prediction where it is less. Medians over seeds and repeats, with intervals "
+        "as for the seconds. Trials that did not reach the target count as longer than all that "
+        "did; where half or more did not, no mark is drawn, and the table gives the number that "
+        "did. Hollow marks: the seconds of the setting are unstable."
+        + describe_references(results.problems),
         kind="points",
         table=table,
         x=(Axis("batch", "batch size", scale="category"),),
         y=axes,
         choose=("target", "target"),
-        missing="No setting reached a tenth of its suboptimality without training in more than "
-        "half of its trials.",
+        missing="No setting came down to a tenth of what there was to gain in more than half of "
+        "its trials.",
     )
 
 
@@ -215,7 +216,7 @@ def profile_view(results: ResultTables) -> View:
         key="profile",
         title="Performance profile",
         question="Which setting is near the fastest on most problems and seeds?",
-        how="The share of instances (a problem with a seed) on which a setting reaches "
+        how="The share of instances (a problem with a seed) on which a setting is at "
         f"{describe_target(headline(results))} within a factor of the fastest's "
         "seconds. High and to the left is good (Dolan and Moré, 2002). The fastest may be on "
         "another device or in another dtype. Instances that not all settings were given are left "
