@@ -115,7 +115,7 @@ class Hoards(Planted):
         yield ol.Iterate(start)
         hoard = threading.main_thread().__dict__.setdefault("hoard", [])
         while True:
-            hoard.append(bytearray(1 << 24))
+            hoard.append(bytes(1 << 24))  # as above
 
 
 class YieldsNothing(Planted):

@@ -287,7 +287,7 @@ experiment = ol.Experiment(
 def test_bad_optimizers_have_their_rows_harm_no_good_one_and_the_status_is_1(tmp_path):
     tests = str(Path(__file__).parent)
     (tmp_path / "planted_experiment.py").write_text(PLANTED.format(tests=tests))
-    limits = ("--isolate", "--time-limit", "2", "--memory-limit", "500M")
+    limits = ("--isolate", "--time-limit", "4", "--memory-limit", "500M")
     done = optlab("run", "planted_experiment.py", *limits, "--csv", "tables", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -152,12 +152,20 @@ def test_trials_are_stored_as_they_end_not_when_all_have_been_submitted(tutorial
 def test_after_ctrl_c_what_had_ended_is_kept(tutorial, tmp_path):
     from optlab.lab.runner import Listener
 
+    class Remembers(ThreadPoolExecutor):
+        submitted = ()
+
+        def submit(self, *arguments):
+            future = super().submit(*arguments)
+            self.submitted = (*self.submitted, future)
+            return future
+
     def finished(record):
-        time.sleep(1)  # the others end meanwhile
+        wait(executor.submitted)
         raise KeyboardInterrupt
 
     experiment = experiment_of(tutorial, ol.ManualSGD(0.01), batch_sizes=[5], seeds=range(6))
-    with ThreadPoolExecutor(2) as executor:
+    with Remembers(2) as executor:
         results = experiment.run(
             store=tmp_path / "s.db",
             listener=Listener(finished=finished),

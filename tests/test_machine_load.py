@@ -9,6 +9,7 @@ import pytest
 
 import optlab as ol
 from optlab.lab.measure.machine_load import MachineLoad, Reading
+from optlab.lab.trial import run
 
 CORES = os.cpu_count()
 
@@ -84,13 +85,16 @@ def test_a_reading_counts_this_process_among_all():
     assert after.all - before.all >= after.own - before.own - 0.02 * CORES
 
 
-def test_a_busy_neighbour_is_seen_and_recorded(tutorial, tmp_path):
-    burn = "import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
+def test_a_busy_neighbour_is_seen_and_recorded(tutorial, tmp_path, monkeypatch):
+    burn = "import time\nend = time.monotonic() + 60\nprint(flush=True)\n"
+    burn += "while time.monotonic() < end: pass"
     experiment = ol.Experiment(
         problems=tutorial, optimizers=ol.ManualSGD(), epochs=10_000, recorded_epochs=[1]
     )
-    with subprocess.Popen([sys.executable, "-c", burn]) as neighbour:
-        time.sleep(1)
+    with subprocess.Popen([sys.executable, "-c", burn], stdout=subprocess.PIPE) as neighbour:
+        neighbour.stdout.readline()
+        # A window that began with an earlier test's trial would have had no neighbour at first.
+        monkeypatch.setattr(run, "MACHINE_LOAD", MachineLoad())
         results = experiment.run(store=tmp_path / "s.db", execution=ol.Execution(threads=CORES))
         neighbour.kill()
     if results.trials["seconds"].iloc[0] < 0.5:

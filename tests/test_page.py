@@ -63,6 +63,7 @@ def opened(browser, files):
             viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
         )
         contexts.append(context)
+        context.set_default_timeout(100_000)  # ms: only what will never come is waited for so long
         page = context.new_page()
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -134,7 +135,7 @@ def light(light_page, opened):
 def show(page, key):
     """Scroll a view into sight and wait until its chart is drawn."""
     page.locator(f"#{key} h3").scroll_into_view_if_needed()
-    page.locator(f"#{key} .chart[data-drawn]").wait_for(state="attached", timeout=10_000)
+    page.locator(f"#{key} .chart[data-drawn]").wait_for(state="attached")
     return page.locator(f"#{key}")
 
 
@@ -531,16 +532,21 @@ def test_the_keyboard_and_a_screen_reader_get_everywhere(dark, opened):
 
 def drawn_unseen(page):
     """Wait until every chart is drawn, without scrolling to any."""
-    page.wait_for_function(
-        "() => !document.querySelector('.chart:not([data-drawn])')", timeout=30_000
-    )
+    page.wait_for_function("() => !document.querySelector('.chart:not([data-drawn])')")
     assert page.evaluate("scrollY") == 0
 
 
 def narrow(page, width):
-    """Give a page another width, and let it draw again what that changes."""
+    """Give a page another width, and let it draw again what that changes, 120 ms later."""
+    if page.viewport_size["width"] == width:
+        return
+    page.evaluate("""() => {
+        window.rested = false;
+        const rest = () => setTimeout(() => { window.rested = true; }, 130);
+        addEventListener("resize", rest, { once: true });
+    }""")
     page.set_viewport_size({"width": width, "height": 900})
-    page.wait_for_timeout(200)  # a page waits so long after the last change of its width
+    page.wait_for_function("() => window.rested")
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("small", 400)])

@@ -1,10 +1,11 @@
 """A reference solution that takes longer than the time limit hangs no run."""
 
+import ctypes
 import sys
 import time
+from contextlib import suppress
 
 import pytest
-import torch
 
 import optlab as ol
 from optlab.lab.workers import reference_deadline
@@ -17,12 +18,9 @@ class Endless(Ripples):
     """A problem whose reference is looked for in C, where no exception reaches it, for ever."""
 
     def reference(self):
-        endless = torch.ones(2000, 2000, dtype=torch.float64)
         while True:
-            try:
-                endless = (endless @ endless).clamp(max=1.0)
-            except BaseException:  # careless, as a person's own may be
-                continue
+            with suppress(BaseException):  # careless, as a person's own may be
+                ctypes.PyDLL(None).sleep(1000)
 
 
 class Raises(Ripples):
@@ -31,10 +29,7 @@ class Raises(Ripples):
 
 
 @pytest.mark.parametrize("isolate", [False, True])
-def test_an_endless_reference_ends_in_a_sentence_before_anything_runs(
-    monkeypatch, isolate, new_children
-):
-    monkeypatch.setattr(reference_deadline, "_START_SECONDS", 0.2)
+def test_an_endless_reference_ends_in_a_sentence_before_anything_runs(isolate, new_children):
     problems = [Ripples.drawn(), Endless.drawn(name="endless")]
     begun = time.monotonic()
     message = "reference solution of problem 'endless' was not found within the time limit of 0.3 s"

@@ -42,6 +42,8 @@ class Logged:
     def iterates(self, problem, batches, start):
         with Path(os.environ["STARTED"]).open("a") as file:
             file.write(f"{self.number}\\n")
+        while "BESIDE" in os.environ and not Path(os.environ["BESIDE"]).exists():
+            time.sleep(0.01)
         for iterate in ol.ManualSGD(0.01).iterates(problem, batches, start):
             time.sleep(float(os.environ["PAUSE"]))
             yield iterate
@@ -508,13 +510,15 @@ def test_what_cannot_be_known_again_runs_each_time_and_one_line_says_why(
     assert len(ol.Results.load(tmp_path / "s.db").trials) == 4
 
 
-def start(folder, numbers, *, pause=0.0, log="started", name="script"):
+def start(folder, numbers, *, pause=0.0, log="started", name="script", beside=None):
+    """Start a run, whose first trial goes on until one of the run with another log has begun."""
     script = folder / f"{name}.py"
     script.write_text(SCRIPT.replace("RANGE", repr(numbers)), encoding="utf-8")
     command = [program("optlab"), "run", script, "--store", folder / "results.db"]
+    others = {"BESIDE": str(folder / beside)} if beside else {}
     return subprocess.Popen(
         [*command, "--threads", "1"],
-        env=os.environ | {"STARTED": str(folder / log), "PAUSE": str(pause)},
+        env=os.environ | {"STARTED": str(folder / log), "PAUSE": str(pause)} | others,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -550,7 +554,8 @@ def test_two_processes_that_write_one_store_give_the_union(tmp_path):
 
 def test_two_processes_of_one_experiment_have_each_trial_once(tmp_path, monkeypatch):
     # Both first write a new file, then race for every trial.
-    both = [start(tmp_path, range(50), log=log) for log in ("one", "two")]
+    logs = ("one", "two")
+    both = [start(tmp_path, range(50), log=logs[k], beside=logs[1 - k]) for k in range(2)]
     for process in both:
         out, _ = process.communicate(timeout=200)
         assert process.returncode == 0, out

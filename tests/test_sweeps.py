@@ -1,6 +1,9 @@
 """A sweep gives each trial the record that it would have alone, but for its seconds."""
 
 import dataclasses
+import time
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,8 +13,10 @@ import optlab as ol
 from optlab.analysis.statistics import summary
 from optlab.lab.execution_options import Execution
 from optlab.lab.grid import Grid
+from optlab.lab.measure.clock import Clock, use_clock
 from optlab.lab.runner import Listener, run_grid
 from optlab.lab.sweeps import sweeps, unswept
+from optlab.lab.trial import sweep
 from optlab.lab.trial.budget import Budget
 from optlab.lab.trial.task import Task
 from optlab.problems.losses.logistic import LogisticRegression
@@ -205,13 +210,30 @@ def test_ctrl_c_within_a_sweep_keeps_what_ended(problem, tmp_path):
     assert again.trials["status"].tolist() == ["diverged", "finished", "finished"]
 
 
+@dataclasses.dataclass
+class SlowRate:
+    """A rate of which each epoch's value takes 10 ms by a clock that nothing else moves."""
+
+    rate: float
+    milliseconds: ClassVar[int] = 0
+
+    def __call__(self, epoch):
+        SlowRate.milliseconds += 10
+        return self.rate
+
+
 def test_a_sweep_has_as_many_time_limits_as_trials(problem, monkeypatch):
-    swept = ol.compare(
-        problem, [ol.SGD(1e-4), ol.SGD(2e-4)], epochs=10**7, recorded_epochs=10**6,
-        execution=Execution(sweep=True, time_limit=0.1),
-    )  # fmt: skip
+    monkeypatch.setattr(SlowRate, "milliseconds", 0)
+    slow = SimpleNamespace(monotonic=lambda: SlowRate.milliseconds / 1e3, time=time.time)
+    monkeypatch.setattr(sweep, "time", slow)
+    with use_clock(Clock(lambda: SlowRate.milliseconds * 1_000_000)):
+        swept = ol.compare(
+            problem, [ol.SGD(SlowRate(rate)) for rate in (1e-4, 2e-4)], epochs=10**7,
+            recorded_epochs=10**6, execution=Execution(sweep=True, time_limit=0.1),
+        )  # fmt: skip
     assert swept.trials["status"].tolist() == ["timed out"] * 2
-    assert swept.trials["seconds"].sum() <= 0.5  # each has its share
+    assert swept.trials["epochs"].tolist() == [10] * 2  # 9 and the cold pass are 0.2 s
+    assert swept.trials["seconds"].tolist() == [0.1] * 2  # each has its share
 
 
 def test_a_trial_whose_start_has_reached_the_target_leaves_at_once(problem):

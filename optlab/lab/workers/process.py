@@ -57,7 +57,7 @@ _OWN_BYTES = 64 << 20
 """Bytes beyond its limit that a group may hold: pages that the process itself writes once it runs
 (counts of references, buffers of BLAS), and what it needs to fail by itself at its own limit."""
 
-_TRACEBACK_SECONDS = 0.2
+_TRACEBACK_SECONDS = 1.0
 """Seconds that a process may take to write its traceback before it is killed."""
 
 
