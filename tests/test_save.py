@@ -31,7 +31,7 @@ def results(tutorial):
 
 
 def check_equal(one, other, *, answer=False):
-    """Check that results hold the same and, as it takes a second, only if asked that they say it."""
+    """Check that results hold the same; that they say the same, which takes long, if asked."""
     for name in ("trials", "traces", "predictions"):
         assert_frame_equal(getattr(one, name), getattr(other, name))
     for number, parameters in one.final_parameters.items():
