@@ -63,6 +63,8 @@ class Server:
                 elif ready is self.listener:
                     connection = self.listener.accept()[0]
                     request, streams = received(connection)
+                    for name in request["environment"].get("OPTLAB_LOADED", "").split():
+                        importlib.import_module(name)
                     pid = os.fork()
                     if pid == 0:
                         return request, streams

@@ -37,6 +37,11 @@ def folder():
     return folder
 
 
+def loaded(*modules):
+    """Return what the environment of a command has, so that it finds more modules loaded."""
+    return {"OPTLAB_LOADED": " ".join(modules)}
+
+
 def program(name):
     """The path of a program, `optlab` or `python`."""
     if sys.platform != "linux":  # the server waits by means that only Linux has

@@ -33,9 +33,11 @@ gc.disable()  # until all test files are loaded: it would walk over what only gr
 def pytest_xdist_setupnodes():
     """Let tests side by side, and what they start, have one thread each.
 
-    Threads that wait for each other spin, which would take the cores from the other tests.
+    Threads that wait for each other spin, which would take the cores from the other tests; where a
+    test needs several, they sleep.
     """
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def run_in(folder, command):

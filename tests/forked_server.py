@@ -52,15 +52,17 @@ class ForkedServer:
 
     def __init__(self, arguments, *, pass_fds, **_):
         self.returncode = None
+        nothing = os.open(os.devnull, os.O_RDONLY)
         folder = os.environ.get("OPTLAB_FORKS") or Path(program("python")).parent
         request = {
-            "program": "fork server", "arguments": json.loads(arguments[-1]), "streams": [1, 2],
+            "program": "fork server", "arguments": json.loads(arguments[-1]), "streams": [0, 1, 2],
             "folder": os.getcwd(), "environment": dict(os.environ),  # noqa: PTH109 - likewise
         }  # fmt: skip
         self.server = socket.socket(socket.AF_UNIX)
         self.server.connect(f"{folder}/socket")
         text = json.dumps(request).encode() + b"\n"
-        sent = socket.send_fds(self.server, [text], [1, 2, *pass_fds])
+        sent = socket.send_fds(self.server, [text], [nothing, 1, 2, *pass_fds])
+        os.close(nothing)
         self.server.sendall(text[sent:])
         self.pid = int(self.server.recv(10))
 

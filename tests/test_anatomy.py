@@ -22,7 +22,7 @@ from optlab.lab.measure.phase_timer import PhaseTimer
 from optlab.lab.step_anatomy import _shares, step_parts
 
 BUSY = 0.004  # seconds: long beside all else that a step does
-MATRIX = torch.ones(500, 500)
+MATRIX = torch.ones(400, 400)
 
 
 def by_python() -> None:

@@ -21,6 +21,7 @@ from optlab.app.problem_options import FURTHER, USUAL, usual_optimizers
 from optlab.app.summary_table import print_summary
 from tests.commands import OPTLAB, program
 from tests.conftest import run_in
+from tests.forked_server import forks
 
 ROOT = Path(__file__).parents[1]
 NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
@@ -100,10 +101,11 @@ experiment = ol.Experiment(
 """
 
 
-def run(*command, cwd=ROOT, timeout=200):
+def run(*command, cwd=ROOT, env=None):
     return subprocess.run(
-        [*map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
-    )
+        [*map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, timeout=200,
+        check=False,
+    )  # fmt: skip
 
 
 def optlab(*arguments, **options):
@@ -288,7 +290,8 @@ def test_bad_optimizers_have_their_rows_harm_no_good_one_and_the_status_is_1(tmp
     tests = str(Path(__file__).parent)
     (tmp_path / "planted_experiment.py").write_text(PLANTED.format(tests=tests))
     limits = ("--isolate", "--time-limit", "4", "--memory-limit", "500M")
-    done = optlab("run", "planted_experiment.py", *limits, "--csv", "tables", cwd=tmp_path)
+    command = ("run", "planted_experiment.py", *limits, "--csv", "tables")
+    done = optlab(*command, cwd=tmp_path, env=os.environ | forks())
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     trials = pd.read_csv(tmp_path / "tables" / "trials.csv").set_index("optimizer")

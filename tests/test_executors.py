@@ -17,7 +17,7 @@ import torch
 
 import optlab as ol
 from optlab.lab.workers.dask_cluster import MOST_RERUNS
-from tests.commands import program
+from tests.commands import loaded, program
 from tests.forked_server import fork_servers
 
 
@@ -71,7 +71,8 @@ NOT_NUMBERS = {"contended", "cores_short"}
 def forking():
     # A fork of this process, which has used torch's threads, could hang.
     context = get_context("forkserver")
-    context.set_forkserver_preload([__name__, "sklearn.linear_model"])
+    # torch's optimizers load the last when they are made.
+    context.set_forkserver_preload([__name__, "sklearn.linear_model", "torch._dynamo"])
     return ProcessPoolExecutor(2, mp_context=context)
 
 
@@ -149,19 +150,23 @@ def test_trials_are_stored_as_they_end_not_when_all_have_been_submitted(tutorial
     assert executor.held == [0, 1, 2, 3, 4]
 
 
+class Remembers(ThreadPoolExecutor):
+    """Remembers the futures that it gave."""
+
+    def __init__(self, workers):
+        super().__init__(workers)
+        self.futures = []
+
+    def submit(self, *arguments):
+        self.futures.append(super().submit(*arguments))
+        return self.futures[-1]
+
+
 def test_after_ctrl_c_what_had_ended_is_kept(tutorial, tmp_path):
     from optlab.lab.runner import Listener
 
-    class Remembers(ThreadPoolExecutor):
-        submitted = ()
-
-        def submit(self, *arguments):
-            future = super().submit(*arguments)
-            self.submitted = (*self.submitted, future)
-            return future
-
     def finished(record):
-        wait(executor.submitted)
+        wait(executor.futures)  # two trials in flight for each worker
         raise KeyboardInterrupt
 
     experiment = experiment_of(tutorial, ol.ManualSGD(0.01), batch_sizes=[5], seeds=range(6))
@@ -252,12 +257,15 @@ def test_ways_to_run_exclude_each_other(more):
         ol.Execution(executor=executor, **more)
 
 
-WORKER = """
+START = """
 import os
-from distributed.cli.dask_worker import main
+from distributed.cli.dask_{} import main
 print("process", os.getpid(), flush=True)
 main()
 """
+
+
+LOADED = ("distributed.cli.dask_scheduler", "distributed.cli.dask_worker")
 
 
 class Cluster:
@@ -280,9 +288,8 @@ class Cluster:
         return self.processes[name].poll() is None
 
     def start(self, name, *options):
-        command = [program("python"), "-c", WORKER]  # a start would load torch each time
-        if name == "scheduler":
-            command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+        kind = "scheduler" if name == "scheduler" else "worker"
+        command = [program("python"), "-c", START.format(kind)]
         log = (self.folder / f"{name}.log").open("w", encoding="utf-8")
         with log:
             self.processes[name] = subprocess.Popen(
@@ -290,6 +297,7 @@ class Cluster:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
+                env=os.environ | loaded(*LOADED),
             )
 
     def start_workers(self, *names, options=()):
@@ -447,7 +455,8 @@ def test_a_cluster_that_is_lost_interrupts_what_had_not_ended(
     from optlab.lab.runner import Listener
     from optlab.lab.workers import dask_cluster
 
-    monkeypatch.setattr(dask_cluster, "SILENT_SECONDS", 2.0)
+    monkeypatch.setattr(dask_cluster, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(dask_cluster, "_CONNECT_SECONDS", 4)
     runs = tmp_path / "runs"
     runs.mkdir()
     workers = own_cluster.workers(2)

@@ -70,8 +70,11 @@ def sampled(lines):
 
 def test_every_trial_that_ended_is_kept_and_has_its_row(experiment, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "peak_bytes", lambda *_: 1)  # tested elsewhere, as the next are
-    for name in ("machine", "surroundings", "deciding_code"):
+    for name in (
+        "machine", "surroundings", "deciding_code", "object_hash", "optimizer_fingerprint",
+    ):  # fmt: skip
         monkeypatch.setattr(resume, name, cache(getattr(resume, name)))
+    monkeypatch.setattr(resume.ProblemSummary, "of", cache(resume.ProblemSummary.of))
     whole = interrupted_run(experiment, tmp_path / "whole.db", 0)
     assert [record.status for record in whole.records] == ["finished"] * 2
     for k in sampled(whole.lines):

@@ -26,7 +26,7 @@ from optlab.lab.workers.pool import WorkerPool
 from tests.commands import program
 from tests.forked_server import fork_servers, forks
 
-LIMIT = 3.0
+LIMIT = 2.0
 BUDGET = Budget(epochs=20, recorded_epochs=1)
 GOOD = [ol.ManualSGD(0.01), ol.TorchSGD(0.01), ol.Lstsq(), ol.SklearnLinearRegression()]
 
@@ -77,8 +77,8 @@ BAD = {
     planted.Raises(): (Status.FAILED, "ArithmeticError: planted", 2),
     planted.YieldsNaN(): (Status.DIVERGED, "the loss is nan after epoch 2", 3),
     planted.Diverges(): (Status.DIVERGED, "times its start", 4),
-    planted.HangsInPython(): (Status.TIMED_OUT, "killed at its time limit of 3 s", 3),
-    planted.HangsInC(): (Status.TIMED_OUT, "killed at its time limit of 3 s", 3),
+    planted.HangsInPython(): (Status.TIMED_OUT, "killed at its time limit of 2 s", 3),
+    planted.HangsInC(): (Status.TIMED_OUT, "killed at its time limit of 2 s", 3),
     planted.NeverEnds(): (Status.TIMED_OUT, "the time limit ran out after epoch", 5),
     planted.Exits(): (Status.CRASHED, "its process died: exit code 3", 3),
     planted.ExitsPolitely(): (Status.FAILED, "SystemExit: 3", 2),
@@ -125,7 +125,9 @@ class Outcomes:
 
 @pytest.fixture(scope="module")
 def outcomes(tutorial):
-    return Outcomes(tutorial)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        fork_servers(monkeypatch)
+        return Outcomes(tutorial)
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: type(bad).__name__)
@@ -224,8 +226,11 @@ def test_large_data_make_no_difference(pool):
     problem = ol.LinearRegression(X, X @ np.arange(10.0) + 1)
     tasks = [
         replace(task, trial=replace(task.trial, dtype=dtype))
-        for dtype in ("float32", "float64")
-        for task in tasks_of(problem, GOOD, Budget(epochs=2), batch_size=2000)
+        for task, dtype in zip(
+            tasks_of(problem, GOOD, Budget(epochs=2), batch_size=2000),
+            ("float32", "float64", "float64", "float32"),
+            strict=True,
+        )
     ]
     for record, task in zip(pool.run(tasks), tasks, strict=True):
         assert_same(record, alone(task))
@@ -298,9 +303,10 @@ def report(trial, row):
 
 # No guard against being imported: nothing imports this script.
 problem = ol.LinearRegression([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
-trials = [Trial(number, "p", "Hangs", None, "cpu", "float64", 0) for number in range(3)]
+count = int(sys.argv[1])
+trials = [Trial(number, "p", "Hangs", None, "cpu", "float64", 0) for number in range(count + 1)]
 tasks = [Task(trial, problem, Hangs(), Budget(epochs=9, recorded_epochs=1)) for trial in trials]
-with WorkerPool(2) as workers:
+with WorkerPool(count) as workers:
     try:
         list(workers.run(tasks, watch=report))
     except KeyboardInterrupt:
@@ -312,20 +318,23 @@ with WorkerPool(2) as workers:
 
 @pytest.fixture
 def running_script(tmp_path, request):
-    """A script with two trials that hang in C, and the processes it runs them in."""
+    """A script with trials that hang in C, and the processes it runs them in.
+
+    Two trials, whose servers are forked; or one, whose server has been started.
+    """
     (tmp_path / "sibling.py").write_text(
         "import ctypes\ndef hang():\n    ctypes.PyDLL(None).sleep(1000)\n"
     )
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
-    command = [program("python"), str(script)]
-    more = forks() if hasattr(request, "param") else {}
+    count, more = (2, forks()) if hasattr(request, "param") else (1, {})
+    command = [program("python"), str(script), str(count)]
     with subprocess.Popen(
         command, env=os.environ | more, stdout=subprocess.PIPE, text=True
     ) as process:
-        said = [process.stdout.readline() for _ in range(2)]
+        said = [process.stdout.readline() for _ in range(count)]
         pids = [int(pid) for pid in said[-1].split()[1:]]
-        assert len(pids) == 4
+        assert len(pids) == 2 * count
         assert all(alive(pid) for pid in pids)
         yield process, pids
         process.kill()
@@ -425,13 +434,13 @@ def test_the_server_has_no_thread_that_a_fork_would_lose(tutorial, started):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
 def test_shared_maps_and_forks_count_to_the_memory_limit(forked, tutorial):
-    size = 400 * 2**20
+    size = 240 * 2**20
     large = [planted.SharesMemory(size), planted.SharesMemory(size, forks=4)]
     with WorkerPool(memory_limit=size // 2) as workers:
         records = list(workers.run(tasks_of(tutorial, [*large, ol.ManualSGD(0.1)])))
     assert [record.status for record in records] == ["crashed", "crashed", "finished"]
     for record in records[:2]:
-        assert "its memory limit is 200 MiB" in record.message
+        assert "its memory limit is 120 MiB" in record.message
         assert 'planted.py", line' in record.traceback
 
 
@@ -458,7 +467,7 @@ def peak(task):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the resident set is known on Linux")
 def test_peak_memory(forked, tutorial):
-    size = 200 * 2**20
+    size = 100 * 2**20
     with WorkerPool(peak_memory=True) as workers:
         tasks = tasks_of(tutorial, [planted.Borrows(size), planted.Borrows(1), planted.Raises()])
         borrowed, nothing, raised = workers.run(tasks)

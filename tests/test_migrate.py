@@ -28,9 +28,21 @@ def file(tmp_path):
     return lambda version: Path(shutil.copy(SAMPLES / f"schema{version}.db", tmp_path / "old.db"))
 
 
+def kinds(results):
+    """What a page is made of: the columns of the tables, and what is known of the problems."""
+    tables = [table.dtypes.astype(str).to_dict() for table in (results.trials, results.traces)]
+    facts = {name: vars(problem) for name, problem in results.problems.items()}
+    return tables, {name: {k for k in own if own[k] is not None} for name, own in facts.items()}
+
+
+@pytest.fixture(scope="module")
+def newest():
+    return ol.Results.load(SAMPLES / f"schema{SCHEMA_VERSION}.db")
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_there_is_a_sample_of_every_schema_and_it_can_be_read_reported_and_exported(
-    version, file, tmp_path
+    version, newest, file, tmp_path
 ):
     path = file(version)
     before = path.read_bytes()
@@ -42,7 +54,9 @@ def test_there_is_a_sample_of_every_schema_and_it_can_be_read_reported_and_expor
     assert counts == {"skipped": 5, "finished": 3, "diverged": 2}
     assert (results.definition["epochs"], results.definition["recorded_epochs"]) == (30, "growing")
     assert results.definition["stop_at"] is None
-    assert "old" in results.report(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert kinds(results) == kinds(newest)  # so that the page of one tells of the others
+    if version in {1, SCHEMA_VERSION}:
+        assert "old" in results.report(tmp_path / "page.html").read_text(encoding="utf-8")
     written = {path.stem for path in results.export(tmp_path / "csv", "csv")}
     assert written >= {"trials", "traces", "summary", "parameters", "references"}
 

@@ -1,7 +1,9 @@
 """Trials that ran beside those of another process are marked, and no others."""
 
 import itertools
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ import optlab as ol
 from optlab.lab import Status
 from optlab.lab.runner import Listener
 from optlab.lab.store.store import Store
+from tests.commands import program
 from tests.forked_server import fork_servers
 from tests.planted_store import plant, record_of, sql, tutorial_experiment
 
@@ -83,23 +86,24 @@ def test_a_clock_that_goes_backwards_loses_nothing_and_makes_nothing_contended(
 
 # A process that begins a trial, and holds it until it is told to end or is killed.
 HOLDS = """
+import os
 import sys
 from optlab.lab.store.store import Store
 with Store(sys.argv[1]) as store:
     store.lock_running(77)
-    print("running", flush=True)
+    print(os.getpid(), flush=True)
     sys.stdin.read()
     store.unlock_running()
 """
 
 
-def hold(path, prefix=()):
+def hold(path, *python):
+    """Start such a process; return it, and its number as it sees it."""
     process = subprocess.Popen(
-        [*prefix, sys.executable, "-c", HOLDS, str(path)], cwd=Path(__file__).parents[1],
+        [*python, "-c", HOLDS, str(path)], cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stdout.readline() == "running\n"
-    return process
+    return process, int(process.stdout.readline())
 
 
 ASKS = """
@@ -133,9 +137,10 @@ def is_beside(path, key):
 @linux
 def test_trials_beside_one_that_still_runs_are_contended_and_not_after_it_was_killed(tmp_path):
     path = plant(tmp_path / "s.db")
-    with hold(path) as process:
+    process, pid = hold(path, program("python"))
+    with process:
         assert is_beside(path, "while")
-        process.kill()
+        os.kill(pid, signal.SIGKILL)
         process.wait()
         assert not is_beside(path, "after")
 
@@ -146,8 +151,9 @@ def test_processes_of_two_containers_see_each_other_and_no_dead_one(tmp_path):
     if not shutil.which("unshare") or subprocess.run([*apart, "true"], check=False).returncode:
         pytest.skip("no process may have process numbers of its own here (unshare --pid)")
     path = plant(tmp_path / "s.db")
-    # In each container the first process has the number 1.
-    with hold(path, apart) as process, ask(path, apart) as other:
+    process, pid = hold(path, *apart, sys.executable)
+    assert pid == 1  # as the first process of each container
+    with process, ask(path, apart) as other:
         assert answer(other, "while") == "True\n"
         process.kill()
         process.wait()

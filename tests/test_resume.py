@@ -532,36 +532,39 @@ def started(folder, log="started"):
 
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_is_run_twice(tmp_path):
     # The benchmark kills 50 times in 200 trials, and starts the command itself.
-    seen = kill_and_resume(tmp_path, kills=2, seed=1, optlab=program("optlab"), trials=60)
-    assert (seen.kills, seen.starts, seen.stored_after[-1]) == (2, 3, 60)
-    assert seen.stored_after[0] < seen.stored_after[-2] < 60
+    seen = kill_and_resume(tmp_path, kills=2, seed=8, optlab=program("optlab"), trials=30)
+    assert (seen.kills, seen.starts, seen.stored_after[-1]) == (2, 3, 30)
+    assert seen.stored_after[0] < seen.stored_after[-2] < 30
     assert (seen.lost, seen.run_again, seen.damaged) == ([], [], [])
     assert seen.same_tables
 
 
 def test_two_processes_that_write_one_store_give_the_union(tmp_path):
     both = [
-        start(tmp_path, range(40), log="one", name="script"),
-        start(tmp_path, range(25, 60), log="two", name="script_two"),
+        start(tmp_path, range(14), pause=0.01, log="one", name="script"),
+        start(tmp_path, range(8, 20), pause=0.01, log="two", name="script_two"),
     ]
     for process in both:
         out, _ = process.communicate(timeout=200)
         assert process.returncode == 0, out
     trials = ol.Results.load(tmp_path / "results.db").trials
-    assert sorted(trials["optimizer"].astype(int)) == list(range(60))
+    assert sorted(trials["optimizer"].astype(int)) == list(range(20))
     assert set(trials["status"]) == {"finished"}
 
 
 def test_two_processes_of_one_experiment_have_each_trial_once(tmp_path, monkeypatch):
     # Both first write a new file, then race for every trial.
+    # The pauses take no processor.
     logs = ("one", "two")
-    both = [start(tmp_path, range(50), log=logs[k], beside=logs[1 - k]) for k in range(2)]
+    both = [
+        start(tmp_path, range(20), pause=0.01, log=logs[k], beside=logs[1 - k]) for k in range(2)
+    ]
     for process in both:
         out, _ = process.communicate(timeout=200)
         assert process.returncode == 0, out
     results = ol.Results.load(tmp_path / "results.db")
-    assert sorted(results.trials["optimizer"].astype(int)) == list(range(50))
-    assert len(results.traces) == 300
+    assert sorted(results.trials["optimizer"].astype(int)) == list(range(20))
+    assert len(results.traces) == 120
     assert results.trials["contended"].any()  # they ran beside each other
     results.trials["contended"] = False
     monkeypatch.setenv("STARTED", str(tmp_path / "alone"))
@@ -576,7 +579,7 @@ def test_two_processes_of_one_experiment_have_each_trial_once(tmp_path, monkeypa
 def test_a_signal_ends_with_status_130_and_what_had_finished_is_kept(tmp_path, monkeypatch, how):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits "ignored"
     try:
-        process = start(tmp_path, range(50), pause=0.05)
+        process = start(tmp_path, range(15), pause=0.05)
     finally:
         signal.signal(signal.SIGINT, before)
     while process.poll() is None and len(set(started(tmp_path))) < 5:
@@ -586,7 +589,7 @@ def test_a_signal_ends_with_status_130_and_what_had_finished_is_kept(tmp_path, m
     assert process.returncode == 130, out
     assert "Traceback" not in out
     loaded = ol.Results.load(tmp_path / "results.db").trials.set_index("optimizer")
-    assert len(loaded) == 50
+    assert len(loaded) == 15
     kept = loaded["status"][loaded["message"] != NOT_RUN]
     *finished, _ = dict.fromkeys(started(tmp_path))
     assert set(kept[finished]) == {"finished"}
@@ -597,7 +600,7 @@ def test_a_signal_ends_with_status_130_and_what_had_finished_is_kept(tmp_path, m
     again.run(store=tmp_path / "results.db", execution=ol.Execution(threads=1))
     assert not set(finished) & set(started(tmp_path, "again"))
     loaded = ol.Results.load(tmp_path / "results.db").trials
-    assert loaded["status"].tolist() == ["finished"] * 50
+    assert loaded["status"].tolist() == ["finished"] * 15
 
 
 def test_what_the_store_holds_is_told_before_anything_runs(tmp_path, capsys):

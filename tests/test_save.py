@@ -30,7 +30,8 @@ def results(tutorial):
                       repeats=2, epochs=8, stop_at=0.1, devices=["cpu", "cuda:7"])  # fmt: skip
 
 
-def check_equal(one, other):
+def check_equal(one, other, *, answer=False):
+    """Check that results hold the same; that they say the same, which takes long, if asked."""
     for name in ("trials", "traces", "predictions"):
         assert_frame_equal(getattr(one, name), getattr(other, name))
     for number, parameters in one.final_parameters.items():
@@ -43,7 +44,8 @@ def check_equal(one, other):
     assert as_json(one.definition) == as_json(other.definition)
     assert one.machine == other.machine
     assert facts(one) == facts(other)
-    assert (one.name, str(one)) == (other.name, str(other))
+    assert one.name == other.name
+    assert not answer or str(one) == str(other)
 
 
 def facts(results):
@@ -60,7 +62,7 @@ def test_what_is_saved_is_read_back_equal(results, tmp_path):
     loaded = Results.load(file)
     assert set(loaded.trials["status"]) >= {"converged", "diverged", "failed", "skipped"}
     assert set(loaded.trials["stage"]) == {"measured", "tuning"}
-    check_equal(results, loaded)
+    check_equal(results, loaded, answer=True)
     check_equal(loaded, Results.load(loaded.save(file)))  # its own file is replaced
     assert [path.name for path in file.parent.iterdir()] == ["a.db"]
 
@@ -83,7 +85,7 @@ def test_saved_files_are_merged_and_a_trial_in_two_counts_once(results, tmp_path
     other = replace(results, trials=results.trials.assign(seconds=1.0)).save(tmp_path / "c.db")
     merged = Results.load(files[0], other)
     assert set(merged.trials["file"]) == {"a.db", "c.db"}
-    check_equal(merged, Results.load(merged.save(tmp_path / "merged.db")))
+    check_equal(merged, Results.load(merged.save(tmp_path / "merged.db")), answer=True)
     found = ["problem", "optimizer", "hyperparameter", "best", "low", "high"]
     assert len(results.tuning())
     assert_frame_equal(merged.tuning()[found], results.tuning()[found])

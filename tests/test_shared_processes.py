@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ from optlab.lab import Budget, Trial, run_trial
 from optlab.lab.trial.task import Task
 from optlab.lab.workers import process
 from optlab.lab.workers.pool import WorkerPool
-from tests.forked_server import fork_servers
+from tests.forked_server import fork_servers, fork_servers_from_here
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks at processes by /proc")
 
@@ -140,7 +139,7 @@ def test_as_many_processes_wait_as_are_allowed(run, monkeypatch):
 
 
 def test_no_process_is_left(tutorial, new_children, monkeypatch):
-    monkeypatch.setattr(process, "subprocess", subprocess)  # its server is a child of this process
+    fork_servers_from_here(monkeypatch)  # its server is a child of this process
     with WorkerPool(threads=1, trials_per_process=9) as pool:
         Runs(pool, tutorial)([ol.ManualSGD(0.01), ol.ManualSGD(0.1)])
         assert len(pool._workers[0]._idle) == 2

@@ -176,7 +176,7 @@ class Logged:
 
 experiment = ol.Experiment(
     problems=ol.LinearRegression([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]),
-    optimizers=Logged(), seeds=range(40),
+    optimizers=Logged(), seeds=range(9),
 )
 if __name__ == "__main__":
     experiment.main()
@@ -185,7 +185,7 @@ if __name__ == "__main__":
 
 def test_a_word_mended_in_the_report_of_an_installed_copy_runs_nothing_again(tmp_path):
     copy = tmp_path / "installed" / "optlab"
-    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, copy)  # with what has been compiled: each start would compile it all
     (tmp_path / "mine.py").write_text(SCRIPT)
     (tmp_path / "helper.py").write_text("RATE = 0.1\n")
     optlab = ["-c", "from optlab.app.cli import main; main()", "run", "mine.py"]
@@ -203,4 +203,4 @@ def test_a_word_mended_in_the_report_of_an_installed_copy_runs_nothing_again(tmp
         )
         runs.append(len((tmp_path / "log").read_text().split()))
     assert runs[1] == 0
-    assert min(runs[0], runs[2]) >= 40  # a cold pass and some more each
+    assert min(runs[0], runs[2]) >= 9  # a cold pass and some more each

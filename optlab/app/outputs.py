@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -137,7 +138,7 @@ def say(text: str) -> None:
         print(encodable(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def check_inputs(outputs: Iterable[tuple[str, Path]], inputs: Iterable[Path]) -> None:
+def check_inputs(outputs: Iterable[tuple[str, Path]], inputs: Iterable[Path | str]) -> None:
     """Refuse an output that is an input, by whatever name or link, or another output.
 
     Parameters
@@ -152,7 +153,7 @@ def check_inputs(outputs: Iterable[tuple[str, Path]], inputs: Iterable[Path]) ->
     ValueError
         With the option and the file.
     """
-    read: dict[object, Path] = {found: path for path in inputs if (found := _identity(path))}
+    read: dict[object, Path | str] = {found: path for path in inputs if (found := _identity(path))}
     written: dict[object, str] = {}
     for option, path in outputs:
         identity = _identity(path) or os.path.realpath(path)
@@ -165,19 +166,19 @@ def check_inputs(outputs: Iterable[tuple[str, Path]], inputs: Iterable[Path]) ->
             raise ValueError(f"{option} and {written[identity]} would both write {path}")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path | str) -> tuple[int, int] | None:
     """Return device and inode of a plain file, the same by whatever link; None for others."""
     try:
-        state = path.stat()
+        state = os.stat(path)  # noqa: PTH116 - modules are many, and a Path takes longer than this
     except (OSError, ValueError):
         return None
-    return (state.st_dev, state.st_ino) if path.is_file() else None
+    return (state.st_dev, state.st_ino) if stat.S_ISREG(state.st_mode) else None
 
 
-def module_files() -> list[Path]:
+def module_files() -> list[str]:
     """Return the source files of all modules that are loaded, the script's own included."""
     files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    return [Path(file) for file in files if isinstance(file, str)]
+    return [file for file in files if isinstance(file, str)]
 
 
 def check_tables(folder: Path, kind: str, *, force: bool = False, always: bool = False) -> None:

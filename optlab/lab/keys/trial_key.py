@@ -50,16 +50,18 @@ def surroundings(threads: int) -> str:
     """
     facts = {name: what for name, what in machine().items() if _decides(name)}
     said = json.dumps([facts, threads, TorchSettings.current()], default=str)
-    return _digest(said.encode(), json.dumps(deciding_code(_PACKAGE)).encode())
+    return _digest(said.encode(), json.dumps(deciding_code()).encode())
 
 
 @cache
 def deciding_code(package: Path = _PACKAGE) -> dict[str, str]:
     """Return a hash of each file that decides numbers, by its path in the package."""
+    files: list[Path] = []
+    for name in DECIDING_CODE:
+        files += [package / name] if name.endswith(".py") else (package / name).rglob("*.py")
     return {
         file.relative_to(package).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(package.rglob("*.py"))
-        if any(file.is_relative_to(package / name) for name in DECIDING_CODE)
+        for file in sorted(files)
     }
 
 

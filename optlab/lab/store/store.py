@@ -197,11 +197,11 @@ class Store:
 
     def saved_keys(self) -> set[str]:
         """Return the keys of the trials that were saved as a whole: no experiment knows them."""
-        experiments = self.experiments().items()
-        saved = [n for n, one in experiments if one.fingerprints.surroundings == SAVED]
+        own = "json_extract(fingerprints, '$.surroundings')"
+        saved = f"SELECT id FROM experiments WHERE {own} = ?"
         with self.errors("read"):
-            query = "SELECT key FROM trials WHERE experiment = ?"
-            return {key for n in saved for (key,) in self._database.execute(query, (n,))}
+            query = f"SELECT key FROM trials WHERE experiment IN ({saved})"
+            return {key for (key,) in self._database.execute(query, (SAVED,))}
 
     def done_by(self, key: str) -> int | None:
         """Return the number of the experiment that ran a finished trial, else None."""

@@ -61,7 +61,7 @@ def _values(trials: pd.DataFrame) -> pd.DataFrame:
 def _edges(rows: pd.DataFrame, values: pd.DataFrame) -> Iterator[tuple[str, float, bool]]:
     """Yield the hyperparameters of one method's best setting that are an edge, and which."""
     best = rows.iloc[0]
-    if best["tier"] >= NO_ANSWER:
+    if len(rows) < ENOUGH or best["tier"] >= NO_ANSWER:
         return
     rows = rows[(rows[_FIXED] == best[_FIXED]).all(axis=1)]
     table = values.loc[rows["optimizer"]].astype(object)
