@@ -30,7 +30,21 @@ def triton_descent():
     pytest.importorskip("triton")
     if torch.cuda.is_available():
         pytest.skip("on this machine the kernels are run as they are: see test_cuda.py")
-    return import_module("optlab.optimizers.fused.triton_descent")
+    loops = import_module("optlab.optimizers.fused.triton_descent")
+    interpreter = import_module("triton.runtime.interpreter")
+    call, seen = interpreter.InterpretedFunction.__call__, set()
+
+    def call_once_patched(function, *arguments, **options):
+        # Each call of a function within a kernel replaces all of the language anew, in half of the
+        # time; the first one replaces it for good, and each kernel what it takes back at its end.
+        if function.fn not in seen:
+            seen.add(function.fn)
+            return call(function, *arguments, **options)
+        return function.rewrite()(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interpreter.InterpretedFunction, "__call__", call_once_patched)
+        yield loops
 
 
 def problem_of(kind, n, d, seed, dtype=torch.float64, *, l2=0.0, intercept=True, weighted=False):

@@ -30,6 +30,7 @@ from sklearn.linear_model import Ridge
 
 import optlab as ol
 from optlab.lab.keys.object_hash import UnknownValueError, object_hash
+from tests.commands import program
 
 
 @dataclass(frozen=True)
@@ -490,15 +491,19 @@ assert object_hash(Base()) != before
 
 def test_hashes_are_the_same_in_every_process(tmp_path):
     (tmp_path / "in_a_file.py").write_text(DEFINED)
+    code = f"{DEFINED}\nimport in_a_file, sys\nprint(hash('a'), file=sys.stderr)\n"
+    # Strings hash by a seed that a process starts with; one of those that are forked has its own.
+    seed = "1" if os.environ.get("PYTHONHASHSEED") == "0" else "0"
     running = [
         subprocess.Popen(
-            [sys.executable, "-"], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [python, "-c", code], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             cwd=tmp_path, env=os.environ | {"PYTHONHASHSEED": seed},
         )
-        for seed in "01"
+        for python in (sys.executable, program("python"))
     ]  # fmt: skip
-    said = [process.communicate(DEFINED + "\nimport in_a_file\n")[0] for process in running]
-    assert [process.returncode for process in running] == [0, 0]
+    said, seeds = zip(*(process.communicate() for process in running), strict=True)
+    assert [process.returncode for process in running] == [0, 0], seeds
+    assert seeds[0] != seeds[1]
     assert said[0] == said[1]
     assert len(said[0].splitlines()) == 2  # typed, and in a file
 

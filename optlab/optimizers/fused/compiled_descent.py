@@ -2,7 +2,8 @@
 
 Importing this file imports numba. Strict sums over features are taken in eight interleaved parts,
 so that additions need not wait for each other: the same bits on every machine. With ``fastmath``
-the compiler chooses the order of sums, and may round a product and a sum once.
+the compiler chooses the order of sums, and may round a product and a sum once. What is called from
+one place is inlined there: to compile it by itself before would take half as long again.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _add_multiple(g: Any, x: Any, factor: Any, d: Any) -> None:
 
 fast_dot = numba.njit(fastmath=set(_FAST))(_sum_of_products)
 fast_add = numba.njit(fastmath=set(_FAST))(_add_multiple)
-strict_add = numba.njit(_add_multiple)
+strict_add = numba.njit(inline="always")(_add_multiple)
 
 
 def _emit_sums(x: Any, w: Any, whole: Any, flags: tuple[str, ...]) -> Any:
@@ -191,7 +192,7 @@ def vector_dot(x: Any, w: Any, d: Any, zero: Any, fastmath: bool) -> Any:
     return (((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))) + rest
 
 
-@numba.njit
+@numba.njit(inline="always")
 def strict_step_by_row(w: Any, x: Any, slope: Any, d: Any, rate: Any) -> None:
     """Make a step along the gradient of one row: x times the slope, and the slope for the bias."""
     whole = d - d % _EIGHT
@@ -202,7 +203,7 @@ def strict_step_by_row(w: Any, x: Any, slope: Any, d: Any, rate: Any) -> None:
         w[d] -= slope * rate
 
 
-@numba.njit
+@numba.njit(inline="always")
 def fast_step_by_row(w: Any, x: Any, move: Any, d: Any) -> None:
     """Make the same step, with the product of slope and rate."""
     whole = d - d % _EIGHT
@@ -261,7 +262,7 @@ def loss_of(kind: int, z: Any, y: Any, delta: Any, one: Any) -> Any:
     return math.exp(z) - y * z + (y * math.log(y) - y if y > 0 else zero)
 
 
-@numba.njit
+@numba.njit(inline="always")
 def step(w: Any, v: Any, g: Any, d: Any, s: Settings) -> None:
     """Change the parameters ``w`` and the velocity ``v`` by the gradient ``g``."""
     for j in range(np.uintp(len(w))):
@@ -283,7 +284,7 @@ def lerp(a: Any, b: Any, share: Any, one: Any) -> Any:
     return a + share * (b - a) if share < half else b - (b - a) * (one - share)
 
 
-@numba.njit
+@numba.njit(inline="always")
 def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> None:
     """Make Adam's step t on the parameters ``w`` and the moments ``m`` and ``v``.
 
@@ -306,14 +307,14 @@ def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> No
         w[j] -= change * s.rate
 
 
-@numba.njit
+@numba.njit(inline="always")
 def prefetch_row(X: Any, i: Any, d: Any) -> None:
     """Fetch a row without waiting for it."""
     for j in range(np.uintp(0), d, _LINE):
         _prefetch(X, i, j)
 
 
-@numba.njit
+@numba.njit(inline="always")
 def descend_one_column(
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
 ) -> Any:
@@ -350,7 +351,7 @@ def descend_one_column(
     return loss
 
 
-@numba.njit
+@numba.njit(inline="always")
 def descend_by_rows(
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
 ) -> Any:
@@ -385,7 +386,7 @@ def descend_by_rows(
     return loss
 
 
-@numba.njit
+@numba.njit(inline="always")
 def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
     w: Any, v: Any, u: Any, s: Settings,
@@ -416,8 +417,10 @@ def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost a
                 x = X[i]
                 if s.fastmath:
                     z = fast_dot(x, w, d, zero)
-                else:
-                    z = scalar_dot(x, w, d, zero) if size == 1 else vector_dot(x, w, d, zero, False)
+                elif size == 1:
+                    z = scalar_dot(x, w, d, zero)
+                else:  # s.fastmath, not False: a constant would be compiled apart
+                    z = vector_dot(x, w, d, zero, s.fastmath)
                 if len(w) > d:
                     z += w[d]
                 part = share * weight[i] if len(weight) else share

@@ -68,15 +68,18 @@ def _draw_seeds(state: Any, left: int, seeds: Any) -> int:
 @cached_njit
 def _seed_lanes(lane: Any, n: int, head: Any, tail: Any) -> None:
     """Seed a twister a lane; keep its first words and those that its first twists mix with them."""
-    head[0] = lane
+    for j in range(_LANES):  # loops: an array in an array takes seconds to compile
+        head[0, j] = lane[j]
     for i in range(1, MIDDLE + n - 1):
         for j in range(_LANES):
             lane[j] = np.uint32(1812433253) * (lane[j] ^ (lane[j] >> np.uint32(30)))
             lane[j] += np.uint32(i)
         if i < n:
-            head[i] = lane
+            for j in range(_LANES):
+                head[i, j] = lane[j]
         elif i >= MIDDLE:
-            tail[i - MIDDLE] = lane
+            for j in range(_LANES):
+                tail[i - MIDDLE, j] = lane[j]
 
 
 @cached_njit
@@ -88,8 +91,8 @@ def _permute_short(seeds: Any, orders: Any) -> None:
     others = np.empty((n, _LANES), np.int32)
     for first in range(0, len(seeds), _LANES):
         most = min(_LANES, len(seeds) - first)
-        lane[:most] = seeds[first : first + most]
-        lane[most:] = 0
+        for j in range(_LANES):
+            lane[j] = seeds[first + j] if j < most else 0
         _seed_lanes(lane, n, head, tail)
         for i in range(n - 1):
             left = np.float64(n - i)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import warnings
 from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ def _settings() -> dict[str, Any]:
     """Return what a run must leave as it was."""
     return {
         "torch's global random state": torch.get_rng_state().tolist(),
-        "numpy's global random state": repr(np.random.get_state()),  # noqa: NPY002 - as above
+        "numpy's global random state": pickle.dumps(np.random.get_state()),  # noqa: NPY002 - as above
         "Python's global random state": random.getstate(),
         **{_SPOKEN.get(k, k): v for k, v in TorchSettings.current()._asdict().items()},
         "torch's number of threads": torch.get_num_threads(),

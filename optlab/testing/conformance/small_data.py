@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -24,6 +25,13 @@ def small_data(seed: int, n: int = ROWS, d: int = COLUMNS) -> tuple[Tensor, Tens
     The rows differ, X has full rank, and the largest eigenvalue of the mean squared error's
     Hessian is about 2, as on standardized data.
     """
+    X, y = _drawn(seed, n, d)
+    return X.clone(), y.clone()  # an optimizer under test may write to its data
+
+
+@lru_cache(maxsize=256)
+def _drawn(seed: int, n: int, d: int) -> tuple[Tensor, Tensor]:
+    """Draw the data once for all checks and optimizers."""
     draw = torch.Generator().manual_seed(seed)
     while True:
         X = torch.randint(-8, 9, (n, d), generator=draw).double() / 8
