@@ -122,7 +122,7 @@ def test_all_are_saved(tmp_path, monkeypatch):
     assert every["line"].keys() - every["plane"].keys() == {"fit"}
     few = {name: {key: own[key] for key in ("fit", "seconds", "profile") if key in own}
            for name, own in every.items()}  # fmt: skip
-    monkeypatch.setattr(figures, "all_figures", lambda _, problem, paper: few[problem])  # noqa: ARG005
+    monkeypatch.setattr(figures, "all_figures", lambda _, problem, paper: few[problem])
     saved = figures.save_all(small, tmp_path / "new")
     assert sorted(saved) == sorted((tmp_path / "new").iterdir())  # none overwrites another
     assert len(set(saved)) == len(saved)
@@ -186,7 +186,7 @@ def test_long_names_overlap_nothing_and_are_not_cut():
     names = tuple(f"AnOptimizerOfLongName(learning_rate=0.01, momentum=0.9, restarts={n}, "
                   "warm_up=True, amsgrad=True)" for n in range(3))  # fmt: skip
     results = plant(problems=("a problem of a name that is " + "very " * 12 + "long",),
-                    optimizers=names, direct=(), seeds=1, repeats=2, mishaps=False)  # fmt: skip
+                    optimizers=names, direct=(), mishaps=False)  # fmt: skip
     facts = next(iter(results.problems.values()))
     drawn = figures.all_figures(results, facts.name)
     for key, figure in drawn.items():
