@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parents[1] / "experiments"
 )
 def test_an_experiment_runs(name, measures, printed, capsys):
     script = runpy.run_path(str(FOLDER / f"{name}.py"))
-    experiment = dataclasses.replace(script["experiment"], epochs=3, seeds=(1,))
+    experiment = dataclasses.replace(script["experiment"], epochs=1, seeds=(1,))
     results = experiment.run()
     assert set(results.trials["status"]) <= {"finished", "converged", "diverged"}
     assert measures <= {*results.traces}

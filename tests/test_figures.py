@@ -17,9 +17,24 @@ def results(tutorial):
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def convergence(results):
+    return drawn(results.plot_convergence())
+
+
+@pytest.fixture(scope="module")
+def seconds(results):
+    return drawn(results.plot_seconds())
+
+
+@pytest.fixture(scope="module")
+def fit(results):
+    return drawn(results.plot_fit())
+
+
 @pytest.fixture(scope="module", params=["convergence", "seconds", "fit"])
-def figure(request, results):
-    return drawn(getattr(results, f"plot_{request.param}")())
+def figure(request):
+    return request.getfixturevalue(request.param)
 
 
 def drawn(figure):
@@ -40,10 +55,10 @@ def test_every_axis_is_labelled(figure):
     assert figure.axes[0].get_title(loc="left")
 
 
-def test_seconds_and_samples_are_named_with_what_they_count(results):
-    labels = [axes.get_xlabel() for axes in results.plot_convergence().axes[:3]]
+def test_seconds_and_samples_are_named_with_what_they_count(convergence, seconds):
+    labels = [axes.get_xlabel() for axes in convergence.axes[:3]]
     assert labels == ["epochs", "samples touched", "seconds of work"]
-    assert "seconds" in results.plot_seconds().axes[0].get_ylabel()
+    assert "seconds" in seconds.axes[0].get_ylabel()
 
 
 def test_every_optimizer_is_in_the_legend_once(figure, results):
@@ -66,8 +81,10 @@ def points(axes):
     return [line for line in axes.lines if len(line.get_xdata()) == 1]
 
 
-def test_convergence_has_a_curve_for_each_batch_size_and_a_point_for_each_direct_method(results):
-    panels = drawn(results.plot_convergence()).axes
+def test_convergence_has_a_curve_for_each_batch_size_and_a_point_for_each_direct_method(
+    results, convergence
+):
+    panels = convergence.axes
     for axes in panels[:3]:  # epochs, samples, seconds on the cpu
         assert len(curves(axes)) == 2 * 2
         assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
@@ -98,8 +115,8 @@ def test_lines_near_direct_methods_need_no_break(tutorial):
     assert not any("leq" in text.get_text() for text in axes.get_yticklabels())
 
 
-def test_curves_are_what_the_traces_say(results):
-    axes = results.plot_convergence().axes[0]
+def test_curves_are_what_the_traces_say(results, convergence):
+    axes = convergence.axes[0]
     curve = curves(axes)[0]
     trials = results.trials
     own = trials[(trials["optimizer"] == "ManualSGD") & (trials["batch"] == "2")
@@ -113,25 +130,25 @@ def test_curves_are_what_the_traces_say(results):
     assert list(curve.get_xdata()) == sorted(set(traces["epoch"]) - {0})
 
 
-def test_optimizers_are_told_apart_without_colour(results):
-    lines = curves(results.plot_convergence().axes[0])
+def test_optimizers_are_told_apart_without_colour(convergence):
+    lines = curves(convergence.axes[0])
     assert len({line.get_linewidth() for line in lines}) == 2
     assert len({line.get_linestyle() for line in lines}) == 2
     assert len({line.get_color() for line in lines}) == 2 * 2  # two batch sizes, two shades
-    marks = points(results.plot_convergence().axes[2])
+    marks = points(convergence.axes[2])
     assert len({mark.get_marker() for mark in marks}) == 2
 
 
-def test_seconds_has_a_line_for_each_optimizer_over_the_batch_sizes(results):
-    axes = drawn(results.plot_seconds()).axes[0]
+def test_seconds_has_a_line_for_each_optimizer_over_the_batch_sizes(seconds):
+    axes = seconds.axes[0]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2", "full"]
     assert len(axes.containers) == 2  # ManualSGD, TorchSGD
     assert len([line for line in axes.lines if horizontal(line)]) == 2
     assert axes.get_yscale() == "log"
 
 
-def test_the_fit_shows_every_point_and_a_line_for_each_setting(results, tutorial):
-    axes = drawn(results.plot_fit()).axes[0]
+def test_the_fit_shows_every_point_and_a_line_for_each_setting(fit, tutorial):
+    axes = fit.axes[0]
     *lines, points = axes.lines
     np.testing.assert_array_equal(points.get_xdata(), tutorial.X[:, 0])
     np.testing.assert_array_equal(points.get_ydata(), tutorial.y)
@@ -162,12 +179,13 @@ def test_of_several_problems_one_is_named():
     assert "p2" in results.plot_convergence("p2").axes[0].get_title(loc="left")
 
 
-@pytest.mark.parametrize("kind", ["convergence", "seconds", "fit"])
-def test_results_without_a_number_still_have_figures(tutorial, kind):
+def test_results_without_a_number_still_have_figures(tutorial):
     class Fails:
         uses_batches = True
 
         def iterates(self, problem, batches, start):
             raise ZeroDivisionError
 
-    drawn(getattr(ol.compare(tutorial, Fails(), epochs=2), f"plot_{kind}")())
+    results = ol.compare(tutorial, Fails(), epochs=2)
+    for kind in ("convergence", "seconds", "fit"):
+        drawn(getattr(results, f"plot_{kind}")())

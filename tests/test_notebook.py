@@ -11,7 +11,7 @@ import optlab as ol
 from optlab.report import progress_bar
 
 NOTEBOOK = Path(__file__).parents[1] / "experiments" / "first_steps.ipynb"
-SHORTER = {"epochs=3000": "epochs=1500", "repeats=3, epochs=300": "repeats=1, epochs=60"}
+SHORTER = {"epochs=3000": "epochs=1500", "repeats=3, epochs=300": "repeats=1, epochs=20"}
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from tests.planted_results import EVIL, HOSTILE, plant
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+         "--disable-background-networking", "--disable-component-update",
+         "--renderer-process-limit=1"]  # fmt: skip
 DRAWN = ["convergence", "digits", "seconds", "target", "ratio", "parameters", "fit", "phases",
          "profile"]  # fmt: skip
 
@@ -54,17 +55,19 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(browser, files):
-    """Open results' page, the network cut; at the end nothing may have gone wrong on any."""
-    contexts, wrong = [], []
+    """Open results' page, the network cut; at the end nothing may have gone wrong on any.
+
+    All pages are of one context and process, which keeps plotly compiled; the one in front draws.
+    """
+    context, pages, wrong = browser.new_context(offline=True), [], []
+    context.set_default_timeout(100_000)  # ms: only what will never come is waited for so long
 
     def open_it(results, *, width=1400, scheme="light"):
         path = results if isinstance(results, Path) else files(results)
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-        )
-        contexts.append(context)
-        context.set_default_timeout(100_000)  # ms: only what will never come is waited for so long
         page = context.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        pages.append(page)
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("dialog", lambda dialog: wrong.append(dialog.message))
@@ -73,20 +76,19 @@ def opened(browser, files):
         page.goto(path.as_uri())
         return page
 
-    yield open_it, contexts, wrong
-    for context in contexts:
-        context.close()
+    yield open_it, pages, wrong
+    context.close()
     assert not wrong
 
 
 @pytest.fixture
 def open_page(opened):
     """Open a page for one test, and close it after."""
-    open_it, contexts, wrong = opened
-    before = len(contexts)
+    open_it, pages, wrong = opened
+    before = len(pages)
     yield open_it
-    for context in contexts[before:]:
-        context.close()
+    for page in pages[before:]:
+        page.close()
     assert not wrong
 
 
@@ -113,19 +115,27 @@ def small_page(opened, results):
 @pytest.fixture
 def small(small_page, opened):
     """One small dark page for the tests that leave it as it was."""
+    small_page.bring_to_front()
     yield small_page
     assert not opened[2]
 
 
 @pytest.fixture(scope="module")
-def dark(opened, results):
-    """One page of which the first test with it finds the keyboard's focus nowhere."""
+def dark_page(opened, results):
     return opened[0](results, scheme="dark")
+
+
+@pytest.fixture
+def dark(dark_page):
+    """One page of which the first test with it finds the keyboard's focus nowhere."""
+    dark_page.bring_to_front()
+    return dark_page
 
 
 @pytest.fixture
 def light(light_page, opened):
     """One page for the tests that leave nothing behind but filters, which are set back."""
+    light_page.bring_to_front()
     yield light_page
     light_page.locator("#filter-problem").select_option(label="line")
     light_page.get_by_role("button", name="Show all").click()
@@ -386,11 +396,17 @@ LONG = tuple(f"ALongMethod(learning_rate=0.01, momentum=0.9, restart_every_n_epo
 
 
 @pytest.fixture(scope="module")
-def long(opened):
+def long_page(opened):
     """Long names; whole batch sizes alone; one repeat, so that no spread is known."""
     results = plant(problems=("line",), optimizers=LONG, direct=(), sizes=(5, 7), devices=("cpu",),
                     seeds=2, repeats=1, epochs=(1, 4, 400), mishaps=False)  # fmt: skip
     return opened[0](results)
+
+
+@pytest.fixture
+def long(long_page):
+    long_page.bring_to_front()
+    return long_page
 
 
 def test_whole_batch_sizes_and_what_is_not_known(long):
@@ -549,22 +565,22 @@ def narrow(page, width):
     page.wait_for_function("() => window.rested")
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("small", 400)])
-def test_nothing_bars_people_from_the_page_at_any_width(request, scheme, width):
+@pytest.mark.parametrize(("scheme", "widths"), [("light", (1400, 800)), ("small", (400,))])
+def test_nothing_bars_people_from_the_page_at_any_width(request, scheme, widths):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = request.getfixturevalue(scheme)
     page.evaluate("scrollTo(0, 0)")
     drawn_unseen(page)
     found = axe.Axe().run(page).response["violations"]
     assert not [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
-    for wide in (width, 800):
-        narrow(page, wide)
+    for width in widths:
+        narrow(page, width)
         drawn_unseen(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         over = page.evaluate("""() => [...document.querySelectorAll("main .scroll:has(> table)")]
             .filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.ariaLabel)""")
         assert not over  # every table fits, by the columns it leaves out
-    narrow(page, width)
+    narrow(page, widths[0])
 
 
 def test_a_click_draws_what_is_in_sight_and_the_other_charts_after_a_rest(light):

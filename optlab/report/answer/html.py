@@ -23,6 +23,7 @@ from optlab.report.answer.ranked_rows import (
 from optlab.report.answer.remarks import remarks
 from optlab.report.answer.verdict import verdict
 from optlab.report.findings.sentence import by_problem
+from optlab.report.views.cache import unchanged_tables
 
 MOST_ROWS = 20
 """Of each ranked table a notebook shows at most so many rows; the page shows all."""
@@ -40,6 +41,7 @@ _ANSWER = ENVIRONMENT.from_string(
 )
 
 
+@unchanged_tables()
 def answer_html(
     results: ResultTables, *, whole: bool = False, link: Callable[[str, str], str] | None = None
 ) -> str:

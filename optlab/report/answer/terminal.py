@@ -29,6 +29,7 @@ from optlab.report.answer.remarks import remarks
 from optlab.report.answer.verdict import verdict
 from optlab.report.findings.sentence import by_problem
 from optlab.report.trial_counts import trial_counts
+from optlab.report.views.cache import unchanged_tables
 
 BAR_WIDTHS = (16, 10, 6)
 """Characters of the bars, the widest that finds room."""
@@ -52,6 +53,7 @@ def answer_text(results: ResultTables, width: int | None = None) -> str:
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
+@unchanged_tables()
 def print_answer(console: Console, results: ResultTables) -> None:
     """Print the verdict, the ranked table of each problem, and what did not run."""
     for part in _parts(console, results):

@@ -28,7 +28,7 @@ from optlab.report.findings.accuracy_findings import TIE
 from optlab.report.findings.all_findings import MOST_PROBLEMS
 from optlab.report.findings.sentence import Sentence
 from optlab.report.trial_counts import stopped_while_tuning
-from optlab.report.views.cache import measured_trials
+from optlab.report.views.cache import measured_trials, unchanged_tables
 from optlab.report.views.time_to_target import (
     common_target,
     own_target,
@@ -47,6 +47,7 @@ _CLIMBED = (
 )
 
 
+@unchanged_tables()
 def verdict(results: ResultTables) -> list[Sentence]:
     """Return the verdict, from the numbers of `ranking`: of each problem one to three sentences.
 

@@ -35,7 +35,7 @@ from optlab.report.figures.tuning_curves import tuning_curves
 from optlab.report.output_file import SOFTWARE, output_file
 from optlab.report.style import Styles
 from optlab.report.views import View
-from optlab.report.views.cache import measured_trials
+from optlab.report.views.cache import measured_trials, unchanged_tables
 from optlab.report.words import share
 
 
@@ -94,6 +94,7 @@ def figure_of(
         return _panels(title, view, rows, problem, styles, paper)
 
 
+@unchanged_tables()
 def all_figures(
     results: ResultTables, problem: str, *, paper: FigureStyle = PAGE
 ) -> dict[str, Figure]:

@@ -12,7 +12,7 @@ from optlab.report.findings.ratio_findings import ratio_findings
 from optlab.report.findings.sentence import Sentence
 from optlab.report.findings.target_findings import fastest_findings, reached_findings
 from optlab.report.views import View, headline
-from optlab.report.views.cache import measured_trials
+from optlab.report.views.cache import measured_trials, unchanged_tables
 from optlab.report.views.view import answered
 from optlab.report.words import MINIMISERS, reference_kind
 
@@ -20,6 +20,7 @@ MOST_PROBLEMS = 3
 """Each of so many problems gets its own sentences; of more, the first ones do."""
 
 
+@unchanged_tables()
 def findings(results: ResultTables, views: dict[str, View]) -> list[Sentence]:
     """Return the findings: accuracy, targets reached and how fast, ratios, devices."""
     results = measured_trials(results)

@@ -175,8 +175,9 @@ def _column(values: pd.Series[Any], digits: int | None) -> Any:
 
 
 def _text(values: pd.Series[Any]) -> dict[str, list[Any]]:
-    text = values.map(str).where(values.notna())
-    codes, levels = pd.factorize(text)
+    if values.dtype == object:  # values that differ may have one text
+        values = values.map(str).where(values.notna())
+    codes, levels = pd.factorize(values)
     return {"levels": [str(level) for level in levels], "codes": codes.tolist()}
 
 

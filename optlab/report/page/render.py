@@ -29,7 +29,7 @@ from optlab.report.page.spectrum_lines import spectrum_lines
 from optlab.report.page.tuning_section import tuning_section
 from optlab.report.trial_counts import trial_counts
 from optlab.report.views import View, views_of
-from optlab.report.views.cache import measured_trials
+from optlab.report.views.cache import measured_trials, unchanged_tables
 
 SCRIPTS = ("numbers", "tables", "charts", "filters", "contents", "page")
 """The scripts in the order in which they stand in one function, so that no name is global."""
@@ -70,6 +70,7 @@ def write_page(
     return path
 
 
+@unchanged_tables()
 def render_page(results: ResultTables, signatures: Iterable[SignatureLike] = ()) -> str:
     """Return the page as HTML: findings, caveats, charts, tables, and how it was measured."""
     everything, results = results, measured_trials(results)

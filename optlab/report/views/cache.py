@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -15,6 +17,26 @@ Value = TypeVar("Value")
 
 _CACHE: WeakKeyDictionary[ResultTables, tuple[int, dict[Any, Any]]] = WeakKeyDictionary()
 
+_UNCHANGED: ContextVar[dict[ResultTables, dict[Any, Any]] | None] = ContextVar(
+    "_UNCHANGED", default=None
+)
+
+
+@contextmanager
+def unchanged_tables() -> Iterator[None]:
+    """Compute the checksum of each results' tables once within: nothing may change them meanwhile.
+
+    Checksums are a sixth of the work of a small page.
+    """
+    if _UNCHANGED.get() is not None:
+        yield
+        return
+    token = _UNCHANGED.set({})
+    try:
+        yield
+    finally:
+        _UNCHANGED.reset(token)
+
 
 def cached(compute: Callable[[ResultTables], Value]) -> Callable[[ResultTables], Value]:
     """Return a function that computes its value once for given results, of the measured trials.
@@ -26,7 +48,8 @@ def cached(compute: Callable[[ResultTables], Value]) -> Callable[[ResultTables],
     def once(results: ResultTables) -> Value:
         values = _values(results)
         if compute not in values:
-            values[compute] = compute(_measured(results, values))
+            with unchanged_tables():
+                values[compute] = compute(_measured(results, values))
         value: Value = values[compute]
         return value
 
@@ -40,6 +63,15 @@ def measured_trials(results: ResultTables) -> ResultTables:
 
 def _values(results: ResultTables) -> dict[Any, Any]:
     """Return what has been computed of the results as they are now."""
+    unchanged = _UNCHANGED.get()
+    if unchanged is None:
+        return _values_now(results)
+    if results not in unchanged:
+        unchanged[results] = _values_now(results)
+    return unchanged[results]
+
+
+def _values_now(results: ResultTables) -> dict[Any, Any]:
     checksum = _checksum(results)
     before, values = _CACHE.get(results, (None, {}))
     if before != checksum:
