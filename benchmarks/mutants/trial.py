@@ -44,16 +44,18 @@ class _FirstFailure:
             self.path.write_text(report.nodeid, encoding="utf-8")
 
 
-def compile_tests(root: Path) -> None:
-    """Let pytest write down its bytecode of all tests, so that no trial compiles them."""
+def compile_tests(root: Path) -> list[str]:
+    """Return all tests; pytest writes down their bytecode, so that no trial compiles them."""
     gc.collect()
     gc.freeze()  # pytest collects garbage often, and need not look at what is imported here
     child = os.fork()
     if not child:
         sys.dont_write_bytecode = False
         _run_in_child(root, ["--collect-only", "tests", "optlab"], 3600, root / "first_failure.txt")
-    assert os.waitpid(child, 0)[1] == 0, (root / "trial.log").read_text(encoding="utf-8")
+    status, log = os.waitpid(child, 0)[1], (root / "trial.log").read_text(encoding="utf-8")
+    assert status == 0, log
     sys.dont_write_bytecode = True
+    return [line for line in log.splitlines() if "::" in line]
 
 
 def run_tests(root: Path, tests: list[str], seconds: float) -> Outcome:
