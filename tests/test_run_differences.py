@@ -352,8 +352,8 @@ def tables(facts, starts=(1.0,), seed=0):
         ({}, None),
         ({"n": 12, "d": 2}, "the number of rows differs (10, now 12)"),
         ({"d": 2, "dtype": "float32"},
-         "the number of columns differs (1, now 2), "
-          "the dtype of the data differs (float64, now float32)"),
+         ("the number of columns differs (1, now 2), "
+          "the dtype of the data differs (float64, now float32)")),
         ({"data_hash": "xyz"}, "the data differs"),
         ({"data_hash": ""}, None),
         ({"feature_names": ("z",)}, "the names of the columns differ (('x',), now ('z',))"),
