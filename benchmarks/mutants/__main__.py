@@ -84,7 +84,7 @@ def _try(copy: Path, mutation: Mutation, covering: CoveringTests) -> tuple[Outco
     tests = covering.of(mutation.path, mutation.line)
     file, source = copy / mutation.path, (ROOT / mutation.path).read_text(encoding="utf-8")
     state = file.stat()
-    own = _within(covering.own(mutation.path, mutation.line), covering.seconds, FEW_SECONDS)
+    own = _within(covering.own(mutation.path, mutation.line), covering.seconds, MANY_SECONDS)
     near = own + [test for test in _near(tests, covering.seconds) if test not in own]
     far = _within([test for test in tests if test not in near], covering.seconds, MANY_SECONDS)
     file.write_text(mutation.code(source), encoding="utf-8")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from coverage import CoverageData
 
-UNKNOWN_SECONDS = 0.2  # assumed of a test that the record lacks
+UNKNOWN_SECONDS = 0.1  # assumed of a test that the record lacks
+FEW_TESTS = 20  # that name a file: so few are joined by those that name what imports it
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,26 @@ class CoveringTests:
     def own(self, path: str, line: int) -> list[str]:
         """Return the tests that name a file: its test file, importing files, then tests by word.
 
-        Of a file that none names: the tests that name the files that import it, most of them first.
-        Those that are recorded, but not of this line, come last.
+        Of a file that few name, the tests that name the files that import it, most of them first,
+        follow. Of each test one parameter comes first, then another of each. Those that are
+        recorded, but not of this line, come last.
         """
         elsewhere = self.recorded - set(self.of(path, line))
         ranks = self._ranks(path)
         files = seen = {path}
-        while files and not ranks:
+        while files and len(ranks) < FEW_TESTS:
             users = {user for file in files for user in self._users(file)}
             files = {str(user.relative_to(self.root)) for user in users} - seen
             seen = seen | files
-            ranks = Counter(test for file in files for test in self._ranks(file))
-            ranks = {test: -count for test, count in ranks.items()}
-        return sorted(ranks, key=lambda test: (test in elsewhere, ranks[test], self.seconds[test]))
+            named = Counter(test for file in files for test in self._ranks(file))
+            last = max(ranks.values(), default=0) + len(files) + 1
+            ranks = {test: last - count for test, count in named.items()} | ranks
+        ordered = sorted(ranks, key=lambda test: (test in elsewhere, self.seconds[test]))
+        turns, before = dict[str, int](), Counter[str]()
+        for test in ordered:
+            turns[test] = before[test.partition("[")[0]]
+            before.update([test.partition("[")[0]])
+        return sorted(ordered, key=lambda test: (test in elsewhere, ranks[test], turns[test]))
 
     def _ranks(self, path: str) -> dict[str, int]:
         """Return how a test names a file: 0 by its own file, 1 by an import, 2 by a word."""
