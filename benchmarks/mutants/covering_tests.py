@@ -108,7 +108,7 @@ def _imports(path: str) -> re.Pattern[str]:
     """Return what an import of a file looks like."""
     own = Path(path).with_suffix("").parts
     folder, whole = (re.escape(".".join(parts)) for parts in (own[:-1], own))
-    return re.compile(rf"{whole}\b|from {folder} import .*\b{own[-1]}\b")
+    return re.compile(rf"{whole}\b|from {folder} import (\([^)]*|.*)\b{own[-1]}\b")
 
 
 def _public_names(tree: ast.Module) -> set[str]:
