@@ -95,13 +95,17 @@ class CoveringTests:
         return {name for number in inside for name in contexts[number]}
 
     def _users(self, path: str) -> list[Path]:
-        """Return the files that import a file, and it itself."""
-        file, words = self.root / path, _imports(path)
-        others = (self.root / path.partition("/")[0]).rglob("*.py")
-        return [
-            file,
-            *(other for other in others if words.search(other.read_text(encoding="utf-8"))),
-        ]
+        """Return a file, and those that import it, or else its folder, which loads it by name."""
+        file = self.root / path
+        others = {
+            other: other.read_text(encoding="utf-8")
+            for other in (self.root / path.partition("/")[0]).rglob("*.py")
+        }
+        folder = re.compile(rf"{re.escape('.'.join(Path(path).parts[:-1]))}\b")
+        for words in (_imports(path), folder):
+            if found := [other for other, text in others.items() if words.search(text)]:
+                break
+        return [file, *found]
 
 
 def _imports(path: str) -> re.Pattern[str]:
