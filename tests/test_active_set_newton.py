@@ -6,6 +6,7 @@ import torch
 import optlab as ol
 from optlab.problems.certified import active_set_newton
 from optlab.problems.certified.active_set_newton import Point, _joining, _settled, minimise
+from optlab.problems.certified.slope_search import step_length
 
 DRAW = torch.Generator().manual_seed(11)
 X = torch.randn(30, 6, generator=DRAW).double()
@@ -93,3 +94,15 @@ def test_the_minimiser_has_no_slope_above_l1_and_is_the_same_from_any_start(star
     held = minimise(objective, allowed, torch.zeros(6).double())
     assert held.theta[0][0] == 0
     assert not held.active[0]
+
+
+@pytest.mark.parametrize(
+    ("share", "length"), [(1.0, 1.0), (0.5, 1.0), (0.4, 2.0), (0.1, 8.0), (2.0, 0.53125), (-1, 0)]
+)
+def test_a_step_is_as_long_as_it_is_until_its_slope_says_otherwise(share, length):
+    """Along a share of Newton's step of a quadratic the slope is linear: -1 + share t of itself."""
+    objective = lasso(0.0)
+    zero = torch.zeros(6).double()
+    newton = torch.linalg.lstsq(X, Y[:, None]).solution[:, 0]
+    step = torch.arange(6), share * newton, zero
+    assert step_length(objective, (zero, zero), 0 * Y, step) == pytest.approx(length, rel=1e-12)

@@ -154,3 +154,22 @@ def test_ranges_in_which_optimizers_are_tuned():
         with_hyperparameters(ol.QR(), {"rate": 1.0})
     with pytest.raises(ValueError, match=r"it has none$"):
         with_hyperparameters(object(), {"rate": 1.0})
+
+
+def test_a_representation_names_what_a_problem_has_and_nothing_else():
+    X, y = [[0.0], [1.0], [2.0]], [0.0, 1.0, 3.0]
+    plain = "LinearRegression('data', n=3, d=1, float64, cpu"
+    assert repr(ol.LinearRegression(X, y)) == f"{plain})"
+    every = ol.LinearRegression(
+        X, y, l1=0.5, l2=0.25, fit_intercept=False, sample_weight=[1.0, 2.0, 3.0],
+        validation=(X[:2], y[:2]),
+    )  # fmt: skip
+    assert repr(every) == f"{plain}, no intercept, l1=0.5, l2=0.25, weighted, validation=2)"
+    assert repr(ol.LinearRegression(X, y, l2=2.0)) == f"{plain}, l2=2)"
+
+
+def test_the_minimum_of_a_function_is_known_to_two_ulps():
+    assert ol.Rosenbrock().reference().bound == 0.0
+    known = ol.StyblinskiTang().reference()
+    assert known.loss < -78
+    assert known.bound == 2 * math.ulp(known.loss)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from optlab.testing.gradients.entry_difference import entry_difference
 from optlab.testing.gradients.line import EPS, Line, rounding_noise
 
 
@@ -86,3 +87,18 @@ def test_values_are_taken_at_both_sides_of_25_halved_steps():
     pairs = [t for h in steps for t in (h, -h)]
     assert [t for t in asked if abs(t) >= 2.0**-28] == pairs
     assert torch.tensor(asked).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("factor", "rows", "cause"),
+    [
+        (-1.0, 5, "the sign is wrong"), (5.0, 5, "a sum over the 5 rows, not a mean"),
+        (2.0, 2, "a sum over the 2 rows, not a mean"), (3.0, 5, "every entry is 3 times what"),
+        (1.5, 1, "every entry is 1.5 times what"),
+    ],
+)  # fmt: skip
+def test_a_gradient_that_is_a_multiple_says_of_what(factor, rows, cause):
+    right = {"w": torch.tensor([1.0, -2.0, 4.0]).double()}
+    bound = {"w": torch.full((3,), 1e-12).double()}
+    found = entry_difference({"w": factor * right["w"]}, right, bound, right, rows)
+    assert found.cause.startswith(cause)
