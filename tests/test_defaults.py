@@ -4,12 +4,14 @@ import dataclasses
 import inspect
 import math
 
+import numpy as np
 import pytest
 import torch
 
 import optlab as ol
 from optlab.optimizers import registry
 from optlab.optimizers.linear_descent import linear_descent
+from optlab.optimizers.rate_text import RateFormula
 from optlab.optimizers.search_space import default_space, with_hyperparameters
 from optlab.problems.losses.huber import Huber
 from optlab.problems.losses.logistic import Logistic
@@ -18,6 +20,8 @@ from optlab.problems.losses.poisson import Poisson
 from optlab.problems.losses.quantile import Quantile
 from optlab.problems.losses.softmax import Softmax
 from optlab.problems.losses.squared import Squared
+from optlab.testing import plain_rules as plain
+from optlab.testing.known_rules import known_rule
 
 DESCENT = {"learning_rate": 1e-3}
 MOMENTUM = DESCENT | {"momentum": 0.9}
@@ -173,3 +177,25 @@ def test_the_minimum_of_a_function_is_known_to_two_ulps():
     known = ol.StyblinskiTang().reference()
     assert known.loss < -78
     assert known.bound == 2 * math.ulp(known.loss)
+
+
+@pytest.mark.parametrize(
+    ("cls", "rule"),
+    [
+        (torch.optim.AdamW, plain.adam(1e-3, 0.9, 0.999, 1e-8, weight_decay=0.01)),
+        (torch.optim.Adam, plain.adam(1e-3, 0.9, 0.999, 1e-8)),
+        (torch.optim.RMSprop, plain.rmsprop(1e-2, 0.99, 1e-8)),
+        (torch.optim.Adagrad, plain.adagrad(1e-2, 1e-10)),
+    ],
+)
+def test_rules_of_torch_have_its_defaults(cls, rule):
+    X, y = np.array([[1.0], [2.0], [4.0]]), np.array([1.0, 0.0, 3.0])
+    start, epochs = np.array([5.0, -3.0]), [[(X, y)]] * 3
+    found = known_rule(ol.TorchOptimizer(cls)).descend(epochs, start)
+    np.testing.assert_array_equal(found, rule.descend(epochs, start))
+
+
+@pytest.mark.parametrize("text", ["1/L", "0.5/L", "2/(L+mu)"])
+def test_a_formula_is_written_as_it_is_read(text):
+    assert str(RateFormula.of(text)) == text
+    assert str(RateFormula.of(text.replace("/", " / ").replace("+", " + "))) == text
