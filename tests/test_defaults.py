@@ -21,6 +21,7 @@ from optlab.problems.losses.quantile import Quantile
 from optlab.problems.losses.softmax import Softmax
 from optlab.problems.losses.squared import Squared
 from optlab.testing import plain_rules as plain
+from optlab.testing import signature
 from optlab.testing.known_rules import known_rule
 
 DESCENT = {"learning_rate": 1e-3}
@@ -199,3 +200,7 @@ def test_rules_of_torch_have_its_defaults(cls, rule):
 def test_a_formula_is_written_as_it_is_read(text):
     assert str(RateFormula.of(text)) == text
     assert str(RateFormula.of(text.replace("/", " / ").replace("+", " + "))) == text
+
+
+def test_the_digits_of_an_invariance_are_15_where_it_is_exact():
+    assert max(signature(ol.SGD(0.1)).digits.values()) == 15.0
