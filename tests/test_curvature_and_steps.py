@@ -59,5 +59,5 @@ def test_an_exact_step_is_that_of_the_formula_and_none_where_the_curvature_is_lo
     # A gradient of 1e-15 has a square in float32, times a curvature of 1e-30 it has none.
     single = torch.tensor([[1e-15]]), torch.ones(1)
     small = ol.LinearRegression(*single, fit_intercept=False).to("cpu", torch.float32)
-    path = ol.ExactLineSearch().iterates(small, None, {"weight": torch.ones(1)})
-    assert next(path).parameters["weight"].item() == 1.0
+    path = ol.ExactLineSearch().iterates(small, None, {"weight": torch.zeros(1)})
+    assert next(path).parameters["weight"].item() == 0.0

@@ -19,12 +19,13 @@ def test_the_floor_of_a_factored_product_takes_off_solves_and_entries(apart):
     factor = gram_factored(A.T @ A, 40)
     R, inverse = factor.R, torch.linalg.inv(factor.R)
     scaled = A.T @ A * factor.scale * factor.scale[:, None]
-    C = inverse.T @ scaled @ inverse
+    half = torch.linalg.solve_triangular(R.T, scaled, upper=False)
+    C = torch.linalg.solve_triangular(R, half, upper=True, left=False)
+    apart_from_one = float((C - torch.eye(p, dtype=C.dtype)).norm())
     solves = 3 * (p + 8) * EPS * float((R.abs() @ inverse.abs()).norm()) * float(C.norm())
     entries = 2 * p * (40 + 20) * EPS * float(inverse.norm()) ** 2
     lost = 1 - factor.floor**2
-    # C - I itself is below its bounds, which are all of what else is taken off.
-    assert solves + entries <= lost * (1 + 1e-6) <= 2 * (solves + entries)
+    assert lost == pytest.approx(apart_from_one + solves + entries, rel=1e-8, abs=0)
 
 
 def test_the_number_of_rows_enters_the_floor_of_a_product():
