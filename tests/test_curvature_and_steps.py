@@ -50,3 +50,16 @@ def test_damped_steps_are_those_of_the_normal_equations(damping, rank):
     predicted = Y @ Y - left @ left
     assert scaled.predicted(damping) == pytest.approx(predicted, rel=1e-8)
     assert scaled.reducible == pytest.approx(Y @ Y - ((Y - A @ np.linalg.pinv(A) @ Y) ** 2).sum())
+
+
+def test_an_exact_step_is_that_of_the_formula_and_none_where_the_curvature_is_lost():
+    problem = ol.LinearRegression(X, Y, fit_intercept=False)
+    w = torch.zeros(4, dtype=torch.float64)
+    g, H = -2 * X.T @ Y / 9, 2 * X.T @ X / 9
+    step = next(ol.ExactLineSearch().iterates(problem, None, {"weight": w})).parameters["weight"]
+    np.testing.assert_allclose(step, -g * (g @ g) / (g @ H @ g), rtol=1e-12)
+    # A gradient of 1e-15 has a square in float32, times a curvature of 1e-30 it has none.
+    single = torch.tensor([[1e-15]]), torch.ones(1)
+    small = ol.LinearRegression(*single, fit_intercept=False).to("cpu", torch.float32)
+    path = ol.ExactLineSearch().iterates(small, None, {"weight": torch.zeros(1)})
+    assert next(path).parameters["weight"].item() == 0.0

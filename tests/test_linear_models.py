@@ -336,7 +336,7 @@ def test_held_out_rows_are_measured_by_the_loss_alone():
 
 X4 = np.arange(4.0)[:, None]
 REFUSED = [
-    (ol.LogisticRegression, ["a"] * 4, {}, "y must have 2 classes, not 1 in 4 rows: 'a'"),
+    (ol.LogisticRegression, ["a"] * 4, {}, "y must have 2 classes, not 1 in 4 rows: 'a'$"),
     (ol.LogisticRegression, [0, 1, 2, 1], {}, "2 classes, not 3 .*use SoftmaxRegression"),
     (ol.LogisticRegression, [0, 1, None, 1], {}, "1 missing class labels, the first in row 2"),
     (ol.LogisticRegression, [0.0, 1.0, np.nan, 1.0], {}, "1 missing class labels"),

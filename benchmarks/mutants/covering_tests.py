@@ -1,29 +1,78 @@
-"""The tests that run a line, cheapest first, from the data of ``nox -s coverage``."""
+"""The tests of a line: of the file by name, import or word, and those that run it, cheapest first.
+
+Those that run it are known from the data of ``nox -s coverage``, where there are any.
+"""
 
 import ast
 import json
 import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from coverage import CoverageData
 
+UNKNOWN_SECONDS = 0.1  # assumed of a test that the record lacks
+FEW_TESTS = 20  # that name a file: so few are joined by those that name what imports it
+
 
 @dataclass(frozen=True)
 class CoveringTests:
-    """The lines and the seconds of each test, as ``coverage_contexts.py`` noted them."""
+    """All tests, their seconds, and the lines of those that ``coverage_contexts.py`` recorded."""
 
     root: Path
     data: CoverageData
     seconds: dict[str, float]
+    recorded: frozenset[str]
 
     @classmethod
-    def read(cls, root: Path) -> "CoveringTests":
-        """Read ``.coverage`` and ``.coverage-seconds.json`` of a checkout."""
-        data = CoverageData(str(root / ".coverage"))
+    def read(cls, root: Path, folder: Path, tests: list[str]) -> "CoveringTests":
+        """Read ``.coverage`` and ``.coverage-seconds.json`` of a folder, where they stand."""
+        data, note = CoverageData(str(folder / ".coverage")), folder / ".coverage-seconds.json"
         data.read()
-        seconds = json.loads((root / ".coverage-seconds.json").read_text(encoding="utf-8"))
-        return cls(root, data, seconds)
+        known = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+        seconds = {test: known.get(test, UNKNOWN_SECONDS) for test in tests}
+        return cls(root, data, seconds, frozenset(known.keys() & seconds.keys()))
+
+    def own(self, path: str, line: int) -> list[str]:
+        """Return the tests that name a file: its test file, importing files, then tests by word.
+
+        Of a file that few name, the tests that name the files that import it, most of them first,
+        follow. Of each test one parameter comes first, then another of each. Those that are
+        recorded, but not of this line, come last.
+        """
+        elsewhere = self.recorded - set(self.of(path, line))
+        ranks = self._ranks(path)
+        files = seen = {path}
+        while files and len(ranks) < FEW_TESTS:
+            users = {user for file in files for user in self._users(file)}
+            files = {str(user.relative_to(self.root)) for user in users} - seen
+            seen = seen | files
+            named = Counter(test for file in files for test in self._ranks(file))
+            last = max(ranks.values(), default=0) + len(files) + 1
+            ranks = {test: last - count for test, count in named.items()} | ranks
+        ordered = sorted(ranks, key=lambda test: (test in elsewhere, self.seconds[test]))
+        turns, before = dict[str, int](), Counter[str]()
+        for test in ordered:
+            turns[test] = before[test.partition("[")[0]]
+            before.update([test.partition("[")[0]])
+        return sorted(ordered, key=lambda test: (test in elsewhere, ranks[test], turns[test]))
+
+    def _ranks(self, path: str) -> dict[str, int]:
+        """Return how a test names a file: 0 by its own file, 1 by an import, 2 by a word."""
+        tree = ast.parse((self.root / path).read_text(encoding="utf-8"))
+        words, imports = _public_names(tree), _imports(path)
+        ranks, tests = {}, _of_files(self.seconds)
+        for file, functions in _test_functions(self.root).items():
+            is_own = file == f"tests/test_{Path(path).stem}.py"
+            by_import = is_own or imports.search((self.root / file).read_text(encoding="utf-8"))
+            for test in tests[file]:
+                name = test.split("::")[1].partition("[")[0]
+                if by_import or words & functions.get(name, set()):
+                    ranks[test] = 0 if is_own else 1 if by_import else 2
+        return ranks | dict.fromkeys(tests[path], 0)  # its doctests
 
     def of(self, path: str, line: int) -> list[str]:
         """Return the tests that run a line; of a line run at import, those that run the file.
@@ -34,10 +83,10 @@ class CoveringTests:
         contexts = self.data.contexts_by_lineno(str(self.root / path))
         lines = _lines_of_function(self.root / path, line)
         names = {name for number in lines or contexts for name in contexts.get(number, ())}
-        names &= self.seconds.keys()
+        names &= self.recorded
         if not names or _is_compiled(self.root / path, line):
             names = {name for user in self._users(path) for name in self._of_file(user)}
-        return sorted(names & self.seconds.keys(), key=lambda name: self.seconds[name])
+        return sorted(names & self.recorded, key=lambda name: self.seconds[name])
 
     def _of_file(self, path: Path) -> set[str]:
         """Return the tests that run a line of a file's functions."""
@@ -46,17 +95,59 @@ class CoveringTests:
         return {name for number in inside for name in contexts[number]}
 
     def _users(self, path: str) -> list[Path]:
-        """Return the files that import a file, and it itself."""
+        """Return a file, and those that import it, or else its folder, which loads it by name."""
         file = self.root / path
-        own, stem = ".".join(Path(path).with_suffix("").parts), file.stem
-        words = re.compile(
-            rf"{re.escape(own)}\b|from {re.escape(own.rpartition('.')[0])} import .*\b{stem}\b"
-        )
-        others = (self.root / path.partition("/")[0]).rglob("*.py")
-        return [
-            file,
-            *(other for other in others if words.search(other.read_text(encoding="utf-8"))),
-        ]
+        others = {
+            other: other.read_text(encoding="utf-8")
+            for other in (self.root / path.partition("/")[0]).rglob("*.py")
+        }
+        folder = re.compile(rf"{re.escape('.'.join(Path(path).parts[:-1]))}\b")
+        for words in (_imports(path), folder):
+            if found := [other for other, text in others.items() if words.search(text)]:
+                break
+        return [file, *found]
+
+
+def _imports(path: str) -> re.Pattern[str]:
+    """Return what an import of a file looks like."""
+    own = Path(path).with_suffix("").parts
+    folder, whole = (re.escape(".".join(parts)) for parts in (own[:-1], own))
+    return re.compile(rf"{whole}\b|from {folder} import (\([^)]*|.*)\b{own[-1]}\b")
+
+
+def _public_names(tree: ast.Module) -> set[str]:
+    """Return the functions, classes and constants of a module that others may name."""
+    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    assigned = [
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+    names = {node.name for node in defined} | set(assigned)
+    return {name for name in names if not name.startswith("_")}
+
+
+@cache
+def _test_functions(root: Path) -> dict[str, dict[str, set[str]]]:
+    """Return the words of each function and class of each test file."""
+    return {
+        str(file.relative_to(root)): {
+            node.name: set(re.findall(r"\w+", ast.unparse(node)))
+            for node in ast.parse(file.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        }
+        for file in (root / "tests").glob("test_*.py")
+    }
+
+
+def _of_files(tests: Iterable[str]) -> dict[str, list[str]]:
+    """Return tests by file."""
+    files = defaultdict(list)
+    for test in tests:
+        files[test.partition("::")[0]].append(test)
+    return files
 
 
 def _is_compiled(path: Path, line: int) -> bool:

@@ -9,10 +9,12 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-WALL_LIMIT = 600  # seconds; for tests that wait without computing
+WALL_LIMIT = 1200  # seconds; for tests that wait without computing
+TEST_LIMIT = 60  # seconds of processor time beyond the budget, which no test of ours takes
 OWN_FAULT = 99  # an exit code that pytest does not use
 OPTIONS = [
     "-x", "-q", "--no-header", "--tb=line", "-m", "not alone",
@@ -30,10 +32,23 @@ class Outcome:
 
 
 class _FirstFailure:
-    """A plugin of pytest that writes down the first test that fails."""
+    """A plugin of pytest that writes down the first test that fails, and stops at a budget."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, seconds: float) -> None:
+        self.path, self.end = path, seconds
+        self.is_spent = False
+
+    def pytest_runtestloop(self) -> None:
+        """Begin the budget where tests begin: what they import does not count."""
+        self.end += time.process_time()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        """Begin no test more when the budget is spent."""
+        done = yield
+        if time.process_time() > self.end:
+            self.is_spent, item.session.shouldstop = True, "the budget is spent"
+        return done
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -44,20 +59,22 @@ class _FirstFailure:
             self.path.write_text(report.nodeid, encoding="utf-8")
 
 
-def compile_tests(root: Path) -> None:
-    """Let pytest write down its bytecode of all tests, so that no trial compiles them."""
+def compile_tests(root: Path) -> list[str]:
+    """Return all tests; pytest writes down their bytecode, so that no trial compiles them."""
     gc.collect()
     gc.freeze()  # pytest collects garbage often, and need not look at what is imported here
     child = os.fork()
     if not child:
         sys.dont_write_bytecode = False
         _run_in_child(root, ["--collect-only", "tests", "optlab"], 3600, root / "first_failure.txt")
-    assert os.waitpid(child, 0)[1] == 0, (root / "trial.log").read_text(encoding="utf-8")
+    status, log = os.waitpid(child, 0)[1], (root / "trial.log").read_text(encoding="utf-8")
+    assert status == 0, log
     sys.dont_write_bytecode = True
+    return [line for line in log.splitlines() if "::" in line]
 
 
 def run_tests(root: Path, tests: list[str], seconds: float) -> Outcome:
-    """Run tests in a fork of this process, within a limit of processor time."""
+    """Run tests in a fork of this process, until a budget of processor time is spent."""
     note = root / "first_failure.txt"
     note.write_text("", encoding="utf-8")
     child = os.fork()
@@ -76,7 +93,8 @@ def run_tests(root: Path, tests: list[str], seconds: float) -> Outcome:
 
 def _run_in_child(root: Path, tests: list[str], seconds: float, note: Path) -> None:
     os.setsid()
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 20))
+    limit = int(time.process_time() + seconds) + TEST_LIMIT
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 20))
     log = os.open(root / "trial.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -85,7 +103,9 @@ def _run_in_child(root: Path, tests: list[str], seconds: float, note: Path) -> N
     os.environ |= {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
     code = OWN_FAULT
     try:
-        code = int(pytest.main([*OPTIONS, *tests], plugins=[_FirstFailure(note)]))
+        watch = _FirstFailure(note, seconds)
+        code = int(pytest.main([*OPTIONS, *tests], plugins=[watch]))
+        code = 0 if code == pytest.ExitCode.INTERRUPTED and watch.is_spent else code
     except BaseException:  # nothing may return into the parent's code
         traceback.print_exc()
     finally:

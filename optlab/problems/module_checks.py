@@ -43,7 +43,7 @@ def checked_module(module: object) -> torch.dtype:
     if not dtypes:
         frozen = " (all have requires_grad=False)" if parameters else ""
         raise ValueError(f"the module {kind} has no parameters to train{frozen}")
-    if len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
+    if dtypes not in ({torch.float32}, {torch.float64}):
         names = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
         raise ValueError(
             f"the parameters of {kind} must be all float32 or all float64, not {names}: convert "

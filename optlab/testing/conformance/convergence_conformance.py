@@ -146,7 +146,7 @@ def what_is_not_a_number_is_passed_on(subject: Subject) -> None:
         return  # whatever it raises says that something is wrong
     at = torch.cat([value.double().reshape(-1) for value in start.values()])
     hidden = [
-        i for i, point in enumerate(points, start=1)
+        point for point in points
         if point.vector.isfinite().all() and not torch.equal(point.vector, at)
         and (point.batch_loss is None or math.isfinite(point.batch_loss))
     ]  # fmt: skip
