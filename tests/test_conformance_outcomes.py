@@ -1,4 +1,4 @@
-"""Which checks look at an optimizer, and why the others do not, is the same each time."""
+"""The checks that look at an optimizer, and why the others do not, are the same each time."""
 
 import pytest
 

@@ -29,7 +29,7 @@ def file(tmp_path):
 
 
 def kinds(results):
-    """What a page is made of: the columns of the tables, and what is known of the problems."""
+    """The material of a page: the columns of the tables, and what is known of the problems."""
     tables = [table.dtypes.astype(str).to_dict() for table in (results.trials, results.traces)]
     facts = {name: vars(problem) for name, problem in results.problems.items()}
     return tables, {name: {k for k in own if own[k] is not None} for name, own in facts.items()}

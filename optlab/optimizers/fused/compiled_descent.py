@@ -399,8 +399,6 @@ def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost a
     moments, ``u`` its second moments. All are changed. ``weight`` has a number a row, or none.
     ``t`` is the number of steps made before.
     """
-    if size == 1 and not (s.adaptive or s.momentum != 0 or s.decay != 0 or s.l2 != 0):
-        return descend_by_rows(X, y, weight, orders, epochs, samples, w, s)
     d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
     zero = s.one - s.one
     g, loss = v * zero, zero
@@ -452,9 +450,12 @@ def descend(
     begun, steps = 0, -(-samples // size)
     for k, end in enumerate(ends):
         own = orders[begun:end] if len(orders) > 1 else orders
-        losses[k] = descend_epochs(
-            X, y, weight, own, end - begun, size, samples, t + begun * steps, w, v, u, s
-        )
+        if size == 1 and not (s.adaptive or s.momentum != 0 or s.decay != 0 or s.l2 != 0):
+            losses[k] = descend_by_rows(X, y, weight, own, end - begun, samples, w, s)
+        else:
+            losses[k] = descend_epochs(
+                X, y, weight, own, end - begun, size, samples, t + begun * steps, w, v, u, s
+            )
         points[k] = w
         begun = end
 
