@@ -195,8 +195,7 @@ def named_optimizers(
         for optimizer in several:
             require_optimizer(optimizer)
         labels = _labels(several)
-        twins = sorted(label for label, count in Counter(labels).items() if count > 1)
-        if twins:
+        if twins := _twins(labels):
             raise ValueError(
                 f"optimizers given twice: {', '.join(twins)}; to run one under two names, pass a "
                 "dict of names"
@@ -211,6 +210,13 @@ def named_optimizers(
         except Exception as error:
             raise ValueError(f"optimizer {name!r} cannot be described: {error}") from error
     return named
+
+
+def _twins(names: Sequence[str]) -> list[str]:
+    """Return the names that are there more than once, sorted."""
+    if len(set(names)) == len(names):
+        return []
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def _labels(optimizers: Sequence[Optimizer]) -> list[str]:
@@ -276,8 +282,7 @@ def _named_problems(problems: Problem | Sequence[Problem]) -> dict[str, Problem]
     for problem in several:
         require_problem(problem)
     names = [problem.name for problem in several]
-    twins = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twins:
+    if twins := _twins(names):
         raise ValueError(f"several problems are called {', '.join(twins)}: give each a name=")
     return dict(zip(names, several, strict=True))
 

@@ -197,7 +197,8 @@ class Recorder:
             point.parameter_error,
             epoch * self._steps,
             *self._evaluations(epoch, cost),
-            more={**more, **self._more} if more else self._more,
+            math.nan,  # what theory predicts is not known here
+            {**more, **self._more} if more else self._more,
         )
         self._seen, record = seen, self.record
         record.trace.append(row)
