@@ -2,8 +2,7 @@
 
 Importing this file imports numba. Strict sums over features are taken in eight interleaved parts,
 so that additions need not wait for each other: the same bits on every machine. With ``fastmath``
-the compiler chooses the order of sums, and may round a product and a sum once. What is called from
-one place is inlined there: to compile it by itself before would take half as long again.
+the compiler chooses the order of sums, and may round a product and a sum once.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ def _add_multiple(g: Any, x: Any, factor: Any, d: Any) -> None:
 
 fast_dot = numba.njit(fastmath=set(_FAST))(_sum_of_products)
 fast_add = numba.njit(fastmath=set(_FAST))(_add_multiple)
-strict_add = numba.njit(inline="always")(_add_multiple)
+strict_add = numba.njit(_add_multiple)
 
 
 def _emit_sums(x: Any, w: Any, whole: Any, flags: tuple[str, ...]) -> Any:
@@ -192,7 +191,7 @@ def vector_dot(x: Any, w: Any, d: Any, zero: Any, fastmath: bool) -> Any:
     return (((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))) + rest
 
 
-@numba.njit(inline="always")
+@numba.njit
 def strict_step_by_row(w: Any, x: Any, slope: Any, d: Any, rate: Any) -> None:
     """Make a step along the gradient of one row: x times the slope, and the slope for the bias."""
     whole = d - d % _EIGHT
@@ -203,7 +202,7 @@ def strict_step_by_row(w: Any, x: Any, slope: Any, d: Any, rate: Any) -> None:
         w[d] -= slope * rate
 
 
-@numba.njit(inline="always")
+@numba.njit
 def fast_step_by_row(w: Any, x: Any, move: Any, d: Any) -> None:
     """Make the same step, with the product of slope and rate."""
     whole = d - d % _EIGHT
@@ -262,7 +261,7 @@ def loss_of(kind: int, z: Any, y: Any, delta: Any, one: Any) -> Any:
     return math.exp(z) - y * z + (y * math.log(y) - y if y > 0 else zero)
 
 
-@numba.njit(inline="always")
+@numba.njit
 def step(w: Any, v: Any, g: Any, d: Any, s: Settings) -> None:
     """Change the parameters ``w`` and the velocity ``v`` by the gradient ``g``."""
     for j in range(np.uintp(len(w))):
@@ -284,7 +283,7 @@ def lerp(a: Any, b: Any, share: Any, one: Any) -> Any:
     return a + share * (b - a) if share < half else b - (b - a) * (one - share)
 
 
-@numba.njit(inline="always")
+@numba.njit
 def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> None:
     """Make Adam's step t on the parameters ``w`` and the moments ``m`` and ``v``.
 
@@ -307,14 +306,47 @@ def adam_step(w: Any, m: Any, v: Any, g: Any, d: Any, t: Any, s: Settings) -> No
         w[j] -= change * s.rate
 
 
-@numba.njit(inline="always")
+@numba.njit
 def prefetch_row(X: Any, i: Any, d: Any) -> None:
     """Fetch a row without waiting for it."""
     for j in range(np.uintp(0), d, _LINE):
         _prefetch(X, i, j)
 
 
-@numba.njit(inline="always")
+@numba.njit
+def descend_by_rows(
+    X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
+) -> Any:
+    """Make epochs of plain steps at batch size 1: those of `descend_epochs`, without a gradient.
+
+    The dot product loads what the step before has stored, by vectors of one width.
+    """
+    d, zero, loss = np.uintp(X.shape[1]), s.one - s.one, s.one - s.one
+    for epoch in range(epochs):
+        order = orders[min(epoch, len(orders) - 1)]
+        for k in range(samples):
+            if k + _AHEAD < samples:
+                for j in range(np.uintp(0), d, _LINE):
+                    _prefetch(X, np.uintp(order[k + _AHEAD]), j)
+            i = np.uintp(order[k])
+            x = X[i]
+            z = vector_dot(x, w, d, zero, s.fastmath)
+            if len(w) > d:
+                z += w[d]
+            slope = slope_of(s.kind, z, y[i], s.delta, s.one)
+            if len(weight):
+                slope *= weight[i]
+            if k == samples - 1:
+                loss = loss_of(s.kind, z, y[i], s.delta, s.one)
+                loss *= weight[i] if len(weight) else s.one
+            if s.fastmath:
+                fast_step_by_row(w, x, slope * s.rate, d)
+            else:
+                strict_step_by_row(w, x, slope, d, s.rate)
+    return loss
+
+
+@numba.njit
 def descend_one_column(
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
 ) -> Any:
@@ -351,42 +383,7 @@ def descend_one_column(
     return loss
 
 
-@numba.njit(inline="always")
-def descend_by_rows(
-    X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
-) -> Any:
-    """Make epochs of plain steps at batch size 1: those of `descend_epochs`, without a gradient.
-
-    The dot product loads what the step before has stored, by vectors of one width.
-    """
-    if X.shape[1] == 1:
-        return descend_one_column(X, y, weight, orders, epochs, samples, w, s)
-    d, zero, loss = np.uintp(X.shape[1]), s.one - s.one, s.one - s.one
-    for epoch in range(epochs):
-        order = orders[min(epoch, len(orders) - 1)]
-        for k in range(samples):
-            if k + _AHEAD < samples:
-                for j in range(np.uintp(0), d, _LINE):
-                    _prefetch(X, np.uintp(order[k + _AHEAD]), j)
-            i = np.uintp(order[k])
-            x = X[i]
-            z = vector_dot(x, w, d, zero, s.fastmath)
-            if len(w) > d:
-                z += w[d]
-            slope = slope_of(s.kind, z, y[i], s.delta, s.one)
-            if len(weight):
-                slope *= weight[i]
-            if k == samples - 1:
-                loss = loss_of(s.kind, z, y[i], s.delta, s.one)
-                loss *= weight[i] if len(weight) else s.one
-            if s.fastmath:
-                fast_step_by_row(w, x, slope * s.rate, d)
-            else:
-                strict_step_by_row(w, x, slope, d, s.rate)
-    return loss
-
-
-@numba.njit(inline="always")
+@numba.njit
 def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
     w: Any, v: Any, u: Any, s: Settings,
@@ -399,6 +396,10 @@ def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost a
     moments, ``u`` its second moments. All are changed. ``weight`` has a number a row, or none.
     ``t`` is the number of steps made before.
     """
+    if size == 1 and not (s.adaptive or s.momentum != 0 or s.decay != 0 or s.l2 != 0):
+        if X.shape[1] == 1:
+            return descend_one_column(X, y, weight, orders, epochs, samples, w, s)
+        return descend_by_rows(X, y, weight, orders, epochs, samples, w, s)
     d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
     zero = s.one - s.one
     g, loss = v * zero, zero
@@ -415,10 +416,8 @@ def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost a
                 x = X[i]
                 if s.fastmath:
                     z = fast_dot(x, w, d, zero)
-                elif size == 1:
-                    z = scalar_dot(x, w, d, zero)
-                else:  # s.fastmath, not False: a constant would be compiled apart
-                    z = vector_dot(x, w, d, zero, s.fastmath)
+                else:
+                    z = scalar_dot(x, w, d, zero) if size == 1 else vector_dot(x, w, d, zero, False)
                 if len(w) > d:
                     z += w[d]
                 part = share * weight[i] if len(weight) else share
@@ -450,12 +449,9 @@ def descend(
     begun, steps = 0, -(-samples // size)
     for k, end in enumerate(ends):
         own = orders[begun:end] if len(orders) > 1 else orders
-        if size == 1 and not (s.adaptive or s.momentum != 0 or s.decay != 0 or s.l2 != 0):
-            losses[k] = descend_by_rows(X, y, weight, own, end - begun, samples, w, s)
-        else:
-            losses[k] = descend_epochs(
-                X, y, weight, own, end - begun, size, samples, t + begun * steps, w, v, u, s
-            )
+        losses[k] = descend_epochs(
+            X, y, weight, own, end - begun, size, samples, t + begun * steps, w, v, u, s
+        )
         points[k] = w
         begun = end
 
