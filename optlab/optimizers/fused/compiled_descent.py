@@ -314,39 +314,6 @@ def prefetch_row(X: Any, i: Any, d: Any) -> None:
 
 
 @numba.njit
-def descend_by_rows(
-    X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
-) -> Any:
-    """Make epochs of plain steps at batch size 1: those of `descend_epochs`, without a gradient.
-
-    The dot product loads what the step before has stored, by vectors of one width.
-    """
-    d, zero, loss = np.uintp(X.shape[1]), s.one - s.one, s.one - s.one
-    for epoch in range(epochs):
-        order = orders[min(epoch, len(orders) - 1)]
-        for k in range(samples):
-            if k + _AHEAD < samples:
-                for j in range(np.uintp(0), d, _LINE):
-                    _prefetch(X, np.uintp(order[k + _AHEAD]), j)
-            i = np.uintp(order[k])
-            x = X[i]
-            z = vector_dot(x, w, d, zero, s.fastmath)
-            if len(w) > d:
-                z += w[d]
-            slope = slope_of(s.kind, z, y[i], s.delta, s.one)
-            if len(weight):
-                slope *= weight[i]
-            if k == samples - 1:
-                loss = loss_of(s.kind, z, y[i], s.delta, s.one)
-                loss *= weight[i] if len(weight) else s.one
-            if s.fastmath:
-                fast_step_by_row(w, x, slope * s.rate, d)
-            else:
-                strict_step_by_row(w, x, slope, d, s.rate)
-    return loss
-
-
-@numba.njit
 def descend_one_column(
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
 ) -> Any:
@@ -384,6 +351,41 @@ def descend_one_column(
 
 
 @numba.njit
+def descend_by_rows(
+    X: Any, y: Any, weight: Any, orders: Any, epochs: int, samples: int, w: Any, s: Settings
+) -> Any:
+    """Make epochs of plain steps at batch size 1: those of `descend_epochs`, without a gradient.
+
+    The dot product loads what the step before has stored, by vectors of one width.
+    """
+    if X.shape[1] == 1:
+        return descend_one_column(X, y, weight, orders, epochs, samples, w, s)
+    d, zero, loss = np.uintp(X.shape[1]), s.one - s.one, s.one - s.one
+    for epoch in range(epochs):
+        order = orders[min(epoch, len(orders) - 1)]
+        for k in range(samples):
+            if k + _AHEAD < samples:
+                for j in range(np.uintp(0), d, _LINE):
+                    _prefetch(X, np.uintp(order[k + _AHEAD]), j)
+            i = np.uintp(order[k])
+            x = X[i]
+            z = vector_dot(x, w, d, zero, s.fastmath)
+            if len(w) > d:
+                z += w[d]
+            slope = slope_of(s.kind, z, y[i], s.delta, s.one)
+            if len(weight):
+                slope *= weight[i]
+            if k == samples - 1:
+                loss = loss_of(s.kind, z, y[i], s.delta, s.one)
+                loss *= weight[i] if len(weight) else s.one
+            if s.fastmath:
+                fast_step_by_row(w, x, slope * s.rate, d)
+            else:
+                strict_step_by_row(w, x, slope, d, s.rate)
+    return loss
+
+
+@numba.njit
 def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost as much as a row
     X: Any, y: Any, weight: Any, orders: Any, epochs: int, size: int, samples: int, t: int,
     w: Any, v: Any, u: Any, s: Settings,
@@ -397,8 +399,6 @@ def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost a
     ``t`` is the number of steps made before.
     """
     if size == 1 and not (s.adaptive or s.momentum != 0 or s.decay != 0 or s.l2 != 0):
-        if X.shape[1] == 1:
-            return descend_one_column(X, y, weight, orders, epochs, samples, w, s)
         return descend_by_rows(X, y, weight, orders, epochs, samples, w, s)
     d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
     zero = s.one - s.one
