@@ -214,8 +214,6 @@ def named_optimizers(
 
 def _twins(names: Sequence[str]) -> list[str]:
     """Return the names that are there more than once, sorted."""
-    if len(set(names)) == len(names):
-        return []
     return sorted(name for name, count in Counter(names).items() if count > 1)
 
 

@@ -73,7 +73,7 @@ class Recorder:
         self._seen: tuple[Parameters, int | None] = ({}, None)  # the last ones recorded
         if budget.record_parameters and record.trial.stage == "measured":
             record.recorded = RecordedParameters()
-        self._write(0, 0.0, self._all(start), math.nan)
+        self._evaluate(0, 0.0, self._all(start), math.nan)
         fits = fits or TrivialFits.of(problem, start)
         baseline = Baseline.of(record.trial, problem, optimizer, self._row, fits)
         record.stop_scale = baseline.stop_scale
@@ -91,7 +91,7 @@ class Recorder:
         """Record an iterate; return the end of the trial, or None where it goes on."""
         self.check(iterate, epoch)
         loss = math.nan if iterate.batch_loss is None else float(iterate.batch_loss)
-        self._write(epoch, seconds, self._all(iterate.parameters), loss, iterate.cost)
+        self._evaluate(epoch, seconds, self._all(iterate.parameters), loss, iterate.cost)
         return self._stopping.check(self._row)
 
     def check(self, iterate: Iterate, epoch: int) -> None:
@@ -161,7 +161,7 @@ class Recorder:
     def _all(self, parameters: Parameters) -> Parameters:
         return parameters if self._buffered is None else parameters | self._buffered.buffers()
 
-    def _write(
+    def _evaluate(
         self,
         epoch: int,
         seconds: float,

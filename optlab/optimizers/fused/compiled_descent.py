@@ -322,9 +322,9 @@ def descend_one_column(
     Each step needs the parameters of the one before: what is left is the time from one to the next.
     """
     zero, loss = s.one - s.one, s.one - s.one
-    slant, level, has_level = w[0], zero, len(w) > 1
-    if has_level:
-        level = w[1]
+    coefficient, bias, has_bias = w[0], zero, len(w) > 1
+    if has_bias:
+        bias = w[1]
     for epoch in range(epochs):
         order = orders[min(epoch, len(orders) - 1)]
         for k in range(samples):
@@ -332,21 +332,21 @@ def descend_one_column(
                 _prefetch(X, np.uintp(order[k + _AHEAD]), np.uintp(0))
             i = np.uintp(order[k])
             x = X[i, 0]
-            z = x * slant
-            if has_level:
-                z += level
+            z = x * coefficient
+            if has_bias:
+                z += bias
             slope = slope_of(s.kind, z, y[i], s.delta, s.one)
             if len(weight):
                 slope *= weight[i]
             if k == samples - 1:
                 loss = loss_of(s.kind, z, y[i], s.delta, s.one)
                 loss *= weight[i] if len(weight) else s.one
-            slant -= x * slope * s.rate
-            if has_level:
-                level -= slope * s.rate
-    w[0] = slant
-    if has_level:
-        w[1] = level
+            coefficient -= x * slope * s.rate
+            if has_bias:
+                bias -= slope * s.rate
+    w[0] = coefficient
+    if has_bias:
+        w[1] = bias
     return loss
 
 

@@ -77,8 +77,9 @@ def theory_figure(results: ResultTables, problem: str, *, paper: FigureStyle = P
 def _by_rate(results: ResultTables) -> list[str]:
     """Return the optimizers in the order of their learning rates, those of unknown ones last."""
     trials = results.trials
-    rates = trials[LEARNING_RATE] if LEARNING_RATE in trials else given_rates(trials)
-    rates = pd.to_numeric(rates, errors="coerce").astype(float)
+    rates = pd.to_numeric(given_rates(trials), errors="coerce").astype(float)
+    if LEARNING_RATE in trials:  # of several files, one may not have it
+        rates = trials[LEARNING_RATE].astype(float).fillna(rates)
     first = rates.groupby(trials["optimizer"].astype(str), sort=False).first()
     return [str(name) for name in first.sort_values(kind="stable").index]
 

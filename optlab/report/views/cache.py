@@ -26,7 +26,7 @@ _UNCHANGED: ContextVar[dict[ResultTables, dict[Any, Any]] | None] = ContextVar(
 def unchanged_tables() -> Iterator[None]:
     """Compute the checksum of each results' tables once within: nothing may change them meanwhile.
 
-    Checksums are a sixth of the work of a small page.
+    A page asks for many views, each of which would compute the checksum of the same tables anew.
     """
     if _UNCHANGED.get() is not None:
         yield
