@@ -11,6 +11,7 @@ import scipy.optimize
 import torch
 
 import optlab as ol
+from optlab.lab.measure.threads import set_threads, threads_kept
 from optlab.optimizers.adapters.callback_iterates import callback_iterates
 from optlab.optimizers.adapters.scipy_minimize import METHODS
 
@@ -83,8 +84,15 @@ def test_each_method_gives_the_iterates_of_a_direct_call(method):
         assert found[-1].cost.hessian_products > 0
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("method", ["L-BFGS-B", "trust-exact"])
-def test_a_linear_problem_gives_the_bits_of_a_direct_call(method):
+def test_a_linear_problem_gives_the_bits_of_a_direct_call(method, threads):
+    with threads_kept():
+        set_threads(threads)  # a sum has other bits with another number of threads
+        compare_with_a_direct_call(method)
+
+
+def compare_with_a_direct_call(method):
     problem = ol.LinearRegression.from_dataset(ol.datasets.diabetes().standardized(), l2=0.1)
     X, y = problem.data.X.numpy(), problem.data.y.numpy()
 

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
+import torch
 
 Solve = Callable[[Callable[..., None]], Any]
 
@@ -55,9 +56,13 @@ def callback_iterates(solve: Solve) -> Iterator[np.ndarray[Any, Any]]:
         if not to_worker.get():
             raise _Closed
 
+    threads = torch.get_num_threads()
+
     def work() -> None:
         if not to_worker.get():
             return
+        # Without this, MKL would use as many as it does by default in each new thread of Python.
+        torch.set_num_threads(threads)
         try:
             from_worker.put(("end", solve(callback)))
         except BaseException as error:  # whatever it is, it is raised where it is waited for
