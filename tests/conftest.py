@@ -52,6 +52,14 @@ def run_in(folder, command):
     )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def number_of_threads_is_left_as_it_was():
+    """Blame the test that changes it, not a later one whose sums have other bits."""
+    before = torch.get_num_threads()
+    yield
+    assert torch.get_num_threads() == before
+
+
 @pytest.fixture
 def new_children():
     """A function: the processes that this one has begun since the test began, and that run."""

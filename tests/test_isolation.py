@@ -18,6 +18,7 @@ import optlab as ol
 from optlab.app import options
 from optlab.lab import Budget, Status, Trial, execution_options, run_trial
 from optlab.lab.measure import memory as meter
+from optlab.lab.measure.threads import threads_kept
 from optlab.lab.trial import peak_memory
 from optlab.lab.trial.record import TRACE_NUMBERS
 from optlab.lab.trial.task import Task
@@ -61,7 +62,8 @@ def bits(rows):
 
 
 def alone(task):
-    return run_trial(task.trial, task.problem, task.optimizer, task.budget, threads=2)
+    with threads_kept():
+        return run_trial(task.trial, task.problem, task.optimizer, task.budget, threads=2)
 
 
 def assert_same(record, alone):
