@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import weakref
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -38,6 +39,8 @@ def load():
     sys.modules["triton"] = None
     importlib.import_module("torch._dynamo")
     del sys.modules["triton"]
+    for finalizer in list(weakref.finalize._registry):
+        finalizer.atexit = False  # it would free what a library holds when a child ends
     gc.freeze()  # no collection of a child walks over what has been loaded
     gc.enable()
 
@@ -128,7 +131,7 @@ def text_stream(number):
     raw = open(number, "wb" if number else "rb", 0 if unbuffered else -1, closefd=False)  # noqa: SIM115 - it is to stay open
     return TextIOWrapper(
         raw,
-        encoding="utf-8",
+        encoding=os.environ.get("PYTHONIOENCODING", "utf-8"),
         errors="backslashreplace" if number == 2 else "surrogateescape",
         line_buffering=number == 2 or os.isatty(number),
         write_through=unbuffered,
