@@ -84,8 +84,13 @@ _NOT_ASTRAY: dict[str, ModuleType] = {}
 """Modules that need not be sent by value, by their names in `sys.modules`."""
 
 _INSTALLED = tuple(
-    sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib", "purelib", "platlib")
+    folder + os.sep
+    for folder in (
+        *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *(f for f in sys.path if f.endswith(("site-packages", "dist-packages"))),
+    )
 )
+"""The folders of installed packages: a user's own and the system's are not told by sysconfig."""
 
 
 def _astray_modules() -> list[ModuleType]:
