@@ -2,10 +2,11 @@
 
 A fork takes milliseconds where a new process takes seconds to load torch. What is forked is a
 process like any other: it has the arguments, environment, folder and streams of the command, gets
-its signals, and ends as an interpreter ends. It can also be the fork server of a worker pool. See
-`tests/commands.py`.
+its signals, and ends as an interpreter ends, but that it frees nothing. It can also be the fork
+server of a worker pool. See `tests/commands.py`.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -14,6 +15,8 @@ import select
 import signal
 import socket
 import sys
+import threading
+import weakref
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -36,6 +39,8 @@ def load():
     sys.modules["triton"] = None
     importlib.import_module("torch._dynamo")
     del sys.modules["triton"]
+    for finalizer in list(weakref.finalize._registry):
+        finalizer.atexit = False  # it would free what a library holds when a child ends
     gc.freeze()  # no collection of a child walks over what has been loaded
     gc.enable()
 
@@ -126,7 +131,7 @@ def text_stream(number):
     raw = open(number, "wb" if number else "rb", 0 if unbuffered else -1, closefd=False)  # noqa: SIM115 - it is to stay open
     return TextIOWrapper(
         raw,
-        encoding="utf-8",
+        encoding=os.environ.get("PYTHONIOENCODING", "utf-8"),
         errors="backslashreplace" if number == 2 else "surrogateescape",
         line_buffering=number == 2 or os.isatty(number),
         write_through=unbuffered,
@@ -162,6 +167,19 @@ def run(program, arguments):
         exec(compile(script.read_bytes(), script, "exec"), vars(main))
 
 
+def end(status):
+    """End as an interpreter does, but for the freeing of what was loaded: it takes half a second.
+
+    Return where a stream cannot be written to, which an interpreter's own end then says.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    with suppress(OSError, ValueError):
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+        os._exit(status)
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal, for who runs the tests
     load()
@@ -176,4 +194,12 @@ if __name__ == "__main__":
     become(request, streams)
     if request["program"] == "fork server":
         serve_forks(request["arguments"], streams[-1])
-    run(request["program"], request["arguments"])
+    status = 0
+    try:
+        run(request["program"], request["arguments"])
+    except SystemExit as ended:
+        if not isinstance(ended.code, int | None):
+            raise
+        status = ended.code or 0
+    end(status)
+    sys.exit(status)

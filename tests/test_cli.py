@@ -484,8 +484,8 @@ def test_list_names_optimizers_problems_datasets_and_devices(main):
     assert "cpu" in devices
 
 
-def test_info_says_what_decides_speed_and_last_digits():
-    said = run(OPTLAB, "info").stdout
+def test_info_says_what_decides_speed_and_last_digits(main):
+    _, said, _ = main("info")
     assert torch.__version__ in said
     for word in ("processor", "torch threads", "scikit-learn", "numpy"):
         assert word in said
@@ -501,11 +501,9 @@ def test_a_closed_stdout_costs_neither_tables_nor_page(folder):
 def test_names_that_stdout_cannot_encode_are_printed_escaped(folder):
     script = SCRIPT.replace('"small"', '"snow ☃"')
     (folder / "snow.py").write_text(script, encoding="utf-8")
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(
-        [OPTLAB, "run", "snow.py"], cwd=folder, env=environment, capture_output=True, check=True
-    )
-    assert done.stdout.startswith(b"snow \\u2603")
+    done = optlab("run", "snow.py", cwd=folder, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("snow \\u2603")
 
 
 @pytest.mark.parametrize(("threads", "advice"), [(None, "try --threads 1"), (1, "nothing else")])

@@ -43,13 +43,6 @@ def test_a_mistake_of_the_script_has_its_own_traceback(tmp_path):
         call(app, ["run", str(tmp_path / "wrong.py")])
 
 
-def test_info_names_what_decides_speed_and_digits(capsys):
-    assert call(app, ["info"]) == 0
-    shown = capsys.readouterr().out
-    assert "torch" in shown
-    assert "processor" in shown
-
-
 def test_a_tuned_comparison_prints_its_table(capsys):
     arguments = ["compare", "tutorial", "--tune", "2", "--optimizers", "sgd,lstsq"]
     assert call(app, [*arguments, "--epochs", "3", "--batch-sizes", "full"]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import pickle
 import sys
 import sysconfig
@@ -68,9 +69,8 @@ def _sent_by_value() -> Iterator[None]:
     It does so by itself for ``__main__`` and for modules that are not in `sys.modules`; there
     remain those that were put there under a name that no search for modules would find.
     """
-    # A look at every module of a large program takes a millisecond, so each is looked at once.
-    modules = [module for module in list(sys.modules.values()) if _is_astray(module)]
-    chosen = [m for m in modules if m.__name__ not in cloudpickle.list_registry_pickle_by_value()]
+    by_value = cloudpickle.list_registry_pickle_by_value()
+    chosen = [module for module in _astray_modules() if module.__name__ not in by_value]
     for module in chosen:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -78,6 +78,32 @@ def _sent_by_value() -> Iterator[None]:
     finally:  # the registry is everybody's
         for module in chosen:
             cloudpickle.unregister_pickle_by_value(module)
+
+
+_NOT_ASTRAY: dict[str, ModuleType] = {}
+"""Modules that need not be sent by value, by their names in `sys.modules`."""
+
+_INSTALLED = tuple(
+    folder + os.sep
+    for folder in (
+        *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *(f for f in sys.path if f.endswith(("site-packages", "dist-packages"))),
+    )
+)
+"""The folders of installed packages: a user's own and the system's are not told by sysconfig."""
+
+
+def _astray_modules() -> list[ModuleType]:
+    """Return the modules that no search finds; of thousands, only new ones are looked at."""
+    astray = []
+    for key, module in list(sys.modules.items()):
+        if _NOT_ASTRAY.get(key) is module:
+            continue
+        if _is_astray(module):
+            astray.append(module)
+        elif type(module) is ModuleType:
+            _NOT_ASTRAY[key] = module
+    return astray
 
 
 def _is_astray(module: ModuleType) -> bool:
@@ -90,11 +116,7 @@ def _is_astray(module: ModuleType) -> bool:
 
 @cache
 def _cannot_be_found(name: str, file: str) -> bool:
-    path = Path(file)
-    installed = [
-        sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")
-    ]
-    if path.suffix != ".py" or any(path.is_relative_to(folder) for folder in installed):
+    if not file.endswith(".py") or file.startswith(_INSTALLED):
         return False
     spec, search = None, None
     parts = name.split(".")
@@ -103,7 +125,7 @@ def _cannot_be_found(name: str, file: str) -> bool:
         if spec is None:
             return True
         search = spec.submodule_search_locations
-    return spec is None or spec.origin is None or not path.samefile(spec.origin)
+    return spec is None or spec.origin is None or not Path(file).samefile(spec.origin)
 
 
 def _find(name: str, search: list[str] | None) -> ModuleSpec | None:
