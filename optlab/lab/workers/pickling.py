@@ -91,10 +91,7 @@ def _is_astray(module: ModuleType) -> bool:
 @cache
 def _cannot_be_found(name: str, file: str) -> bool:
     path = Path(file)
-    installed = [
-        sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")
-    ]
-    if path.suffix != ".py" or any(path.is_relative_to(folder) for folder in installed):
+    if path.suffix != ".py" or any(path.is_relative_to(folder) for folder in _installed()):
         return False
     spec, search = None, None
     parts = name.split(".")
@@ -104,6 +101,13 @@ def _cannot_be_found(name: str, file: str) -> bool:
             return True
         search = spec.submodule_search_locations
     return spec is None or spec.origin is None or not path.samefile(spec.origin)
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    """Return the folders of what is installed; to ask takes as long as all else about a module."""
+    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
+    return tuple(dict.fromkeys(sysconfig.get_path(kind) for kind in kinds))
 
 
 def _find(name: str, search: list[str] | None) -> ModuleSpec | None:
