@@ -25,6 +25,7 @@ from optlab.testing import (
     parametrize_with_checks,
     signature,
 )
+from optlab.testing.conformance import check as conformance_check
 from optlab.testing.conformance.check import LEVELS, all_checks, checks_of
 from optlab.testing.known_rules import known_rule
 from optlab.testing.load_target import load_target
@@ -56,8 +57,10 @@ NUMBERS = r"-?\d+\.\d*(?:e[+-]\d+)?|nan"
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_a_fault_is_caught_by_the_check_that_names_it(name):
+def test_a_fault_is_caught_by_the_check_that_names_it(name, monkeypatch):
     fault = ZOO[name]
+    if fault.check == "the mean loss is the exact expectation":  # 300 runs a draw
+        monkeypatch.setattr(conformance_check, "_DRAWS", 1)
     report = check_optimizer(fault.make(), reference=fault.reference, only=[fault.check])
     assert [failure.check for failure in report.failures] == [fault.check]
     message, code = words_and_code(report.failures[0].message)

@@ -252,11 +252,18 @@ def test_the_certified_optimum_is_reached(optimizer, size, epochs, kind, penalty
     if isinstance(optimizer, ol.SVRG):
         square = problem.X.square().sum(1).max().item() + 1
         optimizer = ol.SVRG(1 / (3 * problem.loss_function.steepest * square + 3 * problem.l2))
-    _, last = run(optimizer, problem, epochs, size, shuffle=True)
-    start = problem.start(torch.Generator().manual_seed(7))
-    gap = problem.evaluate(last.parameters).suboptimality
+    generator = torch.Generator().manual_seed(7)
+    start, (X, y, weight) = problem.start(generator), problem.data
     bound = reference.bound if math.isfinite(reference.bound) else 0.0  # least squares has digits
-    assert gap <= tolerance(problem, start) + bound
+    enough = tolerance(problem, start) + bound
+    batches, there = ol.Batches(X, y, size, generator, weight=weight), 0
+    for epoch, iterate in enumerate(islice(optimizer.iterates(problem, batches, start), epochs)):
+        if epoch % 5 == 4:  # reached, and not left again
+            gap = problem.evaluate(iterate.parameters).suboptimality
+            there = there + 1 if gap <= enough else 0
+            if there == 2:
+                return
+    assert gap <= enough
 
 
 def test_restart_makes_fista_linear_where_it_is_not():

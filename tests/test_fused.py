@@ -183,7 +183,7 @@ def test_with_one_feature_and_one_row_a_step_the_bits_are_manual_sgds(dtype, int
     assert torch.equal(ours, theirs)
 
 
-@settings(max_examples=8)  # the interpreter takes some milliseconds an operation
+@settings(max_examples=5)  # the interpreter takes some milliseconds an operation
 @given(cases, st.integers(1, 5), st.sampled_from([16, 64, 256]))
 @pytest.mark.parametrize("wide", [False, True], ids=["narrow", "wide"])
 def test_a_kernel_makes_torchs_steps(triton_descent, wide, drawn, trials, tile):

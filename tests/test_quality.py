@@ -67,16 +67,13 @@ def test_every_public_name_is_there_and_documented(name):
 
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PARSED = {
-    path.relative_to(PACKAGE): ast.parse(path.read_text(encoding="utf-8")) for path in MODULES
-}
 
 
 def functions():
-    for path, tree in PARSED.items():
-        for node in ast.walk(tree):
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):
-                yield path, node
+                yield path.relative_to(PACKAGE), node
 
 
 def test_every_function_fits_a_screen():

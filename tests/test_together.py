@@ -245,6 +245,26 @@ def test_a_loss_that_changes_with_each_call_is_not_replayed():
     assert len({float(loss) for loss in found}) == 5
 
 
+class Branching(torch.nn.Module):
+    """A loss that is another for targets above 1."""
+
+    def forward(self, outputs, y):
+        mean = (outputs - y).square().mean()
+        return 2 * mean if y.max() > 1 else mean
+
+
+def test_a_loss_that_depends_on_a_number_of_its_batch_has_the_branch_of_each():
+    X, y = torch.ones(4, 1, dtype=torch.float64), torch.tensor([[1.0], [1.0], [3.0], [3.0]])
+    layer = torch.nn.Linear(1, 1, dtype=torch.float64)
+    problem = ol.ModuleProblem(layer, Branching(), X, y.double())
+    joint = JointGradient(problem, problem.begin(torch.Generator().manual_seed(1)))
+    for rows, factor in ((slice(2), 1), (slice(2), 1), (slice(2), 1), (slice(2, 4), 2)):
+        batch = ol.problems.Batch(X[rows], problem.data.y[rows], None)
+        points = torch.zeros(2, 2, dtype=torch.float64)
+        _, losses = joint(points, batch, is_shared=True, with_loss=True)
+        assert losses.tolist() == [factor * y[rows][0, 0].item() ** 2] * 2
+
+
 @dataclasses.dataclass(frozen=True)
 class OwnSteps(ol.SGD):
     """A person's rule whose iterates are not those of `descend`."""

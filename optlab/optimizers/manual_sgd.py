@@ -43,9 +43,9 @@ class ManualSGD:
     --------
     >>> import optlab as ol
     >>> problem = ol.LinearRegression.from_dataset(ol.datasets.tutorial().standardized())
-    >>> solution = ol.minimize(problem, ol.ManualSGD(), epochs=2000, batch_size=1, seed=1)
-    >>> round(solution.parameters["weight"].item(), 5)
-    2.70672
+    >>> solution = ol.minimize(problem, ol.ManualSGD(0.01), epochs=200, batch_size=1, seed=1)
+    >>> round(solution.parameters["weight"].item(), 4)
+    2.7063
 
     References
     ----------

@@ -27,7 +27,7 @@ def unflatten(vector: Tensor, like: Parameters) -> Parameters:
     >>> unflatten(torch.tensor([1.0, 2.0]), {"weight": torch.zeros(1), "bias": torch.zeros(())})
     {'weight': tensor([1.]), 'bias': tensor(2.)}
     """
-    parts = vector.split([value.numel() for value in like.values()])
+    parts = vector.split_with_sizes([value.numel() for value in like.values()])
     return {
         name: part.view(value.shape)
         for (name, value), part in zip(like.items(), parts, strict=True)

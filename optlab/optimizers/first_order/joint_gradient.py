@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
-from torch.fx.experimental.proxy_tensor import make_fx
 
+from optlab.optimizers.first_order.recording import recorded
 from optlab.problems import Batch, Parameters, Problem
 from optlab.problems.capabilities import HasGradient, has
 from optlab.problems.vector import flatten, unflatten
@@ -80,7 +80,7 @@ class JointGradient:
         found = function(*given)
         if calls == 0:
             with _tracing:
-                self._known[key] = 1, make_fx(function)(*given)
+                self._known[key] = 1, recorded(function, given)
         else:
             same = all(map(_same_numbers, found, trace(*given)))
             self._known[key] = 2, trace if same else function

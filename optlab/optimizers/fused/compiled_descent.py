@@ -402,13 +402,14 @@ def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost a
         return descend_by_rows(X, y, weight, orders, epochs, samples, w, s)
     d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
     zero = s.one - s.one
-    g, loss = v * zero, zero
+    g, loss = np.empty_like(v), zero
     for epoch in range(epochs):
         order = orders[min(epoch, len(orders) - 1)]
         for first in range(0, samples, size):
             last = min(first + size, samples)
             share, loss = s.one / number(last - first), zero
-            g[:] = zero
+            for j in range(np.uintp(len(g))):  # a loop: arrays in arrays take seconds to compile
+                g[j] = zero
             for k in range(first, last):
                 if k + _AHEAD < samples:
                     prefetch_row(X, np.uintp(order[k + _AHEAD]), d)
@@ -452,7 +453,8 @@ def descend(
         losses[k] = descend_epochs(
             X, y, weight, own, end - begun, size, samples, t + begun * steps, w, v, u, s
         )
-        points[k] = w
+        for j in range(np.uintp(len(w))):
+            points[k, j] = w[j]
         begun = end
 
 
