@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from optlab.analysis.comparison import ratios
+from optlab.analysis.comparison import ratios_to_each
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, by_cell, summary, timed
 from optlab.report.views.cache import cached
@@ -145,8 +145,9 @@ def _ratios(trials: pd.DataFrame) -> pd.DataFrame:
     kept += ["message", "baseline_batch"]
     chosen = trials[trials["status"] != "skipped"]
     parts = []
-    for name in list(dict.fromkeys(chosen["optimizer"]))[:MOST_BASELINES]:
-        part = ratios(chosen, name).rename(columns=columns)
+    names = list(dict.fromkeys(chosen["optimizer"]))[:MOST_BASELINES]
+    for table in ratios_to_each(chosen, names) if names else []:
+        part = table.rename(columns=columns)
         part = part[(part["pairs"] > 0) | part["message"].str.startswith("pairs left out")]
         at = part["batch"].where(part["batch"] != DIRECT, part["baseline_batch"])
         parts.append(part.assign(at=at))
