@@ -6,7 +6,15 @@ import pandas as pd
 
 from optlab.analysis.comparison import ratios_to_each
 from optlab.analysis.result_tables import ResultTables
-from optlab.analysis.statistics import CELL, by_cell, summary, timed
+from optlab.analysis.statistics import (
+    CELL,
+    UNSTABLE_ABOVE,
+    by_cell,
+    cell_numbers,
+    median_intervals,
+    spread,
+    timed,
+)
 from optlab.report.views.cache import cached
 from optlab.report.views.view import Axis, View
 from optlab.text import DIRECT
@@ -29,12 +37,14 @@ def _seconds(trials: pd.DataFrame) -> pd.DataFrame:
     ran beside others are left out.
     """
     chosen = trials[timed(trials) & trials["seconds"].notna()]
-    names = {"seconds": "median", "seconds_low": "low", "seconds_high": "high"}
-    table = summary(chosen).rename(columns=names | {"seconds_coverage": "coverage"})
-    groups = chosen.groupby(CELL, sort=False, observed=True)["seconds"]
-    table[["min", "max"]] = groups.agg(["min", "max"]).to_numpy()
-    own = ["median", "low", "high", "coverage", "min", "max", "timed", "spread", "unstable"]
-    return table[[*CELL, *own]]
+    cell = cell_numbers(chosen)
+    rows = chosen.loc[~cell.duplicated(), CELL].reset_index(drop=True)
+    groups = chosen["seconds"].astype(float).groupby(cell)
+    own = median_intervals(chosen["seconds"], cell).join(groups.agg(["min", "max", "count"]))
+    own = own.rename(columns={"count": "timed"})
+    own["spread"] = spread(chosen["seconds"], cell, chosen["seed"])
+    own["unstable"] = own["spread"] > UNSTABLE_ABOVE
+    return pd.concat([rows, own], axis=1)
 
 
 @cached
