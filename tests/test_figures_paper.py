@@ -186,7 +186,7 @@ def test_long_names_overlap_nothing_and_are_not_cut():
     names = tuple(f"AnOptimizerOfLongName(learning_rate=0.01, momentum=0.9, restarts={n}, "
                   "warm_up=True, amsgrad=True)" for n in range(3))  # fmt: skip
     results = plant(problems=("a problem of a name that is " + "very " * 12 + "long",),
-                    optimizers=names, direct=(), mishaps=False)  # fmt: skip
+                    optimizers=names, direct=(), sizes=(1, "full"), mishaps=False)  # fmt: skip
     facts = next(iter(results.problems.values()))
     drawn = figures.all_figures(results, facts.name)
     for key, figure in drawn.items():

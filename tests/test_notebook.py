@@ -9,6 +9,7 @@ import pytest
 
 import optlab as ol
 from optlab.report import progress_bar
+from tests.commands import program
 
 NOTEBOOK = Path(__file__).parents[1] / "experiments" / "first_steps.ipynb"
 SHORTER = {"epochs=3000": "epochs=1500", "repeats=3, epochs=300": "repeats=1, epochs=20"}
@@ -81,10 +82,30 @@ def test_off_a_terminal_there_is_no_bar_unless_lines_are_asked_for(tutorial, cap
         )
 
 
+KERNEL = """
+import sys
+sys.path.insert(0, {root!r})
+from ipykernel.kernelapp import launch_new_instance
+launch_new_instance()
+"""
+
+
+@pytest.fixture
+def forked_kernel(tmp_path_factory, monkeypatch):
+    """Let a notebook's kernel be forked from a process that has loaded torch."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    command = [program("python"), "-c", KERNEL.format(root=str(NOTEBOOK.parents[1]))]
+    spec = {"argv": [*command, "-f", "{connection_file}"], "display_name": "", "language": "python"}
+    kernel = folder / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps(spec), encoding="utf-8")
+    monkeypatch.setenv("JUPYTER_PATH", str(folder))
+
+
+@pytest.mark.usefixtures("forked_kernel")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_the_notebook_of_the_experiments_runs_and_shows_itself(tmp_path, monkeypatch):
+def test_the_notebook_of_the_experiments_runs_and_shows_itself(tmp_path):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
-    monkeypatch.setenv("PYTHONPATH", str(NOTEBOOK.parents[1]))
     text = NOTEBOOK.read_text(encoding="utf-8")
     for long, short in SHORTER.items():
         assert long in text

@@ -85,7 +85,7 @@ def test_saved_files_are_merged_and_a_trial_in_two_counts_once(results, tmp_path
     other = replace(results, trials=results.trials.assign(seconds=1.0)).save(tmp_path / "c.db")
     merged = Results.load(files[0], other)
     assert set(merged.trials["file"]) == {"a.db", "c.db"}
-    check_equal(merged, Results.load(merged.save(tmp_path / "merged.db")), answer=True)
+    check_equal(merged, Results.load(merged.save(tmp_path / "merged.db")))
     found = ["problem", "optimizer", "hyperparameter", "best", "low", "high"]
     assert len(results.tuning())
     assert_frame_equal(merged.tuning()[found], results.tuning()[found])

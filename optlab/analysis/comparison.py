@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from optlab.analysis.intervals import Floats, trimmed_mean_interval
 from optlab.analysis.statistics import (
@@ -19,6 +21,8 @@ from optlab.analysis.statistics import (
     timed,
 )
 from optlab.text import DIRECT
+
+Numbers: TypeAlias = NDArray[np.intp]
 
 FASTER, SLOWER = "faster", "slower"
 SAME = "no difference shown"
@@ -120,36 +124,67 @@ def ratios(trials: pd.DataFrame, baseline: str | Mapping[str, object]) -> pd.Dat
       optimizer  pairs     ratio  ratio_low verdict
     0         B      5  1.315541   1.287965  slower
     """
+    return ratios_to_each(trials, [baseline])[0]
+
+
+def ratios_to_each(
+    trials: pd.DataFrame, baselines: Iterable[str | Mapping[str, object]]
+) -> list[pd.DataFrame]:
+    """Return the table of `ratios` for each of several baselines."""
     trials = measured(trials)
-    _check(trials)
     cell = cell_numbers(trials)
+    repeat = trials.groupby(["seed", "repeat"], sort=False).ngroup()
+    sides = pd.DataFrame(
+        {
+            "cell": cell,
+            "repeat": repeat,
+            "place": cell * (repeat.max() + 1) + repeat,
+            "seconds": trials["seconds"].astype(float),
+            "status": trials["status"].astype(object),
+            "contended": trials["contended"].astype(bool),
+            "shared": in_sweep(trials),
+        }
+    )
+    if not sides["place"].is_unique:
+        which = trials.loc[sides["place"].duplicated(), [*CELL, "seed", "repeat"]]
+        raise ValueError(f"trials must have each repeat once, not twice {which.iloc[0].to_dict()}")
     cells = trials.loc[~cell.duplicated(), CELL].reset_index(drop=True)
-    rows = _comparisons(cells, baseline)
-    pairs = _pairs(trials, cell, rows)
-    counted = pairs.loc[pairs["left_out"] == "", ["row", "log_ratio"]]
-    rows["pairs"] = counted.groupby("row").size().reindex(rows.index, fill_value=0)
-    rows[["ratio", "ratio_low", "ratio_high"]] = np.exp(_intervals(counted, len(rows)))
-    rows["verdict"] = SAME
-    rows.loc[rows["ratio_high"] < 1, "verdict"] = FASTER
-    rows.loc[rows["ratio_low"] > 1, "verdict"] = SLOWER
-    rows.loc[rows["pairs"] < LEAST_PAIRS, "verdict"] = TOO_FEW
-    seconds = trials["seconds"].astype(float).where(timed(trials))
-    unstable = spread(seconds, cell, trials["seed"]) > UNSTABLE_ABOVE
-    shaky = unstable[unstable].index
-    rows["unstable"] = rows["cell"].isin(shaky) | rows["baseline_cell"].isin(shaky)
-    rows["message"] = _messages(pairs, rows)
-    return rows.drop(columns=["cell", "baseline_cell"])
+    seconds = sides["seconds"].where(timed(trials))
+    unstable = spread(seconds, cell, trials["seed"]).reindex(cells.index) > UNSTABLE_ABOVE
+    sides = sides.sort_values("cell", kind="stable", ignore_index=True)
+    return [_to_one(sides, cells, unstable.to_numpy(), baseline) for baseline in baselines]
 
 
-def _check(trials: pd.DataFrame) -> None:
-    twice = cell_numbers(trials, "seed", "repeat").duplicated()
-    if twice.any():
-        which = trials.loc[twice, [*CELL, "seed", "repeat"]].iloc[0].to_dict()
-        raise ValueError(f"trials must have each repeat once, not twice {which}")
+def _to_one(
+    sides: pd.DataFrame,
+    cells: pd.DataFrame,
+    unstable: NDArray[np.bool_],
+    baseline: str | Mapping[str, object],
+) -> pd.DataFrame:
+    mine, its, name = _comparisons(cells, baseline)
+    pairs = _pairs(sides, mine, its)
+    counted = pairs[pairs["left_out"] == ""]
+    counts = np.bincount(counted["row"], minlength=len(mine))
+    ratio, low, high = np.exp(_intervals(counted["log_ratio"].to_numpy(), counts)).T
+    conditions = [counts < LEAST_PAIRS, low > 1, high < 1]
+    rows = cells.take(mine).reset_index(drop=True)
+    return rows.assign(
+        baseline=name,
+        baseline_batch=cells["batch"].reindex(its).set_axis(rows.index),
+        pairs=counts,
+        ratio=ratio,
+        ratio_low=low,
+        ratio_high=high,
+        verdict=pd.Series(np.select(conditions, [TOO_FEW, SLOWER, FASTER], SAME), dtype=str),
+        unstable=unstable[mine] | (unstable[its] & (its >= 0)),
+        message=_messages(pairs, its, name),
+    )
 
 
-def _comparisons(cells: pd.DataFrame, baseline: str | Mapping[str, object]) -> pd.DataFrame:
-    """Return a row for each cell and baseline cell to compare; one with -1 where there is none."""
+def _comparisons(
+    cells: pd.DataFrame, baseline: str | Mapping[str, object]
+) -> tuple[Numbers, Numbers, str]:
+    """Return the cells to compare, each one's baseline cell, -1 for none, and its optimizer."""
     if isinstance(baseline, str):
         is_baseline, place = cells["optimizer"] == baseline, _PLACE
     else:
@@ -157,49 +192,56 @@ def _comparisons(cells: pd.DataFrame, baseline: str | Mapping[str, object]) -> p
     if not is_baseline.any():
         one = cells["optimizer"].unique() if isinstance(baseline, str) else cells.to_dict("records")
         raise ValueError(f"baseline must be one of {', '.join(map(repr, one))}, not {baseline!r}")
-    numbered = cells.assign(cell=cells.index)
-    names = {"optimizer": "baseline", "batch": "baseline_batch", "cell": "baseline_cell"}
-    against = numbered[is_baseline].rename(columns=names)[[*place, *names.values()]]
-    others = numbered[~is_baseline]
-    both = others.merge(against, on=place)
+    others, own = np.flatnonzero(~is_baseline), np.flatnonzero(is_baseline)
+    places = cells.groupby(place, sort=False, observed=True).ngroup().to_numpy()
+    match = places[others, None] == places[own]
     if isinstance(baseline, str):
-        mine, its = both["batch"], both["baseline_batch"]
-        both = both[(mine == its) | (mine == DIRECT) | (its == DIRECT)]
-    rows = others.merge(both[["cell", *names.values()]], on="cell", how="left")
-    rows["baseline"] = cells.loc[is_baseline, "optimizer"].iloc[0]
-    rows["baseline_cell"] = rows["baseline_cell"].fillna(-1).astype(int)
-    return rows[["cell", "baseline_cell", *CELL, "baseline", "baseline_batch"]]
+        batch = cells["batch"].to_numpy(object)
+        direct = batch == DIRECT
+        match &= (batch[others, None] == batch[own]) | direct[others, None] | direct[own]
+    row, column = np.nonzero(np.column_stack([match, ~match.any(axis=1)]))
+    return others[row], np.append(own, -1)[column], cells["optimizer"].iloc[own[0]]
 
 
-def _pairs(trials: pd.DataFrame, cell: pd.Series[int], rows: pd.DataFrame) -> pd.DataFrame:
-    """Return each pair's row, its log ratio, and why it is left out (empty where it counts)."""
-    key = ["seed", "repeat"]
-    sides = trials[[*key, "status", "contended", "seconds"]].assign(cell=cell)
-    sides["contended"], sides["shared"] = sides["contended"].astype(bool), in_sweep(trials)
-    sides["seconds"] = sides["seconds"].astype(float)
-    numbers = rows[["cell", "baseline_cell"]].assign(row=rows.index)
-    theirs = sides.rename(columns={"cell": "baseline_cell"})
-    pairs = numbers.merge(sides, on="cell").merge(theirs, on=["baseline_cell", *key])
-    well = pairs[["status_x", "status_y"]].isin(ENDED_WELL).all(axis=1)
-    took_time = (pairs[["seconds_x", "seconds_y"]] > 0).all(axis=1)
+def _pairs(sides: pd.DataFrame, mine: Numbers, its: Numbers) -> pd.DataFrame:
+    """Return each pair's row, its log ratio, and why it is left out (empty where it counts).
+
+    Of the sides, ordered by cell, those of each cell of ``mine`` are paired with those of the same
+    seed and repeat of its cell of ``its``.
+    """
+    counts = np.bincount(sides["cell"])
+    number = counts[mine]
+    row = np.repeat(np.arange(len(mine)), number)
+    first = (np.cumsum(counts) - counts)[mine] - (np.cumsum(number) - number)
+    one = np.arange(len(row)) + first[row]
+    repeat = sides["repeat"].to_numpy()
+    wanted = its[row] * (repeat.max() + 1) + repeat[one]
+    other = pd.Index(sides["place"]).get_indexer(wanted)
+    row, one, other = row[other >= 0], one[other >= 0], other[other >= 0]
+    log_ratio, left_out = _judged(sides, one, other)
+    return pd.DataFrame({"row": row, "log_ratio": log_ratio, "left_out": left_out})
+
+
+def _judged(sides: pd.DataFrame, one: Numbers, other: Numbers) -> tuple[Floats, NDArray[np.str_]]:
+    """Return the log ratios of pairs of sides, and why each is left out."""
+    seconds, status = sides["seconds"].to_numpy(), sides["status"].to_numpy()
+    well, took_time = sides["status"].isin(ENDED_WELL).to_numpy(), seconds > 0
+    contended, shared = sides["contended"].to_numpy(), sides["shared"].to_numpy()
     reasons = {
-        "did not end well": ~well,
-        "contended": pairs["contended_x"] | pairs["contended_y"],
-        "ran in a sweep": pairs["shared_x"] | pairs["shared_y"],
-        "reached stop_at in one of the two only": pairs["status_x"] != pairs["status_y"],
-        "took no time the clock could see": ~took_time,
+        "did not end well": ~(well[one] & well[other]),
+        "contended": contended[one] | contended[other],
+        "ran in a sweep": shared[one] | shared[other],
+        "reached stop_at in one of the two only": status[one] != status[other],
+        "took no time the clock could see": ~(took_time[one] & took_time[other]),
     }
-    left_out = np.select(list(reasons.values()), list(reasons), default="")
     with np.errstate(divide="ignore", invalid="ignore"):  # those are left out
-        log_ratio = np.log(pairs["seconds_x"] / pairs["seconds_y"])
-    return pairs[["row"]].assign(log_ratio=log_ratio, left_out=left_out)
+        log_ratio = np.log(seconds[one] / seconds[other])
+    return log_ratio, np.select(list(reasons.values()), list(reasons), "")
 
 
-def _intervals(counted: pd.DataFrame, rows: int) -> Floats:
+def _intervals(ordered: Floats, counts: Numbers) -> Floats:
     """Return each row's mean log ratio, low and high, NaN where there are too few pairs."""
-    intervals = np.full((rows, 3), np.nan)
-    ordered = counted.sort_values("row", kind="stable")["log_ratio"].to_numpy()
-    counts = np.bincount(counted["row"], minlength=rows)
+    intervals = np.full((len(counts), 3), np.nan)
     starts = np.cumsum(counts) - counts
     for n in np.unique(counts[counts > 0]):
         chosen = np.flatnonzero(counts == n)
@@ -217,7 +259,9 @@ def left_out_texts(pairs: pd.DataFrame, by: str) -> pd.Series[str]:
     return "pairs left out: " + words.groupby(counts[by]).agg(", ".join)
 
 
-def _messages(pairs: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[str]:
-    messages = left_out_texts(pairs, "row").reindex(rows.index, fill_value="")
-    missing = rows["baseline"] + " has no trial here to compare with"
-    return messages.mask(rows["baseline_cell"] < 0, missing)
+def _messages(pairs: pd.DataFrame, its: Numbers, baseline: str) -> pd.Series[str]:
+    missing = f"{baseline} has no trial here to compare with"
+    messages = pd.Series(np.where(its < 0, missing, ""), dtype=str)
+    if (pairs["left_out"] != "").any():
+        messages.update(left_out_texts(pairs, "row"))
+    return messages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -136,35 +137,41 @@ def summary(trials: pd.DataFrame) -> pd.DataFrame:
     0  ManualSGD       6  finished      6           0.96875
     1      Lstsq       6  finished      6           0.96875
     """
-    trials = measured(trials)
-    cell = cell_numbers(trials)
-    table = trials.assign(timed=timed(trials), contended=trials["contended"].astype(bool))
-    table["shared"] = in_sweep(trials)
-    numbers = [column for column in _MEDIANS if column in trials]
-    measures = further_measures(trials)
-    values = table[[*numbers, *measures]].apply(pd.to_numeric, errors="coerce")
-    table[[*numbers, *measures]] = values.astype(float)
-    seconds = [column for column in _SECONDS if column in trials]
-    table[seconds] = table[seconds].where(table["timed"])
-    ran = table["status"].isin(ENDED_WELL) | (table["epochs"] > 0) | table["loss"].notna()
-    made = [column for column in _MADE if column in trials]
-    table[made] = table[made].where(ran)
-    groups = table.groupby(cell)
+    trials = measured(trials).reset_index(drop=True)
+    cell, alone = cell_numbers(trials), timed(trials)
+    number = int(cell.max()) + 1 if len(cell) else 0
     own = [c for c in trials if c == "batch_size" or str(c).startswith("hp_")]
     rows = trials.loc[~cell.duplicated(), [*CELL, *own]].reset_index(drop=True)
-    rows["trials"] = groups.size()
-    rows["status"] = _status(table["status"], cell)
-    rows["message"] = _message(table, cell)
-    rows[numbers] = groups[numbers].median()
-    rows["timed"] = table["seconds"].groupby(cell).count()
-    ends = ["low", "high", "coverage"]
-    rows[[f"seconds_{end}" for end in ends]] = median_intervals(table["seconds"], cell)[ends]
-    rows["spread"] = spread(table["seconds"], cell, table["seed"])
-    rows["unstable"] = rows["spread"] > UNSTABLE_ABOVE
-    rows["contended"], rows["shared"] = groups["contended"].any(), groups["shared"].any()
-    rows["cores_short"] = table["cores_short"].where(table["timed"]).groupby(cell).max()
-    medians = groups[[name for name in measures if name not in rows]].median()
-    return pd.concat([rows, medians], axis=1)
+    values = _numbers(trials, alone)
+    seconds = values["seconds"]
+    medians = values.groupby(cell).median()
+    found: dict[str, Any] = {
+        "trials": np.bincount(cell, minlength=number),
+        "status": pd.Series(_status(trials["status"], cell, number), dtype=str),
+        "message": pd.Series(_message(trials, cell, number), dtype=str),
+        **{name: medians[name] for name in _MEDIANS if name in values},
+        "timed": np.bincount(cell[seconds.notna()], minlength=number),
+    }
+    ends = median_intervals(seconds, cell)
+    found |= {f"seconds_{end}": ends[end] for end in ("low", "high", "coverage")}
+    found["spread"] = spread(seconds, cell, trials["seed"])
+    found["unstable"] = found["spread"] > UNSTABLE_ABOVE
+    for name, marks in (("contended", trials["contended"]), ("shared", in_sweep(trials))):
+        found[name] = np.bincount(cell[marks.astype(bool)], minlength=number) > 0
+    found["cores_short"] = trials["cores_short"].where(alone).groupby(cell).max()
+    found |= {str(name): medians[name] for name in medians if name not in {*rows, *found}}
+    return pd.concat([rows, pd.DataFrame(found, index=rows.index)], axis=1)
+
+
+def _numbers(trials: pd.DataFrame, alone: pd.Series[bool]) -> pd.DataFrame:
+    """Return the columns that medians are taken of, as far as each trial counts in them."""
+    ran = trials["status"].isin(ENDED_WELL) | (trials["epochs"] > 0) | trials["loss"].notna()
+    values = {}
+    for name in [*(n for n in _MEDIANS if n in trials), *further_measures(trials)]:
+        numbers = pd.to_numeric(trials[name], errors="coerce").astype(float)
+        counts = alone if name in _SECONDS else ran if name in _MADE else None
+        values[name] = numbers if counts is None else numbers.where(counts)
+    return pd.DataFrame(values)
 
 
 def median_intervals(values: pd.Series[float], cell: pd.Series[int]) -> pd.DataFrame:
@@ -196,22 +203,43 @@ def spread(seconds: pd.Series[float], cell: pd.Series[int], seed: pd.Series[int]
 
     NaN seconds are left out, and seeds with fewer than two others. Indexed by the cell's number.
     """
-    groups = seconds.groupby([cell.rename("cell"), seed.rename("seed")])
-    relative = (groups.quantile(0.75) - groups.quantile(0.25)) / groups.median()
-    return relative.where(groups.count() > 1).groupby(level="cell").median()
+    given = seconds.notna().to_numpy()
+    seeds, known = pd.factorize(seed)
+    place = (cell.to_numpy() * len(known) + seeds)[given]
+    values = seconds.to_numpy(float)[given]
+    ordered = values[np.lexsort((values, place))]
+    groups, counts = np.unique(place, return_counts=True)
+    first = np.cumsum(counts) - counts
+    relative = np.full(len(groups), np.nan)
+    for n in np.unique(counts[counts > 1]):
+        chosen = np.flatnonzero(counts == n)
+        samples = ordered[first[chosen, None] + np.arange(n)]
+        low, middle, high = np.quantile(samples, [0.25, 0.5, 0.75], axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of seconds that are 0
+            relative[chosen] = (high - low) / middle
+    own = pd.Series(groups // max(len(known), 1), dtype=int)
+    medians = median_intervals(pd.Series(relative), own)["median"]
+    return medians.reindex(range(cell.max() + 1 if len(cell) else 0))
 
 
-def _status(status: pd.Series[str], cell: pd.Series[int]) -> pd.Series[str]:
+def _status(status: pd.Series[str], cell: pd.Series[int], number: int) -> list[str]:
     """Return each cell's statuses, the most frequent first, with their counts where they differ."""
-    counts = status.groupby([cell.rename("cell"), status], sort=False).size().rename("count")
-    table = counts.reset_index().sort_values("count", ascending=False, kind="stable")
-    several = table["cell"].duplicated(keep=False)
-    numbered = table["count"].astype(str) + " " + table["status"]
-    return numbered.where(several, table["status"]).groupby(table["cell"]).agg(", ".join)
+    counts: list[Counter[str]] = [Counter() for _ in range(number)]
+    for name, own in zip(status, cell, strict=True):
+        counts[own][name] += 1
+    return [
+        ", ".join(f"{count} {name}" for name, count in own.most_common()) if len(own) > 1 else name
+        for own in counts
+        for name in [next(iter(own))]
+    ]
 
 
-def _message(table: pd.DataFrame, cell: pd.Series[int]) -> pd.Series[str]:
+def _message(trials: pd.DataFrame, cell: pd.Series[int], number: int) -> list[str | None]:
     """Return each cell's first message of a trial that did not end well, or the first at all."""
-    well = table["status"].isin(ENDED_WELL)
-    order = well.sort_values(kind="stable").index
-    return table["message"].loc[order].groupby(cell.loc[order]).first()
+    found: list[str | None] = [None] * number
+    well = trials["status"].isin(ENDED_WELL)
+    for those in (~well, well):
+        known = those & trials["message"].notna()
+        for own, message in zip(cell[known], trials["message"][known], strict=True):
+            found[own] = message if found[own] is None else found[own]
+    return found

@@ -152,7 +152,7 @@ def _numbers(
 ) -> tuple[list[TableColumn], list[str]]:
     """Return the columns of numbers, and sentences on them."""
     targets = dict(zip(settings["problem"], settings["target"], strict=True))
-    times = times_to_problem_targets(results, ran)
+    times = times_to_problem_targets(results)
     reached = times.groupby(cell_numbers(ran).to_numpy())["reached"].mean()
     some = bool((reached == 1).any())
     stopped = bool((ran["status"] == "converged").any())  # then its costs say which is best

@@ -7,13 +7,13 @@ import pandas as pd
 
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ENDED_WELL, summary
-from optlab.analysis.targets import target_summary, time_to_target
+from optlab.analysis.targets import target_summary
 from optlab.report.answer.method import PLACE, hyperparameter_texts, place_of
 from optlab.report.findings.accuracy_findings import TIE
 from optlab.report.findings.target_findings import compared
 from optlab.report.views.accuracy import digits_view
 from optlab.report.views.cache import cached
-from optlab.report.views.time_to_target import problem_targets, target_rules
+from optlab.report.views.time_to_target import problem_targets, target_rules, target_times
 from optlab.report.views.timing import seconds_view
 from optlab.text import DIRECT, method_name
 
@@ -129,7 +129,7 @@ def _labels(rows: pd.DataFrame) -> list[str]:
 
 def _measured(results: ResultTables, ran: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each cell with its tier, and what it is ranked by."""
-    times, targets = times_to_problem_targets(results, ran), problem_targets(results)
+    times, targets = times_to_problem_targets(results), problem_targets(results)
     at_target = target_summary(times)
     at_target["target"] = at_target["problem"].map(targets)
     ends = summary(ran)[[*CELL, "status", "loss", "suboptimality", "epochs"]]
@@ -150,15 +150,13 @@ def _measured(results: ResultTables, ran: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns=[*costs.values(), "seconds_low", "seconds_high"])
 
 
-def times_to_problem_targets(results: ResultTables, ran: pd.DataFrame) -> pd.DataFrame:
+def times_to_problem_targets(results: ResultTables) -> pd.DataFrame:
     """Return each trial's time to the target of its problem, in the order of the trials."""
-    rules, target = target_rules(results), ran["problem"].map(problem_targets(results))
-    parts = []
-    for text in target.unique():
-        times = time_to_target(ran, results.traces, rules[text])
-        parts.append(times[(target == text).to_numpy()])
-    order = pd.DataFrame({"trial": ran["trial"].to_numpy()})
-    return order.merge(pd.concat(parts), on="trial", how="left")
+    tables, targets = target_times(results), problem_targets(results)
+    parts = [
+        tables[text][tables[text]["problem"].map(targets) == text] for text in set(targets.values())
+    ]
+    return pd.concat(parts).sort_index()
 
 
 def _whole(results: ResultTables) -> pd.DataFrame:

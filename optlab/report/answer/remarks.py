@@ -15,6 +15,7 @@ from optlab.analysis.statistics import ENDED_WELL
 from optlab.report.answer.default_rates import default_rates
 from optlab.report.answer.grid_edge import at_edges
 from optlab.report.answer.slow_remarks import slow_remarks
+from optlab.report.views.cache import cached
 from optlab.report.words import join_names, listed
 from optlab.text import DIRECT, method_name, number, pluralize
 
@@ -22,9 +23,9 @@ SEVERAL = 1.05
 """From so many gradient evaluations an epoch on, an epoch is more than one look at each row."""
 
 
+@cached
 def remarks(results: ResultTables) -> list[str]:
     """Return the remarks, a sentence each."""
-    results = results.measured
     return [
         *_skipped(results.trials),
         *default_rates(results),

@@ -28,7 +28,7 @@ from optlab.report.findings.accuracy_findings import TIE
 from optlab.report.findings.all_findings import MOST_PROBLEMS
 from optlab.report.findings.sentence import Sentence
 from optlab.report.trial_counts import stopped_while_tuning
-from optlab.report.views.cache import measured_trials, unchanged_tables
+from optlab.report.views.cache import cached
 from optlab.report.views.time_to_target import (
     common_target,
     own_target,
@@ -47,7 +47,6 @@ _CLIMBED = (
 )
 
 
-@unchanged_tables()
 def verdict(results: ResultTables) -> list[Sentence]:
     """Return the verdict, from the numbers of `ranking`: of each problem one to three sentences.
 
@@ -59,7 +58,12 @@ def verdict(results: ResultTables) -> list[Sentence]:
     """
     if said := stopped_while_tuning(results.trials):
         return [Sentence("nothing", said, "", {"tuning trials": len(results.trials)})]
-    results = measured_trials(results)
+    return _of_measured(results)
+
+
+@cached
+def _of_measured(results: ResultTables) -> list[Sentence]:
+    """Return the sentences on the trials that did not tune an optimizer."""
     table = ranking(results)
     if not (table["tier"] < NO_ANSWER).any():
         counts = Counter(map(str, results.trials["status"]))

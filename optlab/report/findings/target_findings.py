@@ -10,10 +10,9 @@ import pandas as pd
 from optlab.analysis.comparison import FASTER, SLOWER, TOO_FEW, ratios
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, in_sweep, ran_alone
-from optlab.analysis.targets import time_to_target
 from optlab.report.findings.sentence import Sentence, describe_median, describe_setting
 from optlab.report.views import TARGETS, View
-from optlab.report.views.time_to_target import own_target, target_rules, target_text
+from optlab.report.views.time_to_target import own_target, target_text, target_times
 from optlab.report.views.view import answered
 from optlab.report.words import describe_target, format_ratio, is_share, reference_kind, share
 from optlab.text import DIRECT, pluralize
@@ -93,9 +92,8 @@ def _not_ranked(results: ResultTables, problem: str, *, there: int) -> Iterator[
 
 def compared(results: ResultTables, rows: pd.DataFrame, target: str) -> pd.DataFrame:
     """Return cells with the paired ratios of their seconds to the first one's."""
-    trials = results.trials.merge(rows[CELL], on=CELL)
-    times = time_to_target(trials, results.traces, target_rules(results)[target])
-    reached = times[times["reached"]].assign(status="converged")
+    times = target_times(results)[target]
+    reached = times[times["reached"]].merge(rows[CELL], on=CELL).assign(status="converged")
     table = ratios(reached, {column: rows[column].iloc[0] for column in CELL})
     columns = [*CELL, "ratio", "ratio_low", "ratio_high", "pairs", "verdict"]
     return rows.merge(table[columns], on=CELL, how="left")

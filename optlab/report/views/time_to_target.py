@@ -10,7 +10,7 @@ import pandas as pd
 from optlab.analysis.profiles import performance_profile
 from optlab.analysis.result_tables import ResultTables
 from optlab.analysis.statistics import CELL, ran_alone
-from optlab.analysis.targets import summarize_targets, time_to_target, times_to_targets
+from optlab.analysis.targets import summarize_targets, times_to_targets
 from optlab.lab.trial.stop_at import StopAt
 from optlab.report.views.cache import cached
 from optlab.report.views.timing import seconds_view
@@ -79,6 +79,15 @@ def target_text(stop_at: Any) -> str:
     return short if float(short) == rule.share else repr(rule.share)
 
 
+@cached
+def target_times(results: ResultTables) -> dict[str, pd.DataFrame]:
+    """Return each trial's costs to each target, by its text, as `time_to_target` gives them."""
+    ran = results.trials[results.trials["status"] != "skipped"]
+    rules = target_rules(results)
+    tables = times_to_targets(ran, results.traces, [*rules.values()])
+    return dict(zip(rules, tables, strict=True))
+
+
 def _times(results: ResultTables) -> pd.DataFrame:
     """Return each cell's seconds, epochs, steps and samples to each target that any trial reached.
 
@@ -88,10 +97,7 @@ def _times(results: ResultTables) -> pd.DataFrame:
     `optlab.analysis.target_summary` has them; where a median or an end of an interval is infinite,
     it is missing.
     """
-    ran = results.trials[results.trials["status"] != "skipped"]
-    rules = target_rules(results)
-    tables = times_to_targets(ran, results.traces, [*rules.values()])
-    parts = [table.assign(target=text) for text, table in zip(rules, tables, strict=True)]
+    parts = [table.assign(target=text) for text, table in target_times(results).items()]
     table = summarize_targets(pd.concat(parts, ignore_index=True), "target")
     table = table[table["trials"] > 0]
     reached = table["reached"].groupby(table["target"]).transform("any")
@@ -184,7 +190,8 @@ def _profile(results: ResultTables) -> pd.DataFrame:
     ran = ran[_given_to_all(trials, ran)]
     if not target or len(ran[_INSTANCE].drop_duplicates()) < 2:
         return pd.DataFrame(columns=columns)
-    times = time_to_target(ran, results.traces, target_rules(results)[target])
+    times = target_times(results)[target]
+    times = times[times["trial"].isin(ran["trial"])]
     if not times["reached"].any():
         return pd.DataFrame(columns=columns)
     table = performance_profile(times, solver=_SOLVER).rename(columns={"tau": "factor"})

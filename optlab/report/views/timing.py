@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
-from optlab.analysis.comparison import ratios
+from optlab.analysis.comparison import ratios_to_each
 from optlab.analysis.result_tables import ResultTables
-from optlab.analysis.statistics import CELL, by_cell, summary, timed
+from optlab.analysis.statistics import (
+    CELL,
+    UNSTABLE_ABOVE,
+    by_cell,
+    cell_numbers,
+    median_intervals,
+    spread,
+    timed,
+)
 from optlab.report.views.cache import cached
 from optlab.report.views.view import Axis, View
 from optlab.text import DIRECT
@@ -29,12 +37,14 @@ def _seconds(trials: pd.DataFrame) -> pd.DataFrame:
     ran beside others are left out.
     """
     chosen = trials[timed(trials) & trials["seconds"].notna()]
-    names = {"seconds": "median", "seconds_low": "low", "seconds_high": "high"}
-    table = summary(chosen).rename(columns=names | {"seconds_coverage": "coverage"})
-    groups = chosen.groupby(CELL, sort=False, observed=True)["seconds"]
-    table[["min", "max"]] = groups.agg(["min", "max"]).to_numpy()
-    own = ["median", "low", "high", "coverage", "min", "max", "timed", "spread", "unstable"]
-    return table[[*CELL, *own]]
+    cell = cell_numbers(chosen)
+    rows = chosen.loc[~cell.duplicated(), CELL].reset_index(drop=True)
+    groups = chosen["seconds"].astype(float).groupby(cell)
+    own = median_intervals(chosen["seconds"], cell).join(groups.agg(["min", "max", "count"]))
+    own = own.rename(columns={"count": "timed"})
+    own["spread"] = spread(chosen["seconds"], cell, chosen["seed"])
+    own["unstable"] = own["spread"] > UNSTABLE_ABOVE
+    return pd.concat([rows, own], axis=1)
 
 
 @cached
@@ -145,8 +155,9 @@ def _ratios(trials: pd.DataFrame) -> pd.DataFrame:
     kept += ["message", "baseline_batch"]
     chosen = trials[trials["status"] != "skipped"]
     parts = []
-    for name in list(dict.fromkeys(chosen["optimizer"]))[:MOST_BASELINES]:
-        part = ratios(chosen, name).rename(columns=columns)
+    names = list(dict.fromkeys(chosen["optimizer"]))[:MOST_BASELINES]
+    for table in ratios_to_each(chosen, names) if names else []:
+        part = table.rename(columns=columns)
         part = part[(part["pairs"] > 0) | part["message"].str.startswith("pairs left out")]
         at = part["batch"].where(part["batch"] != DIRECT, part["baseline_batch"])
         parts.append(part.assign(at=at))
