@@ -194,6 +194,15 @@ def test_each_epoch_is_to_the_bit_that_of_partial_fit_and_goes_to_the_minimum(pa
     assert gap <= 0.1 * problem.evaluate(zero).suboptimality
 
 
+def test_a_seed_beyond_numpys_is_that_seed_in_32_bits(monkeypatch):
+    monkeypatch.setattr("tests.test_sklearn_estimator.SEED", 2**33 + 2**31 + 5)
+    problem = problem_of("linear", l2=0.1)
+    found = run(problem, ol.SklearnEstimator(sk.SGDRegressor()))[0]
+    alone = sk.SGDRegressor(random_state=np.random.RandomState(2**31 + 5))
+    expected = run(problem, ol.SklearnEstimator(alone))[0]
+    assert flat(found.parameters).tolist() == flat(expected.parameters).tolist()
+
+
 @pytest.mark.parametrize(
     ("estimator", "name", "options", "sentence"),
     [
