@@ -296,6 +296,19 @@ def test_orders_of_the_twister_are_torchs(plain, monkeypatch, n):
         assert torch.equal(ours.get_state(), theirs.get_state())
 
 
+def test_so_many_rows_that_torch_draws_64_bits_are_left_to_it(monkeypatch):
+    """From 2^32 / 20 rows on 32 bits would favour some of the orders: randperm_cpu."""
+    assert dataloader_order._MOST_ROWS == 214_748_364
+    ours, theirs = (torch.Generator().manual_seed(5) for _ in range(2))
+    monkeypatch.setattr(dataloader_order, "_draw_compiled", None)
+    monkeypatch.setattr(dataloader_order, "_MOST_ROWS", 7)
+    found = dataloader_order.draw_orders(ours, 7, 2)
+    assert found.dtype == torch.int32
+    assert [order.tolist() for order in found] == [
+        dataloader_order.draw_order(theirs, 7).tolist() for _ in range(2)
+    ]
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 48, 49, 65])
 def test_orders_of_philox_are_those_of_torchs_calls(plain, monkeypatch, n):
     monkeypatch.setattr(plain["compiled_philox"], "_LANES", 2)
