@@ -129,7 +129,7 @@ def test_compiling_is_an_epoch_of_one_row_and_is_known_for_one_trial_on_the_cpu(
     assert not any(map(compiled_loops.is_compiled, others))
 
 
-@pytest.mark.parametrize(("trials", "is_known"), [(3, True), (4, False)])
+@pytest.mark.parametrize(("trials", "is_known"), [(3, True), (4, False), (9, False)])
 def test_the_loop_of_many_trials_is_another(monkeypatch, trials, is_known):
     made = []
 
