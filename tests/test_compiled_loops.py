@@ -50,6 +50,7 @@ def test_a_run_stops_after_so_many_rows_and_looks(monkeypatch, rows, numbers, st
 
 
 def test_a_sweep_stops_after_so_many_rows_of_all_its_trials(monkeypatch):
+    assert joint_runs.Settings(0.1) == (0.1, 0.0, 0.0, False, False, None)  # plain descent
     monkeypatch.setattr(joint_runs, "_ROWS_AT_ONCE", 30)  # three epochs of two trials' five rows
     for count, epochs in [(2, [1, 3, 3, 1]), (6, [1] * 8)]:
         together = ol.FusedSGD.iterates_together(

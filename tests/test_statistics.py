@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from optlab.analysis.intervals import (
+    _widening,
     median_ranks,
     trimmed_mean_interval,
     wilson_interval,
@@ -158,6 +159,14 @@ def test_the_trimmed_interval_covers_95_percent_of_normal_samples(n):
     _, low, high = trimmed_mean_interval(draws)
     # The standard error of a share of 0.95 over 50 000 draws is 0.001; the seed is fixed.
     assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.95, abs=0.0035)
+
+
+def test_intervals_of_larger_samples_are_widened_less():
+    """Four more draws are cut alike: one more at each end, so that only their number differs."""
+    widening = np.array([_widening(n) for n in range(5, 60)])
+    assert (widening[4:] < widening[:-4]).all()
+    assert (widening > 1.01).all()
+    assert [_widening(n) for n in (1, 4)] == [1, 1]
 
 
 def test_wilson_agrees_with_scipy():

@@ -1,5 +1,6 @@
 """Triton's kernels, by its interpreter: the textbook's steps on a few rows; sizes of tiles."""
 
+from inspect import isfunction
 from types import SimpleNamespace
 
 import numpy as np
@@ -111,3 +112,12 @@ def test_few_trials_of_large_batches_are_for_many_programs(triton_descent, monke
     ]:
         assert triton_descent.loop(shapes(trials, 16), size, 1000) == kind
     assert triton_descent._rows_of(8192, shapes(1, 16, torch.float32).data.X) == 128
+
+
+def test_python_runs_only_what_starts_the_kernels(triton_descent):
+    plain = {
+        name
+        for name, value in vars(triton_descent).items()
+        if isfunction(value) and value.__module__ == triton_descent.__name__
+    }
+    assert plain == {"loop", "_options", "_narrow_loop", "_wide_loop", "_rows_of", "_tile"}
