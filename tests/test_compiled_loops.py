@@ -8,7 +8,7 @@ import torch
 
 import optlab as ol
 from optlab.optimizers.fused import compiled_loops, joint_runs
-from optlab.optimizers.fused.fused_run import FusedRun
+from optlab.optimizers.fused.fused_run import FusedRun, Moments
 from optlab.optimizers.fused.linear_loss import LinearLoss
 
 ROWS = torch.arange(5.0, dtype=torch.float64)
@@ -145,3 +145,46 @@ def test_the_loop_of_many_trials_is_another(monkeypatch, trials, is_known):
     compiled_loops.compile_loop(run, batches())
     assert made == ["compiled_descent" if is_known else "compiled_sweep"]
     assert compiled_loops.is_compiled(batches()) is is_known
+
+
+def group_of(count, **options):
+    settings = [joint_runs.Settings(0.1 * (k + 1), 0.5, **options) for k in range(count)]
+    rows = [batches() for _ in settings]
+    (group,) = joint_runs._groups(settings, PROBLEM, rows, [START] * count)
+    group.run.velocity.copy_(torch.arange(2.0 * count).view(count, 2))
+    group.run.losses.copy_(torch.arange(10.0, 10 + count))
+    group.run.theta.copy_(torch.arange(20.0, 20 + 2 * count).view(count, 2))
+    return group
+
+
+@pytest.mark.parametrize(("kept", "is_smaller"), [([0, 2, 4], False), ([1, 4], True), ([3], True)])
+def test_a_group_becomes_smaller_when_half_of_its_trials_have_left(kept, is_smaller):
+    group = group_of(5, decay=0.25, nesterov=True, fastmath=True)
+    run, fewer = group.run, group.restricted(kept)
+    assert fewer.trials == kept
+    assert (fewer.run is not run) is is_smaller
+    assert fewer.places == (list(range(len(kept))) if is_smaller else kept)
+    for part in ("theta", "rates", "momenta", "velocity", "losses"):
+        assert torch.equal(getattr(fewer.run, part)[fewer.places], getattr(run, part)[kept]), part
+    assert (fewer.run.decay, fewer.run.nesterov, fewer.run.fastmath) == (0.25, True, True)
+    assert (fewer.run.data, fewer.run.loss) == (run.data, run.loss)
+    assert fewer.batches is group.batches
+
+
+def test_adams_group_keeps_its_trials_as_its_loop_counts_the_steps():
+    group = group_of(5, moments=Moments(0.9, 0.99, 1e-8))
+    assert group.restricted([2]).run is group.run
+    assert group.places == [2]
+
+
+def test_a_plain_run_and_the_names_of_its_parameters():
+    like = torch.ones(3)
+    run = FusedRun(PROBLEM.data, LinearLoss.of(PROBLEM), torch.ones(3, 2), like, like)
+    assert (run.decay, run.nesterov, run.fastmath, run.moments) == (0.0, False, False, None)
+    assert run.second.shape == (3, 0)
+    named = run.named(torch.tensor([[1.0, 2.0]]))
+    assert {name: value.tolist() for name, value in named.items()} == {
+        "weight": [[1.0]],
+        "bias": [2.0],
+    }
+    assert run.named(torch.ones(4, 1)).keys() == {"weight"}  # no intercept
