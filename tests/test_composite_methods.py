@@ -294,6 +294,7 @@ COSTS = [
     (ol.CoordinateDescent(), "full", Cost(0, 3, 0)),
     (ol.SVRG(0.1), SIZE, Cost(3 / 4, 9, 0)),
     (ol.SAGA(0.1), SIZE, Cost(3 / 4, 4, 0)),
+    (ol.SDCA(), SIZE, Cost(3 / 4, 4, 0)),
 ]
 
 
