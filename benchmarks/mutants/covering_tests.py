@@ -39,12 +39,13 @@ class CoveringTests:
     def own(self, path: str, line: int) -> list[str]:
         """Return the tests that name a file: its test file, importing files, then tests by word.
 
-        Of a file that few name, the tests that name the files that import it, most of them first,
-        follow. Of each test one parameter comes first, then another of each. Those that are
-        recorded, but not of this line, come last.
+        Of each kind those come first that name the function or class of the line. Of a file that
+        few name, the tests that name the files that import it, most of them first, follow. Of each
+        test one parameter comes first, then another of each. Those that are recorded, but not of
+        this line, come last.
         """
         elsewhere = self.recorded - set(self.of(path, line))
-        ranks = self._ranks(path)
+        ranks = self._ranks(path, line)
         files = seen = {path}
         while files and len(ranks) < FEW_TESTS:
             users = {user for file in files for user in self._users(file)}
@@ -60,18 +61,22 @@ class CoveringTests:
             before.update([test.partition("[")[0]])
         return sorted(ordered, key=lambda test: (test in elsewhere, ranks[test], turns[test]))
 
-    def _ranks(self, path: str) -> dict[str, int]:
-        """Return how a test names a file: 0 by its own file, 1 by an import, 2 by a word."""
+    def _ranks(self, path: str, line: int = 0) -> dict[str, int]:
+        """Return how a test names a file: 0 by its own file, 2 by an import, 4 by a word.
+
+        One more where it does not name what is defined around the line.
+        """
         tree = ast.parse((self.root / path).read_text(encoding="utf-8"))
-        words, imports = _public_names(tree), _imports(path)
+        words, imports, here = _public_names(tree), _imports(path), _defined_at(tree, line)
         ranks, tests = {}, _of_files(self.seconds)
         for file, functions in _test_functions(self.root).items():
             is_own = file == f"tests/test_{Path(path).stem}.py"
             by_import = is_own or imports.search((self.root / file).read_text(encoding="utf-8"))
             for test in tests[file]:
-                name = test.split("::")[1].partition("[")[0]
-                if by_import or words & functions.get(name, set()):
-                    ranks[test] = 0 if is_own else 1 if by_import else 2
+                own = functions.get(test.split("::")[1].partition("[")[0], set())
+                if by_import or words & own:
+                    kind = 0 if is_own else 2 if by_import else 4
+                    ranks[test] = kind + (not here & own)
         return ranks | dict.fromkeys(tests[path], 0)  # its doctests
 
     def of(self, path: str, line: int) -> list[str]:
@@ -127,6 +132,16 @@ def _public_names(tree: ast.Module) -> set[str]:
     ]
     names = {node.name for node in defined} | set(assigned)
     return {name for name in names if not name.startswith("_")}
+
+
+def _defined_at(tree: ast.Module, line: int) -> set[str]:
+    """Return the functions and classes that hold a line."""
+    return {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and node.lineno <= line <= (node.end_lineno or 0)
+    }
 
 
 @cache
