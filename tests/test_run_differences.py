@@ -13,6 +13,7 @@ from optlab.analysis.judge_pairs import NOT_COMPARED, judge_pairs
 from optlab.analysis.one_reference import from_one_loss
 from optlab.analysis.paired_runs import second_pairs, suboptimality_pairs
 from optlab.analysis.run_changes import machine_changes, run_changes
+from optlab.analysis.run_differences import METRICS, TOLERANCE, _checked
 from optlab.analysis.same_problems import different_problems
 from optlab.analysis.status_changes import status_changes
 from optlab.lab.store.problem_summary import ReferenceSummary
@@ -399,3 +400,17 @@ def test_without_a_reference_the_lesser_of_both_least_losses_counts():
             assert traces["trial"].tolist() == [0, 0, 1, 1]
             own_loss = own.trials["loss"][0]
             assert traces["suboptimality"].tolist() == [6.5, own_loss - 1.5, 9.0, 9.0]
+
+
+def test_a_tolerance_is_a_share_of_all_metrics_that_are_asked_for():
+    asked, tolerances = _checked(None, None)
+    assert asked == list(METRICS)
+    assert tolerances == TOLERANCE
+    assert tolerances is not TOLERANCE
+    for share in (0, 0.5):
+        assert _checked(["epochs"], share) == (["epochs"], dict.fromkeys(TOLERANCE, share))
+    for wrong in (-0.1, 1, nan):
+        with pytest.raises(ValueError, match="at least 0 and below 1, not "):
+            _checked(None, wrong)
+    with pytest.raises(ValueError, match="metrics must be of .*, not 'speed'"):
+        _checked(["epochs", "speed"], None)
