@@ -412,5 +412,5 @@ def test_a_tolerance_is_a_share_of_all_metrics_that_are_asked_for():
     for wrong in (-0.1, 1, nan):
         with pytest.raises(ValueError, match="at least 0 and below 1, not "):
             _checked(None, wrong)
-    with pytest.raises(ValueError, match="metrics must be of .*, not 'speed'"):
+    with pytest.raises(ValueError, match="not 'speed'"):
         _checked(["epochs", "speed"], None)

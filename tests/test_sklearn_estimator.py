@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn import linear_model as sk
+from sklearn.exceptions import ConvergenceWarning
 
 import optlab as ol
 from optlab.optimizers import hyperparameters, unsupported
+from optlab.optimizers.adapters.sklearn_estimator import _fit_quietly
 
 CPU = torch.device("cpu")
 SEED = 3
@@ -291,3 +293,16 @@ def test_the_lab_compares_them():
     assert trials.loc["sklearn Ridge", "status"] == "skipped"
     assert trials.loc["scipy L-BFGS-B", "status"] == "converged"
     assert trials.loc["sklearn SGDClassifier", "epochs"] > 1
+
+
+@pytest.mark.parametrize("category", [None, ConvergenceWarning])
+def test_only_the_warning_that_more_iterations_are_needed_is_kept_quiet(category):
+    class Warns:
+        def fit(self, *arguments, **options):
+            warnings.warn("a column is constant", UserWarning, stacklevel=2)
+            if category is not None:
+                warnings.warn("more iterations", category, stacklevel=2)
+
+    with pytest.warns(UserWarning, match="a column is constant") as seen:
+        assert _fit_quietly(Warns(), None, None, None) is (category is None)
+    assert len(seen) == 1
