@@ -359,3 +359,14 @@ def test_tables_of_results_without_predictions_are_empty():
     assert found.theory().empty
     assert list(found.theory()) == analysis.theory(found).columns.tolist()
     assert analysis.modes(found).empty
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 255, 256, 257, 512, 513, 1000, 10**6 + 3, 5 * 10**8])
+def test_the_first_epoch_below_a_target_is_found_one_by_one_and_by_bisection(epoch):
+    assert first_below(lambda epochs: -1.0 * epochs, -epoch) == epoch
+
+
+def test_no_prediction_reaches_beyond_the_last_power_below_a_thousand_million():
+    assert first_below(lambda epochs: -1.0 * epochs, -(256 * 2**21)) == 256 * 2**21
+    assert first_below(lambda epochs: -1.0 * epochs, -(256 * 2**21) - 1) == math.inf
+    assert math.isnan(first_below(lambda epochs: np.nan * epochs, 0.0))
