@@ -159,6 +159,7 @@ CASES = [
     (1, 1, {}),
     (1, 1, {"bias": False, "weight": True}),
     (3, 1, {"weight": True}),
+    (3, 1, {"bias": False}),
     (19, 1, {}),
     (11, 1, {"fastmath": True, "bias": False}),
     (11, 1, {"fastmath": True}),
@@ -351,6 +352,12 @@ def test_emitted_sums_and_steps_are_the_loops(strict):
     strict_step(expected, x, 0.5, 0.25 if strict else 1.0, 16)
     move(w, x, 0.5, 0.25, np.intp(16))
     np.testing.assert_array_equal(w, expected)
+
+
+def test_to_fetch_a_row_changes_nothing():
+    x = np.arange(6.0).reshape(2, 3)
+    compiled(compiled_descent._prefetch, 3)(x, np.uintp(1), np.uintp(2))
+    assert x.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_emitted_sums_of_trials_are_the_loops():
