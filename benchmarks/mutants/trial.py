@@ -91,6 +91,10 @@ def run_tests(root: Path, tests: list[str], seconds: float) -> Outcome:
         by = {signal.SIGXCPU: "time", signal.SIGKILL: "time"}.get(os.WTERMSIG(status), "crash")
         return Outcome(killed=True, by=failed or by)
     code = os.WEXITSTATUS(status)
+    if code == pytest.ExitCode.USAGE_ERROR and any("[" in test for test in tests):
+        # A mutant that changes the names of parameters: their tests are run at all of them.
+        functions = dict.fromkeys(test.partition("[")[0] for test in tests)
+        return run_tests(root, list(functions), seconds)
     if code in (OWN_FAULT, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise RuntimeError((root / "trial.log").read_text(encoding="utf-8"))
     return Outcome(killed=code != 0, by=failed or (f"exit code {code}" if code else ""))
