@@ -20,7 +20,7 @@ from optlab.optimizers.curvature import (
     power_iteration,
 )
 from optlab.optimizers.linear_descent import linear_descent
-from optlab.optimizers.resolve_rates import resolve_rates
+from optlab.optimizers.resolve_rates import is_rate, resolve_rates
 from optlab.problems.hessian import modes
 
 RNG = np.random.default_rng(7)
@@ -259,3 +259,8 @@ def test_the_noise_of_batches_without_a_bound_is_what_they_are_steeper_than_the_
     assert batch_curvature(counts, full, start, whole) == (12.5, 0.0)
     quiet = Curvature(100.0, "is said to be more", False)
     assert batch_curvature(counts, batches, start, quiet) == (100.0, 0.0)
+
+
+def test_what_a_learning_rate_is_and_what_has_rates_of_its_own():
+    assert all(map(is_rate, (0.1, "1/L", None, torch.tensor(0.1))))
+    assert not is_rate(ol.schedules.Cosine(0.1, epochs=9))

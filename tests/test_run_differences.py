@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from optlab.analysis.common_cells import common_cells
 from optlab.analysis.comparison import SAME, TOO_FEW
 from optlab.analysis.epochs_to_target import _crossing, common_target, epoch_pairs
 from optlab.analysis.judge_pairs import NOT_COMPARED, judge_pairs
@@ -414,3 +415,32 @@ def test_a_tolerance_is_a_share_of_all_metrics_that_are_asked_for():
             _checked(None, wrong)
     with pytest.raises(ValueError, match="not 'speed'"):
         _checked(["epochs", "speed"], None)
+
+
+def test_cells_of_both_runs_are_matched_by_name_in_the_order_of_the_new_one():
+    small = {"seeds": 1, "repeats": 1}
+    old = run({"a": Cell(), "b": Cell(), "c": Cell()}, **small)
+    new = run({"d": Cell(), "c": Cell(), "b": Cell(), "e": Cell()}, **small)
+    found = common_cells(old, new)
+    assert found.cells["optimizer"].tolist() == ["c", "b"]
+    assert found.cells["cell"].tolist() == [0, 1]
+    assert found.old[["optimizer", "written", "cell"]].to_numpy().tolist() == [
+        ["b", "b", 1],
+        ["c", "c", 0],
+    ]
+    assert found.new[["optimizer", "cell"]].to_numpy().tolist() == [["c", 0], ["b", 1]]
+    assert found.only_old["optimizer"].tolist() == ["a"]
+    assert found.only_new["optimizer"].tolist() == ["d", "e"]
+    assert found.problems == {}
+
+
+def test_an_old_optimizer_of_another_rate_does_not_meet_its_namesake():
+    rates = ({"class": "SGD", "learning_rate": rate} for rate in (0.1, 0.2))
+    cells = [
+        {"SGD": Cell(optimizer="SGD", hyperparameters={"learning_rate": own["learning_rate"]})}
+        for own in rates
+    ]
+    found = common_cells(*(run(one, seeds=1, repeats=1) for one in cells))
+    assert found.cells.empty
+    assert found.only_old["optimizer"].tolist() == ["SGD"]
+    assert found.only_new["optimizer"].tolist() == ["SGD"]

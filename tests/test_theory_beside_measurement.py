@@ -280,6 +280,7 @@ def test_the_table_of_theory_has_a_row_for_each_setting_that_has_one(results):
     assert (reached["measured_epochs"] <= 1.1 * reached["predicted_epochs"] + 1).all()
     assert full.loc["sgd", "noise_floor"] == 0 < full.loc["decay", "noise_floor"]
     assert full.loc["above", "noise_floor"] == math.inf
+    assert full.loc["above", ["predicted_epochs", "measured_epochs"]].tolist() == [math.inf] * 2
     mini = table.loc[("sgd", "6")]
     moments = oracles.SGDMoments(SMALL, ol.SGD(0.2), 6, replacement=False)
     assert mini["noise_floor"] == pytest.approx(moments.noise_floor(), rel=1e-9)
