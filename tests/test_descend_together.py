@@ -6,12 +6,12 @@ import torch
 
 import optlab as ol
 from optlab.optimizers.first_order import descend_together as module
-from optlab.optimizers.first_order.descend_together import _stacked, descend_together
+from optlab.optimizers.first_order.descend_together import _same, _stacked, descend_together
 
-N, SIZE, D = 7, 3, 2  # two full mini-batches an epoch, and one of a single row
+N, SIZE, D = 7, 3, 3  # two full mini-batches an epoch, and one of a single row
 DRAW = np.random.default_rng(6)
 X, Y = DRAW.normal(size=(N, D)), DRAW.normal(size=N)
-START = [0.5, -1.0]
+START = [0.5, -1.0, 0.25]
 SCHEDULE = ol.schedules.InverseTime(0.1, decay=0.5)
 CLOSE = {"rtol": 0, "atol": 1e-14}  # some roundings of numbers below 2 a step, that contract
 
@@ -114,6 +114,7 @@ def test_numbers_that_differ_become_a_column_and_others_stay():
     assert rule.rule.beta1.dtype == torch.float64
     assert rule.rule.beta2 == 0.999
     assert (w + (1 - rule.rule.beta1)).dtype == torch.float32
+    assert _same(w, w)  # one array, which has no plain equality
     same = [ol.HeavyBall(0.1), ol.HeavyBall(0.2)]  # rates are multiplied elsewhere
     assert _stacked(same, w) is same[0]
 

@@ -14,7 +14,7 @@ from optlab.analysis.expected_cost import expected_cost
 from optlab.analysis.profiles import performance_profile
 from optlab.analysis.resampling import RESAMPLES, percentile_interval, problem_interval
 from optlab.analysis.scoring import attempts, scores
-from optlab.analysis.win_rates import of_best_settings, win_rates
+from optlab.analysis.win_rates import _share, of_best_settings, win_rates
 from optlab.report.answer.method import hyperparameter_texts
 from optlab.report.findings.score_findings import score_findings
 from optlab.report.page.score_section import score_section
@@ -279,3 +279,8 @@ def test_problems_are_drawn_with_all_that_they_gave_and_one_alone_says_nothing()
     assert len({tuple(row) for row in seen[0][..., 0]}) > 1
     ends = problem_interval(statistic, samples[:, :1], np.random.default_rng(0))
     assert [np.isnan(end).tolist() for end in ends] == [[True, True]] * 2
+
+
+def test_a_share_of_wins_is_that_of_all_comparisons_drawn():
+    wins_and_comparisons = np.array([[[1.0, 2.0], [3.0, 4.0]], [[0.0, 2.0], [0.0, 3.0]]])
+    assert _share(wins_and_comparisons).tolist() == [4 / 6, 0.0]

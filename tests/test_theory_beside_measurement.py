@@ -15,6 +15,7 @@ from optlab.lab.trial.record import Trial
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.task import Task
 from optlab.lab.trial.theory_advice import TheoryAdvice
+from optlab.optimizers.linear_descent import LinearDescent
 from optlab.problems.hessian import modes
 from optlab.report.oklab import lightness
 from optlab.report.page.render import render_page
@@ -371,3 +372,18 @@ def test_no_prediction_reaches_beyond_the_last_power_below_a_thousand_million():
     assert first_below(lambda epochs: -1.0 * epochs, -(256 * 2**21)) == 256 * 2**21
     assert first_below(lambda epochs: -1.0 * epochs, -(256 * 2**21) - 1) == math.inf
     assert math.isnan(first_below(lambda epochs: np.nan * epochs, 0.0))
+
+
+def test_moments_that_are_too_dear_are_not_computed(monkeypatch):
+    """SMALL has four modes: with momentum, a state of eight numbers."""
+    theory = problem_theory(SMALL)
+    plain, heavy = LinearDescent(0.1), LinearDescent(0.1, 0.5)
+    for most, known in ((8, [True, True]), (7, [True, False]), (3, [False, False])):
+        monkeypatch.setattr(module, "STATE", most)
+        found = [theory.moments(SMALL, descent, 6) for descent in (plain, heavy)]
+        assert [moments is not None for moments in found] == known
+    monkeypatch.setattr(module, "STATE", 8)
+    monkeypatch.setattr(module, "NUMBERS", 24 * 4 * 4 - 1)
+    assert theory.moments(SMALL, plain, 6) is None
+    monkeypatch.setattr(module, "NUMBERS", 24 * 4 * 4)
+    assert theory.moments(SMALL, plain, 6) is not None
