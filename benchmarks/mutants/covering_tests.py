@@ -14,7 +14,7 @@ from pathlib import Path
 
 from coverage import CoverageData
 
-UNKNOWN_SECONDS = 0.1  # assumed of a test that the record lacks
+UNKNOWN_SECONDS = 0.05  # assumed of a test that the record lacks
 FEW_TESTS = 20  # that name a file: so few are joined by those that name what imports it
 
 
