@@ -397,3 +397,15 @@ def test_a_ridge_median_stays_at_a_row_or_where_the_slopes_balance(l2, theta):
     found = minimise_ridge_kinks(kinks)
     assert rounded(found.theta).item() == pytest.approx(theta, rel=1e-15)
     assert found.bound <= 1e-15 * float(kinked(kinks, found.theta[0]))
+
+
+def test_a_median_between_two_rows_leaves_the_unpenalised_parameter_where_it_is():
+    """Any level from -1 to 1 has the loss 1; the other column is zero, and so is its parameter."""
+    one = torch.ones(2, dtype=torch.float64)
+    A = torch.stack([one, 0 * one], 1)
+    rows, l2 = torch.tensor([-1.0, 1.0]).double(), torch.tensor([0.0, 1.0]).double()
+    found = minimise_ridge_kinks(Kinks(A, rows, (one / 2, 0 * one), -one, one, l2))
+    level, other = rounded(found.theta).tolist()
+    assert -1 <= level <= 1
+    assert other == 0
+    assert found.bound <= 1e-15
