@@ -1,5 +1,6 @@
 """The parts of a comparison of two runs, on tables small enough to be computed by hand."""
 
+from dataclasses import replace
 from math import inf, log, nan
 from types import SimpleNamespace
 
@@ -444,3 +445,16 @@ def test_an_old_optimizer_of_another_rate_does_not_meet_its_namesake():
     assert found.cells.empty
     assert found.only_old["optimizer"].tolist() == ["SGD"]
     assert found.only_new["optimizer"].tolist() == ["SGD"]
+
+
+def test_measured_results_are_without_the_trials_of_tuning():
+    results = run({"a": Cell()}, seeds=3, repeats=1)
+    assert results.measured is results
+    some = results.of_trials(results.trials.iloc[[2, 0]])
+    assert some.trials["trial"].tolist() == [2, 0]
+    assert some.trials.index.tolist() == [0, 1]
+    assert sorted(some.traces["trial"].unique()) == [0, 2]
+    tuned = results.trials.assign(stage=["tuning", "measured", "tuning"])
+    left = replace(results, trials=tuned).measured
+    assert left.trials["trial"].tolist() == [1]
+    assert left.traces["trial"].unique().tolist() == [1]
