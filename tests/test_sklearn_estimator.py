@@ -306,3 +306,9 @@ def test_only_the_warning_that_more_iterations_are_needed_is_kept_quiet(category
     with pytest.warns(UserWarning, match="a column is constant") as seen:
         assert _fit_quietly(Warns(), None, None, None) is (category is None)
     assert len(seen) == 1
+
+
+def test_each_iteration_is_counted_up_to_the_estimators_own_limit():
+    lasso = ol.SklearnEstimator(sk.Lasso(tol=1e-30, max_iter=3))
+    iterates = run(problem_of("linear", l1=0.05), lasso, 9)
+    assert [iterate.cost for iterate in iterates] == [ol.Cost(k, k) for k in (1, 2, 3)]
