@@ -130,3 +130,25 @@ def test_stretches_end_at_each_look_and_are_single_after_the_last():
     assert list(islice(batches.stretches(4), 7)) == [[1], [2], [4], [3], [1], [1], [1]]
     assert list(islice(batches.stretches(100), 4)) == [[1], [2], [7], [1]]
     assert list(islice(batches.stretches(100, looks=2), 3)) == [[1], [2, 9], [1]]
+
+
+@pytest.mark.parametrize(
+    ("looks", "drawn"),
+    [
+        ((), [(1, 0), (1, 1), (2, 2), (3, 4), (7, 7)]),
+        ((9, 12), [(1, 0), (1, 1), (2, 2), (3, 4), (5, 7)]),
+    ],
+)
+def test_as_many_epochs_are_drawn_ahead_as_were_given_out(monkeypatch, looks, drawn):
+    """One epoch at first, as 300 rows are more than cost nothing; none beyond the last look."""
+    batches, counts = Batches(*rows(300), 1, seeded(0), looks=looks), []
+    draw = batches._draw
+
+    def counted(epochs, first, *, compiled):
+        counts.append((epochs, first))
+        return draw(epochs, first, compiled=compiled)
+
+    monkeypatch.setattr(batches, "_draw", counted)
+    for epochs in (1, 1, 1, 3, 1, 2):  # 1, 2, 3, 6, 7 and 9 are given out
+        batches.orders(epochs)
+    assert counts == drawn

@@ -18,9 +18,11 @@ from optlab.problems.certified.growth_bound import growth_bound
 from optlab.problems.certified.kinks import Kinks, independent_rows, proven, refined
 from optlab.problems.certified.linear_reference import _independent
 from optlab.problems.certified.recession import recession
+from optlab.problems.certified.ridge_kinks import minimise_ridge_kinks
 from optlab.problems.certified.slope_search import FALLING, RISING, step_length
 from optlab.problems.certified.suboptimality_bound import newton_bound
 from optlab.problems.certified.vertex import minimise_kinks
+from optlab.problems.losses.loss import rounded
 from tests.many_digits import _Model
 from tests.test_linear_models import problem_of, smooth
 
@@ -384,3 +386,26 @@ def test_predictions_of_pairs_keep_the_digits_of_both_parts():
     torch.testing.assert_close(with_low[0] + with_low[1], only_low, rtol=1e-9, atol=0)
     back = objective.transposed((plain, 0 * plain))
     torch.testing.assert_close(back[0], objective.design.T @ plain)
+
+
+@pytest.mark.parametrize(("l2", "theta"), [(0.1, 1.0), (1.0, 1 / 3)])
+def test_a_ridge_median_stays_at_a_row_or_where_the_slopes_balance(l2, theta):
+    """Between the rows 0 and 1 the three slopes of 1/3 leave -1/3 + l2 theta, beyond 1 its sum."""
+    one = torch.ones(3, dtype=torch.float64)
+    rows = torch.tensor([0.0, 1.0, 10.0], dtype=torch.float64)
+    kinks = Kinks(one[:, None], rows, (one / 3, 0 * one), -one, one, l2 * one[:1])
+    found = minimise_ridge_kinks(kinks)
+    assert rounded(found.theta).item() == pytest.approx(theta, rel=1e-15)
+    assert found.bound <= 1e-15 * float(kinked(kinks, found.theta[0]))
+
+
+def test_a_median_between_two_rows_leaves_the_unpenalised_parameter_where_it_is():
+    """Any level from -1 to 1 has the loss 1; the other column is zero, and so is its parameter."""
+    one = torch.ones(2, dtype=torch.float64)
+    A = torch.stack([one, 0 * one], 1)
+    rows, l2 = torch.tensor([-1.0, 1.0]).double(), torch.tensor([0.0, 1.0]).double()
+    found = minimise_ridge_kinks(Kinks(A, rows, (one / 2, 0 * one), -one, one, l2))
+    level, other = rounded(found.theta).tolist()
+    assert -1 <= level <= 1
+    assert other == 0
+    assert found.bound <= 1e-15

@@ -133,3 +133,16 @@ def test_the_terminal_shows_twenty_coefficients_and_counts_the_others(capsys, d,
     assert "(50 rows fitted)" in out
     assert sum(line.startswith("│") for line in out.splitlines()) == 20
     assert out.endswith("┘\n" + more)
+
+
+def test_without_an_intercept_there_is_a_row_a_column_but_in_the_units_of_the_data():
+    data = made(2, 3.0, 2.0)
+    columns = ["name", "coefficient", "standard_error", "as_fitted", "standard_error_as_fitted"]
+    raw = table(data, fit_intercept=False)
+    assert list(raw) == columns
+    assert raw.index.tolist() == [0, 1, 2]
+    assert raw["name"].tolist() == ["a", "b", "c"]
+    scaled = table(data.standardized(), fit_intercept=False)
+    assert list(scaled) == columns
+    assert scaled["name"].tolist() == ["intercept", "a", "b", "c"]
+    assert scaled.notna().sum(axis=1).tolist() == [3, 5, 5, 5]

@@ -310,6 +310,11 @@ def test_three_epochs_cost_what_they_evaluate(optimizer, size, cost):
     assert last.cost == pytest.approx(cost)
 
 
+def test_sdca_costs_what_saga_does():
+    _, last = run(ol.SDCA(), classes(l2=L2, fit_intercept=False), 3)
+    assert last.cost == pytest.approx(Cost(3 / 4, 4, 0))
+
+
 def test_what_cannot_be_solved_is_refused_with_its_reason():
     counts = ol.PoissonRegression([[0.0], [1.0], [2.0]], [1, 2, 3], l2=1.0, fit_intercept=False)
     for method in (ol.CoordinateDescent, ol.SAGA, ol.SDCA):
@@ -425,3 +430,27 @@ def test_a_step_that_is_too_long_is_halved_until_the_quadratic_is_above_the_loss
 
     assert most(step.constant) >= 0 > most(step.constant / 2)
     assert counts.loss({"weight": x}) < counts.loss(start)
+
+
+def three_classes():
+    X, _, weight = classes().data
+    return ol.SoftmaxRegression(X, [0, 1, 2, 1] * (N // 4), sample_weight=weight, l2=L2)
+
+
+def test_saga_with_all_rows_is_gradient_descent_of_any_number_of_classes():
+    problem = three_classes()
+    found, _ = run(ol.SAGA(RATE), problem, 9, "full")
+    expected, _ = run(ol.AnalyticSGD(RATE), problem, 9, "full")
+    # A few roundings of numbers below 1 in each of the steps, which contract.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+
+
+def test_sagas_own_rate_is_a_third_of_the_inverse_of_the_steepest_row():
+    problem = classes(l2=L2)
+    X, weight = problem.X, problem.row_weight
+    steepest = (weight * (X.square().sum(1) + 1)).max().item() / 4 + L2
+    own, given = (run(saga, problem, 3)[0] for saga in (ol.SAGA(), ol.SAGA(1 / (3 * steepest))))
+    np.testing.assert_allclose(own, given, rtol=0, atol=1e-14)
+    flat = ol.LinearRegression([[0.0], [0.0]], [1.0, 2.0], fit_intercept=False)
+    start, end = run(ol.SAGA(), flat, 1, 1)[0]
+    assert start == end

@@ -260,3 +260,15 @@ def test_a_flat_direction_makes_the_minimiser_not_unique():
     problem = ol.Quadratic([1.0, 0.0])
     assert problem.reference().unique is False
     assert "1 variables make no difference" in problem.reference().message
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_where_it_is_needed_is_the_same_one_unless_a_copy_is_asked_for(name):
+    problem = FUNCTIONS[name]()
+    kind = problem.data.y.dtype
+    assert problem.to("cpu", kind) is problem
+    copied, other = problem.to("cpu", kind, copy=True), problem.to("cpu", torch.float32)
+    assert copied is not problem
+    assert copied.data.y.data_ptr() != problem.data.y.data_ptr()
+    assert (copied.data.y.dtype, other.data.y.dtype) == (kind, torch.float32)
+    assert type(other) is type(problem)

@@ -15,12 +15,13 @@ from optlab.lab.trial.task import Task
 from optlab.optimizers import Batches, registry
 from optlab.optimizers.curvature import (
     Curvature,
+    _sampled,
     batch_curvature,
     largest_curvature,
     power_iteration,
 )
 from optlab.optimizers.linear_descent import linear_descent
-from optlab.optimizers.resolve_rates import resolve_rates
+from optlab.optimizers.resolve_rates import is_rate, resolve_rates
 from optlab.problems.hessian import modes
 
 RNG = np.random.default_rng(7)
@@ -259,3 +260,27 @@ def test_the_noise_of_batches_without_a_bound_is_what_they_are_steeper_than_the_
     assert batch_curvature(counts, full, start, whole) == (12.5, 0.0)
     quiet = Curvature(100.0, "is said to be more", False)
     assert batch_curvature(counts, batches, start, quiet) == (100.0, 0.0)
+
+
+def test_what_a_learning_rate_is_and_what_has_rates_of_its_own():
+    assert all(map(is_rate, (0.1, "1/L", None, torch.tensor(0.1))))
+    assert not is_rate(ol.schedules.Cosine(0.1, epochs=9))
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "firsts"),
+    [(20, 4, [0, 2, 4, 6, 9, 11, 13, 16]), (5, 4, [0, 1]), (4, 4, [0])],  # 16/7 apart, cut
+)
+def test_eight_mini_batches_are_looked_at_from_the_first_rows_to_the_last(n, size, firsts):
+    rows = torch.arange(float(n))
+    for weight in (None, rows + 1):
+        batches = Batches(rows[:, None], rows, size, torch.Generator(), weight=weight)
+        sampled = _sampled(batches)
+        assert [batch.y.tolist() for batch in sampled] == [
+            [float(first + k) for k in range(size)] for first in firsts
+        ]
+        assert all(torch.equal(batch.X[:, 0], batch.y) for batch in sampled)
+        if weight is None:
+            assert all(batch.weight is None for batch in sampled)
+        else:
+            assert all(torch.equal(batch.weight, batch.y + 1) for batch in sampled)

@@ -193,3 +193,40 @@ def _steps(optimizer):
 def test_wrong_arguments_are_named(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+MODES, BEGIN = (
+    np.array([0.0, 0.5, 8.0, 10.0, 12.0, 15.0]),
+    np.array([1.0, -2.0, 3.0, 1.0, 2.0, 1.0]),
+)
+
+
+@pytest.mark.parametrize(
+    "descent",
+    [
+        LinearDescent(0.1),
+        LinearDescent(0.1, 0.5, weight_decay=1.0),
+        LinearDescent(0.1, 0.5, nesterov=True),
+    ],
+)
+def test_errors_at_some_steps_and_by_one_matrix_are_those_one_by_one(descent):
+    """Some of the coefficients p are 0 or negative; 12 steps multiply the rounding by below 100."""
+    errors, steps = descent.errors(MODES, BEGIN, 12), [0, 1, 2, 3, 7, 12]
+    close = {"rtol": 0, "atol": 100 * EPS * np.abs(errors).max()}
+    np.testing.assert_allclose(descent.errors_at(MODES, BEGIN, steps), errors[steps], **close)
+    M, N = descent.step_parts()
+    z = np.stack([BEGIN, np.zeros_like(BEGIN)])
+    for row in errors:
+        np.testing.assert_allclose(z[0], row, **close)
+        z = M @ z + np.outer(N, (MODES + descent.weight_decay) * z[0])
+
+
+def test_what_a_best_rate_cannot_be_made_of_is_refused():
+    for best in (best_descent, best_heavy_ball, best_nesterov):
+        with pytest.raises(ValueError, match=r"at most largest, 1\.0, not 2\.0"):
+            best(2.0, 1.0)
+        with pytest.raises(ValueError, match="smallest must be positive"):
+            best(0.0, 1.0)
+        with pytest.raises(ValueError, match="largest must be positive"):
+            best(1.0, math.inf)
+        assert best(2.0, 2.0).contraction([2.0]).max() <= 1e-7  # a double root, to half the digits

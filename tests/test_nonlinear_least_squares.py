@@ -3,6 +3,7 @@
 import math
 import pickle
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -376,6 +377,20 @@ def test_a_step_that_hardly_reduces_the_squares_is_halved():
     whole = _line_search(here, torch.tensor([-1.5], dtype=torch.float64))
     assert whole.point.item() == -0.5
     assert _line_search(here, torch.tensor([1.0], dtype=torch.float64)) is None  # uphill
+
+
+@pytest.mark.parametrize(("start", "attempts"), [((1.0, 1.0), 5), ((-1.2, 1.0), 20)])
+def test_five_steps_whose_gain_is_below_rounding_end_a_run(monkeypatch, start, attempts):
+    """Each step is taken, and leads nowhere; 20 are asked for."""
+    monkeypatch.setattr("optlab.optimizers.gauss_newton._line_search", lambda here, step: here)
+
+    def model(parameters, x):
+        a, b = parameters["p"]
+        return torch.stack([10 * (b - a**2), a - 1]) + 0 * x
+
+    problem = ol.NonlinearLeastSquares(model, [0.0, 1.0], [0.0, 0.0], start={"p": list(start)})
+    iterates = ol.GaussNewton().iterates(problem, None, problem.start(torch.Generator()))
+    assert len(list(islice(iterates, 20))) == attempts
 
 
 def test_a_model_that_asks_for_what_the_start_has_not_is_told_its_name():

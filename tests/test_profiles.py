@@ -86,6 +86,12 @@ def test_a_skipped_trial_has_no_costs_and_is_not_counted():
     assert rows.loc[0, ["share_reached", "share_low", "seconds", "expected_seconds"]].isna().all()
 
 
+def test_a_contended_trial_has_all_costs_but_seconds():
+    row = one([1.0, 0.5, 0.0], contended=True)
+    assert row[["epochs", "samples", "spent_epochs", "spent_samples"]].tolist() == [2, 20, 2, 20]
+    assert row[["seconds", "spent_seconds"]].isna().all()
+
+
 def test_contended_seconds_are_not_ranked_but_their_epochs_are():
     runs = [run([1.0, 0.0], contended=True), run([1.0, 0.5, 0.0], repeat=2, contended=True)]
     times = time_to_target(*tables(runs), 0.1)

@@ -339,6 +339,8 @@ def test_p_values_agree_with_intervals():
         samples = rng.normal(0.4, 1, (500, n))
         _, low, high = trimmed_mean_interval(samples)
         assert ((trimmed_mean_p_value(samples) < 0.05) == ((low > 0) | (high < 0))).all()
+    one_draw = np.array([[0.0], [1.0]])
+    assert np.isnan([*trimmed_mean_interval(one_draw)[1:], trimmed_mean_p_value(one_draw)]).all()
 
 
 def test_holm_is_what_its_definition_says():

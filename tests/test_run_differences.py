@@ -1,5 +1,6 @@
 """The parts of a comparison of two runs, on tables small enough to be computed by hand."""
 
+from dataclasses import replace
 from math import inf, log, nan
 from types import SimpleNamespace
 
@@ -7,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from optlab.analysis.common_cells import common_cells
 from optlab.analysis.comparison import SAME, TOO_FEW
 from optlab.analysis.epochs_to_target import _crossing, common_target, epoch_pairs
 from optlab.analysis.judge_pairs import NOT_COMPARED, judge_pairs
 from optlab.analysis.one_reference import from_one_loss
 from optlab.analysis.paired_runs import second_pairs, suboptimality_pairs
 from optlab.analysis.run_changes import machine_changes, run_changes
+from optlab.analysis.run_differences import METRICS, TOLERANCE, _checked
 from optlab.analysis.same_problems import different_problems
 from optlab.analysis.status_changes import status_changes
 from optlab.lab.store.problem_summary import ReferenceSummary
@@ -399,3 +402,59 @@ def test_without_a_reference_the_lesser_of_both_least_losses_counts():
             assert traces["trial"].tolist() == [0, 0, 1, 1]
             own_loss = own.trials["loss"][0]
             assert traces["suboptimality"].tolist() == [6.5, own_loss - 1.5, 9.0, 9.0]
+
+
+def test_a_tolerance_is_a_share_of_all_metrics_that_are_asked_for():
+    asked, tolerances = _checked(None, None)
+    assert asked == list(METRICS)
+    assert tolerances == TOLERANCE
+    assert tolerances is not TOLERANCE
+    for share in (0, 0.5):
+        assert _checked(["epochs"], share) == (["epochs"], dict.fromkeys(TOLERANCE, share))
+    for wrong in (-0.1, 1, nan):
+        with pytest.raises(ValueError, match="at least 0 and below 1, not "):
+            _checked(None, wrong)
+    with pytest.raises(ValueError, match="not 'speed'"):
+        _checked(["epochs", "speed"], None)
+
+
+def test_cells_of_both_runs_are_matched_by_name_in_the_order_of_the_new_one():
+    small = {"seeds": 1, "repeats": 1}
+    old = run({"a": Cell(), "b": Cell(), "c": Cell()}, **small)
+    new = run({"d": Cell(), "c": Cell(), "b": Cell(), "e": Cell()}, **small)
+    found = common_cells(old, new)
+    assert found.cells["optimizer"].tolist() == ["c", "b"]
+    assert found.cells["cell"].tolist() == [0, 1]
+    assert found.old[["optimizer", "written", "cell"]].to_numpy().tolist() == [
+        ["b", "b", 1],
+        ["c", "c", 0],
+    ]
+    assert found.new[["optimizer", "cell"]].to_numpy().tolist() == [["c", 0], ["b", 1]]
+    assert found.only_old["optimizer"].tolist() == ["a"]
+    assert found.only_new["optimizer"].tolist() == ["d", "e"]
+    assert found.problems == {}
+
+
+def test_an_old_optimizer_of_another_rate_does_not_meet_its_namesake():
+    rates = ({"class": "SGD", "learning_rate": rate} for rate in (0.1, 0.2))
+    cells = [
+        {"SGD": Cell(optimizer="SGD", hyperparameters={"learning_rate": own["learning_rate"]})}
+        for own in rates
+    ]
+    found = common_cells(*(run(one, seeds=1, repeats=1) for one in cells))
+    assert found.cells.empty
+    assert found.only_old["optimizer"].tolist() == ["SGD"]
+    assert found.only_new["optimizer"].tolist() == ["SGD"]
+
+
+def test_measured_results_are_without_the_trials_of_tuning():
+    results = run({"a": Cell()}, seeds=3, repeats=1)
+    assert results.measured is results
+    some = results.of_trials(results.trials.iloc[[2, 0]])
+    assert some.trials["trial"].tolist() == [2, 0]
+    assert some.trials.index.tolist() == [0, 1]
+    assert sorted(some.traces["trial"].unique()) == [0, 2]
+    tuned = results.trials.assign(stage=["tuning", "measured", "tuning"])
+    left = replace(results, trials=tuned).measured
+    assert left.trials["trial"].tolist() == [1]
+    assert left.traces["trial"].unique().tolist() == [1]

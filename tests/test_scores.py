@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 import optlab as ol
 from optlab.analysis.expected_cost import expected_cost
 from optlab.analysis.profiles import performance_profile
-from optlab.analysis.resampling import RESAMPLES, problem_interval
+from optlab.analysis.resampling import RESAMPLES, percentile_interval, problem_interval
 from optlab.analysis.scoring import attempts, scores
-from optlab.analysis.win_rates import of_best_settings, win_rates
+from optlab.analysis.win_rates import _share, of_best_settings, win_rates
 from optlab.report.answer.method import hyperparameter_texts
 from optlab.report.findings.score_findings import score_findings
 from optlab.report.page.score_section import score_section
@@ -254,3 +254,33 @@ def test_a_tuned_optimizer_has_the_hyperparameters_of_each_problem_and_batch_siz
     assert len(set(rows["hp_learning_rate"])) > 1  # else the test says nothing
     for row in results.ranking().to_dict("records"):
         assert row["hyperparameters"] == texts[row["problem"], row["optimizer"], row["batch"]]
+
+
+def test_the_ends_of_an_interval_are_resamples_themselves():
+    numbers = np.arange(1.0, 1001)[:, None] * [1.0, -1.0]
+    numbers[-1, 0] = math.inf
+    low, high = percentile_interval(numbers[::-1])
+    assert low.tolist() == [25.0, -976.0]
+    assert high.tolist() == [975.0, -26.0]
+
+
+def test_problems_are_drawn_with_all_that_they_gave_and_one_alone_says_nothing():
+    samples = np.broadcast_to(np.arange(3.0)[None, :, None], (5, 3, 2))
+    seen = []
+
+    def statistic(drawn):
+        seen.append(drawn)
+        return drawn.mean(axis=1)
+
+    ends = problem_interval(statistic, samples, np.random.default_rng(0))
+    assert seen[0].shape == samples.shape
+    assert (seen[0][..., 0] == seen[0][..., 1]).all()
+    assert [end.shape for end in ends] == [(2,), (2,)]
+    assert len({tuple(row) for row in seen[0][..., 0]}) > 1
+    ends = problem_interval(statistic, samples[:, :1], np.random.default_rng(0))
+    assert [np.isnan(end).tolist() for end in ends] == [[True, True]] * 2
+
+
+def test_a_share_of_wins_is_that_of_all_comparisons_drawn():
+    wins_and_comparisons = np.array([[[1.0, 2.0], [3.0, 4.0]], [[0.0, 2.0], [0.0, 3.0]]])
+    assert _share(wins_and_comparisons).tolist() == [4 / 6, 0.0]

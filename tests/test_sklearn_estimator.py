@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn import linear_model as sk
+from sklearn.exceptions import ConvergenceWarning
 
 import optlab as ol
 from optlab.optimizers import hyperparameters, unsupported
+from optlab.optimizers.adapters.sklearn_estimator import _fit_quietly
 
 CPU = torch.device("cpu")
 SEED = 3
@@ -194,6 +196,15 @@ def test_each_epoch_is_to_the_bit_that_of_partial_fit_and_goes_to_the_minimum(pa
     assert gap <= 0.1 * problem.evaluate(zero).suboptimality
 
 
+def test_a_seed_beyond_numpys_is_that_seed_in_32_bits(monkeypatch):
+    monkeypatch.setattr("tests.test_sklearn_estimator.SEED", 2**33 + 2**31 + 5)
+    problem = problem_of("linear", l2=0.1)
+    found = run(problem, ol.SklearnEstimator(sk.SGDRegressor()))[0]
+    alone = sk.SGDRegressor(random_state=np.random.RandomState(2**31 + 5))
+    expected = run(problem, ol.SklearnEstimator(alone))[0]
+    assert flat(found.parameters).tolist() == flat(expected.parameters).tolist()
+
+
 @pytest.mark.parametrize(
     ("estimator", "name", "options", "sentence"),
     [
@@ -282,3 +293,22 @@ def test_the_lab_compares_them():
     assert trials.loc["sklearn Ridge", "status"] == "skipped"
     assert trials.loc["scipy L-BFGS-B", "status"] == "converged"
     assert trials.loc["sklearn SGDClassifier", "epochs"] > 1
+
+
+@pytest.mark.parametrize("category", [None, ConvergenceWarning])
+def test_only_the_warning_that_more_iterations_are_needed_is_kept_quiet(category):
+    class Warns:
+        def fit(self, *arguments, **options):
+            warnings.warn("a column is constant", UserWarning, stacklevel=2)
+            if category is not None:
+                warnings.warn("more iterations", category, stacklevel=2)
+
+    with pytest.warns(UserWarning, match="a column is constant") as seen:
+        assert _fit_quietly(Warns(), None, None, None) is (category is None)
+    assert len(seen) == 1
+
+
+def test_each_iteration_is_counted_up_to_the_estimators_own_limit():
+    lasso = ol.SklearnEstimator(sk.Lasso(tol=1e-30, max_iter=3))
+    iterates = run(problem_of("linear", l1=0.05), lasso, 9)
+    assert [iterate.cost for iterate in iterates] == [ol.Cost(k, k) for k in (1, 2, 3)]

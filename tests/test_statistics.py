@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from optlab.analysis.intervals import (
+    _widening,
     median_ranks,
     trimmed_mean_interval,
     wilson_interval,
 )
-from optlab.analysis.statistics import CELL, summary
+from optlab.analysis.statistics import CELL, median_intervals, summary
 
 OUTCOMES = {"loss": 1.0, "suboptimality": 0.1, "parameter_error": 0.1, "gradient_norm": 0.1}
 OUTCOMES |= {"peak_bytes": pd.NA, "cores_short": 0.0}
@@ -160,6 +161,14 @@ def test_the_trimmed_interval_covers_95_percent_of_normal_samples(n):
     assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.95, abs=0.0035)
 
 
+def test_intervals_of_larger_samples_are_widened_less():
+    """Four more draws are cut alike: one more at each end, so that only their number differs."""
+    widening = np.array([_widening(n) for n in range(5, 60)])
+    assert (widening[4:] < widening[:-4]).all()
+    assert (widening > 1.01).all()
+    assert [_widening(n) for n in (1, 4)] == [1, 1]
+
+
 def test_wilson_agrees_with_scipy():
     for n in (1, 4, 20):
         for k in range(n + 1):
@@ -180,3 +189,22 @@ def test_a_trial_that_diverged_in_its_first_epoch_ran_one_and_a_skipped_one_none
     assert row["epochs"] == 1
     skipped = {"status": "skipped", "epochs": 0, "loss": math.nan}
     assert math.isnan(summary(pd.DataFrame([trial(**skipped)]))["epochs"][0])
+
+
+def test_medians_and_their_intervals_by_cell():
+    """The second cell has no value; of nine the second and the eighth are the ends."""
+    of_cell = {0: [3.0, 1.0, 2.0], 1: [math.nan], 2: [7.0], 3: [4.0, 1.0],
+               4: [9.0, math.inf, 1.0, 4.0, 2.0, 8.0, 5.0, 7.0, 3.0]}  # fmt: skip
+    pairs = [(cell, value) for cell, values in of_cell.items() for value in values][::-1]
+    cells, values = (pd.Series(part) for part in zip(*pairs, strict=True))
+    found = median_intervals(values, cells)
+    nothing = [math.nan] * 3
+    expected = [
+        [2.0, 1.0, 3.0, 0.75],
+        [math.nan, *nothing],
+        [7.0, *nothing],
+        [2.5, 1.0, 4.0, 0.5],
+        [5.0, 2.0, 9.0, 1 - 2 * 10 / 512],  # none or one of nine tosses
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-15)
+    assert median_intervals(values[:0], cells[:0]).shape == (0, 4)

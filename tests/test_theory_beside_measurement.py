@@ -15,6 +15,7 @@ from optlab.lab.trial.record import Trial
 from optlab.lab.trial.run import run_trial
 from optlab.lab.trial.task import Task
 from optlab.lab.trial.theory_advice import TheoryAdvice
+from optlab.optimizers.linear_descent import LinearDescent
 from optlab.problems.hessian import modes
 from optlab.report.oklab import lightness
 from optlab.report.page.render import render_page
@@ -280,6 +281,7 @@ def test_the_table_of_theory_has_a_row_for_each_setting_that_has_one(results):
     assert (reached["measured_epochs"] <= 1.1 * reached["predicted_epochs"] + 1).all()
     assert full.loc["sgd", "noise_floor"] == 0 < full.loc["decay", "noise_floor"]
     assert full.loc["above", "noise_floor"] == math.inf
+    assert full.loc["above", ["predicted_epochs", "measured_epochs"]].tolist() == [math.inf] * 2
     mini = table.loc[("sgd", "6")]
     moments = oracles.SGDMoments(SMALL, ol.SGD(0.2), 6, replacement=False)
     assert mini["noise_floor"] == pytest.approx(moments.noise_floor(), rel=1e-9)
@@ -360,3 +362,29 @@ def test_tables_of_results_without_predictions_are_empty():
     assert found.theory().empty
     assert list(found.theory()) == analysis.theory(found).columns.tolist()
     assert analysis.modes(found).empty
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 255, 256, 257, 512, 513, 1000, 10**6 + 3, 5 * 10**8])
+def test_the_first_epoch_below_a_target_is_found_one_by_one_and_by_bisection(epoch):
+    assert first_below(lambda epochs: -1.0 * epochs, -epoch) == epoch
+
+
+def test_no_prediction_reaches_beyond_the_last_power_below_a_thousand_million():
+    assert first_below(lambda epochs: -1.0 * epochs, -(256 * 2**21)) == 256 * 2**21
+    assert first_below(lambda epochs: -1.0 * epochs, -(256 * 2**21) - 1) == math.inf
+    assert math.isnan(first_below(lambda epochs: np.nan * epochs, 0.0))
+
+
+def test_moments_that_are_too_dear_are_not_computed(monkeypatch):
+    """SMALL has four modes: with momentum, a state of eight numbers."""
+    theory = problem_theory(SMALL)
+    plain, heavy = LinearDescent(0.1), LinearDescent(0.1, 0.5)
+    for most, known in ((8, [True, True]), (7, [True, False]), (3, [False, False])):
+        monkeypatch.setattr(module, "STATE", most)
+        found = [theory.moments(SMALL, descent, 6) for descent in (plain, heavy)]
+        assert [moments is not None for moments in found] == known
+    monkeypatch.setattr(module, "STATE", 8)
+    monkeypatch.setattr(module, "NUMBERS", 24 * 4 * 4 - 1)
+    assert theory.moments(SMALL, plain, 6) is None
+    monkeypatch.setattr(module, "NUMBERS", 24 * 4 * 4)
+    assert theory.moments(SMALL, plain, 6) is not None

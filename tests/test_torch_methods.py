@@ -14,6 +14,7 @@ import optlab as ol
 from optlab.app import cli
 from optlab.lab import rounds
 from optlab.optimizers import hyperparameters, registry, unsupported
+from optlab.optimizers.adapters.torch_methods import torch_method
 
 EPOCHS, SEED = 8, 5
 
@@ -159,6 +160,14 @@ def test_methods_by_name_pickle_and_come_back_from_json(name):
     assert again == one
     assert pickle.loads(pickle.dumps(one)) == one
     assert registry.get(name) is type(one)
+
+
+def test_the_documentation_says_where_the_class_is_and_its_arguments():
+    torchs, own = registry.get("torch.optim:SGD"), torch_method(Halving)
+    assert torchs.__doc__.startswith("Minimise by `torch.optim:SGD`, with torch's own")
+    assert "\nlr, momentum, dampening, weight_decay, nesterov\n    As torch" in torchs.__doc__
+    assert f"Minimise by `{Halving.__module__}:Halving`, with" in own.__doc__
+    assert own.__name__ == "TorchHalving"
 
 
 def test_a_class_that_does_not_take_the_parameters_is_declined_in_a_sentence(problem):

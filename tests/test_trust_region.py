@@ -9,7 +9,13 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab.problems.curves.computed_reference import _digits, _message, _scaled_hessian, _starts
+from optlab.problems.curves.computed_reference import (
+    _digits,
+    _message,
+    _scaled_hessian,
+    _starts,
+    computed_reference,
+)
 from optlab.problems.curves.curve_judge import CurveJudge
 from optlab.problems.curves.known_reference import checked_reference
 from optlab.problems.curves.scaled_jacobian import ScaledJacobian, column_norms
@@ -192,6 +198,16 @@ def test_a_computed_reference_says_its_digits_and_how_many_starts_ended_there(cu
     found = _digits(problem, reference.parameters, scaled, scale)
     assert found == pytest.approx(digits, abs=1e-3)
     assert found == reference.digits
+
+
+def test_a_point_that_has_not_settled_is_not_trusted_however_curved(curve, monkeypatch):
+    monkeypatch.setattr(
+        "optlab.problems.curves.computed_reference._polished", lambda _, point: (point, False)
+    )
+    reference = computed_reference(curve[0])
+    assert math.isnan(reference.digits)
+    assert not reference.trusted
+    assert "had not settled" in reference.message
 
 
 def test_further_starts_are_scaled_or_moved_and_those_without_a_loss_are_left_out():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from coverage import CoverageData
 
-UNKNOWN_SECONDS = 0.1  # assumed of a test that the record lacks
+UNKNOWN_SECONDS = 0.05  # assumed of a test that the record lacks
 FEW_TESTS = 20  # that name a file: so few are joined by those that name what imports it
 
 
@@ -39,12 +39,13 @@ class CoveringTests:
     def own(self, path: str, line: int) -> list[str]:
         """Return the tests that name a file: its test file, importing files, then tests by word.
 
-        Of a file that few name, the tests that name the files that import it, most of them first,
-        follow. Of each test one parameter comes first, then another of each. Those that are
-        recorded, but not of this line, come last.
+        Of each kind those come first that name the function or class of the line. Of a file that
+        few name, the tests that name the files that import it, most of them first, follow. Of each
+        test one parameter comes first, then another of each. Those that are recorded, but not of
+        this line, come last.
         """
         elsewhere = self.recorded - set(self.of(path, line))
-        ranks = self._ranks(path)
+        ranks = self._ranks(path, line)
         files = seen = {path}
         while files and len(ranks) < FEW_TESTS:
             users = {user for file in files for user in self._users(file)}
@@ -60,19 +61,25 @@ class CoveringTests:
             before.update([test.partition("[")[0]])
         return sorted(ordered, key=lambda test: (test in elsewhere, ranks[test], turns[test]))
 
-    def _ranks(self, path: str) -> dict[str, int]:
-        """Return how a test names a file: 0 by its own file, 1 by an import, 2 by a word."""
+    def _ranks(self, path: str, line: int = 0) -> dict[str, float]:
+        """Return how a test names a file: 0 by its own file, 2 by an import, 4 by a word.
+
+        One more where it does not name what is defined around the line, and up to 1/2 more the
+        fewer tests of its file name anything of these.
+        """
         tree = ast.parse((self.root / path).read_text(encoding="utf-8"))
-        words, imports = _public_names(tree), _imports(path)
-        ranks, tests = {}, _of_files(self.seconds)
+        words, imports, here = _public_names(tree), _imports(path), _defined_at(tree, line)
+        ranks, tests = dict[str, float](), _of_files(self.seconds)
         for file, functions in _test_functions(self.root).items():
             is_own = file == f"tests/test_{Path(path).stem}.py"
             by_import = is_own or imports.search((self.root / file).read_text(encoding="utf-8"))
+            others = sum(not (words | here) & own for own in functions.values())
             for test in tests[file]:
-                name = test.split("::")[1].partition("[")[0]
-                if by_import or words & functions.get(name, set()):
-                    ranks[test] = 0 if is_own else 1 if by_import else 2
-        return ranks | dict.fromkeys(tests[path], 0)  # its doctests
+                own = functions.get(test.split("::")[1].partition("[")[0], set())
+                if by_import or words & own:
+                    kind = 0 if is_own else 2 if by_import else 4
+                    ranks[test] = kind + (not here & own) + others / len(functions) / 2
+        return ranks | dict.fromkeys(tests[path], 0.0)  # its doctests
 
     def of(self, path: str, line: int) -> list[str]:
         """Return the tests that run a line; of a line run at import, those that run the file.
@@ -129,17 +136,44 @@ def _public_names(tree: ast.Module) -> set[str]:
     return {name for name in names if not name.startswith("_")}
 
 
+def _defined_at(tree: ast.Module, line: int) -> set[str]:
+    """Return the functions and classes that hold a line."""
+    return {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and node.lineno <= line <= (node.end_lineno or 0)
+    }
+
+
 @cache
 def _test_functions(root: Path) -> dict[str, dict[str, set[str]]]:
-    """Return the words of each function and class of each test file."""
-    return {
-        str(file.relative_to(root)): {
-            node.name: set(re.findall(r"\w+", ast.unparse(node)))
-            for node in ast.parse(file.read_text(encoding="utf-8")).body
-            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    """Return the words of each function and class of each test file.
+
+    The words of a table or helper of the file that it names are its own.
+    """
+    found = {}
+    for file in (root / "tests").glob("test_*.py"):
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        defined = [node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        words = {node.name: _words(node) for node in defined}
+        tables = {
+            word: _words(node.value)
+            for node in body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            for word in _words(target)
         }
-        for file in (root / "tests").glob("test_*.py")
-    }
+        known = words | tables
+        found[str(file.relative_to(root))] = {
+            name: own.union(*(known[word] for word in own & known.keys()))
+            for name, own in words.items()
+        }
+    return found
+
+
+def _words(node: ast.AST) -> set[str]:
+    return set(re.findall(r"\w+", ast.unparse(node)))
 
 
 def _of_files(tests: Iterable[str]) -> dict[str, list[str]]:

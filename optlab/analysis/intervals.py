@@ -87,8 +87,6 @@ def trimmed_mean_interval(samples: Floats) -> tuple[Floats, Floats, Floats]:
     et al. (2021), NeurIPS 34, report of few runs.
     """
     mean, error, degrees = _trimmed_mean(samples)
-    if not degrees:
-        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     half = stdtrit(degrees, 1 - _TAIL) * error
     return mean, mean - half, mean + half
 

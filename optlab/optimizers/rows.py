@@ -10,6 +10,7 @@ from torch import Tensor
 from optlab.optimizers.batches import Batches
 from optlab.problems import Batch, Parameters
 from optlab.problems.capabilities import IsLinearModel
+from optlab.problems.row_weights import times
 
 
 def row_batches(batches: Batches) -> Batches:
@@ -48,11 +49,6 @@ def weighted_slope(model: IsLinearModel, eta: Tensor, rows: Batch) -> Tensor:
     """Return the derivative of each row's loss at predictions ``eta``, times the row's weight."""
     slope: Tensor = model.loss_function.slope(eta, rows.y)
     return slope if rows.weight is None else times(rows.weight, slope)
-
-
-def times(factors: Tensor, values: Tensor) -> Tensor:
-    """Return values ``(B,)`` or ``(B, K)``, each row times its factor ``(B,)``."""
-    return factors.reshape(-1, *[1] * (values.ndim - 1)) * values
 
 
 def row_curvature(model: IsLinearModel) -> Tensor:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from optlab.optimizers.batches import Batches
 from optlab.optimizers.optimizer import Cost, Iterate
-from optlab.optimizers.rows import row_batches, row_curvature, slopes, take, times, why_unbounded
+from optlab.optimizers.rows import row_batches, row_curvature, slopes, take, why_unbounded
 from optlab.problems import Parameters, Problem
 from optlab.problems.capabilities import IsLinearModel, has
+from optlab.problems.row_weights import times
 
 
 @dataclass(frozen=True)

@@ -248,8 +248,7 @@ class Judge:
         """Return ``shift'w`` and numbers, summed in double-double."""
         numbers = self._array([biases])
         level = dd.matvec(self.shift[None, :], weight)
-        high, low = dd.pair_add(level, dd.pair_sum(numbers, 0.0 * numbers, 1))
-        found = float(high[0] + low[0])
+        found = float(dd.pair_add(level, dd.pair_sum(numbers, 0.0 * numbers, 1))[0][0])
         return found if math.isfinite(found) else float(self.shift @ weight[0] + sum(biases))
 
 
