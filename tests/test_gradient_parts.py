@@ -19,6 +19,7 @@ from optlab.testing.gradients.differentiable import (
 from optlab.testing.gradients.entry_difference import entry_difference, likely_cause
 from optlab.testing.gradients.gradient_subject import GradientSubject, along, line_along
 from optlab.testing.gradients.input_checks import (
+    _largest,
     apart,
     check_inputs,
     check_layout,
@@ -37,6 +38,7 @@ from optlab.testing.gradients.row_checks import (
     check_mean,
 )
 from optlab.testing.run_checks import CheckFailedError, CheckSkipped
+from tests.wrong_problems import DoubleConstant
 
 F32, F64 = torch.float32, torch.float64
 
@@ -528,6 +530,18 @@ def test_a_gradient_is_shaped_as_the_parameters(found, words):
     assert slope_checks._wrong_shapes(found, {"w": torch.ones(2)}) == words
 
 
+def test_a_sum_in_closed_form_is_told_by_the_rows_of_its_place():
+    def gradient(w, batch):
+        return 2 * batch.X.T @ (batch.X @ w - batch.y)
+
+    found = said(slope_checks.check_closed_form, of(squares, W, gradient, rows(5)))
+    assert "likely: a sum over the 5 rows, not a mean" in found
+    part = said(slope_checks.check_closed_form, of(squares, W, lambda w, b: gradient(w, b) / (
+        5 if len(b.y) == 5 else 1), rows(5)))  # fmt: skip
+    assert "likely: a sum over the 3 rows, not a mean" in part
+    assert "over the rows 0 to 2" in part
+
+
 def test_a_wrong_shape_has_its_likely_cause():
     wrong = said(slope_checks.check_shapes, of(lambda w: w.sum(), W, lambda w: w[:, None]))
     assert "likely: (n,) and (n, 1) broadcast to (n, n)" in wrong
@@ -685,6 +699,9 @@ def test_the_digits_of_float32_are_told():
     double = said(check, of(lambda w: (w * vector(1.0, 1.0)).sum(), W))
     assert "seen: loss in torch.float64, at the point given; in float64 it is at most 1" in double
     assert "likely: a constant tensor in float64" in double
+    assert "to see it again" not in double
+    wrong = GradientSubject(differentiable(DoubleConstant()), 0)
+    assert "single = problem.to(" in said(check, wrong)
 
 
 # input_checks
@@ -731,6 +748,17 @@ def test_what_is_written_to_is_told_by_its_entry(to, index, words):
     assert f"seen: {words}" in found
     assert "gradient leaves the parameters, the batch and the data as they are" in found
     assert said(check_inputs, of(squares, W.clone(), None, rows(5))) == ""
+
+
+def test_of_several_entries_that_are_written_to_the_first_is_told():
+    def gradient(w):
+        w.mul_(2)
+        return torch.ones_like(w)
+
+    found = said(check_inputs, of(lambda w: w.sum(), W.clone(), gradient))
+    assert "seen: parameter parameters[0] was 0.5 and became 1.0, at the point given" in found
+    assert _largest(vector()) == 0.0
+    assert _largest(vector(1.0, 3.0)) == 3.0
 
 
 def test_a_batch_that_is_written_to_is_told():

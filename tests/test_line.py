@@ -35,6 +35,11 @@ def test_the_difference_of_the_least_bound_is_within_it():
     cubic = Line(lambda t: t + t**3).central_difference()
     assert cubic.value == pytest.approx(1 + cubic.step**2, abs=1e-16)
     assert cubic.step**2 <= cubic.bound <= 5e-16
+    # Slopes are 1 + h^2, exact in these steps: a third of two of them is apart by h^2.
+    steep = Line(lambda t: t + 1e6 * t**3)
+    slope = steep.central_difference()
+    bound = 4e6 * slope.step**2 + steep.rounding / slope.step
+    assert slope.bound == pytest.approx(bound, rel=0.02)
     for scale in (1.0, 1e3):
         line = Line(lambda t, scale=scale: scale * math.exp(2 * t))
         slope = line.central_difference()

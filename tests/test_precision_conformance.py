@@ -60,6 +60,9 @@ def test_small_changes_of_the_data_move_the_iterate_as_much_as_large_ones(slope,
     if outcome == "failed":
         assert "some of it is computed in float32" in found
         assert "seen: 2^-33 times [0, " in found
+        first = [float(line.partition("[[")[2].partition(",")[0]) for line in found.splitlines()
+                 if line.strip().startswith("problem = ")]  # fmt: skip
+        assert first[1] == first[0] * (1 + 2.0**-33)
     else:
         assert found == outcome
 
