@@ -194,6 +194,27 @@ def test_what_a_problem_does_not_have_is_not_checked():
         assert said(check, NoGradient()) == words
 
 
+def test_the_bound_of_a_curvature_has_what_float32_loses():
+    lossy = with_method(hessian_product=lambda self, right, *_: {
+        name: value + 2.0**-10 * (value.dtype == F32) for name, value in right.items()
+    })  # fmt: skip
+    subject = subject_of(fit(lossy))
+    place = capability.places(subject.at, 0)[0]
+    direction = {"weight": vector(1.0, 0.0), "bias": torch.tensor(0.0).double()}
+    expected = {"weight": vector(4.0, -8.0), "bias": torch.tensor(1.0).double()}
+    # What float32 loses of the right product is far less than 2^-10; it is of another one here.
+    right = fit().hessian_product(place.point, direction)
+    found = capability._curvature_bound(subject, place, direction, right)
+    unit, largest = 2 * (N + 3 + 8) * EPS, max(float(v.abs().max()) for v in right.values())
+    for name, value in found.items():
+        assert value.shape == right[name].shape
+        assert value.flatten()[0] == pytest.approx(unit * (largest + 2.0**-10 * 2**23), rel=1e-3)
+    exact = capability._curvature_bound(subject_of(fit()), place, direction, right)
+    assert unit * largest <= exact["bias"] <= 4 * unit * largest
+    far = capability._curvature_bound(subject_of(fit()), place, direction, expected)
+    assert float(far["bias"]) > unit * 2**23 * 0.01
+
+
 @pytest.mark.parametrize(("by", "is_right"), [(1e-9, False), (1e-17, True)])
 def test_a_least_squares_system_is_held_to_its_solver(by, is_right):
     def moved(self, right):
@@ -202,13 +223,14 @@ def test_a_least_squares_system_is_held_to_its_solver(by, is_right):
     found = said(capability.check_least_squares, fit(with_method(as_least_squares=moved)))
     assert bool(found) is not is_right
     if found:
-        A, b, _ = fit().as_least_squares()
+        A, b, to_parameters = fit().as_least_squares()
         w = torch.linalg.lstsq(A, b[:, None] * (1 + by), driver="gelsd").solution[:, 0]
         size = float(A.norm() * (A.norm() * w.norm() + b.norm())) / N
-        # 8 times 2 (m + p + 8) eps of it, and of the gradient's own rounding, which is less.
-        least = 8 * 2 * (N + 3 + 8) * EPS * size
+        best = to_parameters(w)
+        bounds = subject_of(fit()).gradients.bound_at(best, None).gradient
+        own = max(float(value.abs().max()) for value in bounds.values())
         tolerance = float(found.partition("tolerance: ")[2].partition(" ")[0])
-        assert 0.95 * least <= tolerance <= 3 * least
+        assert tolerance == pytest.approx(8 * (2 * (N + 3 + 8) * EPS * size + own), rel=0.05)
 
 
 def proximal(change):
@@ -230,6 +252,9 @@ def test_a_proximal_step_is_the_minimiser_for_each_size_of_it(change):
     assert said(capability.check_proximal, proximal(lambda self, right, *_: right)) == ""
     found = said(capability.check_proximal, proximal(change))
     assert "minimises |v - x|**2 / 2 + t h(v)" in found
+    distance = float(found.partition("at the distance ")[2].partition(" ")[0])
+    least = float(found.partition("not by at least ")[2].partition(";")[0])
+    assert least == pytest.approx(distance**2 / 2, rel=0.02)  # the distance has three digits
 
 
 def test_a_proximal_objective_is_half_the_square_and_the_step_of_the_kink():
@@ -267,6 +292,23 @@ def test_a_lipschitz_constant_is_a_number_of_at_least_0(constant, is_right):
     found = said(capability.check_lipschitz, fit(with_method(lipschitz=lambda *_: constant)))
     assert bool(found) is not is_right
     assert ("lipschitz() is a number of at least 0" in found) is (constant != 0.0)
+
+
+class WithConstant(NoGradient):
+    """Mean squared error that says its largest curvature, and no proximal operator."""
+
+    share = 1.0
+
+    def lipschitz(self):
+        return self.share * 2 / N * float(torch.linalg.eigvalsh(self.X.T @ self.X)[-1])
+
+
+def test_a_constant_is_of_the_smooth_part():
+    assert said(capability.check_lipschitz, WithConstant()) == ""
+    half = type("Half", (WithConstant,), {"share": 0.5})()
+    assert "gradients differ by at most lipschitz()" in said(capability.check_lipschitz, half)
+    for seed in range(5):  # beyond a kink of 100 the slope is another by 200
+        assert said(capability.check_lipschitz, fit(l1=100.0), seed) == ""
 
 
 def test_a_flat_loss_has_the_constant_0():
@@ -385,6 +427,23 @@ def test_a_start_in_each_dtype_is_that_of_the_other_to_rounding():
     })  # fmt: skip
     found = said(protocol.check_start, fit(drifts))
     assert "another weight in float32 than in float64" in found
+
+
+class OtherTargets(ol.LinearRegression):
+    """Its targets are of another dtype, whatever that of the features is."""
+
+    dtype = torch.int64
+
+    @property
+    def data(self):
+        return ol.Batch(self.X, self.y.to(self.dtype))
+
+
+def test_copies_have_all_that_has_fractions_in_their_dtype():
+    assert said(protocol.check_copies, fit(OtherTargets)) == ""
+    half = fit(type("Half", (OtherTargets,), {"dtype": torch.float16}))
+    assert "seen: data y in torch.float16\n" in said(protocol.check_copies, half)
+    assert said(protocol.check_copies, fit()) == ""
 
 
 def test_a_measure_that_is_said_is_there():
