@@ -1,6 +1,7 @@
 """Invariances, known rules and failures, signatures and reports, on values worked out by hand."""
 
 import math
+import sys
 from dataclasses import dataclass
 from functools import partial
 
@@ -341,6 +342,7 @@ def test_a_subject_has_its_reference_as_an_optimizer_or_a_rule():
     assert subject_of(ol.SGD(), reference=rule).reference is rule
     assert subject_of(ol.SGD(), reference="lstsq").reference == ol.Lstsq()
     assert subject_of("lstsq").optimizer == ol.Lstsq()
+    assert subject_of("lstsq").seed == 0
     assert subject_of(ol.SGD()).reference is None
 
 
@@ -511,6 +513,16 @@ def test_what_a_file_has_of_its_own_is_named_and_loaded(file):
     for wrong in ("own.py:", ":one"):
         with pytest.raises(ValueError, match=r"must be MODULE:OBJECT or FILE\.py:OBJECT"):
             load_target(wrong)
+
+
+@pytest.mark.parametrize("error", ["SystemExit: 3", "KeyError: 3"])
+def test_a_module_that_ends_or_fails_is_told(tmp_path, monkeypatch, error):
+    name = f"module_of_{error.partition(':')[0].lower()}"
+    (tmp_path / f"{name}.py").write_text(f"raise {error.partition(':')[0]}(3)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(ValueError, match=f"^{name} cannot be imported: {error}$"):
+        load_target(f"{name}:x")
 
 
 def test_a_file_that_was_moved_is_loaded_anew(file, tmp_path):
