@@ -363,6 +363,20 @@ def test_a_report_is_mostly_skipped_where_more_were_skipped_than_ran(passed, ski
     assert str(report).splitlines()[0] == f"it: ok ({passed} passed{few})"
 
 
+def test_an_outcome_is_that_of_the_check_of_a_name():
+    report = Report("it", results("passed", "failed", "skipped"))
+    assert [report.outcome(f"c{i}") for i in range(3)] == ["passed", "failed", "skipped"]
+    with pytest.raises(KeyError, match="no check 'c3' ran; there are: c0, c1, c2"):
+        report.outcome("c3")
+
+
+def test_names_of_checks_are_not_broken_at_hyphens():
+    names = ["a" * 60, "mini-batches " + "b" * 16 + " row-wise"]
+    failed = tuple(CheckResult(name, "failed", "no", "KeyError at a.py:3") for name in names)
+    (text,) = Report("it", failed).shown_failures()
+    assert text.splitlines()[1:3] == [f"  {names[0]}; mini-batches {'b' * 16}", "  row-wise"]
+
+
 def test_failures_by_one_error_are_told_once_the_most_first():
     many = results(*["failed"] * 10, message="seen 1", raised="KeyError at a.py:3")
     few = results("failed", "failed", message="seen 2", raised="ValueError at b.py:1")
