@@ -9,6 +9,8 @@ import optlab as ol
 from optlab.testing.conformance import gradient_conformance as checks
 from optlab.testing.conformance.single_run import Run
 from optlab.testing.conformance.small_data import FAMILIES, small_data
+from optlab.testing.conformance.subject import Subject
+from optlab.testing.run_checks import CheckFailedError
 from tests.caught_faults import each_fault, outcome, require_caught
 from tests.faulty_optimizers import Descent
 
@@ -207,13 +209,13 @@ class NoLoss(Descent):
         yield ol.Iterate(parameters)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        checks.the_batch_loss_is_the_loss_before_the_update,
-        checks.the_batch_loss_is_that_of_the_last_batch,
-    ],
-)
+OF_BATCH_LOSS = [
+    checks.the_batch_loss_is_the_loss_before_the_update,
+    checks.the_batch_loss_is_that_of_the_last_batch,
+]
+
+
+@pytest.mark.parametrize("check", OF_BATCH_LOSS)
 def test_a_batch_loss_is_held_to_rounding(check):
     assert "for sums in another order" in outcome(check, Losses())
     assert "likely" not in outcome(check, Losses())
@@ -224,15 +226,19 @@ def test_a_batch_loss_is_held_to_rounding(check):
     assert outcome(check, ol.Lstsq()) == "it uses no mini-batches"
 
 
-def test_a_loss_far_above_1_is_held_to_its_own_rounding():
-    # Far from the minimum a loss of some 1e9 rounds by more than 1 does.
-    class Far(Losses):
-        def iterates(self, problem, batches, start):
-            far = {name: value * 1e5 for name, value in start.items()}
-            return super().iterates(problem, batches, far)
+class Large(Subject):
+    """A subject whose data are larger, and its losses some 1e8."""
 
-    check = checks.the_batch_loss_is_the_loss_before_the_update
-    assert "likely: that is" not in outcome(check, Far())
+    @property
+    def data(self):
+        return 1e4 * X, 1e4 * y
+
+
+@pytest.mark.parametrize("check", OF_BATCH_LOSS)
+def test_a_loss_far_above_1_is_held_to_its_own_rounding(check):
+    check.function(Large(Losses(by=1e-14)))
+    with pytest.raises(CheckFailedError):
+        check.function(Large(Losses(by=1e-9)))
 
 
 def test_a_second_step_of_an_older_gradient_is_told_and_others_are_not_blamed():

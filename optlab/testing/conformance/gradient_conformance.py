@@ -177,7 +177,7 @@ def every_parameter_is_updated_late_in_the_run_too(subject: Subject) -> None:
 @check()
 def the_batch_loss_is_the_loss_before_the_update(subject: Subject) -> None:
     """The loss of an iterate is that of the last mini-batch, at the point before its step."""
-    run = subject.setting(count=2)
+    run = subject.setting()
     problem = run.problem()
     batches = run.batches(problem)
     points = follow(subject.optimizer, run, problem, batches)
