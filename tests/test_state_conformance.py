@@ -205,3 +205,20 @@ def test_a_direct_method_does_not_depend_on_the_start_and_no_other_begins_elsewh
     assert "a direct method's answer does not depend" in outcome(check, FromTheStart("exact"))
     for right in (Closed("exact"), Descent(), ol.Lstsq()):
         assert not outcome(check, right)
+
+
+class Wanders:
+    """Takes no mini-batches, and draws its steps from the trial's generator."""
+
+    uses_batches = False
+
+    def iterates(self, problem, batches, start):
+        draw = torch.randn(len(start["weight"]), generator=batches.generator).double()
+        yield ol.Iterate(start | {"weight": start["weight"] + draw})
+
+
+def test_the_order_decides_the_iterates_of_methods_with_mini_batches_alone():
+    check = checks.another_order_of_batches_gives_another_iterate
+    assert outcome(check, Descent()) == ""
+    assert outcome(check, Closed("exact")) == ""
+    assert outcome(check, Wanders()) == "it draws from the trial's seed, and uses no mini-batches"
