@@ -398,6 +398,8 @@ def test_a_subject_is_checked_on_the_plainest_problem_that_it_takes():
     logistic = Subject(Only(kinds=("LogisticRegression", "QuantileRegression")))
     assert logistic.family is FAMILIES["logistic"]
     assert not logistic.is_linear
+    assert logistic.is_least_squares is False
+    assert Subject(ol.SGD(0.1)).is_least_squares is True
     nothing = Subject(Only())
     with pytest.raises(CheckSkipped, match=r"it supports none of .* made on: no LinearRegression$"):
         _ = nothing.family
