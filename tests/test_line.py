@@ -57,6 +57,21 @@ def test_the_difference_of_the_least_bound_is_within_it():
     assert near.step < 2.0**-11
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_of_slopes_without_any_order_each_bound_has_its_own_gaps(seed):
+    # phi(h) = h s(h), so that the difference of step h is s(h), without rounding.
+    steps = [2.0**-k for k in range(4, 29)]
+    s = dict(zip(steps, np.random.default_rng(seed).uniform(1, 2, 25).tolist(), strict=True))
+    found = Line(lambda t: t * s.get(abs(t), 1.0)).central_difference()
+    slopes = list(s.values())
+    bounds = {
+        4 * max(abs(c - b) / 3, abs(b - a) / 12): (c, h)
+        for a, b, c, h in zip(slopes, slopes[1:], slopes[2:], steps[2:], strict=False)
+    }
+    assert found.bound == pytest.approx(min(bounds), rel=1e-12)
+    assert (found.value, found.step) == bounds[min(bounds)]
+
+
 @pytest.mark.parametrize(
     ("function", "has_kink"),
     [

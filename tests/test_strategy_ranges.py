@@ -212,6 +212,19 @@ def test_edges_are_the_least_and_the_largest_number_that_a_class_accepts(range_)
 
 
 @dataclass(frozen=True)
+class FlagFirst:
+    flag: bool = False
+    word: str = "a"
+    rate: float = 0.5
+    limit: float | None = None
+
+
+def test_edges_are_of_each_field_that_is_a_number():
+    found = drawn(strategies.edge_hyperparameters(FlagFirst), 20)
+    assert {name for keywords in found for name in keywords} == {"rate", "limit"}
+
+
+@dataclass(frozen=True)
 class RefusesOne:
     """A class that refuses nothing but what one rule tells."""
 
