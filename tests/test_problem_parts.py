@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import optlab as ol
-from optlab.testing.gradients.differentiable import near
+from optlab.testing.gradients.differentiable import near, random_direction
 from optlab.testing.gradients.line import EPS
 from optlab.testing.problem_checks import capability_checks as capability
 from optlab.testing.problem_checks import problem_subject as parts
@@ -351,6 +351,20 @@ def test_a_constant_fit_is_best_from_near_and_far(by, is_right):
     found = said(capability.check_constant_fit, fit(moved))
     assert bool(found) is not is_right
     assert said(capability.check_constant_fit, fit(fit_intercept=False)) == ""
+
+
+def test_a_bias_of_zero_is_best_only_where_the_loss_falls_for_ever():
+    counts = ol.PoissonRegression(DATA[0], torch.zeros(N), l2=0.1)
+    found = said(capability.check_constant_fit, counts)
+    assert found == "no finite constant prediction is best"
+    zero = with_method(constant_fit=lambda self, right: {k: 0 * v for k, v in right.items()})
+    found = said(capability.check_constant_fit, fit(zero))
+    assert "no constant prediction is better than constant_fit" in found
+    # The least loss is as far off as the check looks, and beyond it the loss rises.
+    move = random_direction({"bias": torch.tensor(0.0).double()}, 0)["bias"]
+    y = torch.full((N,), 2.0**20).double() * move + DATA[1]
+    found = said(capability.check_constant_fit, zero(DATA[0], y))
+    assert "no constant prediction is better than constant_fit" in found
 
 
 # protocol_checks
