@@ -192,6 +192,22 @@ def test_numbers_that_depend_on_who_looks_are_caught_in_each_pass(optimizer, sai
     assert bool(said) == bool(found)
 
 
+class Notes(Descent):
+    """Notes where it is looked at."""
+
+    looks = set()  # noqa: RUF012 - of the class, as copies of it run
+
+    def epochs(self, batches):
+        self.looks.add(batches.looks)
+        return batches
+
+
+def test_each_pass_is_looked_at_or_as_the_message_says_3_and_6():
+    Notes.looks.clear()
+    assert not outcome(checks.recording_changes_nothing, Notes())
+    assert Notes.looks == {(), (3, 6)}
+
+
 class FromTheStart(Closed):
     """A direct method whose answer is a little of the start."""
 
