@@ -371,7 +371,7 @@ PENALTY = ": a penalty that the gradient or the loss leaves out or counts otherw
         (G + vector(0.5, 0.0, 0.0), 0, ""),
         (G * (1 + 1e-8), 0, "a part is computed in float32"),
         (G + 2.0**-27, 0, "a part is computed in float32"),
-        (G + 2.0**-29, 0, ""),  # 2**-30 of the largest, 4, is 2**-28
+        (G + 2.0**-28.5, 0, ""),  # 2**-30 of the largest, 4, is 2**-28
     ],
 )
 def test_a_likely_cause_is_told(seen, rows, cause):
