@@ -274,3 +274,10 @@ def test_an_error_that_is_swallowed_is_told_with_its_number():
     # A loss and a gradient of each of three batches make the first iterate.
     assert "the problem raises from evaluation 7 on, so the run raises" in found
     assert "seen: 3 iterates and no error" in found
+
+
+def test_the_last_point_is_shown_where_it_is_not_the_optimum():
+    found = outcome(checks.stays_at_the_optimum, Drifts(at=19, by=0.5))
+    assert "theory: at [3, -2, 1, 1] every row's" in found
+    assert "seen: [3." in found
+    assert "seen: [3, -2, 1, 1]" not in found
