@@ -561,6 +561,7 @@ def test_the_order_of_a_remainder_is_above_1_point_4(monkeypatch, order, is_righ
     assert bool(found) is not is_right
     if not is_right:
         assert f"order {order:.2f} in h with the gradient of autograd" in found
+        assert f"h = {2.0**-17!r}\n" in found
 
 
 def test_each_of_three_lines_through_each_point_is_looked_at(monkeypatch):
