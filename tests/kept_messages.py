@@ -1,6 +1,6 @@
 """The messages of failed checks, as tests/data/failures.md has them.
 
-OPTLAB_GOLDEN=write python -m pytest tests/test_check_optimizer.py tests/test_check_problem.py
+OPTLAB_GOLDEN=write python -m pytest tests/test_*_conformance.py tests/test_check_problem.py
 tests/test_check_gradient.py writes that file anew; read what has changed before you commit it.
 """
 
@@ -20,7 +20,7 @@ HEADER = """# The messages of failed checks
 
 A heading names a planted fault, and the check that finds it. Numbers have three digits here, and
 those below a millionth none: they are rounding, which differs between machines. Written by
-`OPTLAB_GOLDEN=write python -m pytest tests/test_check_optimizer.py tests/test_check_problem.py \\
+`OPTLAB_GOLDEN=write python -m pytest tests/test_*_conformance.py tests/test_check_problem.py \\
 tests/test_check_gradient.py`.
 """
 NUMBER = re.compile(r"(?<![\w.])-?(\d+\.\d*(?:e[+-]?\d+)?|\d+e[+-]?\d+|\d{5,})(?![\w])")

@@ -10,6 +10,8 @@ import torch
 
 import optlab as ol
 from optlab.testing import check_gradient
+from optlab.testing.gradients import input_checks, precision_checks, row_checks, slope_checks
+from optlab.testing.gradients.check_gradient import CHECKS
 from tests.kept_messages import message, output_of, require_kept, words_and_code
 from tests.wrong_problems import GRADIENTS, NoGradient, Right, linear
 
@@ -32,6 +34,12 @@ def test_a_planted_fault_is_caught_by_the_check_that_names_it(fault):
             require_kept(f"{fault.cls.__name__} | {fault.check}", words, is_chance=chance)
         if code:
             assert output_of(code, problem=fault.problem()).strip()
+
+
+def test_every_check_of_the_modules_is_run():
+    modules = (input_checks, precision_checks, row_checks, slope_checks)
+    found = {vars(one)[name] for one in modules for name in vars(one) if name.startswith("check_")}
+    assert set(CHECKS.values()) == found
 
 
 @pytest.mark.parametrize("make", [NoGradient, lambda: linear(Right)])

@@ -7,6 +7,8 @@ import torch
 
 import optlab as ol
 from optlab.testing import check_problem, strategies
+from optlab.testing.check_problem import PROTOCOL_CHECKS
+from optlab.testing.problem_checks import capability_checks, protocol_checks, reference_checks
 from tests.faulty_optimizers import ZOO
 from tests.kept_messages import kept_messages, message, output_of, require_kept, words_and_code
 from tests.open_problem import Ripples
@@ -26,6 +28,12 @@ def test_a_planted_fault_is_caught_by_the_check_that_names_it(fault):
             require_kept(f"{fault.cls.__name__} | {fault.check}", words)
         if code:  # an error has its own lines
             assert output_of(code, problem=fault.problem()).strip()
+
+
+def test_every_check_of_the_modules_is_run():
+    modules = (capability_checks, protocol_checks, reference_checks)
+    found = {vars(one)[name] for one in modules for name in vars(one) if name.startswith("check_")}
+    assert {protocol_checks.check_protocol, *PROTOCOL_CHECKS.values()} == found
 
 
 def test_counts_that_are_all_zero_have_no_constant_fit_to_blame():

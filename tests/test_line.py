@@ -35,6 +35,11 @@ def test_the_difference_of_the_least_bound_is_within_it():
     cubic = Line(lambda t: t + t**3).central_difference()
     assert cubic.value == pytest.approx(1 + cubic.step**2, abs=1e-16)
     assert cubic.step**2 <= cubic.bound <= 5e-16
+    # Slopes are 1 + h^2, exact in these steps: a third of two of them is apart by h^2.
+    steep = Line(lambda t: t + 1e6 * t**3)
+    slope = steep.central_difference()
+    bound = 4e6 * slope.step**2 + steep.rounding / slope.step
+    assert slope.bound == pytest.approx(bound, rel=0.02)
     for scale in (1.0, 1e3):
         line = Line(lambda t, scale=scale: scale * math.exp(2 * t))
         slope = line.central_difference()
@@ -50,6 +55,21 @@ def test_the_difference_of_the_least_bound_is_within_it():
     near = Line(lambda t: 1 / t if abs(t) > 2.0**-10 else t).central_difference()
     assert near.value == 1.0
     assert near.step < 2.0**-11
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_slopes_without_any_order_each_bound_has_its_own_gaps(seed):
+    # phi(h) = h s(h), so that the difference of step h is s(h), without rounding.
+    steps = [2.0**-k for k in range(4, 29)]
+    s = dict(zip(steps, np.random.default_rng(seed).uniform(1, 2, 25).tolist(), strict=True))
+    found = Line(lambda t: t * s.get(abs(t), 1.0)).central_difference()
+    slopes = list(s.values())
+    bounds = {
+        4 * max(abs(c - b) / 3, abs(b - a) / 12): (c, h)
+        for a, b, c, h in zip(slopes, slopes[1:], slopes[2:], steps[2:], strict=False)
+    }
+    assert found.bound == pytest.approx(min(bounds), rel=1e-12)
+    assert (found.value, found.step) == bounds[min(bounds)]
 
 
 @pytest.mark.parametrize(

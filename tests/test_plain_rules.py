@@ -236,3 +236,10 @@ def test_without_an_intercept_there_is_no_bias_and_a_schedule_is_followed():
             [(w * a[0] - b) * a[0] for a, b in zip(x, y, strict=True)]
         )
     np.testing.assert_allclose(found[-1], [w], rtol=1e-12)
+
+
+def test_settings_that_are_left_out_are_the_usual_ones():
+    assert [rule(0.1).name for rule in (plain.adagrad, plain.rmsprop, plain.adam, plain.lion)] == [
+        "AdaGrad(0.1, epsilon=1e-10)", "RMSprop(0.1, decay=0.99, epsilon=1e-08)",
+        "Adam(0.1, 0.9, 0.999, epsilon=1e-08)", "Lion(0.1, 0.9, 0.99, weight_decay=0)",
+    ]  # fmt: skip

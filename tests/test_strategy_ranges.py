@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import optlab as ol
 from optlab.testing import strategies
-from optlab.testing.strategies.other_problem_strategies import BENCHMARKS
+from optlab.testing.strategies.other_problem_strategies import BENCHMARKS, CURVES
 
 double = st.just(torch.float64)
 
@@ -109,6 +109,15 @@ def test_rows_weights_differ_by_at_most_sixteen_times():
     found = drawn(strategies.least_squares(weighted=True, dtype=double), 60)
     ratios = [float(p.row_weight.max() / p.row_weight.min()) for p in found if len(p.y) > 1]
     assert 8 < max(ratios) <= 16
+
+
+def test_curves_are_those_of_their_names():
+    point, x = {"height": torch.tensor(2.0), "rate": torch.tensor(0.5)}, torch.tensor([3.0])
+    found = {name: curve(point, x).item() for name, curve in CURVES.items()}
+    assert found == pytest.approx(
+        {"decay": 2 * math.exp(-1.5), "saturation": 2 * 3 / 3.5,
+         "logistic growth": 2 / (1 + math.exp(-0.5 * 2))}, rel=1e-6,
+    )  # fmt: skip
 
 
 def test_curves_start_near_the_parameters_that_made_them():
@@ -209,6 +218,19 @@ def test_edges_are_the_least_and_the_largest_number_that_a_class_accepts(range_)
     fixed = {"least": least, "most": most, "closed": closed}
     found = drawn(strategies.edge_hyperparameters(Accepts, **fixed), 10)
     assert {keywords["value"] for keywords in found} == EDGES[range_]
+
+
+@dataclass(frozen=True)
+class FlagFirst:
+    flag: bool = False
+    word: str = "a"
+    rate: float = 0.5
+    limit: float | None = None
+
+
+def test_edges_are_of_each_field_that_is_a_number():
+    found = drawn(strategies.edge_hyperparameters(FlagFirst), 20)
+    assert {name for keywords in found for name in keywords} == {"rate", "limit"}
 
 
 @dataclass(frozen=True)

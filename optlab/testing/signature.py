@@ -92,7 +92,7 @@ def signature(optimizer: Any, *, seed: int = 0, iterates: int = 3) -> Signature:
     subject = Subject(as_optimizer(optimizer), seed=seed)
     try:
         run = subject.setting(options={"fit_intercept": False}, count=iterates)
-        is_taken = "l1" not in subject.family.options and subject.takes(run)
+        is_taken = subject.is_least_squares and subject.takes(run)
     except CheckSkipped:
         is_taken = False
     if not is_taken:

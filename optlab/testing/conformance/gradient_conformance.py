@@ -177,7 +177,7 @@ def every_parameter_is_updated_late_in_the_run_too(subject: Subject) -> None:
 @check()
 def the_batch_loss_is_the_loss_before_the_update(subject: Subject) -> None:
     """The loss of an iterate is that of the last mini-batch, at the point before its step."""
-    run = subject.setting(count=2)
+    run = subject.setting()
     problem = run.problem()
     batches = run.batches(problem)
     points = follow(subject.optimizer, run, problem, batches)
@@ -213,7 +213,7 @@ def the_batch_loss_is_that_of_the_last_batch(subject: Subject) -> None:
     if seen is None:
         raise CheckSkipped("it yields no batch loss")
     generator = torch.Generator().manual_seed(run.seed)
-    drawn = Batches(problem.X, problem.y, 5, generator, drop_last=True, weight=problem.row_weight)
+    drawn = Batches(problem.X, problem.y, 5, generator, weight=problem.row_weight)
     batch: Batch = next(next(iter(drawn)))
     expected = float(problem.loss(run.begin(problem), batch))
     bound = rounding(run) * max(1.0, abs(expected))

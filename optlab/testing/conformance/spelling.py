@@ -71,7 +71,7 @@ def _made(value: Any, imports: list[str]) -> str:
     if dataclasses.is_dataclass(value):
         options = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
         return _call(kind, options, imports)
-    if not vars(value):
+    if getattr(value, "__dict__", None) == {}:  # a dtype, a set, an array have none
         return _call(kind, {}, imports)
     raise _UnknownError
 

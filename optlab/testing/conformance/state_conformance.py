@@ -80,8 +80,8 @@ def hyperparameters_are_left_as_they_are(subject: Subject) -> None:
 
 
 def _blame(subject: Subject, run: Run, theory: str, one: list[Point], other: list[Point]) -> None:
-    pairs = zip(one, other, strict=False)
-    i = next((i for i, (a, b) in enumerate(pairs) if not same_bits([a], [b])), 0)
+    pairs = [same_bits([a], [b]) for a, b in zip(one, other, strict=False)]
+    i = [*pairs, False].index(False)
     values = [shown(points[i].vector) if i < len(points) else "none" for points in (one, other)]
     fail(
         subject,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optlab.optimizers import Optimizer, is_direct, optimizer_name, unsupported
+from optlab.optimizers import Optimizer, is_direct, unsupported
 from optlab.testing.conformance.recorded_problem import Call, recorded
 from optlab.testing.conformance.single_run import Point, Run, copied, iterates
 from optlab.testing.conformance.small_data import FAMILIES, Family, small_data
@@ -59,11 +59,6 @@ class Subject:
             return self.optimizer
 
     @property
-    def name(self) -> str:
-        """The optimizer's name in tables."""
-        return optimizer_name(self.optimizer)
-
-    @property
     def data_seed(self) -> int:
         """The seed of this draw's data."""
         return 7919 * self.seed + 104729 * self.draw
@@ -90,6 +85,11 @@ class Subject:
     def is_linear(self) -> bool:
         """Whether it is checked on plain linear regression."""
         return self.family is FAMILIES["linear"]
+
+    @property
+    def is_least_squares(self) -> bool:
+        """Whether it is checked on linear regression, plain or ridge."""
+        return self.family in (FAMILIES["linear"], FAMILIES["ridge"])
 
     @property
     def is_direct(self) -> bool:
