@@ -400,14 +400,13 @@ def descend_epochs(  # noqa: PLR0912 - in parts it would be slower: calls cost a
     """
     if size == 1 and not (s.adaptive or s.momentum != 0 or s.decay != 0 or s.l2 != 0):
         return descend_by_rows(X, y, weight, orders, epochs, samples, w, s)
-    d, number = np.uintp(X.shape[1]), type(s.one)  # a float32 and a whole number are a float64
-    zero = s.one - s.one
+    d, number, zero = np.uintp(X.shape[1]), type(s.one), s.one - s.one
     g, loss = np.empty_like(v), zero
     for epoch in range(epochs):
         order = orders[min(epoch, len(orders) - 1)]
         for first in range(0, samples, size):
             last = min(first + size, samples)
-            share, loss = s.one / number(last - first), zero
+            share, loss = s.one / number(last - first), zero  # a float32 over an int is a float64
             for j in range(np.uintp(len(g))):  # a loop: arrays in arrays take seconds to compile
                 g[j] = zero
             for k in range(first, last):
