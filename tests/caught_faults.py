@@ -62,7 +62,7 @@ def require_caught(name):
 
 
 def outcome(one, optimizer, reference=None, *, once=False):
-    """What a check says of an optimizer: its failure, why it does not apply, or nothing.
+    """The failure of a check of an optimizer, why it does not apply, or nothing.
 
     ``once`` runs it on the first draw of the data alone: where it fails, in a third of the time.
     """

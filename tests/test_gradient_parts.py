@@ -53,7 +53,7 @@ def of(function, point, gradient=None, data=None, seed=0):
 
 
 def said(check, subject):
-    """What a check says: its failure, why it does not apply, its note, or nothing."""
+    """The failure of a check, why it does not apply, its note, or nothing."""
     try:
         return check(subject) or ""
     except (CheckFailedError, CheckSkipped) as error:

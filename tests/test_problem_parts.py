@@ -30,7 +30,7 @@ def subject_of(problem, seed=0):
 
 
 def said(check, problem, seed=0):
-    """What a check says of a problem: its failure, why it does not apply, or nothing."""
+    """The failure of a check of a problem, why it does not apply, or nothing."""
     try:
         check(subject_of(problem, seed))
     except (CheckFailedError, CheckSkipped) as error:

@@ -22,7 +22,7 @@ def test_a_fault_is_caught_by_the_check_that_names_it(name):
 
 
 def changed(change):
-    """What is named as changed in a thing of members of each kind."""
+    """The parts named as changed in a thing of members of each kind."""
     thing = SimpleNamespace(
         X=torch.ones(2), l2=0.5, flag=True, count=3, name="own", pair=(1, 2), kept=[1], call=print
     )
