@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 import torch
 
+from optlab.problems.certified import vertex
 from optlab.problems.certified.kinks import INSIDE, Kinks
 from optlab.problems.certified.vertex import _basis, _by_simplex, _solved, minimise_kinks
 
@@ -17,9 +18,9 @@ def pair(*values):
     return tensor(*values), 0 * tensor(*values)
 
 
-# Of u = 2 theta the slope is -16 at first, and rises by 12 at -4, by 2 at 0 and by 8 at 2.
+# Of u = 64 theta the slope is -16 at first, and rises by 12 at -4, by 2 at 0 and by 8 at 2.
 FOUR = Kinks(
-    tensor([2.0], [2.0], [2.0], [2.0]), tensor(0.0, 2.0, 20.0, -4.0), pair(1.0, 2.0, 1.0, 4.0),
+    tensor([2.0], [2.0], [2.0], [2.0]), tensor(0.0, 2.0, 20.0, -4.0) / 32, pair(1.0, 2.0, 1.0, 4.0),
     tensor(-1.0, -1.0, -2.0, -1.0), tensor(1.0, 3.0, 1.0, 2.0), tensor(0.0),
 )  # fmt: skip
 SLOPES = [-1.0, 2.0, 1.0, -1.0]  # of which the weighted sum is 0
@@ -31,7 +32,7 @@ def test_the_programme_finds_the_slopes_and_the_move(far):
     near[far] = False
     slope, move = _by_simplex(FOUR, FOUR.b, near)
     assert slope.tolist() == pytest.approx(SLOPES, abs=1e-9)  # the programme's tolerance is 1e-7
-    assert move.tolist() == pytest.approx([1.0], abs=1e-9)
+    assert move.tolist() == pytest.approx([1 / 32], abs=1e-9)
 
 
 def test_no_slopes_of_the_near_rows_balance_those_of_the_far_ones():
@@ -77,8 +78,8 @@ def test_a_vertex_has_the_residuals_and_slopes_of_its_basis_to_the_digits_of_pai
     c = tensor(0.1, 0.2, 0.3, 0.15)
     kinks = FOUR._replace(A=1.5 * FOUR.A, c=(c, c_low))
     theta, residual, slope = _solved(kinks, torch.tensor([1]), tensor(0.0, 0.0, 0.0, 0.0))
-    assert abs(Fraction(theta[0].item()) + Fraction(theta[1].item()) - Fraction(2, 3)) < 2**-100
-    assert residual[0].tolist() == [-2.0, 0.0, 18.0, -6.0]
+    assert abs(Fraction(theta[0].item()) + Fraction(theta[1].item()) - Fraction(1, 48)) < 2**-100
+    assert residual[0].tolist() == [-2 / 32, 0.0, 18 / 32, -6 / 32]
     assert residual[1].tolist() == [0.0] * 4
     assert slope[0][[0, 2, 3]].tolist() == [-1.0, 1.0, -1.0]
     weights = [Fraction(a) + Fraction(b) for a, b in zip(c.tolist(), c_low.tolist(), strict=True)]
@@ -118,3 +119,41 @@ def test_without_columns_each_slope_is_that_of_its_residuals_side():
     assert (found.slope[0].tolist(), found.slope[1].tolist()) == ([4, -2, -3], [0, 0, 0])
     assert found.bound <= 64 * 2.0**-104 * 3 * (1 + 1e-12)
     assert found.is_unique
+
+
+SEVEN = tensor(-4.0, -6e-5, 0.0, 1e-6, 2e-6, 6e-5, 4.0)
+
+
+def rounds_of_a_median(monkeypatch, *, is_solved_again):
+    """The vertex of a median whose first programme is wrong: at 0 instead of 1e-6; its rounds."""
+    seen = []
+
+    def programme(kinks, residual, near):
+        seen.append((residual, near.tolist()))
+        if len(seen) == 1:
+            return tensor(-1.0, -1.0, 0.0, 1.0, 1.0, 1.0, 1.0), tensor(0.0)
+        return _by_simplex(kinks, residual, near) if is_solved_again else None
+
+    monkeypatch.setattr(vertex, "_by_simplex", programme)
+    one = torch.ones(7).double()
+    kinks = Kinks(one[:, None], SEVEN, (one, 0 * one), -one, one, tensor(0.0))
+    return minimise_kinks(kinks), seen
+
+
+def test_a_wrong_basis_is_solved_again_with_the_near_rows_scaled_up(monkeypatch):
+    """Near is what is at most 1e-5 of the largest residual, 4; the slope at 0 would be -2."""
+    found, seen = rounds_of_a_median(monkeypatch, is_solved_again=True)
+    assert found.theta[0].item() == 1e-6
+    assert found.bound <= 1e-26
+    assert len(seen) == 2
+    assert seen[0][0].tolist() == (SEVEN / 4).tolist()
+    assert seen[0][1] == [True] * 7
+    torch.testing.assert_close(seen[1][0], SEVEN / 2e-6, rtol=1e-15, atol=0)
+    assert seen[1][1] == [False, False, True, True, True, False, False]
+
+
+def test_the_best_vertex_so_far_stands_where_no_programme_is_solved(monkeypatch):
+    found, seen = rounds_of_a_median(monkeypatch, is_solved_again=False)
+    assert len(seen) == 2
+    assert found.theta[0].item() == 0.0
+    assert found.bound > 1e-6
