@@ -180,14 +180,15 @@ def test_an_infimum_of_zero_that_is_not_attained_ends_the_steps(monkeypatch):
     assert len(visited) < 70
 
 
-def test_entries_that_start_against_their_sign_leave_and_the_others_go_on():
-    objective = lasso(0.1)
-    found = _settled(objective, at_zero(range(6)), precise=True)
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_entries_that_start_against_their_sign_leave_and_the_others_go_on(side):
+    objective, start = lasso(0.1), at_zero(range(6))
+    found = _settled(objective, start._replace(sign=side * start.sign), precise=True)
     assert 0 < found.active.sum() < 6
-    assert (found.theta[0][found.active] > 0).all()
+    assert (side * found.theta[0][found.active] > 0).all()
     assert not found.theta[0][~found.active].any()
     eta = objective.predictions(found.theta)
-    gradient = objective.gradient(found.theta, eta)[0] + 0.1
+    gradient = objective.gradient(found.theta, eta)[0] + 0.1 * side
     assert (gradient[found.active].abs() <= 1e-14).all()
 
 
@@ -259,7 +260,7 @@ def test_a_search_begins_with_what_has_no_penalty_or_is_not_zero_and_ends_at_a_t
     """Where a set of entries comes back: precisely once, and once more to see it come back."""
     objective = own([[1.0, 1.0, 1.0, 1.0]], [1.0], Squared(), l1=0.5)
     objective.l1[0] = 0.0
-    steps, start = [], torch.tensor([0.0, 2.0, 0.0, -3.0]).double()
+    steps, start = [], torch.tensor([5.0, 2.0, 0.0, -3.0]).double()
 
     def settle(objective, point, precise):
         steps.append("precise" if precise else "rough")

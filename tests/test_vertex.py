@@ -89,14 +89,16 @@ def test_a_vertex_has_the_residuals_and_slopes_of_its_basis_to_the_digits_of_pai
 
 @pytest.mark.parametrize(("slope", "end"), [(-0.9, -1.0), (0.4, -1.0), (0.6, 2.0), (1.9, 2.0)])
 def test_a_residual_that_is_rounding_is_zero_and_its_slope_at_the_nearest_end(slope, end):
-    """1/3 is no pair, so that 2 - 6 (1/3) leaves some 1e-33; a residual of 1e-27 is one."""
-    A, b = tensor([3.0], [6.0], [3.0]), tensor(1.0, 2.0, 1.0 + 2.0**-52)
-    low, high = torch.full((3,), -1.0).double(), torch.full((3,), 2.0).double()
-    kinks = Kinks(A, b, pair(1.0, 0.25, 0.25), low, high, tensor(0.0))
-    _, residual, found = _solved(kinks, torch.tensor([0]), tensor(0.0, slope, 0.0))
-    assert [part[:2].tolist() for part in residual] == [[0.0, 0.0]] * 2
-    assert residual[0][2] == pytest.approx(2.0**-52, rel=1e-12)
-    assert found[0].tolist() == [-(6 * end / 4 + 6 / 4) / 3, end, 2.0]
+    """The third row is 7 and 3 times the basis; of its residual, 0, rounding leaves some 1e-32."""
+    A, b = tensor([1.0, 1.0], [1.0, 11.0], [10.0, 40.0], [1.0, 1.0]), tensor(1.0, 2.0, 13.0, 1.0)
+    b[3] += 2.0**-52
+    low, high = torch.full((4,), -1.0).double(), torch.full((4,), 2.0).double()
+    kinks = Kinks(A, b, pair(1.0, 1.0, 0.5, 0.5), low, high, tensor(0.0, 0.0))
+    _, residual, found = _solved(kinks, torch.tensor([0, 1]), tensor(0.0, 0.0, slope, 0.0))
+    assert [part[:3].tolist() for part in residual] == [[0.0] * 3] * 2
+    assert residual[0][3] == pytest.approx(2.0**-52, rel=1e-12)
+    right = [-(7 * end + 2) / 2, -3 * end / 2, end, 2.0]
+    assert found[0].tolist() == pytest.approx(right, rel=1e-15)
 
 
 def test_rows_that_are_near_each_other_are_told_apart_by_the_programme_once_more():
