@@ -77,14 +77,23 @@ def test_the_penalty_and_its_slope_are_part_of_the_suboptimality(point):
 
 
 def test_what_rounding_took_off_the_minimiser_counts():
-    """Of the minimiser 1 + x and 2**-60 (1 + 4 x) the first part is off by 2**-60 (5, 13)."""
-    theta, eta = (tensor(1, 1), tensor(1, 4) * 2.0**-60), (tensor(2, 4), tensor(5, 13) * 2.0**-60)
-    its = objective(Squared(), tensor(2, 4))
+    """Of the minimiser 2 + x and 2**-60 (1 + 4 x) the first part is off by 2**-60 (5, 13)."""
+    theta, eta = (tensor(2, 1), tensor(1, 4) * 2.0**-60), (tensor(3, 5), tensor(5, 13) * 2.0**-60)
+    its = objective(Squared(), tensor(3, 5))
     judge = ModelJudge(its, optimum(theta, eta, tensor(0, 0)), ElasticNet(), True)
-    near, far = judge(at(1.0, 1.0)), judge(at(0.0, 0.0))
+    near, far = judge(at(2.0, 1.0)), judge(at(0.0, 0.0))
     assert near.suboptimality == 97 * 2.0**-120
-    assert near.parameter_error == pytest.approx(2.0**-60 * math.sqrt(17 / 2), rel=1e-15)
-    assert far.suboptimality == pytest.approx(10.0, rel=1e-15)
+    assert near.parameter_error == pytest.approx(2.0**-60 * math.sqrt(17 / 5), rel=1e-15)
+    assert far.suboptimality == pytest.approx(17.0, rel=1e-15)
+
+
+def test_the_gradient_of_several_classes_is_summed_over_rows():
+    """At zero each class has 1/2: slopes of -1/2 and 1/2, of rows x = 1 and 3 of the first."""
+    its = objective(Softmax(2), torch.tensor([0, 0]))
+    nothing = LinearOptimum(Reference(kind="computed", loss=0.0))
+    zero = {"weight": torch.zeros((1, 2)).double(), "bias": torch.zeros(2).double()}
+    found = ModelJudge(its, nothing, ElasticNet(), True)(zero)
+    assert found.gradient_norm == pytest.approx(math.sqrt(1 + 1 + 0.25 + 0.25), rel=1e-15)
 
 
 def test_without_an_intercept_all_entries_are_weights():
