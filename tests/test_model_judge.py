@@ -35,22 +35,23 @@ def at(bias, *weight):
     return {"weight": tensor(*weight), "bias": torch.tensor(bias, dtype=torch.float64)}
 
 
-@pytest.mark.parametrize("point", [(3.0, 0.5), (1.0, 1.0), (0.0, 0.0), (1.25, 0.875), (1.0, -9.0)])
+@pytest.mark.parametrize("point", [(3.0, 0.5), (0.5, 1.5), (0.0, 0.0), (0.625, 1.25), (1.0, -9.0)])
 @pytest.mark.parametrize("slopes", [(0.5, -0.25), (-0.25, -0.5), (0.5, -0.5), (0.25, 0.5)])
 def test_slopes_that_do_not_balance_are_taken_off_again(point, slopes):
-    """Whatever the slopes at 1 + x are, where residuals are 0 and 1 and the loss is 1/4."""
-    its = objective(Quantile(0.5), tensor(2.0, 5.0))
-    judge = ModelJudge(
-        its, optimum(tensor(1, 1), tensor(2, 4), tensor(*slopes)), ElasticNet(), True
-    )
+    """Whatever the slopes at (1 + 3 x) / 2 are, where residuals are 0 and 1 and the loss is 1/4."""
+    its = objective(Quantile(0.5), tensor(2.0, 6.0))
+    low = tensor(2.0**-12, 2.0**-11)
+    best = optimum((tensor(0.5, 1.5) - low, low), tensor(2, 5), tensor(*slopes))
+    judge = ModelJudge(its, best, ElasticNet(), True)
     assert judge.level == (0.5 + slopes[1]) / 2
     found = judge(at(*point))
-    right = sum(abs(y - point[0] - point[1] * x) for x, y in ((1, 2), (3, 5))) / 4
+    right = sum(abs(y - point[0] - point[1] * x) for x, y in ((1, 2), (3, 6))) / 4
     assert found.loss == pytest.approx(right, rel=1e-15)
     assert found.suboptimality == pytest.approx(right - 0.25, rel=1e-14, abs=1e-15)
     assert math.isnan(found.gradient_norm)
-    apart = math.hypot(point[0] - 1, point[1] - 1)
-    assert found.parameter_error == pytest.approx(apart / math.sqrt(2), rel=1e-15)
+    apart = math.hypot(point[0] - 0.5, point[1] - 1.5)
+    size = math.hypot(*best.theta[0].tolist())
+    assert found.parameter_error == pytest.approx(apart / size, rel=1e-15)
 
 
 POINTS = [(1.0, 1.0), (1.5, 1.25), (0.0, 0.0), (2.0, -1.0), (0.0, 5.0)]
@@ -114,18 +115,20 @@ def test_without_a_minimiser_the_suboptimality_is_the_difference_of_the_losses()
     assert math.isnan(found.parameter_error)
 
 
-@pytest.mark.parametrize(("penalty", "right"), [({}, 10), ({"l1": 0.5}, 18), ({"l2": 0.5}, 18)])
-@pytest.mark.parametrize(("best", "size"), [(0.0, 1.0), (3.0, 6.0)])
+@pytest.mark.parametrize(("penalty", "right"), [({}, 20), ({"l1": 0.5}, 78), ({"l2": 0.5}, 78)])
+@pytest.mark.parametrize("best", [(0.0, 0.0), (3.0, 4.0)])
 def test_the_distance_is_less_what_all_classes_share_where_nothing_determines_it(
-    penalty, right, best, size
+    penalty, right, best
 ):
-    """From the minimiser, all entries alike, weights are off by 1 and 3, biases by 2 and 6."""
-    its = objective(Softmax(2), torch.tensor([0, 1]))
-    theta = torch.full((2, 2), best).double()
-    judge = ModelJudge(its, optimum(theta, 0 * theta, 0 * theta), ElasticNet(**penalty), True)
-    weight, bias = tensor([best + 1, best + 3]), tensor(best + 2, best + 6)
-    assert judge._error(weight, bias) == pytest.approx(math.sqrt(right) / size, rel=1e-15)
-    assert judge._error(weight, None) >= math.sqrt(right - 8) / size * (1 - 1e-15)
+    """Weights are off by 1 and 3, and 2 and 8, biases by 2 and 6: of both classes alike by 4."""
+    its = objective(Softmax(2), torch.tensor([0, 1]), design=((1.0, 1.0, 2.0), (1.0, 3.0, 4.0)))
+    b, w = best
+    theta, low = tensor([b, b], [w, w], [w, w]), tensor([0.25, 0.25], [0.0, 0.0], [0.0, 0.0])
+    best = optimum((theta - low if b else theta, low if b else 0 * low), theta[:2], theta[:2])
+    judge = ModelJudge(its, best, ElasticNet(**penalty), True)
+    weight, bias = tensor([w + 1, w + 3], [w + 2, w + 8]), tensor(b + 2, b + 6)
+    size = math.hypot(*best.theta[0].reshape(-1).tolist()) or 1.0
+    assert judge._error(weight, bias) == pytest.approx(math.sqrt(right + 8) / size, rel=1e-15)
 
 
 @pytest.mark.parametrize(("loss", "y"), [(Quantile(0.5), 0.0), (Squared(), 2.0**40)])
