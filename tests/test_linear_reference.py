@@ -32,6 +32,7 @@ from optlab.problems.certified.linear_reference import (
 )
 from optlab.problems.certified.recession import Recession
 from optlab.problems.certified.suboptimality_bound import Bound
+from optlab.problems.losses.huber import Huber
 from optlab.problems.losses.logistic import Logistic
 from optlab.problems.losses.quantile import Quantile
 from optlab.problems.losses.softmax import Softmax
@@ -327,3 +328,34 @@ def test_a_weight_at_its_kink_is_exactly_zero():
     found = optimum(its, True)
     assert found.theta[0].tolist() == [3.0, 0.0]
     assert found.theta[1].tolist() == [0.0, 0.0]
+
+
+class Unknown(Squared):
+    """A loss whose class claims no bounds of its own."""
+
+
+def test_a_whole_reference_is_of_the_case_that_the_data_are():
+    apart = optimum(objective(LINE, [0, 1, 1], Logistic()), True)
+    assert (apart.reference.kind, apart.reference.parameters) == ("certified", None)
+    assert apart.theta is apart.eta is apart.slope is None
+    mixed = optimum(objective(LINE, [1, 0, 1], Logistic()), True)
+    assert (mixed.reference.kind, mixed.reference.unique) == ("certified", True)
+    assert mixed.reference.parameters["weight"].item() == pytest.approx(0, abs=1e-15)
+    assert mixed.theta is not None
+    own = optimum(objective(LINE, [1, 3, 8], Unknown()), True)
+    assert (own.reference.kind, own.reference.unique, own.theta) == ("computed", None, None)
+    assert own.reference.loss == pytest.approx(3 / 2 / 3, rel=1e-14)  # squares 1/4, 1, 1/4
+    assert "bounds of Unknown" in own.reference.message
+    for loss in (Huber(), Quantile(0.25)):
+        design = [[1.0, v, v * 2.54] for v in (0.1, 0.7, 0.3, 0.9, 0.2)]
+        nearly = optimum(objective(design, [1, 3, 8, 2, 5], loss), True)
+        assert (nearly.reference.kind, nearly.reference.trusted) == ("computed", False)
+        assert "as judged at rounding" in nearly.reference.message
+
+
+def test_a_bound_by_growth_stands_in_where_no_curvature_proves_one():
+    """Of four rows at two levels far apart, Huber's loss is flat between: no curvature at all."""
+    its = objective([[1.0]] * 4, [0, 0, 9, 9], Huber(1.0))
+    reference = optimum(its, True).reference
+    assert (reference.kind, reference.loss) == ("certified", pytest.approx(4.0, rel=1e-15))
+    assert reference.unique is None
