@@ -283,3 +283,29 @@ def test_a_search_begins_with_what_has_no_penalty_or_is_not_zero_and_ends_at_a_t
     monkeypatch.setattr(active_set_newton, "_joining", lambda *given: steps.append(given[3]))
     minimise(objective, allowed, start)
     assert steps == ["rough", 1e-8, "precise", 1e-15]
+
+
+@pytest.mark.parametrize(("share", "length"), [(1.0, 1.0), (0.4, 2.0), (0.1, 8.0), (2.0, 0.53125)])
+def test_a_penalty_is_part_of_the_slope_along_a_step(share, length):
+    """Of (w - 3)**2 + w**2 + |w| the slope at 5 is 4 + 10 + 1 of curvature 4; of l1 alone 4 + 1."""
+    zero, one = torch.zeros(1).double(), torch.ones(1).double()
+    for l2, newton in ((2.0, -15 / 4), (0.0, -5 / 2)):
+        objective = own([[1.0]], [3.0], Squared(), l1=1.0, l2=l2)
+        step = torch.arange(1), share * newton * one, one
+        assert step_length(objective, (5 * one, zero), 5 * one, step) == length
+        uphill = torch.arange(1), -share * newton * one, one
+        assert step_length(objective, (5 * one, zero), 5 * one, uphill) == 0.0
+    lost = step_length(objective, (5 * one, zero), math.nan * one, step)
+    assert lost == 0.0
+
+
+@pytest.mark.parametrize("size", [0.1, 1.0, 8.0, 60.0])
+def test_a_step_of_two_classes_is_as_long_as_that_of_their_difference(size):
+    y, zero = [0.0, 1.0, 1.0], torch.zeros((1, 2)).double()
+    two, one = own([[1.0]] * 3, y, Softmax(2)), own([[1.0]] * 3, y, Logistic())
+    two = replace(two, y=two.y.long())
+    move = size * torch.tensor([-0.25, 0.75]).double()
+    found = step_length(two, (zero, zero), two.design @ zero, (torch.arange(2), move, 0 * move))
+    zero, move = zero[0, :1], size * torch.ones(1).double()
+    right = step_length(one, (zero, zero), one.design @ zero, (torch.arange(1), move, 0 * move))
+    assert found == right > 0
