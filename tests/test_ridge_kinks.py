@@ -1,10 +1,13 @@
 """The smoothed kinks and the balance of slopes with a penalty, by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from optlab.problems.certified import ridge_kinks
 from optlab.problems.certified.kinks import Kinks
-from optlab.problems.certified.ridge_kinks import Envelope, _balanced
+from optlab.problems.certified.ridge_kinks import Envelope, _balanced, minimise_ridge_kinks
 
 
 def tensor(*values):
@@ -96,3 +99,60 @@ def test_a_parameter_without_penalty_that_no_row_holds_stays():
     held = _balanced(more, torch.tensor([False, False, True]), tensor(1.0, -1.0, 0.0), tensor(9, 9))
     assert held.theta[0].tolist() == [0.5, 0.25]
     assert held.slope[0].tolist() == [1.0, -1.0, 0.0]
+
+
+def searched(monkeypatch, bounds):
+    """Search with made-up minima, at 4, 5, ..., whose vertices have these bounds; what was seen."""
+    smooths, balanced = [], []
+
+    def minimise(objective, allowed, start):
+        smooths.append((objective, allowed.tolist(), start.item()))
+        return SimpleNamespace(theta=(tensor(3.0 + len(smooths)), tensor(9.0)))
+
+    def vertex(kinks, inside, slope, near):
+        balanced.append((inside.tolist(), slope.tolist(), near.item()))
+        return SimpleNamespace(bound=bounds[len(balanced) - 1], number=len(balanced))
+
+    monkeypatch.setattr(ridge_kinks, "minimise", minimise)
+    monkeypatch.setattr(ridge_kinks, "_balanced", vertex)
+    return minimise_ridge_kinks(THREE), smooths, balanced
+
+
+def test_kinks_are_smoothed_ever_less_from_the_last_minimum_and_the_best_vertex_kept(monkeypatch):
+    """From an eighth of the mean target, 11/3, which is 11/24."""
+    found, smooths, balanced = searched(monkeypatch, [3.0, 5.0, 1.0, *[2.0] * 11])
+    assert found.number == 3
+    widths = [objective.loss.width for objective, _, _ in smooths]
+    assert widths == pytest.approx([11 / 3 / 8**k for k in range(1, 15)], rel=1e-14)
+    assert [start for _, _, start in smooths] == [0.0, *range(4, 17)]
+    objective, allowed, _ = smooths[0]
+    assert (objective.l1.tolist(), objective.l2.tolist(), allowed) == ([0.0], [0.5], [True])
+    assert balanced[0] == ([False, False, False], [-3.0, -3.0, 1.0], 4.0)
+    inside, slope, _ = balanced[6]  # at 10 is the last row
+    assert inside == [False, False, True]
+    assert slope == [-3.0, -3.0, 0.0]
+
+
+@pytest.mark.parametrize(("share", "rounds"), [(0.99, 1), (1.01, 2)])
+def test_a_bound_that_is_a_share_of_the_objective_ends_the_search(share, rounds, monkeypatch):
+    """At 4 the residuals -4, -3, 6 have the slopes -3, -3 and 1; the penalty is 4; at 5 all is more."""
+    width = 11 / 24
+    rows = [12 - 4.5 * width, 9 - 4.5 * width, 6 - width / 2]
+    value = rows[0] / 4 + rows[1] / 2 + rows[2] / 4 + 4
+    bounds = [share * 1e-14 * value, *[1.0] * 13]
+    found, smooths, _ = searched(monkeypatch, bounds)
+    assert len(smooths) == rounds
+    assert found.number == 1
+
+
+def test_targets_that_are_all_zero_have_a_width_of_an_eighth(monkeypatch):
+    seen = []
+
+    def minimise(objective, allowed, start):
+        seen.append(objective.loss.width)
+        return SimpleNamespace(theta=(start, start))
+
+    monkeypatch.setattr(ridge_kinks, "minimise", minimise)
+    found = minimise_ridge_kinks(THREE._replace(b=tensor(0.0, 0.0, 0.0)))
+    assert seen[0] == 1 / 8
+    assert found.theta[0].item() == 0.0
