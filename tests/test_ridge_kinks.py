@@ -135,7 +135,7 @@ def test_kinks_are_smoothed_ever_less_from_the_last_minimum_and_the_best_vertex_
 
 @pytest.mark.parametrize(("share", "rounds"), [(0.99, 1), (1.01, 2)])
 def test_a_bound_that_is_a_share_of_the_objective_ends_the_search(share, rounds, monkeypatch):
-    """At 4 the residuals -4, -3, 6 have the slopes -3, -3 and 1; the penalty is 4; at 5 all is more."""
+    """Residuals -4, -3, 6 at 4 have the slopes -3, -3, 1; the penalty is 4; at 5 it is more."""
     width = 11 / 24
     rows = [12 - 4.5 * width, 9 - 4.5 * width, 6 - width / 2]
     value = rows[0] / 4 + rows[1] / 2 + rows[2] / 4 + 4

@@ -113,7 +113,7 @@ def test_the_widest_is_of_a_rows_outputs():
     assert _widest(tensor([1.0, 3.0], [5.0, 4.0])).tolist() == [3.0, 5.0]
 
 
-@pytest.mark.parametrize(("l1", "is_allowed"), [(0.5, False), (3.875, True), (3.5, True)])
+@pytest.mark.parametrize(("l1", "is_allowed"), [(0.5, False), (3.875, True), (3.4, True)])
 def test_newtons_bound_of_least_squares_is_half_the_decrements_square(l1, is_allowed):
     """At 3/4, of the mean 1; a second column, whose slope is at most 3.5, stays at zero."""
     design = ((1.0, 1.0), (1.0, -0.5))
@@ -140,3 +140,14 @@ def test_no_bound_is_above_the_value_and_none_of_distance_where_nothing_is_prove
     found = newton_bound(flat, point, torch.tensor([True]))
     assert found.value == pytest.approx((9 + 1) / 2, rel=1e-14)
     assert (found.errors.tolist(), found.is_strict) == ([math.inf], False)
+
+
+def test_each_entry_is_as_near_as_the_ellipsoid_reaches_in_its_direction():
+    """Of the Hessian ((1, 1), (1, 2)), whose inverse has the diagonal 2 and 1."""
+    its = objective(Squared(), y=(3.0, -1.0), l1=(0.0, 0.0), design=((1.0, 1.0), (0.0, 1.0)))
+    theta = tensor(3.5, -0.75)
+    point = Point((theta, 0 * theta), torch.tensor([True, True]), 0 * theta)
+    # Residuals -1/4 and 1/4: their mean square is all of the suboptimality, of half the decrement.
+    found = newton_bound(its, point, torch.tensor([True, True]))
+    assert found.value == pytest.approx(1 / 16, rel=1e-12)
+    assert found.errors.tolist() == pytest.approx([0.5, math.sqrt(1 / 8)], rel=1e-12)
