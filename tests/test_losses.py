@@ -263,10 +263,14 @@ def test_a_loss_that_grows_is_at_least_its_line_and_touches_it_beyond_the_thresh
     assert all(other.growth is None for other in LOSSES if not isinstance(other, Huber))
 
 
-@pytest.mark.parametrize(("size", "steps"), [(0.5, 1), (8.5, 2), (100.0, 3), (0.0, 1)])
+@pytest.mark.parametrize(
+    ("size", "steps"), [(0.5, 1), (7.5, 1), (8.5, 2), (63.0, 2), (100.0, 3), (0.0, 1)]
+)
 def test_thresholds_fall_by_eights_from_the_size_of_the_targets(size, steps):
-    path = list(Huber(1.0).path(torch.tensor([size, -size / 2]).double()))
-    assert [loss.delta for loss in path] == [8.0**k for k in reversed(range(steps))]
+    for delta in (1.0, 0.25):
+        path = list(Huber(delta).path(delta * torch.tensor([size / 2, -size]).double()))
+        assert [loss.delta for loss in path] == [delta * 8.0**k for k in reversed(range(steps))]
+    assert Huber().delta == 1.35
     assert [*Squared().path(torch.ones(2))] == [Squared()]
 
 
