@@ -78,14 +78,14 @@ def test_the_penalty_and_its_slope_are_part_of_the_suboptimality(point):
 
 
 def test_what_rounding_took_off_the_minimiser_counts():
-    """Of the minimiser 2 + x and 2**-60 (1 + 4 x) the first part is off by 2**-60 (5, 13)."""
-    theta, eta = (tensor(2, 1), tensor(1, 4) * 2.0**-60), (tensor(3, 5), tensor(5, 13) * 2.0**-60)
-    its = objective(Squared(), tensor(3, 5))
+    """Of the minimiser x - 1 and 2**-60 (1 + 4 x) the first part is off by 2**-60 (5, 13)."""
+    theta, eta = (tensor(-1, 1), tensor(1, 4) * 2.0**-60), (tensor(0, 2), tensor(5, 13) * 2.0**-60)
+    its = objective(Squared(), tensor(0, 2))
     judge = ModelJudge(its, optimum(theta, eta, tensor(0, 0)), ElasticNet(), True)
-    near, far = judge(at(2.0, 1.0)), judge(at(0.0, 0.0))
+    near, far = judge(at(-1.0, 1.0)), judge(at(0.0, 0.0))
     assert near.suboptimality == 97 * 2.0**-120
-    assert near.parameter_error == pytest.approx(2.0**-60 * math.sqrt(17 / 5), rel=1e-15)
-    assert far.suboptimality == pytest.approx(17.0, rel=1e-15)
+    assert near.parameter_error == pytest.approx(2.0**-60 * math.sqrt(17 / 2), rel=1e-15)
+    assert far.suboptimality == pytest.approx(2.0, rel=1e-15)
 
 
 def test_the_gradient_of_several_classes_is_summed_over_rows():
