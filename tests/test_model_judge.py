@@ -173,3 +173,12 @@ def test_a_norm_is_right_where_its_square_is_no_float():
         assert _norm(size * tensor(3, 4), None) == pytest.approx(5 * size, rel=1e-15)
     assert _norm(tensor(3, -math.inf), None) == math.inf
     assert math.isnan(_norm(tensor(3, math.nan), None))
+
+
+@pytest.mark.parametrize(("weight", "pull"), [(4.0, 2.0), (-4.0, -2.0)])
+def test_the_penaltys_slope_of_a_weight_has_its_sign_whatever_balances(weight, pull):
+    """The loss's slopes are 3/4 and 0, which the pull is added to."""
+    its = objective(Quantile(0.5), tensor(0, 0), l1=2.0, design=((1.0, 2.0), (1.0, -1.0)))
+    best = optimum(tensor(1, weight), tensor(0, 0), tensor(0.5, -0.5))
+    found = _balance(its, best)
+    assert [part.tolist() for part in found] == [[0.0, pull], [0.0, 0.75 + pull]]
