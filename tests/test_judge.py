@@ -199,3 +199,30 @@ def test_products_of_stacks_are_those_of_each():
     assert _dot(a, b).tolist() == [17.0, 53.0]
     matrix = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
     assert _matvec(matrix, a).tolist() == [[1.0, 3.0, 4.0], [3.0, 7.0, 8.0]]
+
+
+def test_levels_at_an_offset_are_summed_in_double_double():
+    """1e6 times 0.1 is 1e5 and what 0.1 is off by, which the terms that cancel leave."""
+    judge = judge_of([[1e6], [1e6 + 1]], [1.0, 3.0], [2.0], 1 - 2e6, low=(2.0**-60, 2.0**-50))
+    tenth = Fraction(0.1) * 10**6 - 10**5
+    assert judge._own_level(np.array([0.1]), 3 - 1e5) == pytest.approx(float(3 + tenth), rel=1e-15)
+    right = float(Fraction(2.5 - 2) * 10**6 - 499999 - Fraction(10**6, 2**60) - Fraction(1, 2**50))
+    assert judge._level(np.array([2.5]), 1 - 2e6 - 499999) == pytest.approx(right, rel=1e-15)
+    plain = judge_of([[1.0], [2.0]], [1.0, 3.0], [2.0], 1.0)
+    assert plain._own_level(np.array([0.1]), 7.0) == 7.0
+    with np.errstate(all="ignore"):  # numbers that large cannot be split in two
+        assert judge._own_level(np.array([2.0**1000]), 1.0) == 1e6 * 2.0**1000
+
+
+def test_a_far_point_of_columns_with_an_offset_is_judged_by_its_own_residuals():
+    """At 0 of an optimum 100 (x - 1e6): the targets are 1 and -1/2, which are all that is left."""
+    X, y = [[1e6 + 1], [1e6 + 2], [1e6 + 3]], [1.0, -0.5, 0.25]
+    judge = judge_of(X, y, [100.0], -1e8)
+    assert judge._has_far_points
+    found = judge(at([1.0], -1e6))
+    own, best = [0.0, 2.5, 2.75], [99.0, 200.5, 299.75]
+    assert found.loss == pytest.approx(sum(v * v for v in own) / 3, rel=1e-15)
+    gap = sum(a * a - b * b for a, b in zip(own, best, strict=True)) / 3
+    assert found.suboptimality == max(gap, 0.0)
+    sums = [sum(v * (x[0]) for v, x in zip(own, X, strict=True)), sum(own)]
+    assert found.gradient_norm == pytest.approx(2 / 3 * math.hypot(*sums), rel=1e-14)
