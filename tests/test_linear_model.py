@@ -210,3 +210,10 @@ def test_the_signature_of_a_model_names_its_options_but_not_its_loss():
     assert "loss" not in names
     assert "self" not in names
     assert "loss" in inspect.signature(LinearModel).parameters
+
+
+def test_targets_of_the_objective_are_float64_or_classes():
+    labels = ol.SoftmaxRegression(X, ["a", "c", "b"]).objective
+    assert (labels.y.dtype, labels.y.tolist()) == (torch.int64, [0, 2, 1])
+    narrow = ol.HuberRegression(torch.tensor(X), torch.tensor(Y)).objective
+    assert (narrow.design.dtype, narrow.y.dtype) == (torch.float64, torch.float64)
