@@ -198,6 +198,7 @@ def test_coefficients_of_classes_are_named_and_those_of_no_minimiser_refused():
         "intercept of a", "x0 of a", "intercept of b", "x0 of b"
     ]  # fmt: skip
     assert table["coefficient"].tolist() == [1.0, 3.0, 2.0, -4.0]
+    assert table.index.tolist() == [0, 1, 2, 3]
     apart = ol.LogisticRegression([[0.0], [1.0]], ["a", "b"], name="apart")
     with pytest.raises(ValueError, match="'apart' has no minimiser: the infimum is not attained"):
         apart.coefficients()
