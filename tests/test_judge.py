@@ -77,7 +77,7 @@ def test_what_rounding_took_off_the_optimum_counts():
     found = judge(at([1.0, -1.0], 0.0))
     gaps = [3 + 2, 2 + 2, 1 + 2]
     assert found.suboptimality == sum(v * v for v in gaps) / 3 * 2.0**-120
-    assert found.parameter_error == pytest.approx(2.0**-60 * math.sqrt(6 / 2), rel=1e-15)
+    assert found.parameter_error == pytest.approx(2.0**-60 * math.sqrt(6 / 2), rel=1e-15, abs=0)
     assert found.loss == 0.0  # its residuals are those of the optimum, and these the gap's
     assert judge.residual.tolist() == [v * 2.0**-60 for v in gaps]
 
@@ -189,7 +189,7 @@ def test_norms_are_right_where_squares_are_no_floats():
         assert _norm(vector, 12.0) == pytest.approx(13.0, rel=1e-15)
         assert _norms(np.stack([vector, 0 * vector]), np.array([12.0, -7.0])) == [13.0, 7.0]
         assert _norm(1e300 * vector, -12e300) == pytest.approx(13e300, rel=1e-15)
-        assert _norm(1e-300 * vector, 12e-300) == pytest.approx(13e-300, rel=1e-15)
+        assert _norm(1e-300 * vector, 12e-300) == pytest.approx(13e-300, rel=1e-15, abs=0)
         assert _norm(0 * vector, 0.0) == 0.0
         assert _norm(vector, -math.inf) == math.inf
 

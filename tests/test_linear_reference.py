@@ -1,6 +1,7 @@
 """The parts of a linear model's reference by hand: scales, columns, kinks, digits, sentences."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -359,3 +360,25 @@ def test_a_bound_by_growth_stands_in_where_no_curvature_proves_one():
     reference = optimum(its, True).reference
     assert (reference.kind, reference.loss) == ("certified", pytest.approx(4.0, rel=1e-15))
     assert reference.unique is None
+
+
+def test_an_infimum_of_rows_that_remain_has_their_bound(monkeypatch):
+    """Far along the direction the lost row adds exp(-100); the rest's bound, here 1e-3, is more."""
+    its = objective([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1], Logistic())
+    keep = torch.tensor([True, True, False])
+    rest = replace(
+        its,
+        design=its.design[keep],
+        y=its.y[keep],
+        share=its.share[keep],
+        share_low=0 * its.y[keep],
+    )
+    theta = (tensor(0.0, 0.0), tensor(0.0, 0.0))
+    point = Point(theta, torch.tensor([True, False]), theta[0])
+    bound = Bound(1e-3, theta[0], True)
+    monkeypatch.setattr(linear_reference, "_solved", lambda rest, allowed: (point, bound))
+    found = _at_infinity(its, Recession(tensor(0.0, 1e-6), rest, 1), 1.0)
+    assert found.loss == pytest.approx(2 / 3 * math.log(2), rel=1e-15)
+    assert found.bound == pytest.approx(1e-3, rel=1e-11)
+    assert (found.kind, found.trusted) == ("computed", False)
+    assert "the loss of 1 of 3 rows" in found.message
