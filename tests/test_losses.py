@@ -33,6 +33,146 @@ def drawn(loss, seed, rows=7):
     return eta, y if loss.outputs else y.double(), along
 
 
+def tensor(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+UNIT = 2.0**-104  # of a sum of pairs
+L, P = math.log1p(math.exp(-2.0)), 1 / (1 + math.exp(2.0))  # log loss at 2 of y = 1, and its slope
+ERRORS = [
+    # loss, eta, y, slope_error, value_error
+    (Squared(), -3.0, 2.0, 4 * UNIT * 5, 2.0**-50 * (25 + 30)),
+    (Huber(6.0), -3.0, 2.0, 4 * UNIT * 5, 2.0**-50 * (12.5 + 15)),
+    (Huber(1.0), -3.0, 2.0, 0.0, 2.0**-50 * (4.5 + 3)),
+    (Logistic(), 2.0, 1.0, 2.0**-50 * P, 2.0**-50 * (L + 2 * P)),
+    (Logistic(), -2.0, 0.0, 2.0**-50 * P, 2.0**-50 * (L + 2 * P)),
+    (Poisson(), -1.0, 3.0, 2.0**-50 * (math.exp(-1) + 3),
+     2.0**-50 * (math.exp(-1) + 6 + 3 * math.log(3))),
+    (Poisson(), 2.0, 0.0, 2.0**-50 * math.exp(2), 2.0**-50 * math.exp(2)),
+    (Quantile(0.25), -3.0, 2.0, None, 2.0**-50 * (1.25 + 0.75)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("loss", "eta", "y", "slope", "value"), ERRORS, ids=str)
+def test_errors_are_units_of_their_terms(loss, eta, y, slope, value):
+    eta, y = tensor(eta), tensor(y)
+    assert loss.value_error(eta, y).item() == pytest.approx(value, rel=1e-14, abs=0)
+    if slope is None:
+        return
+    assert loss.slope_error(eta, y).item() == pytest.approx(slope, rel=1e-14, abs=0)
+    for radius in (0.0, 0.5):
+        bent = loss.curvature(eta, y, radius).item()
+        right = slope * slope / bent if slope else 0.0
+        found = loss.slope_error_squares(eta, y, radius).item()
+        assert found == pytest.approx(right, rel=1e-14, abs=0)
+
+
+def test_curvatures_within_a_radius_by_hand():
+    eta, half = tensor(-1.0), tensor(0.5)
+    y = tensor(0.0)
+    assert Poisson().curvature(eta, y, half).item() == pytest.approx(math.exp(-1.5), rel=1e-15)
+    change = Poisson().slope_change(eta, y, half).item()
+    assert change == pytest.approx(math.exp(-0.5) - math.exp(-1), rel=1e-14)
+    right = 1 / (1 + math.exp(1.5)) / (1 + math.exp(-1.5))
+    assert Logistic().curvature(eta, y, half).item() == pytest.approx(right, rel=1e-14)
+    assert Logistic().slope_change(eta, y, half).item() == 0.125
+    assert Squared().slope_change(eta, y, half).item() == 1.0
+    for delta, bent in ((1.5, 1.0), (1.49, 0.0)):
+        assert Huber(delta).curvature(eta, y, half).item() == bent
+    assert Huber(1.0).curvature(eta, y).item() == 1.0
+    assert Huber(1.0).slope_change(eta, y, half).item() == 0.5
+
+
+def test_bounds_of_several_outputs_by_hand():
+    """Of probabilities 1/2, 1/4 and 1/4; units are 8 + 3, and those of the exponent, log 2."""
+    loss, eta, y = Softmax(3), tensor([math.log(2), 0.0, 0.0]), torch.tensor([1])
+    unit, p = 2.0**-52, [0.5, 0.25, 0.25]
+    assert loss.slope(eta, y)[0].tolist() == pytest.approx([0.5, -0.75, 0.25], rel=1e-15)
+    value = unit * 11 * (math.log(4) + 0.5 * math.log(2))
+    assert loss.value_error(eta, y).item() == pytest.approx(value, rel=1e-14, abs=0)
+    own = [11 * unit * 0.5, (11 + math.log(2)) * unit / 4, (11 + math.log(2)) * unit / 4]
+    right = [own[0], sum(own), own[2]]
+    assert loss.slope_error(eta, y)[0].tolist() == pytest.approx(right, rel=1e-14, abs=0)
+    for radius in (0.0, 0.5, tensor(0.5)):
+        squares = sum(e * e / q for e, q in zip(right, p, strict=True)) * math.exp(2 * radius)
+        found = loss.slope_error_squares(eta, y, radius).item()
+        assert found == pytest.approx(float(squares), rel=1e-14, abs=0)
+        root = loss.curvature_root(eta, y, radius)[0]
+        shrink = math.exp(-2 * radius)
+        expected = shrink * (torch.diag(tensor(*p)) - torch.outer(tensor(*p), tensor(*p)))
+        torch.testing.assert_close(root.T @ root, expected, rtol=1e-14, atol=1e-16)
+    grown = math.expm1(1.0)
+    change = loss.slope_change(eta, y, tensor([0.25, 0.5, 0.125]))[0]
+    assert change.tolist() == pytest.approx([0.5 * grown, grown, 0.25 * grown], rel=1e-14)
+    assert loss.mean(eta)[0].tolist() == pytest.approx(p, rel=1e-15)
+    direction = tensor([1.0, 2.0, -4.0])
+    bent = loss.curvature_product(eta, y, direction)[0].tolist()
+    assert bent == pytest.approx([0.5, 0.5, -1.0], rel=1e-14)  # the mean is 0
+
+
+def test_classes_that_a_row_cannot_have_count_for_nothing():
+    possible = torch.tensor([[True, False, True], [True, True, True]])
+    loss, y = Softmax(3, possible), torch.tensor([0, 2])
+    eta = tensor([0.0, 9.0, 0.0], [0.0, 0.0, 0.0])
+    assert loss.value(eta, y).tolist() == pytest.approx([math.log(2), math.log(3)], rel=1e-15)
+    assert loss.slope(eta, y)[0].tolist() == [-0.5, 0.0, 0.5]
+    contrasts = loss.contrasts(y)
+    assert contrasts.row.tolist() == [0, 1, 1]
+    assert contrasts.direction.tolist() == [[1, 0, -1], [-1, 0, 1], [0, -1, 1]]
+    assert not contrasts.held.any()
+    assert loss.outputs == (3,)
+
+
+def test_slopes_of_pairs_keep_low_parts_at_the_threshold():
+    low = 2.0**-60
+    for eta, *right in ((0.5, 0.5, low), (1.0, 1.0, low), (1.5, 1.0, 0.0), (-1.5, -1.0, 0.0)):
+        high, rest = Huber(1.0).slope_pair((tensor(eta), tensor(low)), tensor(0.0))
+        assert [high.item(), rest.item()] == right
+    high, rest = Squared().slope_pair((tensor(3.0), tensor(low)), tensor(1.0))
+    assert (high.item(), rest.item()) == (4.0, 2 * low)
+    high, rest = Logistic().slope_pair((tensor(0.0), tensor(low)), tensor(1.0))
+    assert (high.item(), rest.item()) == (-0.5, low / 4)
+
+
+@pytest.mark.parametrize(
+    ("eta", "gap", "right"),
+    [
+        (0.0, 0.5, 0.125),
+        (0.0, 3.0, 2.5),
+        (3.0, 2.0, 0.0),
+        (3.0, -2.5, 0.125),
+        (3.0, -5.0, 4.0),
+        (-3.0, 5.0, 4.0),
+        (-2.0, -1.0, 0.0),
+        (0.5, -0.5, 0.125),
+    ],
+)
+def test_hubers_divergence_by_hand(eta, gap, right):
+    """Of the threshold 1: l(eta + gap) - l(eta) - slope gap, l = r**2 / 2 or |r| - 1/2."""
+    loss, at, y = Huber(1.0), tensor(eta), tensor(0.0)
+    found = loss.divergence(at, tensor(gap), y, loss.slope(at, y)).item()
+    assert found == pytest.approx(right, abs=1e-15)
+
+
+def test_a_kinks_divergence_is_what_both_sides_leave():
+    """Slopes in the residual of -3/4 and 1/4; the balancing slope in the prediction is 0.125."""
+    loss, zero = Quantile(0.25), tensor(0.0, 0.0)
+    found = loss.divergence(zero, tensor(2.0, -2.0), zero, tensor(0.125, 0.125))
+    assert found.tolist() == [2 * (0.75 - 0.125), 2 * (0.25 + 0.125)]
+    assert loss.value(zero, tensor(2.0, -2.0)).tolist() == [0.5, 1.5]
+    assert loss.slope(zero, tensor(2.0, -2.0)).tolist() == [-0.25, 0.75]
+
+
+def test_the_least_upper_bounds_of_curvatures():
+    bounds = {Squared: 2.0, Logistic: 0.25, Softmax: 0.5, Huber: 1.0, Poisson: math.inf}
+    for loss, steepest in bounds.items():
+        assert loss.steepest == steepest
+        assert vars(loss)["has_bounds"] is True
+    assert vars(Quantile)["has_bounds"] is True
+    of_residual = [cls for cls in (*bounds, Quantile) if cls.is_of_residual]
+    assert of_residual == [Squared, Huber, Quantile]
+
+
 @smooth
 @settings(max_examples=10)
 @given(seeds)
@@ -123,10 +263,14 @@ def test_a_loss_that_grows_is_at_least_its_line_and_touches_it_beyond_the_thresh
     assert all(other.growth is None for other in LOSSES if not isinstance(other, Huber))
 
 
-@pytest.mark.parametrize(("size", "steps"), [(0.5, 1), (8.5, 2), (100.0, 3), (0.0, 1)])
+@pytest.mark.parametrize(
+    ("size", "steps"), [(0.5, 1), (7.5, 1), (8.5, 2), (63.0, 2), (100.0, 3), (0.0, 1)]
+)
 def test_thresholds_fall_by_eights_from_the_size_of_the_targets(size, steps):
-    path = list(Huber(1.0).path(torch.tensor([size, -size / 2]).double()))
-    assert [loss.delta for loss in path] == [8.0**k for k in reversed(range(steps))]
+    for delta in (1.0, 0.25):
+        path = list(Huber(delta).path(delta * torch.tensor([size / 2, -size]).double()))
+        assert [loss.delta for loss in path] == [delta * 8.0**k for k in reversed(range(steps))]
+    assert Huber().delta == 1.35
     assert [*Squared().path(torch.ones(2))] == [Squared()]
 
 
