@@ -257,7 +257,7 @@ def test_errors_of_slopes_are_summed_over_rows_by_their_shares():
 
 
 def test_a_search_begins_with_what_has_no_penalty_or_is_not_zero_and_ends_at_a_tie(monkeypatch):
-    """Where a set of entries comes back: precisely once, and once more to see it come back."""
+    """A set of entries that comes back: once precisely, and once more to see it come back."""
     objective = own([[1.0, 1.0, 1.0, 1.0]], [1.0], Squared(), l1=0.5)
     objective.l1[0] = 0.0
     steps, start = [], torch.tensor([5.0, 2.0, 0.0, -3.0]).double()

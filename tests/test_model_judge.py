@@ -38,7 +38,7 @@ def at(bias, *weight):
 @pytest.mark.parametrize("point", [(3.0, 0.5), (0.5, 1.5), (0.0, 0.0), (0.625, 1.25), (1.0, -9.0)])
 @pytest.mark.parametrize("slopes", [(0.5, -0.25), (-0.25, -0.5), (0.5, -0.5), (0.25, 0.5)])
 def test_slopes_that_do_not_balance_are_taken_off_again(point, slopes):
-    """Whatever the slopes at (1 + 3 x) / 2 are, where residuals are 0 and 1 and the loss is 1/4."""
+    """Slopes are given: at (1 + 3 x) / 2 residuals are 0 and 1, and the loss is 1/4."""
     its = objective(Quantile(0.5), tensor(2.0, 6.0))
     low = tensor(2.0**-12, 2.0**-11)
     best = optimum((tensor(0.5, 1.5) - low, low), tensor(2, 5), tensor(*slopes))

@@ -98,7 +98,7 @@ def independent_rows(rows: Tensor) -> Tensor:
 
 
 def refined(B: Tensor, right: Pair) -> Pair:
-    """Return ``B^-1 right`` as a pair: three corrections by residuals in double-double."""
+    """Return ``B^-1 right`` as a pair: four corrections by residuals in double-double."""
     rows = B.abs().amax(1)
     columns = (B / rows[:, None]).abs().amax(0)
     factors = torch.linalg.lu_factor_ex(B / rows[:, None] / columns)[:2]
