@@ -238,6 +238,19 @@ def test_a_nan_leads_to_nan_or_nowhere(how, since, is_right):
     assert bool(found) is not is_right
 
 
+def test_the_entry_that_a_message_names_is_nan():
+    seen = []
+
+    @dataclass(frozen=True)
+    class Notes(Descent):
+        def seen(self, batch, batches):
+            seen.append(batches.X.isnan().nonzero().tolist())
+            return batch
+
+    assert not outcome(checks.what_is_not_a_number_is_passed_on, Notes())
+    assert seen[0] == [[2, 1]]
+
+
 @dataclass(frozen=True)
 class AsksOnce(Descent):
     """Asks for one gradient, and then goes on by itself."""

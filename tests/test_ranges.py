@@ -5,6 +5,7 @@ import math
 import pytest
 
 import optlab as ol
+from optlab.analysis.tuning import _goes_on
 
 RATES = ol.LogUniform(1e-4, 1.0)
 HUGE = ol.LogUniform(1e-300, 1e300)
@@ -83,3 +84,17 @@ def test_what_is_no_range_is_refused(make, said):
 def test_the_least_ranges():
     assert ol.Integers(1, 2, log=True).value(1.0) == 2
     assert ol.Choice(0, 1).value(0.4) == 0
+
+
+@pytest.mark.parametrize(
+    ("own", "edge", "goes_on"),
+    [
+        # A twentieth of the range beyond its end: 1 - 0.5 * 50 ** (1 / 20) = 0.39.
+        (ol.OneMinus(ol.LogUniform(0.01, 0.5)), "high", True),
+        (ol.OneMinus(ol.LogUniform(0.01, 0.99)), "high", False),  # 1 - 0.99 * 99 ** (1 / 20) < 0
+        (ol.OneMinus(ol.LogUniform(0.01, 0.99)), "low", True),
+        (ol.LogUniform(0.01, 0.99), "high", True),
+    ],
+)
+def test_a_search_may_go_on_beyond_an_edge_where_momenta_are_left(own, edge, goes_on):
+    assert _goes_on(own, 1.0 if edge == "high" else 0.0, edge) is goes_on

@@ -331,6 +331,9 @@ def test_changes_are_listed_by_kind_each_once():
     assert run_changes(old, old) == []
     unknown = run_changes(run(code={"optimizers": {}}), run(code=code), ("then", "now"))
     assert [c.name for c in unknown] == ["that of then is not known (written by results.save)"]
+    # Results that were never in a file have no code to compare.
+    assert run_changes(run(code={}), run(code=code)) == run_changes(run(code=code), run(code={}))
+    assert run_changes(run(code={}), run(code=code)) == []
 
 
 def test_two_own_optimizers_that_changed_are_told_as_several_and_optlabs_are_not():
