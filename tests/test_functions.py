@@ -165,6 +165,18 @@ def test_gradients_are_those_of_the_formula(name):
     assert found == pytest.approx([float(slope) for slope in wanted], rel=3e-15, abs=0)
 
 
+@pytest.mark.parametrize(
+    ("problem", "size"),
+    [
+        (ol.Quadratic([1.0]), 2.0), (ol.NoisyQuadratic([1.0], noise=1.0), 2.0),
+        (ol.Rosenbrock(), 2.048), (ol.Beale(), 4.5), (ol.Himmelblau(), 5.0),
+        (ol.Rastrigin(2), 5.12), (ol.StyblinskiTang(2), 5.0),
+    ],
+)  # fmt: skip
+def test_boxes_are_those_of_the_literature(problem, size):
+    assert problem.box == (-size, size)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_starts_are_drawn_from_the_box_or_given(name):
     problem = FUNCTIONS[name]()
