@@ -168,7 +168,7 @@ def test_gradients_are_those_of_the_formula(name):
 @pytest.mark.parametrize(
     ("problem", "size"),
     [
-        (ol.Quadratic([1.0]), 2.0), (ol.NoisyQuadratic([1.0], noise=1.0), 2.0),
+        (ol.Quadratic([1.0]), 2.0), (ol.NoisyQuadratic([1.0]), 2.0),
         (ol.Rosenbrock(), 2.048), (ol.Beale(), 4.5), (ol.Himmelblau(), 5.0),
         (ol.Rastrigin(2), 5.12), (ol.StyblinskiTang(2), 5.0),
     ],
