@@ -20,8 +20,9 @@ each_class = pytest.mark.parametrize("cls", CLASSES.values(), ids=CLASSES)
 @each_class
 def test_default_settings(cls):
     # One test an optimizer: pytest takes longer for a test of each check than most checks do. Of
-    # torch's L-BFGS, 4 steps a batch show what its 20 do.
-    optimizer = cls(max_iter=4) if cls is CLASSES["torch-lbfgs"] else cls()
+    # torch's L-BFGS, 4 steps a batch and 5 pairs show what its 20 and 100 do.
+    is_dear = cls is CLASSES["torch-lbfgs"]
+    optimizer = cls(max_iter=4, history_size=5) if is_dear else cls()
     check_optimizer(optimizer).raise_if_failed()
 
 
