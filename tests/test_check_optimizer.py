@@ -25,6 +25,7 @@ from optlab.testing import (
     parametrize_with_checks,
     signature,
 )
+from optlab.testing.conformance import theory_conformance
 from optlab.testing.conformance.check import LEVELS, all_checks, checks_of
 from optlab.testing.known_rules import known_rule
 from optlab.testing.load_target import load_target
@@ -365,7 +366,8 @@ def test_the_signature_tells_methods_apart():
         signature(ol.CUDAGraph())
 
 
-def test_the_mean_loss_of_many_runs_is_the_exact_expectation():
+def test_the_mean_loss_of_many_runs_is_the_exact_expectation(monkeypatch):
+    monkeypatch.setattr(theory_conformance, "_RUNS", 75)
     report = check_optimizer(ol.SGD(0.2), only=["the mean loss is the exact expectation"])
     assert report.outcome("the mean loss is the exact expectation") == "passed"
 

@@ -132,7 +132,7 @@ def run(
 
 
 METHODS = {name: cls() for name, cls in registry.items()} | {
-    "torch-lbfgs": ol.TorchOptimizer(torch.optim.LBFGS, max_iter=4),
+    "torch-lbfgs": ol.TorchOptimizer(torch.optim.LBFGS, max_iter=4, history_size=5),
     "momentum": ol.TorchSGD(0.05, momentum=0.9),
 }
 

@@ -211,8 +211,9 @@ def test_every_optimizer_takes_weights_as_repeated_rows(cls, dtype):
         *(part.repeat_interleave(counts, 0) for part in (problem.X, problem.y))
     )
     plain = ol.LinearRegression(problem.X, problem.y)
-    rates = {"learning_rate", "lr"} & set(getattr(cls, "__dataclass_fields__", {}))
-    optimizer = cls(**dict.fromkeys(rates, 0.1))
+    given = {"learning_rate": 0.1, "lr": 0.1, "history_size": 5}
+    taken = getattr(cls, "__dataclass_fields__", {})
+    optimizer = cls(**{name: value for name, value in given.items() if name in taken})
     ours, same, ignored = (
         flat(ol.minimize(each, optimizer, epochs=20).parameters)
         for each in (problem, repeated, plain)

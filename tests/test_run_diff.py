@@ -295,13 +295,14 @@ def test_suboptimality_within_rounding_is_no_difference():
     assert named(runs[0].diff(runs[1], stop_at=1e-12)) == {}
 
 
-@pytest.mark.parametrize(
-    "status", [Status.DIVERGED, Status.FAILED, Status.TIMED_OUT, Status.SKIPPED]
-)
-def test_a_status_that_became_worse_is_named(old, status):
-    diff = old.diff(run(changed("m1", status=status, message="its reason"), seed=1))
-    assert named(diff)["m1", "status"] == "worse"
-    assert f"was converged, now {status}: its reason" in diff.verdict()
+def test_statuses_that_became_worse_are_named(old):
+    worse = [Status.DIVERGED, Status.FAILED, Status.TIMED_OUT, Status.SKIPPED]
+    how = {"message": "its reason"}
+    cells = {f"m{k}": replace(CELLS[f"m{k}"], status=s, **how) for k, s in enumerate(worse)}
+    diff = old.diff(run({**CELLS, **cells}, seed=1))
+    for number, status in enumerate(worse):
+        assert named(diff)[f"m{number}", "status"] == "worse"
+        assert f"was converged, now {status}: its reason" in diff.verdict()
 
 
 def test_a_device_that_the_other_machine_lacks_is_not_compared():

@@ -132,7 +132,13 @@ class Differentiable:
         return found if self._argument(point) is point else {VECTOR: found}
 
     def autograd(self, point: Parameters, rows: Batch | None = None) -> Parameters:
-        """Return autograd's gradient of the loss.
+        """Return autograd's gradient of the loss: see `value_and_autograd`."""
+        return self.value_and_autograd(point, rows)[1]
+
+    def value_and_autograd(
+        self, point: Parameters, rows: Batch | None = None
+    ) -> tuple[float, Parameters]:
+        """Return the loss as a number, and autograd's gradient of it.
 
         Raises
         ------
@@ -152,7 +158,7 @@ class Differentiable:
             slopes: Any = torch.autograd.grad(
                 loss, list(leaves.values()), allow_unused=True, materialize_grads=True
             )
-        return dict(zip(leaves, slopes, strict=True))
+        return float(loss.detach()), dict(zip(leaves, slopes, strict=True))
 
     @cached_property
     def has_autograd(self) -> bool:

@@ -29,9 +29,9 @@ class Place:
     rows: slice | None = None
 
     @property
-    def key(self) -> tuple[int, bool, int | None]:
+    def key(self) -> tuple[object, ...]:
         """The place among those of one loss."""
-        return self.seed, self.moved, None if self.rows is None else self.rows.stop
+        return self.seed, self.moved, self.rows and (self.rows.start, self.rows.stop)
 
     @property
     def point(self) -> Parameters:

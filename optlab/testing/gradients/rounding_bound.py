@@ -48,7 +48,7 @@ def rounding_bound(
     p = sum(value.numel() for value in point.values())
     data = double.data if rows is None else rows
     unit = 2 * ((0 if data is None else len(data.y)) + p + 8) * EPS
-    loss, gradient = double.value(point, rows), _slopes(double, point, rows)
+    loss, gradient = _loss_and_slopes(double, point, rows)
     one_loss, single_rows = _of_single_rows(double, point, data)
     lost, lost_gradient = _lost(double, single, point, rows)
     return Bound(
@@ -75,15 +75,20 @@ def _of_single_rows(
     loss = 0.0
     for first in range(min(3, len(rows.y))):
         row = some(rows, slice(first, first + 1))
-        loss = max(loss, abs(at.value(point, row)))
-        for name, value in _slopes(at, point, row).items():
+        value_of_row, slopes = _loss_and_slopes(at, point, row)
+        loss = max(loss, abs(value_of_row))
+        for name, value in slopes.items():
             if value.numel():
                 largest[name] = torch.maximum(largest[name], value.abs().max())
     return loss, largest
 
 
-def _slopes(at: Differentiable, point: Parameters, rows: Batch | None) -> Parameters:
-    return at.autograd(point, rows) if at.has_autograd else at.gradient(point, rows)
+def _loss_and_slopes(
+    at: Differentiable, point: Parameters, rows: Batch | None
+) -> tuple[float, Parameters]:
+    if at.has_autograd:
+        return at.value_and_autograd(point, rows)
+    return at.value(point, rows), at.gradient(point, rows)
 
 
 def _lost(
@@ -96,12 +101,12 @@ def _lost(
     if single is None:
         return 0.0, none
     rows32 = None if rows is None else converted(rows, torch.float32)
-    loss = abs(double.value(exact, rows) - single.value(rounded, rows32))
-    slopes, slopes32 = _slopes(double, exact, rows), _slopes(single, rounded, rows32)
+    value, slopes = _loss_and_slopes(double, exact, rows)
+    value32, slopes32 = _loss_and_slopes(single, rounded, rows32)
     lost = {
-        name: (value - slopes32[name].double()).abs().max() if value.numel() else none[name]
-        for name, value in slopes.items()
+        name: (slope - slopes32[name].double()).abs().max() if slope.numel() else none[name]
+        for name, slope in slopes.items()
     }
     # Where float32 overflows it measures nothing.
-    loss = loss if math.isfinite(loss) else 0.0
+    loss = abs(value - value32) if math.isfinite(value - value32) else 0.0
     return loss, {name: v if v.isfinite() else none[name] for name, v in lost.items()}
