@@ -13,7 +13,6 @@ from optlab.report.output_file import output_file
 from optlab.report.run_diff.diff_junit import diff_junit
 from optlab.report.run_diff.diff_markdown import diff_markdown
 from optlab.report.run_diff.diff_sentences import diff_sentences
-from optlab.report.run_diff.diff_terminal import diff_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +39,8 @@ class RunDiff(RunDifferences):
     """
 
     def __str__(self) -> str:
+        from optlab.report.run_diff.diff_terminal import diff_text  # noqa: PLC0415 - rich is loaded when it is printed
+
         return diff_text(self)
 
     def verdict(self) -> str:
