@@ -133,7 +133,7 @@ def ratios_to_each(
     """Return the table of `ratios` for each of several baselines."""
     trials = measured(trials)
     cell = cell_numbers(trials)
-    repeat = trials.groupby(["seed", "repeat"], sort=False).ngroup()
+    repeat = trials.groupby(["seed", "repeat"], sort=False, dropna=False).ngroup()
     sides = pd.DataFrame(
         {
             "cell": cell,
@@ -184,7 +184,7 @@ def _to_one(
 def _comparisons(
     cells: pd.DataFrame, baseline: str | Mapping[str, object]
 ) -> tuple[Numbers, Numbers, str]:
-    """Return the cells to compare, each one's baseline cell, -1 for none, and its optimizer."""
+    """Return the cells to compare, the baseline cell of each or -1, and the baseline's name."""
     if isinstance(baseline, str):
         is_baseline, place = cells["optimizer"] == baseline, _PLACE
     else:
@@ -196,8 +196,8 @@ def _comparisons(
     places = cells.groupby(place, sort=False, observed=True).ngroup().to_numpy()
     match = places[others, None] == places[own]
     if isinstance(baseline, str):
-        batch = cells["batch"].to_numpy(object)
-        direct = batch == DIRECT
+        batch, sizes = pd.factorize(cells["batch"].astype(object))
+        direct = (sizes == DIRECT)[batch]
         match &= (batch[others, None] == batch[own]) | direct[others, None] | direct[own]
     row, column = np.nonzero(np.column_stack([match, ~match.any(axis=1)]))
     return others[row], np.append(own, -1)[column], cells["optimizer"].iloc[own[0]]

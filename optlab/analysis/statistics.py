@@ -228,9 +228,8 @@ def _status(status: pd.Series[str], cell: pd.Series[int], number: int) -> list[s
     for name, own in zip(status, cell, strict=True):
         counts[own][name] += 1
     return [
-        ", ".join(f"{count} {name}" for name, count in own.most_common()) if len(own) > 1 else name
+        ", ".join(f"{count} {name}" if len(own) > 1 else name for name, count in own.most_common())
         for own in counts
-        for name in [next(iter(own))]
     ]
 
 
@@ -241,5 +240,6 @@ def _message(trials: pd.DataFrame, cell: pd.Series[int], number: int) -> list[st
     for those in (~well, well):
         known = those & trials["message"].notna()
         for own, message in zip(cell[known], trials["message"][known], strict=True):
-            found[own] = message if found[own] is None else found[own]
+            if found[own] is None:
+                found[own] = message
     return found

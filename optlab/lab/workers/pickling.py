@@ -15,6 +15,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import cloudpickle
 import numpy as np
@@ -70,7 +71,7 @@ def _sent_by_value() -> Iterator[None]:
     remain those that were put there under a name that no search for modules would find.
     """
     by_value = cloudpickle.list_registry_pickle_by_value()
-    chosen = [module for module in _astray_modules() if module.__name__ not in by_value]
+    chosen = [module for module in _unimportable_modules() if module.__name__ not in by_value]
     for module in chosen:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -80,33 +81,35 @@ def _sent_by_value() -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-_NOT_ASTRAY: dict[str, ModuleType] = {}
-"""Modules that need not be sent by value, by their names in `sys.modules`."""
+_IMPORTABLE: WeakKeyDictionary[ModuleType, object] = WeakKeyDictionary()
+"""Modules that need not be sent by value, with the file that they had when it was asked."""
 
 _INSTALLED = tuple(
     folder + os.sep
     for folder in (
         *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
-        *(f for f in sys.path if f.endswith(("site-packages", "dist-packages"))),
+        *(f for f in map(str, sys.path) if f.endswith(("site-packages", "dist-packages"))),
     )
 )
 """The folders of installed packages: a user's own and the system's are not told by sysconfig."""
 
 
-def _astray_modules() -> list[ModuleType]:
+def _unimportable_modules() -> list[ModuleType]:
     """Return the modules that no search finds; of thousands, only new ones are looked at."""
-    astray = []
-    for key, module in list(sys.modules.items()):
-        if _NOT_ASTRAY.get(key) is module:
+    unimportable = []
+    for module in list(sys.modules.values()):
+        is_plain = type(module) is ModuleType
+        file = vars(module).get("__file__") if is_plain else None
+        if is_plain and _IMPORTABLE.get(module, _IMPORTABLE) == file:
             continue
-        if _is_astray(module):
-            astray.append(module)
-        elif type(module) is ModuleType:
-            _NOT_ASTRAY[key] = module
-    return astray
+        if _cannot_be_imported(module):
+            unimportable.append(module)
+        elif is_plain:
+            _IMPORTABLE[module] = file
+    return unimportable
 
 
-def _is_astray(module: ModuleType) -> bool:
+def _cannot_be_imported(module: ModuleType) -> bool:
     file, name = getattr(module, "__file__", None), getattr(module, "__name__", "")
     # Some libraries put lazy objects into sys.modules, whose attributes are not what they seem.
     if not (isinstance(file, str) and isinstance(name, str) and sys.modules.get(name) is module):

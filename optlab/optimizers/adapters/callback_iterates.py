@@ -61,9 +61,9 @@ def callback_iterates(solve: Solve) -> Iterator[np.ndarray[Any, Any]]:
     def work() -> None:
         if not to_worker.get():
             return
-        # Without this, MKL would use as many as it does by default in each new thread of Python.
-        torch.set_num_threads(threads)
         try:
+            # MKL would use as many as it does by default in each new thread of Python.
+            torch.set_num_threads(threads)
             from_worker.put(("end", solve(callback)))
         except BaseException as error:  # whatever it is, it is raised where it is waited for
             from_worker.put(("error", error))

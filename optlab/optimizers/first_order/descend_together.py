@@ -106,7 +106,7 @@ def descend_together(
             places = list(range(len(w)))
 
 
-# `recorded` imports it when it first records.
+# `make_fx` imports it when it first traces.
 descend_together.imports = ("torch._dynamo",)  # type: ignore[attr-defined]  # of a function
 
 

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 
-from optlab.optimizers.first_order.recording import recorded
 from optlab.problems import Batch, Parameters, Problem
 from optlab.problems.capabilities import HasGradient, has
 from optlab.problems.vector import flatten, unflatten
@@ -79,8 +79,7 @@ class JointGradient:
         function = self._vectorised(*key[:2], weighted=len(given) > 3)
         found = function(*given)
         if calls == 0:
-            with _tracing:
-                self._known[key] = 1, recorded(function, given)
+            self._known[key] = _recorded(function, given)
         else:
             same = all(map(_same_numbers, found, trace(*given)))
             self._known[key] = 2, trace if same else function
@@ -105,6 +104,19 @@ class JointGradient:
         one: Any = closed_form if has(problem, HasGradient) else grad_and_value(loss)
         place = None if is_shared else 0
         return vmap(one, in_dims=(0, place, place, place) if weighted else (0, place, place))
+
+
+def _recorded(function: Callable[..., tuple[Tensor, ...]], given: list[Tensor]) -> tuple[int, Any]:
+    """Return how often a function was called, and its trace; or as if checked, the function itself.
+
+    A loss that reads a number of its batch, as ``if y.max() > 1`` does, cannot be recorded: its
+    operations may depend on it.
+    """
+    with _tracing:
+        try:
+            return 1, make_fx(function)(*given)
+        except RuntimeError:  # of the recording: the function itself has just been called
+            return 2, function
 
 
 def _same_numbers(a: Tensor, b: Tensor) -> bool:

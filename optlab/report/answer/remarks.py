@@ -23,9 +23,14 @@ SEVERAL = 1.05
 """From so many gradient evaluations an epoch on, an epoch is more than one look at each row."""
 
 
-@cached
 def remarks(results: ResultTables) -> list[str]:
     """Return the remarks, a sentence each."""
+    return list(_of_measured(results))
+
+
+@cached
+def _of_measured(results: ResultTables) -> list[str]:
+    """Return the remarks on the trials that did not tune an optimizer."""
     return [
         *_skipped(results.trials),
         *default_rates(results),

@@ -58,7 +58,7 @@ def verdict(results: ResultTables) -> list[Sentence]:
     """
     if said := stopped_while_tuning(results.trials):
         return [Sentence("nothing", said, "", {"tuning trials": len(results.trials)})]
-    return _of_measured(results)
+    return list(_of_measured(results))
 
 
 @cached
