@@ -131,7 +131,7 @@ def text_stream(number):
     raw = open(number, "wb" if number else "rb", 0 if unbuffered else -1, closefd=False)  # noqa: SIM115 - it is to stay open
     return TextIOWrapper(
         raw,
-        encoding=os.environ.get("PYTHONIOENCODING", "utf-8"),
+        encoding="utf-8",
         errors="backslashreplace" if number == 2 else "surrogateescape",
         line_buffering=number == 2 or os.isatty(number),
         write_through=unbuffered,

@@ -113,7 +113,8 @@ def test_the_minimiser_has_no_slope_above_l1_and_is_the_same_from_any_start(star
 
 
 @pytest.mark.parametrize(
-    ("share", "length"), [(1.0, 1.0), (0.5, 1.0), (0.4, 2.0), (0.1, 8.0), (2.0, 0.53125), (-1, 0)]
+    ("share", "length"),
+    [(1.0, 1.0), (0.51, 1.0), (0.49, 2.0), (0.4, 2.0), (0.1, 8.0), (2.0, 0.53125), (-1, 0)],
 )
 def test_a_step_is_as_long_as_it_is_until_its_slope_says_otherwise(share, length):
     """Along a share of Newton's step of a quadratic the slope is linear: -1 + share t of itself."""
@@ -167,7 +168,8 @@ def test_newtons_steps_end_where_the_decrement_is_a_share_of_the_loss(precise, e
             break
     assert visited[: len(right)] == pytest.approx(right, rel=1e-12)
     assert len(visited) == len(right) if not precise else len(visited) <= 7
-    assert abs(point.theta[0].item() - math.log(3)) <= (1e-16 if precise else 1e-5)
+    # An ulp of exp at 3, over 3, and the rounding of the parameter: 2e-16 each.
+    assert abs(point.theta[0].item() - math.log(3)) <= (5e-16 if precise else 1e-5)
 
 
 def test_an_infimum_of_zero_that_is_not_attained_ends_the_steps(monkeypatch):
@@ -239,7 +241,7 @@ def test_newtons_step_and_its_decrement():
     gradient, eta = torch.tensor([4.0, 8.0]).double(), torch.zeros(2).double()
     move, decrement, is_flat = _direction(objective, eta, torch.arange(2), gradient)
     torch.testing.assert_close(move, torch.tensor([-1.0, -0.5]).double(), rtol=1e-14, atol=0)
-    assert decrement == pytest.approx(math.sqrt(8), rel=1e-14)
+    assert decrement == pytest.approx(math.sqrt(8), rel=1e-14, abs=0)
     assert not is_flat
 
 

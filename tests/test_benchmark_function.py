@@ -41,16 +41,16 @@ VALUES = [
 
 @pytest.mark.parametrize(("problem", "point", "value", "slope"), VALUES, ids=str)
 def test_values_and_slopes(problem, point, value, slope):
-    assert problem.loss(x(*point)).item() == pytest.approx(value, rel=1e-15)
+    assert problem.loss(x(*point)).item() == pytest.approx(value, rel=1e-15, abs=0)
     found = problem.evaluate(x(*point))
-    assert found.loss == pytest.approx(value, rel=1e-15)
-    assert found.suboptimality == pytest.approx(value - problem.least, rel=1e-14)
+    assert found.loss == pytest.approx(value, rel=1e-15, abs=0)
+    assert found.suboptimality == pytest.approx(value - problem.least, rel=1e-14, abs=0)
     if slope is not None:
         assert found.gradient_norm == pytest.approx(math.hypot(*slope), rel=1e-13)
     best = problem.minimiser()
     apart, size = math.dist(point, best.tolist()), math.hypot(*best.tolist()) or 1.0
     if problem.unique:
-        assert found.parameter_error == pytest.approx(apart / size, rel=1e-15)
+        assert found.parameter_error == pytest.approx(apart / size, rel=1e-15, abs=0)
     else:
         assert math.isnan(found.parameter_error)
     assert found.more == (dict(zip(("x1", "x2"), point, strict=True)) if len(point) == 2 else {})
@@ -73,7 +73,7 @@ def test_references(problem, best, least):
     reference = problem.reference()
     assert reference.kind == "certified"
     assert reference.parameters["x"].tolist() == best
-    assert reference.loss == pytest.approx(least, rel=1e-15)
+    assert reference.loss == pytest.approx(least, rel=1e-15, abs=0)
     assert reference.bound == (2 * math.ulp(least) if least else 0.0)
     assert reference.digits == pytest.approx(15.65, abs=0.01)
     assert reference.unique is problem.unique
@@ -145,7 +145,7 @@ def test_the_noise_of_a_batch_is_that_of_its_rows():
     mean = noise[:3].mean(0)
     assert problem.loss(point, batch).item() == pytest.approx(7 + float(mean[0] - 2 * mean[1]))
     found = problem.gradient(point, batch)["x"].tolist()
-    assert found == pytest.approx([10 + mean[0].item(), -2 + mean[1].item()], rel=1e-14)
+    assert found == pytest.approx([10 + mean[0].item(), -2 + mean[1].item()], rel=1e-14, abs=0)
     assert problem.gradient(point)["x"].tolist() == [10.0, -2.0]
     other = NoisyQuadratic([10.0, 1.0], rows=6, seed=4)
     assert not torch.equal(noise, other.data.X)

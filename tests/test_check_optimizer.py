@@ -1,5 +1,6 @@
 """The conformance check itself: wrong optimizers are caught by name, right ones are not blamed."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -41,6 +42,17 @@ def test_every_check_has_a_fault_that_it_catches():
     caught = {fault.check for fault in ZOO.values()}
     needs_a_device = {"a cuda device makes the same iterates"}
     assert {one.name for one in all_checks()} - caught == needs_a_device
+
+
+def test_each_fault_has_a_test_file_that_tries_it():
+    """Those of invariances are tried by their names, the others by the module of their check."""
+    tried = set()
+    for file in sorted(Path(__file__).parent.glob("test_*_conformance.py")):
+        if "@each_fault(checks)" in file.read_text(encoding="utf-8"):
+            module = f"optlab.testing.conformance.{file.stem.removeprefix('test_')}"
+            tried |= {name.replace("_", " ") for name in vars(importlib.import_module(module))}
+    others = {fault.check for fault in ZOO.values()} - tried
+    assert all(check.startswith("invariance to ") for check in others), others
 
 
 def test_the_descent_that_faults_are_put_into_is_right():

@@ -501,9 +501,11 @@ def test_a_closed_stdout_costs_neither_tables_nor_page(folder):
 def test_names_that_stdout_cannot_encode_are_printed_escaped(folder):
     script = SCRIPT.replace('"small"', '"snow ☃"')
     (folder / "snow.py").write_text(script, encoding="utf-8")
-    done = optlab("run", "snow.py", cwd=folder, env=os.environ | {"PYTHONIOENCODING": "ascii"})
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("snow \\u2603")
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [OPTLAB, "run", "snow.py"], cwd=folder, env=environment, capture_output=True, check=True
+    )
+    assert done.stdout.startswith(b"snow \\u2603")
 
 
 @pytest.mark.parametrize(("threads", "advice"), [(None, "try --threads 1"), (1, "nothing else")])

@@ -335,11 +335,11 @@ def test_the_problem_with_a_loss_alone_is_the_mean_of_squared_sines():
     }
     eta = 1 * 0.3 + 2 * 0.2 + 0.25
     loss, slope = (math.sin(eta) - 0.5) ** 2, 2 * (math.sin(eta) - 0.5) * math.cos(eta)
-    assert problem.loss(point).item() == pytest.approx(loss, rel=1e-14)
+    assert problem.loss(point).item() == pytest.approx(loss, rel=1e-14, abs=0)
     # Of the matrix 1, 1, 2 and 2 times the slope; of each of 4 levels a quarter of it.
     judged = problem.evaluate(point)
     norm = abs(slope) * math.sqrt(1 + 1 + 4 + 4 + 4 / 16)
-    assert judged.loss == pytest.approx(loss, rel=1e-14)
+    assert judged.loss == pytest.approx(loss, rel=1e-14, abs=0)
     assert judged.gradient_norm == pytest.approx(norm, rel=1e-12)
     assert math.isnan(judged.suboptimality)
     assert math.isnan(judged.parameter_error)

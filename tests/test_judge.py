@@ -61,12 +61,12 @@ def test_losses_and_slopes_are_sums_over_rows(share, l2, intercept):
     ]
     if intercept:
         slope.append(2 * sum(s * v for s, v in zip(shares, r, strict=True)))
-    assert found.loss == pytest.approx(loss, rel=1e-14)
-    assert found.suboptimality == pytest.approx(above, rel=1e-14)
-    assert found.gradient_norm == pytest.approx(math.hypot(*slope), rel=1e-14)
+    assert found.loss == pytest.approx(loss, rel=1e-14, abs=0)
+    assert found.suboptimality == pytest.approx(above, rel=1e-14, abs=0)
+    assert found.gradient_norm == pytest.approx(math.hypot(*slope), rel=1e-14, abs=0)
     apart, size = (2.0, 2.0, 0.25 * intercept), (1.0, 1.0, 0.5 * intercept)
     right = math.hypot(*apart) / math.hypot(*size)
-    assert found.parameter_error == pytest.approx(right, rel=1e-14)
+    assert found.parameter_error == pytest.approx(right, rel=1e-14, abs=0)
     point = at([3.0, 1.0], 0.25 if intercept else None)
     both, again = judge.together({k: torch.stack([v, v]) for k, v in point.items()})
     assert both == again == found
@@ -104,10 +104,10 @@ def test_columns_are_judged_less_an_offset_that_dwarfs_them():
     assert judge.is_shifted
     found = judge(at([2.5], 1.25 - 2.5e6))
     gap, r = [0.25, 0.75, 1.25], [0.25, 0.75, 0.25]
-    assert found.suboptimality == pytest.approx(sum(v * v for v in gap) / 3, rel=1e-15)
-    assert found.loss == pytest.approx(sum(v * v for v in r) / 3, rel=1e-15)
+    assert found.suboptimality == pytest.approx(sum(v * v for v in gap) / 3, rel=1e-15, abs=0)
+    assert found.loss == pytest.approx(sum(v * v for v in r) / 3, rel=1e-15, abs=0)
     slopes = [2 / 3 * sum(v * x[0] for v, x in zip(r, X, strict=True)), 2 / 3 * 1.25]
-    assert found.gradient_norm == pytest.approx(math.hypot(*slopes), rel=1e-15)
+    assert found.gradient_norm == pytest.approx(math.hypot(*slopes), rel=1e-15, abs=0)
     assert not judge_of(X, y, [2.0]).is_shifted  # without an intercept nothing can take it
     assert not judge_of([[1.0], [2.0]], [1.0, 2.0], [2.0], 1.0).is_shifted
     together = judge.together({"weight": tensor([2.5]), "bias": tensor(1.25 - 2.5e6)})
@@ -178,7 +178,7 @@ def test_blocks_of_rows_add_up(monkeypatch):
     parts = Judge(torch.tensor(X), torch.tensor(y), solution, True, 0.0)
     assert [(rows.start, rows.stop) for rows in parts._rows] == [(0, 2), (2, 4), (4, 6), (6, 8)]
     point = at([2.0, -1.0], 1.0)
-    assert parts(point)[:4] == pytest.approx(whole(point)[:4], rel=1e-14)
+    assert parts(point)[:4] == pytest.approx(whole(point)[:4], rel=1e-14, abs=0)
     assert parts.together({k: v[None] for k, v in point.items()}) == [parts(point)]
 
 
@@ -186,9 +186,9 @@ def test_norms_are_right_where_squares_are_no_floats():
     for d in (2, 40):
         vector = np.zeros(d)
         vector[-2:] = 3.0, -4.0
-        assert _norm(vector, 12.0) == pytest.approx(13.0, rel=1e-15)
+        assert _norm(vector, 12.0) == pytest.approx(13.0, rel=1e-15, abs=0)
         assert _norms(np.stack([vector, 0 * vector]), np.array([12.0, -7.0])) == [13.0, 7.0]
-        assert _norm(1e300 * vector, -12e300) == pytest.approx(13e300, rel=1e-15)
+        assert _norm(1e300 * vector, -12e300) == pytest.approx(13e300, rel=1e-15, abs=0)
         assert _norm(1e-300 * vector, 12e-300) == pytest.approx(13e-300, rel=1e-15, abs=0)
         assert _norm(0 * vector, 0.0) == 0.0
         assert _norm(vector, -math.inf) == math.inf
@@ -205,9 +205,11 @@ def test_levels_at_an_offset_are_summed_in_double_double():
     """1e6 times 0.1 is 1e5 and what 0.1 is off by, which the terms that cancel leave."""
     judge = judge_of([[1e6], [1e6 + 1]], [1.0, 3.0], [2.0], 1 - 2e6, low=(2.0**-60, 2.0**-50))
     tenth = Fraction(0.1) * 10**6 - 10**5
-    assert judge._own_level(np.array([0.1]), 3 - 1e5) == pytest.approx(float(3 + tenth), rel=1e-15)
+    assert judge._own_level(np.array([0.1]), 3 - 1e5) == pytest.approx(
+        float(3 + tenth), rel=1e-15, abs=0
+    )
     right = float(Fraction(2.5 - 2) * 10**6 - 499999 - Fraction(10**6, 2**60) - Fraction(1, 2**50))
-    assert judge._level(np.array([2.5]), 1 - 2e6 - 499999) == pytest.approx(right, rel=1e-15)
+    assert judge._level(np.array([2.5]), 1 - 2e6 - 499999) == pytest.approx(right, rel=1e-15, abs=0)
     plain = judge_of([[1.0], [2.0]], [1.0, 3.0], [2.0], 1.0)
     assert plain._own_level(np.array([0.1]), 7.0) == 7.0
     with np.errstate(all="ignore"):  # numbers that large cannot be split in two
@@ -221,8 +223,8 @@ def test_a_far_point_of_columns_with_an_offset_is_judged_by_its_own_residuals():
     assert judge._has_far_points
     found = judge(at([1.0], -1e6))
     own, best = [0.0, 2.5, 2.75], [99.0, 200.5, 299.75]
-    assert found.loss == pytest.approx(sum(v * v for v in own) / 3, rel=1e-15)
+    assert found.loss == pytest.approx(sum(v * v for v in own) / 3, rel=1e-15, abs=0)
     gap = sum(a * a - b * b for a, b in zip(own, best, strict=True)) / 3
     assert found.suboptimality == max(gap, 0.0)
     sums = [sum(v * (x[0]) for v, x in zip(own, X, strict=True)), sum(own)]
-    assert found.gradient_norm == pytest.approx(2 / 3 * math.hypot(*sums), rel=1e-14)
+    assert found.gradient_norm == pytest.approx(2 / 3 * math.hypot(*sums), rel=1e-14, abs=0)

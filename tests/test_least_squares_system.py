@@ -39,12 +39,12 @@ def test_weights_are_of_the_mean_and_of_the_rows():
     roots = [math.sqrt(w) for w in WEIGHT.tolist()]
     mean, level = 9.5 / 3, 10 / 3
     right = [r * (x - mean) for r, x in zip(roots, (1, 2, 6), strict=True)]
-    assert system.A[:, 0].tolist() == pytest.approx(right, rel=1e-14)
+    assert system.A[:, 0].tolist() == pytest.approx(right, rel=1e-14, abs=0)
     assert system.A[:, 1].tolist() == [0.0] * 3
     right = [r * (y - level) for r, y in zip(roots, (1, 3, 5), strict=True)]
-    assert system.b.tolist() == pytest.approx(right, rel=1e-14)
+    assert system.b.tolist() == pytest.approx(right, rel=1e-14, abs=0)
     bias = system.to_parameters(tensor(2.0, 1.0))["bias"].item()
-    assert bias == pytest.approx(level - 2 * mean - 5, rel=1e-14)
+    assert bias == pytest.approx(level - 2 * mean - 5, rel=1e-14, abs=0)
 
 
 def test_a_penalty_is_a_row_for_each_weight():
@@ -86,12 +86,12 @@ def test_residuals_and_their_derivatives(weight, l2, intercept):
     grown, ridge = (math.sqrt(5 / 3), math.sqrt(5 * 0.5 / 2)) if l2 else (1.0, 0.0)
     right = [grown * r * v for r, v in zip(roots, plain, strict=True)]
     right += [2 * ridge, -ridge] if l2 else []
-    assert linear_residuals(data, point, l2).tolist() == pytest.approx(right, rel=1e-15)
+    assert linear_residuals(data, point, l2).tolist() == pytest.approx(right, rel=1e-15, abs=0)
     jacobian = linear_jacobian(data, point, l2)
     assert jacobian.shape == (5 if l2 else 3, 3 if intercept else 2)
     for row, root in zip(range(3), roots, strict=True):
         own = [grown * root * v for v in (*X[row].tolist(), *[1.0] * intercept)]
-        assert jacobian[row].tolist() == pytest.approx(own, rel=1e-15)
+        assert jacobian[row].tolist() == pytest.approx(own, rel=1e-15, abs=0)
     if l2:
         zero = [0.0] * intercept
         assert jacobian[3:].tolist() == [[ridge, 0.0, *zero], [0.0, ridge, *zero]]

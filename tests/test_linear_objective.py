@@ -89,9 +89,9 @@ def test_the_value_and_the_gradient_of_squares():
     eta = [sum(Fraction(DESIGN[i][j]) * w[j] for j in COLUMNS) for i in ROWS]
     squares = sum(share[i] * (eta[i] - Fraction(Y[i])) ** 2 for i in ROWS)
     penalty = sum(Fraction(L1[j]) * abs(w[j]) + Fraction(L2[j]) / 2 * w[j] ** 2 for j in COLUMNS)
-    assert own.penalty(theta[0]) == pytest.approx(float(penalty), rel=1e-15)
+    assert own.penalty(theta[0]) == pytest.approx(float(penalty), rel=1e-15, abs=0)
     found = own.value(theta, own.predictions(theta))
-    assert found == pytest.approx(float(squares + penalty), rel=1e-15)
+    assert found == pytest.approx(float(squares + penalty), rel=1e-15, abs=0)
     assert abs(Fraction(found) - squares - penalty) <= own.value_error(
         theta, own.predictions(theta)
     )
@@ -133,7 +133,7 @@ def test_the_hessian_of_the_free_entries_is_autograds(loss):
         for k in range(K):
             mine = [place for place, entry in enumerate(free.tolist()) if entry % K == k]
             x = tensor([DESIGN[i][free[place] // K] for place in mine])
-            assert row[k] == pytest.approx((bases[:, mine] @ x).norm().item(), rel=1e-14)
+            assert row[k] == pytest.approx((bases[:, mine] @ x).norm().item(), rel=1e-14, abs=0)
 
 
 FOUR = tensor([[1.0, 2.0, -4.0, 1.0], [3.0, 0.0, 1.0, -1.0]])  # (log2 4 + 3)**2 + 8 = 33 units

@@ -70,11 +70,13 @@ def test_errors_are_units_of_their_terms(loss, eta, y, slope, value):
 def test_curvatures_within_a_radius_by_hand():
     eta, half = tensor(-1.0), tensor(0.5)
     y = tensor(0.0)
-    assert Poisson().curvature(eta, y, half).item() == pytest.approx(math.exp(-1.5), rel=1e-15)
+    assert Poisson().curvature(eta, y, half).item() == pytest.approx(
+        math.exp(-1.5), rel=1e-14, abs=0
+    )
     change = Poisson().slope_change(eta, y, half).item()
-    assert change == pytest.approx(math.exp(-0.5) - math.exp(-1), rel=1e-14)
+    assert change == pytest.approx(math.exp(-0.5) - math.exp(-1), rel=1e-14, abs=0)
     right = 1 / (1 + math.exp(1.5)) / (1 + math.exp(-1.5))
-    assert Logistic().curvature(eta, y, half).item() == pytest.approx(right, rel=1e-14)
+    assert Logistic().curvature(eta, y, half).item() == pytest.approx(right, rel=1e-14, abs=0)
     assert Logistic().slope_change(eta, y, half).item() == 0.125
     assert Squared().slope_change(eta, y, half).item() == 1.0
     for delta, bent in ((1.5, 1.0), (1.49, 0.0)):
@@ -87,7 +89,7 @@ def test_bounds_of_several_outputs_by_hand():
     """Of probabilities 1/2, 1/4 and 1/4; units are 8 + 3, and those of the exponent, log 2."""
     loss, eta, y = Softmax(3), tensor([math.log(2), 0.0, 0.0]), torch.tensor([1])
     unit, p = 2.0**-52, [0.5, 0.25, 0.25]
-    assert loss.slope(eta, y)[0].tolist() == pytest.approx([0.5, -0.75, 0.25], rel=1e-15)
+    assert loss.slope(eta, y)[0].tolist() == pytest.approx([0.5, -0.75, 0.25], rel=1e-14, abs=0)
     value = unit * 11 * (math.log(4) + 0.5 * math.log(2))
     assert loss.value_error(eta, y).item() == pytest.approx(value, rel=1e-14, abs=0)
     own = [11 * unit * 0.5, (11 + math.log(2)) * unit / 4, (11 + math.log(2)) * unit / 4]
@@ -103,18 +105,20 @@ def test_bounds_of_several_outputs_by_hand():
         torch.testing.assert_close(root.T @ root, expected, rtol=1e-14, atol=1e-16)
     grown = math.expm1(1.0)
     change = loss.slope_change(eta, y, tensor([0.25, 0.5, 0.125]))[0]
-    assert change.tolist() == pytest.approx([0.5 * grown, grown, 0.25 * grown], rel=1e-14)
-    assert loss.mean(eta)[0].tolist() == pytest.approx(p, rel=1e-15)
+    assert change.tolist() == pytest.approx([0.5 * grown, grown, 0.25 * grown], rel=1e-14, abs=0)
+    assert loss.mean(eta)[0].tolist() == pytest.approx(p, rel=1e-15, abs=0)
     direction = tensor([1.0, 2.0, -4.0])
     bent = loss.curvature_product(eta, y, direction)[0].tolist()
-    assert bent == pytest.approx([0.5, 0.5, -1.0], rel=1e-14)  # the mean is 0
+    assert bent == pytest.approx([0.5, 0.5, -1.0], rel=1e-14, abs=0)  # the mean is 0
 
 
 def test_classes_that_a_row_cannot_have_count_for_nothing():
     possible = torch.tensor([[True, False, True], [True, True, True]])
     loss, y = Softmax(3, possible), torch.tensor([0, 2])
     eta = tensor([0.0, 9.0, 0.0], [0.0, 0.0, 0.0])
-    assert loss.value(eta, y).tolist() == pytest.approx([math.log(2), math.log(3)], rel=1e-15)
+    assert loss.value(eta, y).tolist() == pytest.approx(
+        [math.log(2), math.log(3)], rel=1e-15, abs=0
+    )
     assert loss.slope(eta, y)[0].tolist() == [-0.5, 0.0, 0.5]
     contrasts = loss.contrasts(y)
     assert contrasts.row.tolist() == [0, 1, 1]

@@ -46,12 +46,12 @@ def test_slopes_that_do_not_balance_are_taken_off_again(point, slopes):
     assert judge.level == (0.5 + slopes[1]) / 2
     found = judge(at(*point))
     right = sum(abs(y - point[0] - point[1] * x) for x, y in ((1, 2), (3, 6))) / 4
-    assert found.loss == pytest.approx(right, rel=1e-15)
+    assert found.loss == pytest.approx(right, rel=1e-15, abs=0)
     assert found.suboptimality == pytest.approx(right - 0.25, rel=1e-14, abs=1e-15)
     assert math.isnan(found.gradient_norm)
     apart = math.hypot(point[0] - 0.5, point[1] - 1.5)
     size = math.hypot(*best.theta[0].tolist())
-    assert found.parameter_error == pytest.approx(apart / size, rel=1e-15)
+    assert found.parameter_error == pytest.approx(apart / size, rel=1e-15, abs=0)
 
 
 POINTS = [(1.0, 1.0), (1.5, 1.25), (0.0, 0.0), (2.0, -1.0), (0.0, 5.0)]
@@ -69,12 +69,14 @@ def test_the_penalty_and_its_slope_are_part_of_the_suboptimality(point):
         return float(sum(squares) + abs(w) / 2 + w * w / 8)
 
     found = judge(at(*point))
-    assert found.loss == pytest.approx(loss(*point), rel=1e-15)
+    assert found.loss == pytest.approx(loss(*point), rel=1e-15, abs=0)
     assert found.suboptimality == pytest.approx(loss(*point) - loss(1, 1), rel=1e-14, abs=0)
     slopes = [2 * (point[0] + point[1] * x - t) / 2 for x, t in ((1, y[0]), (3, y[1]))]
     own = slopes[0] + 3 * slopes[1] + point[1] / 4
     own = own + math.copysign(0.5, point[1]) if point[1] else max(abs(own) - 0.5, 0.0)
-    assert found.gradient_norm == pytest.approx(float(math.hypot(own, sum(slopes))), rel=1e-14)
+    assert found.gradient_norm == pytest.approx(
+        float(math.hypot(own, sum(slopes))), rel=1e-14, abs=0
+    )
 
 
 def test_what_rounding_took_off_the_minimiser_counts():
@@ -85,7 +87,7 @@ def test_what_rounding_took_off_the_minimiser_counts():
     near, far = judge(at(-1.0, 1.0)), judge(at(0.0, 0.0))
     assert near.suboptimality == 97 * 2.0**-120
     assert near.parameter_error == pytest.approx(2.0**-60 * math.sqrt(17 / 2), rel=1e-15, abs=0)
-    assert far.suboptimality == pytest.approx(2.0, rel=1e-15)
+    assert far.suboptimality == pytest.approx(2.0, rel=1e-15, abs=0)
 
 
 def test_the_gradient_of_several_classes_is_summed_over_rows():
@@ -94,7 +96,7 @@ def test_the_gradient_of_several_classes_is_summed_over_rows():
     nothing = LinearOptimum(Reference(kind="computed", loss=0.0))
     zero = {"weight": torch.zeros((1, 2)).double(), "bias": torch.zeros(2).double()}
     found = ModelJudge(its, nothing, ElasticNet(), True)(zero)
-    assert found.gradient_norm == pytest.approx(math.sqrt(1 + 1 + 0.25 + 0.25), rel=1e-15)
+    assert found.gradient_norm == pytest.approx(math.sqrt(1 + 1 + 0.25 + 0.25), rel=1e-15, abs=0)
 
 
 def test_without_an_intercept_all_entries_are_weights():
@@ -102,8 +104,8 @@ def test_without_an_intercept_all_entries_are_weights():
     judge = ModelJudge(its, optimum(tensor(2), tensor(4, 2), tensor(4, -4)), ElasticNet(), False)
     found = judge({"weight": tensor(3)})
     # Of the rows 2 w - 2 and w - 4; the slopes given leave 1/2 (8 - 4) unbalanced.
-    assert found.suboptimality == pytest.approx((16 + 1) / 2 - (4 + 4) / 2, rel=1e-15)
-    assert found.gradient_norm == pytest.approx(2 * 4 - 1, rel=1e-15)
+    assert found.suboptimality == pytest.approx((16 + 1) / 2 - (4 + 4) / 2, rel=1e-15, abs=0)
+    assert found.gradient_norm == pytest.approx(2 * 4 - 1, rel=1e-15, abs=0)
     assert found.parameter_error == 0.5
 
 
@@ -128,7 +130,9 @@ def test_the_distance_is_less_what_all_classes_share_where_nothing_determines_it
     judge = ModelJudge(its, best, ElasticNet(**penalty), True)
     weight, bias = tensor([w + 1, w + 3], [w + 2, w + 8]), tensor(b + 2, b + 6)
     size = math.hypot(*best.theta[0].reshape(-1).tolist()) or 1.0
-    assert judge._error(weight, bias) == pytest.approx(math.sqrt(right + 8) / size, rel=1e-15)
+    assert judge._error(weight, bias) == pytest.approx(
+        math.sqrt(right + 8) / size, rel=1e-15, abs=0
+    )
 
 
 @pytest.mark.parametrize(("loss", "y"), [(Quantile(0.5), 0.0), (Squared(), 2.0**40)])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -208,7 +209,9 @@ def test_the_bound_of_a_curvature_has_what_float32_loses():
     unit, largest = 2 * (N + 3 + 8) * EPS, max(float(v.abs().max()) for v in right.values())
     for name, value in found.items():
         assert value.shape == right[name].shape
-        assert value.flatten()[0] == pytest.approx(unit * (largest + 2.0**-10 * 2**23), rel=1e-3)
+        assert value.flatten()[0] == pytest.approx(
+            unit * (largest + 2.0**-10 * 2**23), rel=1e-3, abs=0
+        )
     exact = capability._curvature_bound(subject_of(fit()), place, direction, right)
     assert unit * largest <= exact["bias"] <= 4 * unit * largest
     far = capability._curvature_bound(subject_of(fit()), place, direction, expected)
@@ -230,7 +233,7 @@ def test_a_least_squares_system_is_held_to_its_solver(by, is_right):
         bounds = subject_of(fit()).gradients.bound_at(best, None).gradient
         own = max(float(value.abs().max()) for value in bounds.values())
         tolerance = float(found.partition("tolerance: ")[2].partition(" ")[0])
-        assert tolerance == pytest.approx(8 * (2 * (N + 3 + 8) * EPS * size + own), rel=0.05)
+        assert tolerance == pytest.approx(8 * (2 * (N + 3 + 8) * EPS * size + own), rel=0.05, abs=0)
 
 
 def proximal(change):
@@ -602,18 +605,19 @@ def test_a_suboptimality_is_held_to_rounding(gap, words):
     assert bool(words) == bool(found)
 
 
-def test_an_exact_fit_has_the_rounding_of_its_residuals():
+def test_an_exact_fit_has_the_rounding_of_its_residuals(monkeypatch):
     X = torch.tensor([[1.0, 0.5], [0.25, 1.0]]).double()
     exact, other = ol.LinearRegression(X, X.sum(1), fit_intercept=False), fit()
     best = exact.reference()
+    subject = subject_of(exact)
+    monkeypatch.setattr(type(subject.gradients), "bound_at", lambda *_: SimpleNamespace(loss=1e-20))
     for loss, least in ((4.0, 1e-20), (4.0, 0.0), (1e-4, 1e-22)):
-        made = dataclasses.replace(best, loss=least)
-        found = reference._of_exact_fit(subject_of(exact), made, loss)
+        found = reference._of_exact_fit(subject, dataclasses.replace(best, loss=least), loss)
         root = math.sqrt(least)
-        assert (
-            found == 2 * root * (math.sqrt(loss) + root)
-            or least > subject_of(exact).gradients.bound_at(best.parameters, None).loss
-        )
+        assert found == 2 * root * (math.sqrt(loss) + root)
+    above = dataclasses.replace(best, loss=1.1e-20)  # no exact fit
+    assert reference._of_exact_fit(subject, above, 4.0) == 0.0
+    monkeypatch.undo()
     assert reference._of_exact_fit(subject_of(other), other.reference(), 4.0) == 0.0
     none = dataclasses.replace(best, parameters=None)
     assert reference._of_exact_fit(subject_of(exact), none, 4.0) == 0.0

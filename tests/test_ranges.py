@@ -57,7 +57,7 @@ def test_the_value_at_a_place(own, place, value):
     ],
 )
 def test_the_place_of_a_value(own, value, place):
-    assert own.place(value) == pytest.approx(place, rel=1e-14)  # a few roundings
+    assert own.place(value) == pytest.approx(place, rel=1e-14, abs=0)  # a few roundings
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_kinks_are_smoothed_ever_less_from_the_last_minimum_and_the_best_vertex_
     found, smooths, balanced = searched(monkeypatch, [3.0, 5.0, 1.0, *[2.0] * 11])
     assert found.number == 3
     widths = [objective.loss.width for objective, _, _ in smooths]
-    assert widths == pytest.approx([11 / 3 / 8**k for k in range(1, 15)], rel=1e-14)
+    assert widths == pytest.approx([11 / 3 / 8**k for k in range(1, 15)], rel=1e-14, abs=0)
     assert [start for _, _, start in smooths] == [0.0, *range(4, 17)]
     objective, allowed, _ = smooths[0]
     assert (objective.l1.tolist(), objective.l2.tolist(), allowed) == ([0.0], [0.5], [True])

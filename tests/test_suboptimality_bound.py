@@ -85,7 +85,7 @@ def test_a_decrement_has_the_lesser_of_two_bounds_of_its_error(by_row, least, mo
     factor = Factor(tensor([2.0]), tensor(1.0), 0.5)
     its = objective(loss)
     found = _decrement(its, factor, tensor(0.0, 0.0), torch.tensor([1]), tensor(3.0), 1.0)
-    assert found == pytest.approx((1.5 + least) / 0.5, rel=1e-14)
+    assert found == pytest.approx((1.5 + least) / 0.5, rel=1e-14, abs=0)
 
 
 def test_the_excess_is_the_largest_share_of_a_slope_over_its_l1(monkeypatch):
@@ -102,7 +102,7 @@ def test_the_excess_is_the_largest_share_of_a_slope_over_its_l1(monkeypatch):
     zero = torch.zeros(4).double()
     given = tensor(0.5, -3.0, 9.0, 9.0), tensor(0.0, 0.0), tensor(7.0)
     found = _excess(its, Point((zero, zero), active, zero), allowed, *given)
-    assert found == pytest.approx(0.6, rel=1e-14)
+    assert found == pytest.approx(0.6, rel=1e-14, abs=0)
     assert [change.tolist() for change in changes] == [[7.0]]
     nothing = _excess(its, Point((zero, zero), allowed, zero), allowed, *given)
     assert nothing == -1.0
@@ -138,7 +138,7 @@ def test_no_bound_is_above_the_value_and_none_of_distance_where_nothing_is_prove
     theta = tensor(0.0)
     point = Point((theta, theta), torch.tensor([True]), theta)
     found = newton_bound(flat, point, torch.tensor([True]))
-    assert found.value == pytest.approx((9 + 1) / 2, rel=1e-14)
+    assert found.value == pytest.approx((9 + 1) / 2, rel=1e-14, abs=0)
     assert (found.errors.tolist(), found.is_strict) == ([math.inf], False)
 
 

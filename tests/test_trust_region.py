@@ -83,7 +83,7 @@ def test_a_reduction_is_the_difference_or_where_that_is_lost_the_mean_slope():
     exact = -float(s @ A.T @ here.residual) * 2e-14
     step = near.point - x  # as rounded
     by_slopes = -2 * float(step @ here.slope)
-    assert here.reduction(near, exact) == pytest.approx(by_slopes, rel=1e-9)
+    assert here.reduction(near, exact) == pytest.approx(by_slopes, rel=1e-9, abs=0)
     assert here.reduction(near, 1.0) != here.reduction(near, exact)  # not expected: as it is
     for value, is_finite in ((math.nan, False), (math.inf, False), (1.0, True)):
         bad = Functions(lambda x, value=value: value * x, lambda _: A)
@@ -281,7 +281,7 @@ def test_points_of_a_curve_fit_are_judged_by_their_distance_and_its_digits(curve
     step = tensor(1e-7, 1e-7) * best  # where squares differ by rounding, the quadratic form counts
     H = problem.hessian(reference.parameters)
     near = at(1 + 1e-7, 1 + 1e-7).suboptimality
-    assert near == pytest.approx(float(step @ H @ step / 2), rel=1e-4)
+    assert near == pytest.approx(float(step @ H @ step / 2), rel=1e-4, abs=0)
     wide = tensor(0.1, -0.1) * best
     far = at(1.1, 0.9).suboptimality
     assert far != pytest.approx(float(wide @ H @ wide / 2), rel=1e-3)

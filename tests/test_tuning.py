@@ -562,7 +562,7 @@ def test_ranks_with_the_cost_of_tuning_and_the_page(tmp_path):
 
 def _inclusion_problems() -> list[ol.LinearRegression]:
     found = []
-    for seed, condition in enumerate((10, 60)):
+    for seed, condition in ((1, 10), (3, 60)):
         random = np.random.default_rng(seed)
         left, _ = np.linalg.qr(random.standard_normal((40, 4)))
         right, _ = np.linalg.qr(random.standard_normal((4, 4)))

@@ -96,9 +96,9 @@ def test_a_residual_that_is_rounding_is_zero_and_its_slope_at_the_nearest_end(sl
     kinks = Kinks(A, b, pair(1.0, 1.0, 0.5, 0.5), low, high, tensor(0.0, 0.0))
     _, residual, found = _solved(kinks, torch.tensor([0, 1]), tensor(0.0, 0.0, slope, 0.0))
     assert [part[:3].tolist() for part in residual] == [[0.0] * 3] * 2
-    assert residual[0][3] == pytest.approx(2.0**-52, rel=1e-12)
+    assert residual[0][3] == pytest.approx(2.0**-52, rel=1e-12, abs=0)
     right = [-(7 * end + 2) / 2, -3 * end / 2, end, 2.0]
-    assert found[0].tolist() == pytest.approx(right, rel=1e-15)
+    assert found[0].tolist() == pytest.approx(right, rel=1e-15, abs=0)
 
 
 def test_rows_that_are_near_each_other_are_told_apart_by_the_programme_once_more():
