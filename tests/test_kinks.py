@@ -27,7 +27,9 @@ def pair(*values):
 
 
 def exact(pair):
-    return [Fraction(a) + Fraction(b) for a, b in zip(*(part.tolist() for part in pair))]  # noqa: B905
+    return [
+        Fraction(a) + Fraction(b) for a, b in zip(*(part.tolist() for part in pair), strict=True)
+    ]
 
 
 MEDIAN = Kinks(
@@ -121,14 +123,16 @@ def test_a_vertex_is_unique_where_the_slopes_of_its_basis_are_inside_their_range
 def test_products_and_quotients_of_pairs_have_their_digits():
     """Within some units of 2**-104 of numbers below 4."""
     c, a = (tensor(0.1, 0.7), tensor(2.0**-57, -(2.0**-55))), tensor(0.3, -1.9)
-    for found, high, low, by in zip(exact(product_of(c, a)), *(p.tolist() for p in (*c, a))):  # noqa: B905
+    for found, high, low, by in zip(
+        exact(product_of(c, a)), *(p.tolist() for p in (*c, a)), strict=True
+    ):
         right = (Fraction(high) + Fraction(low)) * Fraction(by)
         assert abs(found - right) <= Fraction(2) ** -102
     of, by = (
         (tensor(0.7, -0.1), tensor(2.0**-56, 2.0**-58)),
         (tensor(0.3, 0.9), tensor(2.0**-57, -(2.0**-56))),
     )
-    for found, above, below in zip(exact(quotient_of(of, by)), exact(of), exact(by)):  # noqa: B905
+    for found, above, below in zip(exact(quotient_of(of, by)), exact(of), exact(by), strict=True):
         assert abs(found - above / below) <= Fraction(2) ** -100
 
 

@@ -80,8 +80,9 @@ def test_a_decrement_has_the_lesser_of_two_bounds_of_its_error(by_row, least, mo
     """R = 2: a gradient of 3 is 1.5 long, its error 0.8 of the free entry 0.4."""
     monkeypatch.setattr(suboptimality_bound, "slope_errors", lambda *_: tensor(9.0, 0.8))
     loss = Bending(2.0, [])
-    squares = lambda eta, y, radius: tensor(by_row, by_row) * radius  # noqa: E731
-    object.__setattr__(loss, "slope_error_squares", squares)
+    object.__setattr__(
+        loss, "slope_error_squares", lambda eta, y, radius: tensor(by_row, by_row) * radius
+    )
     factor = Factor(tensor([2.0]), tensor(1.0), 0.5)
     its = objective(loss)
     found = _decrement(its, factor, tensor(0.0, 0.0), torch.tensor([1]), tensor(3.0), 1.0)

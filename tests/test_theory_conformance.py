@@ -80,8 +80,9 @@ def losses_are(monkeypatch):
             ]  # fmt: skip
 
         monkeypatch.setattr(checks, "iterates", iterates)
-        ones = lambda self, start, steps: np.ones(steps + 1)  # noqa: E731
-        monkeypatch.setattr(checks.SGDMoments, "suboptimality", ones)
+        monkeypatch.setattr(
+            checks.SGDMoments, "suboptimality", lambda self, start, steps: np.ones(steps + 1)
+        )
         runs.clear()
         return runs
 

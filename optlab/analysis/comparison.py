@@ -22,7 +22,7 @@ from optlab.analysis.statistics import (
 )
 from optlab.text import DIRECT
 
-Numbers: TypeAlias = NDArray[np.intp]
+Indices: TypeAlias = NDArray[np.intp]
 
 FASTER, SLOWER = "faster", "slower"
 SAME = "no difference shown"
@@ -161,29 +161,30 @@ def _to_one(
     unstable: NDArray[np.bool_],
     baseline: str | Mapping[str, object],
 ) -> pd.DataFrame:
-    mine, its, name = _comparisons(cells, baseline)
-    pairs = _pairs(sides, mine, its)
+    """Return the table of one baseline, from the trials as sides of pairs, ordered by cell."""
+    compared, against, name = _comparisons(cells, baseline)
+    pairs = _pairs(sides, compared, against)
     counted = pairs[pairs["left_out"] == ""]
-    counts = np.bincount(counted["row"], minlength=len(mine))
+    counts = np.bincount(counted["row"], minlength=len(compared))
     ratio, low, high = np.exp(_intervals(counted["log_ratio"].to_numpy(), counts)).T
     conditions = [counts < LEAST_PAIRS, low > 1, high < 1]
-    rows = cells.take(mine).reset_index(drop=True)
+    rows = cells.take(compared).reset_index(drop=True)
     return rows.assign(
         baseline=name,
-        baseline_batch=cells["batch"].reindex(its).set_axis(rows.index),
+        baseline_batch=cells["batch"].reindex(against).set_axis(rows.index),
         pairs=counts,
         ratio=ratio,
         ratio_low=low,
         ratio_high=high,
         verdict=pd.Series(np.select(conditions, [TOO_FEW, SLOWER, FASTER], SAME), dtype=str),
-        unstable=unstable[mine] | (unstable[its] & (its >= 0)),
-        message=_messages(pairs, its, name),
+        unstable=unstable[compared] | (unstable[against] & (against >= 0)),
+        message=_messages(pairs, against, name),
     )
 
 
 def _comparisons(
     cells: pd.DataFrame, baseline: str | Mapping[str, object]
-) -> tuple[Numbers, Numbers, str]:
+) -> tuple[Indices, Indices, str]:
     """Return the cells to compare, the baseline cell of each or -1, and the baseline's name."""
     if isinstance(baseline, str):
         is_baseline, place = cells["optimizer"] == baseline, _PLACE
@@ -203,26 +204,26 @@ def _comparisons(
     return others[row], np.append(own, -1)[column], cells["optimizer"].iloc[own[0]]
 
 
-def _pairs(sides: pd.DataFrame, mine: Numbers, its: Numbers) -> pd.DataFrame:
+def _pairs(sides: pd.DataFrame, compared: Indices, against: Indices) -> pd.DataFrame:
     """Return each pair's row, its log ratio, and why it is left out (empty where it counts).
 
-    Of the sides, ordered by cell, those of each cell of ``mine`` are paired with those of the same
-    seed and repeat of its cell of ``its``.
+    Of the sides, ordered by cell, those of each cell of ``compared`` are paired with those of the
+    same seed and repeat of its cell of ``against``.
     """
     counts = np.bincount(sides["cell"])
-    number = counts[mine]
-    row = np.repeat(np.arange(len(mine)), number)
-    first = (np.cumsum(counts) - counts)[mine] - (np.cumsum(number) - number)
+    number = counts[compared]
+    row = np.repeat(np.arange(len(compared)), number)
+    first = (np.cumsum(counts) - counts)[compared] - (np.cumsum(number) - number)
     one = np.arange(len(row)) + first[row]
     repeat = sides["repeat"].to_numpy()
-    wanted = its[row] * (repeat.max() + 1) + repeat[one]
+    wanted = against[row] * (repeat.max() + 1) + repeat[one]
     other = pd.Index(sides["place"]).get_indexer(wanted)
     row, one, other = row[other >= 0], one[other >= 0], other[other >= 0]
     log_ratio, left_out = _judged(sides, one, other)
     return pd.DataFrame({"row": row, "log_ratio": log_ratio, "left_out": left_out})
 
 
-def _judged(sides: pd.DataFrame, one: Numbers, other: Numbers) -> tuple[Floats, NDArray[np.str_]]:
+def _judged(sides: pd.DataFrame, one: Indices, other: Indices) -> tuple[Floats, NDArray[np.str_]]:
     """Return the log ratios of pairs of sides, and why each is left out."""
     seconds, status = sides["seconds"].to_numpy(), sides["status"].to_numpy()
     well, took_time = sides["status"].isin(ENDED_WELL).to_numpy(), seconds > 0
@@ -239,7 +240,7 @@ def _judged(sides: pd.DataFrame, one: Numbers, other: Numbers) -> tuple[Floats, 
     return log_ratio, np.select(list(reasons.values()), list(reasons), "")
 
 
-def _intervals(ordered: Floats, counts: Numbers) -> Floats:
+def _intervals(ordered: Floats, counts: Indices) -> Floats:
     """Return each row's mean log ratio, low and high, NaN where there are too few pairs."""
     intervals = np.full((len(counts), 3), np.nan)
     starts = np.cumsum(counts) - counts
@@ -259,9 +260,9 @@ def left_out_texts(pairs: pd.DataFrame, by: str) -> pd.Series[str]:
     return "pairs left out: " + words.groupby(counts[by]).agg(", ".join)
 
 
-def _messages(pairs: pd.DataFrame, its: Numbers, baseline: str) -> pd.Series[str]:
+def _messages(pairs: pd.DataFrame, against: Indices, baseline: str) -> pd.Series[str]:
     missing = f"{baseline} has no trial here to compare with"
-    messages = pd.Series(np.where(its < 0, missing, ""), dtype=str)
+    messages = pd.Series(np.where(against < 0, missing, ""), dtype=str)
     if (pairs["left_out"] != "").any():
         messages.update(left_out_texts(pairs, "row"))
     return messages

@@ -248,7 +248,8 @@ class Judge:
         """Return ``shift'w`` and numbers, summed in double-double."""
         numbers = self._array([biases])
         level = dd.matvec(self.shift[None, :], weight)
-        found = float(dd.pair_add(level, dd.pair_sum(numbers, 0.0 * numbers, 1))[0][0])
+        high, _ = dd.pair_add(level, dd.pair_sum(numbers, 0.0 * numbers, 1))
+        found = float(high[0])  # the high word is the rounded sum
         return found if math.isfinite(found) else float(self.shift @ weight[0] + sum(biases))
 
 
